@@ -1,0 +1,130 @@
+import koffi from 'koffi';
+
+declare const handleBrand: unique symbol;
+declare const socketBrand: unique symbol;
+
+/**
+ * A Win32 `HANDLE`, as the signed 64-bit value that the kernel sees: `-1n` is both INVALID_HANDLE_VALUE and
+ * the pseudo handle of the current process. The brand keeps it apart from addresses, sockets and plain numbers:
+ * koffi's values carry no C type, so this is the only guard against a wrong argument.
+ */
+export type HANDLE = bigint & { readonly [handleBrand]: true };
+
+/** A Winsock `SOCKET`, as an unsigned 64-bit value. Never interchangeable with {@link HANDLE}. */
+export type SOCKET = bigint & { readonly [socketBrand]: true };
+
+/** A place to read from or write to: memory that JavaScript owns, an address in this process, or NULL. */
+export type Pointer = Uint8Array | Uint16Array | Uint32Array | BigUint64Array | bigint | null;
+
+/** How one parameter or result crosses the border between C and TypeScript. */
+export interface NativeType {
+  readonly koffi: string;
+  /** Turns what koffi returns into what the binding promises; absent where they are the same. */
+  readonly fromNative?: (value: never) => unknown;
+}
+
+/** HANDLE: passed and returned as a signed bigint, NULL as `0n`. */
+export const HANDLE: NativeType = { koffi: 'intptr', fromNative: (value: number | bigint) => BigInt(value) };
+/** SOCKET (UINT_PTR): passed and returned as an unsigned bigint. */
+export const SOCKET: NativeType = { koffi: 'uintptr', fromNative: (value: number | bigint) => BigInt(value) };
+/** BOOL: any non-zero value is `true`. */
+export const BOOL: NativeType = { koffi: 'int32', fromNative: (value: number) => value !== 0 };
+/** DWORD, UINT, ULONG: a number. */
+export const DWORD: NativeType = { koffi: 'uint32' };
+/** WORD, USHORT: a number. */
+export const WORD: NativeType = { koffi: 'uint16' };
+/** LONG, int: a signed number. */
+export const LONG: NativeType = { koffi: 'int32' };
+/** NTSTATUS: an unsigned number, so that it compares with the documented constants (0xc0000008). */
+export const NTSTATUS: NativeType = { koffi: 'uint32' };
+/** ULONG64, SIZE_T, and addresses that live in another process: a bigint, never dereferenced here. */
+export const ULONG64: NativeType = { koffi: 'uint64', fromNative: (value: number | bigint) => BigInt(value) };
+/** A pointer into this process: see {@link Pointer}; returned as a bigint, NULL as `0n`. */
+export const POINTER: NativeType = { koffi: 'void *', fromNative: (value: bigint | null) => value ?? 0n };
+/** LPCWSTR: a JavaScript string, or null; for calls that only read it. */
+export const LPCWSTR: NativeType = { koffi: 'str16' };
+/** LPCSTR: a JavaScript string, or null; for calls that only read it. */
+export const LPCSTR: NativeType = { koffi: 'str' };
+/** No result. */
+export const VOID: NativeType = { koffi: 'void' };
+
+/** One loaded DLL and the way to declare its exports. */
+export interface Library {
+  /**
+   * Declares one export.
+   *
+   * @throws Error when the DLL has no export of that name
+   */
+  define<F extends (...args: never[]) => unknown>(name: string, result: NativeType, parameters: readonly NativeType[]): F;
+  /** Declares an export that not every Windows (or Wine) has: `undefined` where it is missing. */
+  defineOptional<F extends (...args: never[]) => unknown>(
+    name: string,
+    result: NativeType,
+    parameters: readonly NativeType[],
+  ): F | undefined;
+  /**
+   * Declares an export that may block: it runs on one of libuv's threads and resolves when it returned, so
+   * that JavaScript stays alive. GetLastError is meaningless afterwards (another thread's).
+   */
+  defineAsync<F extends (...args: never[]) => Promise<unknown>>(
+    name: string,
+    result: NativeType,
+    parameters: readonly NativeType[],
+  ): F;
+}
+
+/**
+ * Loads a DLL by its file name.
+ *
+ * @throws Error when the system has no such DLL
+ */
+export function loadLibrary(fileName: string): Library {
+  const library = koffi.load(fileName);
+
+  function find(name: string, result: NativeType, parameters: readonly NativeType[]): ReturnType<typeof library.func> {
+    const types = parameters.map((parameter) => parameter.koffi);
+    return library.func(name, result.koffi, types);
+  }
+
+  function define(name: string, result: NativeType, parameters: readonly NativeType[]): never {
+    const native = find(name, result, parameters);
+    const fromNative = result.fromNative as ((value: unknown) => unknown) | undefined;
+    const bound = fromNative === undefined ? native : (...args: unknown[]) => fromNative(native(...args));
+    return bound as never;
+  }
+
+  function has(name: string): boolean {
+    try {
+      library.symbol(name);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  return {
+    define,
+    defineOptional: (name, result, parameters) => (has(name) ? define(name, result, parameters) : undefined),
+    defineAsync(name, result, parameters) {
+      const native = find(name, result, parameters);
+      const fromNative = (result.fromNative ?? ((value: unknown) => value)) as (value: unknown) => unknown;
+      const bound = (...args: unknown[]) =>
+        new Promise((resolve, reject) => {
+          native.async(...args, (error: unknown, value: unknown) => {
+            if (error) reject(error);
+            else resolve(fromNative(value));
+          });
+        });
+      return bound as never;
+    },
+  };
+}
+
+/**
+ * The memory at `address` in this process, without a copy: writes by anybody show at once.
+ *
+ * The caller promises that `address` stays mapped for as long as the view is used.
+ */
+export function viewMemory(address: bigint, sizeBytes: number): ArrayBuffer {
+  return koffi.view(address, sizeBytes);
+}

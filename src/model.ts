@@ -1,0 +1,178 @@
+/**
+ * The plain data that flows through the tool: evidence read from a target, findings made of it, the report.
+ * This file imports nothing; everything in it survives `JSON.stringify` but for `bigint`s, which the reporters
+ * print as `0x…`.
+ */
+
+/** One return address of a call stack, resolved as far as symbols allow. */
+export interface Frame {
+  /** File name of the module without its directory (`app.exe`), or `?` for an address outside of all modules. */
+  readonly module: string;
+  /** Function that holds the address, undecorated where its decoration is known. */
+  readonly function?: string;
+  /** Bytes from the start of {@link function}, or from the module's base (or 0) where no function is known. */
+  readonly offset: number;
+  /** Source file, as the symbols name it. */
+  readonly file?: string;
+  /** 1-based line in {@link file}. */
+  readonly line?: number;
+  /** The module belongs to Windows (or Wine), not to the program. */
+  readonly system?: true;
+}
+
+/** Innermost frame first: `stack[0]` made the call. Empty when no stack could be walked. */
+export type Stack = readonly Frame[];
+
+/** A kernel object as far as it is known; a socket is a `File` to the kernel and has type `Socket` here. */
+export interface HandleObject {
+  /** Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. */
+  readonly type: string;
+  /** Name in the form that a person would type: `C:\…`, `HKLM\…`, `\\.\pipe\…`. */
+  readonly name?: string;
+  readonly socket?: SocketDescription;
+}
+
+export interface SocketDescription {
+  readonly protocol?: 'TCP' | 'UDP' | 'TCPv6' | 'UDPv6' | 'raw' | 'unix';
+  /** `address:port`, IPv6 addresses in brackets. */
+  readonly local?: string;
+  readonly remote?: string;
+  readonly state?: 'bound' | 'listening' | 'connected' | 'closed' | 'unbound';
+}
+
+/** One hooked call, as the recorder in the target saw it. */
+export interface CallRecord {
+  /** The system call: `NtCreateEvent`. */
+  readonly call: string;
+  readonly threadId: number;
+  /** Milliseconds since the target was started or attached to; the resolution is the system clock tick. */
+  readonly timeMs: number;
+  readonly stack: Stack;
+}
+
+/**
+ * Handles that are still open, were opened by the same call from the very same stack, and are of one type.
+ * One hundred thousand leaked handles are a handful of these.
+ */
+export interface OpenSite {
+  readonly object: HandleObject;
+  /** How many handles; at least 1. */
+  readonly count: number;
+  /** Up to 10 of them, ascending. */
+  readonly examples: readonly OpenHandle[];
+  /** How they were opened; absent when the recorder did not see it (inherited, or put there by another process). */
+  readonly opened?: CallRecord;
+  /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
+  readonly siblingsClosedAt?: CallRecord;
+  /** How many of them are process or thread handles whose object has ended. */
+  readonly endedCount: number;
+}
+
+export interface OpenHandle {
+  readonly value: bigint;
+  readonly object: HandleObject;
+  /** `GrantedAccess` bits. */
+  readonly access: number;
+  readonly inheritable: boolean;
+  readonly protectFromClose: boolean;
+}
+
+/** A call that failed because of the handle it was given; the same misuse from the same stacks is one record. */
+export interface Misuse {
+  readonly kind: 'close' | 'use';
+  /** NTSTATUS the call returned, unsigned: 0xc0000008 invalid handle, 0xc0000024 type mismatch, 0xc0000235 not closable. */
+  readonly status: number;
+  /** How often this very misuse happened; at least 1. */
+  readonly count: number;
+  /** Up to 8 handle values it happened with, in order of first appearance. */
+  readonly values: readonly bigint[];
+  /** What the value had been, when the recorder saw it opened. */
+  readonly object?: HandleObject;
+  /** The call that was refused. */
+  readonly offending: CallRecord;
+  /** How the value was last opened before the misuse; absent when it never was. */
+  readonly opened?: CallRecord;
+  /** How the value was last closed before the misuse; absent when it is open or never was closed. */
+  readonly closed?: CallRecord;
+}
+
+/** All that is known of one target at the judgement point. */
+export interface Evidence {
+  readonly open: readonly OpenSite[];
+  readonly misuses: readonly Misuse[];
+}
+
+export type Level = 'error' | 'warning' | 'note';
+
+/** Rule names are public: they stand in reports, suppressions and the documentation. */
+export type Rule =
+  | 'leak'
+  | 'double-close'
+  | 'stale-close'
+  | 'use-after-close'
+  | 'stale-use'
+  | 'invalid-close'
+  | 'invalid-use'
+  | 'wrong-closer'
+  | 'wrong-type'
+  | 'protected-close'
+  | 'inherited';
+
+/** A site where something went wrong: same rule, same normalised stacks, same object type. */
+export interface Finding {
+  readonly rule: Rule;
+  readonly level: Level;
+  /** One sentence for a person: what happened, to how many, and why the level. */
+  readonly message: string;
+  /** Handles (for a leak) or occurrences (for a misuse). */
+  readonly count: number;
+  readonly object: HandleObject;
+  /** Up to 10 values. */
+  readonly handles: readonly bigint[];
+  readonly stacks: {
+    readonly opened?: Stack;
+    readonly closed?: Stack;
+    readonly offending?: Stack;
+    /** For a leak: where handles of the same site are closed. */
+    readonly siblingsClosed?: Stack;
+  };
+  /** Stable across builds, machines and runs: 16 hexadecimal digits. */
+  readonly fingerprint: string;
+}
+
+/** What the report could not see, so that "0 findings" is never said of partial data. */
+export interface Completeness {
+  /** False when something that could hide a finding was missed. */
+  readonly complete: boolean;
+  /** One sentence each, for a person; notes that do not make the report incomplete stand here too. */
+  readonly notes: readonly string[];
+}
+
+export interface Report {
+  readonly schemaVersion: 1;
+  readonly tool: { readonly name: string; readonly version: string };
+  readonly target: {
+    readonly command: readonly string[];
+    readonly pid: number;
+    /** Unsigned; absent while the target still runs. */
+    readonly exitCode?: number;
+  };
+  /** Errors first, then warnings, then notes; within a level by rule and count. */
+  readonly findings: readonly Finding[];
+  readonly completeness: Completeness;
+  readonly stats: Statistics;
+}
+
+export interface Statistics {
+  /** Wall-clock time from the target's first instruction to the judgement point. */
+  readonly durationMs: number;
+  /** Handle-opening calls that succeeded. */
+  readonly opens: number;
+  /** Closes that succeeded. */
+  readonly closes: number;
+  /** Handles in the kernel's table at the judgement point. */
+  readonly openHandles: number;
+  /** System calls hooked, of those that this system's ntdll exports. */
+  readonly hookedCalls: number;
+  readonly distinctStacks: number;
+}
