@@ -21,14 +21,16 @@ export interface NativeType {
   readonly koffi: string;
   /** Turns what koffi returns into what the binding promises; absent where they are the same. */
   readonly fromNative?: (value: never) => unknown;
+  /** Turns an argument into what koffi takes; absent where they are the same. */
+  readonly toNative?: (value: never) => unknown;
 }
 
 /** HANDLE: passed and returned as a signed bigint, NULL as `0n`. */
 export const HANDLE: NativeType = { koffi: 'intptr', fromNative: (value: number | bigint) => BigInt(value) };
 /** SOCKET (UINT_PTR): passed and returned as an unsigned bigint. */
 export const SOCKET: NativeType = { koffi: 'uintptr', fromNative: (value: number | bigint) => BigInt(value) };
-/** BOOL: any non-zero value is `true`. */
-export const BOOL: NativeType = { koffi: 'int32', fromNative: (value: number) => value !== 0 };
+/** BOOL: any non-zero value is `true`. koffi's own `bool` is the one byte of C++. */
+export const BOOL: NativeType = { koffi: 'int32', fromNative: (value: number) => value !== 0, toNative: Number };
 /** DWORD, UINT, ULONG: a number. */
 export const DWORD: NativeType = { koffi: 'uint32' };
 /** WORD, USHORT: a number. */
@@ -89,7 +91,12 @@ export function loadLibrary(fileName: string): Library {
   function define(name: string, result: NativeType, parameters: readonly NativeType[]): never {
     const native = find(name, result, parameters);
     const fromNative = result.fromNative as ((value: unknown) => unknown) | undefined;
-    const bound = fromNative === undefined ? native : (...args: unknown[]) => fromNative(native(...args));
+    const toNative = argumentConverter(parameters);
+    if (toNative === undefined && fromNative === undefined) return native as never;
+    const bound = (...args: unknown[]) => {
+      const value: unknown = native(...(toNative === undefined ? args : toNative(args)));
+      return fromNative === undefined ? value : fromNative(value);
+    };
     return bound as never;
   }
 
@@ -108,9 +115,10 @@ export function loadLibrary(fileName: string): Library {
     defineAsync(name, result, parameters) {
       const native = find(name, result, parameters);
       const fromNative = (result.fromNative ?? ((value: unknown) => value)) as (value: unknown) => unknown;
+      const toNative = argumentConverter(parameters) ?? ((args: unknown[]) => args);
       const bound = (...args: unknown[]) =>
         new Promise((resolve, reject) => {
-          native.async(...args, (error: unknown, value: unknown) => {
+          native.async(...toNative(args), (error: unknown, value: unknown) => {
             if (error) reject(error);
             else resolve(fromNative(value));
           });
@@ -118,6 +126,13 @@ export function loadLibrary(fileName: string): Library {
       return bound as never;
     },
   };
+}
+
+/** Converts the arguments that need it; `undefined` where none does, which is the common case and costs nothing. */
+function argumentConverter(parameters: readonly NativeType[]): ((args: unknown[]) => unknown[]) | undefined {
+  if (parameters.every((parameter) => parameter.toNative === undefined)) return undefined;
+  const converters = parameters.map((parameter) => parameter.toNative as ((value: unknown) => unknown) | undefined);
+  return (args) => args.map((value, index) => converters[index]?.(value) ?? value);
 }
 
 /**
