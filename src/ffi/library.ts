@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import koffi, { type TypeObject } from 'koffi';
 
 declare const handleBrand: unique symbol;
 declare const socketBrand: unique symbol;
@@ -18,7 +18,7 @@ export type Pointer = Uint8Array | Uint16Array | Uint32Array | BigUint64Array | 
 
 /** How one parameter or result crosses the border between C and TypeScript. */
 export interface NativeType {
-  readonly koffi: string;
+  readonly koffi: string | TypeObject;
   /** Turns what koffi returns into what the binding promises; absent where they are the same. */
   readonly fromNative?: (value: never) => unknown;
   /** Turns an argument into what koffi takes; absent where they are the same. */
@@ -49,6 +49,15 @@ export const LPCWSTR: NativeType = { koffi: 'str16' };
 export const LPCSTR: NativeType = { koffi: 'str' };
 /** No result. */
 export const VOID: NativeType = { koffi: 'void' };
+
+/**
+ * The type of a function that C calls back while the call that it was given to has not returned. Its arguments arrive
+ * as koffi makes them: pointers as bigints, NULL as null.
+ */
+export function callbackType(result: NativeType, parameters: readonly NativeType[]): NativeType {
+  const types = parameters.map((parameter) => parameter.koffi);
+  return { koffi: koffi.pointer(koffi.proto(result.koffi, types)) };
+}
 
 /** One loaded DLL and the way to declare its exports. */
 export interface Library {

@@ -1,8 +1,13 @@
+export { openChildProcess } from './child-process.ts';
 export { CloseError, DanglingBorrowError, InvalidHandleError, NullHandleError, OwnerGoneError } from './errors.ts';
+export { borrowFile, intoFileDescriptor, takeFileDescriptor, takeFileHandle } from './file-descriptor.ts';
 export { type AsHandle, BorrowedHandle, isAsHandle, type Lender, OwnedHandle } from './handle.ts';
 export { HandleOrInvalid } from './handle-or-invalid.ts';
 export { HandleOrNull } from './handle-or-null.ts';
+export { borrowSocket, intoNetServer, intoNetSocket, type NodeSocket, takeSocket } from './node-socket.ts';
+export { borrowStream } from './node-stream.ts';
 export { keepOwnerStacks, type LiveOwner, liveOwners, setForgottenOwnerHandler } from './ownership.ts';
+export { createPipe, type PipeEnds } from './pipe.ts';
 export {
   type AsRawHandle,
   type AsRawSocket,
@@ -26,4 +31,7 @@ export {
   unsafeRawHandle,
   unsafeRawSocket,
 } from './raw.ts';
-export { describeCode, failed, failedWithStatus, NtStatusError, SystemError, Win32Error } from './system-error.ts';
+export { type AsSocket, BorrowedSocket, isAsSocket, OwnedSocket } from './socket.ts';
+export { standardHandle, type StandardStream } from './standard-handles.ts';
+export { describeCode, failed, failedWithStatus, type Failure, NtStatusError, SystemError, Win32Error } from './system-error.ts';
+export { startWinsock } from './winsock.ts';

@@ -1,0 +1,34 @@
+import type { ChildProcess } from 'node:child_process';
+
+import { OpenProcess } from '../ffi/kernel32.ts';
+import type { OwnedHandle } from './handle.ts';
+import { HandleOrNull } from './handle-or-null.ts';
+
+const SYNCHRONIZE = 0x0010_0000;
+const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
+
+/**
+ * A handle of a child process that Node started.
+ *
+ * Node keeps its own handle to itself, so this opens another one by process id. That is not the race it looks like:
+ * while Node has not reported the child's exit, libuv holds a handle of the process, and Windows does not reuse the id of
+ * a process that somebody holds. After the exit was reported it would be a race, and is refused.
+ *
+ * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocess
+ *
+ * @param access rights on the process; by default those to wait for it and to ask for its exit code
+ * @throws Error when the child never started or its exit has been reported
+ * @throws Win32Error when Windows refuses the access
+ */
+export function openChildProcess(
+  child: ChildProcess,
+  access: number = SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION,
+): OwnedHandle {
+  if (child.pid === undefined) throw new Error(`Cannot open child process ${child.spawnfile}: it was never started`);
+  if (child.exitCode !== null || child.signalCode !== null) {
+    throw new Error(
+      `Cannot open child process ${child.pid}: it has exited, and its id may be another's. Try opening it before its 'exit' event.`,
+    );
+  }
+  return HandleOrNull.fromRawHandle(OpenProcess(access, false, child.pid)).expect('open child process', String(child.pid));
+}

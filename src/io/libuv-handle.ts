@@ -1,0 +1,68 @@
+import { isMainThread } from 'node:worker_threads';
+
+import {
+  uv_default_loop,
+  uv_fileno,
+  uv_handle_get_type,
+  uv_handle_type_name,
+  uv_has_ref,
+  uv_walk,
+  type UvHandle,
+} from '../ffi/libuv.ts';
+
+/** Something of Node's that lives in the event loop: a socket, a server, a stream. */
+export interface Refable {
+  ref(): unknown;
+  unref(): unknown;
+}
+
+/** What libuv says of the handle behind an object of Node's. */
+export interface LibuvHandle {
+  /** libuv's name of it: `tcp`, `udp`, `pipe`, `tty`. */
+  readonly type: string;
+  /** The HANDLE or SOCKET under it, unsigned. */
+  readonly value: bigint;
+}
+
+/**
+ * Finds the operating system's handle under an object of Node's.
+ *
+ * Node shows no handle on Windows (`socket._handle.fd` is -1), but libuv, which node.exe exports, tells the handle of
+ * each of its own: only, it does not say which belongs to which JavaScript object. So the object is unreferenced and
+ * referenced again, and the one libuv handle whose reference came and went is the one. Between two turns of the event
+ * loop nobody else can do so, and the object is left as it was. It costs three walks of the loop: some 40 µs each.
+ *
+ * Only public functions of Node and libuv take part, but the loop that they know is the main thread's.
+ *
+ * @throws Error in a worker, where libuv is not exported, or when nothing is found
+ */
+export function findLibuvHandle(source: Refable): LibuvHandle {
+  if (!isMainThread) throw new Error("Cannot find the handle of Node's object: only the main thread's event loop can be asked");
+  if (!uv_default_loop || !uv_walk || !uv_has_ref || !uv_fileno || !uv_handle_get_type || !uv_handle_type_name) {
+    throw new Error(`Cannot find the handle of Node's object: ${process.execPath} does not export libuv. Try a stock node.exe.`);
+  }
+  const loop = uv_default_loop();
+  const walk = uv_walk;
+  const hasRef = uv_has_ref;
+  const referenced = (): Set<UvHandle> => {
+    const handles: UvHandle[] = [];
+    walk(loop, (handle) => handles.push(handle), null);
+    return new Set(handles.filter((handle) => hasRef(handle) !== 0));
+  };
+
+  const before = referenced();
+  source.unref();
+  const without = referenced();
+  source.ref();
+  const candidates = [...referenced()].filter((handle) => !without.has(handle));
+  const [handle] = candidates;
+  if (handle === undefined || !before.has(handle)) source.unref();
+  if (handle === undefined || candidates.length > 1) {
+    throw new Error(`Cannot find the handle of Node's object: ${candidates.length} of libuv's answer to it`);
+  }
+
+  const value = new BigUint64Array(1);
+  const error = uv_fileno(handle, value);
+  if (error !== 0) throw new Error(`Cannot find the handle of Node's object: libuv has none for it (${error})`);
+  return { type: uv_handle_type_name(uv_handle_get_type(handle)) ?? 'unknown', value: value[0]! };
+}
