@@ -1,0 +1,94 @@
+import { win32 } from 'node:path';
+
+import { GetSystemWindowsDirectoryW } from '../ffi/kernel32.ts';
+import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
+import type { AsHandle } from '../io/handle.ts';
+import { failed, failedWithStatus } from '../io/system-error.ts';
+import { tryReadMemory } from './memory.ts';
+
+/** One executable file mapped into a process: its program or a DLL. */
+export interface Module {
+  /** Address of its first byte. */
+  readonly base: bigint;
+  readonly sizeBytes: number;
+  /** File name without its directory, as the loader spells it: `app.exe`. Comes from the target: escape it where it is shown. */
+  readonly name: string;
+  /** Whole path, as the loader spells it. Comes from the target: escape it where it is shown. */
+  readonly path: string;
+  /** It belongs to Windows (or Wine), not to the program. The program itself never does, not even `cmd.exe`. */
+  readonly isSystem: boolean;
+}
+
+const ProcessBasicInformation = 0;
+/** A process has tens to hundreds of modules; a list that is longer is a loop in damaged memory. */
+const MODULES_MAX = 16_384;
+const MODULE_SIZE_MAX = 0x1_0000_0000;
+
+/**
+ * The modules of a process in the order in which they were loaded, the program first.
+ *
+ * Reads the loader's list in the target's memory, so it works up to the process' very last system call, and returns an
+ * empty list for a process that has not yet run its loader. The memory is the target's: damage in it shortens the list.
+ * Only for 64-bit processes: a 32-bit one shows its few 64-bit modules.
+ *
+ * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
+ * @throws NtStatusError when the process refuses to say where its environment block is
+ */
+export function listModules(process: AsHandle): readonly Module[] {
+  // typedef struct _PROCESS_BASIC_INFORMATION: +8 PPEB PebBaseAddress; 48 bytes
+  const basic = Buffer.alloc(48);
+  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
+  if (status !== 0) throw failedWithStatus('read the modules of a process', '', status);
+
+  const loader = readPointer(process, basic.readBigUInt64LE(8) + 0x18n); // PPEB_LDR_DATA PEB.Ldr
+  if (loader === undefined || loader === 0n) return [];
+  const head = loader + 0x10n; // LIST_ENTRY PEB_LDR_DATA.InLoadOrderModuleList
+
+  const modules: Module[] = [];
+  const visited = new Set<bigint>([head]);
+  let entry = readPointer(process, head);
+  while (entry !== undefined && entry !== 0n && !visited.has(entry) && visited.size <= MODULES_MAX) {
+    visited.add(entry);
+    const record = tryReadMemory(process, entry, 0x68); // LDR_DATA_TABLE_ENTRY, up to BaseDllName
+    if (record === undefined) break;
+    const base = record.readBigUInt64LE(0x30); // PVOID DllBase
+    const sizeBytes = record.readUInt32LE(0x40); // ULONG SizeOfImage
+    const path = readUnicodeString(process, record, 0x48); // UNICODE_STRING FullDllName
+    if (base !== 0n && sizeBytes > 0 && sizeBytes < MODULE_SIZE_MAX && path !== undefined) {
+      const name = win32.basename(readUnicodeString(process, record, 0x58) || path); // UNICODE_STRING BaseDllName
+      modules.push({ base, sizeBytes, name, path, isSystem: modules.length > 0 && isSystemPath(path) });
+    }
+    entry = record.readBigUInt64LE(0); // LIST_ENTRY InLoadOrderLinks.Flink
+  }
+  return modules;
+}
+
+let windowsDirectory: string | undefined;
+
+/**
+ * Whether a file belongs to Windows: it is in the Windows directory, which holds WinSxS too, or among Wine's own
+ * modules outside of the prefix (a module that the prefix has no file for is loaded from there).
+ */
+export function isSystemPath(path: string): boolean {
+  windowsDirectory ??= readWindowsDirectory();
+  const normal = win32.normalize(path.replace(/^\\\\\?\\|^\\\?\?\\/, '')).toLowerCase();
+  return normal.startsWith(windowsDirectory) || /\\wine\\(?:x86_64|i386)-windows\\[^\\]+$/.test(normal);
+}
+
+function readWindowsDirectory(): string {
+  const buffer = new Uint16Array(260);
+  const length = GetSystemWindowsDirectoryW(buffer, buffer.length);
+  if (length === 0 || length >= buffer.length) throw failed('find the Windows directory', '');
+  return `${String.fromCharCode(...buffer.subarray(0, length)).toLowerCase()}\\`;
+}
+
+function readPointer(process: AsHandle, address: bigint): bigint | undefined {
+  return tryReadMemory(process, address, 8)?.readBigUInt64LE(0);
+}
+
+/** The text of a UNICODE_STRING at `offset` of `record`: +0 USHORT Length in bytes, +8 PWSTR Buffer. */
+function readUnicodeString(process: AsHandle, record: Buffer, offset: number): string | undefined {
+  const sizeBytes = record.readUInt16LE(offset) & ~1;
+  if (sizeBytes === 0) return '';
+  return tryReadMemory(process, record.readBigUInt64LE(offset + 8), sizeBytes)?.toString('utf16le');
+}
