@@ -1,4 +1,4 @@
-import { BOOL, DWORD, HANDLE, loadLibrary, POINTER, type Pointer, VOID } from './library.ts';
+import { BOOL, DWORD, HANDLE, loadLibrary, LPCSTR, LPCWSTR, POINTER, type Pointer, ULONG64, VOID } from './library.ts';
 
 const kernel32 = loadLibrary('kernel32.dll');
 
@@ -74,3 +74,165 @@ export const OpenThread: (dwDesiredAccess: number, bInheritHandle: boolean, dwTh
   HANDLE,
   [DWORD, BOOL, DWORD],
 );
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getprocessid */
+export const GetProcessId: (Process: HANDLE) => number = kernel32.define('GetProcessId', DWORD, [HANDLE]);
+
+/** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-readprocessmemory */
+export const ReadProcessMemory: (
+  hProcess: HANDLE,
+  lpBaseAddress: bigint,
+  lpBuffer: Pointer,
+  nSize: bigint,
+  lpNumberOfBytesRead: Pointer,
+) => boolean = kernel32.define('ReadProcessMemory', BOOL, [HANDLE, ULONG64, POINTER, ULONG64, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-queryfullprocessimagenamew */
+export const QueryFullProcessImageNameW: (
+  hProcess: HANDLE,
+  dwFlags: number,
+  lpExeName: Uint16Array,
+  lpdwSize: Uint32Array,
+) => boolean = kernel32.define('QueryFullProcessImageNameW', BOOL, [HANDLE, DWORD, POINTER, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-querydosdevicew */
+export const QueryDosDeviceW: (lpDeviceName: string | null, lpTargetPath: Uint16Array, ucchMax: number) => number =
+  kernel32.define('QueryDosDeviceW', DWORD, [LPCWSTR, POINTER, DWORD]);
+
+/** https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getsystemwindowsdirectoryw */
+export const GetSystemWindowsDirectoryW: (lpBuffer: Uint16Array, uSize: number) => number = kernel32.define(
+  'GetSystemWindowsDirectoryW',
+  DWORD,
+  [POINTER, DWORD],
+);
+
+/** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-createeventw */
+export const CreateEventW: (
+  lpEventAttributes: Pointer,
+  bManualReset: boolean,
+  bInitialState: boolean,
+  lpName: string | null,
+) => HANDLE = kernel32.define('CreateEventW', HANDLE, [POINTER, BOOL, BOOL, LPCWSTR]);
+
+/** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitforsingleobject */
+export const WaitForSingleObject: (hHandle: HANDLE, dwMilliseconds: number) => number = kernel32.define(
+  'WaitForSingleObject',
+  DWORD,
+  [HANDLE, DWORD],
+);
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw */
+export const CreateProcessW: (
+  lpApplicationName: string | null,
+  lpCommandLine: Uint16Array,
+  lpProcessAttributes: Pointer,
+  lpThreadAttributes: Pointer,
+  bInheritHandles: boolean,
+  dwCreationFlags: number,
+  lpEnvironment: Pointer,
+  lpCurrentDirectory: string | null,
+  lpStartupInfo: Pointer,
+  lpProcessInformation: Pointer,
+) => boolean = kernel32.define('CreateProcessW', BOOL, [
+  LPCWSTR, POINTER, POINTER, POINTER, BOOL, DWORD, POINTER, LPCWSTR, POINTER, POINTER,
+]); // prettier-ignore
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-resumethread */
+export const ResumeThread: (hThread: HANDLE) => number = kernel32.define('ResumeThread', DWORD, [HANDLE]);
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-terminateprocess */
+export const TerminateProcess: (hProcess: HANDLE, uExitCode: number) => boolean = kernel32.define('TerminateProcess', BOOL, [
+  HANDLE,
+  DWORD,
+]);
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getexitcodeprocess */
+export const GetExitCodeProcess: (hProcess: HANDLE, lpExitCode: Uint32Array) => boolean = kernel32.define(
+  'GetExitCodeProcess',
+  BOOL,
+  [HANDLE, POINTER],
+);
+
+/** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-writeprocessmemory */
+export const WriteProcessMemory: (
+  hProcess: HANDLE,
+  lpBaseAddress: bigint,
+  lpBuffer: Pointer,
+  nSize: bigint,
+  lpNumberOfBytesWritten: Pointer,
+) => boolean = kernel32.define('WriteProcessMemory', BOOL, [HANDLE, ULONG64, POINTER, ULONG64, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualallocex */
+export const VirtualAllocEx: (
+  hProcess: HANDLE,
+  lpAddress: bigint,
+  dwSize: bigint,
+  flAllocationType: number,
+  flProtect: number,
+) => bigint = kernel32.define('VirtualAllocEx', ULONG64, [HANDLE, ULONG64, ULONG64, DWORD, DWORD]);
+
+/** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualprotectex */
+export const VirtualProtectEx: (
+  hProcess: HANDLE,
+  lpAddress: bigint,
+  dwSize: bigint,
+  flNewProtect: number,
+  lpflOldProtect: Uint32Array,
+) => boolean = kernel32.define('VirtualProtectEx', BOOL, [HANDLE, ULONG64, ULONG64, DWORD, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualqueryex */
+export const VirtualQueryEx: (hProcess: HANDLE, lpAddress: bigint, lpBuffer: Pointer, dwLength: bigint) => bigint =
+  kernel32.define('VirtualQueryEx', ULONG64, [HANDLE, ULONG64, POINTER, ULONG64]);
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-flushinstructioncache */
+export const FlushInstructionCache: (hProcess: HANDLE, lpBaseAddress: bigint, dwSize: bigint) => boolean = kernel32.define(
+  'FlushInstructionCache',
+  BOOL,
+  [HANDLE, ULONG64, ULONG64],
+);
+
+/** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-createfilemappingw */
+export const CreateFileMappingW: (
+  hFile: HANDLE,
+  lpFileMappingAttributes: Pointer,
+  flProtect: number,
+  dwMaximumSizeHigh: number,
+  dwMaximumSizeLow: number,
+  lpName: string | null,
+) => HANDLE = kernel32.define('CreateFileMappingW', HANDLE, [HANDLE, POINTER, DWORD, DWORD, DWORD, LPCWSTR]);
+
+/** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-mapviewoffile */
+export const MapViewOfFile: (
+  hFileMappingObject: HANDLE,
+  dwDesiredAccess: number,
+  dwFileOffsetHigh: number,
+  dwFileOffsetLow: number,
+  dwNumberOfBytesToMap: bigint,
+) => bigint = kernel32.define('MapViewOfFile', POINTER, [HANDLE, DWORD, DWORD, DWORD, ULONG64]);
+
+/** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-unmapviewoffile */
+export const UnmapViewOfFile: (lpBaseAddress: bigint) => boolean = kernel32.define('UnmapViewOfFile', BOOL, [POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-getmodulehandlew */
+export const GetModuleHandleW: (lpModuleName: string | null) => bigint = kernel32.define('GetModuleHandleW', POINTER, [LPCWSTR]);
+
+/** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-getprocaddress */
+export const GetProcAddress: (hModule: bigint, lpProcName: string) => bigint = kernel32.define('GetProcAddress', POINTER, [
+  POINTER,
+  LPCSTR,
+]);
+
+/** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-createmutexw */
+export const CreateMutexW: (lpMutexAttributes: Pointer, bInitialOwner: boolean, lpName: string | null) => HANDLE =
+  kernel32.define('CreateMutexW', HANDLE, [POINTER, BOOL, LPCWSTR]);
+
+/** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-releasemutex */
+export const ReleaseMutex: (hMutex: HANDLE) => boolean = kernel32.define('ReleaseMutex', BOOL, [HANDLE]);
+
+/** WaitForMultipleObjects on one of libuv's threads. https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects */
+export const WaitForMultipleObjectsAsync: (
+  nCount: number,
+  lpHandles: BigInt64Array,
+  bWaitAll: boolean,
+  dwMilliseconds: number,
+) => Promise<number> = kernel32.defineAsync('WaitForMultipleObjects', DWORD, [DWORD, POINTER, BOOL, DWORD]);

@@ -1,4 +1,4 @@
-import { DWORD, HANDLE, loadLibrary, NTSTATUS, POINTER, type Pointer, ULONG64, VOID } from './library.ts';
+import { DWORD, HANDLE, loadLibrary, type NativeType, NTSTATUS, POINTER, type Pointer, ULONG64, VOID } from './library.ts';
 
 const ntdll = loadLibrary('ntdll.dll');
 
@@ -55,8 +55,7 @@ export const NtQueryObjectAsync: (
   ReturnLength: Pointer,
 ) => Promise<number> = ntdll.defineAsync('NtQueryObject', NTSTATUS, [HANDLE, DWORD, POINTER, DWORD, POINTER]);
 
-/** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntdeviceiocontrolfile */
-export const NtDeviceIoControlFile: (
+type DeviceIoControl<Result> = (
   FileHandle: HANDLE,
   Event: HANDLE,
   ApcRoutine: Pointer,
@@ -67,7 +66,9 @@ export const NtDeviceIoControlFile: (
   InputBufferLength: number,
   OutputBuffer: Pointer,
   OutputBufferLength: number,
-) => number = ntdll.define('NtDeviceIoControlFile', NTSTATUS, [
+) => Result;
+
+const DEVICE_IO_CONTROL: readonly NativeType[] = [
   HANDLE,
   HANDLE,
   POINTER,
@@ -78,7 +79,21 @@ export const NtDeviceIoControlFile: (
   DWORD,
   POINTER,
   DWORD,
-]);
+];
+
+/** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntdeviceiocontrolfile */
+export const NtDeviceIoControlFile: DeviceIoControl<number> = ntdll.define(
+  'NtDeviceIoControlFile',
+  NTSTATUS,
+  DEVICE_IO_CONTROL,
+);
+
+/** {@link NtDeviceIoControlFile} on one of libuv's threads. */
+export const NtDeviceIoControlFileAsync: DeviceIoControl<Promise<number>> = ntdll.defineAsync(
+  'NtDeviceIoControlFile',
+  NTSTATUS,
+  DEVICE_IO_CONTROL,
+);
 
 /** https://learn.microsoft.com/windows/win32/devnotes/rtlformatcurrentuserkeypath */
 export const RtlFormatCurrentUserKeyPath: (CurrentUserKeyPath: Pointer) => number = ntdll.define(

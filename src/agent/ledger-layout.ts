@@ -1,0 +1,155 @@
+/**
+ * The layout of the ledger: the memory that the agent in the target writes and the auditor reads. One section,
+ * mapped into both. Every offset is in bytes; every record is naturally aligned, and what must be read or written
+ * whole is one aligned 64-bit word.
+ *
+ * ```
+ * header | misuse table | walk cache | stack index | stack pool | slots
+ * ```
+ */
+
+/** Fields of the header, offsets from the start of the ledger. */
+export const header = {
+  /** u64: "UNCLOSED" in ASCII, so that a wrong mapping is noticed. */
+  magic: 0x00,
+  /** u64: slots, that is handle values that can be recorded. */
+  slotCount: 0x08,
+  /** u64: bytes of the stack pool in use, from its start; may run past its size when it overflowed. */
+  stackPoolUsed: 0x10,
+  /** u32: events about handle values that have no slot. */
+  beyondCapacity: 0x18,
+  /** u32: stacks that found no room. */
+  droppedStacks: 0x1c,
+  /** u32: misuses that found no room. */
+  droppedMisuses: 0x20,
+  /** u32: duplications between processes of which it could not be told whether they were this one. */
+  unresolvedDuplicates: 0x24,
+  /** u32: 1 once the agent's frames are registered with the target's unwinder. */
+  unwindRegistered: 0x28,
+  /** u32: walks that needed the documented unwinder. */
+  slowWalks: 0x2c,
+  /** u32: remembered frame sizes that the documented unwinder contradicted (counted in checked mode only). */
+  walkMismatches: 0x30,
+  /** u32: walks given up because the walker itself was entered again. */
+  nestedWalks: 0x34,
+  /** u32: accepts that are still pending (Wine: the handle is delivered later). */
+  pendingAccepts: 0x38,
+  /** u32: 0 running, 1 waiting at the exit gate, 2 passed it, 3 found the auditor gone. */
+  gateState: 0x40,
+  /** u32: NTSTATUS of the gate's first refused call. */
+  gateStatus: 0x44,
+  /** 2 x u64: handles that the gate itself holds. */
+  gateHandles: 0x48,
+  /** u32: thread that waits at the gate. */
+  gateThread: 0x58,
+  /** u64: the exit code that the process gave itself. */
+  gateExitCode: 0x60,
+  /** u64: one more than the highest slot that was ever used. */
+  slotsUsed: 0x68,
+  /** 64 x 32 bytes: {u64 thread id, u64 event, u64 address of the handle, u64 address of the IO_STATUS_BLOCK}. */
+  pendingAcceptTable: 0x80,
+  /** 4096 x u32: threads that are inside the documented unwinder, hashed by thread id. */
+  walkers: 0x1000,
+} as const;
+
+export const LEDGER_MAGIC = 0x4445_534f_4c43_4e55n; // "UNCLOSED"
+export const HEADER_SIZE_BYTES = 0x5000;
+export const PENDING_ACCEPT_COUNT = 64;
+export const PENDING_ACCEPT_SIZE_BYTES = 32;
+export const WALKER_COUNT = 4096;
+
+/** A slot: the life of one handle value. 64 bytes, one cache line. */
+export const slot = {
+  /** u64: generation << 1 | open. Zero: never seen. */
+  state: 0x00,
+  /** u32 stack id and u32 low half of the generation that it belongs to, written together. */
+  openedStack: 0x08,
+  openedGeneration: 0x0c,
+  /** u64: FILETIME. */
+  openedTime: 0x10,
+  openedThread: 0x18,
+  /** u16: row of the hook table. */
+  openedCall: 0x1c,
+  /** u16: index into the object types; of a duplicate, the type of its source. */
+  objectType: 0x1e,
+  /** u32 stack id and u32 low half of the generation, written together. */
+  closedStack: 0x20,
+  closedGeneration: 0x24,
+  closedTime: 0x28,
+  closedThread: 0x30,
+  /** u16: row of the hook table. */
+  closedCall: 0x34,
+  /** u32 stack id and u32 generation of the opening before this one. */
+  previousOpenedStack: 0x38,
+  previousOpenedGeneration: 0x3c,
+} as const;
+
+export const SLOT_SIZE_BYTES = 64;
+
+/** A misuse: one call that was refused, with the life that its value had before. 128 bytes. */
+export const misuse = {
+  /** u64: hash of everything that tells one misuse from another; zero: free. */
+  key: 0x00,
+  /** u32: how often. */
+  count: 0x08,
+  /** u32: NTSTATUS. */
+  status: 0x0c,
+  /** u32: stack id of the refused call. */
+  offendingStack: 0x10,
+  offendingThread: 0x14,
+  offendingTime: 0x18,
+  /** u16: row of the hook table. */
+  offendingCall: 0x20,
+  /** u16: 1 close, 2 use. */
+  kind: 0x22,
+  /** u32: number of values appended to {@link values}; may exceed their room. */
+  valueCount: 0x24,
+  /** The slot as it was, 56 bytes from its state on. */
+  life: 0x28,
+  /** {@link MISUSE_VALUE_COUNT} x u32: the first handle values, cut to 32 bits. */
+  values: 0x60,
+  /** u32: 1 once the record is complete. */
+  ready: 0x7c,
+} as const;
+
+export const MISUSE_SIZE_BYTES = 128;
+export const MISUSE_COUNT = 4096;
+export const MISUSE_VALUE_COUNT = 5;
+
+/** A stack in the pool: a variable number of frames after 16 bytes. A stack's id is its offset / 8; 0 is no stack. */
+export const stackNode = {
+  /** u64: hash of the frames. */
+  hash: 0x00,
+  frameCount: 0x08,
+  /** u32: stack id of the most recent close of a handle that was opened with this stack; 0: none. */
+  closedBy: 0x0c,
+  /** frameCount x u64: return addresses, innermost first. */
+  frames: 0x10,
+} as const;
+
+export const MAXIMUM_FRAMES = 32;
+export const STACK_INDEX_COUNT: number = 1 << 18;
+export const STACK_POOL_SIZE_BYTES: number = 48 << 20;
+/** An entry of the walk cache: see stack-walk.ts. */
+export const WALK_CACHE_COUNT: number = 1 << 14;
+
+export interface LedgerLayout {
+  readonly slotCount: number;
+  readonly misusesOffset: number;
+  readonly walkCacheOffset: number;
+  readonly stackIndexOffset: number;
+  readonly stackPoolOffset: number;
+  readonly slotsOffset: number;
+  readonly sizeBytes: number;
+}
+
+/** Places the parts of a ledger that can record `slotCount` handle values. */
+export function ledgerLayout(slotCount: number): LedgerLayout {
+  const misusesOffset = HEADER_SIZE_BYTES;
+  const walkCacheOffset = misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES;
+  const stackIndexOffset = walkCacheOffset + WALK_CACHE_COUNT * 8;
+  const stackPoolOffset = stackIndexOffset + STACK_INDEX_COUNT * 4;
+  const slotsOffset = stackPoolOffset + STACK_POOL_SIZE_BYTES;
+  const sizeBytes = slotsOffset + slotCount * SLOT_SIZE_BYTES;
+  return { slotCount, misusesOffset, walkCacheOffset, stackIndexOffset, stackPoolOffset, slotsOffset, sizeBytes };
+}

@@ -1,0 +1,235 @@
+import {
+  header, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES,
+  MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode,
+} from './ledger-layout.ts'; // prettier-ignore
+import { hookTable, type ObjectType, objectTypes } from './hook-table.ts';
+
+/** One recorded call; stacks are ids until they are asked for with {@link Ledger.stack}. */
+export interface LedgerCall {
+  /** Name of the system call; `undefined` for what was there before recording began. */
+  readonly call: string | undefined;
+  readonly threadId: number;
+  /** FILETIME: 100 ns since 1601. */
+  readonly time: bigint;
+  /** 0 when no stack was kept. */
+  readonly stackId: number;
+}
+
+/** The life of a handle value: its last opening and, if it belongs to the same generation, its last close. */
+export interface LedgerLife {
+  readonly isOpen: boolean;
+  readonly generation: bigint;
+  readonly objectType: ObjectType;
+  readonly opened: LedgerCall | undefined;
+  readonly closed: LedgerCall | undefined;
+}
+
+/** One refused call, as often as it happened. */
+export interface LedgerMisuse {
+  readonly kind: 'close' | 'use';
+  readonly status: number;
+  readonly count: number;
+  readonly values: readonly bigint[];
+  readonly offending: LedgerCall;
+  readonly life: LedgerLife;
+}
+
+/** A ledger whose content cannot be what the agent wrote. */
+export class LedgerDamagedError extends Error {
+  constructor(what: string) {
+    super(`Cannot read the ledger: ${what}: the target has overwritten it. Try a debugger's data breakpoint on the first wrong byte.`);
+    this.name = 'LedgerDamagedError';
+  }
+}
+
+/**
+ * Reads a ledger while, or after, the target writes it.
+ *
+ * The target can write to this memory too, so nothing in it is believed: every index, count and length is checked before
+ * it is used, and what cannot be right is a {@link LedgerDamagedError} or counts as "not recorded".
+ */
+export class Ledger {
+  readonly #view: DataView;
+  readonly #layout: LedgerLayout;
+
+  constructor(memory: ArrayBuffer, layout: LedgerLayout) {
+    if (memory.byteLength < layout.sizeBytes) throw new LedgerDamagedError(`it has ${memory.byteLength} bytes, not ${layout.sizeBytes}`);
+    this.#view = new DataView(memory);
+    this.#layout = layout;
+  }
+
+  /** Writes the header of an empty ledger. */
+  initialise(): void {
+    this.#view.setBigUint64(header.magic, LEDGER_MAGIC, true);
+    this.#view.setBigUint64(header.slotCount, BigInt(this.#layout.slotCount), true);
+    this.#view.setBigUint64(header.stackPoolUsed, 8n, true); // id 0 means "no stack"
+  }
+
+  /** Notes a handle that was open before recording began, so that its close is not a surprise. */
+  markOpenBefore(value: bigint, objectType: ObjectType): void {
+    const place = this.#slotOffset(value);
+    if (place === undefined) return;
+    this.#view.setUint32(place + slot.openedGeneration, 1, true);
+    this.#view.setUint16(place + slot.objectType, objectTypes.indexOf(objectType), true);
+    this.#view.setBigUint64(place + slot.state, 3n, true); // generation 1, open
+    const used = this.#view.getBigUint64(header.slotsUsed, true);
+    const index = (BigInt.asUintN(64, value) >> 2n) + 1n;
+    if (index > used) this.#view.setBigUint64(header.slotsUsed, index, true);
+  }
+
+  /** @throws LedgerDamagedError when the header is not the one that was written */
+  check(): void {
+    if (this.#view.getBigUint64(header.magic, true) !== LEDGER_MAGIC) throw new LedgerDamagedError('its first word is wrong');
+    if (this.#view.getBigUint64(header.slotCount, true) !== BigInt(this.#layout.slotCount)) {
+      throw new LedgerDamagedError('its number of slots is wrong');
+    }
+    if (this.#view.getBigUint64(header.slotsUsed, true) > BigInt(this.#layout.slotCount)) {
+      throw new LedgerDamagedError('its number of used slots is wrong');
+    }
+  }
+
+  /** A counter of the header. */
+  counter(name: CounterName): number {
+    return this.#view.getUint32(header[name], true);
+  }
+
+  /** Values of the handles that the exit gate itself holds. */
+  gateHandles(): readonly bigint[] {
+    return [0, 8].map((offset) => this.#view.getBigInt64(header.gateHandles + offset, true)).filter((value) => value !== 0n);
+  }
+
+  /** What is recorded of a handle value; undefined when it was never seen or has no slot. */
+  life(value: bigint): LedgerLife | undefined {
+    const place = this.#slotOffset(value);
+    return place === undefined ? undefined : this.#readLife(place);
+  }
+
+  /** Values that the ledger holds for open, ascending. */
+  *openValues(): Generator<bigint> {
+    const used = this.#slotsUsed();
+    for (let index = 0; index < used; index++) {
+      const state = this.#view.getUint8(this.#layout.slotsOffset + index * SLOT_SIZE_BYTES);
+      if (state & 1) yield BigInt(index) << 2n;
+    }
+  }
+
+  /** How many opens and closes succeeded, over all values. */
+  totals(): { opens: number; closes: number } {
+    let opens = 0;
+    let open = 0;
+    const used = this.#slotsUsed();
+    for (let index = 0; index < used; index++) {
+      const place = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES + slot.state;
+      const low = this.#view.getUint32(place, true);
+      opens += (low >>> 1) + this.#view.getUint32(place + 4, true) * 0x8000_0000; // the generation
+      open += low & 1;
+    }
+    return { opens, closes: opens - open };
+  }
+
+  /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
+  stack(id: number): readonly bigint[] {
+    const place = this.#stackOffset(id);
+    if (place === undefined) return [];
+    const count = Math.min(this.#view.getUint32(place + stackNode.frameCount, true), MAXIMUM_FRAMES);
+    return Array.from({ length: count }, (_, index) => this.#view.getBigUint64(place + stackNode.frames + index * 8, true));
+  }
+
+  /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
+  closedBy(id: number): number {
+    const place = this.#stackOffset(id);
+    return place === undefined ? 0 : this.#view.getUint32(place + stackNode.closedBy, true);
+  }
+
+  /** Every misuse whose record is complete, in the order of the table. */
+  *misuses(): Generator<LedgerMisuse> {
+    for (let index = 0; index < MISUSE_COUNT; index++) {
+      const place = this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES;
+      if (this.#view.getUint32(place + misuse.ready, true) !== 1) continue;
+      const kind = this.#view.getUint16(place + misuse.kind, true);
+      const valueCount = Math.min(this.#view.getUint32(place + misuse.valueCount, true), MISUSE_VALUE_COUNT);
+      const values = Array.from({ length: valueCount }, (_, at) => BigInt(this.#view.getInt32(place + misuse.values + at * 4, true)));
+      yield {
+        kind: kind === 1 ? 'close' : 'use',
+        status: this.#view.getUint32(place + misuse.status, true),
+        count: this.#view.getUint32(place + misuse.count, true),
+        values: [...new Set(values)],
+        offending: {
+          call: callName(this.#view.getUint16(place + misuse.offendingCall, true)),
+          threadId: this.#view.getUint32(place + misuse.offendingThread, true),
+          time: this.#view.getBigUint64(place + misuse.offendingTime, true),
+          stackId: this.#view.getUint32(place + misuse.offendingStack, true),
+        },
+        life: this.#readLife(place + misuse.life) ?? NEVER_SEEN,
+      };
+    }
+  }
+
+  #slotsUsed(): number {
+    return Number(this.#view.getBigUint64(header.slotsUsed, true));
+  }
+
+  #slotOffset(value: bigint): number | undefined {
+    const index = value >> 2n;
+    return index >= 0n && index < BigInt(this.#layout.slotCount)
+      ? this.#layout.slotsOffset + Number(index) * SLOT_SIZE_BYTES
+      : undefined;
+  }
+
+  #stackOffset(id: number): number | undefined {
+    if (id <= 0 || id * 8 > STACK_POOL_SIZE_BYTES - stackNode.frames - MAXIMUM_FRAMES * 8) return undefined;
+    return this.#layout.stackPoolOffset + id * 8;
+  }
+
+  #readLife(place: number): LedgerLife | undefined {
+    const state = this.#view.getBigUint64(place + slot.state, true);
+    if (state === 0n) return undefined;
+    const generation = state >> 1n;
+    const isOpen = (state & 1n) === 1n;
+    const low = Number(BigInt.asUintN(32, generation));
+    const openedIsCurrent = this.#view.getUint32(place + slot.openedGeneration, true) === low;
+    const closedIsCurrent = !isOpen && this.#view.getUint32(place + slot.closedGeneration, true) === low;
+    const opened: LedgerCall = {
+      call: callName(this.#view.getUint16(place + slot.openedCall, true)),
+      threadId: this.#view.getUint32(place + slot.openedThread, true),
+      time: this.#view.getBigUint64(place + slot.openedTime, true),
+      stackId: this.#view.getUint32(place + slot.openedStack, true),
+    };
+    const closed: LedgerCall = {
+      call: callName(this.#view.getUint16(place + slot.closedCall, true)),
+      threadId: this.#view.getUint32(place + slot.closedThread, true),
+      time: this.#view.getBigUint64(place + slot.closedTime, true),
+      stackId: this.#view.getUint32(place + slot.closedStack, true),
+    };
+    return {
+      isOpen,
+      generation,
+      objectType: (openedIsCurrent && objectTypes[this.#view.getUint16(place + slot.objectType, true)]) || 'Unknown',
+      opened: openedIsCurrent ? opened : undefined,
+      closed: closedIsCurrent ? closed : undefined,
+    };
+  }
+}
+
+type CounterName =
+  | 'beyondCapacity'
+  | 'droppedStacks'
+  | 'droppedMisuses'
+  | 'unresolvedDuplicates'
+  | 'slowWalks'
+  | 'walkMismatches'
+  | 'nestedWalks'
+  | 'gateState'
+  | 'gateStatus';
+
+const NEVER_SEEN: LedgerLife = {
+  isOpen: false,
+  generation: 0n,
+  objectType: 'Unknown',
+  opened: undefined,
+  closed: undefined,
+};
+
+function callName(rowNumber: number): string | undefined {
+  return hookTable[rowNumber - 1]?.name;
+}

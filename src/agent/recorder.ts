@@ -1,0 +1,359 @@
+import {
+  type Assembler, at, indexed, type Label, low16, low32, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
+} from './assembler.ts'; // prettier-ignore
+import {
+  header, type LedgerLayout, MISUSE_COUNT, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, stackNode,
+} from './ledger-layout.ts'; // prettier-ignore
+import { emitHashStep, emitNativeCall, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from './stack-walk.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
+
+/**
+ * The routines that write the ledger. They are called by hooks, keep to volatile registers (the stack walk needs the
+ * others as the target left them), and use no lock: whoever was given a handle value by the kernel is the only one who
+ * may open its slot, and a close takes effect only if the slot still holds the generation that the closer saw before
+ * its call.
+ */
+export interface RecorderEnvironment {
+  readonly ledger: bigint;
+  readonly layout: LedgerLayout;
+  readonly captureStack: Label;
+  nativeCall(name: string): Label | bigint;
+}
+
+/** Misuse kinds as they stand in the ledger. */
+export const MISUSE_CLOSE = 1;
+export const MISUSE_USE = 2;
+
+/** Bytes of a slot that a misuse copies: all up to `previousOpenedStack`. */
+const LIFE_QWORDS = slot.previousOpenedStack / 8;
+
+/** How many entries a misuse may be looked for in. */
+const PROBE_COUNT = 64;
+
+/**
+ * Emits code that turns the handle value in `value` into the address of its slot; jumps to `none` for pseudo handles
+ * and for values beyond the ledger. The two low bits of a handle value are the application's own (tag bits).
+ * Clobbers `scratch`.
+ */
+export function emitSlotAddress(
+  assembler: Assembler,
+  value: Register,
+  scratch: Register,
+  none: Label,
+  environment: Pick<RecorderEnvironment, 'ledger' | 'layout'>,
+): void {
+  assembler.shr(value, 2);
+  assembler.cmp(value, environment.layout.slotCount);
+  assembler.j('ae', none);
+  assembler.shl(value, Math.log2(SLOT_SIZE_BYTES));
+  assembler.mov(scratch, environment.ledger + BigInt(environment.layout.slotsOffset));
+  assembler.add(value, scratch);
+}
+
+/** Counts an event about a value that has no slot, unless it is NULL or a pseudo handle. Clobbers rax. */
+function emitBeyondCapacity(assembler: Assembler, valueShifted: Register, environment: RecorderEnvironment): void {
+  const pseudo = assembler.label('pseudo');
+  assembler.test(valueShifted, valueShifted);
+  assembler.mov(rax, valueShifted);
+  assembler.shr(rax, 31); // a negative value, shifted right by 2, has bits above 31; kernel handles fit in 32 bits
+  assembler.j('ne', pseudo);
+  assembler.mov(rax, environment.ledger);
+  assembler.lockInc32(at(rax, header.beyondCapacity));
+  assembler.bind(pseudo);
+}
+
+/** Packs a stack id (eax) and the low half of a generation (from `state`) into rax. Clobbers `scratch`. */
+function emitPackStack(assembler: Assembler, state: Register, scratch: Register): void {
+  assembler.mov(scratch, state);
+  assembler.shr(scratch, 1);
+  assembler.shl(scratch, 32);
+  assembler.mov(low32(rax), low32(rax));
+  assembler.or(rax, scratch);
+}
+
+const recordFrame: FrameShape = { pushes: [], sizeBytes: 0x48 };
+const save = [at(rsp, 0x20), at(rsp, 0x28), at(rsp, 0x30), at(rsp, 0x38), at(rsp, 0x40)] as const;
+
+/** Emits `void recordOpen(HANDLE value, u32 row | type << 16, u64* returnAddress)`. */
+export function emitRecordOpen(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
+  return framedFunction(assembler, begin, recordFrame, (epilogue) => {
+    const [beyond, raise, inUse] = ['beyond', 'raise', 'inUse'].map((name) => assembler.label(name)) as [Label, Label, Label];
+    assembler.mov(r10, rcx);
+    assembler.shr(r10, 2);
+    assembler.add(r10, 1);
+    emitSlotAddress(assembler, rcx, rax, beyond, environment);
+    assembler.mov(save[0], rcx);
+    assembler.mov(save[1], rdx);
+    assembler.mov(r9, environment.ledger);
+    assembler.bind(raise);
+    assembler.mov(rax, at(r9, header.slotsUsed));
+    assembler.cmp(r10, rax);
+    assembler.j('be', inUse);
+    assembler.lockCmpxchg(at(r9, header.slotsUsed), r10);
+    assembler.j('ne', raise);
+    assembler.bind(inUse);
+    assembler.mov(rcx, r8);
+    assembler.call(environment.captureStack);
+    assembler.mov(rcx, save[0]);
+    assembler.mov(r8, at(rcx, slot.state));
+    assembler.or(r8, 1);
+    assembler.add(r8, 2); // the next generation, open
+    assembler.mov(r9, at(rcx, slot.openedStack));
+    assembler.mov(at(rcx, slot.previousOpenedStack), r9);
+    emitPackStack(assembler, r8, rdx);
+    assembler.mov(at(rcx, slot.openedStack), rax);
+    assembler.mov(rax, SYSTEM_TIME);
+    assembler.mov(at(rcx, slot.openedTime), rax);
+    assembler.mov(low32(rax), teb(tebField.threadId));
+    assembler.mov(at(rcx, slot.openedThread), low32(rax));
+    assembler.mov(rax, save[1]);
+    assembler.mov(at(rcx, slot.openedCall), low32(rax)); // the type is the upper half
+    assembler.mov(at(rcx, slot.state), r8); // last: now it is true
+    epilogue();
+    assembler.bind(beyond);
+    emitBeyondCapacity(assembler, rcx, environment);
+    epilogue();
+  });
+}
+
+/** Emits `void recordClose(HANDLE value, u64 state before the call, u64* returnAddress, u32 row)`. */
+export function emitRecordClose(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
+  return framedFunction(assembler, begin, recordFrame, (epilogue) => {
+    const [beyond, unseen, exchange, done] = ['beyond', 'unseen', 'exchange', 'done'].map((name) => assembler.label(name)) as [
+      Label, Label, Label, Label,
+    ]; // prettier-ignore
+    emitSlotAddress(assembler, rcx, rax, beyond, environment);
+    assembler.mov(rax, rdx);
+    assembler.mov(r10, rdx);
+    assembler.test(low32(r10), 1);
+    assembler.j('e', unseen);
+    assembler.sub(r10, 1); // the same generation, closed
+    assembler.jmp(exchange);
+    assembler.bind(unseen); // opened where the recorder could not see it: a generation of its own
+    assembler.add(r10, 2);
+    assembler.bind(exchange);
+    assembler.lockCmpxchg(at(rcx, slot.state), r10);
+    assembler.j('ne', done); // the value belongs to somebody else already
+    assembler.mov(save[0], rcx);
+    assembler.mov(save[1], r10);
+    assembler.mov(save[2], r9);
+    assembler.mov(rcx, r8);
+    assembler.call(environment.captureStack);
+    assembler.mov(rcx, save[0]);
+    assembler.mov(r8, save[1]);
+    assembler.mov(r9, save[2]);
+    assembler.mov(low32(r10), low32(rax));
+    assembler.mov(r11, SYSTEM_TIME);
+    assembler.mov(at(rcx, slot.closedTime), r11);
+    assembler.mov(low32(r11), teb(tebField.threadId));
+    assembler.mov(at(rcx, slot.closedThread), low32(r11));
+    assembler.mov(at(rcx, slot.closedCall), low16(r9));
+    emitPackStack(assembler, r8, rdx);
+    assembler.mov(at(rcx, slot.closedStack), rax);
+    // The stack that opened it learns where such handles are closed. Reading first keeps the line shared.
+    assembler.shr(r8, 1);
+    assembler.cmp(low32(r8), at(rcx, slot.openedGeneration));
+    assembler.j('ne', done);
+    assembler.mov(low32(rax), at(rcx, slot.openedStack));
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('e', done);
+    assembler.mov(rdx, environment.ledger + BigInt(environment.layout.stackPoolOffset));
+    assembler.lea(rdx, indexed(rdx, rax, 8));
+    assembler.cmp(low32(r10), at(rdx, stackNode.closedBy));
+    assembler.j('e', done);
+    assembler.mov(at(rdx, stackNode.closedBy), low32(r10));
+    assembler.bind(done);
+    epilogue();
+    assembler.bind(beyond);
+    emitBeyondCapacity(assembler, rcx, environment);
+    epilogue();
+  });
+}
+
+const misuseFrame: FrameShape = { pushes: [], sizeBytes: 0x98 };
+const life = 0x48; // 7 x u64: the slot as it is now
+
+/** Emits `void recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`. */
+export function emitRecordMisuse(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
+  return framedFunction(assembler, begin, misuseFrame, (epilogue) => {
+    const [noSlot, haveLife, probe, claimed, again, full] = ['noSlot', 'haveLife', 'probe', 'claimed', 'again', 'full'].map((name) =>
+      assembler.label(name),
+    ) as [Label, Label, Label, Label, Label, Label];
+    const [value, callAndKind, status, stack] = save;
+
+    assembler.mov(value, rcx);
+    assembler.mov(callAndKind, rdx);
+    assembler.mov(status, r9);
+    emitSlotAddress(assembler, rcx, rax, noSlot, environment);
+    for (let index = 0; index < LIFE_QWORDS; index++) {
+      assembler.mov(rax, at(rcx, index * 8));
+      assembler.mov(at(rsp, life + index * 8), rax);
+    }
+    assembler.jmp(haveLife);
+    assembler.bind(noSlot);
+    assembler.xor(low32(rax), low32(rax));
+    for (let index = 0; index < LIFE_QWORDS; index++) assembler.mov(at(rsp, life + index * 8), rax);
+    assembler.bind(haveLife);
+    assembler.mov(rcx, r8);
+    assembler.call(environment.captureStack);
+    assembler.mov(stack, rax);
+
+    // What makes two misuses the same: the call, its kind and status, the three stacks, open or not; NULL and pseudo
+    // handles are kept apart from other values that were never open.
+    assembler.mov(r8, HASH_SEED);
+    assembler.mov(r9, HASH_MULTIPLIER);
+    const mix = () => emitHashStep(assembler, r8, rax, r9, rdx);
+    assembler.mov(low32(rax), low32(rax));
+    mix();
+    assembler.mov(rax, callAndKind);
+    mix();
+    assembler.mov(rax, status);
+    mix();
+    assembler.mov(low32(rax), at(rsp, life + slot.openedStack));
+    mix();
+    assembler.mov(low32(rax), at(rsp, life + slot.closedStack));
+    mix();
+    assembler.mov(rax, at(rsp, life + slot.state));
+    assembler.and(low32(rax), 1);
+    mix();
+    assembler.mov(rax, value);
+    assembler.sar(rax, 63);
+    mix();
+    const notNull = assembler.label('notNull');
+    assembler.cmp(value, 0);
+    assembler.j('ne', notNull);
+    assembler.mov(rax, HASH_SEED);
+    mix();
+    assembler.bind(notNull);
+    assembler.or(r8, 1); // never zero, which means free
+
+    assembler.mov(rcx, environment.ledger + BigInt(environment.layout.misusesOffset));
+    assembler.mov(r10, r8);
+    assembler.shr(r10, 64 - Math.log2(MISUSE_COUNT));
+    assembler.mov(low32(r11), PROBE_COUNT);
+    assembler.bind(probe);
+    assembler.mov(r9, r10);
+    assembler.shl(r9, Math.log2(MISUSE_SIZE_BYTES));
+    assembler.add(r9, rcx);
+    assembler.xor(low32(rax), low32(rax));
+    assembler.lockCmpxchg(at(r9, misuse.key), r8);
+    assembler.j('e', claimed);
+    assembler.cmp(rax, r8);
+    assembler.j('e', again);
+    assembler.add(low32(r10), 1);
+    assembler.and(low32(r10), MISUSE_COUNT - 1);
+    assembler.sub(low32(r11), 1);
+    assembler.j('ne', probe);
+    assembler.bind(full);
+    assembler.mov(rax, environment.ledger);
+    assembler.lockInc32(at(rax, header.droppedMisuses));
+    epilogue();
+
+    assembler.bind(claimed);
+    assembler.mov(rax, status);
+    assembler.mov(at(r9, misuse.status), low32(rax));
+    assembler.mov(rax, stack);
+    assembler.mov(at(r9, misuse.offendingStack), low32(rax));
+    assembler.mov(low32(rax), teb(tebField.threadId));
+    assembler.mov(at(r9, misuse.offendingThread), low32(rax));
+    assembler.mov(rax, SYSTEM_TIME);
+    assembler.mov(at(r9, misuse.offendingTime), rax);
+    assembler.mov(rax, callAndKind);
+    assembler.mov(at(r9, misuse.offendingCall), low32(rax)); // the kind is the upper half
+    for (let index = 0; index < LIFE_QWORDS; index++) {
+      assembler.mov(rax, at(rsp, life + index * 8));
+      assembler.mov(at(r9, misuse.life + index * 8), rax);
+    }
+    assembler.movImmediate32(at(r9, misuse.ready), 1);
+
+    assembler.bind(again);
+    assembler.lockInc32(at(r9, misuse.count));
+    assembler.mov(low32(rax), 1);
+    assembler.lockXadd(at(r9, misuse.valueCount), low32(rax));
+    const noRoom = assembler.label('noRoom');
+    assembler.cmp(low32(rax), MISUSE_VALUE_COUNT);
+    assembler.j('ae', noRoom);
+    assembler.mov(rdx, value);
+    assembler.mov(indexed(r9, rax, 4, misuse.values), low32(rdx));
+    assembler.bind(noRoom);
+    epilogue();
+  });
+}
+
+/**
+ * Emits `HANDLE chooseHandle(HANDLE* handles, u32 count)`: of the handles that a refused call was given, the one that
+ * the ledger does not know as open; the first if it knows them all. A leaf function.
+ */
+export function emitChooseHandle(assembler: Assembler, begin: Label, environment: RecorderEnvironment): void {
+  const [next, skip, chosen, first] = ['next', 'skip', 'chosen', 'first'].map((name) => assembler.label(name)) as [
+    Label, Label, Label, Label,
+  ]; // prettier-ignore
+  assembler.align(16);
+  assembler.bind(begin);
+  assembler.xor(low32(r8), low32(r8));
+  assembler.bind(next);
+  assembler.cmp(low32(r8), low32(rdx));
+  assembler.j('ae', first);
+  assembler.mov(r9, indexed(rcx, r8, 8));
+  assembler.test(r9, r9); // an optional handle that was not given
+  assembler.j('e', skip);
+  assembler.mov(r10, r9);
+  emitSlotAddress(assembler, r10, r11, chosen, environment);
+  assembler.mov(rax, at(r10, slot.state));
+  assembler.test(low32(rax), 1);
+  assembler.j('e', chosen);
+  assembler.bind(skip);
+  assembler.add(low32(r8), 1);
+  assembler.jmp(next);
+  assembler.bind(chosen);
+  assembler.mov(rax, r9);
+  assembler.ret();
+  assembler.bind(first);
+  assembler.mov(rax, at(rcx));
+  assembler.ret();
+}
+
+/** Results of `isThisProcess`. */
+export const NOT_THIS_PROCESS = 0;
+export const THIS_PROCESS = 1;
+export const PROCESS_UNKNOWN = 2;
+
+const isThisProcessFrame: FrameShape = { pushes: [], sizeBytes: 0x68 };
+const STATUS_INVALID_HANDLE_SIGNED = 0xc000_0008 | 0;
+
+/** Emits `u32 isThisProcess(HANDLE process)`; a handle that may not be asked counts as unresolved. */
+export function emitIsThisProcess(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
+  return framedFunction(assembler, begin, isThisProcessFrame, (epilogue) => {
+    const [yes, no, refused, invalid] = ['yes', 'no', 'refused', 'invalid'].map((name) => assembler.label(name)) as [
+      Label, Label, Label, Label,
+    ]; // prettier-ignore
+    assembler.cmp(rcx, -1);
+    assembler.j('e', yes);
+    assembler.test(rcx, rcx);
+    assembler.j('e', no);
+    assembler.xor(low32(rdx), low32(rdx)); // ProcessBasicInformation
+    assembler.lea(r8, at(rsp, 0x30));
+    assembler.mov(low32(r9), 0x30);
+    assembler.movImmediate64(at(rsp, 0x20), 0);
+    emitNativeCall(assembler, environment.nativeCall('NtQueryInformationProcess'));
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('s', refused);
+    assembler.mov(rax, at(rsp, 0x30 + 0x20)); // HANDLE UniqueProcessId
+    assembler.cmp(rax, teb(tebField.processId));
+    assembler.j('ne', no);
+    assembler.bind(yes);
+    assembler.mov(low32(rax), THIS_PROCESS);
+    epilogue();
+    assembler.bind(no);
+    assembler.xor(low32(rax), low32(rax));
+    epilogue();
+    assembler.bind(refused);
+    assembler.cmp(low32(rax), STATUS_INVALID_HANDLE_SIGNED);
+    assembler.j('e', invalid);
+    assembler.mov(rax, environment.ledger);
+    assembler.lockInc32(at(rax, header.unresolvedDuplicates));
+    assembler.bind(invalid);
+    assembler.mov(low32(rax), PROCESS_UNKNOWN);
+    epilogue();
+  });
+}

@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto';
+
+import {
+  CreateEventW, CreateFileMappingW, CreateMutexW, FlushInstructionCache, GetModuleHandleW, GetProcAddress, MapViewOfFile, ReleaseMutex,
+  UnmapViewOfFile, VirtualAllocEx, VirtualProtectEx, VirtualQueryEx, WriteProcessMemory,
+} from '../ffi/kernel32.ts'; // prettier-ignore
+import { viewMemory } from '../ffi/library.ts';
+import { NtMapViewOfSection, NtQueryObject } from '../ffi/ntdll.ts';
+import { type AsHandle, type BorrowedHandle, CURRENT_PROCESS, failed, failedWithStatus, HandleOrNull, type OwnedHandle } from '../io/index.ts';
+import { readMemory } from '../process/memory.ts';
+import { buildAgentImage, type HookedCall, numberedRows } from './agent-image.ts';
+import { Ledger } from './ledger.ts';
+import { ledgerLayout } from './ledger-layout.ts';
+import { recogniseStub, STUB_READ_SIZE_BYTES } from './stub.ts';
+
+export interface RecordingOptions {
+  /** Handle values that can be recorded, a power of two; what lies beyond is counted. */
+  readonly slotCount?: number;
+  /** Checks every remembered frame size against the documented unwinder: slow, for tests. */
+  readonly checked?: boolean;
+}
+
+/** 2^20 values: four million in the kernel's spelling, more than almost any program reaches. */
+const DEFAULT_SLOT_COUNT = 1 << 20;
+
+const PAGE_READWRITE = 0x04;
+const PAGE_EXECUTE_READ = 0x20;
+const PAGE_EXECUTE_READWRITE = 0x40;
+const FILE_MAP_WRITE = 0x2;
+const MEM_COMMIT_RESERVE = 0x3000;
+const MEM_FREE = 0x1_0000;
+const ViewUnmap = 2;
+const ObjectNameInformation = 1;
+const ALLOCATION_GRANULARITY = 0x1_0000n;
+/** How far from ntdll the agent may lie; a 32-bit jump reaches 2 GiB, from any stub. */
+const REACH = 0x7000_0000n;
+
+/**
+ * The agent at work in one target, seen from the auditor: the ledger, and the gate at which the target waits when it exits.
+ *
+ * Disposing of it releases the gate and the auditor's view; the target keeps its agent, whose ledger nobody reads then.
+ */
+export class Recording implements Disposable {
+  readonly ledger: Ledger;
+  /** Names of the system calls that are hooked. */
+  readonly hooked: readonly string[];
+  /** Exports whose code has no known shape: they run as they are, unrecorded. */
+  readonly unrecognised: readonly string[];
+  readonly #view: bigint;
+  readonly #section: OwnedHandle;
+  readonly #arrived: OwnedHandle;
+  readonly #judged: OwnedHandle;
+  #holdsGate = true;
+
+  private constructor(parts: {
+    ledger: Ledger;
+    hooked: readonly string[];
+    unrecognised: readonly string[];
+    view: bigint;
+    section: OwnedHandle;
+    arrived: OwnedHandle;
+    judged: OwnedHandle;
+  }) {
+    this.ledger = parts.ledger;
+    this.hooked = parts.hooked;
+    this.unrecognised = parts.unrecognised;
+    this.#view = parts.view;
+    this.#section = parts.section;
+    this.#arrived = parts.arrived;
+    this.#judged = parts.judged;
+  }
+
+  /**
+   * Puts the agent into a process and hooks its system calls. Nothing in the target is changed before all of the agent
+   * is in place; the hooks then go in one by one, each with one write.
+   *
+   * @param target opened with PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE and PROCESS_QUERY_INFORMATION
+   * @throws Win32Error or NtStatusError when the target does not let itself be written to
+   */
+  static start(target: AsHandle, options: RecordingOptions = {}): Recording {
+    const undo: Disposable[] = [];
+    const keep = <T extends Disposable>(resource: T): T => {
+      undo.push(resource);
+      return resource;
+    };
+    try {
+      return Recording.#install(target, options, keep);
+    } catch (error) {
+      for (const resource of undo.toReversed()) resource[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  static #install(target: AsHandle, options: RecordingOptions, keep: <T extends Disposable>(resource: T) => T): Recording {
+    const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT);
+
+    const section = keep(createSection(layout.sizeBytes));
+    const view = MapViewOfFile(section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
+    if (view === 0n) throw failed('map', 'the ledger');
+    keep({ [Symbol.dispose]: () => UnmapViewOfFile(view) });
+    const ledger = new Ledger(viewMemory(view, layout.sizeBytes), layout);
+    ledger.initialise();
+
+    // Named, so that the target can open them at its exit and holds no handle of ours before.
+    const name = `unclosed-${randomUUID()}`;
+    const arrived = keep(
+      HandleOrNull.fromRawHandle(CreateEventW(null, false, false, `${name}-arrived`)).expect('create', 'the exit gate'),
+    );
+    const judged = keep(
+      HandleOrNull.fromRawHandle(CreateMutexW(null, true, `${name}-judged`)).expect('create', 'the exit gate'),
+    );
+
+    const { calls, unrecognised } = findCalls(target);
+    const image = buildAgentImage({
+      calls,
+      ledger: mapIntoTarget(section, target),
+      layout,
+      exportAddress: ntdllExport,
+      arrivedName: objectName(arrived),
+      judgedName: objectName(judged),
+      checked: options.checked ?? false,
+    });
+    const base = allocateNear(target, ntdllBase(), image.bytes.length);
+    writeCode(target, [{ address: base, bytes: image.bytes }]);
+    writeCode(target, image.patches(base));
+
+    const hooked = calls.map((call) => call.row.name);
+    return new Recording({ ledger, hooked, unrecognised, view, section, arrived, judged });
+  }
+
+  /** Signalled once each time the target has come to its exit and waits to be judged. */
+  get arrived(): BorrowedHandle {
+    return this.#arrived.asHandle();
+  }
+
+  /** Lets the target pass the gate. */
+  release(): void {
+    if (!this.#holdsGate) return;
+    this.#holdsGate = false;
+    if (!ReleaseMutex(this.#judged.asRawHandle())) throw failed('release', 'the exit gate');
+  }
+
+  [Symbol.dispose](): void {
+    using _section = this.#section;
+    using _arrived = this.#arrived;
+    using _judged = this.#judged;
+    this.release();
+    UnmapViewOfFile(this.#view);
+  }
+}
+
+function createSection(sizeBytes: number): OwnedHandle {
+  const high = Math.floor(sizeBytes / 2 ** 32);
+  const raw = CreateFileMappingW(CURRENT_PROCESS, null, PAGE_READWRITE, high, sizeBytes % 2 ** 32, null);
+  return HandleOrNull.fromRawHandle(raw).expect('create', `a ledger of ${Math.round(sizeBytes / 2 ** 20)} MiB`, 'a smaller one');
+}
+
+/** Maps the whole section; the target needs no handle for it. */
+function mapIntoTarget(section: AsHandle, target: AsHandle): bigint {
+  const base = new BigUint64Array(1);
+  const size = new BigUint64Array(1);
+  const status = NtMapViewOfSection(
+    section.asHandle().asRawHandle(), target.asHandle().asRawHandle(), base, 0n, 0n, null, size, ViewUnmap, 0, PAGE_READWRITE,
+  ); // prettier-ignore
+  if (status !== 0) throw failedWithStatus('map the ledger into', 'the target', status);
+  return base[0] ?? 0n;
+}
+
+/** ntdll lies at the same address in every process of a session: Windows chooses it at boot, Wine fixes it. */
+function ntdllBase(): bigint {
+  return GetModuleHandleW('ntdll.dll');
+}
+
+function ntdllExport(name: string): bigint {
+  const address = GetProcAddress(ntdllBase(), name);
+  if (address === 0n) throw failed('find', `ntdll!${name}`);
+  return address;
+}
+
+/** Which rows this ntdll exports, read as the target has them. */
+function findCalls(target: AsHandle): { calls: HookedCall[]; unrecognised: string[] } {
+  const calls: HookedCall[] = [];
+  const unrecognised: string[] = [];
+  for (const { row, rowNumber } of numberedRows) {
+    const stubAddress = GetProcAddress(ntdllBase(), row.name);
+    if (stubAddress === 0n) continue;
+    const stub = recogniseStub(readMemory(target, stubAddress, STUB_READ_SIZE_BYTES));
+    if (stub === undefined) unrecognised.push(row.name);
+    else calls.push({ row, rowNumber, stubAddress, stub });
+  }
+  return { calls, unrecognised };
+}
+
+function objectName(object: OwnedHandle): string {
+  const buffer = Buffer.alloc(1024); // OBJECT_NAME_INFORMATION
+  const status = NtQueryObject(object.asRawHandle(), ObjectNameInformation, buffer, buffer.length, null);
+  if (status !== 0) throw failedWithStatus('read the name of', 'the exit gate', status);
+  return buffer.toString('utf16le', 16, 16 + buffer.readUInt16LE(0)); // UNICODE_STRING Name, its text right behind it
+}
+
+/** Reserves memory in reach of a 32-bit jump from `near`, looking downwards first and then upwards. */
+function allocateNear(target: AsHandle, near: bigint, sizeBytes: number): bigint {
+  const process = target.asHandle().asRawHandle();
+  const lowest = near > REACH ? near - REACH : ALLOCATION_GRANULARITY;
+  for (const step of [-1n, 1n]) {
+    let address = near;
+    while (address >= lowest && address <= near + REACH) {
+      const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+      if (VirtualQueryEx(process, address, region, 48n) === 0n) break;
+      const regionBase = region.readBigUInt64LE(0); // PVOID BaseAddress
+      const regionEnd = regionBase + region.readBigUInt64LE(24); // SIZE_T RegionSize
+      if (region.readUInt32LE(32) === MEM_FREE) {
+        const highest = (regionEnd - BigInt(sizeBytes)) & -ALLOCATION_GRANULARITY;
+        const first = (regionBase + ALLOCATION_GRANULARITY - 1n) & -ALLOCATION_GRANULARITY;
+        const candidate = step < 0n ? highest : first;
+        if (candidate >= first && candidate <= highest && candidate >= lowest) {
+          const base = VirtualAllocEx(process, candidate, BigInt(sizeBytes), MEM_COMMIT_RESERVE, PAGE_READWRITE);
+          if (base !== 0n) return base;
+        }
+      }
+      address = step < 0n ? regionBase - 1n : regionEnd;
+    }
+  }
+  throw failed('find room for the agent near ntdll in', 'the target', 'again: the layout of its memory differs each time');
+}
+
+interface CodePatch {
+  readonly address: bigint;
+  readonly bytes: Uint8Array;
+}
+
+/** Writes code, each patch with one write; the pages around all of them are executable and not writable afterwards. */
+function writeCode(target: AsHandle, patches: readonly CodePatch[]): void {
+  const process = target.asHandle().asRawHandle();
+  const first = patches.reduce((lowest, { address }) => (address < lowest ? address : lowest), patches[0]?.address ?? 0n);
+  const end = patches.reduce((highest, { address, bytes }) => {
+    const last = address + BigInt(bytes.length);
+    return last > highest ? last : highest;
+  }, first);
+  const before = new Uint32Array(1);
+  const where = `0x${first.toString(16)} in the target`;
+  if (!VirtualProtectEx(process, first, end - first, PAGE_EXECUTE_READWRITE, before)) throw failed('unprotect code at', where);
+  for (const { address, bytes } of patches) {
+    if (!WriteProcessMemory(process, address, bytes, BigInt(bytes.length), null)) throw failed('write code at', where);
+  }
+  if (!VirtualProtectEx(process, first, end - first, PAGE_EXECUTE_READ, before)) throw failed('protect code at', where);
+  if (!FlushInstructionCache(process, first, end - first)) throw failed('flush the instruction cache of', 'the target');
+}
