@@ -120,7 +120,7 @@ export class OwnedHandle implements AsHandle, AsRawHandle, IntoRawHandle, Dispos
   readonly #ownership: Ownership<RawHandle>;
 
   private constructor(raw: RawHandle) {
-    this.#ownership = new Ownership('handle', raw, this, OwnedHandle.fromRawHandle);
+    this.#ownership = new Ownership('handle', raw, needsClose(raw) ? this : undefined, OwnedHandle.fromRawHandle);
   }
 
   /**
@@ -192,7 +192,7 @@ export class OwnedHandle implements AsHandle, AsRawHandle, IntoRawHandle, Dispos
    */
   close(): void {
     const raw = this.#ownership.end('was closed');
-    if (raw === NULL_HANDLE || isPseudoHandle(raw)) return;
+    if (!needsClose(raw)) return;
     const lastError = GetLastError();
     const closed = CloseHandle(raw);
     const code = closed ? 0 : GetLastError();
@@ -213,4 +213,8 @@ export class OwnedHandle implements AsHandle, AsRawHandle, IntoRawHandle, Dispos
   toString(): string {
     return `OwnedHandle(${this.#ownership.describe()})`;
   }
+}
+
+function needsClose(raw: RawHandle): boolean {
+  return raw !== NULL_HANDLE && !isPseudoHandle(raw);
 }

@@ -30,7 +30,8 @@ export interface LibuvHandle {
  * Node shows no handle on Windows (`socket._handle.fd` is -1), but libuv, which node.exe exports, tells the handle of
  * each of its own: only, it does not say which belongs to which JavaScript object. So the object is unreferenced and
  * referenced again, and the one libuv handle whose reference came and went is the one. Between two turns of the event
- * loop nobody else can do so, and the object is left as it was. It costs three walks of the loop: some 40 µs each.
+ * loop nobody else can do so, and the object is left as it was (or referenced, when nothing was found). It costs three
+ * walks of the loop, some 40 µs each.
  *
  * Only public functions of Node and libuv take part, but the loop that they know is the main thread's.
  *
@@ -56,7 +57,7 @@ export function findLibuvHandle(source: Refable): LibuvHandle {
   source.ref();
   const candidates = [...referenced()].filter((handle) => !without.has(handle));
   const [handle] = candidates;
-  if (handle === undefined || !before.has(handle)) source.unref();
+  if (handle !== undefined && !before.has(handle)) source.unref();
   if (handle === undefined || candidates.length > 1) {
     throw new Error(`Cannot find the handle of Node's object: ${candidates.length} of libuv's answer to it`);
   }

@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { DanglingBorrowError, OwnerGoneError } from './errors.ts';
 import { formatRaw, type RawHandle, type RawSocket } from './raw.ts';
 
-/** What is known of one owner of a handle or socket that has not been released. */
+/** What is known of an owner that still has something to close. */
 export interface LiveOwner {
   readonly kind: 'handle' | 'socket';
   readonly raw: RawHandle | RawSocket;
@@ -29,12 +29,14 @@ export class Ownership<Raw extends RawHandle | RawSocket> {
   #end: { readonly fate: string; readonly cause: Error } | undefined;
 
   /**
-   * @param owner whose garbage collection means that the handle was forgotten
-   * @param made the outermost function of this library on the stack: frames above it are the maker's
+   * @param owner whose garbage collection means that the handle was forgotten; `undefined` if nothing needs to be closed
+   * @param maker the function of this library that was called: its callers are the stack that is remembered
    */
-  constructor(kind: 'handle' | 'socket', raw: Raw, owner: object, made: (...args: never[]) => unknown) {
+  constructor(kind: LiveOwner['kind'], raw: Raw, owner: object | undefined, maker: (...args: never[]) => unknown) {
     this.#raw = raw;
-    this.#record = { kind, raw, stack: stacksAreKept ? captureStack(made) : '', forgotten: false };
+    const stack = owner !== undefined && stacksAreKept ? captureStack(maker) : '';
+    this.#record = { kind, raw, stack, forgotten: false };
+    if (owner === undefined) return;
     liveRecords.add(this.#record);
     forgottenOwners.register(owner, this.#record, this);
   }
@@ -90,8 +92,8 @@ let reportForgotten: (owner: LiveOwner) => void = printForgotten;
 let stacksAreKept = true;
 
 /**
- * Every owner in this thread that was neither closed nor moved, oldest first: what an audit of this very process should
- * find, and nothing else. Forgotten ones stay in the list, for their handles stay open.
+ * Every owner in this thread that has yet to close something, oldest first. Forgotten ones stay in the list, for their
+ * handles stay open; owners of NULL and of pseudo handles are never in it.
  */
 export function liveOwners(): readonly LiveOwner[] {
   return Array.from(liveRecords, (record) => ({ ...record }));
@@ -133,8 +135,8 @@ function printForgotten({ kind, raw, stack }: LiveOwner): void {
  * The stack as text. An `Error` that has not been asked for its stack keeps the functions and receivers of its frames
  * alive, and the owner itself with them: it would never be collected, so the text is made at once.
  */
-function captureStack(above: (...args: never[]) => unknown): string {
+function captureStack(maker: (...args: never[]) => unknown): string {
   const holder: { stack?: string } = {};
-  Error.captureStackTrace(holder, above);
+  Error.captureStackTrace(holder, maker);
   return (holder.stack ?? '').replace(/^.*\n/, '');
 }

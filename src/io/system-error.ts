@@ -1,5 +1,5 @@
 import { LsaNtStatusToWinError } from '../ffi/advapi32.ts';
-import { FormatMessageW, GetLastError } from '../ffi/kernel32.ts';
+import { FormatMessageW, GetLastError, SetLastError } from '../ffi/kernel32.ts';
 import { nameOfNtStatus, nameOfWin32Code } from './error-names.ts';
 
 const FORMAT_MESSAGE_FROM_SYSTEM = 0x1000;
@@ -91,9 +91,13 @@ export function failedWithStatus(what: string, object: string, status: number, t
   return new NtStatusError({ what, object, tryThis }, status);
 }
 
-/** Windows' text for a Win32 code, cut to a clause: `access denied`. Empty where Windows has none. */
+/** Windows' text for a Win32 code, cut to a clause: `access is denied`. Empty where Windows has none. */
 export function describeCode(code: number): string {
-  return toClause(formatMessage(code, LANG_ENGLISH_US) || formatMessage(code, LANG_NEUTRAL));
+  // FormatMessageW fails for a code without a text; whoever makes an error out of a code may still read the last one.
+  const lastError = GetLastError();
+  const sentence = formatMessage(code, LANG_ENGLISH_US) || formatMessage(code, LANG_NEUTRAL);
+  SetLastError(lastError);
+  return toClause(sentence);
 }
 
 function describeStatus(status: number): string {
