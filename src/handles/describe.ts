@@ -1,0 +1,136 @@
+import { CreateEventW } from '../ffi/kernel32.ts';
+import { isWine } from '../ffi/ntdll.ts';
+import type { AsHandle, OwnedHandle } from '../io/handle.ts';
+import { HandleOrNull } from '../io/handle-or-null.ts';
+import { nameOfNtStatus, nameOfWin32Code } from '../io/error-names.ts';
+import type { HandleObject, SocketDescription } from '../model.ts';
+import { displayName, type NameContext } from './display-name.ts';
+import { tryDuplicate } from './duplicate.ts';
+import { readNameContext } from './name-context.ts';
+import { queryObjectName } from './object-name.ts';
+import { nameProcessObject, type ProcessObject, queryProcessObject } from './process-objects.ts';
+import { QueryHelper, type QueryHelperOptions } from './query-helper.ts';
+import type { FileAnswer } from './query-protocol.ts';
+import { querySocket } from './sockets.ts';
+import { TcpTable } from './tcp-table.ts';
+
+/** What is described: a line of the handle table, or as much of it as is needed here. */
+export interface DescribableHandle {
+  readonly processId: number;
+  readonly value: bigint;
+  /** Kernel type name. */
+  readonly type: string;
+}
+
+/** What one handle means. Names in it come from the target: escape them where they are shown. */
+export interface HandleDescription extends ProcessObject {
+  readonly object: HandleObject;
+  /** Why {@link object} has no name although it might have one: `timed out`, or the call that failed and its code. */
+  readonly nameProblem?: string;
+}
+
+/** How a {@link HandleDescriber} goes about it. */
+export interface HandleDescriberOptions extends QueryHelperOptions {
+  /**
+   * Whether files are looked at from a helper process, because to do so may block for ever. By default on Windows, and
+   * not on Wine, where the server that is asked never waits for anybody [ran, Wine 8].
+   */
+  readonly filesInHelper?: boolean;
+}
+
+/**
+ * Finds out what handles mean: names as a person types them, sockets with their endpoints, processes and threads with
+ * their ids and fate.
+ *
+ * Never hangs: what might is asked in a helper process, which is started when the first such question comes and ended
+ * by `using`. One describer serves many processes; drives and TCP connections are read once.
+ */
+export class HandleDescriber implements Disposable {
+  readonly #filesInHelper: boolean;
+  readonly #helper: QueryHelper;
+  #context: NameContext | undefined;
+  #tcpTable: TcpTable | undefined;
+  #event: OwnedHandle | undefined;
+
+  constructor(options: HandleDescriberOptions = {}) {
+    this.#filesInHelper = options.filesInHelper ?? !isWine;
+    this.#helper = new QueryHelper(options);
+  }
+
+  /**
+   * Describes handles of one process, in the order given. A handle that cannot be looked at, because it was closed
+   * meanwhile or is denied, is described by its type and {@link HandleDescription.nameProblem}.
+   *
+   * @param process opened with PROCESS_DUP_HANDLE
+   */
+  async describe(process: AsHandle, handles: readonly DescribableHandle[]): Promise<readonly HandleDescription[]> {
+    const descriptions = new Array<HandleDescription>(handles.length);
+    const deferred: number[] = [];
+    handles.forEach((handle, index) => {
+      if (handle.type === 'File' && this.#filesInHelper) deferred.push(index);
+      else descriptions[index] = this.#describeNow(process, handle);
+    });
+    if (deferred.length > 0) {
+      const answers = await this.#helper.ask(deferred.map((index) => handles[index]!));
+      deferred.forEach((index, i) => {
+        descriptions[index] = this.#describeAnswer(answers[i]!);
+      });
+    }
+    return descriptions;
+  }
+
+  /** Ends the helper process, if there is one. */
+  [Symbol.dispose](): void {
+    this.#helper[Symbol.dispose]();
+    this.#event?.[Symbol.dispose]();
+  }
+
+  #describeNow(process: AsHandle, { value, type }: DescribableHandle): HandleDescription {
+    if (type === 'Process' || type === 'Thread') {
+      const found = queryProcessObject(process, value, type);
+      const name = nameProcessObject(found);
+      return { object: name === undefined ? { type } : { type, name }, ...found };
+    }
+    const duplicate = tryDuplicate(process, value);
+    if (typeof duplicate === 'number') {
+      return { object: { type }, nameProblem: describeFailure('DuplicateHandle', duplicate, nameOfWin32Code(duplicate)) };
+    }
+    using handle = duplicate;
+    const name = queryObjectName(handle.asRawHandle());
+    if (typeof name === 'number') {
+      const code = `0x${name.toString(16).padStart(8, '0')}`;
+      return { object: { type }, nameProblem: describeFailure('NtQueryObject', code, nameOfNtStatus(name)) };
+    }
+    if (name === '' && type === 'File') {
+      this.#event ??= HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect('create an event', '');
+      const socket = querySocket(handle.asRawHandle(), this.#event.asRawHandle());
+      if (socket !== undefined) return { object: { type: 'Socket', socket: this.#refine(socket) } };
+    }
+    return { object: this.#nameObject(type, name) };
+  }
+
+  #describeAnswer(answer: FileAnswer): HandleDescription {
+    if (answer.timedOut) return { object: { type: 'File' }, nameProblem: 'timed out' };
+    if (answer.problem !== undefined) return { object: { type: 'File' }, nameProblem: answer.problem };
+    if (answer.socket !== undefined) return { object: { type: 'Socket', socket: this.#refine(answer.socket) } };
+    return { object: this.#nameObject('File', answer.name ?? '') };
+  }
+
+  #nameObject(type: string, kernelName: string): HandleObject {
+    if (kernelName === '') return { type };
+    this.#context ??= readNameContext();
+    return { type, name: displayName(type, kernelName, this.#context) };
+  }
+
+  /** A socket still calls itself connected when its peer has closed: only the TCP table knows. */
+  #refine(socket: SocketDescription): SocketDescription {
+    const isTcp = socket.protocol === 'TCP' || socket.protocol === 'TCPv6';
+    if (!isTcp || socket.state !== 'connected' || socket.local === undefined || socket.remote === undefined) return socket;
+    this.#tcpTable ??= TcpTable.read();
+    return this.#tcpTable.isClosing(socket.local, socket.remote) ? { ...socket, state: 'closed' } : socket;
+  }
+}
+
+function describeFailure(call: string, code: number | string, name: string | undefined): string {
+  return `${call}: ${name === undefined ? '' : `${name} `}${code}`;
+}

@@ -1,0 +1,105 @@
+import { win32 } from 'node:path';
+
+import { OpenProcess, QueryFullProcessImageNameW, WaitForSingleObject } from '../ffi/kernel32.ts';
+import type { HANDLE } from '../ffi/library.ts';
+import { NtQueryInformationProcess, NtQueryInformationThread } from '../ffi/ntdll.ts';
+import type { AsHandle } from '../io/handle.ts';
+import { HandleOrNull } from '../io/handle-or-null.ts';
+import { tryDuplicate } from './duplicate.ts';
+
+/** Which process or thread a handle means, as far as the kernel tells. */
+export interface ProcessObject {
+  readonly processId?: number;
+  /** Of a thread. */
+  readonly threadId?: number;
+  /** The program that the process runs: a path in the form `C:\…`. */
+  readonly imagePath?: string;
+  /** The process or thread has ended, and only handles like this one keep its remains. */
+  readonly ended?: boolean;
+  /** Unsigned; present once it has ended. */
+  readonly exitCode?: number;
+}
+
+const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
+const THREAD_QUERY_LIMITED_INFORMATION = 0x0800;
+const SYNCHRONIZE = 0x10_0000;
+const ProcessBasicInformation = 0;
+const ThreadBasicInformation = 0;
+const WAIT_OBJECT_0 = 0;
+const WAIT_TIMEOUT = 258;
+
+/** What a process or thread handle of another process means. */
+export function queryProcessObject(
+  process: AsHandle,
+  value: bigint,
+  type: 'Process' | 'Thread',
+): ProcessObject {
+  const query = type === 'Process' ? PROCESS_QUERY_LIMITED_INFORMATION : THREAD_QUERY_LIMITED_INFORMATION;
+  // The right to ask may be granted to us even where the handle does not have it.
+  for (const access of [query | SYNCHRONIZE, undefined, query]) {
+    const duplicate = tryDuplicate(process, value, access);
+    if (typeof duplicate === 'number') continue;
+    using object = duplicate;
+    const answer = type === 'Process' ? describeProcess(object.asRawHandle()) : describeThread(object.asRawHandle());
+    if (answer !== undefined) return answer;
+  }
+  return {};
+}
+
+/** `app.exe (4242)`, `thread 17 of app.exe (4242)`, as far as it is known. The image's name comes from the target: escape it. */
+export function nameProcessObject({ processId, threadId, imagePath }: ProcessObject): string | undefined {
+  if (processId === undefined) return undefined;
+  const process = imagePath === undefined ? `process ${processId}` : `${win32.basename(imagePath)} (${processId})`;
+  return threadId === undefined ? process : `thread ${threadId} of ${process}`;
+}
+
+function describeProcess(handle: HANDLE): ProcessObject | undefined {
+  // typedef struct _PROCESS_BASIC_INFORMATION: +0 NTSTATUS ExitStatus, +32 ULONG_PTR UniqueProcessId; 48 bytes
+  const basic = Buffer.alloc(48);
+  if (NtQueryInformationProcess(handle, ProcessBasicInformation, basic, 48, null) !== 0) return undefined;
+  const imagePath = readImagePath(handle);
+  return {
+    processId: basic.readUInt32LE(32),
+    ...(imagePath === undefined ? {} : { imagePath }),
+    ...readFate(handle, basic.readUInt32LE(0)),
+  };
+}
+
+function describeThread(handle: HANDLE): ProcessObject | undefined {
+  // typedef struct _THREAD_BASIC_INFORMATION: +0 NTSTATUS ExitStatus, +16 CLIENT_ID { process, thread }; 48 bytes
+  const basic = Buffer.alloc(48);
+  if (NtQueryInformationThread(handle, ThreadBasicInformation, basic, 48, null) !== 0) return undefined;
+  const fate = readFate(handle, basic.readUInt32LE(0));
+  const processId = basic.readUInt32LE(16);
+  // While the thread lives, its process does, and the id is that process'; afterwards it may be somebody else's.
+  const imagePath = fate.ended === false ? imagePathOf(processId) : undefined;
+  return {
+    processId,
+    threadId: basic.readUInt32LE(24),
+    ...(imagePath === undefined ? {} : { imagePath }),
+    ...fate,
+  };
+}
+
+/** An exit status of 259 (STATUS_PENDING) may be a program's own, so the object itself is asked first. */
+function readFate(handle: HANDLE, exitStatus: number): { ended?: boolean; exitCode?: number } {
+  const STATUS_PENDING = 0x103;
+  const wait = WaitForSingleObject(handle, 0);
+  if (wait === WAIT_OBJECT_0) return { ended: true, exitCode: exitStatus };
+  if (wait === WAIT_TIMEOUT) return { ended: false };
+  return exitStatus === STATUS_PENDING ? {} : { ended: true, exitCode: exitStatus };
+}
+
+function imagePathOf(processId: number): string | undefined {
+  const process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, false, processId);
+  if (process === 0n) return undefined;
+  using owned = HandleOrNull.fromRawHandle(process).tryIntoOwned();
+  return readImagePath(owned.asRawHandle());
+}
+
+function readImagePath(process: HANDLE): string | undefined {
+  const path = new Uint16Array(32_768);
+  const length = new Uint32Array([path.length]);
+  if (!QueryFullProcessImageNameW(process, 0, path, length)) return undefined;
+  return Buffer.from(path.buffer, 0, Math.min(length[0]!, path.length) * 2).toString('utf16le') || undefined;
+}

@@ -1,0 +1,203 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+import {
+  type AnswerMessage,
+  type FileAnswer,
+  type FileQuery,
+  QUERY_THREADS_VARIABLE,
+  QUERY_TIMEOUT_VARIABLE,
+  type QueryMessage,
+} from './query-protocol.ts';
+
+/** What is to be found out about one file handle of one process. */
+export interface FileQuestion {
+  readonly processId: number;
+  readonly value: bigint;
+}
+
+/** How patient a {@link QueryHelper} is. */
+export interface QueryHelperOptions {
+  /** How long one query may take. */
+  readonly timeoutMs?: number;
+  /** How many queries run at a time, each on a thread of its own. At most 64, koffi's limit for calls under way. */
+  readonly threads?: number;
+  /** How long the helper may be silent while it has work before it is given up for hung. */
+  readonly silenceMs?: number;
+  /** How long the helper may take to start. */
+  readonly startupMs?: number;
+  /** The script that the helper runs. */
+  readonly script?: URL;
+}
+
+/** Queries that the helper has and has not answered: enough to keep its threads busy while messages travel. */
+const WINDOW = 512;
+/** A query that was under way in this many helpers which then hung is not tried again. */
+const ATTEMPTS_MAX = 2;
+/** A helper that hangs or dies again and again will not get better: what is left is said to have timed out. */
+const FAILED_HELPERS_MAX = 4;
+
+interface Pending extends FileQuery {
+  readonly index: number;
+  attempts: number;
+}
+
+/**
+ * A second Node process that asks the questions which may never be answered.
+ *
+ * The name of a synchronous file object is told only when the call that holds its lock is done, and nothing can cancel
+ * the wait: neither JavaScript nor a killed thread, which would take the heap's lock with it. So the waiting is done
+ * elsewhere, on a thread each; those that took too long are marked, and the process is ended with its threads. Starts
+ * lazily: a program that never asks pays nothing.
+ */
+export class QueryHelper implements Disposable {
+  readonly #options: Required<QueryHelperOptions>;
+  #child: ChildProcess | undefined;
+  #disposed = false;
+  #lastId = 0;
+  #asking: Promise<unknown> = Promise.resolve();
+
+  constructor(options: QueryHelperOptions = {}) {
+    this.#options = {
+      timeoutMs: options.timeoutMs ?? 500,
+      threads: options.threads ?? 64,
+      silenceMs: options.silenceMs ?? 3_000,
+      startupMs: options.startupMs ?? 15_000,
+      script: options.script ?? helperScript(),
+    };
+  }
+
+  /** The helper's process, while there is one. */
+  get processId(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /**
+   * What each of the files is, in the order of the questions. Never rejects for a file's sake, and always settles.
+   *
+   * @throws Error when this helper was disposed of, or cannot be started at all
+   */
+  ask(questions: readonly FileQuestion[]): Promise<readonly FileAnswer[]> {
+    const result = this.#asking.then(() => this.#askAll(questions));
+    this.#asking = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Ends the helper process; questions under way are answered as timed out. */
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#end();
+  }
+
+  async #askAll(questions: readonly FileQuestion[]): Promise<readonly FileAnswer[]> {
+    if (this.#disposed) throw new Error('Cannot query a file: the query helper has been disposed of');
+    const answers = new Array<FileAnswer | undefined>(questions.length);
+    let queue = questions.map((question, index): Pending => {
+      return { id: ++this.#lastId, processId: question.processId, value: String(question.value), index, attempts: 0 };
+    });
+    for (let failedHelpers = 0; queue.length > 0 && failedHelpers < FAILED_HELPERS_MAX; ) {
+      if (this.#disposed) break;
+      const round = await this.#askOneHelper(queue, answers);
+      if (round.failed) failedHelpers++;
+      queue = queue.filter((query) => answers[query.index] === undefined);
+      for (const query of round.underWay) {
+        if (answers[query.index] === undefined && ++query.attempts >= ATTEMPTS_MAX) {
+          answers[query.index] = { id: query.id, timedOut: true };
+        }
+      }
+      queue = queue.filter((query) => answers[query.index] === undefined);
+    }
+    return Array.from(answers, (answer, index) => answer ?? { id: index, timedOut: true });
+  }
+
+  /** Asks until all is answered or the helper is of no more use; then `underWay` are the queries that it had. */
+  #askOneHelper(
+    queue: readonly Pending[],
+    answers: (FileAnswer | undefined)[],
+  ): Promise<{ failed: boolean; underWay: readonly Pending[] }> {
+    const isNew = this.#child === undefined;
+    const child = (this.#child ??= this.#start());
+    const underWay = new Map<number, Pending>();
+    let next = 0;
+
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const finish = (failed: boolean, isSpent = failed): void => {
+        clearTimeout(timer);
+        child.off('message', onMessage).off('error', onError).off('exit', onExit);
+        if (isSpent) this.#end();
+        resolve({ failed, underWay: [...underWay.values()] });
+      };
+      const watch = (patienceMs: number): void => {
+        clearTimeout(timer);
+        timer = setTimeout(() => finish(true), patienceMs);
+      };
+      const sendMore = (): void => {
+        const queries: FileQuery[] = [];
+        for (; next < queue.length && underWay.size < WINDOW; next++) {
+          const query = queue[next]!;
+          underWay.set(query.id, query);
+          queries.push({ id: query.id, processId: query.processId, value: query.value });
+        }
+        if (queries.length > 0) child.send({ queries } satisfies QueryMessage, (error) => error && onExit());
+      };
+      const onMessage = (message: unknown): void => {
+        const { answers: answered, exhausted } = message as AnswerMessage;
+        for (const answer of answered) {
+          const query = underWay.get(answer.id);
+          if (query === undefined) continue;
+          underWay.delete(answer.id);
+          answers[query.index] = answer;
+        }
+        if (underWay.size === 0 && next === queue.length) return finish(false, exhausted === true);
+        if (exhausted) {
+          underWay.clear(); // They waited for a thread that never came, and have tried nothing.
+          return finish(false, true);
+        }
+        sendMore();
+        watch(this.#options.silenceMs + this.#options.timeoutMs);
+      };
+      const onError = (error: Error): void => {
+        if (child.pid === undefined) reject(new Error(`Cannot start the query helper: ${error.message}`));
+        finish(true);
+      };
+      const onExit = (): void => finish(true);
+
+      child.on('message', onMessage).on('error', onError).on('exit', onExit);
+      watch(this.#options.silenceMs + this.#options.timeoutMs + (isNew ? this.#options.startupMs : 0));
+      sendMore();
+    });
+  }
+
+  #start(): ChildProcess {
+    const child = spawn(process.execPath, ['--no-warnings', fileURLToPath(this.#options.script)], {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      windowsHide: true,
+      env: {
+        ...process.env,
+        NODE_OPTIONS: '',
+        [QUERY_TIMEOUT_VARIABLE]: String(this.#options.timeoutMs),
+        [QUERY_THREADS_VARIABLE]: String(this.#options.threads),
+      },
+    });
+    // It must not keep the auditor alive; while questions are under way, the watchdog's timer does.
+    child.unref();
+    child.channel?.unref();
+    child.on('error', () => undefined); // Failures between questions show in the next one.
+    child.once('exit', () => {
+      if (this.#child === child) this.#child = undefined;
+    });
+    return child;
+  }
+
+  #end(): void {
+    this.#child?.kill('SIGKILL');
+    this.#child = undefined;
+  }
+}
+
+/** The helper's script lies beside this file, compiled or not, as this file is. */
+function helperScript(): URL {
+  const extension = fileURLToPath(import.meta.url).endsWith('.ts') ? '.ts' : '.js';
+  return new URL(`./query-helper-main${extension}`, import.meta.url);
+}

@@ -1,0 +1,38 @@
+import type { SocketDescription } from '../model.ts';
+
+/** One file handle that the helper process is asked about. */
+export interface FileQuery {
+  /** Names the question in its answer. */
+  readonly id: number;
+  readonly processId: number;
+  /** The handle's value in that process, in decimal: JSON has no bigint. */
+  readonly value: string;
+}
+
+/** What the helper process found out about one file handle. */
+export interface FileAnswer {
+  readonly id: number;
+  /** As the kernel spells it; empty where the file has no name. */
+  readonly name?: string;
+  readonly socket?: SocketDescription;
+  /** The query did not end in time, and blocks a thread of the helper until the helper is ended. */
+  readonly timedOut?: true;
+  /** Which call failed, and with what: `DuplicateHandle 6`, `NtQueryObject 0xc0000022`. */
+  readonly problem?: string;
+}
+
+/** From the auditor to the helper process. */
+export interface QueryMessage {
+  readonly queries: readonly FileQuery[];
+}
+
+/** From the helper process to the auditor. */
+export interface AnswerMessage {
+  readonly answers: readonly FileAnswer[];
+  /** All threads of the helper are blocked: it will answer nothing more. */
+  readonly exhausted?: true;
+}
+
+/** Environment variables that tell the helper how long a query may take and how many may run at a time. */
+export const QUERY_TIMEOUT_VARIABLE = 'UNCLOSED_QUERY_TIMEOUT_MS';
+export const QUERY_THREADS_VARIABLE = 'UV_THREADPOOL_SIZE';

@@ -1,0 +1,129 @@
+import type { HANDLE } from '../ffi/library.ts';
+import {
+  CloseHandle,
+  CreateEventW,
+  DuplicateHandle,
+  GetLastError,
+  OpenProcess,
+  WaitForMultipleObjectsAsync,
+} from '../ffi/kernel32.ts';
+import { queryObjectNameAsync } from './object-name.ts';
+import type { AnswerMessage, FileAnswer, FileQuery, QueryMessage } from './query-protocol.ts';
+import { querySocketAsync } from './sockets.ts';
+
+// This module runs in the helper process, which Node may load from TypeScript as it is: no syntax that must be lowered
+// (`using`) may stand in it or in what it imports. Handles are closed in `finally` instead.
+
+const PROCESS_DUP_HANDLE = 0x40;
+const DUPLICATE_SAME_ACCESS = 2;
+const CURRENT_PROCESS = -1n as HANDLE;
+const INFINITE = 0xffff_ffff;
+
+/** Finds out what one file handle of this process is. May block the thread that it waits on for ever, but not JavaScript. */
+export type Inspect = (handle: HANDLE) => Promise<Omit<FileAnswer, 'id'>>;
+
+/** What the helper process is given to do its work with. */
+export interface QueryServerOptions {
+  /** How long one query may take before it is answered with `timedOut`. */
+  readonly timeoutMs: number;
+  /** How many queries run at a time; libuv must have as many threads. */
+  readonly threads: number;
+  readonly send: (message: AnswerMessage) => void;
+  readonly inspect?: Inspect;
+}
+
+/**
+ * Answers queries about file handles of other processes, each on a thread of its own.
+ *
+ * A query that blocks costs its thread and nothing else: it is reported as timed out, its duplicate is never closed (to
+ * close it may block as well), and the process that runs this is ended from outside, which is the one sure way to end
+ * a thread that waits for a file object's lock. Where all threads are blocked, that is said, and no query is begun.
+ */
+export function createQueryServer(options: QueryServerOptions): (message: QueryMessage) => void {
+  const inspect = options.inspect ?? inspectFile;
+  const processes = new Map<number, HANDLE | number>();
+  const waiting: FileQuery[] = [];
+  let running = 0;
+  let blocked = 0;
+  let outbox: FileAnswer[] = [];
+
+  function post(answer: FileAnswer): void {
+    if (outbox.push(answer) > 1) return;
+    setImmediate(() => {
+      const answers = outbox;
+      outbox = [];
+      options.send(blocked >= options.threads ? { answers, exhausted: true } : { answers });
+    });
+  }
+
+  function openProcess(processId: number): HANDLE | number {
+    let process = processes.get(processId);
+    if (process === undefined) {
+      process = OpenProcess(PROCESS_DUP_HANDLE, false, processId);
+      if (process === 0n) process = GetLastError();
+      processes.set(processId, process);
+    }
+    return process;
+  }
+
+  async function answerQuery(query: FileQuery): Promise<Omit<FileAnswer, 'id'>> {
+    const process = openProcess(query.processId);
+    if (typeof process === 'number') return { problem: `OpenProcess ${process}` };
+    const duplicate = new BigUint64Array(1);
+    const source = BigInt(query.value) as HANDLE;
+    if (!DuplicateHandle(process, source, CURRENT_PROCESS, duplicate, 0, false, DUPLICATE_SAME_ACCESS)) {
+      return { problem: `DuplicateHandle ${GetLastError()}` };
+    }
+    const handle = BigInt.asIntN(64, duplicate[0]!) as HANDLE;
+    try {
+      return await inspect(handle);
+    } finally {
+      CloseHandle(handle);
+    }
+  }
+
+  function begin(query: FileQuery): void {
+    running++;
+    let isBlocked = false;
+    const timer = setTimeout(() => {
+      isBlocked = true;
+      blocked++;
+      post({ id: query.id, timedOut: true });
+    }, options.timeoutMs);
+    void answerQuery(query)
+      .catch((error: unknown) => ({ problem: error instanceof Error ? error.message : String(error) }))
+      .then((answer) => {
+        clearTimeout(timer);
+        running--;
+        if (isBlocked) blocked--;
+        else post({ ...answer, id: query.id });
+        beginMore();
+      });
+  }
+
+  function beginMore(): void {
+    while (waiting.length > 0 && running < options.threads) begin(waiting.shift()!);
+  }
+
+  return ({ queries }) => {
+    waiting.push(...queries);
+    beginMore();
+  };
+}
+
+async function inspectFile(handle: HANDLE): Promise<Omit<FileAnswer, 'id'>> {
+  const name = await queryObjectNameAsync(handle);
+  if (typeof name === 'number') return { problem: `NtQueryObject 0x${name.toString(16)}` };
+  // A socket is named \Device\Afd or \Device\Afd\Endpoint on Windows [src], and not at all on Wine [ran].
+  if (name !== '' && !/^\\device\\afd(?:\\|$)/i.test(name)) return { name };
+  const event = CreateEventW(null, true, false, null);
+  if (event === 0n) return { problem: `CreateEventW ${GetLastError()}` };
+  try {
+    const waitFor = (set: HANDLE): Promise<number> =>
+      WaitForMultipleObjectsAsync(1, new BigInt64Array([set]), false, INFINITE);
+    const socket = await querySocketAsync(handle, event, waitFor);
+    return socket === undefined ? { name } : { name, socket };
+  } finally {
+    CloseHandle(event);
+  }
+}
