@@ -18,6 +18,8 @@ export interface Frame {
   readonly line?: number;
   /** The module belongs to Windows (or Wine), not to the program. */
   readonly system?: true;
+  /** Code that the compiler's runtime brought into the program (`mainCRTStartup`), not the programmer's own. */
+  readonly runtime?: true;
 }
 
 /** Innermost frame first: `stack[0]` made the call. Empty when no stack could be walked. */
@@ -127,8 +129,10 @@ export interface Finding {
   /** Handles (for a leak) or occurrences (for a misuse). */
   readonly count: number;
   readonly object: HandleObject;
-  /** Up to 10 values. */
+  /** Up to 10 values, ascending. */
   readonly handles: readonly bigint[];
+  /** What each of {@link handles} refers to, in their order; absent when {@link object} says it for all of them. */
+  readonly objects?: readonly HandleObject[];
   readonly stacks: {
     readonly opened?: Stack;
     readonly closed?: Stack;

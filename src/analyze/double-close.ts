@@ -1,0 +1,13 @@
+import type { Judge } from './grouping.ts';
+import { misuseRule, STATUS_INVALID_HANDLE, wasOpen } from './misuse.ts';
+import { spellHistory, spellTimes } from './wording.ts';
+
+/** `double-close`: a close of a value that had been opened and closed. */
+export const doubleClose: Judge = misuseRule({
+  rule: 'double-close',
+  applies: (misuse) => misuse.kind === 'close' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse),
+  closesInAnyOrder: true,
+  level: () => 'error',
+  message: ({ subject, all, values, offender, count }) =>
+    `${subject}${spellHistory(all, 'was-closed')} ${values.length > 1 ? 'were' : 'was'} closed again by ${offender}${spellTimes(count)}.`,
+});

@@ -1,0 +1,22 @@
+import type { Evidence, Finding } from '../model.ts';
+import { doubleClose } from './double-close.ts';
+import { type AnalyzeOptions, compareFindings, type Judge } from './grouping.ts';
+import { invalidClose } from './invalid-close.ts';
+import { invalidUse } from './invalid-use.ts';
+import { leak } from './leak.ts';
+import { protectedClose } from './protected-close.ts';
+import { useAfterClose } from './use-after-close.ts';
+import { wrongType } from './wrong-type.ts';
+
+export type { AnalyzeOptions } from './grouping.ts';
+
+/** Every rule, one file each. A new rule is a new file and a row here. */
+const judges: readonly Judge[] = [leak, doubleClose, useAfterClose, invalidClose, invalidUse, wrongType, protectedClose];
+
+/**
+ * Applies every rule to the evidence and returns one finding per site: errors first, then warnings, then notes.
+ * The result depends on what the evidence says, never on the order in which it says it.
+ */
+export function analyze(evidence: Evidence, options: AnalyzeOptions = {}): readonly Finding[] {
+  return judges.flatMap((judge) => judge(evidence, options)).sort(compareFindings);
+}

@@ -1,0 +1,95 @@
+import type { HandleObject, Level, Misuse, Rule, Stack } from '../model.ts';
+import { attributeMisuse } from './attribution.ts';
+import { compareText, type Judge, siteRule } from './grouping.ts';
+import { normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
+import { spellOffender, spellSubject } from './wording.ts';
+
+/** https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55 */
+export const STATUS_INVALID_HANDLE = 0xc0000008;
+export const STATUS_OBJECT_TYPE_MISMATCH = 0xc0000024;
+export const STATUS_HANDLE_NOT_CLOSABLE = 0xc0000235;
+
+/** The value had once been a handle of the target: the recorder saw it opened, or saw it closed. */
+export function wasOpen({ opened, closed }: Misuse): boolean {
+  return opened !== undefined || closed !== undefined;
+}
+
+/** What a rule about misuse may build its sentence from; all misuses are of one site. */
+export interface Misuses {
+  readonly all: readonly [Misuse, ...Misuse[]];
+  readonly count: number;
+  readonly object: HandleObject;
+  /** Every value known, each once, ascending. */
+  readonly values: readonly bigint[];
+  /** Windows made the call for itself, or the program's runtime did: at most a note. */
+  readonly foreign: boolean;
+  /** `SetEvent at main (gate.c:40)` */
+  readonly offender: string;
+  /** `Event handle 0x1a4` */
+  readonly subject: string;
+}
+
+export interface MisuseRule {
+  readonly rule: Rule;
+  applies(misuse: Misuse): boolean;
+  /** The level when the program made the call. */
+  level(misuses: Misuses): Level;
+  message(misuses: Misuses): string;
+  /** Which of two closes comes first is a race in many programs: they are one site either way round. */
+  readonly closesInAnyOrder?: true;
+}
+
+/** Makes a rule about refused calls: sites are told apart by all of their stacks. */
+export function misuseRule({ rule, applies, level, message, closesInAnyOrder }: MisuseRule): Judge {
+  return siteRule<Misuse>({
+    rule,
+    select: ({ misuses }) => misuses.filter(applies),
+    typeOf: ({ object }) => object?.type ?? 'Unknown',
+    siteOf(misuse) {
+      const foreign = isForeign(misuse);
+      const offending = (foreign ? normaliseStackWithInternals : normaliseStack)(misuse.offending.stack).join('|');
+      const closed = misuse.closed === undefined ? '' : normaliseStack(misuse.closed.stack).join('|');
+      const opened = misuse.opened === undefined ? '' : normaliseStack(misuse.opened.stack).join('|');
+      const calls = [offending, closed];
+      if (closesInAnyOrder === true && !foreign) calls.sort(compareText);
+      return [foreign ? 'foreign' : 'program', misuse.kind, ...calls, opened];
+    },
+    judge(entries) {
+      // In a race both orders occur; the one that occurred more often is shown.
+      const all = [...entries].sort((a, b) => b.count - a.count) as [Misuse, ...Misuse[]];
+      const [shown] = all;
+      const object = shown.object ?? { type: 'Unknown' };
+      const values = [...new Set(all.flatMap((misuse) => misuse.values.map((value) => BigInt.asUintN(64, value))))];
+      values.sort((a, b) => (a < b ? -1 : 1));
+      const misuses: Misuses = {
+        all,
+        count: all.reduce((total, misuse) => total + misuse.count, 0),
+        object,
+        values,
+        foreign: isForeign(shown),
+        offender: spellOffender(all, isForeign(shown)),
+        subject: spellSubject(object, values),
+      };
+      return {
+        level: misuses.foreign ? 'note' : level(misuses),
+        message: message(misuses),
+        count: misuses.count,
+        object,
+        handles: all.flatMap((misuse) => misuse.values.map((value) => ({ value, object: misuse.object ?? object }))),
+        stacks: {
+          ...stackOf('opened', shown.opened?.stack),
+          ...stackOf('closed', shown.closed?.stack),
+          ...stackOf('offending', shown.offending.stack),
+        },
+      };
+    },
+  });
+}
+
+function isForeign(misuse: Misuse): boolean {
+  return attributeMisuse(misuse) !== 'program';
+}
+
+function stackOf<Key extends string>(key: Key, stack: Stack | undefined): { [key in Key]?: Stack } {
+  return (stack === undefined ? {} : { [key]: trimStack(stack) }) as { [key in Key]?: Stack };
+}

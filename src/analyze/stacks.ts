@@ -1,0 +1,153 @@
+import type { Frame, Stack } from '../model.ts';
+
+/**
+ * Where threads begin. Walks on Wine 8 run past these frames into whatever lies on the stack above them
+ * (`app.exe+0xc0000000`, addresses of no module), and such a frame would pass for the program's.
+ */
+const threadBottoms: ReadonlySet<string> = new Set(['BaseThreadInitThunk', 'RtlUserThreadStart', 'LdrInitializeThunk']);
+
+/**
+ * Functions of the compilers' runtimes that stand between the operating system and `main`, as the symbols of
+ * MinGW (crtexe.c, crtdll.c), of Microsoft's C runtime (exe_common.inl, dll_dllmain.cpp) and of Rust name them.
+ */
+const startupFunctions: ReadonlySet<string> = new Set([
+  ...['mainCRTStartup', 'wmainCRTStartup', 'WinMainCRTStartup', 'wWinMainCRTStartup', '__tmainCRTStartup'],
+  ...['__scrt_common_main', '__scrt_common_main_seh', 'invoke_main', '_start', 'pre_c_init', 'pre_cpp_init'],
+  ...['_DllMainCRTStartup', '__DllMainCRTStartup', 'DllMainCRTStartup', 'DllEntryPoint', '_CRT_INIT'],
+  ...['dllmain_dispatch', 'dllmain_raw', 'dllmain_crt_dispatch', 'dllmain_crt_process_attach'],
+  ...['std::rt::lang_start', 'std::rt::lang_start_internal', 'std::sys::backtrace::__rust_begin_short_backtrace'],
+]);
+
+/** Functions that call a program's initialisers before `main`: a frame of theirs proves that `main` has not begun. */
+const initialiserCallers: ReadonlySet<string> = new Set([
+  ...['_initterm', '_initterm_e', '__main', '__do_global_ctors', '_pei386_runtime_relocator', '__dyn_tls_init'],
+  ...['pre_c_init', 'pre_cpp_init', '_GLOBAL__sub_I', '__static_initialization_and_destruction_0'],
+]);
+
+/** Where the sources of the compilers' runtimes lie, as debug information names them. */
+const runtimeSource: RegExp =
+  /(?:^|[\\/])(?:minkernel[\\/]crts|vctools[\\/]crt|mingw-w64-crt|winpthreads|libgcc|libstdc\+\+-v3|rustc[\\/][0-9a-f]{40}[\\/]library)[\\/]/i;
+
+/** The C++ runtimes that Windows carries: an extension of the program, whose calls are the program's calls. */
+const transparentModule: RegExp = /^(?:msvcp\d\w*|mfc\d\w*|concrt\d+\w*|vcruntime\d\w*)\.dll$/;
+
+/**
+ * A name this far from its address belongs to something else: where a module has no symbols but its exports, the
+ * nearest export below stands in for the function, and no function of 64 KiB is known.
+ */
+const farthestNamedOffset = 0x10000;
+
+/** The module's file name, lower-case, without a directory (Windows compares file names without case). */
+export function moduleName(frame: Frame): string {
+  return frame.module.slice(Math.max(frame.module.lastIndexOf('\\'), frame.module.lastIndexOf('/')) + 1).toLowerCase();
+}
+
+/**
+ * The function without what differs from build to build: GCC's marks of cloned and split functions, Rust's hash.
+ * Absent when there is none, or one too far away to be meant.
+ */
+export function functionName(frame: Frame): string | undefined {
+  if (frame.function === undefined || frame.function === '' || frame.offset >= farthestNamedOffset) return undefined;
+  return frame.function
+    .replace(/(?:\s*\[clone [^\]]*\])+$/, '')
+    .replace(/(?:\.(?:constprop|isra|part|cold|lto_priv|llvm)(?:\.\d+)*)+$/, '')
+    .replace(/::h[0-9a-f]{16}$/, '');
+}
+
+/** The frame of code that the compiler's runtime brought along, not the programmer. */
+function isStartup(frame: Frame): boolean {
+  const name = functionName(frame);
+  return name !== undefined && frame.system !== true && (startupFunctions.has(name) || initialiserCallers.has(name));
+}
+
+function isRuntime(frame: Frame): boolean {
+  return frame.system !== true && (isStartup(frame) || (frame.file !== undefined && runtimeSource.test(frame.file)));
+}
+
+/**
+ * The stack up to the function that the thread began in, with the runtime's frames marked ({@link Frame.runtime}).
+ * Frames of no module at its end say nothing and are left out.
+ */
+export function trimStack(stack: Stack): Stack {
+  const bottom = stack.findIndex((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
+  let end = bottom === -1 ? stack.length : bottom + 1;
+  // RtlUserThreadStart calls BaseThreadInitThunk: the pair is kept whole.
+  while (end > 0 && end < stack.length && threadBottoms.has(functionName(stack[end]!) ?? '')) end += 1;
+  while (end > 1 && stack[end - 1]!.module === '?') end -= 1;
+  return stack.slice(0, end).map((frame) => (isRuntime(frame) && frame.runtime !== true ? { ...frame, runtime: true } : frame));
+}
+
+/** A stack taken apart: who asked for the call, and which function of the system was asked. */
+export interface Anatomy {
+  /** The whole stack, trimmed. */
+  readonly stack: Stack;
+  /** The program's frame that made the call or called the system for it; absent when only system code is on the stack. */
+  readonly site?: Frame;
+  /** The function of the system that the program called; absent when the program made the system call itself. */
+  readonly api?: Frame;
+  /** The system's frames that carried the call out, {@link api} last; all frames when there is no {@link site}. */
+  readonly inner: Stack;
+}
+
+/**
+ * Takes a stack apart at the innermost frame of the program.
+ *
+ * The site is the programmer's own code where there is any: a `fopen` that was linked into the program, or Rust's
+ * standard library, is a runtime and not a site.
+ */
+export function dissect(stack: Stack): Anatomy {
+  const trimmed = trimStack(stack);
+  const innermost = trimmed.findIndex((frame) => frame.system !== true);
+  if (innermost === -1) return { stack: trimmed, inner: trimmed };
+  const inner = trimmed.slice(0, innermost);
+  const api = inner.findLast((frame) => !transparentModule.test(moduleName(frame)));
+  const own = trimmed.find((frame) => frame.system !== true && frame.runtime !== true);
+  return { stack: trimmed, site: own ?? trimmed[innermost]!, ...(api === undefined ? {} : { api }), inner };
+}
+
+/**
+ * The call was made while the program was being started: by an initialiser, by the runtime's own start-up code, or by
+ * the loader. Says so only of what is proven: a stack that merely lacks `main` may have lost it to a tail call, and a
+ * program without symbols never shows one.
+ */
+export function isBeforeMain(stack: Stack): boolean {
+  const trimmed = trimStack(stack);
+  const names = trimmed.map((frame) => functionName(frame) ?? '');
+  if (names.some((name) => initialiserCallers.has(name) || name.startsWith('_GLOBAL__sub_I_'))) return true;
+  if (names.some((name) => name.startsWith('`dynamic initializer for '))) return true;
+  // A new thread enters through the loader too, but that is after main. Wine's ntdll carries no name for it.
+  if (names.includes('LdrInitializeThunk')) return !names.includes('LdrpInitializeThread');
+  const program = trimmed.filter((frame) => frame.system !== true);
+  return program.length > 0 && program.every((frame) => isStartup(frame));
+}
+
+/** `module!function`; `module+0x…` for a nameless frame of the program, the bare module for one of the system. */
+function normaliseFrame(frame: Frame): string {
+  const module = moduleName(frame);
+  const name = functionName(frame);
+  if (name !== undefined) return `${module}!${name}`;
+  // Offsets in Windows' modules differ from machine to machine, and addresses outside of modules from run to run.
+  return frame.system === true || frame.module === '?' ? module : `${module}+0x${frame.offset.toString(16)}`;
+}
+
+/**
+ * What of a stack is the same on every machine and in every build: the function of the system that was called, without
+ * its module (kernel32's functions moved to kernelbase, and differ on Wine), then the program's functions. How the
+ * system does its work, how threads start and how deep a recursion went are left out.
+ */
+export function normaliseStack(stack: Stack): readonly string[] {
+  const { stack: trimmed, site, api, inner } = dissect(stack);
+  if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
+  const program = trimmed.filter((frame) => frame.system !== true && !isStartup(frame));
+  const frames = withoutRepetition((program.length > 0 ? program : [site]).map(normaliseFrame));
+  return api === undefined ? frames : [functionName(api) ?? moduleName(api), ...frames];
+}
+
+/** Like {@link normaliseStack}, with the system's own frames: tells apart what the system did inside of one call. */
+export function normaliseStackWithInternals(stack: Stack): readonly string[] {
+  return [...normaliseStack(stack), '<', ...withoutRepetition(dissect(stack).inner.map(normaliseFrame))];
+}
+
+function withoutRepetition(names: readonly string[]): readonly string[] {
+  return names.filter((name, index) => name !== names[index - 1]);
+}

@@ -1,0 +1,12 @@
+import type { Judge } from './grouping.ts';
+import { misuseRule, STATUS_INVALID_HANDLE, wasOpen } from './misuse.ts';
+import { spellHistory, spellTimes } from './wording.ts';
+
+/** `use-after-close`: a call with a value that had been closed. */
+export const useAfterClose: Judge = misuseRule({
+  rule: 'use-after-close',
+  applies: (misuse) => misuse.kind === 'use' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse),
+  level: () => 'error',
+  message: ({ subject, all, values, offender, count }) =>
+    `${subject}${spellHistory(all, 'was-closed')} ${values.length > 1 ? 'were' : 'was'} used after that by ${offender}${spellTimes(count)}.`,
+});

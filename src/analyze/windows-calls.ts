@@ -1,0 +1,154 @@
+import type { Frame, HandleObject } from '../model.ts';
+import { functionName, moduleName } from './stacks.ts';
+
+/**
+ * What Windows' functions do with handles, as far as rules must know it: data, one row per family.
+ * Names are those of the documentation; a row covers the A, W, Ex and transacted variants of a function.
+ */
+
+/** The DLLs whose business is to give handles to programs. Elsewhere a handle is the DLL's own unless a row says otherwise. */
+const baseModule: RegExp =
+  /^(?:ntdll|kernel32|kernelbase|advapi32|sechost|ws2_32|wsock32|mswsock|msvcrt|msvcr\d\w*|ucrtbased?|crtdll|(?:api|ext)-ms-.*)\.dll$/;
+
+/** The frame is in one of the DLLs whose business is handles. */
+export function isBaseModule(frame: Frame): boolean {
+  return baseModule.test(moduleName(frame));
+}
+
+interface Row {
+  readonly names: RegExp;
+  /** Types of the handles that the function hands to its caller; a handle of another type is one that it kept. */
+  readonly gives: readonly string[] | 'any';
+  /** A handle that the function keeps although its type is one of {@link gives}. */
+  readonly keeps?: (object: HandleObject) => boolean;
+}
+
+/**
+ * The roots of the registry: the first call that goes through HKEY_CURRENT_USER or HKEY_CLASSES_ROOT opens the root
+ * and keeps it for all later ones (advapi32's predefined-handle cache; Wine's create_special_root_hkey).
+ */
+const registryRoot: RegExp =
+  /^(?:HK(?:LM|CU|CR|U|CC)|HKEY_[A-Z_]+|\\REGISTRY(?:\\MACHINE|\\USER)?|(?:HKU|HKEY_USERS|\\REGISTRY\\USER)\\(?:S-1-[\d-]+(?:_Classes)?|\.DEFAULT)|(?:HKLM|HKEY_LOCAL_MACHINE|\\REGISTRY\\MACHINE)\\Software\\Classes)\\?$/i;
+
+/** The root of the named-pipe file system, which pipes are opened relative to. */
+const pipeRoot: RegExp = /^(?:\\Device\\NamedPipe|\\\\\.\\pipe|\\\?\?\\pipe)\\?$/i;
+
+const isNamedFile = (object: HandleObject): boolean =>
+  object.type === 'File' && object.name !== undefined && !/^\\Device\\Afd/i.test(object.name);
+const isRegistryRoot = (object: HandleObject): boolean => object.name !== undefined && registryRoot.test(object.name);
+const isPipeRoot = (object: HandleObject): boolean => object.name !== undefined && pipeRoot.test(object.name);
+
+const baseRows: readonly Row[] = [
+  { names: /^(?:(?:Create|Open)Event|WSACreateEvent$|CreateMemoryResourceNotification$)/, gives: ['Event'] },
+  { names: /^(?:Create|Open)Mutex/, gives: ['Mutant'] },
+  { names: /^(?:Create|Open)Semaphore/, gives: ['Semaphore'] },
+  { names: /^(?:Create|Open)WaitableTimer/, gives: ['Timer', 'IRTimer'] },
+  { names: /^(?:Create|Open)FileMapping|^CreateToolhelp32Snapshot$/, gives: ['Section'] },
+  { names: /^(?:CreateNamedPipe|CreatePipe$)/, gives: ['File'], keeps: isPipeRoot },
+  { names: /^(?:CreateFile|ReOpenFile$|OpenFile$|OpenFileById$|_lopen$|_lcreat$|CreateMailslot|FindFirst|CreateConsoleScreenBuffer$|OpenConsoleW$)/, gives: ['File'] },
+  { names: /^RegOpen(?:CurrentUser|UserClassesRoot)$/, gives: ['Key'] },
+  { names: /^Reg(?:(?:Open|Create)Key|ConnectRegistry|LoadAppKey)/, gives: ['Key'], keeps: isRegistryRoot },
+  { names: /^CreateProcess/, gives: ['Process', 'Thread'] },
+  { names: /^OpenProcess$/, gives: ['Process'] },
+  { names: /^(?:Create(?:Remote)?Thread(?:Ex)?|OpenThread|_beginthreadex)$/, gives: ['Thread'] },
+  { names: /^(?:Open(?:Process|Thread)Token|DuplicateToken|CreateRestrictedToken|LogonUser)/, gives: ['Token'] },
+  { names: /^(?:Create|Open)JobObject/, gives: ['Job'] },
+  { names: /^CreateIoCompletionPort$/, gives: ['IoCompletion'] },
+  { names: /^(?:Create|Open)PrivateNamespace/, gives: ['Directory'] },
+  { names: /^CreatePseudoConsole/, gives: ['File', 'Process'] },
+  { names: /^(?:DuplicateHandle|NtDuplicateObject|ZwDuplicateObject)$/, gives: 'any' },
+  // A file descriptor or FILE belongs to whoever asked the C runtime for it.
+  { names: /^_?w?(?:fopen|freopen|fsopen|open|sopen|creat)(?:64)?(?:_s|_dispatch)?$/, gives: ['File'] },
+  { names: /^(?:_?dup2?|_pipe|tmpfile(?:_s)?)$/, gives: ['File'] },
+  { names: /^_?w?popen$/, gives: ['File', 'Process'] },
+  { names: /^_?w?spawn(?:l|le|lp|lpe|v|ve|vp|vpe)$/, gives: ['Process'] },
+  // A socket that could not be recognised as one is a File without a name, or one of \Device\Afd.
+  { names: /^(?:socket|accept|WSASocket[AW]|WSAAccept|WSAJoinLeaf|AcceptEx|WSPSocket|WSPAccept)$/, gives: ['Socket', 'File'], keeps: isNamedFile },
+  { names: /^RtlCreateUserThread/, gives: ['Thread'] },
+  { names: /^RtlCreateUserProcess/, gives: ['Process', 'Thread'] },
+  { names: /^RtlOpenCurrentUser$/, gives: ['Key'] },
+  // Their names promise a handle, but what they give is no kernel handle, and what they open is theirs.
+  {
+    names:
+      /^(?:Create(?:TimerQueue|Threadpool|ActCtx|Fiber|Directory|HardLink|SymbolicLink|BoundaryDescriptor|Service|WellKnownSid|Enclave|PrivateObjectSecurity|UmsCompletionList)|Open(?:SCManager|Service|EventLog|BackupEventLog|EncryptedFileRaw|Trace|ThreadWaitChainSession|Package))/,
+    gives: [],
+  },
+  // A function that this table does not know: Windows calls those that give a handle Create…, Open… or Duplicate….
+  { names: /^(?:Nt|Zw)?(?:Create|Open|ReOpen|Duplicate)/, gives: 'any' },
+];
+
+const rowsElsewhere: readonly (Row & { readonly module: RegExp })[] = [
+  { module: /^user32\.dll$/, names: /^(?:Create|Open|OpenInput)Desktop/, gives: ['Desktop'] },
+  { module: /^user32\.dll$/, names: /^(?:Create|Open)WindowStation/, gives: ['WindowStation'] },
+  { module: /^shell32\.dll$/, names: /^ShellExecuteEx/, gives: ['Process'] },
+  { module: /^wtsapi32\.dll$/, names: /^WTSQueryUserToken$/, gives: ['Token'] },
+  { module: /^(?:secur32|sspicli)\.dll$/, names: /^(?:LsaLogonUser|QuerySecurityContextToken)$/, gives: ['Token'] },
+  { module: /^setupapi\.dll$/, names: /^SetupDi(?:Open|Create).*RegKey/, gives: ['Key'] },
+  { module: /^(?:setupapi|cfgmgr32)\.dll$/, names: /^CM_Open_.*Key/, gives: ['Key'] },
+  { module: /^(?:shlwapi|shcore)\.dll$/, names: /^SHRegDuplicateHKey$/, gives: ['Key'] },
+  { module: /^ktmw32\.dll$/, names: /^(?:Create|Open)(?:Transaction|Enlistment|ResourceManager)/, gives: 'any' },
+  { module: /^iphlpapi\.dll$/, names: /^Icmp6?CreateFile$/, gives: ['File'] },
+  { module: /^virtdisk\.dll$/, names: /^(?:Create|Open)VirtualDisk/, gives: ['File'] },
+  { module: /^fltlib\.dll$/, names: /^FilterConnectCommunicationPort$/, gives: 'any' },
+];
+
+/**
+ * The system's function hands a handle of this object to whoever calls it.
+ *
+ * A function without a name is taken to do so in the DLLs whose business is handles, and not elsewhere.
+ */
+export function givesHandle(api: Frame, object: HandleObject): boolean {
+  const name = functionName(api);
+  const base = isBaseModule(api);
+  if (name === undefined) return base;
+  const rows = base ? baseRows : rowsElsewhere.filter((row) => row.module.test(moduleName(api)));
+  const row = rows.find((candidate) => candidate.names.test(name));
+  if (row === undefined) return false;
+  if (row.keeps?.(object) === true) return false;
+  return row.gives === 'any' || object.type === 'Unknown' || row.gives.includes(object.type);
+}
+
+const closers: RegExp =
+  /^(?:CloseHandle|NtClose|ZwClose|(?:Nt)?Duplicate(?:Handle|Object)|RegCloseKey|FindClose(?:ChangeNotification)?|FindVolume(?:MountPoint)?Close|closesocket|WSACloseEvent|_lclose|ClosePrivateNamespace|ClosePseudoConsole|CloseDesktop|CloseWindowStation|CloseConsoleHandle|Icmp(?:6)?CloseHandle|_?fclose(?:_nolock)?|_?fcloseall|_?close(?:_nolock)?|_?pclose|_?w?freopen(?:_s)?|_wfreopen(?:_s)?|_?dup2|_rmtmp|WSPCloseSocket)$/;
+
+/** The system's function closes the handle that its caller gave it. A nameless one is taken to do so in the handle-giving DLLs. */
+export function closesHandle(api: Frame): boolean {
+  const name = functionName(api);
+  return name === undefined ? isBaseModule(api) : closers.test(name);
+}
+
+/** Functions of the base DLLs that are given no handle: one that they use or close is their own. */
+const handleless: RegExp = new RegExp(
+  `^(?:${[
+    'Create(?:Process[AW]|File[2AW]|FileTransacted|Event|Mutex|Semaphore|NamedPipe|Mailslot|WaitableTimer|Toolhelp|Directory|HardLink|SymbolicLink|ActCtx|Thread$)',
+    'Open(?:Event|Mutex|Semaphore|WaitableTimer|FileMapping|JobObject)|OpenProcess$|OpenThread$|CreateJobObject|FindFirst',
+    'LoadLibrary|LoadPackagedLibrary|FreeLibrary|GetModule|GetProcAddress|Ldr|WinExec',
+    'ExitProcess|ExitThread|RtlExit|_?exit$|_c_exit|_cexit|quick_exit|abort$|FatalAppExit',
+    '_?w?system$|_?w?popen$|_?w?spawn|_?w?exec[lv]|_?beginthread',
+    'WSAStartup|WSACleanup|[Gg]et[Aa]ddr[Ii]nfo|[Ff]ree[Aa]ddr[Ii]nfo|[Gg]et[Nn]ame[Ii]nfo|gethostby|getservby|getprotoby|WSAAsync|WSALookup',
+    'socket$|WSASocket',
+    'SetCurrentDirectory|CopyFile|MoveFile|DeleteFile|ReplaceFile|RemoveDirectory|SearchPath|GetFileAttributes|SetFileAttributes',
+    'GetVolume(?!InformationByHandle)|GetDrive|GetDisk|GetTemp|GetFullPath|GetLongPath|GetShortPath|GetLocale|GetTimeZone|GetUserName|GetComputerName',
+    'OutputDebugString|DbgPrint|RaiseException|RtlRaise|UnhandledExceptionFilter|Sleep|AllocConsole|FreeConsole|AttachConsole',
+    '(?:Rtl)?(?:Enter|Leave|Initialize|Delete|TryEnter)CriticalSection|(?:Rtl)?(?:Acquire|Release)SRWLock|Tp[A-Z]|Csr[A-Z]|Etw[A-Z]|Nls[A-Z]',
+  ].join('|')})`,
+);
+
+/** Functions elsewhere that are given kernel handles to work on. */
+const takersElsewhere: RegExp =
+  /^(?:MsgWaitForMultipleObjects|WaitForInputIdle|CoWaitForMultiple(?:Handles|Objects)|SetThreadDesktop|SwitchDesktop|SetProcessWindowStation|MiniDumpWriteDump|EnumProcessModules|GetModule(?:FileName|BaseName|Information)Ex|SymInitialize|Ktm|CommitTransaction|RollbackTransaction|IcmpSendEcho)/;
+
+/** What the system's function works on is a handle that its caller gave it; `unknown` where the table has no answer. */
+export function takesHandle(api: Frame): boolean | 'unknown' {
+  const name = functionName(api);
+  if (isBaseModule(api)) return name === undefined || !handleless.test(name);
+  return name !== undefined && (takersElsewhere.test(name) || closers.test(name)) ? true : 'unknown';
+}
+
+/** Functions whose purpose is to ask what a value is, or whether it is anything. */
+const probes: RegExp = /^(?:GetFileType|GetConsoleMode|GetHandleInformation|_isatty|isatty|NtQueryObject|ZwQueryObject|GetNumberOfConsole)/;
+
+/** Calling the function with an invalid value is a way of asking, not a mistake. */
+export function isProbe(api: Frame): boolean {
+  return probes.test(functionName(api) ?? '');
+}

@@ -1,0 +1,101 @@
+import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
+import { outermostSystemFrame } from './attribution.ts';
+import { dissect, functionName, moduleName } from './stacks.ts';
+
+/** `0x1a4`, as an unsigned value; `NULL` and `-1` as programmers know them. */
+export function spellValue(value: bigint): string {
+  const signed = BigInt.asIntN(64, value);
+  if (signed === 0n) return 'NULL';
+  if (signed === -1n) return 'INVALID_HANDLE_VALUE (-1)';
+  return signed < 0n && signed >= -6n ? `the pseudo handle ${signed}` : `0x${BigInt.asUintN(64, value).toString(16)}`;
+}
+
+/** `rotate_log (log.c:42)`, or as much of it as is known: `app.exe!rotate_log`, `app.exe+0x1234`. */
+export function spellFrames(frames: readonly Frame[]): string {
+  const [first] = frames;
+  if (first === undefined) return 'an unknown place';
+  const name = functionName(first);
+  const lines = frames.flatMap((frame) =>
+    frame.file === undefined ? [] : [`${baseName(frame.file)}${frame.line === undefined ? '' : `:${frame.line}`}`],
+  );
+  const where = [...new Set(lines)].sort(compareNumerically);
+  const shown = where.length > 3 ? [...where.slice(0, 3), '…'] : where;
+  if (name !== undefined) return shown.length > 0 ? `${name} (${shown.join(', ')})` : `${baseName(first.module)}!${name}`;
+  if (shown.length > 0) return shown.join(', ');
+  return first.module === '?' ? 'code outside of all modules' : `${baseName(first.module)}+0x${first.offset.toString(16)}`;
+}
+
+/** Where the program made the calls that these stacks show; lines of one function are listed together. */
+export function spellPlace(...stacks: readonly Stack[]): string {
+  return spellFrames(stacks.flatMap((stack) => dissect(stack).site ?? outermostSystemFrame(stack) ?? []));
+}
+
+/** `ws2_32!WSAStartup` */
+export function spellApi(frame: Frame): string {
+  const module = moduleName(frame).replace(/\.dll$/, '');
+  const name = functionName(frame);
+  return name === undefined ? `${module}+0x${frame.offset.toString(16)}` : `${module}!${name}`;
+}
+
+/** `One File handle`, `3 Sockets`: the beginning of a sentence. */
+export function spellCount(count: number, object: HandleObject): string {
+  const noun = `${spellNoun(object)}${count === 1 ? '' : 's'}`;
+  return count === 1 ? `One ${noun}` : `${count} ${noun}`;
+}
+
+/** `File handle`, `socket`, `handle` where the type is unknown. */
+export function spellNoun(object: HandleObject): string {
+  if (object.type === 'Socket') return 'socket';
+  return object.type === 'Unknown' ? 'handle' : `${object.type} handle`;
+}
+
+/** `Event handle 0x1a4`, `Event handles 0x1a4, 0x1a8 and 3 more`: the subject of a sentence about misused values. */
+export function spellSubject(object: HandleObject, values: readonly bigint[]): string {
+  const noun = spellNoun(object);
+  const subject = `${noun.charAt(0).toUpperCase()}${noun.slice(1)}`;
+  return values.length > 1 ? `${subject}s ${spellValues(values)}` : `${subject} ${spellValues(values)}`;
+}
+
+/** `0x1a4, 0x1a8, 0x1ac and 5 more` */
+export function spellValues(values: readonly bigint[]): string {
+  const shown = values.slice(0, 3).map(spellValue);
+  const rest = values.length - shown.length;
+  if (rest > 0) return `${shown.join(', ')} and ${rest} more`;
+  return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
+}
+
+/** `, 7 times`, or nothing for once. */
+export function spellTimes(count: number): string {
+  return count === 1 ? '' : `, ${count} times`;
+}
+
+/** Who made a refused call, and where: `SetEvent at main (gate.c:40)`. */
+export function spellOffender(misuses: readonly Misuse[], system: boolean): string {
+  const { site, api } = dissect(misuses[0]?.offending.stack ?? []);
+  const places = spellPlace(...misuses.map((misuse) => misuse.offending.stack));
+  const call = misuses[0]?.offending.call ?? 'a call';
+  if (!system) return `${api === undefined ? call : (functionName(api) ?? call)} at ${places}`;
+  if (site === undefined || api === undefined) return `${call}, made by the system at ${places}`;
+  return `${call}, made by ${spellApi(api)} for itself (called at ${places})`;
+}
+
+function baseName(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf('\\'), path.lastIndexOf('/')) + 1);
+}
+
+function compareNumerically(left: string, right: string): number {
+  const [leftFile = '', leftLine = '0'] = left.split(/:(?=\d+$)/);
+  const [rightFile = '', rightLine = '0'] = right.split(/:(?=\d+$)/);
+  if (leftFile !== rightFile) return leftFile < rightFile ? -1 : 1;
+  return Number(leftLine) - Number(rightLine);
+}
+
+/** `, opened at a (x.c:1) and closed at b (x.c:2),`; says so when a close must have happened but was not seen. */
+export function spellHistory(misuses: readonly Misuse[], close: 'was-closed' | 'may-be-open'): string {
+  const opened = misuses.flatMap((misuse) => (misuse.opened === undefined ? [] : [misuse.opened.stack]));
+  const closed = misuses.flatMap((misuse) => (misuse.closed === undefined ? [] : [misuse.closed.stack]));
+  const parts = opened.length === 0 ? [] : [`opened at ${spellPlace(...opened)}`];
+  if (closed.length > 0) parts.push(`closed at ${spellPlace(...closed)}`);
+  else if (close === 'was-closed') parts.push('closed out of sight of the recorder');
+  return parts.length === 0 ? '' : `, ${parts.join(' and ')},`;
+}

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { dissect, normaliseStack, trimStack } from '../../../src/analyze/stacks.ts';
+import type { Stack } from '../../../src/model.ts';
+import { mainBottom, stack } from './evidence.ts';
+
+const base = stack('kernelbase!CreateFileW+0x3e4', 'msvcrt!_wfsopen+0x69', 'msvcrt!fopen+0xf', 'app!open_log+0x21 @Z:\\src\\log.c:42', ...mainBottom);
+const withFrames = (change: (frame: Stack[number], index: number) => Stack[number]): Stack => base.map(change);
+
+describe('a normalised stack', () => {
+  it('is the function that the program called and the program’s functions', () => {
+    expect(normaliseStack(base)).toEqual(['fopen', 'app.exe!open_log', 'app.exe!main']);
+  });
+
+  it.each<{ title: string; other: Stack }>([
+    { title: 'other offsets in the functions', other: withFrames((frame) => ({ ...frame, offset: frame.offset + 0x77 })) },
+    { title: 'other lines', other: withFrames((frame) => (frame.line === undefined ? frame : { ...frame, line: frame.line + 100 })) },
+    { title: 'another source directory', other: withFrames((frame) => (frame.file === undefined ? frame : { ...frame, file: '/home/ci/log.c' })) },
+    { title: 'no lines at all', other: withFrames(({ file: _file, line: _line, ...frame }) => frame) },
+    { title: 'modules in capitals and with a directory', other: withFrames((frame) => ({ ...frame, module: `C:\\X\\${frame.module.toUpperCase()}` })) },
+    { title: 'another way of the system to do the work', other: stack('ntdll!NtCreateFile', 'kernelbase!CreateFileInternal', 'ucrtbase!common_fsopen', 'ucrtbase!fopen', 'app!open_log', ...mainBottom) },
+    { title: 'another runtime around main', other: stack('msvcrt!fopen', 'app!open_log', 'app!main', 'app!invoke_main', 'app!__scrt_common_main_seh', 'kernel32!BaseThreadInitThunk') },
+    { title: 'garbage above the thread’s beginning', other: [...base, ...stack('app+0xc0000000', '?', 'app+0x14d0')] },
+    { title: 'a function that GCC cloned', other: stack('msvcrt!fopen', 'app!open_log.constprop.0', ...mainBottom) },
+    { title: 'a recursion that went deeper', other: stack('msvcrt!fopen', 'app!open_log', 'app!open_log', 'app!open_log', ...mainBottom) },
+  ])('is the same with $title', ({ other }) => {
+    expect(normaliseStack(other)).toEqual(normaliseStack(base));
+  });
+
+  it.each<{ title: string; other: Stack }>([
+    { title: 'another function of the program', other: stack('msvcrt!fopen', 'app!open_table', ...mainBottom) },
+    { title: 'another module of the program', other: stack('msvcrt!fopen', 'plugin!open_log', ...mainBottom) },
+    { title: 'another function of the system', other: stack('kernelbase!CreateFileW', 'app!open_log', ...mainBottom) },
+    { title: 'another caller', other: stack('msvcrt!fopen', 'app!open_log', 'app!reload', ...mainBottom) },
+  ])('differs with $title', ({ other }) => {
+    expect(normaliseStack(other)).not.toEqual(normaliseStack(base));
+  });
+
+  it('falls back to module and offset for the program’s nameless functions', () => {
+    expect(normaliseStack(stack('kernelbase!CreateEventW', 'app+0x13ae', 'app+0x14e6'))).toEqual(['CreateEventW', 'app.exe+0x13ae', 'app.exe+0x14e6']);
+  });
+
+  it('has no offsets for Windows’ nameless functions and for addresses of no module: they differ from run to run', () => {
+    expect(normaliseStack(stack('kernelbase+0x512', '?+0x7ff000', 'app!main'))).toEqual(['kernelbase.dll', '?', 'app.exe!main']);
+  });
+
+  it('drops the hash that Rust puts at the end of names', () => {
+    expect(normaliseStack(stack('app!demo::open::h0123456789abcdef'))).toEqual(['app.exe!demo::open']);
+  });
+
+  it('is all of the system’s frames when there are no others', () => {
+    expect(normaliseStack(stack('kernelbase!CreateEventW+0x35', 'rpcrt4!NdrClientCall3'))).toEqual(['kernelbase.dll!CreateEventW', 'rpcrt4.dll!NdrClientCall3']);
+  });
+});
+
+describe('the site of a call', () => {
+  it('is the first frame that is not the system’s', () => {
+    expect(dissect(base).site?.function).toBe('open_log');
+    expect(dissect(base).api?.function).toBe('fopen');
+  });
+
+  it('is not a C runtime that was linked into the program', () => {
+    const linked = stack('kernelbase!CreateFileW', 'app!_wsopen_nolock @minkernel\\crts\\ucrt\\src\\appcrt\\lowio\\open.cpp:9', 'app!fopen @minkernel\\crts\\ucrt\\src\\appcrt\\stdio\\fopen.cpp:4', 'app!open_log @log.c:42', 'app!main');
+    expect(dissect(linked).site?.function).toBe('open_log');
+    expect(dissect(linked).api?.function).toBe('CreateFileW');
+  });
+
+  it('is absent where only the system runs', () => {
+    expect(dissect(stack('ntdll!TppWorkerThread', 'ntdll!RtlUserThreadStart'))).not.toHaveProperty('site');
+  });
+});
+
+describe('a trimmed stack', () => {
+  it('ends where the thread began', () => {
+    const trimmed = trimStack([...base, ...stack('app+0xc0000000', '?')]);
+    expect(trimmed.at(-1)?.function).toBe('RtlUserThreadStart');
+    expect(trimmed).toHaveLength(base.length);
+  });
+
+  it('marks the frames of the compiler’s runtime', () => {
+    expect(trimStack(base).filter((frame) => frame.runtime).map((frame) => frame.function)).toEqual(['__tmainCRTStartup', 'mainCRTStartup']);
+  });
+
+  it.each<[string, Stack]>([['an empty stack', []], ['a stack of unknown code', stack('?', '?')]])('survives %s', (_title, odd) => {
+    expect(() => [trimStack(odd), normaliseStack(odd), dissect(odd)]).not.toThrow();
+  });
+});
