@@ -11,7 +11,8 @@ const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
  * A handle of a child process that Node started.
  *
  * Node keeps its own handle to itself, so this opens another one by process id. That is not the race it looks like:
- * while Node has not reported the child's exit, libuv holds a handle of the process, and Windows does not reuse the id of
+ * while Node has not reported the child's exit, libuv holds a handle of the process (it lets go after that report, in
+ * uv__process_endgame of its src/win/process.c), and Windows does not reuse the id of
  * a process that somebody holds. After the exit was reported it would be a race, and is refused.
  *
  * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocess
@@ -26,9 +27,8 @@ export function openChildProcess(
 ): OwnedHandle {
   if (child.pid === undefined) throw new Error(`Cannot open child process ${child.spawnfile}: it was never started`);
   if (child.exitCode !== null || child.signalCode !== null) {
-    throw new Error(
-      `Cannot open child process ${child.pid}: it has exited, and its id may be another's. Try opening it before its 'exit' event.`,
-    );
+    const advice = "Try opening it before its 'exit' event.";
+    throw new Error(`Cannot open child process ${child.pid}: it has exited, and its id may be another's. ${advice}`);
   }
   return HandleOrNull.fromRawHandle(OpenProcess(access, false, child.pid)).expect('open child process', String(child.pid));
 }

@@ -74,7 +74,8 @@ export function intoFileDescriptor(owner: OwnedHandle): number {
   if (uv_open_osfhandle === undefined) throw libuvIsMissing();
   const descriptor = uv_open_osfhandle(raw);
   if (descriptor < 0) {
-    throw new Error(`Cannot make a file descriptor of handle ${formatRaw(raw)}: the C runtime takes only files, pipes and devices`);
+    const reason = 'the C runtime takes only files, pipes and devices';
+    throw new Error(`Cannot make a file descriptor of handle ${formatRaw(raw)}: ${reason}`);
   }
   owner.intoRawHandle();
   return descriptor;
@@ -88,5 +89,6 @@ function handleUnder(descriptor: number): RawHandle | undefined {
 }
 
 function libuvIsMissing(): Error {
-  return new Error(`Cannot ask for a file descriptor's handle: ${process.execPath} does not export libuv. Try a stock node.exe.`);
+  const reason = `${process.execPath} does not export libuv`;
+  return new Error(`Cannot ask for a file descriptor's handle: ${reason}. Try a stock node.exe.`);
 }

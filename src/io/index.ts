@@ -33,5 +33,13 @@ export {
 } from './raw.ts';
 export { type AsSocket, BorrowedSocket, isAsSocket, OwnedSocket } from './socket.ts';
 export { standardHandle, type StandardStream } from './standard-handles.ts';
-export { describeCode, failed, failedWithStatus, type Failure, NtStatusError, SystemError, Win32Error } from './system-error.ts';
+export {
+  describeCode,
+  failed,
+  failedWithStatus,
+  type Failure,
+  NtStatusError,
+  SystemError,
+  Win32Error,
+} from './system-error.ts';
 export { startWinsock } from './winsock.ts';

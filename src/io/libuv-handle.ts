@@ -1,3 +1,4 @@
+import { getSystemErrorName } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 
 import {
@@ -38,9 +39,9 @@ export interface LibuvHandle {
  * @throws Error in a worker, where libuv is not exported, or when nothing is found
  */
 export function findLibuvHandle(source: Refable): LibuvHandle {
-  if (!isMainThread) throw new Error("Cannot find the handle of Node's object: only the main thread's event loop can be asked");
+  if (!isMainThread) throw notFound("only the main thread's event loop can be asked");
   if (!uv_default_loop || !uv_walk || !uv_has_ref || !uv_fileno || !uv_handle_get_type || !uv_handle_type_name) {
-    throw new Error(`Cannot find the handle of Node's object: ${process.execPath} does not export libuv. Try a stock node.exe.`);
+    throw notFound(`${process.execPath} does not export libuv. Try a stock node.exe.`);
   }
   const loop = uv_default_loop();
   const walk = uv_walk;
@@ -59,11 +60,15 @@ export function findLibuvHandle(source: Refable): LibuvHandle {
   const [handle] = candidates;
   if (handle !== undefined && !before.has(handle)) source.unref();
   if (handle === undefined || candidates.length > 1) {
-    throw new Error(`Cannot find the handle of Node's object: ${candidates.length} of libuv's answer to it`);
+    throw notFound(`${candidates.length} of libuv's handles answer to it`);
   }
 
   const value = new BigUint64Array(1);
   const error = uv_fileno(handle, value);
-  if (error !== 0) throw new Error(`Cannot find the handle of Node's object: libuv has none for it (${error})`);
+  if (error !== 0) throw notFound(`libuv has none for it (${getSystemErrorName(error)} ${error})`);
   return { type: uv_handle_type_name(uv_handle_get_type(handle)) ?? 'unknown', value: value[0]! };
+}
+
+function notFound(reason: string): Error {
+  return new Error(`Cannot find the handle of Node's object: ${reason}`);
 }

@@ -49,9 +49,8 @@ export function borrowSocket(source: NodeSocket): BorrowedSocket {
 export function takeSocket(source: NodeSocket): OwnedSocket {
   if (source instanceof Socket && (source.readableLength > 0 || source.writableLength > 0)) {
     const { readableLength, writableLength } = source;
-    throw new Error(
-      `Cannot take the socket out of a connection: ${readableLength} bytes read and ${writableLength} bytes to be written would be lost`,
-    );
+    const loss = `${readableLength} bytes read and ${writableLength} bytes to be written would be lost`;
+    throw new Error(`Cannot take the socket out of a connection: ${loss}`);
   }
   using clone = borrowSocket(source).tryCloneToOwned();
   if (source instanceof Socket) source.destroy();
@@ -98,14 +97,15 @@ function openTcp(owner: OwnedSocket, purpose: 'SOCKET' | 'SERVER'): object {
   if (socketType(owner) !== SOCK_STREAM) {
     throw new Error(`Cannot give socket ${formatRaw(raw)} to Node: it is not a TCP socket`);
   }
-  // TCP.open reads a 32-bit integer; Windows has 24 significant bits in a handle, so this never happens [?].
+  // TCP.open reads a signed 32-bit integer.
   if (raw > 0x7fff_ffffn) throw new Error(`Cannot give socket ${formatRaw(raw)} to Node: its value has more than 31 bits`);
   const { TCP, constants } = tcpWrap();
   const tcp = new TCP(constants[purpose]);
   const error = tcp.open(Number(raw));
   if (error !== 0) {
     tcp.close();
-    throw new Error(`Cannot give socket ${formatRaw(raw)} to Node: libuv refuses it (${getSystemErrorName(error)} ${error})`);
+    const code = `${getSystemErrorName(error)} ${error}`;
+    throw new Error(`Cannot give socket ${formatRaw(raw)} to Node: libuv refuses it (${code})`);
   }
   owner.intoRawSocket();
   return tcp;

@@ -26,7 +26,7 @@ export const NULL_HANDLE: RawHandle = 0n as RawHandle;
  */
 export const CURRENT_PROCESS: RawHandle = -1n as RawHandle;
 
-/** What Winsock returns in place of a socket when a call failed. No {@link OwnedSocket} or {@link BorrowedSocket} holds it. */
+/** What Winsock returns in place of a socket when a call failed. No owner and no borrow ever holds it. */
 export const INVALID_SOCKET: RawSocket = 0xffff_ffff_ffff_ffffn as RawSocket;
 
 /** Has a handle value that can be looked at. The value stays valid only while its owner is open and not moved. */

@@ -1,6 +1,15 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { CloseHandle, DuplicateHandle, GetHandleInformation, GetLastError, OpenProcess, OpenThread, SetHandleInformation, SetLastError } from '../../../src/ffi/kernel32.ts';
+import {
+  CloseHandle,
+  DuplicateHandle,
+  GetHandleInformation,
+  GetLastError,
+  OpenProcess,
+  OpenThread,
+  SetHandleInformation,
+  SetLastError,
+} from '../../../src/ffi/kernel32.ts';
 import {
   BorrowedHandle,
   CloseError,
@@ -15,7 +24,16 @@ import {
   unsafeRawHandle,
   Win32Error,
 } from '../../../src/io/index.ts';
-import { areSameEvent, GetCurrentThreadId, GetProcessId, GetThreadId, HANDLE_FLAG_INHERIT, newEvent, newUnclosableEvent, WaitForSingleObject } from './win32.ts';
+import {
+  areSameEvent,
+  GetCurrentThreadId,
+  GetProcessId,
+  GetThreadId,
+  HANDLE_FLAG_INHERIT,
+  newEvent,
+  newUnclosableEvent,
+  WaitForSingleObject,
+} from './win32.ts';
 
 // Counted, not replaced: every call reaches Windows.
 vi.mock('../../../src/ffi/kernel32.ts', async (importOriginal) => {

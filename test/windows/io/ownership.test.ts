@@ -64,9 +64,9 @@ describe('an owner that is forgotten', () => {
     const owner = newEvent();
     const borrow = owner.asHandle();
     borrows.push(borrow.asRawHandle.bind(borrow));
-    for (const end of [(o: OwnedHandle) => o.close(), (o: OwnedHandle) => o.move().close(), (o: OwnedHandle) => OwnedHandle.fromRawHandle(o.intoRawHandle()).close()]) {
-      end(newEvent());
-    }
+    newEvent().close();
+    newEvent().move().close();
+    OwnedHandle.fromRawHandle(newEvent().intoRawHandle()).close();
     return { forgotten, borrowed: borrow.asRawHandle() };
   }
   const borrows: (() => RawHandle)[] = [];
@@ -82,7 +82,8 @@ describe('an owner that is forgotten', () => {
       await sleep(10);
     }
 
-    const expected = [forgotten, borrowed].map((raw) => ({ kind: 'handle', raw, stack: expect.stringContaining('forget'), forgotten: true }));
+    const stack = expect.stringContaining('forget');
+    const expected = [forgotten, borrowed].map((raw) => ({ kind: 'handle', raw, stack, forgotten: true }));
     expect(reports).toHaveLength(2);
     expect(reports).toEqual(expect.arrayContaining(expected));
     expect(liveOwners()).toEqual(expect.arrayContaining(expected));

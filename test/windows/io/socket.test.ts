@@ -3,7 +3,13 @@ import { createServer } from 'node:net';
 
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { DuplicateHandle, GetHandleInformation, GetLastError, SetHandleInformation, SetLastError } from '../../../src/ffi/kernel32.ts';
+import {
+  DuplicateHandle,
+  GetHandleInformation,
+  GetLastError,
+  SetHandleInformation,
+  SetLastError,
+} from '../../../src/ffi/kernel32.ts';
 import { closesocket, getsockopt, WSASocketW, WSAStartup } from '../../../src/ffi/ws2_32.ts';
 import {
   BorrowedSocket,
@@ -19,7 +25,16 @@ import {
   unsafeRawHandle,
   unsafeRawSocket,
 } from '../../../src/io/index.ts';
-import { bindLoopback, connectLoopback, HANDLE_FLAG_INHERIT, localPort, newSocket, sendText, SOCK_DGRAM, SOCK_STREAM } from './win32.ts';
+import {
+  bindLoopback,
+  connectLoopback,
+  HANDLE_FLAG_INHERIT,
+  localPort,
+  newSocket,
+  sendText,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from './win32.ts';
 
 // Counted, not replaced: every call reaches Windows, but for the one failure that a test asks for.
 vi.mock('../../../src/ffi/kernel32.ts', async (importOriginal) => {

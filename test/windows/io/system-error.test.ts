@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest';
 
 import { GetLastError, OpenProcess, SetLastError } from '../../../src/ffi/kernel32.ts';
-import { CloseError, describeCode, failed, failedWithStatus, NtStatusError, SystemError, unsafeRawHandle, Win32Error } from '../../../src/io/index.ts';
+import {
+  CloseError,
+  describeCode,
+  failed,
+  failedWithStatus,
+  NtStatusError,
+  SystemError,
+  unsafeRawHandle,
+  Win32Error,
+} from '../../../src/io/index.ts';
 
 describe('failed()', () => {
   test('says what failed, with which object, why, under which name, and what to try', () => {

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { CloseHandle, GetHandleInformation, GetLastError, INVALID_HANDLE_VALUE, OpenProcess } from '../../../src/ffi/kernel32.ts';
+import {
+  CloseHandle,
+  GetHandleInformation,
+  GetLastError,
+  INVALID_HANDLE_VALUE,
+  OpenProcess,
+} from '../../../src/ffi/kernel32.ts';
 import {
   HandleOrInvalid,
   HandleOrNull,

@@ -1,6 +1,16 @@
 /** Calls that only these tests need, and objects made with them. */
 import { SetHandleInformation } from '../../../src/ffi/kernel32.ts';
-import { BOOL, DWORD, HANDLE, loadLibrary, LONG, LPCWSTR, POINTER, type Pointer, SOCKET } from '../../../src/ffi/library.ts';
+import {
+  BOOL,
+  DWORD,
+  HANDLE,
+  loadLibrary,
+  LONG,
+  LPCWSTR,
+  POINTER,
+  type Pointer,
+  SOCKET,
+} from '../../../src/ffi/library.ts';
 import { WSAGetLastError, WSASocketW } from '../../../src/ffi/ws2_32.ts';
 import {
   type AsRawHandle,
