@@ -65,7 +65,7 @@ export interface OpenSite {
   /** How they were opened; absent when the recorder did not see it (inherited, or put there by another process). */
   readonly opened?: CallRecord;
   /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
-  readonly siblingsClosedAt?: CallRecord;
+  readonly siblingsClosedAt?: Stack;
   /** How many of them are process or thread handles whose object has ended. */
   readonly endedCount: number;
 }

@@ -1,7 +1,7 @@
 import { Assembler, type Label } from './assembler.ts';
 import { emitExitGate, type GateEnvironment } from './exit-gate.ts';
 import { type HookRow, hookTable } from './hook-table.ts';
-import { emitForgetWalks, emitHook, emitIsSocketPath, emitNoteAccept, emitResolveAccept, type HookEnvironment } from './hooks.ts';
+import { emitForgetWalks, emitHook, emitIsSocketPath, emitNoteAccept, emitNoteImage, emitResolveAccept, type HookEnvironment } from './hooks.ts';
 import type { LedgerLayout } from './ledger-layout.ts';
 import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordMisuse, emitRecordOpen } from './recorder.ts';
 import { emitInternStack } from './stack-pool.ts';
@@ -80,9 +80,10 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     noteAccept: routine('noteAccept'),
     resolveAccept: routine('resolveAccept'),
     forgetWalks: routine('forgetWalks'),
+    noteImage: routine('noteImage'),
   };
 
-  const sharedFunctionCount = 8;
+  const sharedFunctionCount = 9;
   const functionCount = options.calls.length + sharedFunctionCount;
   const walkEnvironment = {
     ledger,
@@ -104,6 +105,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     emitIsThisProcess(assembler, environment.isThisProcess, recorderEnvironment),
     emitExitGate(assembler, environment.exitGate, environment),
     emitResolveAccept(assembler, environment.resolveAccept, environment),
+    emitNoteImage(assembler, environment.noteImage, environment),
   );
   emitInternStack(assembler, shared.internStack, ledger, layout);
   emitChooseHandle(assembler, environment.chooseHandle, recorderEnvironment);

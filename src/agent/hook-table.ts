@@ -32,6 +32,7 @@ export interface OpenedHandle {
  * - `controls-device`: `uses`, and the accept of Wine's sockets;
  * - `exits`: the gate, when the process ends itself;
  * - `raises`: the gate, when an exception that nobody handles ends the process;
+ * - `maps`: `uses`, and notes the images that are mapped into this process;
  * - `unmaps`: forgets remembered frame sizes when an image goes.
  */
 export type HookRole =
@@ -45,6 +46,7 @@ export type HookRole =
   | 'controls-device'
   | 'exits'
   | 'raises'
+  | 'maps'
   | 'unmaps';
 
 export interface HookRow {
@@ -239,8 +241,8 @@ export const hookTable: readonly HookRow[] = [
   uses('NtQueryIoCompletion', 5),
   uses('NtAssociateWaitCompletionPacket', 8, [0, 1, 2]),
   uses('NtCancelWaitCompletionPacket', 2),
-  uses('NtMapViewOfSection', 10, [0, 1]),
-  uses('NtMapViewOfSectionEx', 9, [0, 1]),
+  row('NtMapViewOfSection', 10, 'maps', [0, 1]),
+  row('NtMapViewOfSectionEx', 9, 'maps', [0, 1]),
   uses('NtExtendSection', 2),
   uses('NtQuerySection', 5),
   uses('NtQueryKey', 5),

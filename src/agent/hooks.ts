@@ -1,8 +1,10 @@
 import {
-  type Assembler, at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
+  type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
 import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
-import { header, type LedgerLayout, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES, slot, WALK_CACHE_COUNT } from './ledger-layout.ts';
+import {
+  header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, type LedgerLayout, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES, slot, WALK_CACHE_COUNT,
+} from './ledger-layout.ts'; // prettier-ignore
 import { emitSlotAddress, MISUSE_CLOSE, MISUSE_USE, PROCESS_UNKNOWN, THIS_PROCESS } from './recorder.ts';
 import { emitNativeCall, tebField } from './stack-walk.ts';
 import { callerArgument, type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from './unwind-info.ts';
@@ -22,6 +24,7 @@ export interface HookEnvironment {
   readonly noteAccept: Label;
   readonly resolveAccept: Label;
   readonly forgetWalks: Label;
+  readonly noteImage: Label;
   nativeCall(name: string): Label | bigint;
 }
 
@@ -248,6 +251,25 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
     assembler.mov(rdx, saved(1));
     assembler.mov(r8, saved(2));
     hook.passThrough();
+    hook.return();
+  },
+
+  maps(hook) {
+    const { assembler, environment } = hook;
+    const [done] = labels(assembler, 'done');
+    emitSaveUses(hook);
+    assembler.mov(saved(2), r8); // PVOID *BaseAddress
+    hook.passThrough();
+    emitReportUses(hook);
+    assembler.mov(rax, RESULT);
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('s', done);
+    assembler.cmp(saved(1), -1); // only what is mapped into this very process
+    assembler.j('ne', done);
+    assembler.mov(rcx, saved(2));
+    assembler.mov(rcx, at(rcx));
+    assembler.call(environment.noteImage);
+    assembler.bind(done);
     hook.return();
   },
 
@@ -616,4 +638,56 @@ export function emitForgetWalks(assembler: Assembler, begin: Label, walkCache: b
   assembler.cmp(rcx, rdx);
   assembler.j('b', next);
   assembler.ret();
+}
+
+/** Emits `void noteImage(void* base)`: if an image was mapped there, notes its place, size and path. */
+export function emitNoteImage(
+  assembler: Assembler,
+  begin: Label,
+  environment: Pick<HookEnvironment, 'ledger' | 'layout' | 'nativeCall'>,
+): FramedFunction {
+  const frame: FrameShape = { pushes: [], sizeBytes: 0x78 };
+  const base = at(rsp, 0x30);
+  const place = at(rsp, 0x38);
+  const information = 0x40; // MEMORY_BASIC_INFORMATION, 0x30 bytes
+  const MemoryBasicInformation = 0;
+  const MemoryMappedFilenameInformation = 2;
+  return framedFunction(assembler, begin, frame, (epilogue) => {
+    const [done] = labels(assembler, 'done');
+    const query = (informationClass: number, sizeBytes: number) => {
+      assembler.mov(rcx, -1n);
+      assembler.mov(rdx, base);
+      assembler.mov(low32(r8), informationClass);
+      assembler.movImmediate64(at(rsp, 0x20), sizeBytes);
+      assembler.movImmediate64(at(rsp, 0x28), 0);
+      emitNativeCall(assembler, environment.nativeCall('NtQueryVirtualMemory'));
+      assembler.test(low32(rax), low32(rax));
+    };
+    assembler.mov(base, rcx);
+    assembler.lea(r9, at(rsp, information));
+    query(MemoryBasicInformation, 0x30);
+    assembler.j('s', done);
+    assembler.cmpImmediate32(at(rsp, information + 0x28), MEM_IMAGE); // DWORD Type
+    assembler.j('ne', done);
+    assembler.mov(r10, environment.ledger);
+    assembler.mov(low32(rax), 1);
+    assembler.lockXadd(at(r10, header.imageCount), low32(rax));
+    assembler.cmp(low32(rax), IMAGE_COUNT);
+    assembler.j('ae', done);
+    assembler.shl(rax, Math.log2(IMAGE_SIZE_BYTES));
+    assembler.lea(rax, indexed(r10, rax, 1, environment.layout.imagesOffset));
+    assembler.mov(place, rax);
+    assembler.lea(r9, at(rax, image.path));
+    query(MemoryMappedFilenameInformation, IMAGE_SIZE_BYTES - image.path);
+    assembler.j('s', done);
+    // The headers of a mapped image were checked by the kernel.
+    assembler.mov(rcx, base);
+    assembler.mov(r10, place);
+    assembler.mov(low32(rax), at(rcx, 0x3c)); // LONG e_lfanew
+    assembler.mov(low32(rax), indexed(rcx, rax, 1, 0x50)); // DWORD OptionalHeader.SizeOfImage
+    assembler.mov(at(r10, image.sizeBytes), low32(rax));
+    assembler.mov(at(r10, image.base), rcx);
+    assembler.bind(done);
+    epilogue();
+  });
 }

@@ -4,7 +4,7 @@
  * whole is one aligned 64-bit word.
  *
  * ```
- * header | misuse table | walk cache | stack index | stack pool | slots
+ * header | misuse table | images | walk cache | stack index | stack pool | slots
  * ```
  */
 
@@ -46,6 +46,8 @@ export const header = {
   gateExitCode: 0x60,
   /** u64: one more than the highest slot that was ever used. */
   slotsUsed: 0x68,
+  /** u32: images mapped so far; may exceed the room for them. */
+  imageCount: 0x70,
   /** 64 x 32 bytes: {u64 thread id, u64 event, u64 address of the handle, u64 address of the IO_STATUS_BLOCK}. */
   pendingAcceptTable: 0x80,
   /** 4096 x u32: threads that are inside the documented unwinder, hashed by thread id. */
@@ -116,6 +118,20 @@ export const MISUSE_SIZE_BYTES = 128;
 export const MISUSE_COUNT = 4096;
 export const MISUSE_VALUE_COUNT = 5;
 
+/** An image (program or DLL) that was mapped, so that addresses keep their meaning after it, or the process, is gone. */
+export const image = {
+  /** u64: address of its first byte; written last. */
+  base: 0x00,
+  /** u32: IMAGE_OPTIONAL_HEADER64.SizeOfImage. */
+  sizeBytes: 0x08,
+  /** UNICODE_STRING, of which only the length counts here, and its text behind it: the file's path in the kernel's spelling. */
+  path: 0x10,
+  pathText: 0x20,
+} as const;
+
+export const IMAGE_SIZE_BYTES = 1024;
+export const IMAGE_COUNT = 1024;
+
 /** A stack in the pool: a variable number of frames after 16 bytes. A stack's id is its offset / 8; 0 is no stack. */
 export const stackNode = {
   /** u64: hash of the frames. */
@@ -136,6 +152,7 @@ export const WALK_CACHE_COUNT: number = 1 << 14;
 export interface LedgerLayout {
   readonly slotCount: number;
   readonly misusesOffset: number;
+  readonly imagesOffset: number;
   readonly walkCacheOffset: number;
   readonly stackIndexOffset: number;
   readonly stackPoolOffset: number;
@@ -146,10 +163,11 @@ export interface LedgerLayout {
 /** Places the parts of a ledger that can record `slotCount` handle values. */
 export function ledgerLayout(slotCount: number): LedgerLayout {
   const misusesOffset = HEADER_SIZE_BYTES;
-  const walkCacheOffset = misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES;
+  const imagesOffset = misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES;
+  const walkCacheOffset = imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES;
   const stackIndexOffset = walkCacheOffset + WALK_CACHE_COUNT * 8;
   const stackPoolOffset = stackIndexOffset + STACK_INDEX_COUNT * 4;
   const slotsOffset = stackPoolOffset + STACK_POOL_SIZE_BYTES;
   const sizeBytes = slotsOffset + slotCount * SLOT_SIZE_BYTES;
-  return { slotCount, misusesOffset, walkCacheOffset, stackIndexOffset, stackPoolOffset, slotsOffset, sizeBytes };
+  return { slotCount, misusesOffset, imagesOffset, walkCacheOffset, stackIndexOffset, stackPoolOffset, slotsOffset, sizeBytes };
 }

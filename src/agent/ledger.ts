@@ -1,5 +1,5 @@
 import {
-  header, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES,
+  header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode,
 } from './ledger-layout.ts'; // prettier-ignore
 import { hookTable, type ObjectType, objectTypes } from './hook-table.ts';
@@ -34,6 +34,14 @@ export interface LedgerMisuse {
   readonly life: LedgerLife;
 }
 
+/** An image that was mapped into the target at some time. */
+export interface LedgerImage {
+  readonly base: bigint;
+  readonly sizeBytes: number;
+  /** In the kernel's spelling: `\\Device\\HarddiskVolume3\\…`, `\\??\\C:\\…`. Comes from the target. */
+  readonly path: string;
+}
+
 /** A ledger whose content cannot be what the agent wrote. */
 export class LedgerDamagedError extends Error {
   constructor(what: string) {
@@ -51,6 +59,8 @@ export class LedgerDamagedError extends Error {
 export class Ledger {
   readonly #view: DataView;
   readonly #layout: LedgerLayout;
+  /** Handles that were open before recording began: their first generation is no call of the target's. */
+  #openBefore = 0;
 
   constructor(memory: ArrayBuffer, layout: LedgerLayout) {
     if (memory.byteLength < layout.sizeBytes) throw new LedgerDamagedError(`it has ${memory.byteLength} bytes, not ${layout.sizeBytes}`);
@@ -69,6 +79,7 @@ export class Ledger {
   markOpenBefore(value: bigint, objectType: ObjectType): void {
     const place = this.#slotOffset(value);
     if (place === undefined) return;
+    this.#openBefore++;
     this.#view.setUint32(place + slot.openedGeneration, 1, true);
     this.#view.setUint16(place + slot.objectType, objectTypes.indexOf(objectType), true);
     this.#view.setBigUint64(place + slot.state, 3n, true); // generation 1, open
@@ -124,7 +135,7 @@ export class Ledger {
       opens += (low >>> 1) + this.#view.getUint32(place + 4, true) * 0x8000_0000; // the generation
       open += low & 1;
     }
-    return { opens, closes: opens - open };
+    return { opens: opens - this.#openBefore, closes: opens - open };
   }
 
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
@@ -162,6 +173,21 @@ export class Ledger {
         },
         life: this.#readLife(place + misuse.life) ?? NEVER_SEEN,
       };
+    }
+  }
+
+  /** The images that were mapped, in order; one that was unloaded is among them still. */
+  *images(): Generator<LedgerImage> {
+    const count = Math.min(this.#view.getUint32(header.imageCount, true), IMAGE_COUNT);
+    for (let index = 0; index < count; index++) {
+      const place = this.#layout.imagesOffset + index * IMAGE_SIZE_BYTES;
+      const base = this.#view.getBigUint64(place + image.base, true);
+      const sizeBytes = this.#view.getUint32(place + image.sizeBytes, true);
+      const lengthBytes = Math.min(this.#view.getUint16(place + image.path, true), IMAGE_SIZE_BYTES - image.pathText) & ~1;
+      if (base === 0n || sizeBytes === 0) continue;
+      const text = new Uint16Array(lengthBytes / 2);
+      for (let at = 0; at < text.length; at++) text[at] = this.#view.getUint16(place + image.pathText + at * 2, true);
+      yield { base, sizeBytes, path: String.fromCharCode(...text) };
     }
   }
 

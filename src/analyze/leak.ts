@@ -24,13 +24,13 @@ export const leak: Judge = siteRule<Opening>({
     const [first] = sites;
     const actor = actorOf(first);
     const siblings = sites
-      .flatMap((site) => site.siblingsClosedAt ?? [])
-      .sort((a, b) => b.timeMs - a.timeMs || compareText(canonicalText(a), canonicalText(b)))
+      .flatMap(({ siblingsClosedAt }) => (siblingsClosedAt === undefined ? [] : [siblingsClosedAt]))
+      .sort((a, b) => compareText(canonicalText(a), canonicalText(b)))
       .at(0);
     const tally: Tally = {
       count: sum(sites.map((site) => site.count)),
       ended: sum(sites.map((site) => site.endedCount)),
-      siblings: siblings?.stack,
+      siblings,
       openings: sites.map((site) => site.opened.stack),
     };
     const isError = siblings !== undefined || tally.count >= manyLive || tally.ended > 0;
@@ -45,7 +45,7 @@ export const leak: Judge = siteRule<Opening>({
       object: first.object,
       stacks: {
         opened: trimStack(first.opened.stack),
-        ...(siblings === undefined ? {} : { siblingsClosed: trimStack(siblings.stack) }),
+        ...(siblings === undefined ? {} : { siblingsClosed: trimStack(siblings) }),
       },
     };
   },

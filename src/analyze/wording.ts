@@ -19,7 +19,7 @@ export function spellFrames(frames: readonly Frame[]): string {
     frame.file === undefined ? [] : [`${baseName(frame.file)}${frame.line === undefined ? '' : `:${frame.line}`}`],
   );
   const where = [...new Set(lines)].sort(compareNumerically);
-  const shown = where.length > 3 ? [...where.slice(0, 3), '…'] : where;
+  const shown = where.length > 3 ? [...where.slice(0, 3), `${where.length - 3} more lines`] : where;
   if (name !== undefined) return shown.length > 0 ? `${name} (${shown.join(', ')})` : `${baseName(first.module)}!${name}`;
   if (shown.length > 0) return shown.join(', ');
   return first.module === '?' ? 'code outside of all modules' : `${baseName(first.module)}+0x${first.offset.toString(16)}`;

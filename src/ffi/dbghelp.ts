@@ -45,13 +45,6 @@ export const SymGetLineFromAddrW64: (
   Line64: Pointer,
 ) => boolean = dbghelp.define('SymGetLineFromAddrW64', BOOL, [HANDLE, ULONG64, POINTER, POINTER]);
 
-/** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symgetmoduleinfow64 */
-export const SymGetModuleInfoW64: (hProcess: HANDLE, qwAddr: bigint, ModuleInfo: Pointer) => boolean = dbghelp.define(
-  'SymGetModuleInfoW64',
-  BOOL,
-  [HANDLE, ULONG64, POINTER],
-);
-
 /** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-undecoratesymbolnamew */
 export const UnDecorateSymbolNameW: (
   name: string,

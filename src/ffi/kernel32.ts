@@ -236,3 +236,52 @@ export const WaitForMultipleObjectsAsync: (
   bWaitAll: boolean,
   dwMilliseconds: number,
 ) => Promise<number> = kernel32.defineAsync('WaitForMultipleObjects', DWORD, [DWORD, POINTER, BOOL, DWORD]);
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-initializeprocthreadattributelist */
+export const InitializeProcThreadAttributeList: (
+  lpAttributeList: Pointer,
+  dwAttributeCount: number,
+  dwFlags: number,
+  lpSize: BigUint64Array,
+) => boolean = kernel32.define('InitializeProcThreadAttributeList', BOOL, [POINTER, DWORD, DWORD, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-updateprocthreadattribute */
+export const UpdateProcThreadAttribute: (
+  lpAttributeList: Pointer,
+  dwFlags: number,
+  Attribute: bigint,
+  lpValue: Pointer,
+  cbSize: bigint,
+  lpPreviousValue: Pointer,
+  lpReturnSize: Pointer,
+) => boolean = kernel32.define('UpdateProcThreadAttribute', BOOL, [POINTER, DWORD, ULONG64, POINTER, ULONG64, POINTER, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getfiletype */
+export const GetFileType: (hFile: HANDLE) => number = kernel32.define('GetFileType', DWORD, [HANDLE]);
+
+/** https://learn.microsoft.com/windows/win32/api/namedpipeapi/nf-namedpipeapi-getnamedpipeinfo */
+export const GetNamedPipeInfo: (
+  hNamedPipe: HANDLE,
+  lpFlags: Pointer,
+  lpOutBufferSize: Pointer,
+  lpInBufferSize: Pointer,
+  lpMaxInstances: Pointer,
+) => boolean = kernel32.define('GetNamedPipeInfo', BOOL, [HANDLE, POINTER, POINTER, POINTER, POINTER]);
+
+/** ReadFile on one of libuv's threads. https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-readfile */
+export const ReadFileAsync: (
+  hFile: HANDLE,
+  lpBuffer: Uint8Array,
+  nNumberOfBytesToRead: number,
+  lpNumberOfBytesRead: Uint32Array,
+  lpOverlapped: Pointer,
+) => Promise<boolean> = kernel32.defineAsync('ReadFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-writefile */
+export const WriteFile: (
+  hFile: HANDLE,
+  lpBuffer: Uint8Array,
+  nNumberOfBytesToWrite: number,
+  lpNumberOfBytesWritten: Uint32Array,
+  lpOverlapped: Pointer,
+) => boolean = kernel32.define('WriteFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);

@@ -14,7 +14,7 @@ export type HANDLE = bigint & { readonly [handleBrand]: true };
 export type SOCKET = bigint & { readonly [socketBrand]: true };
 
 /** A place to read from or write to: memory that JavaScript owns, an address in this process, or NULL. */
-export type Pointer = Uint8Array | Uint16Array | Uint32Array | BigUint64Array | bigint | null;
+export type Pointer = Uint8Array | Uint16Array | Uint32Array | BigInt64Array | BigUint64Array | bigint | null;
 
 /** How one parameter or result crosses the border between C and TypeScript. */
 export interface NativeType {
@@ -151,4 +151,18 @@ function argumentConverter(parameters: readonly NativeType[]): ((args: unknown[]
  */
 export function viewMemory(address: bigint, sizeBytes: number): ArrayBuffer {
   return koffi.view(address, sizeBytes);
+}
+
+/**
+ * The UTF-16 text at `address` in this process, up to its NUL.
+ *
+ * The caller promises that there is one: only for what a DLL of the system returned.
+ */
+export function readWideString(address: bigint): string {
+  return koffi.decode(address, 'char16', -1) as string;
+}
+
+/** Where the bytes of `buffer` lie; true for as long as the buffer is referenced, for V8 never moves them. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return BigInt(koffi.address(buffer));
 }

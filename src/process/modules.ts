@@ -1,6 +1,6 @@
 import { win32 } from 'node:path';
 
-import { GetSystemWindowsDirectoryW } from '../ffi/kernel32.ts';
+import { GetModuleHandleW, GetSystemWindowsDirectoryW } from '../ffi/kernel32.ts';
 import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
 import type { AsHandle } from '../io/handle.ts';
 import { failed, failedWithStatus } from '../io/system-error.ts';
@@ -61,6 +61,30 @@ export function listModules(process: AsHandle): readonly Module[] {
     entry = record.readBigUInt64LE(0); // LIST_ENTRY InLoadOrderLinks.Flink
   }
   return modules;
+}
+
+/**
+ * The modules of a process that has not run its loader yet: its program and ntdll.
+ *
+ * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
+ * @param program whole path of the program
+ */
+export function listFirstModules(process: AsHandle, program: string): readonly Module[] {
+  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
+  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
+  if (status !== 0) throw failedWithStatus('read the modules of a process', '', status);
+  const programBase = readPointer(process, basic.readBigUInt64LE(8) + 0x10n); // PVOID PEB.ImageBaseAddress
+  windowsDirectory ??= readWindowsDirectory();
+  return [
+    ...firstModule(process, programBase, program, false),
+    ...firstModule(process, GetModuleHandleW('ntdll.dll'), `${windowsDirectory}system32\\ntdll.dll`, true),
+  ];
+}
+
+function firstModule(process: AsHandle, base: bigint | undefined, path: string, isSystem: boolean): readonly Module[] {
+  const peOffset = base && tryReadMemory(process, base + 0x3cn, 4)?.readUInt32LE(0); // LONG e_lfanew
+  const sizeBytes = base && peOffset && tryReadMemory(process, base + BigInt(peOffset) + 0x50n, 4)?.readUInt32LE(0); // DWORD SizeOfImage
+  return base && sizeBytes ? [{ base, sizeBytes: Number(sizeBytes), name: win32.basename(path), path, isSystem }] : [];
 }
 
 let windowsDirectory: string | undefined;

@@ -1,10 +1,18 @@
-import { CreateProcessW, GetExitCodeProcess, ResumeThread, TerminateProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
-import { type AsHandle, type BorrowedHandle, failed, OwnedHandle, unsafeRawHandle } from '../io/index.ts';
+import {
+  CreateProcessW, GetExitCodeProcess, InitializeProcThreadAttributeList, ResumeThread, TerminateProcess, UpdateProcThreadAttribute,
+  WaitForSingleObject,
+} from '../ffi/kernel32.ts'; // prettier-ignore
+import { addressOf } from '../ffi/library.ts';
+import { type AsHandle, type BorrowedHandle, failed, NULL_HANDLE, OwnedHandle, type RawHandle, unsafeRawHandle } from '../io/index.ts';
 import { buildCommandLine } from './command-line.ts';
 
 const CREATE_SUSPENDED = 0x4;
+const EXTENDED_STARTUPINFO_PRESENT = 0x8_0000;
+const PROC_THREAD_ATTRIBUTE_HANDLE_LIST = 0x2_0002n;
 const STARTF_USESTDHANDLES = 0x100;
 const WAIT_OBJECT_0 = 0;
+/** STATUS_CONTROL_C_EXIT: what Windows itself gives a program that Ctrl-C ends. */
+const INTERRUPTED_EXIT_CODE = 0xc000_013a;
 
 export interface SpawnOptions {
   /** Whole path of the program, as Windows spells it. */
@@ -42,16 +50,20 @@ export class SuspendedProcess implements Disposable {
    * @throws Win32Error when Windows refuses
    */
   static spawn(options: SpawnOptions): SuspendedProcess {
-    const startup = Buffer.alloc(104); // STARTUPINFOW
-    startup.writeUInt32LE(104, 0); // DWORD cb
+    const streams = [options.stdin, options.stdout, options.stderr].map((stream) => stream.asHandle().asRawHandle());
+    const inherited = listInheritedHandles([...new Set(streams.filter((handle) => handle !== NULL_HANDLE))]);
+    const startup = Buffer.alloc(112); // STARTUPINFOEXW
+    startup.writeUInt32LE(112, 0); // DWORD cb
     startup.writeUInt32LE(STARTF_USESTDHANDLES, 60); // DWORD dwFlags
-    startup.writeBigInt64LE(options.stdin.asHandle().asRawHandle(), 80); // HANDLE hStdInput
-    startup.writeBigInt64LE(options.stdout.asHandle().asRawHandle(), 88); // HANDLE hStdOutput
-    startup.writeBigInt64LE(options.stderr.asHandle().asRawHandle(), 96); // HANDLE hStdError
+    startup.writeBigInt64LE(streams[0] ?? NULL_HANDLE, 80); // HANDLE hStdInput
+    startup.writeBigInt64LE(streams[1] ?? NULL_HANDLE, 88); // HANDLE hStdOutput
+    startup.writeBigInt64LE(streams[2] ?? NULL_HANDLE, 96); // HANDLE hStdError
+    startup.writeBigUInt64LE(addressOf(inherited.list), 104); // LPPROC_THREAD_ATTRIBUTE_LIST lpAttributeList
     const information = Buffer.alloc(24); // PROCESS_INFORMATION
     const line = Buffer.from(`${buildCommandLine(options.program, options.args)}\0`, 'utf16le');
     const characters = new Uint16Array(line.buffer.slice(line.byteOffset, line.byteOffset + line.byteLength));
-    if (!CreateProcessW(options.program, characters, null, null, true, CREATE_SUSPENDED, null, null, startup, information)) {
+    const flags = CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT;
+    if (!CreateProcessW(options.program, characters, null, null, true, flags, null, null, startup, information)) {
       throw failed('start', JSON.stringify(options.program));
     }
     const process = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
@@ -73,6 +85,11 @@ export class SuspendedProcess implements Disposable {
     this.#resumed = true;
   }
 
+  /** Ends the process at once, as from outside. */
+  terminate(): void {
+    if (!TerminateProcess(this.#process.asRawHandle(), INTERRUPTED_EXIT_CODE)) throw failed('end process', String(this.pid));
+  }
+
   /** The exit code once the process has ended, unsigned. */
   exitCode(): number | undefined {
     if (WaitForSingleObject(this.#process.asRawHandle(), 0) !== WAIT_OBJECT_0) return undefined;
@@ -86,4 +103,18 @@ export class SuspendedProcess implements Disposable {
     using process = this.#process;
     if (!this.#resumed) TerminateProcess(process.asRawHandle(), 1);
   }
+}
+
+/** An attribute list that makes a child inherit these handles and no other; both buffers must live until the child does. */
+function listInheritedHandles(handles: readonly RawHandle[]): { readonly list: Buffer; readonly handles: BigInt64Array } {
+  const values = BigInt64Array.from(handles);
+  const size = new BigUint64Array(1);
+  InitializeProcThreadAttributeList(null, 1, 0, size); // fails, and says how much room it needs
+  const list = Buffer.alloc(Number(size[0]));
+  if (!InitializeProcThreadAttributeList(list, 1, 0, size)) throw failed('make a list of', 'inherited handles');
+  const size64 = BigInt(values.byteLength);
+  if (size64 > 0n && !UpdateProcThreadAttribute(list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, values, size64, null, null)) {
+    throw failed('make a list of', 'inherited handles');
+  }
+  return { list, handles: values };
 }

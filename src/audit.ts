@@ -1,0 +1,194 @@
+import { win32 } from 'node:path';
+
+import { GATE_UNATTENDED } from './agent/exit-gate.ts';
+import { Recording, type RecordingOptions } from './agent/recording.ts';
+import { analyze, type AnalyzeOptions } from './analyze/index.ts';
+import { type GatheredEvidence, gatherLive, gatherPostMortem, recordedType } from './evidence.ts';
+import { WaitForMultipleObjectsAsync } from './ffi/kernel32.ts';
+import { displayName } from './handles/display-name.ts';
+import { HandleTable } from './handles/enumerate.ts';
+import { readNameContext } from './handles/name-context.ts';
+import type { Completeness, Report } from './model.ts';
+import { isSystemPath, listFirstModules, listModules, type Module } from './process/modules.ts';
+import { checkProgram, findProgram } from './process/program.ts';
+import { SuspendedProcess } from './process/spawn.ts';
+import { StandardStreams } from './process/standard-streams.ts';
+import { Symbolizer } from './symbols/symbolizer.ts';
+import { toolName, toolVersion } from './version.ts';
+
+/** How to audit a program from its first instruction to its last. */
+export interface AuditOptions {
+  /** The program, which may be given without directory or `.exe`. */
+  readonly program: string;
+  readonly args?: readonly string[];
+  /** Which of our own streams the target's stdout goes to; `stdout` by default. */
+  readonly targetStdout?: 'stdout' | 'stderr';
+  readonly recording?: RecordingOptions;
+  readonly analysis?: AnalyzeOptions;
+  /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
+  readonly symbolPath?: string;
+  /** Ends the audit when aborted: the target is ended too, and the report is of what was seen until then. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs a program and reports the handles and sockets that it left unclosed, closed twice, or used after closing.
+ *
+ * The target's standard streams are ours. Everything that was opened for it is closed when the promise settles, and a target
+ * that could not be audited is not left running.
+ *
+ * @throws ProgramError when the program cannot be audited
+ * @throws Win32Error or NtStatusError when Windows refuses what the audit needs
+ * @throws LedgerDamagedError when the target has overwritten what was recorded
+ */
+export async function audit(options: AuditOptions): Promise<Report> {
+  const program = findProgram(options.program);
+  checkProgram(program);
+  using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
+  using target = SuspendedProcess.spawn({
+    program,
+    args: options.args ?? [],
+    stdin: streams.stdin,
+    stdout: streams.stdout,
+    stderr: streams.stderr,
+  });
+  streams.targetStarted();
+  using recording = Recording.start(target, options.recording);
+  noteOpenHandles(target, recording);
+  const firstModules = listFirstModules(target, program);
+  const startTime = fileTimeNow();
+  const started = performance.now();
+
+  target.resume();
+  const judged = await judge({ target, recording, startTime, firstModules, options });
+  await streams.drain();
+  const durationMs = judged.time - started;
+
+  const { evidence, openHandles, distinctStacks } = judged.gathered;
+  const exitCode = target.exitCode();
+  const { opens, closes } = recording.ledger.totals();
+  return {
+    schemaVersion: 1,
+    tool: { name: toolName, version: toolVersion },
+    target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
+    findings: analyze(evidence, options.analysis),
+    completeness: judgeCompleteness(recording, judged),
+    stats: { durationMs, opens, closes, openHandles, hookedCalls: recording.hooked.length, distinctStacks },
+  };
+}
+
+interface Audited {
+  readonly target: SuspendedProcess;
+  readonly recording: Recording;
+  readonly startTime: bigint;
+  /** The modules that were mapped before recording began. */
+  readonly firstModules: readonly Module[];
+  readonly options: AuditOptions;
+}
+
+interface Judgement {
+  readonly gathered: GatheredEvidence;
+  /** The target stood at its exit, and its handle table could be read. */
+  readonly atGate: boolean;
+  readonly aborted: boolean;
+  /** `performance.now()` at the judgement point. */
+  readonly time: number;
+}
+
+const WAIT_OBJECT_0 = 0;
+const SLICE_MS = 100;
+const INFINITE = 0xffff_ffff;
+
+/** Waits until the target is about to exit, or is gone, and gathers the evidence at that point. */
+async function judge(audited: Audited): Promise<Judgement> {
+  const { target, recording, options } = audited;
+  const handles = BigInt64Array.of(recording.arrived.asRawHandle(), target.asHandle().asRawHandle());
+  let gathered: GatheredEvidence | undefined;
+  let aborted = false;
+  let time = 0;
+  for (;;) {
+    const timeoutMs = options.signal === undefined ? INFINITE : SLICE_MS;
+    const reason = await WaitForMultipleObjectsAsync(2, handles, false, timeoutMs);
+    if (reason === WAIT_OBJECT_0) {
+      time = performance.now();
+      gathered = await gatherAtGate(audited);
+      recording.release();
+    } else if (reason === WAIT_OBJECT_0 + 1) {
+      break;
+    } else if (options.signal?.aborted && !aborted) {
+      aborted = true;
+      time = performance.now();
+      gathered = await gatherAtGate(audited);
+      target.terminate();
+    }
+  }
+  if (gathered !== undefined) return { gathered, atGate: !aborted, aborted, time };
+  recording.ledger.check();
+  using symbolizer = createSymbolizer(audited, []);
+  gathered = await gatherPostMortem({ ...audited, ledger: recording.ledger, symbolizer });
+  return { gathered, atGate: false, aborted, time: performance.now() };
+}
+
+async function gatherAtGate(audited: Audited): Promise<GatheredEvidence> {
+  const { target, recording } = audited;
+  recording.ledger.check();
+  using symbolizer = createSymbolizer(audited, listModules(target));
+  return await gatherLive(target, target.pid, { ...audited, ledger: recording.ledger, symbolizer });
+}
+
+/** Knows the modules that are loaded now and those that were, for a stack may be older than an unloaded DLL. */
+function createSymbolizer({ recording, firstModules, options }: Audited, loaded: readonly Module[]): Symbolizer {
+  const symbolizer = new Symbolizer(loaded, options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
+  symbolizer.addModules(firstModules);
+  const context = readNameContext();
+  const noted = [...recording.ledger.images()].map(({ base, sizeBytes, path: kernelPath }): Module => {
+    const path = displayName('File', kernelPath, context);
+    return { base, sizeBytes, name: win32.basename(path), path, isSystem: isSystemPath(path) };
+  });
+  // Of two images that lay at one place, the stacks are more likely of the later one.
+  symbolizer.addModules(noted.toReversed());
+  return symbolizer;
+}
+
+/** The handles that the target was born with: no call of its own opened them. */
+function noteOpenHandles(target: SuspendedProcess, recording: Recording): void {
+  const table = HandleTable.readProcess(target, target.pid);
+  for (let index = 0; index < table.count; index++) {
+    recording.ledger.markOpenBefore(table.valueAt(index), recordedType(table.typeAt(index)));
+  }
+}
+
+function judgeCompleteness(recording: Recording, judgement: Judgement): Completeness {
+  const { ledger } = recording;
+  const { unseenOpens, namesTimedOut } = judgement.gathered;
+  const gaps: string[] = [];
+  const notes: string[] = [];
+  if (judgement.aborted) {
+    gaps.push('The target was interrupted while it ran: what it would have closed later counts as open.');
+  } else if (!judgement.atGate) {
+    const why = ledger.counter('gateState') === GATE_UNATTENDED ? 'could not wait for the auditor' : 'was ended from outside or by the kernel';
+    gaps.push(`The target ${why}: its handle table could not be read, so open handles are what the recorder knows, without names.`);
+  }
+  if (recording.unrecognised.length > 0) {
+    gaps.push(`Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${recording.unrecognised.join(', ')}.`);
+  }
+  const count = (counter: Parameters<typeof ledger.counter>[0], sentence: (n: number) => string) => {
+    const n = ledger.counter(counter);
+    if (n > 0) gaps.push(sentence(n));
+  };
+  count('beyondCapacity', (n) => `${n} calls were about handle values beyond the recorder's capacity.`);
+  count('droppedStacks', (n) => `${n} calls have no stack: the recorder's room for stacks was full.`);
+  count('droppedMisuses', (n) => `${n} refused calls were not kept: the recorder's room for them was full.`);
+  count('unresolvedDuplicates', (n) => `${n} calls named a process that the recorder could not identify.`);
+  count('nestedWalks', (n) => `${n} calls have a stack of one frame, because they were made by the stack walk itself.`);
+  if (unseenOpens > 0) {
+    notes.push(`${unseenOpens} open handles were put into the target by the system or by another process, and are not its own.`);
+  }
+  if (namesTimedOut > 0) notes.push(`${namesTimedOut} handles have no name in this report, because asking for it did not end in time.`);
+  return { complete: gaps.length === 0, notes: [...gaps, ...notes] };
+}
+
+/** Now, as a FILETIME: 100 ns since 1601. */
+function fileTimeNow(): bigint {
+  return BigInt(Date.now()) * 10_000n + 116_444_736_000_000_000n;
+}

@@ -1,0 +1,91 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { audit } from '../audit.ts';
+import type { Level, Report } from '../model.ts';
+import { toWindowsPath } from '../wine/paths.ts';
+import { exitCodes } from './exit-code.ts';
+import { parseReporter, type ReporterChoice, takesStdout, writeReports } from './report-output.ts';
+
+interface RunOptions {
+  readonly reporter?: readonly ReporterChoice[];
+  readonly json?: true;
+  readonly failOn: Level | 'never';
+  readonly requireComplete?: true;
+  readonly forwardExitCode?: true;
+  readonly notes?: true;
+  readonly allFrames?: true;
+  readonly symbols?: string;
+  readonly maxHandles: number;
+}
+
+/** `unclosed run`: audits a program from its first instruction to its last. */
+export function addRunCommand(program: Command): void {
+  program
+    .command('run')
+    .summary('run a program and report what it left unclosed, closed twice or used after closing')
+    .description(
+      'Runs a program as if it ran alone, and reports the handles and sockets that it left unclosed, closed twice, or used after closing. ' +
+        'The report goes to stderr; a machine-readable one goes to stdout, and the program’s stdout then goes to stderr.',
+    )
+    .usage('[options] -- <program> [arguments...]')
+    .argument('<program>', 'the program: a path, or a name to be found along PATH')
+    .argument('[arguments...]', 'its arguments')
+    .addOption(new Option('--reporter <name[=file]>', 'format of the report, repeatable: table, json').argParser(parseReporter))
+    .option('--json', 'short for --reporter json')
+    .addOption(
+      new Option('--fail-on <level>', 'exit with 1 for findings of this level or above')
+        .choices(['error', 'warning', 'note', 'never'])
+        .default('warning'),
+    )
+    .option('--require-complete', 'exit with 3 when the report could not see everything')
+    .option('--forward-exit-code', 'exit with the program’s own exit code, whatever was found')
+    .option('--notes', 'show findings of level note too')
+    .option('--all-frames', 'show the frames of the system too')
+    .option('--symbols <path>', 'where to look for PDB files, as in _NT_SYMBOL_PATH')
+    .option('--max-handles <count>', 'handle values that can be recorded', parseCount, 1 << 20)
+    .action(async (name: string, args: string[], options: RunOptions) => {
+      process.exitCode = await run(name, args, options);
+    });
+}
+
+/** @returns the exit code */
+async function run(name: string, args: readonly string[], options: RunOptions): Promise<number> {
+  const reporters: readonly ReporterChoice[] = [...(options.reporter ?? []), ...(options.json ? [{ name: 'json' as const }] : [])];
+  const chosen: readonly ReporterChoice[] = reporters.length > 0 ? reporters : [{ name: 'table' }];
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort();
+  process.on('SIGINT', interrupt);
+  try {
+    const report = await audit({
+      program: toWindowsPath(name),
+      args,
+      targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
+      recording: { slotCount: options.maxHandles },
+      signal: interruption.signal,
+      ...(options.symbols === undefined ? {} : { symbolPath: options.symbols }),
+    });
+    writeReports(report, chosen, { notes: options.notes ?? false, systemFrames: options.allFrames ?? false });
+    return interruption.signal.aborted ? exitCodes.interrupted : judgeExitCode(report, options);
+  } finally {
+    process.off('SIGINT', interrupt);
+  }
+}
+
+function judgeExitCode(report: Report, options: RunOptions): number {
+  if (options.forwardExitCode) return report.target.exitCode ?? exitCodes.error;
+  const levels: readonly Level[] = ['error', 'warning', 'note'];
+  const failing = options.failOn === 'never' ? [] : levels.slice(0, levels.indexOf(options.failOn) + 1);
+  if (report.findings.some(({ level }) => failing.includes(level))) return exitCodes.findings;
+  if (options.requireComplete && !report.completeness.complete) return exitCodes.incomplete;
+  return exitCodes.clean;
+}
+
+const MAX_HANDLES_LIMIT = 1 << 24;
+
+function parseCount(value: string): number {
+  const count = Number(value);
+  if (!Number.isInteger(count) || count < 1024 || count > MAX_HANDLES_LIMIT) {
+    throw new InvalidArgumentError(`A whole number from 1024 to ${MAX_HANDLES_LIMIT} is needed.`);
+  }
+  return count;
+}

@@ -1,0 +1,64 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+
+import { type Host, readHost, type Terminal } from '../wine/host.ts';
+
+/** One of our output streams, by its file descriptor: the standard streams of Node.js cannot be used under Wine. */
+export type OutputStream = 1 | 2;
+
+/** What a reporter needs to know of the place that its text goes to. */
+export interface OutputDescription {
+  /** 0 no colour, 1 sixteen, 2 256, 3 true colour: chalk's levels. */
+  readonly colorLevel: 0 | 1 | 2 | 3;
+  readonly columns: number;
+  readonly isTerminal: boolean;
+}
+
+const DEFAULT_COLUMNS = 100;
+
+/** Where one of our streams goes. NO_COLOR, FORCE_COLOR and TERM are heeded. */
+export function describeOutput(stream: OutputStream): OutputDescription {
+  const terminal = terminalOf(stream);
+  const columns = terminal?.columns ?? (Number(process.env['COLUMNS']) || DEFAULT_COLUMNS);
+  const depth = terminal?.colorDepth ?? forcedColorDepth();
+  return { colorLevel: colorLevel(depth), columns, isTerminal: terminal !== undefined };
+}
+
+/** Writes all of a text; when its reader is gone, that is no error of ours. */
+export function write(stream: OutputStream, text: string): void {
+  const path = terminalOf(stream)?.path;
+  const file = path === undefined ? stream : openSync(path, 'a');
+  try {
+    writeAll(file, Buffer.from(text));
+  } finally {
+    if (path !== undefined) closeSync(file);
+  }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(file, bytes, written);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE' || code === 'EOF') return;
+      if (code !== 'EAGAIN') throw error;
+    }
+  }
+}
+
+function terminalOf(stream: OutputStream): Terminal | undefined {
+  const host: Host | undefined = readHost(process.env);
+  if (host !== undefined) return stream === 1 ? host.stdout : host.stderr;
+  const output = stream === 1 ? process.stdout : process.stderr;
+  return output.isTTY ? { columns: output.columns, colorDepth: output.hasColors() ? output.getColorDepth() : 1 } : undefined;
+}
+
+function forcedColorDepth(): number {
+  const forced = process.env['FORCE_COLOR'];
+  if (forced === undefined || process.env['NO_COLOR']) return 1;
+  return { '0': 1, false: 1, '2': 8, '3': 24 }[forced] ?? 4;
+}
+
+function colorLevel(depth: number): 0 | 1 | 2 | 3 {
+  return depth >= 24 ? 3 : depth >= 8 ? 2 : depth >= 4 ? 1 : 0;
+}

@@ -1,0 +1,224 @@
+import type { Ledger, LedgerCall, LedgerLife } from './agent/ledger.ts';
+import { objectTypes } from './agent/hook-table.ts';
+import { HandleDescriber } from './handles/describe.ts';
+import { HandleTable } from './handles/enumerate.ts';
+import type { AsHandle } from './io/index.ts';
+import type { CallRecord, Evidence, HandleObject, Misuse, OpenHandle, OpenSite } from './model.ts';
+import type { Symbolizer } from './symbols/symbolizer.ts';
+
+/** Examples that are named for each site. */
+const EXAMPLE_COUNT = 10;
+/** Process and thread handles of one site that are asked whether their object has ended. */
+const ENDED_CHECK_COUNT = 10_000;
+
+/** What the evidence is gathered from. */
+export interface EvidenceSources {
+  readonly ledger: Ledger;
+  readonly symbolizer: Symbolizer;
+  /** FILETIME at which recording began. */
+  readonly startTime: bigint;
+}
+
+/** Evidence, and what was learnt of how much of the truth it is. */
+export interface GatheredEvidence {
+  readonly evidence: Evidence;
+  /** Handles in the kernel's table, or, where that is gone, open in the ledger. */
+  readonly openHandles: number;
+  /** Handles that were opened where the recorder could not see it. */
+  readonly unseenOpens: number;
+  /** Handles that are named in the evidence and whose name could not be had in time. */
+  readonly namesTimedOut: number;
+  readonly distinctStacks: number;
+}
+
+/** One line of the handle table, or of the ledger where there is no table any more. */
+interface OpenEntry {
+  readonly value: bigint;
+  readonly type: string;
+  readonly access: number;
+  readonly inheritable: boolean;
+  readonly protectFromClose: boolean;
+}
+
+/** A live target's evidence: its kernel handle table, explained by the ledger. The target must not run meanwhile. */
+export async function gatherLive(target: AsHandle, processId: number, sources: EvidenceSources): Promise<GatheredEvidence> {
+  const table = HandleTable.readProcess(target, processId);
+  const gateHandles = new Set(sources.ledger.gateHandles());
+  function* entries(): Generator<OpenEntry> {
+    for (let index = 0; index < table.count; index++) {
+      if (!gateHandles.has(table.valueAt(index))) yield table.entryAt(index);
+    }
+  }
+  using describer = new HandleDescriber();
+  return gather(entries(), sources, async (sites) => {
+    // One round of questions for all sites: those that must be asked in the helper process wait for each other only once.
+    const asked = sites.flatMap((site) => site.toDescribe());
+    const answers = await describer.describe(target, asked.map(({ value, type }) => ({ processId, value, type })));
+    return new Map(asked.map((entry, index) => [entry.value, answers[index]!]));
+  });
+}
+
+/** A dead target's evidence: the ledger alone, for the handle table is gone. */
+export function gatherPostMortem(sources: EvidenceSources): Promise<GatheredEvidence> {
+  function* entries(): Generator<OpenEntry> {
+    for (const value of sources.ledger.openValues()) {
+      const type = sources.ledger.life(value)?.objectType ?? 'Unknown';
+      yield { value, type: type === 'Socket' ? 'File' : type, access: 0, inheritable: false, protectFromClose: false };
+    }
+  }
+  return gather(entries(), sources, async () => new Map());
+}
+
+interface Description {
+  readonly object: HandleObject;
+  readonly ended?: boolean;
+  readonly nameProblem?: string;
+}
+
+async function gather(
+  entries: Iterable<OpenEntry>,
+  sources: EvidenceSources,
+  describe: (sites: readonly SiteGroup[]) => Promise<ReadonlyMap<bigint, Description>>,
+): Promise<GatheredEvidence> {
+  const { ledger } = sources;
+  const groups = new Map<string, SiteGroup>();
+  let openHandles = 0;
+  let unseenOpens = 0;
+  for (const entry of entries) {
+    openHandles++;
+    const life = ledger.life(entry.value);
+    if (life?.isOpen !== true || life.opened === undefined) {
+      unseenOpens++;
+      continue;
+    }
+    if (life.opened.call === undefined) continue; // there before recording began
+    const type = life.objectType === 'Socket' ? 'Socket' : entry.type;
+    const key = `${life.opened.stackId} ${life.opened.call} ${type}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry));
+    else group.add(entry);
+  }
+
+  const calls = new CallReader(sources);
+  const sites = [...groups.values()];
+  const descriptions = await describe(sites);
+  const open = sites.map((site) => site.finish(calls, descriptions));
+  const misuses = [...ledger.misuses()].map((misuse): Misuse => {
+    const { life } = misuse;
+    return {
+      kind: misuse.kind,
+      status: misuse.status,
+      count: misuse.count,
+      values: misuse.values,
+      ...(life.objectType === 'Unknown' ? {} : { object: { type: life.objectType } }),
+      offending: calls.read(misuse.offending),
+      ...(life.opened?.call === undefined ? {} : { opened: calls.read(life.opened) }),
+      ...(life.closed === undefined ? {} : { closed: calls.read(life.closed) }),
+    };
+  });
+  return {
+    evidence: { open, misuses },
+    openHandles,
+    unseenOpens,
+    namesTimedOut: [...descriptions.values()].filter(({ nameProblem }) => nameProblem === 'timed out').length,
+    distinctStacks: calls.distinctStacks,
+  };
+}
+
+/** Handles that were opened by one call from one stack and are of one type, before they are named. */
+class SiteGroup {
+  readonly #type: string;
+  readonly #life: LedgerLife;
+  readonly #entries: OpenEntry[];
+  /** More than is kept of them. */
+  #count = 1;
+
+  constructor(type: string, life: LedgerLife, first: OpenEntry) {
+    this.#type = type;
+    this.#life = life;
+    this.#entries = [first];
+  }
+
+  add(entry: OpenEntry): void {
+    this.#count++;
+    if (this.#entries.length < (this.#canEnd ? ENDED_CHECK_COUNT : EXAMPLE_COUNT)) this.#entries.push(entry);
+  }
+
+  get #canEnd(): boolean {
+    return this.#type === 'Process' || this.#type === 'Thread';
+  }
+
+  toDescribe(): readonly OpenEntry[] {
+    return this.#entries;
+  }
+
+  finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>): OpenSite {
+    const { opened } = this.#life;
+    const describe = (entry: OpenEntry): OpenHandle => ({
+      value: entry.value,
+      object: this.#objectOf(descriptions.get(entry.value)),
+      access: entry.access,
+      inheritable: entry.inheritable,
+      protectFromClose: entry.protectFromClose,
+    });
+    const examples = this.#entries.slice(0, EXAMPLE_COUNT).map(describe);
+    const siblingsClosedAt = opened && calls.closingStack(opened.stackId);
+    return {
+      object: this.#count === 1 ? examples[0]!.object : { type: this.#type },
+      count: this.#count,
+      examples,
+      ...(opened === undefined ? {} : { opened: calls.read(opened) }),
+      ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
+      endedCount: this.#entries.filter(({ value }) => descriptions.get(value)?.ended === true).length,
+    };
+  }
+
+  #objectOf(description: Description | undefined): HandleObject {
+    const object = description?.object ?? { type: this.#type };
+    // What is opened as a socket stays one, although a shut one may no longer answer as such.
+    return this.#type === 'Socket' && object.type !== 'Socket' ? { type: 'Socket' } : object;
+  }
+}
+
+/** Turns the ledger's calls into ones with resolved stacks, each stack once. */
+class CallReader {
+  readonly #sources: EvidenceSources;
+  readonly #stacks = new Map<number, CallRecord['stack']>();
+
+  constructor(sources: EvidenceSources) {
+    this.#sources = sources;
+  }
+
+  get distinctStacks(): number {
+    return this.#stacks.size;
+  }
+
+  read(call: LedgerCall): CallRecord {
+    return {
+      call: call.call ?? 'unknown',
+      threadId: call.threadId,
+      timeMs: Math.max(0, Number(call.time - this.#sources.startTime) / 10_000),
+      stack: this.#stack(call.stackId),
+    };
+  }
+
+  /** Where a handle from the same opening stack was closed last. */
+  closingStack(openedStackId: number): CallRecord['stack'] | undefined {
+    const id = this.#sources.ledger.closedBy(openedStackId);
+    return id === 0 ? undefined : this.#stack(id);
+  }
+
+  #stack(id: number): CallRecord['stack'] {
+    let stack = this.#stacks.get(id);
+    if (stack === undefined) {
+      stack = this.#sources.symbolizer.resolveStack(this.#sources.ledger.stack(id));
+      this.#stacks.set(id, stack);
+    }
+    return stack;
+  }
+}
+
+/** The recorder's name of a kernel type, for handles that are open before recording begins. */
+export function recordedType(kernelType: string): (typeof objectTypes)[number] {
+  return objectTypes.find((type) => type === kernelType) ?? 'Unknown';
+}

@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto';
+import { writeSync } from 'node:fs';
+
+import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFile } from '../ffi/kernel32.ts';
+import { isWine } from '../ffi/ntdll.ts';
+import {
+  type AsHandle, BorrowedHandle, createPipe, CURRENT_PROCESS, failed, NULL_HANDLE, OwnedHandle, standardHandle, unsafeRawHandle,
+} from '../io/index.ts'; // prettier-ignore
+
+const DUPLICATE_SAME_ACCESS = 0x2;
+const FILE_TYPE_PIPE = 3;
+
+export interface StandardStreamsOptions {
+  /** Which of our own streams the target's stdout goes to: stderr when stdout is taken by a machine-readable report. */
+  readonly stdout: 'stdout' | 'stderr';
+}
+
+/**
+ * The standard handles for a target: our own, inheritable, so that it owns the terminal, file or pipe as if it ran alone.
+ *
+ * Under Wine an output that is a pipe of Linux is replaced by a pipe of Wine whose content is copied on: many Windows programs
+ * (every Node.js among them) cannot use a pipe that does not answer the questions of one.
+ */
+export class StandardStreams implements Disposable {
+  readonly stdin: BorrowedHandle;
+  readonly stdout: BorrowedHandle;
+  readonly stderr: BorrowedHandle;
+  readonly #owned: Disposable[] = [];
+  readonly #relays: Relay[] = [];
+
+  /** @throws Win32Error when a handle cannot be duplicated */
+  constructor(options: StandardStreamsOptions) {
+    this.stdin = this.#inherit(standardHandle('input'));
+    this.stdout = options.stdout === 'stdout' ? this.#output('output', 1) : this.#output('error', 2);
+    this.stderr = this.#output('error', 2);
+  }
+
+  #inherit(handle: BorrowedHandle): BorrowedHandle {
+    if (handle.asRawHandle() === NULL_HANDLE) return handle;
+    const owned = makeInheritable(handle);
+    this.#owned.push(owned);
+    return owned.asHandle();
+  }
+
+  #output(stream: 'output' | 'error', fileDescriptor: 1 | 2): BorrowedHandle {
+    const handle = standardHandle(stream);
+    if (!isPipeOfLinux(handle)) return this.#inherit(handle);
+    const relay = new Relay(fileDescriptor);
+    this.#relays.push(relay);
+    return this.#inherit(relay.writer);
+  }
+
+  /** To be called once the target has been started: it has its own handles then. */
+  targetStarted(): void {
+    for (const owned of this.#owned.splice(0)) owned[Symbol.dispose]();
+  }
+
+  /** Resolves when everything that the target has written so far has been copied on. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#relays.map((relay) => relay.finish()));
+  }
+
+  [Symbol.dispose](): void {
+    this.targetStarted();
+    for (const relay of this.#relays) relay[Symbol.dispose]();
+  }
+}
+
+/** @throws Win32Error when the handle cannot be duplicated */
+function makeInheritable(handle: AsHandle): OwnedHandle {
+  const copy = new BigInt64Array(1);
+  const raw = handle.asHandle().asRawHandle();
+  if (!DuplicateHandle(CURRENT_PROCESS, raw, CURRENT_PROCESS, copy, 0, true, DUPLICATE_SAME_ACCESS)) {
+    throw failed('pass on standard handle', `0x${raw.toString(16)}`);
+  }
+  return OwnedHandle.fromRawHandle(unsafeRawHandle(copy[0] ?? 0n));
+}
+
+function isPipeOfLinux(handle: BorrowedHandle): boolean {
+  if (!isWine || handle.asRawHandle() === NULL_HANDLE) return false;
+  return GetFileType(handle.asRawHandle()) === FILE_TYPE_PIPE && !GetNamedPipeInfo(handle.asRawHandle(), null, null, null, null);
+}
+
+/** Copies a pipe's content to one of our file descriptors until {@link finish} has been read back from it. */
+class Relay implements Disposable {
+  readonly #reader: OwnedHandle;
+  readonly #writer: OwnedHandle;
+  /** Written behind the target's last byte: a child of the target may keep the pipe open long after. */
+  readonly #mark = randomBytes(32);
+  readonly #done: Promise<void>;
+  #ended = false;
+
+  constructor(fileDescriptor: 1 | 2) {
+    const { reader, writer } = createPipe();
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#done = this.#copy(fileDescriptor);
+  }
+
+  get writer(): BorrowedHandle {
+    return this.#writer.asHandle();
+  }
+
+  async #copy(fileDescriptor: 1 | 2): Promise<void> {
+    const buffer = Buffer.alloc(0x1_0000);
+    const count = new Uint32Array(1);
+    let held = Buffer.alloc(0); // what may be the beginning of the mark
+    let isOpen = true;
+    for (;;) {
+      if (!(await ReadFileAsync(this.#reader.asRawHandle(), buffer, buffer.length, count, null))) return;
+      const text = Buffer.concat([held, buffer.subarray(0, count[0])]);
+      const isLast = text.subarray(-this.#mark.length).equals(this.#mark);
+      const keep = isLast ? this.#mark.length : this.#ended ? Math.min(text.length, this.#mark.length - 1) : 0;
+      if (isOpen) isOpen = tryWrite(fileDescriptor, text.subarray(0, text.length - keep));
+      if (isLast) return;
+      held = Buffer.from(text.subarray(text.length - keep));
+    }
+  }
+
+  async finish(): Promise<void> {
+    this.#ended = true;
+    if (!WriteFile(this.#writer.asRawHandle(), this.#mark, this.#mark.length, new Uint32Array(1), null)) {
+      throw failed('finish copying', "the target's output");
+    }
+    await this.#done;
+  }
+
+  [Symbol.dispose](): void {
+    using _reader = this.#reader;
+    using _writer = this.#writer;
+  }
+}
+
+/** Writes all of it; false when nobody reads any more (the target is not to blame, and goes on). */
+function tryWrite(fileDescriptor: number, bytes: Uint8Array): boolean {
+  try {
+    for (let written = 0; written < bytes.length; ) written += writeSync(fileDescriptor, bytes, written);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE' || (error as NodeJS.ErrnoException).code === 'EOF') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { json } from '../../../src/report/json.ts';
+import type { Finding, Report } from '../../../src/model.ts';
+import { makeHostile, randomNumbers } from './hostile.ts';
+import { clean, sample } from './sample.ts';
+
+const options = { colorLevel: 3, columns: 80 } as const;
+
+/** What a reader gets: values as hexadecimal text, absent keys absent. */
+function expected(report: Report): unknown {
+  return JSON.parse(JSON.stringify(report, (_key, value: unknown) => (typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}` : value)));
+}
+
+describe('the JSON report', () => {
+  it('holds everything that the report holds', () => {
+    expect(JSON.parse(json(sample, options))).toEqual(expected(sample));
+    expect(JSON.parse(json(clean, options))).toEqual(expected(clean));
+  });
+
+  it('has its keys in the documented order', () => {
+    const document = JSON.parse(json(sample, options)) as { findings: { stacks: { opened?: object[] } }[] };
+    expect(Object.keys(document)).toEqual(['schemaVersion', 'tool', 'target', 'findings', 'completeness', 'stats']);
+    expect(Object.keys(document.findings[2]!)).toEqual(['rule', 'level', 'message', 'count', 'object', 'handles', 'objects', 'stacks', 'fingerprint']);
+    expect(Object.keys(document.findings[2]!.stacks)).toEqual(['opened', 'siblingsClosed']);
+    expect(Object.keys(document.findings[2]!.stacks.opened![4]!)).toEqual(['module', 'function', 'offset', 'file', 'line']);
+    expect(Object.keys(document.findings[2]!.stacks.opened![0]!)).toEqual(['module', 'function', 'offset', 'system']);
+  });
+
+  it('is the same text whatever the order of the report’s keys', () => {
+    const reversed = (value: unknown): unknown =>
+      Array.isArray(value)
+        ? value.map(reversed)
+        : typeof value === 'object' && value !== null
+          ? Object.fromEntries(Object.entries(value).reverse().map(([key, each]) => [key, reversed(each)]))
+          : value;
+    expect(json(reversed(sample) as Report, options)).toBe(json(sample, options));
+  });
+
+  it('writes handles as unsigned hexadecimal numbers', () => {
+    const finding: Finding = { ...sample.findings[0]!, handles: [0x1a4n, -1n, 0n] };
+    expect(JSON.parse(json({ ...sample, findings: [finding] }, options)).findings[0].handles).toEqual(['0x1a4', '0xffffffffffffffff', '0x0']);
+  });
+
+  it('leaves out the exit code of a target that still runs', () => {
+    const { exitCode: _exitCode, ...target } = sample.target;
+    expect(JSON.parse(json({ ...sample, target }, options)).target).not.toHaveProperty('exitCode');
+  });
+
+  it('carries every hostile name whole, in text that a terminal may show', () => {
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const report = makeHostile(sample, randomNumbers(seed));
+      const text = json(report, options);
+      expect(JSON.parse(text)).toEqual(expected(report));
+      expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}]/u);
+    }
+  });
+
+  it('is one document that ends with a line feed', () => {
+    expect(json(clean, options)).toMatch(/^\{\n[\s\S]*\n\}\n$/);
+  });
+});
