@@ -1,0 +1,74 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { expect, test } from 'vitest';
+
+import { demoExpectation, type FixtureExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
+
+const buildFolder = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
+const oracleLine = /^(leak|[a-z-]+-close|[a-z-]+-use|wrong-type) ([A-Z]\w+)( 0x[0-9a-f]+)?$/;
+
+/** One built program and what it has to do when nobody watches it. */
+interface BareRun {
+  readonly name: string;
+  readonly parameters: readonly string[];
+  readonly exitCode: number | undefined;
+  /** `<rule> <object type>` for each object that it mistreats, sorted. */
+  readonly oracle: readonly string[];
+}
+
+function listOracle(stdout: string): readonly string[] {
+  return stdout
+    .split(/\r?\n/)
+    .filter((line) => oracleLine.test(line))
+    .map((line) => line.replace(oracleLine, '$1 $2'))
+    .toSorted();
+}
+
+function listRuns(expectation: FixtureExpectation): readonly BareRun[] {
+  const { program, arguments: parameters = [], exitCode, cleanExitCode = exitCode, findings } = expectation;
+  const oracle = findings
+    .flatMap(({ rule, objectType, count }) => Array.from({ length: count }, () => `${rule} ${objectType}`))
+    .toSorted();
+  const flavours = [''];
+  // The flavour is not built where clang is missing, and the build has said so.
+  if (expectation.hasPdbFlavour && existsSync(`${buildFolder}\\${program}-pdb.exe`)) flavours.push('-pdb');
+  return flavours.flatMap((flavour) => {
+    const buggy = { name: `${program}${flavour}`, parameters, exitCode, oracle };
+    if (expectation.hasNoTwin) return [buggy];
+    return [buggy, { name: `${program}${flavour}-clean`, parameters, exitCode: cleanExitCode, oracle: [] }];
+  });
+}
+
+const living = fixtureExpectations.filter(({ isToBeKilled }) => !isToBeKilled);
+const killed = fixtureExpectations.filter(({ isToBeKilled }) => isToBeKilled);
+
+test.each(living.flatMap(listRuns))('$name ends and mistreats objects as the table says', (run) => {
+  const program = `${buildFolder}\\${run.name}.exe`;
+  const { status, stdout, error } = spawnSync(program, run.parameters, { encoding: 'utf8', cwd: buildFolder });
+  if (error !== undefined) throw error;
+  expect({ exitCode: status, oracle: listOracle(stdout) }).toEqual({ exitCode: run.exitCode, oracle: run.oracle });
+});
+
+test.each(killed.flatMap(listRuns))('$name says when it is ready and waits to be killed', async (run) => {
+  const child = spawn(`${buildFolder}\\${run.name}.exe`, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  let output = '';
+  for await (const chunk of child.stdout) {
+    output += String(chunk);
+    if (/^ready \d+\r?$/m.test(output)) child.kill();
+  }
+  await exited;
+  expect(/^ready (\d+)\r?$/m.exec(output)?.[1]).toBe(String(child.pid));
+  expect(listOracle(output)).toEqual(run.oracle);
+});
+
+test('the demo works and says so, with all its mistakes', () => {
+  const program = `${buildFolder}\\${demoExpectation.program}.exe`;
+  const { status, stdout } = spawnSync(program, { encoding: 'utf8' });
+  // Node hands its pipes over as binary ones (libuv's lpReserved2), on which Wine's C library leaves `\n` alone.
+  const said = stdout.trimEnd();
+  expect({ status, said }).toEqual({ status: 0, said: 'log service: 6 rotations, 1 report, stopped' });
+});
