@@ -1,0 +1,352 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+import { DwarfLines, type SourceLine } from './dwarf-lines.ts';
+
+/** A name that a file gives to a place in its code. */
+export interface CodeSymbol {
+  /** Address relative to the image's base. */
+  readonly rva: number;
+  /** As the file spells it, decorated. */
+  readonly name: string;
+}
+
+/** Where to read what of a file; `undefined` where the file ends before it. */
+type Read = (offset: number, sizeBytes: number) => Buffer | undefined;
+
+interface Section {
+  readonly rva: number;
+  readonly virtualSizeBytes: number;
+  readonly fileOffset: number;
+  readonly fileSizeBytes: number;
+  readonly isCode: boolean;
+  readonly name: string;
+}
+
+const IMAGE_FILE_MACHINE_AMD64 = 0x8664;
+const PE32_PLUS = 0x20b;
+const IMAGE_SCN_MEM_EXECUTE = 0x2000_0000;
+const EXPORTS = 0;
+const EXCEPTIONS = 3;
+const DEBUG = 6;
+const IMAGE_DEBUG_TYPE_CODEVIEW = 2;
+const IMAGE_SYM_DTYPE_FUNCTION = 0x20;
+const UNW_FLAG_CHAININFO = 4;
+const RUNTIME_FUNCTION_SIZE_BYTES = 12;
+const COFF_SYMBOL_SIZE_BYTES = 18;
+/** No table of any real file is longer; a damaged length must not ask for gigabytes. */
+const TABLE_SIZE_BYTES_MAX = 1 << 28;
+const SECTIONS_MAX = 512;
+const NAMES_MAX = 1 << 20;
+const CHAIN_LENGTH_MAX = 32;
+/** How far from a symbol code without unwind data may be to be thought part of it. */
+const LEAF_SIZE_BYTES_MAX = 4096;
+
+/**
+ * What a 64-bit executable file says of its own code: the names it exports, the functions of its COFF symbol table
+ * (MinGW keeps one, even where there is no debug information), and where functions begin and end.
+ *
+ * Every table is read when it is first needed. Lengths and offsets in the file may be anything: a table that is damaged
+ * is short or empty, and nothing throws.
+ *
+ * https://learn.microsoft.com/windows/win32/debug/pe-format
+ */
+export class ExecutableFile implements Disposable {
+  readonly imageSizeBytes: number;
+  /** Where the linker meant the image to be. */
+  readonly #imageBase: number;
+  readonly #read: Read;
+  readonly #close: () => void;
+  readonly #header: Buffer;
+  readonly #sections: readonly Section[];
+  readonly #coffOffset: number;
+  readonly #coffCount: number;
+  #symbols: readonly CodeSymbol[] | undefined;
+  #lines: DwarfLines | undefined;
+  #functions: Buffer | undefined;
+
+  private constructor(read: Read, close: () => void, header: Buffer, sections: readonly Section[]) {
+    this.#read = read;
+    this.#close = close;
+    this.#header = header;
+    this.#sections = sections;
+    this.#coffOffset = header.readUInt32LE(12); // DWORD FileHeader.PointerToSymbolTable
+    this.#coffCount = Math.min(header.readUInt32LE(16), TABLE_SIZE_BYTES_MAX / COFF_SYMBOL_SIZE_BYTES); // DWORD NumberOfSymbols
+    this.#imageBase = Number(header.readBigUInt64LE(24 + 24)); // ULONGLONG OptionalHeader.ImageBase
+    this.imageSizeBytes = header.readUInt32LE(24 + 56); // DWORD OptionalHeader.SizeOfImage
+  }
+
+  /** Opens a file; `undefined` when it cannot be read or is no 64-bit executable. */
+  static open(path: string): ExecutableFile | undefined {
+    let descriptor: number;
+    try {
+      descriptor = openSync(path, 'r');
+    } catch {
+      return undefined;
+    }
+    try {
+      const { size } = fstatSync(descriptor);
+      const read: Read = (offset, sizeBytes) => {
+        if (!(offset >= 0 && sizeBytes >= 0 && sizeBytes <= TABLE_SIZE_BYTES_MAX && offset + sizeBytes <= size)) return undefined;
+        const bytes = Buffer.alloc(sizeBytes);
+        return readSync(descriptor, bytes, 0, sizeBytes, offset) === sizeBytes ? bytes : undefined;
+      };
+      const file = ExecutableFile.#parse(read, () => closeSync(descriptor));
+      if (file === undefined) closeSync(descriptor);
+      return file;
+    } catch {
+      closeSync(descriptor);
+      return undefined;
+    }
+  }
+
+  /** The same for a file that is in memory. */
+  static fromBytes(bytes: Buffer): ExecutableFile | undefined {
+    const read: Read = (offset, sizeBytes) =>
+      offset >= 0 && sizeBytes >= 0 && offset + sizeBytes <= bytes.length ? bytes.subarray(offset, offset + sizeBytes) : undefined;
+    return ExecutableFile.#parse(read, () => undefined);
+  }
+
+  static #parse(read: Read, close: () => void): ExecutableFile | undefined {
+    const dos = read(0, 64);
+    if (dos === undefined || dos.toString('latin1', 0, 2) !== 'MZ') return undefined;
+    const headerOffset = dos.readUInt32LE(60); // LONG e_lfanew
+    // DWORD Signature, IMAGE_FILE_HEADER (20 bytes), IMAGE_OPTIONAL_HEADER64 (240 bytes with its 16 directories)
+    const header = read(headerOffset, 4 + 20 + 240);
+    if (header === undefined || header.toString('latin1', 0, 4) !== 'PE\0\0') return undefined;
+    if (header.readUInt16LE(4) !== IMAGE_FILE_MACHINE_AMD64 || header.readUInt16LE(24) !== PE32_PLUS) return undefined;
+    const sectionCount = Math.min(header.readUInt16LE(6), SECTIONS_MAX); // WORD NumberOfSections
+    const sectionsOffset = headerOffset + 24 + header.readUInt16LE(20); // WORD SizeOfOptionalHeader
+    const table = read(sectionsOffset, sectionCount * 40);
+    if (table === undefined) return undefined;
+    const sections = Array.from({ length: sectionCount }, (_, i): Section => {
+      const at = i * 40;
+      return {
+        name: table.toString('latin1', at, at + 8).replace(/\0.*$/s, ''),
+        virtualSizeBytes: table.readUInt32LE(at + 8),
+        rva: table.readUInt32LE(at + 12),
+        fileSizeBytes: table.readUInt32LE(at + 16),
+        fileOffset: table.readUInt32LE(at + 20),
+        isCode: (table.readUInt32LE(at + 36) & IMAGE_SCN_MEM_EXECUTE) !== 0,
+      };
+    });
+    return new ExecutableFile(read, close, header, sections);
+  }
+
+  /** Whether a debugger might find functions and lines for this file: a PDB is named in it, or it holds DWARF or COFF symbols. */
+  get hasDebugInformation(): boolean {
+    if (this.#coffCount > 0) return true;
+    const { rva, sizeBytes } = this.#directory(DEBUG);
+    const entries = this.#readAt(rva, Math.min(sizeBytes, 4096));
+    // IMAGE_DEBUG_DIRECTORY: 28 bytes, +12 DWORD Type
+    for (let at = 0; entries !== undefined && at + 28 <= entries.length; at += 28) {
+      if (entries.readUInt32LE(at + 12) === IMAGE_DEBUG_TYPE_CODEVIEW) return true;
+    }
+    return false;
+  }
+
+  /**
+   * The symbol of the function that holds an address; `undefined` where no symbol can be said to be its name.
+   *
+   * The nearest symbol below an address often belongs to another function, for most functions have no symbol. So the
+   * two have to be in the same function by the file's unwind data; code without any, which calls nothing, counts as
+   * part of the nearest symbol if no other function begins between them and it is at most 4 KiB away.
+   */
+  symbolOf(rva: number): CodeSymbol | undefined {
+    const symbols = (this.#symbols ??= this.#readSymbols());
+    const index = lastAtOrBelow(symbols.length, (i) => symbols[i]!.rva, rva);
+    if (index < 0) return undefined;
+    const nearest = symbols[index]!;
+    const found = this.functionAt(rva);
+    const named = this.functionAt(nearest.rva);
+    if (found !== undefined) {
+      if (named?.begin === found.begin) return nearest;
+      // A part of a function that lies apart from its beginning: the name is the beginning's.
+      const first = symbols[lastAtOrBelow(symbols.length, (i) => symbols[i]!.rva, found.begin)];
+      return first?.rva === found.begin ? first : undefined;
+    }
+    if (named !== undefined || rva - nearest.rva >= LEAF_SIZE_BYTES_MAX) return undefined;
+    const previous = this.#entryAtOrBelow(rva);
+    return previous === undefined || previous.begin < nearest.rva ? nearest : undefined;
+  }
+
+  /** The source line of an address, from the file's DWARF; `undefined` where it has none for it. */
+  lineOf(rva: number): SourceLine | undefined {
+    this.#lines ??= new DwarfLines(
+      {
+        line: this.#section('.debug_line'),
+        lineStrings: this.#section('.debug_line_str'),
+        strings: this.#section('.debug_str'),
+        info: this.#section('.debug_info'),
+        abbreviations: this.#section('.debug_abbrev'),
+      },
+      this.#imageBase,
+    );
+    return this.#lines.find(rva);
+  }
+
+  /**
+   * The function that holds an address, by its unwind data: `begin` is where its first part begins, however many parts
+   * it is in. `undefined` for code without unwind data.
+   *
+   * https://learn.microsoft.com/cpp/build/exception-handling-x64#chained-unwind-info-structures
+   */
+  functionAt(rva: number): { readonly begin: number } | undefined {
+    const entry = this.#entryAtOrBelow(rva);
+    if (entry === undefined || rva >= entry.end) return undefined;
+    let { begin, unwind } = entry;
+    for (let length = 0; length < CHAIN_LENGTH_MAX; length++) {
+      let next: Buffer | undefined;
+      if ((unwind & 1) !== 0) {
+        next = this.#readAt(unwind - 1, RUNTIME_FUNCTION_SIZE_BYTES); // RUNTIME_FUNCTION_INDIRECT
+      } else {
+        const info = this.#readAt(unwind, 4); // UBYTE Version:3, Flags:5 · SizeOfProlog · CountOfCodes · frame
+        if (info === undefined || ((info[0]! >> 3) & UNW_FLAG_CHAININFO) === 0) break;
+        // The codes are padded to an even number; the entry that this one continues follows them.
+        next = this.#readAt(unwind + 4 + ((info[2]! + 1) & ~1) * 2, RUNTIME_FUNCTION_SIZE_BYTES);
+      }
+      if (next === undefined) break;
+      begin = next.readUInt32LE(0);
+      unwind = next.readUInt32LE(8);
+    }
+    return { begin };
+  }
+
+  [Symbol.dispose](): void {
+    this.#close();
+  }
+
+  #entryAtOrBelow(rva: number): { begin: number; end: number; unwind: number } | undefined {
+    const table = (this.#functions ??= this.#readFunctionTable());
+    const count = Math.floor(table.length / RUNTIME_FUNCTION_SIZE_BYTES);
+    const index = lastAtOrBelow(count, (i) => table.readUInt32LE(i * RUNTIME_FUNCTION_SIZE_BYTES), rva);
+    if (index < 0) return undefined;
+    const at = index * RUNTIME_FUNCTION_SIZE_BYTES; // RUNTIME_FUNCTION: +0 BeginAddress, +4 EndAddress, +8 UnwindData
+    return { begin: table.readUInt32LE(at), end: table.readUInt32LE(at + 4), unwind: table.readUInt32LE(at + 8) };
+  }
+
+  #readFunctionTable(): Buffer {
+    const { rva, sizeBytes } = this.#directory(EXCEPTIONS);
+    return this.#readAt(rva, sizeBytes) ?? Buffer.alloc(0);
+  }
+
+  /** Exports and COFF functions, by address; one name for each address. */
+  #readSymbols(): readonly CodeSymbol[] {
+    const names = new Map<number, string>();
+    for (const { rva, name } of [...this.#readExports(), ...this.#readCoffFunctions()]) {
+      const known = names.get(rva);
+      if (known === undefined || isBetterName(name, known)) names.set(rva, name);
+    }
+    return [...names].map(([rva, name]) => ({ rva, name })).sort((a, b) => a.rva - b.rva);
+  }
+
+  #readExports(): readonly CodeSymbol[] {
+    const { rva, sizeBytes } = this.#directory(EXPORTS);
+    const directory = this.#readAt(rva, 40); // IMAGE_EXPORT_DIRECTORY
+    const all = this.#readAt(rva, Math.min(sizeBytes, TABLE_SIZE_BYTES_MAX));
+    if (directory === undefined || all === undefined) return [];
+    const functionCount = Math.min(directory.readUInt32LE(20), NAMES_MAX); // DWORD NumberOfFunctions
+    const nameCount = Math.min(directory.readUInt32LE(24), NAMES_MAX); // DWORD NumberOfNames
+    const functions = this.#readAt(directory.readUInt32LE(28), functionCount * 4); // DWORD AddressOfFunctions
+    const names = this.#readAt(directory.readUInt32LE(32), nameCount * 4); // DWORD AddressOfNames
+    const ordinals = this.#readAt(directory.readUInt32LE(36), nameCount * 2); // DWORD AddressOfNameOrdinals
+    if (functions === undefined || names === undefined || ordinals === undefined) return [];
+    const found: CodeSymbol[] = [];
+    for (let i = 0; i < nameCount; i++) {
+      const ordinal = ordinals.readUInt16LE(i * 2);
+      if (ordinal >= functionCount) continue;
+      const target = functions.readUInt32LE(ordinal * 4);
+      const isForwarder = target >= rva && target < rva + sizeBytes; // the text `NTDLL.RtlAllocateHeap`
+      if (isForwarder || !this.#isCode(target)) continue;
+      const name = readName(all, names.readUInt32LE(i * 4) - rva);
+      if (name !== '') found.push({ rva: target, name });
+    }
+    return found;
+  }
+
+  #readCoffFunctions(): readonly CodeSymbol[] {
+    if (this.#coffCount === 0) return [];
+    const table = this.#read(this.#coffOffset, this.#coffCount * COFF_SYMBOL_SIZE_BYTES);
+    if (table === undefined) return [];
+    const stringsOffset = this.#coffOffset + table.length;
+    const stringsSizeBytes = this.#read(stringsOffset, 4)?.readUInt32LE(0) ?? 0;
+    const strings = this.#read(stringsOffset, stringsSizeBytes) ?? Buffer.alloc(0);
+    const found: CodeSymbol[] = [];
+    for (let i = 0; i < this.#coffCount; i++) {
+      const at = i * COFF_SYMBOL_SIZE_BYTES;
+      const auxiliaryCount = table[at + 17]!; // BYTE NumberOfAuxSymbols
+      const section = this.#sections[table.readInt16LE(at + 12) - 1]; // SHORT SectionNumber, from 1
+      if (section?.isCode && table.readUInt16LE(at + 14) === IMAGE_SYM_DTYPE_FUNCTION) {
+        const isLong = table.readUInt32LE(at) === 0; // else the name itself, up to 8 bytes
+        const name = isLong ? readName(strings, table.readUInt32LE(at + 4)) : readName(table.subarray(at, at + 8), 0);
+        if (name !== '') found.push({ rva: section.rva + table.readUInt32LE(at + 8), name });
+      }
+      i += auxiliaryCount;
+    }
+    return found;
+  }
+
+  /** The contents of a section; empty where the file has none of that name. */
+  #section(name: string): Buffer {
+    const section = this.#sections.find((candidate) => this.#nameOf(candidate) === name);
+    if (section === undefined) return Buffer.alloc(0);
+    // What is in the file is padded to whole sectors.
+    return this.#read(section.fileOffset, Math.min(section.virtualSizeBytes, section.fileSizeBytes)) ?? Buffer.alloc(0);
+  }
+
+  /** A name of more than eight bytes is in the string table behind the symbols: `/4` is at its byte 4. */
+  #nameOf(section: Section): string {
+    const long = /^\/(\d+)$/.exec(section.name);
+    if (long === null) return section.name;
+    const text = this.#read(this.#coffOffset + this.#coffCount * COFF_SYMBOL_SIZE_BYTES + Number(long[1]), 32);
+    return text === undefined ? '' : readName(text, 0);
+  }
+
+  #directory(index: number): { rva: number; sizeBytes: number } {
+    // IMAGE_OPTIONAL_HEADER64: +108 DWORD NumberOfRvaAndSizes, +112 IMAGE_DATA_DIRECTORY[16]
+    if (index >= this.#header.readUInt32LE(24 + 108)) return { rva: 0, sizeBytes: 0 };
+    const at = 24 + 112 + index * 8;
+    return { rva: this.#header.readUInt32LE(at), sizeBytes: this.#header.readUInt32LE(at + 4) };
+  }
+
+  #isCode(rva: number): boolean {
+    const section = this.#sectionOf(rva);
+    return section !== undefined && section.isCode;
+  }
+
+  #sectionOf(rva: number): Section | undefined {
+    return this.#sections.find(({ rva: start, virtualSizeBytes, fileSizeBytes }) => {
+      return rva >= start && rva < start + Math.max(virtualSizeBytes, fileSizeBytes);
+    });
+  }
+
+  #readAt(rva: number, sizeBytes: number): Buffer | undefined {
+    if (rva === 0) return undefined;
+    const section = this.#sectionOf(rva);
+    if (section === undefined || rva - section.rva + sizeBytes > section.fileSizeBytes) return undefined;
+    return this.#read(section.fileOffset + rva - section.rva, sizeBytes);
+  }
+}
+
+/** `NtClose` rather than `ZwClose`; the function's own name rather than `.text` or a label; else the first by spelling. */
+function isBetterName(name: string, known: string): boolean {
+  const rank = (text: string): number => (/^Zw[A-Z]/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);
+  return rank(name) !== rank(known) ? rank(name) < rank(known) : name < known;
+}
+
+function readName(bytes: Buffer, offset: number): string {
+  if (offset < 0 || offset >= bytes.length) return '';
+  const end = bytes.indexOf(0, offset);
+  return bytes.toString('utf8', offset, Math.min(end < 0 ? bytes.length : end, offset + 4096));
+}
+
+/** The last index whose value is at most `limit`, or -1; values ascend. */
+function lastAtOrBelow(count: number, valueAt: (index: number) => number, limit: number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (valueAt(middle) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

@@ -1,0 +1,235 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, win32 } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { HANDLE, loadLibrary, LPCWSTR, POINTER, type Pointer, ULONG64, viewMemory } from '../../../src/ffi/library.ts';
+import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
+import { listModules, type Module } from '../../../src/process/modules.ts';
+import { ExecutableFile } from '../../../src/symbols/executable-file.ts';
+import { Symbolizer } from '../../../src/symbols/symbolizer.ts';
+
+const buildFolder = fileURLToPath(new URL('../../../fixtures/build/', import.meta.url));
+const scratchFolder = mkdtempSync(join(tmpdir(), 'unclosed-symbols-'));
+afterAll(() => rmSync(scratchFolder, { recursive: true, force: true }));
+
+interface Printed {
+  readonly program: Module;
+  readonly calls: readonly { readonly address: bigint; readonly function: string; readonly line: number }[];
+}
+
+/** Runs prints-addresses to its end: what it printed is all that is left of it. */
+function run(path: string): Printed {
+  const lines = execFileSync(path, { encoding: 'utf8' }).trim().split(/\r?\n/).map((line) => line.split(' '));
+  const [, base, sizeBytes] = lines.find(([kind]) => kind === 'image')!;
+  return {
+    program: { base: BigInt(base!), sizeBytes: Number(sizeBytes), name: basename(path), path, isSystem: false },
+    calls: lines
+      .filter(([kind]) => kind === 'call')
+      .map(([, address, name, line]) => ({ address: BigInt(address!), function: name!, line: Number(line) })),
+  };
+}
+
+describe.each([
+  ['DWARF 4', 'prints-addresses.exe'],
+  ['a PDB', 'prints-addresses-pdb.exe'],
+])('a program with %s', (_, name) => {
+  const { program, calls } = run(join(buildFolder, name));
+
+  it('has every call found in its function and on its line, after it has ended', () => {
+    using symbolizer = new Symbolizer([program]);
+    expect(calls.length).toBeGreaterThan(6);
+    for (const call of calls) {
+      const frame = symbolizer.resolve(call.address);
+      expect(frame, call.address.toString(16)).toMatchObject({ module: name, function: call.function, line: call.line });
+      expect(win32.basename(frame.file!)).toBe('prints-addresses.c');
+      expect(frame.offset).toBeGreaterThan(0);
+      expect(frame).not.toHaveProperty('system');
+    }
+  });
+
+  it('has its calls found wherever it was loaded', () => {
+    const moved = 0x7ff6_1234_0000n;
+    using symbolizer = new Symbolizer([{ ...program, base: moved }]);
+    for (const call of calls) {
+      expect(symbolizer.resolve(call.address - program.base + moved)).toMatchObject({ function: call.function, line: call.line });
+    }
+  });
+
+  it('can be looked at by two symbolizers at a time, which know different modules', () => {
+    using first = new Symbolizer([program]);
+    using second = new Symbolizer([{ ...program, base: program.base + 0x1000_0000n }]);
+    const { address, ...there } = calls[0]!;
+    expect(first.resolve(address)).toMatchObject(there);
+    expect(second.resolve(address)).toMatchObject({ module: '?' });
+    expect(second.resolve(address + 0x1000_0000n)).toMatchObject(there);
+    expect(first.resolve(address + 0x1000_0000n)).toMatchObject({ module: '?' });
+  });
+});
+
+it('the beginning of a function is looked up as it is, not as the end of the one before', () => {
+  const { program, calls } = run(join(buildFolder, 'prints-addresses.exe'));
+  using symbolizer = new Symbolizer([program]);
+  const inside = symbolizer.resolve(calls[0]!.address);
+  const begin = calls[0]!.address - BigInt(inside.offset);
+  expect(symbolizer.resolve(begin, 'exact')).toMatchObject({ function: calls[0]!.function, offset: 0 });
+  expect(symbolizer.resolve(begin, 'return').function).not.toBe(calls[0]!.function);
+});
+
+describe('where there are no symbols', () => {
+  const { program, calls } = run(join(buildFolder, 'prints-addresses-pdb.exe'));
+  const address = calls[0]!.address;
+  const nothingMore = { module: program.name, offset: Number(address - program.base) };
+
+  it('a PDB that is gone leaves module and offset', () => {
+    const path = join(scratchFolder, 'alone.exe');
+    copyFileSync(program.path, path);
+    // The path of the PDB is in the program, too: an unreadable search path alone would not hide it.
+    using symbolizer = new Symbolizer([{ ...program, path: join(scratchFolder, 'not-there.exe') }]);
+    expect(symbolizer.resolve(address)).toEqual(nothingMore);
+  });
+
+  it('a file that was replaced by another one is not believed', () => {
+    using symbolizer = new Symbolizer([{ ...program, sizeBytes: program.sizeBytes + 0x1000 }]);
+    expect(symbolizer.resolve(address)).toEqual(nothingMore);
+  });
+
+  it.each(['\\\\.\\pipe\\x', '\\\\?\\pipe\\x', '\\Device\\NamedPipe\\x', 'C:\\a.dll:stream', 'relative.dll', 'C:\\windows', ''])(
+    'a module whose path is %j is not opened',
+    (path) => {
+      using symbolizer = new Symbolizer([{ ...program, path }]);
+      expect(symbolizer.resolve(address)).toEqual(nothingMore);
+    },
+  );
+
+  it.each([0n, 1n, program.base - 1n, program.base + BigInt(program.sizeBytes), 0xffff_ffff_ffff_ffffn])(
+    'the address %s is outside of all modules',
+    (outside) => {
+      using symbolizer = new Symbolizer([program]);
+      expect(symbolizer.resolve(outside)).toEqual({ module: '?', offset: Number(outside) });
+    },
+  );
+
+  it('every address of the module is answered, its first and last byte too', () => {
+    using symbolizer = new Symbolizer([program]);
+    for (const at of [program.base, program.base + 1n, program.base + BigInt(program.sizeBytes) - 1n]) {
+      expect(symbolizer.resolve(at)).toMatchObject({ module: program.name });
+    }
+  });
+});
+
+it('a module that overlaps a known one is ignored', () => {
+  const { program, calls } = run(join(buildFolder, 'prints-addresses.exe'));
+  using symbolizer = new Symbolizer([program]);
+  symbolizer.addModules([
+    { ...program, base: program.base - 0x1000n, sizeBytes: 0x1001, name: 'below.dll' },
+    { ...program, base: program.base + 0x2000n, sizeBytes: 0x1000, name: 'within.dll' },
+    { ...program, base: program.base - 0x1000n, sizeBytes: 0x1000, name: 'beside.dll' },
+  ]);
+  expect(symbolizer.resolve(calls[0]!.address)).toMatchObject({ module: program.name });
+  expect(symbolizer.moduleOf(program.base - 1n)?.name).toBe('beside.dll');
+  expect(symbolizer.moduleOf(program.base)?.name).toBe(program.name);
+});
+
+describe('the modules of this very process', () => {
+  const modules = listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS));
+  const kernel32 = loadLibrary('kernel32.dll');
+  const GetModuleHandleW: (name: string) => HANDLE = kernel32.define('GetModuleHandleW', HANDLE, [LPCWSTR]);
+  const GetProcAddress: (module: HANDLE, name: Pointer) => bigint = kernel32.define('GetProcAddress', ULONG64, [HANDLE, POINTER]);
+  const RtlLookupFunctionEntry: (address: bigint, base: Pointer, history: Pointer) => bigint = loadLibrary('ntdll.dll').define(
+    'RtlLookupFunctionEntry',
+    POINTER,
+    [ULONG64, POINTER, POINTER],
+  );
+
+  it.each([
+    ['kernel32.dll', 'CreateToolhelp32Snapshot'],
+    ['kernelbase.dll', 'CreateEventExW'],
+    ['ntdll.dll', 'RtlUserThreadStart'],
+    ['ntdll.dll', 'NtClose'],
+    ['ws2_32.dll', 'WSASocketW'],
+  ])("name an address inside of %s's export %s after it", (dll, name) => {
+    using symbolizer = new Symbolizer(modules);
+    const address = GetProcAddress(GetModuleHandleW(dll), Buffer.from(`${name}\0`));
+    const frame = symbolizer.resolve(address + 5n);
+    expect(frame).toMatchObject({ function: name, offset: 5, system: true });
+    expect(frame.module.toLowerCase()).toBe(dll);
+    expect(frame).not.toHaveProperty('file');
+  });
+
+  it('never name an address after a function that Windows says it is not in', () => {
+    using symbolizer = new Symbolizer(modules);
+    const beginOf = (address: bigint): bigint => {
+      const base = new BigUint64Array(1);
+      const entry = RtlLookupFunctionEntry(address, base, null);
+      return entry === 0n ? 0n : firstPart(base[0]!, new DataView(viewMemory(entry, 12)));
+    };
+    const firstPart = (base: bigint, entry: DataView): bigint => {
+      const unwindInfo = new DataView(viewMemory(base + BigInt(entry.getUint32(8, true)), 1024));
+      const isChained = (unwindInfo.getUint8(0) & 0x20) !== 0;
+      if (!isChained) return base + BigInt(entry.getUint32(0, true));
+      const codes = unwindInfo.getUint8(2);
+      return firstPart(base, new DataView(unwindInfo.buffer, 4 + 2 * (codes + (codes % 2)), 12));
+    };
+    let named = 0;
+    for (const module of modules.filter(({ name }) => /^(?:node\.exe|kernelbase\.dll|ntdll\.dll|ws2_32\.dll)$/i.test(name))) {
+      for (let i = 0; i < 2_500; i++) {
+        const address = module.base + 0x1000n + BigInt(Math.floor(((module.sizeBytes - 0x2000) / 2_500) * i));
+        const frame = symbolizer.resolve(address, 'exact');
+        if (frame.function === undefined || beginOf(address) === 0n) continue;
+        named++;
+        const begin = address - BigInt(frame.offset);
+        expect(beginOf(begin), `${module.name} 0x${address.toString(16)} ${frame.function}`).toBe(beginOf(address));
+      }
+    }
+    expect(named).toBeGreaterThan(500);
+  });
+
+  it('are quick: ten thousand addresses take less than 3 seconds', () => {
+    using symbolizer = new Symbolizer(modules);
+    const places = Array.from({ length: 10_000 }, (_, i) => {
+      const module = modules[i % modules.length]!;
+      return module.base + BigInt(0x1000 + Math.floor((module.sizeBytes - 0x1000) * (i / 10_000)));
+    });
+    const start = performance.now();
+    const frames = symbolizer.resolveStack(places);
+    expect(performance.now() - start).toBeLessThan(3_000);
+    expect(frames.filter((frame) => frame.function !== undefined).length).toBeGreaterThan(500);
+  });
+});
+
+describe('an executable file that is damaged', () => {
+  const file = join(buildFolder, 'prints-addresses.exe');
+
+  it('gives names or none, and never throws nor takes long, whichever bytes are wrong', async () => {
+    const { readFileSync } = await import('node:fs');
+    const whole = readFileSync(file);
+    const rvas = Array.from({ length: 40 }, (_, i) => 0x1000 + i * 300);
+    let seed = 42;
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const start = performance.now();
+    for (let round = 0; round < 300; round++) {
+      const bytes = Buffer.from(whole);
+      const damage = round % 2 === 0 ? 4 : 200;
+      for (let i = 0; i < damage; i++) bytes[random(round % 3 === 0 ? 1024 : bytes.length)] = random(256);
+      const cut = round % 5 === 0 ? bytes.subarray(0, random(bytes.length)) : bytes;
+      const parsed = ExecutableFile.fromBytes(cut);
+      for (const rva of rvas) {
+        parsed?.symbolOf(rva);
+        parsed?.functionAt(rva);
+      }
+      parsed?.hasDebugInformation;
+    }
+    expect(performance.now() - start).toBeLessThan(20_000);
+  });
+
+  it('is not opened at all when it is not one', () => {
+    expect(ExecutableFile.open(fileURLToPath(import.meta.url))).toBeUndefined();
+    expect(ExecutableFile.open(buildFolder)).toBeUndefined();
+    expect(ExecutableFile.open(join(scratchFolder, 'nothing'))).toBeUndefined();
+    expect(ExecutableFile.fromBytes(Buffer.from('MZ'))).toBeUndefined();
+  });
+});
