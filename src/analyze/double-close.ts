@@ -8,6 +8,8 @@ export const doubleClose: Judge = misuseRule({
   applies: (misuse) => misuse.kind === 'close' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse),
   closesInAnyOrder: true,
   level: () => 'error',
-  message: ({ subject, all, values, offender, count }) =>
-    `${subject}${spellHistory(all, 'was-closed')} ${values.length > 1 ? 'were' : 'was'} closed again by ${offender}${spellTimes(count)}.`,
+  message({ subject, all, values, offender, count }) {
+    const verb = values.length > 1 ? 'were' : 'was';
+    return `${subject}${spellHistory(all, 'was-closed')} ${verb} closed again by ${offender}${spellTimes(count)}.`;
+  },
 });

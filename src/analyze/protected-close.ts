@@ -7,6 +7,9 @@ export const protectedClose: Judge = misuseRule({
   rule: 'protected-close',
   applies: (misuse) => misuse.status === STATUS_HANDLE_NOT_CLOSABLE,
   level: () => 'warning',
-  message: ({ subject, all, values, offender, count }) =>
-    `${subject}${spellHistory(all, 'may-be-open')} ${values.length > 1 ? 'are' : 'is'} protected from close and stayed open: the close by ${offender} was refused${spellTimes(count)}.`,
+  message({ subject, all, values, offender, count }) {
+    const verb = values.length > 1 ? 'are' : 'is';
+    const history = spellHistory(all, 'may-be-open');
+    return `${subject}${history} ${verb} protected from close and stayed open: the close by ${offender} was refused${spellTimes(count)}.`;
+  },
 });

@@ -7,6 +7,8 @@ export const useAfterClose: Judge = misuseRule({
   rule: 'use-after-close',
   applies: (misuse) => misuse.kind === 'use' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse),
   level: () => 'error',
-  message: ({ subject, all, values, offender, count }) =>
-    `${subject}${spellHistory(all, 'was-closed')} ${values.length > 1 ? 'were' : 'was'} used after that by ${offender}${spellTimes(count)}.`,
+  message({ subject, all, values, offender, count }) {
+    const verb = values.length > 1 ? 'were' : 'was';
+    return `${subject}${spellHistory(all, 'was-closed')} ${verb} used after that by ${offender}${spellTimes(count)}.`;
+  },
 });

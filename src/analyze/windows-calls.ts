@@ -27,8 +27,14 @@ interface Row {
  * The roots of the registry: the first call that goes through HKEY_CURRENT_USER or HKEY_CLASSES_ROOT opens the root
  * and keeps it for all later ones (advapi32's predefined-handle cache; Wine's create_special_root_hkey).
  */
-const registryRoot: RegExp =
-  /^(?:HK(?:LM|CU|CR|U|CC)|HKEY_[A-Z_]+|\\REGISTRY(?:\\MACHINE|\\USER)?|(?:HKU|HKEY_USERS|\\REGISTRY\\USER)\\(?:S-1-[\d-]+(?:_Classes)?|\.DEFAULT)|(?:HKLM|HKEY_LOCAL_MACHINE|\\REGISTRY\\MACHINE)\\Software\\Classes)\\?$/i;
+const registryRoot: RegExp = new RegExp(
+  `^(?:${[
+    String.raw`HK(?:LM|CU|CR|U|CC)|HKEY_[A-Z_]+|\\REGISTRY(?:\\MACHINE|\\USER)?`,
+    String.raw`(?:HKU|HKEY_USERS|\\REGISTRY\\USER)\\(?:S-1-[\d-]+(?:_Classes)?|\.DEFAULT)`,
+    String.raw`(?:HKLM|HKEY_LOCAL_MACHINE|\\REGISTRY\\MACHINE)\\Software\\Classes`,
+  ].join('|')})\\\\?$`,
+  'i',
+);
 
 /** The root of the named-pipe file system, which pipes are opened relative to. */
 const pipeRoot: RegExp = /^(?:\\Device\\NamedPipe|\\\\\.\\pipe|\\\?\?\\pipe)\\?$/i;
@@ -38,6 +44,10 @@ const isNamedFile = (object: HandleObject): boolean =>
 const isRegistryRoot = (object: HandleObject): boolean => object.name !== undefined && registryRoot.test(object.name);
 const isPipeRoot = (object: HandleObject): boolean => object.name !== undefined && pipeRoot.test(object.name);
 
+function startingWith(...beginnings: readonly string[]): RegExp {
+  return new RegExp(`^(?:${beginnings.join('|')})`);
+}
+
 const baseRows: readonly Row[] = [
   { names: /^(?:(?:Create|Open)Event|WSACreateEvent$|CreateMemoryResourceNotification$)/, gives: ['Event'] },
   { names: /^(?:Create|Open)Mutex/, gives: ['Mutant'] },
@@ -45,7 +55,8 @@ const baseRows: readonly Row[] = [
   { names: /^(?:Create|Open)WaitableTimer/, gives: ['Timer', 'IRTimer'] },
   { names: /^(?:Create|Open)FileMapping|^CreateToolhelp32Snapshot$/, gives: ['Section'] },
   { names: /^(?:CreateNamedPipe|CreatePipe$)/, gives: ['File'], keeps: isPipeRoot },
-  { names: /^(?:CreateFile|ReOpenFile$|OpenFile$|OpenFileById$|_lopen$|_lcreat$|CreateMailslot|FindFirst|CreateConsoleScreenBuffer$|OpenConsoleW$)/, gives: ['File'] },
+  { names: /^(?:CreateFile|ReOpenFile$|OpenFile$|OpenFileById$|_lopen$|_lcreat$|CreateMailslot|FindFirst)/, gives: ['File'] },
+  { names: /^(?:CreateConsoleScreenBuffer|OpenConsoleW)$/, gives: ['File'] },
   { names: /^RegOpen(?:CurrentUser|UserClassesRoot)$/, gives: ['Key'] },
   { names: /^Reg(?:(?:Open|Create)Key|ConnectRegistry|LoadAppKey)/, gives: ['Key'], keeps: isRegistryRoot },
   { names: /^CreateProcess/, gives: ['Process', 'Thread'] },
@@ -63,14 +74,21 @@ const baseRows: readonly Row[] = [
   { names: /^_?w?popen$/, gives: ['File', 'Process'] },
   { names: /^_?w?spawn(?:l|le|lp|lpe|v|ve|vp|vpe)$/, gives: ['Process'] },
   // A socket that could not be recognised as one is a File without a name, or one of \Device\Afd.
-  { names: /^(?:socket|accept|WSASocket[AW]|WSAAccept|WSAJoinLeaf|AcceptEx|WSPSocket|WSPAccept)$/, gives: ['Socket', 'File'], keeps: isNamedFile },
+  {
+    names: /^(?:socket|accept|WSASocket[AW]|WSAAccept|WSAJoinLeaf|AcceptEx|WSPSocket|WSPAccept)$/,
+    gives: ['Socket', 'File'],
+    keeps: isNamedFile,
+  },
   { names: /^RtlCreateUserThread/, gives: ['Thread'] },
   { names: /^RtlCreateUserProcess/, gives: ['Process', 'Thread'] },
   { names: /^RtlOpenCurrentUser$/, gives: ['Key'] },
   // Their names promise a handle, but what they give is no kernel handle, and what they open is theirs.
   {
-    names:
-      /^(?:Create(?:TimerQueue|Threadpool|ActCtx|Fiber|Directory|HardLink|SymbolicLink|BoundaryDescriptor|Service|WellKnownSid|Enclave|PrivateObjectSecurity|UmsCompletionList)|Open(?:SCManager|Service|EventLog|BackupEventLog|EncryptedFileRaw|Trace|ThreadWaitChainSession|Package))/,
+    names: startingWith(
+      'Create(?:TimerQueue|Threadpool|ActCtx|Fiber|UmsCompletionList|Enclave|BoundaryDescriptor|WellKnownSid)',
+      'Create(?:Directory|HardLink|SymbolicLink|Service|PrivateObjectSecurity)',
+      'Open(?:SCManager|Service|EventLog|BackupEventLog|EncryptedFileRaw|Trace|ThreadWaitChainSession|Package)',
+    ),
     gives: [],
   },
   // A function that this table does not know: Windows calls those that give a handle Create…, Open… or Duplicate….
@@ -108,45 +126,53 @@ export function givesHandle(api: Frame, object: HandleObject): boolean {
   return row.gives === 'any' || object.type === 'Unknown' || row.gives.includes(object.type);
 }
 
-const closers: RegExp =
-  /^(?:CloseHandle|NtClose|ZwClose|(?:Nt)?Duplicate(?:Handle|Object)|RegCloseKey|FindClose(?:ChangeNotification)?|FindVolume(?:MountPoint)?Close|closesocket|WSACloseEvent|_lclose|ClosePrivateNamespace|ClosePseudoConsole|CloseDesktop|CloseWindowStation|CloseConsoleHandle|Icmp(?:6)?CloseHandle|_?fclose(?:_nolock)?|_?fcloseall|_?close(?:_nolock)?|_?pclose|_?w?freopen(?:_s)?|_wfreopen(?:_s)?|_?dup2|_rmtmp|WSPCloseSocket)$/;
+const closers: ReadonlySet<string> = new Set([
+  ...['CloseHandle', 'NtClose', 'ZwClose', 'DuplicateHandle', 'NtDuplicateObject', 'ZwDuplicateObject', '_lclose'],
+  ...['RegCloseKey', 'FindClose', 'FindCloseChangeNotification', 'FindVolumeClose', 'FindVolumeMountPointClose'],
+  ...['closesocket', 'WSPCloseSocket', 'WSACloseEvent', 'IcmpCloseHandle', 'ClosePrivateNamespace', 'ClosePseudoConsole'],
+  ...['CloseDesktop', 'CloseWindowStation', 'CloseConsoleHandle'],
+  ...['fclose', '_fclose_nolock', '_fcloseall', 'fcloseall', 'close', '_close', '_close_nolock', 'pclose', '_pclose'],
+  ...['freopen', 'freopen_s', '_wfreopen', '_wfreopen_s', 'dup2', '_dup2', '_rmtmp'],
+]);
 
 /** The system's function closes the handle that its caller gave it. A nameless one is taken to do so in the handle-giving DLLs. */
 export function closesHandle(api: Frame): boolean {
   const name = functionName(api);
-  return name === undefined ? isBaseModule(api) : closers.test(name);
+  return name === undefined ? isBaseModule(api) : closers.has(name);
 }
 
 /** Functions of the base DLLs that are given no handle: one that they use or close is their own. */
-const handleless: RegExp = new RegExp(
-  `^(?:${[
-    'Create(?:Process[AW]|File[2AW]|FileTransacted|Event|Mutex|Semaphore|NamedPipe|Mailslot|WaitableTimer|Toolhelp|Directory|HardLink|SymbolicLink|ActCtx|Thread$)',
-    'Open(?:Event|Mutex|Semaphore|WaitableTimer|FileMapping|JobObject)|OpenProcess$|OpenThread$|CreateJobObject|FindFirst',
-    'LoadLibrary|LoadPackagedLibrary|FreeLibrary|GetModule|GetProcAddress|Ldr|WinExec',
-    'ExitProcess|ExitThread|RtlExit|_?exit$|_c_exit|_cexit|quick_exit|abort$|FatalAppExit',
-    '_?w?system$|_?w?popen$|_?w?spawn|_?w?exec[lv]|_?beginthread',
-    'WSAStartup|WSACleanup|[Gg]et[Aa]ddr[Ii]nfo|[Ff]ree[Aa]ddr[Ii]nfo|[Gg]et[Nn]ame[Ii]nfo|gethostby|getservby|getprotoby|WSAAsync|WSALookup',
-    'socket$|WSASocket',
-    'SetCurrentDirectory|CopyFile|MoveFile|DeleteFile|ReplaceFile|RemoveDirectory|SearchPath|GetFileAttributes|SetFileAttributes',
-    'GetVolume(?!InformationByHandle)|GetDrive|GetDisk|GetTemp|GetFullPath|GetLongPath|GetShortPath|GetLocale|GetTimeZone|GetUserName|GetComputerName',
-    'OutputDebugString|DbgPrint|RaiseException|RtlRaise|UnhandledExceptionFilter|Sleep|AllocConsole|FreeConsole|AttachConsole',
-    '(?:Rtl)?(?:Enter|Leave|Initialize|Delete|TryEnter)CriticalSection|(?:Rtl)?(?:Acquire|Release)SRWLock|Tp[A-Z]|Csr[A-Z]|Etw[A-Z]|Nls[A-Z]',
-  ].join('|')})`,
+const handleless: RegExp = startingWith(
+  'Create(?:Process[AW]|File[2AW]|FileTransacted|Event|Mutex|Semaphore|NamedPipe|Mailslot|WaitableTimer|Toolhelp|Directory|HardLink|SymbolicLink|ActCtx|Thread$)',
+  'Open(?:Event|Mutex|Semaphore|WaitableTimer|FileMapping|JobObject)|OpenProcess$|OpenThread$|CreateJobObject|FindFirst',
+  'LoadLibrary|LoadPackagedLibrary|FreeLibrary|GetModule|GetProcAddress|Ldr|WinExec',
+  'ExitProcess|ExitThread|RtlExit|_?exit$|_c_exit|_cexit|quick_exit|abort$|FatalAppExit',
+  '_?w?system$|_?w?popen$|_?w?spawn|_?w?exec[lv]|_?beginthread',
+  'WSAStartup|WSACleanup|[Gg]et[Aa]ddr[Ii]nfo|[Ff]ree[Aa]ddr[Ii]nfo|[Gg]et[Nn]ame[Ii]nfo|gethostby|getservby|getprotoby|WSAAsync|WSALookup',
+  'socket$|WSASocket',
+  'SetCurrentDirectory|CopyFile|MoveFile|DeleteFile|ReplaceFile|RemoveDirectory|SearchPath|GetFileAttributes|SetFileAttributes',
+  'GetVolume(?!InformationByHandle)|GetDrive|GetDisk|GetTemp|GetFullPath|GetLongPath|GetShortPath|GetLocale|GetTimeZone|GetUserName|GetComputerName',
+  'OutputDebugString|DbgPrint|RaiseException|RtlRaise|UnhandledExceptionFilter|Sleep|AllocConsole|FreeConsole|AttachConsole',
+  '(?:Rtl)?(?:Enter|Leave|Initialize|Delete|TryEnter)CriticalSection|(?:Rtl)?(?:Acquire|Release)SRWLock|Tp[A-Z]|Csr[A-Z]|Etw[A-Z]|Nls[A-Z]',
 );
 
 /** Functions elsewhere that are given kernel handles to work on. */
-const takersElsewhere: RegExp =
-  /^(?:MsgWaitForMultipleObjects|WaitForInputIdle|CoWaitForMultiple(?:Handles|Objects)|SetThreadDesktop|SwitchDesktop|SetProcessWindowStation|MiniDumpWriteDump|EnumProcessModules|GetModule(?:FileName|BaseName|Information)Ex|SymInitialize|Ktm|CommitTransaction|RollbackTransaction|IcmpSendEcho)/;
+const takersElsewhere: RegExp = startingWith(
+  'MsgWaitForMultipleObjects|WaitForInputIdle|CoWaitForMultiple(?:Handles|Objects)',
+  'SetThreadDesktop|SwitchDesktop|SetProcessWindowStation',
+  'MiniDumpWriteDump|EnumProcessModules|GetModule(?:FileName|BaseName|Information)Ex|SymInitialize',
+  'CommitTransaction|RollbackTransaction|IcmpSendEcho',
+);
 
 /** What the system's function works on is a handle that its caller gave it; `unknown` where the table has no answer. */
 export function takesHandle(api: Frame): boolean | 'unknown' {
   const name = functionName(api);
   if (isBaseModule(api)) return name === undefined || !handleless.test(name);
-  return name !== undefined && (takersElsewhere.test(name) || closers.test(name)) ? true : 'unknown';
+  return name !== undefined && (takersElsewhere.test(name) || closers.has(name)) ? true : 'unknown';
 }
 
 /** Functions whose purpose is to ask what a value is, or whether it is anything. */
-const probes: RegExp = /^(?:GetFileType|GetConsoleMode|GetHandleInformation|_isatty|isatty|NtQueryObject|ZwQueryObject|GetNumberOfConsole)/;
+const probes: RegExp = startingWith('GetFileType|GetConsoleMode|GetHandleInformation|GetNumberOfConsole|_?isatty$|(?:Nt|Zw)QueryObject$');
 
 /** Calling the function with an invalid value is a way of asking, not a mistake. */
 export function isProbe(api: Frame): boolean {

@@ -1,0 +1,33 @@
+/**
+ * What must never reach a terminal as it is: control characters (C0, DEL, C1), everything invisible or that changes the
+ * direction of text (`\p{C}` holds format characters, unassigned and private code points and lone surrogates;
+ * Default_Ignorable the rest), line and paragraph separators, and spaces that are not the space.
+ */
+const unprintable: RegExp = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
+const outsideAscii: RegExp = /[^\x20-\x7e]/gu;
+
+const shortForms: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/**
+ * Text that came from a target, made safe to show: one line, all of it visible, nothing a terminal would obey.
+ * `\n`, `\x1b` and `\u{202e}` stand for what was there. Backslashes stay as they are, so that paths stay readable:
+ * the result is for eyes, not for decoding. Escaping twice changes nothing.
+ *
+ * @param ascii replaces everything outside of ASCII as well, for consoles that cannot show it
+ */
+export function escapeText(text: string, ascii: boolean = false): string {
+  const visible = text.replace(unprintable, escapeCharacter);
+  return ascii ? visible.replace(outsideAscii, escapeCharacter) : visible;
+}
+
+function escapeCharacter(character: string): string {
+  const code = character.codePointAt(0)!;
+  return shortForms[character] ?? (code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`);
+}
+
+/** Escapes within JSON text what JSON allows but a terminal obeys or shows wrongly; the parsed value is the same. */
+export function escapeJson(json: string): string {
+  return json.replace(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`).join(''),
+  );
+}

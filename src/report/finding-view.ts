@@ -1,0 +1,104 @@
+import type { Finding, HandleObject, Rule, Stack } from '../model.ts';
+import { drawStack, type StackView } from './stack-view.ts';
+import { cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
+
+/** What the stacks of a finding are called, in the order in which a person wants them: the mistake first. */
+const labels: Readonly<Record<Rule, { offending: string; closed: string; opened: string }>> = {
+  leak: { offending: '', closed: '', opened: 'opened at' },
+  'double-close': { offending: 'closed again at', closed: 'first closed at', opened: 'opened at' },
+  'stale-close': { offending: 'closed at', closed: 'its own handle was closed at', opened: 'its own handle was opened at' },
+  'use-after-close': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
+  'stale-use': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
+  'invalid-close': { offending: 'closed at', closed: 'closed at', opened: 'opened at' },
+  'invalid-use': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
+  'wrong-closer': { offending: 'closed at', closed: 'closed at', opened: 'opened at' },
+  'wrong-type': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
+  'protected-close': { offending: 'refused at', closed: 'closed at', opened: 'opened at' },
+  inherited: { offending: 'received at', closed: 'closed at', opened: 'opened at' },
+};
+
+/** A finding in full: header, sentence, handles, stacks. */
+export function drawFinding(finding: Finding, view: StackView): readonly string[] {
+  const { theme, width } = view;
+  const message = wrapText(theme.escape(finding.message), width - 2);
+  const lines = [drawHeader(finding, view), ...message.map((line) => `  ${line}`)];
+  const handles = drawHandles(finding, view);
+  if (handles.length > 0) lines.push('', ...handles.map((line) => `  ${line}`));
+  for (const [index, [label, stack]] of stacksOf(finding).entries()) {
+    const frames = drawStack(stack, { ...view, width: width - 4 });
+    // The mistake itself comes first and has the colour of its level.
+    const paint = index === 0 ? theme.level[finding.level] : stack === finding.stacks.siblingsClosed ? theme.good : theme.strong;
+    lines.push('', `  ${paint(label)}`, ...frames.map((line) => `    ${line}`));
+  }
+  return lines;
+}
+
+/** A note is its header and its sentence. */
+export function drawNote(finding: Finding, view: StackView): readonly string[] {
+  const message = wrapText(view.theme.escape(finding.message), view.width - 2);
+  return [drawHeader(finding, view), ...message.map((line) => `  ${line}`)];
+}
+
+function drawHeader({ level, rule, object, count, fingerprint }: Finding, { theme, options, width }: StackView): string {
+  const badge = level.toUpperCase();
+  const badgeWidth = badge.length + (options.colorLevel === 0 ? 0 : 2);
+  const noun = object.type === 'Socket' ? 'socket' : object.type === 'Unknown' ? 'handle' : `${object.type} handle`;
+  const times = count === 1 ? 'once' : `${count} times`;
+  const called = object.type === 'Unknown' ? times : `${noun}, ${times}`;
+  const counted = theme.escape(rule === 'leak' ? `${count} ${noun}${count === 1 ? '' : 's'}` : called);
+  const what = `${rule}  `;
+  const room = width - badgeWidth - 1 - textWidth(what);
+  const subject = cutMiddle(counted, room, theme.signs.ellipsis);
+  const left = room - textWidth(subject);
+  const mark = left >= fingerprint.length + 2 ? ' '.repeat(left - fingerprint.length) + theme.dim(theme.escape(fingerprint)) : '';
+  return `${theme.badge[level](badge)} ${theme.strong(rule)}  ${subject}${mark}`;
+}
+
+function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack])[] {
+  const { offending, closed, opened } = labels[rule];
+  const all: readonly (readonly [string, Stack | undefined])[] = [
+    [offending, stacks.offending],
+    [closed, stacks.closed],
+    [opened, stacks.opened],
+    ['others are closed at', stacks.siblingsClosed],
+  ];
+  return all.flatMap(([label, stack]) => (stack === undefined ? [] : [[label, stack] as const]));
+}
+
+/** Which handles they are: with the name of each where names are known, otherwise as a list of values. */
+function drawHandles({ rule, object, objects, handles, count }: Finding, { theme, width }: StackView): readonly string[] {
+  if (handles.length === 0) return [];
+  const label = handles.length === 1 ? 'handle' : 'handles';
+  const indent = ' '.repeat(label.length + 2);
+  const room = width - 2 - indent.length;
+  const values = handles.map((value) => `0x${BigInt.asUintN(64, value).toString(16)}`);
+  // Of a misuse the count is of calls, not of handles: how many values there were is not known beyond those listed.
+  const rest = rule === 'leak' && count > handles.length ? [theme.dim(`and ${count - handles.length} more`)] : [];
+  const common = describeObject(object, theme.signs.arrow);
+  let lines: readonly string[];
+  if (objects !== undefined || (handles.length === 1 && common !== '')) {
+    const valueWidth = Math.max(...values.map((value) => value.length));
+    lines = values.map((value, index) => {
+      const name = theme.escape(describeObject(objects?.[index] ?? object, theme.signs.arrow));
+      return `${padText(value, valueWidth)}  ${theme.place(cutMiddle(name, room - valueWidth - 2, theme.signs.ellipsis))}`.trimEnd();
+    });
+  } else {
+    // The sentence of a misuse names up to three values itself.
+    if (rule !== 'leak' && handles.length <= 3 && common === '') return [];
+    lines = wrapText(values.join(' '), room);
+    if (common !== '') lines = [...lines, theme.place(cutMiddle(theme.escape(common), room, theme.signs.ellipsis))];
+  }
+  return [...lines, ...rest].map((line, index) => (index === 0 ? `${theme.dim(label)}  ${line}` : indent + line));
+}
+
+/** `C:\logs\app.log`; `TCP 127.0.0.1:5000 → 127.0.0.1:80, connected` */
+function describeObject({ name, socket }: HandleObject, arrow: string): string {
+  if (socket === undefined) return name ?? '';
+  const { protocol, local, remote, state } = socket;
+  const ends = remote === undefined ? local : `${local ?? '?'} ${arrow} ${remote}`;
+  return join([join([protocol, ends], ' '), state], ', ');
+}
+
+function join(parts: readonly (string | undefined)[], separator: string): string {
+  return parts.filter((part) => part !== undefined && part !== '').join(separator);
+}

@@ -1,0 +1,63 @@
+import type { Finding, Frame, HandleObject, Report, Stack } from '../model.ts';
+import { escapeJson } from './escape.ts';
+import type { Reporter } from './reporter.ts';
+
+/**
+ * The report as one JSON document (docs/json.md), indented, with its keys in the documented order.
+ *
+ * Everything that a target may have put into a name survives: lone surrogates and control characters are escaped as
+ * JSON does it, and so are those that JSON would let through but a terminal obeys.
+ */
+export const json: Reporter = (report) => `${escapeJson(JSON.stringify(toJson(report), undefined, 2))}\n`;
+
+/** Keys are written in the order in which they stand here; `undefined` ones are left out by JSON.stringify. */
+function toJson({ schemaVersion, tool, target, findings, completeness, stats }: Report): object {
+  return {
+    schemaVersion,
+    tool: { name: tool.name, version: tool.version },
+    target: { command: target.command, pid: target.pid, exitCode: target.exitCode },
+    findings: findings.map(findingToJson),
+    completeness: { complete: completeness.complete, notes: completeness.notes },
+    stats: {
+      durationMs: stats.durationMs,
+      opens: stats.opens,
+      closes: stats.closes,
+      openHandles: stats.openHandles,
+      hookedCalls: stats.hookedCalls,
+      distinctStacks: stats.distinctStacks,
+    },
+  };
+}
+
+function findingToJson({ rule, level, message, count, object, handles, objects, stacks, fingerprint }: Finding): object {
+  return {
+    rule,
+    level,
+    message,
+    count,
+    object: objectToJson(object),
+    handles: handles.map((value) => `0x${BigInt.asUintN(64, value).toString(16)}`),
+    objects: objects?.map(objectToJson),
+    stacks: {
+      opened: stackToJson(stacks.opened),
+      closed: stackToJson(stacks.closed),
+      offending: stackToJson(stacks.offending),
+      siblingsClosed: stackToJson(stacks.siblingsClosed),
+    },
+    fingerprint,
+  };
+}
+
+function objectToJson({ type, name, socket }: HandleObject): object {
+  if (socket === undefined) return { type, name };
+  const { protocol, local, remote, state } = socket;
+  return { type, name, socket: { protocol, local, remote, state } };
+}
+
+function stackToJson(stack: Stack | undefined): readonly object[] | undefined {
+  return stack?.map(frameToJson);
+}
+
+function frameToJson({ module, function: name, offset, file, line, system, runtime }: Frame): object {
+  return { module, function: name, offset, file, line, system, runtime };
+}

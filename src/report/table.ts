@@ -1,0 +1,122 @@
+import type { Finding, Level, Report } from '../model.ts';
+import { spellExitCode } from './exit-code.ts';
+import { drawFinding, drawNote } from './finding-view.ts';
+import { baseName } from './paths.ts';
+import type { Reporter } from './reporter.ts';
+import type { StackView } from './stack-view.ts';
+import { drawSummary } from './summary.ts';
+import { wrapText } from './text-width.ts';
+import { createTheme } from './theme.ts';
+
+const narrowest = 40;
+const widest = 120;
+
+/** The report for a person at a terminal: every finding with its stacks, a summary, what could not be seen, the verdict. */
+export const table: Reporter = (report, options) => {
+  const view: StackView = {
+    theme: createTheme(options),
+    options,
+    width: Math.min(Math.max(Math.floor(options.columns) || widest, narrowest), widest),
+    programModule: programModule(report.target.command[0] ?? ''),
+  };
+  const serious = report.findings.filter((finding) => finding.level !== 'note');
+  const notes = options.showNotes === true ? report.findings.filter((finding) => finding.level === 'note') : [];
+  const sections: readonly (readonly string[])[] = [
+    drawHead(report, view),
+    ...serious.map((finding) => drawFinding(finding, view)),
+    ...notes.map((finding) => drawNote(finding, view)),
+    serious.length + notes.length > 0 ? drawSummary([...serious, ...notes], view) : [],
+    drawCompleteness(report, view),
+    drawVerdict(report, view),
+  ];
+  return `${sections
+    .filter((section) => section.length > 0)
+    .map((section) => section.join('\n'))
+    .join('\n\n')}\n`;
+};
+
+function programModule(program: string): string {
+  const name = baseName(program).toLowerCase();
+  return name.includes('.') ? name : `${name}.exe`;
+}
+
+function drawHead({ tool, target, stats }: Report, { theme, width }: StackView): readonly string[] {
+  const command = theme.escape([tool.name, tool.version, target.command.map(quoteArgument).join(' ')].join(' '));
+  const lines = wrapText(command, width);
+  const name = theme.escape(tool.name);
+  const facts = [
+    `pid ${target.pid}`,
+    target.exitCode === undefined ? 'still running' : `exited with ${spellExitCode(target.exitCode)}`,
+    spellDuration(stats.durationMs),
+    `${spellNumber(stats.opens)} handles opened, ${spellNumber(stats.closes)} closed, ${spellNumber(stats.openHandles)} open`,
+  ];
+  const [first = '', ...others] = lines;
+  const head = first.startsWith(name) ? theme.strong(name) + first.slice(name.length) : first;
+  return [head, ...others, ...wrapText(facts.join(', '), width).map((line) => theme.dim(line))];
+}
+
+function quoteArgument(argument: string): string {
+  return argument === '' || /[\s"]/.test(argument) ? `"${argument.replaceAll('"', '\\"')}"` : argument;
+}
+
+function drawCompleteness({ completeness }: Report, { theme, width }: StackView): readonly string[] {
+  const { complete, notes } = completeness;
+  const paint = complete ? theme.dim : theme.level.warning;
+  const heading = complete
+    ? notes.length === 0
+      ? 'Complete: nothing that could hide a finding was missed.'
+      : 'Complete: nothing that could hide a finding was missed. To know:'
+    : notes.length === 0
+      ? 'Incomplete: something that could hide a finding was missed.'
+      : 'Incomplete: this could not be seen and may hide findings:';
+  const bullets = notes.flatMap((note) =>
+    wrapText(theme.escape(note), width - 4).map((line, index) => (index === 0 ? `  ${theme.signs.bullet} ${line}` : `    ${line}`)),
+  );
+  return [...wrapText(heading, width).map((line) => paint(line)), ...bullets];
+}
+
+/** The last line: the counts that decide the exit code, and never "nothing found" alone of partial data. */
+function drawVerdict({ findings, completeness, target }: Report, { theme, options, width }: StackView): readonly string[] {
+  const errors = countLevel(findings, 'error');
+  const warnings = countLevel(findings, 'warning');
+  const notes = countLevel(findings, 'note');
+  const program = theme.escape(baseName(target.command[0] ?? 'the program'));
+  const shown = options.showNotes === true ? '' : ` hidden (--notes shows ${notes === 1 ? 'it' : 'them'})`;
+  const hidden = notes === 0 ? '' : `, ${plural(notes, 'note')}${shown}`;
+  const partial = completeness.complete ? '' : '; the report is incomplete';
+  let text: string;
+  let paint: (line: string) => string;
+  if (errors + warnings > 0) {
+    const counts = [errors === 0 ? '' : plural(errors, 'error'), warnings === 0 ? '' : plural(warnings, 'warning')].filter((part) => part !== '');
+    text = `${theme.signs.bad} ${counts.join(', ')}${hidden}${partial}.`;
+    paint = (line) => theme.strong(theme.level[errors > 0 ? 'error' : 'warning'](line));
+  } else if (completeness.complete) {
+    text = `${theme.signs.good} No leaks and no misused handles in ${program}${hidden}.`;
+    paint = (line) => theme.strong(theme.good(line));
+  } else {
+    text = `? No leaks and no misused handles in what could be seen of ${program}${hidden}, but the report is incomplete.`;
+    paint = (line) => theme.strong(theme.level.warning(line));
+  }
+  return wrapText(text, width).map((line) => paint(line));
+}
+
+function countLevel(findings: readonly Finding[], level: Level): number {
+  return findings.filter((finding) => finding.level === level).length;
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `1,234,567`, in every locale. */
+function spellNumber(number: number): string {
+  return String(number).replace(/\B(?=(?:\d{3})+$)/g, ',');
+}
+
+function spellDuration(durationMs: number): string {
+  if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
+  const seconds = durationMs / 1000;
+  if (seconds < 60) return `${seconds.toFixed(2)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
