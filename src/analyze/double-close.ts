@@ -1,5 +1,5 @@
 import type { Judge } from './grouping.ts';
-import { misuseRule, STATUS_INVALID_HANDLE, wasOpen } from './misuse.ts';
+import { doubtfulMessage, misuseRule, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from './misuse.ts';
 import { spellHistory, spellTimes } from './wording.ts';
 
 /** `double-close`: a close of a value that had been opened and closed. */
@@ -7,8 +7,10 @@ export const doubleClose: Judge = misuseRule({
   rule: 'double-close',
   applies: (misuse) => misuse.kind === 'close' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse),
   closesInAnyOrder: true,
-  level: () => 'error',
-  message({ subject, all, values, offender, count }) {
+  level: ({ all }) => (all.every(wasCertainlyClosed) ? 'error' : 'note'),
+  message(misuses) {
+    const { subject, all, values, offender, count } = misuses;
+    if (!all.every(wasCertainlyClosed)) return doubtfulMessage(misuses);
     const verb = values.length > 1 ? 'were' : 'was';
     return `${subject}${spellHistory(all, 'was-closed')} ${verb} closed again by ${offender}${spellTimes(count)}.`;
   },

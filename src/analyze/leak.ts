@@ -1,7 +1,7 @@
 import type { CallRecord, OpenSite, Stack } from '../model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame } from './attribution.ts';
 import { compareText, canonicalText, type Judge, siteRule, type Verdict } from './grouping.ts';
-import { dissect, normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
+import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from './wording.ts';
 
 /** An open site whose opening was seen; a handle that somebody else put there is no leak of this program. */
@@ -88,7 +88,8 @@ function noteMessage({ object, opened }: Opening, { count, openings }: Tally, ac
   if (site === undefined || api === undefined) {
     const frame = outermostSystemFrame(opened.stack);
     const who = frame === undefined ? 'the system' : spellApi(frame);
-    return `${handles} that ${who} opened for itself, on a thread that runs no code of the program, ${verb} still open.`;
+    const when = isLoading(opened.stack) ? 'while a thread was starting' : 'on a thread that runs no code of the program';
+    return `${handles} that ${who} opened for itself, ${when}, ${verb} still open.`;
   }
   return `${handles} that ${spellApi(api)} opened for itself, called at ${spellFrames([site])}, ${verb} still open.`;
 }

@@ -2,16 +2,49 @@ import type { HandleObject, Level, Misuse, Rule, Stack } from '../model.ts';
 import { attributeMisuse } from './attribution.ts';
 import { compareText, type Judge, siteRule } from './grouping.ts';
 import { normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
-import { spellOffender, spellSubject } from './wording.ts';
+import { capitalise, spellHistory, spellOffender, spellSubject, spellTimes } from './wording.ts';
 
 /** https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55 */
 export const STATUS_INVALID_HANDLE = 0xc0000008;
 export const STATUS_OBJECT_TYPE_MISMATCH = 0xc0000024;
 export const STATUS_HANDLE_NOT_CLOSABLE = 0xc0000235;
 
+/**
+ * The call was refused because its value was no open handle. A pseudo handle in the wrong place is refused for its type
+ * (-1 is the current process, and ReadFile reads no processes), but it was meant as INVALID_HANDLE_VALUE.
+ */
+export function isInvalidHandle({ status, values }: Misuse): boolean {
+  return status === STATUS_INVALID_HANDLE || (status === STATUS_OBJECT_TYPE_MISMATCH && values.every(isPlaceholder));
+}
+
+/**
+ * The value says of itself that it is no handle: NULL, INVALID_HANDLE_VALUE, or one of the pseudo handles -2 to -6
+ * (GetCurrentThread, GetCurrentProcessToken and others), which need no closing. Cleaning up what may not have been
+ * opened is how most of them come to be closed.
+ */
+export function isPlaceholder(value: bigint): boolean {
+  const signed = BigInt.asIntN(64, value);
+  return signed <= 0n && signed >= -6n;
+}
+
 /** The value had once been a handle of the target: the recorder saw it opened, or saw it closed. */
 export function wasOpen({ opened, closed }: Misuse): boolean {
   return opened !== undefined || closed !== undefined;
+}
+
+/**
+ * The refused value itself was closed before. Seen, or proven by a refused NtClose, which takes no other handle; that a
+ * read or a duplication was refused may be the fault of another handle among its arguments (an event, a process).
+ */
+export function wasCertainlyClosed({ closed, offending }: Misuse): boolean {
+  return closed !== undefined || /^(?:Nt|Zw)Close$/.test(offending.call);
+}
+
+/** The sentence of a call that was refused for an invalid handle while the one in question seemed to be open. */
+export function doubtfulMessage({ subject, all, values, offender, count }: Misuses): string {
+  const verb = values.length > 1 ? 'were' : 'was';
+  const refused = `${capitalise(offender)} was refused for an invalid handle${spellTimes(count)}`;
+  return `${refused}. ${subject}${spellHistory(all, 'may-be-open')} ${verb} not seen to be closed: another handle of the same call may be meant.`;
 }
 
 /** What a rule about misuse may build its sentence from; all misuses are of one site. */

@@ -121,6 +121,11 @@ export function isBeforeMain(stack: Stack): boolean {
   return program.length > 0 && program.every((frame) => isStartup(frame));
 }
 
+/** The thread had not begun its own work: the loader was preparing it, which for the first thread is the whole program. */
+export function isLoading(stack: Stack): boolean {
+  return trimStack(stack).some((frame) => functionName(frame) === 'LdrInitializeThunk');
+}
+
 /** `module!function`; `module+0x…` for a nameless frame of the program, the bare module for one of the system. */
 function normaliseFrame(frame: Frame): string {
   const module = moduleName(frame);

@@ -52,7 +52,7 @@ export function spellNoun(object: HandleObject): string {
 /** `Event handle 0x1a4`, `Event handles 0x1a4, 0x1a8 and 3 more`: the subject of a sentence about misused values. */
 export function spellSubject(object: HandleObject, values: readonly bigint[]): string {
   const noun = spellNoun(object);
-  const subject = `${noun.charAt(0).toUpperCase()}${noun.slice(1)}`;
+  const subject = capitalise(noun);
   return values.length > 1 ? `${subject}s ${spellValues(values)}` : `${subject} ${spellValues(values)}`;
 }
 
@@ -77,6 +77,11 @@ export function spellOffender(misuses: readonly Misuse[], system: boolean): stri
   if (!system) return `${api === undefined ? call : (functionName(api) ?? call)} at ${places}`;
   if (site === undefined || api === undefined) return `${call}, made by the system at ${places}`;
   return `${call}, made by ${spellApi(api)} for itself (called at ${places})`;
+}
+
+/** The text as it begins a sentence. */
+export function capitalise(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 function baseName(path: string): string {
