@@ -1,11 +1,12 @@
 import { CreateEventW } from '../ffi/kernel32.ts';
+import type { HANDLE } from '../ffi/library.ts';
 import { isWine } from '../ffi/ntdll.ts';
 import type { AsHandle, OwnedHandle } from '../io/handle.ts';
 import { HandleOrNull } from '../io/handle-or-null.ts';
 import { nameOfNtStatus, nameOfWin32Code } from '../io/error-names.ts';
 import type { HandleObject, SocketDescription } from '../model.ts';
 import { displayName, type NameContext } from './display-name.ts';
-import { tryDuplicate } from './duplicate.ts';
+import { withDuplicate } from './duplicate.ts';
 import { readNameContext } from './name-context.ts';
 import { queryObjectName } from './object-name.ts';
 import { nameProcessObject, type ProcessObject, queryProcessObject } from './process-objects.ts';
@@ -91,19 +92,20 @@ export class HandleDescriber implements Disposable {
       const name = nameProcessObject(found);
       return { object: name === undefined ? { type } : { type, name }, ...found };
     }
-    const duplicate = tryDuplicate(process, value);
-    if (typeof duplicate === 'number') {
-      return { object: { type }, nameProblem: describeFailure('DuplicateHandle', duplicate, nameOfWin32Code(duplicate)) };
-    }
-    using handle = duplicate;
-    const name = queryObjectName(handle.asRawHandle());
+    const answer = withDuplicate(process, value, undefined, (handle) => this.#inspect(handle, type));
+    if (!('code' in answer)) return answer;
+    return { object: { type }, nameProblem: describeFailure('DuplicateHandle', answer.code, nameOfWin32Code(answer.code)) };
+  }
+
+  #inspect(handle: HANDLE, type: string): HandleDescription {
+    const name = queryObjectName(handle);
     if (typeof name === 'number') {
       const code = `0x${name.toString(16).padStart(8, '0')}`;
       return { object: { type }, nameProblem: describeFailure('NtQueryObject', code, nameOfNtStatus(name)) };
     }
     if (name === '' && type === 'File') {
       this.#event ??= HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect('create an event', '');
-      const socket = querySocket(handle.asRawHandle(), this.#event.asRawHandle());
+      const socket = querySocket(handle, this.#event.asRawHandle());
       if (socket !== undefined) return { object: { type: 'Socket', socket: this.#refine(socket) } };
     }
     return { object: this.#nameObject(type, name) };

@@ -5,7 +5,7 @@ import type { HANDLE } from '../ffi/library.ts';
 import { NtQueryInformationProcess, NtQueryInformationThread } from '../ffi/ntdll.ts';
 import type { AsHandle } from '../io/handle.ts';
 import { HandleOrNull } from '../io/handle-or-null.ts';
-import { tryDuplicate } from './duplicate.ts';
+import { withDuplicate } from './duplicate.ts';
 
 /** Which process or thread a handle means, as far as the kernel tells. */
 export interface ProcessObject {
@@ -37,11 +37,8 @@ export function queryProcessObject(
   const query = type === 'Process' ? PROCESS_QUERY_LIMITED_INFORMATION : THREAD_QUERY_LIMITED_INFORMATION;
   // The right to ask may be granted to us even where the handle does not have it.
   for (const access of [query | SYNCHRONIZE, undefined, query]) {
-    const duplicate = tryDuplicate(process, value, access);
-    if (typeof duplicate === 'number') continue;
-    using object = duplicate;
-    const answer = type === 'Process' ? describeProcess(object.asRawHandle()) : describeThread(object.asRawHandle());
-    if (answer !== undefined) return answer;
+    const answer = withDuplicate(process, value, access, type === 'Process' ? describeProcess : describeThread);
+    if (answer !== undefined && !('code' in answer)) return answer;
   }
   return {};
 }

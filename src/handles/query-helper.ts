@@ -20,7 +20,7 @@ export interface FileQuestion {
 export interface QueryHelperOptions {
   /** How long one query may take. */
   readonly timeoutMs?: number;
-  /** How many queries run at a time, each on a thread of its own. At most 64, koffi's limit for calls under way. */
+  /** How many queries run at a time, each on a thread of its own. At most 256, koffi's limit for calls under way. */
   readonly threads?: number;
   /** How long the helper may be silent while it has work before it is given up for hung. */
   readonly silenceMs?: number;
