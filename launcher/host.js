@@ -1,0 +1,87 @@
+import { spawnSync } from 'node:child_process';
+import { fstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
+/** @import { Terminal } from '../src/wine/host.ts' */
+
+/**
+ * A Unix path as Wine sees it: every prefix has `/` as drive Z:.
+ *
+ * @param {string} path absolute
+ * @returns {string}
+ */
+export function onDriveZ(path) {
+  return `Z:${path.replaceAll('/', '\\')}`;
+}
+
+/**
+ * What the Windows side wants to know of one of its output streams and cannot ask: under Wine a Unix terminal is
+ * a console of Wine's own making, which counts the bytes of an escape sequence as columns and takes UTF-8 for
+ * code page 437. Opened by its path the terminal is a plain device: text arrives there as it was written.
+ *
+ * @param {1 | 2} fd
+ * @returns {Terminal | undefined} undefined: not a terminal
+ */
+export function describeTerminal(fd) {
+  if (!isatty(fd)) return undefined;
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  const path = terminalPath(fd);
+  return { columns: stream.columns || 80, colorDepth: stream.getColorDepth(), ...(path && { path: onDriveZ(path) }) };
+}
+
+/**
+ * @param {number} fd
+ * @returns {string | undefined} undefined: the terminal has no name here, as in a container that was handed one from outside
+ */
+function terminalPath(fd) {
+  try {
+    const path = readlinkSync(`/proc/self/fd/${fd}`);
+    return statSync(path).rdev === fstatSync(fd).rdev ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The environment for Wine: the user's own, but for what would do harm there.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ * @param {{ isUtf8: boolean }} locale
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function wineEnvironment(environment, { isUtf8 }) {
+  const result = { ...environment };
+  // Meant for the Node.js of this machine: paths of the host, options of another version, inherited descriptors.
+  for (const name of Object.keys(result)) {
+    if (/^NODE_(OPTIONS|CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|TEST_CONTEXT|V8_COVERAGE)$/.test(name)) delete result[name];
+  }
+  delete result.WINEARCH;
+  result.WINEDEBUG ||= '-all';
+  // No start-menu entries or file associations on the user's desktop.
+  result.WINEDLLOVERRIDES = [result.WINEDLLOVERRIDES, 'winemenubuilder.exe=d'].filter(Boolean).join(';');
+  // Wine decodes file names and arguments by the locale's charset, and loses them in "C".
+  if (!isUtf8) result.LC_ALL = 'C.UTF-8';
+  return result;
+}
+
+/**
+ * Whether the C library's charset is UTF-8. Asked of it rather than read from LANG: a locale that is set but not
+ * installed means "C".
+ *
+ * @returns {boolean}
+ */
+export function hasUtf8Locale() {
+  return spawnSync('locale', ['charmap'], { encoding: 'utf8' }).stdout?.trim() === 'UTF-8';
+}
+
+/**
+ * Whether Ctrl-C on the terminal reaches this process, and with it every program in its process group.
+ *
+ * @returns {boolean}
+ */
+export function isInForeground() {
+  // proc(5), /proc/pid/stat: after "(comm) " state, ppid, pgrp, session, tty_nr, tpgid
+  const stat = readFileSync('/proc/self/stat', 'latin1');
+  const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return terminal !== '0' && group === foreground;
+}

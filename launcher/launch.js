@@ -1,0 +1,116 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path/posix';
+import { cacheDirectory } from './cache.js';
+import { LaunchFailure, say } from './failure.js';
+import { hasUtf8Locale, onDriveZ, wineEnvironment } from './host.js';
+import { fetchPackage, koffiPackage, nodePackage } from './packages.js';
+import { ensurePrefix, startSession } from './prefix.js';
+import { runProgram } from './run.js';
+import { findWine } from './wine.js';
+
+/** @import { End } from './run.js' */
+/** @import { Wine } from './wine.js' */
+
+/**
+ * A Windows to run programs on.
+ *
+ * @typedef {object} Machine
+ * @property {Wine} wine
+ * @property {string} node Unix path of node.exe
+ * @property {string | undefined} nativeModules Unix path; undefined when koffi's own package is installed
+ * @property {NodeJS.ProcessEnv} environment
+ */
+
+/** The exit codes that the tool itself ever returns; see "The command line" in docs. */
+const ownExitCodes = [0, 1, 2, 3, 130];
+
+/**
+ * Finds Wine, and makes or fetches on first use whatever else it takes to run Windows programs.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ * @returns {Promise<Machine>}
+ * @throws {LaunchFailure}
+ */
+export async function prepareMachine(environment) {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new LaunchFailure(
+      `Cannot run on ${process.platform} ${process.arch}: unclosed audits 64-bit Windows programs, on Windows x64 and, through Wine, on Linux x64.`,
+    );
+  }
+  const wine = findWine(environment);
+  const cache = cacheDirectory(environment);
+  const env = wineEnvironment(environment, { isUtf8: hasUtf8Locale() });
+  const directory = join(cache, 'packages', `${nodePackage.name}-${nodePackage.version}`);
+  // The network and the processor are busy at the same time; one failure must not leave the other half behind.
+  const [prefix, nativeModules, fetched] = await Promise.allSettled([
+    ensurePrefix(wine, join(cache, 'prefixes'), env),
+    ensureKoffi(cache),
+    fetchPackage(nodePackage, directory),
+  ]);
+  for (const result of [prefix, nativeModules, fetched]) if (result.status === 'rejected') throw result.reason;
+  env.WINEPREFIX = /** @type {PromiseFulfilledResult<string>} */ (prefix).value;
+  await startSession(wine, env);
+  return {
+    wine,
+    node: join(directory, nodePackage.part),
+    nativeModules: /** @type {PromiseFulfilledResult<string | undefined>} */ (nativeModules).value,
+    environment: env,
+  };
+}
+
+/**
+ * Runs a script in Windows Node.js under Wine, with this process's own stdin, stdout and stderr.
+ *
+ * The streams are inherited, not relayed: a Windows program reads and writes Unix pipes, files and terminals by
+ * itself. Node.js's `process.stdout`, `process.stderr` and `console` are the exception: they throw EBADF on a Unix
+ * pipe, so the Windows side writes by `fs.writeSync`.
+ *
+ * @param {string} script Unix path
+ * @param {readonly string[]} args as they are to arrive
+ * @returns {Promise<number>} the exit code for this process
+ */
+export async function launch(script, args) {
+  try {
+    const machine = await prepareMachine(process.env);
+    const end = await runProgram(machine, [machine.node, onDriveZ(script), ...args]);
+    const crash = explainCrash(end, args, machine.wine);
+    if (crash === undefined) return end.code;
+    say(crash);
+    return 2;
+  } catch (error) {
+    if (!(error instanceof LaunchFailure)) throw error;
+    say(error.message);
+    return 2;
+  }
+}
+
+/**
+ * What to tell the user about an end that is none of the tool's own.
+ *
+ * @param {End} end
+ * @param {readonly string[]} args
+ * @param {Wine} wine
+ * @returns {string | undefined} undefined: an ordinary end
+ */
+export function explainCrash({ code, signal, isForced }, args, wine) {
+  const own = args.slice(0, args.includes('--') ? args.indexOf('--') : args.length);
+  if (isForced || (signal === null && (ownExitCodes.includes(code) || own.includes('--forward-exit-code')))) return undefined;
+  const end = signal === null ? `exit code ${code}` : `signal ${signal}`;
+  return `Cannot finish: Windows Node.js ${nodePackage.version} crashed under ${wine.version} (${end}). Try WINEDEBUG=err+all in the environment to see Wine's reason.`;
+}
+
+/**
+ * npm on Linux does not install koffi's binary for Windows, unless the project says os=win32 in its .npmrc.
+ *
+ * @param {string} cache
+ * @returns {Promise<string | undefined>} where koffi shall look, as `process.resourcesPath`
+ */
+async function ensureKoffi(cache) {
+  const places = createRequire(import.meta.url).resolve.paths('koffi') ?? [];
+  const modules = places.find((place) => existsSync(join(place, 'koffi', 'package.json')));
+  if (modules !== undefined && existsSync(join(modules, koffiPackage.name))) return undefined;
+  const resources = join(cache, 'packages', `koffi-win32-x64-${koffiPackage.version}`);
+  await fetchPackage(koffiPackage, join(resources, 'koffi'));
+  return resources;
+}

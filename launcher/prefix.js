@@ -1,0 +1,99 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path/posix';
+import { makeOnce } from './cache.js';
+import { LaunchFailure, say } from './failure.js';
+import { forwarderDll } from './forwarder-dll.js';
+import { runStep } from './step.js';
+import { wineserverOf } from './wine.js';
+
+/** @import { Wine } from './wine.js' */
+
+/** Counted up whenever {@link ensurePrefix} makes a prefix differently. */
+const recipe = 1;
+
+/**
+ * The name of the prefix for one Wine: a prefix that another version touched is updated by Wine at its next
+ * start, for ten seconds, and back again.
+ *
+ * @param {string} version
+ * @param {string} loader path of the loader: two builds may bear one version
+ * @returns {string}
+ */
+export function prefixName(version, loader) {
+  const readable = version.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-').replace(/-$/, '').slice(0, 60);
+  const hash = createHash('sha256').update(`${recipe}\0${version}\0${loader}`).digest('hex').slice(0, 8);
+  return `${readable}-${hash}`;
+}
+
+/**
+ * Makes the project's own Wine prefix (a C: drive and a registry), unless it is there. The user's ~/.wine is never
+ * touched.
+ *
+ * @param {Wine} wine
+ * @param {string} parent
+ * @param {NodeJS.ProcessEnv} environment
+ * @returns {Promise<string>} the prefix
+ */
+export async function ensurePrefix(wine, parent, environment) {
+  const prefix = join(parent, prefixName(wine.version, realpathSync(wine.path)));
+  await makeOnce(prefix, async (temporary) => {
+    say(`preparing ${wine.version} (once, about ten seconds) …`);
+    const what = 'Cannot create a Wine prefix';
+    const env = { ...environment };
+    // No window says "the configuration is being updated", and nothing asks to download Mono or Gecko.
+    delete env.DISPLAY;
+    delete env.WAYLAND_DISPLAY;
+    env.WINEARCH = 'win64';
+    env.WINEPREFIX = temporary;
+    env.WINEDLLOVERRIDES = `${env.WINEDLLOVERRIDES};mscoree,mshtml=`;
+    await runStep(what, wine.path, ['wineboot', '-i'], { env });
+    // Wine 8 starts out as a Windows that Node.js calls too old.
+    await runStep(what, wine.path, ['winecfg', '-v', 'win10'], { env });
+    addMissingDlls(join(temporary, 'drive_c/windows/system32'));
+    // The registry is on disk when the server has ended; it would wait five seconds for other clients.
+    await runStep(what, wineserverOf(wine), ['-k'], { env });
+    await runStep(what, wineserverOf(wine), ['-w'], { env });
+    if (!existsSync(join(temporary, 'system.reg'))) throw new LaunchFailure(`${what}: ${prefix}: Wine left no registry in it.`);
+  });
+  const owner = statSync(prefix).uid;
+  if (owner !== process.getuid?.()) {
+    throw new LaunchFailure(
+      `Cannot use the Wine prefix: ${prefix}: it belongs to another user (${owner}), which Wine refuses. Try UNCLOSED_HOME=<a directory of yours>.`,
+    );
+  }
+  return prefix;
+}
+
+/**
+ * Starts Wine's server and services for a prefix, unless they run.
+ *
+ * The first program in a prefix would start them, and they would keep its stdout and stderr open for the seconds
+ * that they live on: `unclosed … | jq` would wait for them. These get none.
+ *
+ * @param {Wine} wine
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<void>}
+ */
+export async function startSession(wine, env) {
+  // It goes into the background and returns 0, or returns 2 when there is one already. It stays for ten seconds after
+  // the last program, so that the next launch is quick; Debian's would go at once, and a launch that meets it
+  // going waits for it.
+  if (spawnSync(wineserverOf(wine), ['-p10'], { env, stdio: 'ignore' }).status !== 0) return;
+  // Detached: Ctrl-C on this terminal is none of the services' business.
+  const program = spawn(wine.path, ['cmd', '/c', 'exit'], { env, stdio: 'ignore', detached: true });
+  await new Promise((resolve) => program.on('exit', resolve).on('error', resolve));
+}
+
+/**
+ * Programs made by today's Rust and Go import ProcessPrng, which came to Wine in version 9. It has the parameters
+ * and the meaning of advapi32's RtlGenRandom, whose exported name is SystemFunction036.
+ *
+ * @param {string} system32
+ */
+function addMissingDlls(system32) {
+  const path = join(system32, 'bcryptprimitives.dll');
+  if (existsSync(path)) return;
+  writeFileSync(path, forwarderDll({ dll: 'bcryptprimitives.dll', name: 'ProcessPrng', target: 'advapi32.SystemFunction036' }));
+}

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { LaunchFailure } from './failure.js';
+import { describeTerminal, isInForeground, onDriveZ } from './host.js';
+
+/** @import { Host } from '../src/wine/host.ts' */
+/** @import { Machine } from './launch.js' */
+
+/**
+ * How a program ended.
+ *
+ * @typedef {object} End
+ * @property {number} code as a shell would say it
+ * @property {NodeJS.Signals | null} signal that ended it
+ * @property {boolean} isForced it was the user who ended it
+ */
+
+/**
+ * Runs a Windows program to its end.
+ *
+ * Signals (tried on Wine 8): SIGINT makes Wine raise CTRL_C_EVENT in the process that got it, so that the tool can
+ * end its work and report. SIGTERM and SIGHUP have no meaning to a Windows program, Wine just dies of them; they
+ * are passed on as SIGINT. The second signal of any kind ends everything that belongs to this launch.
+ *
+ * Ctrl-C on a terminal goes to the whole process group, so the Windows programs, the audited one too, have it
+ * already, as on Windows.
+ *
+ * @param {Machine} machine
+ * @param {readonly [program: string, ...args: string[]]} command
+ * @returns {Promise<End>}
+ */
+export function runProgram({ wine, environment, nativeModules }, command) {
+  const stdout = describeTerminal(1);
+  const stderr = describeTerminal(2);
+  /** @type {Host} */
+  const host = {
+    wine: wine.version,
+    ...(stdout && { stdout }),
+    ...(stderr && { stderr }),
+    ...(nativeModules !== undefined && { nativeModules: onDriveZ(nativeModules) }),
+    launch: randomUUID(),
+  };
+  const mark = `UNCLOSED_HOST=${JSON.stringify(host)}`;
+  return new Promise((resolve, reject) => {
+    let signals = 0;
+    /** @type {NodeJS.Signals[]} */
+    const handled = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+    const onSignal = (/** @type {NodeJS.Signals} */ signal) => {
+      signals += 1;
+      if (signals > 1) killLaunch(mark);
+      else if (signal !== 'SIGINT' || !isInForeground()) child.kill('SIGINT');
+    };
+    for (const signal of handled) process.on(signal, onSignal);
+    const child = spawn(wine.path, command, {
+      env: { ...environment, UNCLOSED_HOST: JSON.stringify(host) },
+      stdio: 'inherit',
+    });
+    child.on('error', (error) => reject(new LaunchFailure(`Cannot run Wine: ${wine.path}: ${error.message}.`)));
+    child.on('exit', (code, signal) => {
+      for (const name of handled) process.off(name, onSignal);
+      if (signal !== null) killLaunch(mark);
+      resolve({ code: signal === null ? /** @type {number} */ (code) : 128 + constants.signals[signal], signal, isForced: signals > 1 });
+    });
+  });
+}
+
+/**
+ * Ends every process that carries this launch's mark in its environment, which children inherit. Wine's own
+ * services carry it too when this launch was the first to start them: they serve other launches and end by
+ * themselves.
+ *
+ * @param {string} mark
+ */
+function killLaunch(mark) {
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!(pid > 0) || pid === process.pid) continue;
+    try {
+      if (!readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mark)) continue;
+      if (/^C:\\windows\\system32\\/i.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))) continue;
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended meanwhile, or is another user's.
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+/** @import { Windows } from './windows.js' */
+
+const compiler = 'node_modules/@typescript/typescript-win32-x64/lib/tsc.exe';
+
+/**
+ * Compiles src/ to dist/ and checks the types of the JavaScript, unless nothing changed since that last succeeded.
+ *
+ * @param {string} root
+ * @param {Windows} windows
+ * @param {(text: string) => void} say
+ * @returns {Promise<boolean>} whether the compiler had nothing to say
+ */
+export async function buildTypeScript(root, windows, say) {
+  const stamp = join(root, 'dist/.built');
+  const state = hashFiles(root, ['src', 'bin', 'launcher', 'scripts', 'test/cli', 'tsconfig.json', 'tsconfig.host.json', 'package-lock.json']);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === state) return true;
+  say('tsc …');
+  rmSync(stamp, { force: true });
+  const tsc = join(root, compiler);
+  // The host's JavaScript imports dist/, so it comes second.
+  for (const project of ['tsconfig.json', 'tsconfig.host.json']) {
+    if ((await windows.run(tsc, ['-p', windows.toWindowsPath(join(root, project))])) !== 0) return false;
+  }
+  removeOrphans(join(root, 'src'), join(root, 'dist'));
+  writeFileSync(stamp, state);
+  return true;
+}
+
+/**
+ * Removes what was compiled from files that are gone: it would still be imported, and published.
+ *
+ * @param {string} source
+ * @param {string} output
+ */
+function removeOrphans(source, output) {
+  for (const path of listFiles(output)) {
+    const [, stem] = /^(.*?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(relative(output, path)) ?? [];
+    if (stem !== undefined && !existsSync(join(source, `${stem}.ts`))) rmSync(path);
+  }
+}
+
+/**
+ * @param {string} root
+ * @param {readonly string[]} paths files and directories
+ * @returns {string}
+ */
+function hashFiles(root, paths) {
+  const hash = createHash('sha256');
+  for (const path of paths.flatMap((name) => listFiles(join(root, name)))) {
+    const content = readFileSync(path);
+    hash.update(`${relative(root, path)}\0${content.length}\0`).update(content);
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * @param {string} path
+ * @returns {string[]}
+ */
+function listFiles(path) {
+  if (!existsSync(path)) return [];
+  try {
+    return readdirSync(path).sort().flatMap((name) => listFiles(join(path, name)));
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOTDIR') return [path];
+    throw error;
+  }
+}

@@ -1,0 +1,58 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * @typedef {object} LockedPackage
+ * @property {string} version
+ * @property {boolean} [optional]
+ * @property {string[]} [os]
+ * @property {string[]} [cpu]
+ */
+
+/** @typedef {{ packages: Record<string, LockedPackage> }} Lock */
+
+/**
+ * Whether what npm installed is what the lock file asks for. npm writes down the former in
+ * node_modules/.package-lock.json, so that no stamp of our own is needed.
+ *
+ * @param {Lock} wanted
+ * @param {Lock} installed
+ * @returns {boolean}
+ */
+export function isInstalled(wanted, installed) {
+  return Object.entries(wanted.packages).every(([path, { version, optional = false, os, cpu }]) => {
+    if (path === '') return true;
+    const found = installed.packages[path];
+    if (found !== undefined) return found.version === version;
+    // Packages for other platforms are left out; .npmrc says which platform this is.
+    return optional && !(os?.includes('win32') && cpu?.includes('x64'));
+  });
+}
+
+/**
+ * Runs `npm ci` unless node_modules is what package-lock.json asks for.
+ *
+ * @param {string} root
+ * @param {(text: string) => void} say
+ */
+export function installDependencies(root, say) {
+  if (isInstalled(readLock(join(root, 'package-lock.json')), readLock(join(root, 'node_modules/.package-lock.json')))) return;
+  say('npm ci …');
+  // npm.cmd is a script to Windows, which only a shell runs; there is nothing to quote.
+  const { status, error } = spawnSync('npm', ['ci'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  if (status !== 0) throw new Error(`Cannot install the dependencies: npm ci: ${error?.message ?? `exit code ${status}`}.`);
+}
+
+/**
+ * @param {string} path
+ * @returns {Lock}
+ */
+function readLock(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return { packages: {} };
+    throw error;
+  }
+}

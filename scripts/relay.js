@@ -1,0 +1,21 @@
+// Runs a program with pipes of Windows' own and copies what it prints; see runScript in windows.js.
+import { spawn } from 'node:child_process';
+import { writeSync } from 'node:fs';
+
+// Node.js looks at it when it destroys a pipe (net.js), which would throw EBADF when it is a Unix pipe.
+Object.defineProperty(process, 'stderr', { value: undefined });
+
+const [program = '', ...args] = process.argv.slice(2);
+const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+for (const [fd, stream] of /** @type {const} */ ([[1, child.stdout], [2, child.stderr]])) {
+  stream.on('data', (/** @type {Buffer} */ chunk) => {
+    for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
+  });
+}
+child.on('error', (error) => {
+  writeSync(2, `${error.stack}\n`);
+  process.exitCode = 2;
+});
+child.on('close', (code) => {
+  process.exitCode = code ?? 2;
+});

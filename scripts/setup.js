@@ -1,0 +1,52 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LaunchFailure, say } from '../launcher/failure.js';
+import { buildTypeScript } from './build.js';
+import { installDependencies } from './dependencies.js';
+import { installSystemPackages } from './system-packages.js';
+import { findWindows } from './windows.js';
+
+/** @import { Windows } from './windows.js' */
+
+/** The project's directory. */
+export const root = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * Makes a fresh clone on a fresh machine ready to work; says what it does, and is silent about what is done.
+ *
+ * @returns {Promise<Windows>}
+ * @throws {LaunchFailure}
+ */
+export async function setUp() {
+  if (process.platform !== 'win32') installSystemPackages(say);
+  installDependencies(root, say);
+  const windows = await findWindows();
+  if (!(await buildTypeScript(root, windows, say))) throw new LaunchFailure('Cannot build: tsc found errors.');
+  const { status } = spawnSync(process.execPath, [join(root, 'fixtures/build.mjs')], { cwd: root, stdio: ['ignore', 2, 2] });
+  if (status !== 0) throw new LaunchFailure(`Cannot build the fixtures: node fixtures/build.mjs: exit code ${status}.`);
+  return windows;
+}
+
+/**
+ * Runs a script's main function and sets the exit code that it gives.
+ *
+ * @param {() => Promise<number>} main
+ */
+export async function runMain(main) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (!(error instanceof LaunchFailure)) throw error;
+    say(error.message);
+    process.exitCode = 2;
+  }
+}
+
+// `npm run build`: nothing but the set-up.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await runMain(async () => {
+    await setUp();
+    return 0;
+  });
+}

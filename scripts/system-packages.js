@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { LaunchFailure } from '../launcher/failure.js';
+import { findWine } from '../launcher/wine.js';
+
+/** What the set-up needs on Linux: the program that shows that it is there, and its packages. */
+const needs = [
+  { is: hasWine, debian: ['wine', 'wine64'], fedora: ['wine-core'], arch: ['wine'] },
+  { is: () => has('x86_64-w64-mingw32-gcc'), debian: ['gcc-mingw-w64-x86-64'], fedora: ['mingw64-gcc'], arch: ['mingw-w64-gcc'] },
+  // For the fixtures that carry their symbols in a PDB, which gcc cannot write.
+  { is: () => has('clang'), debian: ['clang'], fedora: ['clang'], arch: ['clang'] },
+  { is: () => has('ld.lld'), debian: ['lld'], fedora: ['lld'], arch: ['lld'] },
+];
+
+/**
+ * Installs the system packages that are missing, where that needs no password.
+ *
+ * @param {(text: string) => void} say
+ * @throws {LaunchFailure} with the command for the user to run
+ */
+export function installSystemPackages(say) {
+  const missing = needs.filter((need) => !need.is());
+  if (missing.length === 0) return;
+  const packages = missing.flatMap((need) => need.debian);
+  const asRoot = has('apt-get') ? waysToRoot() : undefined;
+  if (asRoot === undefined) throw new LaunchFailure(howToInstall(missing));
+  say(`apt-get install ${packages.join(' ')} …`);
+  for (const args of [
+    ['update', '-q'],
+    ['install', '-q', '-y', '--no-install-recommends', ...packages],
+  ]) {
+    const [file = '', ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
+    const { status, error } = spawnSync(file, rest, { stdio: ['ignore', 2, 2] });
+    if (status !== 0) throw new LaunchFailure(`Cannot install packages: ${file} ${rest.join(' ')}: ${error?.message ?? `exit code ${status}`}.`);
+  }
+  const still = needs.filter((need) => !need.is());
+  if (still.length > 0) throw new LaunchFailure(`Installed, but not found or too old. ${howToInstall(still)}`);
+}
+
+/**
+ * @param {readonly { debian: string[], fedora: string[], arch: string[] }[]} missing
+ * @returns {string}
+ */
+function howToInstall(missing) {
+  return [
+    'The set-up needs packages of the system. Try:',
+    `  Debian, Ubuntu:  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing.flatMap((need) => need.debian).join(' ')}`,
+    `  Fedora:          sudo dnf install ${missing.flatMap((need) => need.fedora).join(' ')}`,
+    `  Arch:            sudo pacman -S ${missing.flatMap((need) => need.arch).join(' ')}`,
+  ].join('\n');
+}
+
+/** @returns {string[] | undefined} what to put before a command; undefined: a person would have to type a password */
+function waysToRoot() {
+  if (process.getuid?.() === 0) return [];
+  if (has('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0) return ['sudo', '-n'];
+  return undefined;
+}
+
+function hasWine() {
+  try {
+    findWine(process.env);
+    return true;
+  } catch (error) {
+    if (!(error instanceof LaunchFailure)) throw error;
+    // A Wine that the user chose is not ours to replace.
+    if (process.env.WINE) throw error;
+    return false;
+  }
+}
+
+/** @param {string} name */
+function has(name) {
+  return (process.env.PATH ?? '').split(delimiter).some((directory) => {
+    try {
+      accessSync(join(directory || '.', name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

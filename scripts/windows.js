@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { isatty } from 'node:tty';
+import { fileURLToPath } from 'node:url';
+import { onDriveZ } from '../launcher/host.js';
+import { prepareMachine } from '../launcher/launch.js';
+
+/**
+ * A place to run Windows programs: this machine, or Wine on it.
+ *
+ * @typedef {object} Windows
+ * @property {string} node the Node.js to run the project's code in
+ * @property {(path: string) => string} toWindowsPath
+ * @property {(program: string, args: readonly string[], variables?: NodeJS.ProcessEnv) => Promise<number>} run with this
+ *   process's stdout and stderr, and more variables in the environment; gives the exit code
+ */
+
+/** @returns {Promise<Windows>} */
+export async function findWindows() {
+  if (process.platform === 'win32') {
+    return { node: process.execPath, toWindowsPath: (path) => path, run: (program, args, variables) => runToEnd(program, args, { ...process.env, ...variables }) };
+  }
+  const { wine, node, environment } = await prepareMachine(process.env);
+  return {
+    node,
+    toWindowsPath: onDriveZ,
+    run: (program, args, variables) => runToEnd(wine.path, [program, ...args], { ...environment, ...variables }),
+  };
+}
+
+/**
+ * Runs a script in Windows Node.js that does not know of Wine: `process.stdout` of a Node.js under Wine throws when
+ * it is a Unix pipe, but works on the pipes of a Windows parent, which `relay.js` is.
+ *
+ * @param {Windows} windows
+ * @param {string} script
+ * @param {readonly string[]} args
+ * @returns {Promise<number>}
+ */
+export function runScript(windows, script, args) {
+  const node = windows.toWindowsPath(windows.node);
+  const command = [windows.toWindowsPath(script), ...args];
+  // On Windows, and so under Wine, the tools of today take every output for a terminal with colours.
+  const variables = isatty(1) ? {} : { NO_COLOR: '1' };
+  if (process.platform === 'win32') return windows.run(windows.node, command, variables);
+  const relay = fileURLToPath(new URL('relay.js', import.meta.url));
+  return windows.run(windows.node, [windows.toWindowsPath(relay), node, ...command], variables);
+}
+
+/**
+ * @param {string} file
+ * @param {readonly string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<number>}
+ */
+function runToEnd(file, args, env) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('error', reject);
+    child.on('exit', (code) => resolve(code ?? 128));
+  });
+}

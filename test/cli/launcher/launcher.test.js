@@ -1,0 +1,204 @@
+// The launcher as a user meets it: from a shell, with pipes, files and terminals, and signals.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const start = fileURLToPath(new URL('start.js', import.meta.url));
+const command = `'${process.execPath}' '${start}'`;
+const directory = mkdtempSync(join(tmpdir(), 'unclosed-launcher-'));
+after(() => rmSync(directory, { recursive: true }));
+
+/**
+ * @param {string} line
+ * @param {{ input?: string, cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ */
+function shell(line, { input = '', cwd = directory, env = {} } = {}) {
+  return spawnSync('sh', ['-c', line], { cwd, input, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 1 << 26 });
+}
+
+/**
+ * @param {string} line run in a terminal of 80 columns
+ * @param {string} [input] a shell command whose output is typed
+ */
+function inTerminal(line, input = 'true') {
+  const script = `script -qec "stty cols 80 rows 30; ${line.replaceAll('"', '\\"')}" /dev/null`;
+  return shell(`${input} | TERM=xterm-256color ${script}`, { env: { NO_COLOR: undefined, FORCE_COLOR: undefined } });
+}
+
+/** @returns {number} how many of the probe's processes there are */
+function countProbes() {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /probe\.js/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+/** @param {() => boolean} holds */
+async function eventually(holds) {
+  for (let tries = 0; tries < 100 && !holds(); tries += 1) await sleep(50);
+  assert.ok(holds());
+}
+
+const lines = 32_768;
+const mebibyte = '0123456789abcdef0123456789abcde\n'.repeat(lines);
+
+describe('the launcher', { skip: process.platform === 'win32' && 'there is no launcher on Windows' }, () => {
+  it('runs a script in Windows Node.js, in the same directory, with the arguments as they are', () => {
+    const { stdout, stderr, status } = shell(`${command} facts 'a b' 'q"q' 'back\\slash\\' /unix ünï✗ '' '*'`, {
+      env: { NODE_OPTIONS: '--no-warnings' },
+    });
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    const { platform, args, cwd, NODE_OPTIONS } = JSON.parse(stdout);
+    assert.equal(platform, 'win32');
+    assert.deepEqual(args, ['a b', 'q"q', 'back\\slash\\', '/unix', 'ünï✗', '', '*']);
+    assert.equal(cwd, `Z:${directory.replaceAll('/', '\\')}`);
+    assert.equal(NODE_OPTIONS, undefined);
+  });
+
+  for (const [name, env] of /** @type {const} */ ([['C', { LC_ALL: 'C' }], ['one that is not installed', { LC_ALL: 'tlh_KX.UTF-8' }]])) {
+    it(`keeps names that are not ASCII whole under the locale ${name}`, () => {
+      const cwd = join(directory, 'ünï');
+      mkdirSync(cwd, { recursive: true });
+      const { stdout } = shell(`${command} facts ü✗`, { cwd, env });
+      const { args, cwd: seen } = JSON.parse(stdout);
+      assert.deepEqual(args, ['ü✗']);
+      assert.match(seen, /\\ünï$/);
+    });
+  }
+
+  it('prints to a pipe, whole: one mebibyte', () => {
+    const { stdout, stderr, status } = shell(`${command} print ${lines} | cat`);
+    assert.equal(status, 0);
+    assert.equal(stderr, 'to stderr\n');
+    assert.ok(stdout === mebibyte);
+  });
+
+  it('prints to a pipe whose reader is slow, whole', () => {
+    const { stdout } = shell(`${command} print ${lines} | (sleep 2; cat)`);
+    assert.ok(stdout === mebibyte);
+  });
+
+  it('prints to a socket, which Node.js gives its children for a pipe, whole', () => {
+    const { stdout, stderr } = spawnSync(process.execPath, [start, 'print', String(lines)], { encoding: 'utf8', maxBuffer: 1 << 26 });
+    assert.equal(stderr, 'to stderr\n');
+    assert.ok(stdout === mebibyte);
+  });
+
+  it('prints to files, whole', () => {
+    const { status } = shell(`${command} print ${lines} >out 2>err`);
+    assert.equal(status, 0);
+    assert.ok(readFileSync(join(directory, 'out'), 'utf8') === mebibyte);
+    assert.equal(readFileSync(join(directory, 'err'), 'utf8'), 'to stderr\n');
+  });
+
+  it('appends to one file for both streams without overwriting', () => {
+    shell(`echo before >both; ${command} print 1 >>both 2>&1`);
+    assert.equal(readFileSync(join(directory, 'both'), 'utf8'), `before\nto stderr\n${mebibyte.slice(0, 32)}`);
+  });
+
+  it('tells of each stream whether it is a terminal, how wide, and how colourful', () => {
+    const path = /^Z:\\dev\\pts\\\d+$/;
+    const both = JSON.parse(inTerminal(`${command} facts > facts; cat facts`).stdout);
+    assert.equal(both.host.stdout, undefined);
+    assert.equal(both.host.stderr.columns, 80);
+    assert.equal(both.host.stderr.colorDepth, 8);
+    assert.match(both.host.stderr.path, path);
+    const piped = JSON.parse(shell(`${command} facts`).stdout);
+    assert.equal(piped.host.stdout, undefined);
+    assert.equal(piped.host.stderr, undefined);
+  });
+
+  it("makes Node.js' own streams work on pipes", () => {
+    const { stdout, stderr, status } = shell(`${command} streams | cat`);
+    assert.equal(stderr, 'to stderr\n');
+    assert.equal(status, 0);
+    assert.equal(stdout, `{"colorDepth":1}\n\x1b[31m${'é'.repeat(78)}\x1b[39m|\nend\n`);
+  });
+
+  it('prints a coloured line as wide as the terminal as it was written', () => {
+    const { stdout } = inTerminal(`${command} streams`);
+    assert.equal(
+      stdout.replaceAll('\r\n', '\n'),
+      `{"isTTY":true,"columns":80,"colorDepth":8}\n\x1b[31m${'é'.repeat(78)}\x1b[39m|\nto stderr\nend\n`,
+    );
+  });
+
+  it('hands stdin through', () => {
+    const { stdout } = shell(`${command} copy`, { input: mebibyte });
+    assert.ok(stdout === mebibyte);
+    assert.equal(shell(`${command} copy </dev/null`).stdout, '');
+  });
+
+  for (const code of [0, 1, 2, 3, 130]) {
+    it(`hands the exit code ${code} through`, () => {
+      assert.equal(shell(`${command} exit ${code}`).status, code);
+    });
+  }
+
+  it('calls any other exit code a crash, and returns 2', () => {
+    const { status, stderr } = shell(`${command} abort`);
+    assert.equal(status, 2);
+    assert.match(stderr, /^unclosed: Cannot finish: Windows Node\.js 22\.\S+ crashed under wine-.* \((exit code|signal) \w+\)\. Try WINEDEBUG=/m);
+  });
+
+  it('hands every exit code through when the target\'s is asked for', () => {
+    assert.equal(shell(`${command} exit 77 --forward-exit-code`).status, 77);
+    assert.equal(shell(`${command} exit 77 -- app.exe --forward-exit-code`).status, 2);
+  });
+
+  it('says how to get Wine when there is none, and returns 2', () => {
+    const { status, stderr, stdout } = shell(`${command} facts`, { env: { WINE: '/nowhere/wine' } });
+    assert.equal(status, 2);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^unclosed: On Linux, Windows programs need Wine 8 or newer \(64-bit\): WINE=\/nowhere\/wine is not one: it cannot be run\. Try /);
+  });
+
+  it('says why when it cannot write to its cache, and returns 2', () => {
+    const { status, stderr } = shell(`${command} facts`, { env: { UNCLOSED_HOME: '/etc/passwd/cache' } });
+    assert.equal(status, 2);
+    assert.match(stderr, /^unclosed: Cannot write to the cache: \/etc\/passwd\/cache\/\S+: ENOTDIR.*\. Try UNCLOSED_HOME=/m);
+  });
+
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    it(`turns ${signal} into Ctrl-C for the Windows side, and leaves nothing running`, async () => {
+      const child = spawn(process.execPath, [start, 'wait'], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      let output = '';
+      child.stdout.on('data', (chunk) => (output += chunk));
+      await eventually(() => output === 'waiting\n');
+      child.kill(signal);
+      assert.equal(await ended, 130);
+      assert.equal(output, 'waiting\ninterrupted\n');
+      await eventually(() => countProbes() === 0);
+    });
+  }
+
+  it('ends everything at the second signal', async () => {
+    const child = spawn(process.execPath, [start, 'wait', 'stubborn'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = new Promise((resolve) => child.on('close', resolve));
+    let output = '';
+    child.stdout.on('data', (chunk) => (output += chunk));
+    await eventually(() => output === 'waiting\n');
+    child.kill('SIGTERM');
+    await eventually(() => output === 'waiting\ninterrupted\n');
+    child.kill('SIGTERM');
+    assert.equal(await ended, 137);
+    await eventually(() => countProbes() === 0);
+  });
+
+  it('leaves Ctrl-C on a terminal to the Windows side, which gets it once', async () => {
+    const { stdout, status } = inTerminal(`${command} wait`, '(sleep 3; printf "\\003"; sleep 3)');
+    assert.equal(stdout.match(/interrupted/g)?.length, 1);
+    assert.equal(status, 130);
+    await eventually(() => countProbes() === 0);
+  });
+});

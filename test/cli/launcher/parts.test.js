@@ -1,0 +1,260 @@
+// The launcher's decisions, without Wine.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { cacheDirectory, makeOnce } from '../../../launcher/cache.js';
+import { forwarderDll } from '../../../launcher/forwarder-dll.js';
+import { onDriveZ, wineEnvironment } from '../../../launcher/host.js';
+import { explainCrash } from '../../../launcher/launch.js';
+import { koffiPackage, matchesIntegrity, nodePackage } from '../../../launcher/packages.js';
+import { prefixName } from '../../../launcher/prefix.js';
+import { chooseWine, whyNoWine, wineCandidates } from '../../../launcher/wine.js';
+import { isInstalled } from '../../../scripts/dependencies.js';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+describe('the choice of a Wine', () => {
+  it('is the user\'s, when WINE names a path', () => {
+    assert.deepEqual(wineCandidates({ WINE: '/a/wine', PATH: '/usr/bin' }, () => ['wine-stable']), ['/a/wine']);
+  });
+
+  it('is looked up on the PATH, when WINE is a name', () => {
+    assert.deepEqual(wineCandidates({ WINE: 'wine10', PATH: '/a:/b' }, () => []), ['/a/wine10', '/b/wine10']);
+  });
+
+  it('prefers Debian\'s loader to its script, then 64-bit names, then /opt', () => {
+    assert.deepEqual(wineCandidates({ PATH: '/usr/bin::relative' }, () => ['other', 'wine-devel']), [
+      '/usr/lib/wine/wine64',
+      '/usr/bin/wine64',
+      '/usr/bin/wine',
+      '/opt/wine-devel/bin/wine64',
+      '/opt/wine-devel/bin/wine',
+    ]);
+  });
+
+  /** @type {[Record<string, string>, string | undefined, string[]][]} */
+  const cases = [
+    [{ a: 'wine-8.0 (Debian 8.0~repack-4)' }, 'a', []],
+    [{ a: 'wine-10.0' }, 'a', []],
+    [{ a: 'wine-7.22', b: 'wine-9.0' }, 'b', ['a']],
+    [{ b: 'wine-9.0', c: 'wine-10.0' }, 'b', []],
+    [{ a: 'not a version', b: 'wine-6.0.3 (Ubuntu 6.0.3~repack-1)' }, undefined, ['a', 'b']],
+    [{}, undefined, []],
+  ];
+  for (const [versions, expected, tooOld] of cases) {
+    it(`is ${expected} of ${JSON.stringify(versions)}`, () => {
+      const choice = chooseWine(['a', 'b', 'c'], (path) => versions[path]);
+      assert.equal(choice.wine?.path, expected);
+      assert.deepEqual(choice.tooOld.map(({ path }) => path), tooOld);
+    });
+  }
+
+  it('says for three families of Linux how to get one', () => {
+    const text = whyNoWine({}, undefined);
+    for (const line of ['sudo apt-get install --no-install-recommends wine wine64', 'sudo dnf install wine', 'sudo pacman -S wine']) {
+      assert.ok(text.includes(line), text);
+    }
+  });
+
+  it('names the one that is too old', () => {
+    assert.match(whyNoWine({}, { path: '/usr/bin/wine', version: 'wine-6.0.3' }), /found wine-6\.0\.3 at \/usr\/bin\/wine/);
+  });
+});
+
+describe('the pinned packages', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+
+  it('have the koffi binary of the koffi that the project depends on', () => {
+    assert.equal(koffiPackage.version, dependencies.koffi);
+    assert.equal(koffiPackage.integrity, packages[`node_modules/${koffiPackage.name}`].integrity);
+  });
+
+  it('have a Node.js that the project supports', () => {
+    assert.match(nodePackage.version, /^22\./);
+  });
+});
+
+describe('matchesIntegrity', () => {
+  const hello = 'sha512-m3HSJL1i83hdltRq0+o9czGb+8KJDKra4t/3JRlnPKcjI8PZm6XBHXx6zG4UuMXaDEZjR1wuXDre9G9zvN7AQw==';
+
+  it('accepts the content that was hashed and nothing else', () => {
+    assert.equal(matchesIntegrity(Buffer.from('hello'), hello), true);
+    assert.equal(matchesIntegrity(Buffer.from('hello '), hello), false);
+    assert.equal(matchesIntegrity(Buffer.alloc(0), hello), false);
+  });
+
+  for (const integrity of ['', 'sha1-qvTGHdzF6KLavt4PO0gs2a6pQ00=', 'sha512-', `${hello} sha512-x`]) {
+    it(`refuses ${JSON.stringify(integrity)}`, () => {
+      assert.throws(() => matchesIntegrity(Buffer.from('hello'), integrity), TypeError);
+    });
+  }
+});
+
+describe('the cache', () => {
+  /** @type {[NodeJS.ProcessEnv, string][]} */
+  const cases = [
+    [{}, join(homedir(), '.cache/unclosed')],
+    [{ XDG_CACHE_HOME: '/c' }, '/c/unclosed'],
+    [{ XDG_CACHE_HOME: 'relative' }, join(homedir(), '.cache/unclosed')],
+    [{ XDG_CACHE_HOME: '/c', UNCLOSED_HOME: '/u' }, '/u'],
+  ];
+  for (const [environment, expected] of cases) {
+    it(`of ${JSON.stringify(environment)} is ${expected}`, { skip: process.platform === 'win32' }, () => {
+      assert.equal(cacheDirectory(environment), expected);
+    });
+  }
+
+  it('refuses a relative UNCLOSED_HOME', () => {
+    assert.throws(() => cacheDirectory({ UNCLOSED_HOME: 'here' }), /^Error: Cannot use UNCLOSED_HOME: here: not an absolute path\.$/);
+  });
+});
+
+describe('makeOnce', () => {
+  let parent = '';
+  beforeEach(() => (parent = mkdtempSync(join(tmpdir(), 'unclosed-once-'))));
+  afterEach(() => rmSync(parent, { recursive: true }));
+  const fill = (/** @type {string} */ text) => async (/** @type {string} */ directory) => writeFileSync(join(directory, 'file'), text);
+
+  it('makes a directory the first time only', async () => {
+    const directory = join(parent, 'deep', 'made');
+    await makeOnce(directory, fill('first'));
+    await makeOnce(directory, fill('second'));
+    assert.equal(readFileSync(join(directory, 'file'), 'utf8'), 'first');
+    assert.deepEqual(readdirSync(join(parent, 'deep')), ['made']);
+  });
+
+  it('leaves nothing when the work fails, and can be tried again', async () => {
+    const directory = join(parent, 'made');
+    await assert.rejects(makeOnce(directory, async () => Promise.reject(new Error('no network'))), /no network/);
+    assert.deepEqual(readdirSync(parent), []);
+    await makeOnce(directory, fill('again'));
+    assert.equal(readFileSync(join(directory, 'file'), 'utf8'), 'again');
+  });
+
+  it('keeps the first of two that race', async () => {
+    const directory = join(parent, 'made');
+    await Promise.all([
+      makeOnce(directory, async (temporary) => {
+        await makeOnce(directory, fill('winner'));
+        await fill('loser')(temporary);
+      }),
+    ]);
+    assert.equal(readFileSync(join(directory, 'file'), 'utf8'), 'winner');
+    assert.deepEqual(readdirSync(parent), ['made']);
+  });
+
+  it('removes what a killed process of this machine left, and nothing of the living or of other machines', async () => {
+    const dead = `.new-${hostname()}-4194305-abcdef`; // above Linux's largest process id
+    const alive = `.new-${hostname()}-${process.pid}-abcdef`;
+    const elsewhere = '.new-elsewhere.example-4194305-abcdef';
+    for (const name of [dead, alive, elsewhere]) mkdirSync(join(parent, name));
+    await makeOnce(join(parent, 'made'), fill(''));
+    assert.deepEqual(readdirSync(parent).sort(), [alive, elsewhere, 'made'].sort());
+    assert.equal(existsSync(join(parent, dead)), false);
+  });
+});
+
+describe('prefixName', () => {
+  it('is readable, and differs for every Wine', () => {
+    const name = prefixName('wine-8.0 (Debian 8.0~repack-4)', '/usr/lib/wine/wine64');
+    assert.match(name, /^wine-8\.0-debian-8\.0-repack-4-[0-9a-f]{8}$/);
+    assert.notEqual(prefixName('wine-8.0 (Debian 8.0~repack-4)', '/opt/wine/bin/wine'), name);
+    assert.notEqual(prefixName('wine-10.0', '/usr/lib/wine/wine64'), name);
+  });
+});
+
+describe('the environment for Wine', () => {
+  it('leaves out what is meant for this machine\'s Node.js', () => {
+    const environment = wineEnvironment({ NODE_OPTIONS: '-r /x', NODE_CHANNEL_FD: '3', NODE_ENV: 'test', HOME: '/h' }, { isUtf8: true });
+    assert.deepEqual(environment, { NODE_ENV: 'test', HOME: '/h', WINEDEBUG: '-all', WINEDLLOVERRIDES: 'winemenubuilder.exe=d' });
+  });
+
+  it('keeps the user\'s own wishes for Wine', () => {
+    const { WINEDEBUG, WINEDLLOVERRIDES } = wineEnvironment({ WINEDEBUG: '+relay', WINEDLLOVERRIDES: 'x=n' }, { isUtf8: true });
+    assert.equal(WINEDEBUG, '+relay');
+    assert.equal(WINEDLLOVERRIDES, 'x=n;winemenubuilder.exe=d');
+  });
+
+  it('sets a UTF-8 locale where there is none', () => {
+    assert.equal(wineEnvironment({ LC_ALL: 'C' }, { isUtf8: false }).LC_ALL, 'C.UTF-8');
+    assert.equal(wineEnvironment({ LC_ALL: 'de_DE.UTF-8' }, { isUtf8: true }).LC_ALL, 'de_DE.UTF-8');
+  });
+
+  it('has / on drive Z:', () => {
+    assert.equal(onDriveZ('/a b/c'), 'Z:\\a b\\c');
+  });
+});
+
+describe('explainCrash', () => {
+  const wine = { path: 'wine', version: 'wine-8.0' };
+
+  it('has nothing to say of the tool\'s own exit codes and of a forced end', () => {
+    for (const code of [0, 1, 2, 3, 130]) assert.equal(explainCrash({ code, signal: null, isForced: false }, [], wine), undefined);
+    assert.equal(explainCrash({ code: 137, signal: 'SIGKILL', isForced: true }, [], wine), undefined);
+  });
+
+  it('names the code or the signal of every other end', () => {
+    assert.match(explainCrash({ code: 5, signal: null, isForced: false }, ['run'], wine) ?? '', /crashed under wine-8\.0 \(exit code 5\)\. Try /);
+    assert.match(explainCrash({ code: 139, signal: 'SIGSEGV', isForced: false }, ['run'], wine) ?? '', /\(signal SIGSEGV\)/);
+  });
+
+  it('takes any code for the target\'s with --forward-exit-code, unless that is an argument of the target', () => {
+    assert.equal(explainCrash({ code: 5, signal: null, isForced: false }, ['run', '--forward-exit-code', '--', 'x'], wine), undefined);
+    assert.ok(explainCrash({ code: 5, signal: null, isForced: false }, ['run', '--', 'x', '--forward-exit-code'], wine));
+  });
+});
+
+describe('forwarderDll', () => {
+  const image = forwarderDll({ dll: 'bcryptprimitives.dll', name: 'ProcessPrng', target: 'advapi32.SystemFunction036' });
+  const view = new DataView(image.buffer);
+  const textAt = (/** @type {number} */ at) => Buffer.from(image.subarray(at, image.indexOf(0, at))).toString('latin1');
+  const toFile = (/** @type {number} */ address) => address - 0x1000 + 0x200;
+
+  it('is an x64 DLL without an entry point', () => {
+    assert.equal(textAt(0), 'MZ');
+    const pe = view.getUint32(0x3c, true);
+    assert.equal(textAt(pe), 'PE');
+    assert.equal(view.getUint16(pe + 4, true), 0x8664);
+    assert.equal(view.getUint16(pe + 22, true) & 0x2000, 0x2000);
+    assert.equal(view.getUint32(pe + 24 + 16, true), 0);
+  });
+
+  it('exports one name, which lies inside the export directory and is so a forwarder', () => {
+    const [start, size] = [view.getUint32(0x58 + 112, true), view.getUint32(0x58 + 116, true)];
+    const directory = toFile(start);
+    const target = view.getUint32(toFile(view.getUint32(directory + 28, true)), true);
+    assert.ok(target >= start && target < start + size);
+    assert.equal(textAt(toFile(target)), 'advapi32.SystemFunction036');
+    assert.equal(textAt(toFile(view.getUint32(toFile(view.getUint32(directory + 32, true)), true))), 'ProcessPrng');
+    assert.equal(textAt(toFile(view.getUint32(directory + 12, true))), 'bcryptprimitives.dll');
+  });
+});
+
+describe('isInstalled', () => {
+  const wanted = {
+    packages: {
+      '': { version: '0.1.0' },
+      'node_modules/a': { version: '1.0.0' },
+      'node_modules/b-linux': { version: '1.0.0', optional: true, os: ['linux'], cpu: ['x64'] },
+      'node_modules/b-win': { version: '1.0.0', optional: true, os: ['win32'], cpu: ['x64'] },
+    },
+  };
+  const a = { version: '1.0.0' };
+  /** @type {[string, boolean, Record<string, { version: string }>][]} */
+  const cases = [
+    ['all that this platform needs', true, { 'node_modules/a': a, 'node_modules/b-win': a }],
+    ['nothing', false, {}],
+    ['a package too few', false, { 'node_modules/b-win': a }],
+    ['not the Windows binary', false, { 'node_modules/a': a, 'node_modules/b-linux': a }],
+    ['another version', false, { 'node_modules/a': { version: '1.0.1' }, 'node_modules/b-win': a }],
+  ];
+  for (const [what, expected, packages] of cases) {
+    it(`is ${expected} when there is ${what}`, () => {
+      assert.equal(isInstalled(wanted, { packages }), expected);
+    });
+  }
+});
