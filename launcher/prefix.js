@@ -87,7 +87,7 @@ export async function startSession(wine, env) {
 }
 
 /**
- * Programs made by today's Rust and Go import ProcessPrng, which came to Wine in version 9. It has the parameters
+ * Programs made by today's Rust and Go import ProcessPrng, which Wine 8 lacks. It has the parameters
  * and the meaning of advapi32's RtlGenRandom, whose exported name is SystemFunction036.
  *
  * @param {string} system32
