@@ -176,6 +176,7 @@ function judgeCompleteness(recording: Recording, judgement: Judgement): Complete
     const n = ledger.counter(counter);
     if (n > 0) gaps.push(sentence(n));
   };
+  count('functionsMissed', (n) => `${n} functions of Winsock could not be hooked: their refusals of closed sockets were not seen.`);
   count('beyondCapacity', (n) => `${n} calls were about handle values beyond the recorder's capacity.`);
   count('droppedStacks', (n) => `${n} calls have no stack: the recorder's room for stacks was full.`);
   count('droppedMisuses', (n) => `${n} refused calls were not kept: the recorder's room for them was full.`);

@@ -3,7 +3,7 @@ import { objectTypes } from './agent/hook-table.ts';
 import { HandleDescriber } from './handles/describe.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import type { AsHandle } from './io/index.ts';
-import type { CallRecord, Evidence, HandleObject, Misuse, OpenHandle, OpenSite } from './model.ts';
+import type { CallRecord, Evidence, HandleObject, Misuse, OpenHandle, OpenSite, Stack } from './model.ts';
 import type { Symbolizer } from './symbols/symbolizer.ts';
 
 /** Examples that are named for each site. */
@@ -69,9 +69,34 @@ export function gatherPostMortem(sources: EvidenceSources): Promise<GatheredEvid
   return gather(entries(), sources, async () => new Map());
 }
 
+/**
+ * Handles that the program left to its runtime: a C runtime closes forgotten streams when its DLL is detached, after the
+ * program's last instruction. What a destructor of the program closes as late as that is no leak.
+ */
+function groupClosedAtExit(ledger: Ledger, calls: CallReader): Iterable<SiteGroup> {
+  const groups = new Map<number, SiteGroup>();
+  for (const value of ledger.valuesClosedWhileExiting()) {
+    const life = ledger.life(value);
+    if (life?.opened?.call === undefined || life.closed === undefined) continue;
+    if (!isClosedByRuntime(calls.read(life.closed).stack)) continue;
+    const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
+    const group = groups.get(life.opened.stackId);
+    if (group === undefined) groups.set(life.opened.stackId, new SiteGroup(life.objectType, life, entry));
+    else group.add(entry);
+  }
+  return groups.values();
+}
+
+/** No code of the program stands between the exit of the process and the close. */
+function isClosedByRuntime(stack: Stack): boolean {
+  const exit = stack.findIndex(({ system, function: name }) => system === true && /^(?:RtlExitUserProcess|LdrShutdownProcess|ExitProcess)$/.test(name ?? ''));
+  return exit >= 0 && stack.slice(0, exit).every(({ system }) => system === true);
+}
+
 interface Description {
   readonly object: HandleObject;
   readonly ended?: boolean;
+  readonly endedTime?: bigint;
   readonly nameProblem?: string;
 }
 
@@ -100,7 +125,7 @@ async function gather(
   }
 
   const calls = new CallReader(sources);
-  const sites = [...groups.values()];
+  const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
   const descriptions = await describe(sites);
   const open = sites.map((site) => site.finish(calls, descriptions));
   const misuses = [...ledger.misuses()].map((misuse): Misuse => {
@@ -148,8 +173,9 @@ class SiteGroup {
     return this.#type === 'Process' || this.#type === 'Thread';
   }
 
+  /** What is to be looked at in the target; what is closed already cannot be. */
   toDescribe(): readonly OpenEntry[] {
-    return this.#entries;
+    return this.#life.isOpen ? this.#entries : [];
   }
 
   finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>): OpenSite {
@@ -162,14 +188,15 @@ class SiteGroup {
       protectFromClose: entry.protectFromClose,
     });
     const examples = this.#entries.slice(0, EXAMPLE_COUNT).map(describe);
-    const siblingsClosedAt = opened && calls.closingStack(opened.stackId);
+    const siblingsClosedAt = opened && this.#life.isOpen ? calls.closingStack(opened.stackId) : undefined;
     return {
       object: this.#count === 1 ? examples[0]!.object : { type: this.#type },
       count: this.#count,
       examples,
       ...(opened === undefined ? {} : { opened: calls.read(opened) }),
       ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
-      endedCount: this.#entries.filter(({ value }) => descriptions.get(value)?.ended === true).length,
+      endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
+      ...(this.#life.isOpen ? {} : { closedAtExit: true }),
     };
   }
 
@@ -183,7 +210,7 @@ class SiteGroup {
 /** Turns the ledger's calls into ones with resolved stacks, each stack once. */
 class CallReader {
   readonly #sources: EvidenceSources;
-  readonly #stacks = new Map<number, CallRecord['stack']>();
+  readonly #stacks = new Map<number, Stack>();
 
   constructor(sources: EvidenceSources) {
     this.#sources = sources;
@@ -202,13 +229,20 @@ class CallReader {
     };
   }
 
+  /** Whether a process or thread had ended by itself: the other threads of the target are ended by its own exit. */
+  hadEnded(description: Description | undefined): boolean {
+    if (description?.ended !== true) return false;
+    const exitingTime = this.#sources.ledger.exitingTime();
+    return exitingTime === undefined || description.endedTime === undefined || description.endedTime < exitingTime;
+  }
+
   /** Where a handle from the same opening stack was closed last. */
-  closingStack(openedStackId: number): CallRecord['stack'] | undefined {
+  closingStack(openedStackId: number): Stack | undefined {
     const id = this.#sources.ledger.closedBy(openedStackId);
     return id === 0 ? undefined : this.#stack(id);
   }
 
-  #stack(id: number): CallRecord['stack'] {
+  #stack(id: number): Stack {
     let stack = this.#stacks.get(id);
     if (stack === undefined) {
       stack = this.#sources.symbolizer.resolveStack(this.#sources.ledger.stack(id));

@@ -66,8 +66,10 @@ export interface OpenSite {
   readonly opened?: CallRecord;
   /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
   readonly siblingsClosedAt?: Stack;
-  /** How many of them are process or thread handles whose object has ended. */
+  /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
   readonly endedCount: number;
+  /** The program never closed them; Windows or the program's runtime did, while the process exited. */
+  readonly closedAtExit?: true;
 }
 
 export interface OpenHandle {

@@ -1,12 +1,16 @@
-import { Assembler, type Label } from './assembler.ts';
+import { Assembler, type Label, type Memory } from './assembler.ts';
 import { emitExitGate, type GateEnvironment } from './exit-gate.ts';
-import { type HookRow, hookTable } from './hook-table.ts';
-import { emitForgetWalks, emitHook, emitIsSocketPath, emitNoteAccept, emitNoteImage, emitResolveAccept, type HookEnvironment } from './hooks.ts';
+import { type FunctionRow, functionTable, type HookRow, hookTable } from './hook-table.ts';
+import {
+  emitForgetWalks, emitFunctionHook, emitHook, emitHookFunctions, emitIsSocketPath, emitNoteAccept, emitNoteImage, emitResolveAccept,
+  type FunctionPatches, type HookEnvironment,
+} from './hooks.ts'; // prettier-ignore
 import type { LedgerLayout } from './ledger-layout.ts';
 import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordMisuse, emitRecordOpen } from './recorder.ts';
 import { emitInternStack } from './stack-pool.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
-import { hookedHead } from './stub.ts';
+import { JUMP_SIZE_BYTES } from './prologue.ts';
+import { hookedHead, jumpHead } from './stub.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 
 /** A system call that is going to be hooked. */
@@ -19,8 +23,33 @@ export interface HookedCall {
   readonly stub: Uint8Array;
 }
 
+/** A function of a DLL that is going to be hooked once the DLL is mapped. */
+export interface HookedFunction {
+  readonly row: FunctionRow;
+  /** The row's number in the ledger. */
+  readonly rowNumber: number;
+  readonly address: bigint;
+  /** Its first eight bytes or more. */
+  readonly code: Uint8Array;
+  /** How many of them are moved, see prologue.ts. */
+  readonly movedSize: number;
+}
+
+/** The DLL of the functions. */
+export interface HookedModule {
+  readonly base: bigint;
+  readonly identity: FunctionPatches['identity'];
+  readonly functions: readonly HookedFunction[];
+  /** Memory in reach of the functions, {@link RELAY_SIZE_BYTES} for each. */
+  readonly relays: bigint;
+}
+
 export interface AgentOptions {
   readonly calls: readonly HookedCall[];
+  /** Absent where no function can be hooked. */
+  readonly module?: HookedModule;
+  /** This ntdll can compare objects. */
+  readonly canCompareObjects: boolean;
   /** Address of the ledger in the target. */
   readonly ledger: bigint;
   readonly layout: LedgerLayout;
@@ -37,7 +66,12 @@ export interface AgentImage {
   readonly bytes: Uint8Array;
   /** What to write over each stub's head once the image lies at `imageBase`. */
   patches(imageBase: bigint): { readonly address: bigint; readonly bytes: Uint8Array }[];
+  /** What to write at {@link HookedModule.relays}: jumps on to the hooks. */
+  relays(imageBase: bigint): Uint8Array;
 }
+
+/** `jmp [rip]` and the address, padded. */
+export const RELAY_SIZE_BYTES = 16;
 
 /** Assembles the agent: trampolines, hooks, the routines they share, and the unwind data of them all. */
 export function buildAgentImage(options: AgentOptions): AgentImage {
@@ -55,6 +89,15 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
   // The agent's own calls go past its hooks.
   const nativeCall = (name: string) => trampolines.get(name) ?? options.exportAddress(name);
 
+  const hookedFunctions = options.module?.functions ?? [];
+  const functionTrampolines = hookedFunctions.map(({ row, address, code, movedSize }) => {
+    assembler.align(16);
+    const trampoline = assembler.bind(assembler.label(`${row.name} trampoline`));
+    assembler.data(code.subarray(0, movedSize));
+    emitFarJump(assembler, address + BigInt(movedSize));
+    return trampoline;
+  });
+
   const functions: FramedFunction[] = [];
   const routine = (name: string) => assembler.label(name);
   const shared = {
@@ -63,7 +106,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     internStack: routine('internStack'),
     functionTable: routine('functionTable'),
   };
-  const environment: HookEnvironment & GateEnvironment = {
+  const environment: HookEnvironment & GateEnvironment & { canCompareObjects: boolean } = {
     ledger,
     layout,
     walkCache,
@@ -81,10 +124,12 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     resolveAccept: routine('resolveAccept'),
     forgetWalks: routine('forgetWalks'),
     noteImage: routine('noteImage'),
+    hookFunctions: routine('hookFunctions'),
+    canCompareObjects: options.canCompareObjects,
   };
 
-  const sharedFunctionCount = 9;
-  const functionCount = options.calls.length + sharedFunctionCount;
+  const sharedFunctionCount = 10;
+  const functionCount = options.calls.length + hookedFunctions.length + sharedFunctionCount;
   const walkEnvironment = {
     ledger,
     walkCache,
@@ -106,6 +151,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     emitExitGate(assembler, environment.exitGate, environment),
     emitResolveAccept(assembler, environment.resolveAccept, environment),
     emitNoteImage(assembler, environment.noteImage, environment),
+    emitHookFunctions(assembler, environment.hookFunctions, functionPatches(assembler, options.module), environment),
   );
   emitInternStack(assembler, shared.internStack, ledger, layout);
   emitChooseHandle(assembler, environment.chooseHandle, recorderEnvironment);
@@ -119,6 +165,11 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     if (trampoline === undefined) throw new Error(`no trampoline for ${call.row.name}`);
     functions.push(emitHook(assembler, begin, trampoline, call.row, call.rowNumber, environment));
     return { call, begin };
+  });
+  const functionHooks = hookedFunctions.map(({ row, rowNumber }, index) => {
+    const begin = routine(`${row.name} hook`);
+    functions.push(emitFunctionHook(assembler, begin, functionTrampolines[index]!, row, rowNumber, environment));
+    return begin;
   });
   if (functions.length !== functionCount) throw new Error(`${functions.length} framed functions, ${functionCount} announced`);
 
@@ -145,10 +196,40 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
         address: call.stubAddress,
         bytes: hookedHead(call.stubAddress, base + BigInt(offsetOf(begin))),
       })),
+    relays(base) {
+      const relays = new Assembler();
+      for (const begin of functionHooks) {
+        relays.align(RELAY_SIZE_BYTES);
+        emitFarJump(relays, base + BigInt(offsetOf(begin)));
+      }
+      return relays.assemble().bytes;
+    },
   };
 }
 
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
+
+/** `jmp [rip]; dq address`: reaches everywhere and changes no register. */
+function emitFarJump(assembler: Assembler, address: bigint): void {
+  assembler.jmp(absoluteTarget);
+  assembler.data64(address);
+}
+
+/** `[rip + 0]`: the eight bytes behind the instruction. */
+const absoluteTarget: Memory = { kind: 'memory', displacement: 0, behind: true };
+
+/** Emits the table that `hookFunctions` works from. */
+function functionPatches(assembler: Assembler, module: HookedModule | undefined): FunctionPatches {
+  const table = assembler.bind(assembler.label('function patches'));
+  module?.functions.forEach(({ address, code }, index) => {
+    const relay = module.relays + BigInt(index * RELAY_SIZE_BYTES);
+    assembler.data64(address);
+    assembler.data(code.subarray(0, 8));
+    assembler.data(jumpHead(address, relay));
+    assembler.data(code.subarray(JUMP_SIZE_BYTES, 8));
+  });
+  return { moduleBase: module?.base ?? 0n, identity: module?.identity ?? [], table, count: module?.functions.length ?? 0 };
+}
 
 /** Emits one UNWIND_INFO per shape of frame. */
 function emitUnwindInfo(assembler: Assembler, functions: readonly FramedFunction[]): Map<FramedFunction, Label> {
@@ -168,6 +249,12 @@ function emitUnwindInfo(assembler: Assembler, functions: readonly FramedFunction
   }
   return byFunction;
 }
+
+/** The functions of the function table with their numbers. */
+export const numberedFunctions: readonly { readonly row: FunctionRow; readonly rowNumber: number }[] = functionTable.map((row, index) => ({
+  row,
+  rowNumber: hookTable.length + index + 1,
+}));
 
 /** The rows of the hook table with the numbers that stand for them in the ledger. */
 export const numberedRows: readonly { readonly row: HookRow; readonly rowNumber: number }[] = hookTable.map((row, index) => ({

@@ -23,6 +23,8 @@ export interface Memory {
   readonly gs?: true;
   /** Relative to the instruction pointer. */
   readonly label?: Label;
+  /** `[rip + displacement]`: memory behind the instruction. */
+  readonly behind?: true;
 }
 
 /** A place in the code; made by {@link Assembler.label}, put by {@link Assembler.bind}. */
@@ -461,7 +463,7 @@ function emit(item: Item, places: Places): readonly number[] {
 function encodeAddress(reg: number, operand: Operand): number[] {
   if (operand.kind === 'register') return [0xc0 | (reg << 3) | (operand.code & 7)];
   const { base, index, displacement } = operand;
-  if (operand.label) return [(reg << 3) | 5, 0, 0, 0, 0];
+  if (operand.label || operand.behind) return [(reg << 3) | 5, ...littleEndian(displacement, 4)];
   // Without a base, mod 00 rm 101 would be rip-relative: SIB without base and index is the absolute form.
   if (base === undefined) return [(reg << 3) | 4, 0x25, ...littleEndian(displacement, 4)];
   // rbp and r13 as base have no form without displacement; rsp and r12 need a SIB byte.

@@ -1,7 +1,7 @@
 import {
-  type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
+  type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rbx, rcx, rdx, type Register, relative, rsi, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
-import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
+import { type FunctionRow, type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
 import {
   header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, type LedgerLayout, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES, slot, WALK_CACHE_COUNT,
 } from './ledger-layout.ts'; // prettier-ignore
@@ -25,6 +25,7 @@ export interface HookEnvironment {
   readonly resolveAccept: Label;
   readonly forgetWalks: Label;
   readonly noteImage: Label;
+  readonly hookFunctions: Label;
   nativeCall(name: string): Label | bigint;
 }
 
@@ -32,6 +33,7 @@ const STATUS_INVALID_HANDLE = 0xc000_0008 | 0;
 const STATUS_OBJECT_TYPE_MISMATCH = 0xc000_0024 | 0;
 const STATUS_HANDLE_NOT_CLOSABLE = 0xc000_0235 | 0;
 const STATUS_PENDING = 0x103;
+const WSAENOTSOCK = 10038;
 const DUPLICATE_CLOSE_SOURCE = 1;
 const MEM_IMAGE = 0x100_0000;
 const MAXIMUM_WAIT_OBJECTS = 64;
@@ -66,14 +68,7 @@ export function emitHook(
       row,
       rowNumber,
       environment,
-      passThrough() {
-        for (let index = 4; index < row.argumentCount; index++) {
-          assembler.mov(rax, callerArgument(hookFrame, index));
-          assembler.mov(at(rsp, 0x20 + (index - 4) * 8), rax);
-        }
-        assembler.call(trampoline);
-        assembler.mov(RESULT, rax);
-      },
+      passThrough: () => emitPassThrough(assembler, trampoline, row.argumentCount),
       return() {
         assembler.mov(rax, RESULT);
         epilogue();
@@ -81,6 +76,53 @@ export function emitHook(
     };
     emitters[row.role](hook);
   });
+}
+
+/**
+ * Emits the hook of a Winsock function: a socket that it calls no socket (WSAENOTSOCK) was closed before, unless the value is
+ * open; then it is something else.
+ */
+export function emitFunctionHook(
+  assembler: Assembler,
+  begin: Label,
+  trampoline: Label,
+  row: FunctionRow,
+  rowNumber: number,
+  environment: HookEnvironment,
+): FramedFunction {
+  return framedFunction(assembler, begin, hookFrame, (epilogue) => {
+    const [closed, done] = labels(assembler, 'closed', 'done');
+    assembler.mov(saved(0), rcx);
+    emitPassThrough(assembler, trampoline, row.argumentCount);
+    assembler.cmp(low32(rax), -1); // SOCKET_ERROR, INVALID_SOCKET
+    assembler.j('ne', done);
+    assembler.mov(low32(rcx), teb(tebField.lastErrorValue));
+    assembler.cmp(low32(rcx), WSAENOTSOCK);
+    assembler.j('ne', done);
+    emitReadState({ assembler, environment }, saved(0), saved(1));
+    assembler.mov(low32(r9), STATUS_INVALID_HANDLE);
+    assembler.test(low32(rax), 1);
+    assembler.j('e', closed);
+    assembler.mov(low32(r9), STATUS_OBJECT_TYPE_MISMATCH);
+    assembler.bind(closed);
+    assembler.mov(rcx, saved(0));
+    assembler.mov(low32(rdx), rowNumber | ((row.role === 'closes-socket' ? MISUSE_CLOSE : MISUSE_USE) << 16));
+    emitReturnAddress(assembler);
+    assembler.call(environment.recordMisuse);
+    assembler.bind(done);
+    assembler.mov(rax, RESULT);
+    epilogue();
+  });
+}
+
+/** Copies the stack arguments, makes the call, keeps its result. Clobbers rax before the call. */
+function emitPassThrough(assembler: Assembler, trampoline: Label, argumentCount: number): void {
+  for (let index = 4; index < argumentCount; index++) {
+    assembler.mov(rax, callerArgument(hookFrame, index));
+    assembler.mov(at(rsp, 0x20 + (index - 4) * 8), rax);
+  }
+  assembler.call(trampoline);
+  assembler.mov(RESULT, rax);
 }
 
 interface Hook {
@@ -214,19 +256,25 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
 
   exits(hook) {
     const { assembler, environment } = hook;
-    const [gate, pass] = labels(assembler, 'gate', 'pass');
+    const [gate, begins, pass] = labels(assembler, 'gate', 'begins', 'pass');
     assembler.mov(saved(0), rcx);
     assembler.mov(saved(1), rdx);
     assembler.cmp(rcx, -1);
     assembler.j('e', gate);
-    assembler.test(rcx, rcx); // NULL ends the other threads only
-    assembler.j('e', pass);
+    assembler.test(rcx, rcx);
+    assembler.j('e', begins);
     assembler.call(environment.isThisProcess);
     assembler.cmp(low32(rax), THIS_PROCESS);
     assembler.j('ne', pass);
     assembler.bind(gate);
     assembler.mov(rcx, saved(1));
     assembler.call(environment.exitGate);
+    assembler.jmp(pass);
+    assembler.bind(begins); // NULL ends the other threads: the first step of an orderly exit
+    assembler.mov(rcx, environment.ledger);
+    assembler.movImmediate32(at(rcx, header.exiting), 1);
+    assembler.add(rcx, header.exitingTime);
+    emitNativeCall(assembler, environment.nativeCall('NtQuerySystemTime'));
     assembler.bind(pass);
     assembler.mov(rcx, saved(0));
     assembler.mov(rdx, saved(1));
@@ -368,7 +416,7 @@ function emitReportUses(hook: Hook): void {
 }
 
 /** The slot's state of the value in `value`, 0 where it has no slot, into `place`. Clobbers rax, r11. */
-function emitReadState(hook: Hook, value: Register, place: Memory): void {
+function emitReadState(hook: Pick<Hook, 'assembler' | 'environment'>, value: Register | Memory, place: Memory): void {
   const { assembler, environment } = hook;
   const [none, read] = labels(assembler, 'none', 'read');
   assembler.mov(rax, value);
@@ -425,8 +473,8 @@ function emitDuplicates(hook: Hook): void {
   const sourceIsOurs = saved(5);
   const sourceType = saved(6);
   const options = callerArgument(hookFrame, 6);
-  const [typed, notPseudo, failed, blameTarget, misused, done, closed, notClosed] = labels(
-    assembler, 'typed', 'notPseudo', 'failed', 'blameTarget', 'misused', 'done', 'closed', 'notClosed',
+  const [refused, typed, notPseudo, failed, blameTarget, misused, done, closed, notClosed] = labels(
+    assembler, 'refused', 'typed', 'notPseudo', 'failed', 'blameTarget', 'misused', 'done', 'closed', 'notClosed',
   ); // prettier-ignore
 
   assembler.mov(sourceProcess, rcx);
@@ -492,8 +540,36 @@ function emitDuplicates(hook: Hook): void {
   assembler.call(environment.recordOpen);
   assembler.jmp(done);
 
-  // Refused because of a handle: of the source process, of the target process, or the source itself.
+  // DUPLICATE_CLOSE_SOURCE closes the source even when the call fails (documented for DuplicateHandle); Wine does so when
+  // there is no target process, and then says STATUS_INVALID_HANDLE. Whether it did is asked of the kernel.
   assembler.bind(failed);
+  assembler.mov(rax, options);
+  assembler.test(low32(rax), DUPLICATE_CLOSE_SOURCE);
+  assembler.j('e', refused);
+  assembler.mov(rax, sourceIsOurs);
+  assembler.cmp(low32(rax), THIS_PROCESS);
+  assembler.j('ne', refused);
+  assembler.mov(rax, sourceState);
+  assembler.test(low32(rax), 1);
+  assembler.j('e', refused);
+  assembler.mov(rcx, sourceHandle);
+  assembler.xor(low32(rdx), low32(rdx)); // ObjectBasicInformation
+  assembler.lea(r8, at(rsp, 0x30)); // PUBLIC_OBJECT_BASIC_INFORMATION, among this hook's stack arguments
+  assembler.mov(low32(r9), 0x38);
+  assembler.movImmediate64(at(rsp, 0x20), 0);
+  emitNativeCall(assembler, environment.nativeCall('NtQueryObject'));
+  assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
+  assembler.j('ne', done);
+  assembler.mov(rcx, sourceHandle);
+  assembler.mov(rdx, sourceState);
+  emitReturnAddress(assembler);
+  assembler.mov(low32(r9), rowNumber);
+  assembler.call(environment.recordClose);
+  assembler.jmp(done);
+
+  // Refused because of a handle: of the source process, of the target process, or the source itself.
+  assembler.bind(refused);
+  assembler.mov(rax, RESULT);
   assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
   assembler.j('ne', done);
   assembler.mov(rcx, sourceProcess);
@@ -644,7 +720,7 @@ export function emitForgetWalks(assembler: Assembler, begin: Label, walkCache: b
 export function emitNoteImage(
   assembler: Assembler,
   begin: Label,
-  environment: Pick<HookEnvironment, 'ledger' | 'layout' | 'nativeCall'>,
+  environment: Pick<HookEnvironment, 'ledger' | 'layout' | 'nativeCall' | 'hookFunctions'>,
 ): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x78 };
   const base = at(rsp, 0x30);
@@ -687,6 +763,93 @@ export function emitNoteImage(
     assembler.mov(low32(rax), indexed(rcx, rax, 1, 0x50)); // DWORD OptionalHeader.SizeOfImage
     assembler.mov(at(r10, image.sizeBytes), low32(rax));
     assembler.mov(at(r10, image.base), rcx);
+    assembler.call(environment.hookFunctions);
+    assembler.bind(done);
+    epilogue();
+  });
+}
+
+/** The functions of one DLL, and where the DLL must come to lie for their hooks to fit. */
+export interface FunctionPatches {
+  readonly moduleBase: bigint;
+  /** Offsets from the PE header, and the 32 bits there, that together tell this DLL from every other. */
+  readonly identity: readonly (readonly [offset: number, value: number])[];
+  /** 3 x u64 each: address, the eight bytes that must be there, the eight bytes that take their place. */
+  readonly table: Label;
+  readonly count: number;
+}
+
+const PAGE_EXECUTE_READWRITE = 0x40;
+
+/**
+ * Emits `void hookFunctions(void* base)`: if the DLL whose functions are to be hooked was mapped there, hooks them before
+ * any of its code runs. What is not as expected stays as it is, and is counted.
+ */
+export function emitHookFunctions(
+  assembler: Assembler,
+  begin: Label,
+  patches: FunctionPatches,
+  environment: Pick<HookEnvironment, 'ledger' | 'nativeCall'>,
+): FramedFunction {
+  const frame: FrameShape = { pushes: [rbx, rsi], sizeBytes: 0x58 };
+  return framedFunction(assembler, begin, frame, (epilogue) => {
+    const [other, next, missed, counted, done] = labels(assembler, 'other', 'next', 'missed', 'counted', 'done');
+    const address = at(rsp, 0x30);
+    const size = at(rsp, 0x38);
+    const original = at(rsp, 0x40);
+    const ours = at(rsp, 0x48);
+    const protect = (protection: number | Memory, before: Memory) => {
+      assembler.mov(rax, at(rbx));
+      assembler.mov(address, rax);
+      assembler.movImmediate64(size, 8);
+      assembler.mov(rcx, -1n);
+      assembler.lea(rdx, address);
+      assembler.lea(r8, size);
+      assembler.mov(low32(r9), protection);
+      assembler.lea(rax, before);
+      assembler.mov(at(rsp, 0x20), rax);
+      emitNativeCall(assembler, environment.nativeCall('NtProtectVirtualMemory'));
+    };
+    assembler.mov(low32(rax), at(rcx, 0x3c)); // LONG e_lfanew
+    // One of these alone may be shared: reproducible builds give all their files the same time.
+    for (const [offset, value] of patches.identity) {
+      assembler.cmpImmediate32(indexed(rcx, rax, 1, offset), value | 0);
+      assembler.j('ne', other);
+    }
+    assembler.lea(rbx, relative(patches.table));
+    assembler.mov(low32(rsi), patches.count);
+    assembler.mov(rax, patches.moduleBase);
+    assembler.cmp(rax, rcx);
+    assembler.mov(rax, environment.ledger);
+    assembler.j('e', next);
+    assembler.movImmediate32(at(rax, header.functionsMissed), patches.count);
+    assembler.bind(other);
+    epilogue();
+
+    assembler.bind(next);
+    assembler.test(low32(rsi), low32(rsi));
+    assembler.j('e', done);
+    assembler.mov(rax, at(rbx));
+    assembler.mov(rax, at(rax));
+    assembler.cmp(rax, at(rbx, 8));
+    assembler.j('ne', missed);
+    protect(PAGE_EXECUTE_READWRITE, original);
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('s', missed);
+    assembler.mov(rax, at(rbx));
+    assembler.mov(rcx, at(rbx, 0x10));
+    assembler.mov(at(rax), rcx); // one write, before the first call
+    protect(original, ours);
+    assembler.mov(rax, environment.ledger);
+    assembler.lockInc32(at(rax, header.functionsHooked));
+    assembler.jmp(counted);
+    assembler.bind(missed);
+    assembler.mov(rax, environment.ledger);
+    assembler.lockInc32(at(rax, header.functionsMissed));
+    assembler.bind(counted);
+    assembler.add(rbx, 0x18);
+    assembler.sub(low32(rsi), 1);
+    assembler.jmp(next);
     assembler.bind(done);
     epilogue();
   });

@@ -48,6 +48,14 @@ export const header = {
   slotsUsed: 0x68,
   /** u32: images mapped so far; may exceed the room for them. */
   imageCount: 0x70,
+  /** u32: functions of system DLLs that were hooked when their DLL was mapped. */
+  functionsHooked: 0x74,
+  /** u32: functions that were not as expected, or in a DLL that lies elsewhere than in the auditor. */
+  functionsMissed: 0x78,
+  /** u32: 1 once the process has begun to exit (its other threads have been ended). */
+  exiting: 0x7c,
+  /** u64: FILETIME at which it began. */
+  exitingTime: 0x900,
   /** 64 x 32 bytes: {u64 thread id, u64 event, u64 address of the handle, u64 address of the IO_STATUS_BLOCK}. */
   pendingAcceptTable: 0x80,
   /** 4096 x u32: threads that are inside the documented unwinder, hashed by thread id. */
@@ -81,6 +89,8 @@ export const slot = {
   closedThread: 0x30,
   /** u16: row of the hook table. */
   closedCall: 0x34,
+  /** u16: 1 when the process was exiting already. */
+  closedWhileExiting: 0x36,
   /** u32 stack id and u32 generation of the opening before this one. */
   previousOpenedStack: 0x38,
   previousOpenedGeneration: 0x3c,

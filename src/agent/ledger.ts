@@ -2,7 +2,7 @@ import {
   header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode,
 } from './ledger-layout.ts'; // prettier-ignore
-import { hookTable, type ObjectType, objectTypes } from './hook-table.ts';
+import { type ObjectType, objectTypes, recordedCalls } from './hook-table.ts';
 
 /** One recorded call; stacks are ids until they are asked for with {@link Ledger.stack}. */
 export interface LedgerCall {
@@ -61,6 +61,8 @@ export class Ledger {
   readonly #layout: LedgerLayout;
   /** Handles that were open before recording began: their first generation is no call of the target's. */
   #openBefore = 0;
+  /** Where the agent's own code lies in the target. */
+  #agent = { begin: 0n, end: 0n };
 
   constructor(memory: ArrayBuffer, layout: LedgerLayout) {
     if (memory.byteLength < layout.sizeBytes) throw new LedgerDamagedError(`it has ${memory.byteLength} bytes, not ${layout.sizeBytes}`);
@@ -73,6 +75,11 @@ export class Ledger {
     this.#view.setBigUint64(header.magic, LEDGER_MAGIC, true);
     this.#view.setBigUint64(header.slotCount, BigInt(this.#layout.slotCount), true);
     this.#view.setBigUint64(header.stackPoolUsed, 8n, true); // id 0 means "no stack"
+  }
+
+  /** Leaves the agent's own frames out of stacks: a call that a hooked function makes goes through them. */
+  hideAgent(begin: bigint, sizeBytes: number): void {
+    this.#agent = { begin, end: begin + BigInt(sizeBytes) };
   }
 
   /** Notes a handle that was open before recording began, so that its close is not a surprise. */
@@ -124,6 +131,22 @@ export class Ledger {
     }
   }
 
+  /** Values whose last close was made while the process exited, ascending. */
+  *valuesClosedWhileExiting(): Generator<bigint> {
+    if (this.counter('exiting') === 0) return;
+    const used = this.#slotsUsed();
+    for (let index = 0; index < used; index++) {
+      const place = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES;
+      const isClosed = (this.#view.getUint8(place) & 1) === 0;
+      if (isClosed && this.#view.getUint16(place + slot.closedWhileExiting, true) === 1) yield BigInt(index) << 2n;
+    }
+  }
+
+  /** FILETIME at which the process began to exit; undefined when it did not, in an orderly way. */
+  exitingTime(): bigint | undefined {
+    return this.counter('exiting') === 0 ? undefined : this.#view.getBigUint64(header.exitingTime, true);
+  }
+
   /** How many opens and closes succeeded, over all values. */
   totals(): { opens: number; closes: number } {
     let opens = 0;
@@ -143,7 +166,8 @@ export class Ledger {
     const place = this.#stackOffset(id);
     if (place === undefined) return [];
     const count = Math.min(this.#view.getUint32(place + stackNode.frameCount, true), MAXIMUM_FRAMES);
-    return Array.from({ length: count }, (_, index) => this.#view.getBigUint64(place + stackNode.frames + index * 8, true));
+    const frames = Array.from({ length: count }, (_, index) => this.#view.getBigUint64(place + stackNode.frames + index * 8, true));
+    return frames.filter((address) => address < this.#agent.begin || address >= this.#agent.end);
   }
 
   /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
@@ -246,7 +270,10 @@ type CounterName =
   | 'walkMismatches'
   | 'nestedWalks'
   | 'gateState'
-  | 'gateStatus';
+  | 'gateStatus'
+  | 'exiting'
+  | 'functionsHooked'
+  | 'functionsMissed';
 
 const NEVER_SEEN: LedgerLife = {
   isOpen: false,
@@ -257,5 +284,5 @@ const NEVER_SEEN: LedgerLife = {
 };
 
 function callName(rowNumber: number): string | undefined {
-  return hookTable[rowNumber - 1]?.name;
+  return recordedCalls[rowNumber - 1]?.name;
 }

@@ -1,5 +1,5 @@
 import {
-  type Assembler, at, indexed, type Label, low16, low32, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
+  type Assembler, at, indexed, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
 import {
   header, type LedgerLayout, MISUSE_COUNT, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, stackNode,
@@ -147,7 +147,12 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
     assembler.mov(at(rcx, slot.closedTime), r11);
     assembler.mov(low32(r11), teb(tebField.threadId));
     assembler.mov(at(rcx, slot.closedThread), low32(r11));
-    assembler.mov(at(rcx, slot.closedCall), low16(r9));
+    assembler.mov(rax, environment.ledger);
+    assembler.mov(low32(rax), at(rax, header.exiting));
+    assembler.shl(low32(rax), 16);
+    assembler.or(low32(rax), low32(r9));
+    assembler.mov(at(rcx, slot.closedCall), low32(rax)); // closedWhileExiting is the upper half
+    assembler.mov(low32(rax), low32(r10));
     emitPackStack(assembler, r8, rdx);
     assembler.mov(at(rcx, slot.closedStack), rax);
     // The stack that opened it learns where such handles are closed. Reading first keeps the line shared.
@@ -320,9 +325,17 @@ export const PROCESS_UNKNOWN = 2;
 
 const isThisProcessFrame: FrameShape = { pushes: [], sizeBytes: 0x68 };
 const STATUS_INVALID_HANDLE_SIGNED = 0xc000_0008 | 0;
+const STATUS_NOT_SAME_OBJECT_SIGNED = 0xc000_01ac | 0;
 
-/** Emits `u32 isThisProcess(HANDLE process)`; a handle that may not be asked counts as unresolved. */
-export function emitIsThisProcess(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
+/**
+ * Emits `u32 isThisProcess(HANDLE process)`. NtCompareObjects needs no access right, but is missing before Windows 10; a
+ * handle that may not be asked otherwise counts as unresolved.
+ */
+export function emitIsThisProcess(
+  assembler: Assembler,
+  begin: Label,
+  environment: RecorderEnvironment & { readonly canCompareObjects: boolean },
+): FramedFunction {
   return framedFunction(assembler, begin, isThisProcessFrame, (epilogue) => {
     const [yes, no, refused, invalid] = ['yes', 'no', 'refused', 'invalid'].map((name) => assembler.label(name)) as [
       Label, Label, Label, Label,
@@ -331,16 +344,26 @@ export function emitIsThisProcess(assembler: Assembler, begin: Label, environmen
     assembler.j('e', yes);
     assembler.test(rcx, rcx);
     assembler.j('e', no);
-    assembler.xor(low32(rdx), low32(rdx)); // ProcessBasicInformation
-    assembler.lea(r8, at(rsp, 0x30));
-    assembler.mov(low32(r9), 0x30);
-    assembler.movImmediate64(at(rsp, 0x20), 0);
-    emitNativeCall(assembler, environment.nativeCall('NtQueryInformationProcess'));
-    assembler.test(low32(rax), low32(rax));
-    assembler.j('s', refused);
-    assembler.mov(rax, at(rsp, 0x30 + 0x20)); // HANDLE UniqueProcessId
-    assembler.cmp(rax, teb(tebField.processId));
-    assembler.j('ne', no);
+    if (environment.canCompareObjects) {
+      assembler.mov(rdx, -1n);
+      emitNativeCall(assembler, environment.nativeCall('NtCompareObjects'));
+      assembler.test(low32(rax), low32(rax));
+      assembler.j('e', yes);
+      assembler.cmp(low32(rax), STATUS_NOT_SAME_OBJECT_SIGNED);
+      assembler.j('e', no);
+      assembler.jmp(refused);
+    } else {
+      assembler.xor(low32(rdx), low32(rdx)); // ProcessBasicInformation
+      assembler.lea(r8, at(rsp, 0x30));
+      assembler.mov(low32(r9), 0x30);
+      assembler.movImmediate64(at(rsp, 0x20), 0);
+      emitNativeCall(assembler, environment.nativeCall('NtQueryInformationProcess'));
+      assembler.test(low32(rax), low32(rax));
+      assembler.j('s', refused);
+      assembler.mov(rax, at(rsp, 0x30 + 0x20)); // HANDLE UniqueProcessId
+      assembler.cmp(rax, teb(tebField.processId));
+      assembler.j('ne', no);
+    }
     assembler.bind(yes);
     assembler.mov(low32(rax), THIS_PROCESS);
     epilogue();

@@ -8,9 +8,12 @@ import { viewMemory } from '../ffi/library.ts';
 import { NtMapViewOfSection, NtQueryObject } from '../ffi/ntdll.ts';
 import { type AsHandle, type BorrowedHandle, CURRENT_PROCESS, failed, failedWithStatus, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { readMemory } from '../process/memory.ts';
-import { buildAgentImage, type HookedCall, numberedRows } from './agent-image.ts';
+import {
+  buildAgentImage, type HookedCall, type HookedFunction, type HookedModule, numberedFunctions, numberedRows, RELAY_SIZE_BYTES,
+} from './agent-image.ts'; // prettier-ignore
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
+import { movablePrologueSize } from './prologue.ts';
 import { recogniseStub, STUB_READ_SIZE_BYTES } from './stub.ts';
 
 export interface RecordingOptions {
@@ -31,9 +34,12 @@ const MEM_COMMIT_RESERVE = 0x3000;
 const MEM_FREE = 0x1_0000;
 const ViewUnmap = 2;
 const ObjectNameInformation = 1;
+/** More than any prologue that is moved. */
+const PROLOGUE_READ_SIZE_BYTES = 24;
 const ALLOCATION_GRANULARITY = 0x1_0000n;
 /** How far from ntdll the agent may lie; a 32-bit jump reaches 2 GiB, from any stub. */
 const REACH = 0x7000_0000n;
+const DISTANCE = 0x4000_0000n;
 
 /**
  * The agent at work in one target, seen from the auditor: the ledger, and the gate at which the target waits when it exits.
@@ -111,8 +117,11 @@ export class Recording implements Disposable {
     );
 
     const { calls, unrecognised } = findCalls(target);
+    const { module, unmovable } = findFunctions(target);
     const image = buildAgentImage({
       calls,
+      ...(module === undefined ? {} : { module }),
+      canCompareObjects: GetProcAddress(ntdllBase(), 'NtCompareObjects') !== 0n,
       ledger: mapIntoTarget(section, target),
       layout,
       exportAddress: ntdllExport,
@@ -122,10 +131,12 @@ export class Recording implements Disposable {
     });
     const base = allocateNear(target, ntdllBase(), image.bytes.length);
     writeCode(target, [{ address: base, bytes: image.bytes }]);
+    if (module !== undefined) writeCode(target, [{ address: module.relays, bytes: image.relays(base) }]);
+    ledger.hideAgent(base, image.bytes.length);
     writeCode(target, image.patches(base));
 
     const hooked = calls.map((call) => call.row.name);
-    return new Recording({ ledger, hooked, unrecognised, view, section, arrived, judged });
+    return new Recording({ ledger, hooked, unrecognised: [...unrecognised, ...unmovable], view, section, arrived, judged });
   }
 
   /** Signalled once each time the target has come to its exit and waits to be judged. */
@@ -191,6 +202,29 @@ function findCalls(target: AsHandle): { calls: HookedCall[]; unrecognised: strin
   return { calls, unrecognised };
 }
 
+/** The functions that Winsock is known to have here, if it will lie in the target where it lies in this process. */
+function findFunctions(target: AsHandle): { module: HookedModule | undefined; unmovable: string[] } {
+  const base = GetModuleHandleW('ws2_32.dll');
+  if (base === 0n) return { module: undefined, unmovable: [] };
+  const peHeader = new DataView(viewMemory(base, 0x1000)).getUint32(0x3c, true); // LONG e_lfanew
+  const headers = new DataView(viewMemory(base + BigInt(peHeader), 0x58));
+  const identity = [0x08, 0x28, 0x50].map((offset) => [offset, headers.getUint32(offset, true)] as const); // TimeDateStamp, AddressOfEntryPoint, SizeOfImage
+  const end = base + BigInt(headers.getUint32(0x50, true));
+  const functions: HookedFunction[] = [];
+  const unmovable: string[] = [];
+  for (const { row, rowNumber } of numberedFunctions) {
+    const address = GetProcAddress(base, row.name);
+    if (address < base || address >= end) continue; // not there, or forwarded to another DLL
+    const code = new Uint8Array(viewMemory(address, PROLOGUE_READ_SIZE_BYTES)).slice();
+    const movedSize = movablePrologueSize(code);
+    if (movedSize === undefined) unmovable.push(row.name);
+    else functions.push({ row, rowNumber, address, code, movedSize });
+  }
+  if (functions.length === 0) return { module: undefined, unmovable };
+  const relays = allocateNear(target, base, functions.length * RELAY_SIZE_BYTES);
+  return { module: { base, identity, functions, relays }, unmovable };
+}
+
 function objectName(object: OwnedHandle): string {
   const buffer = Buffer.alloc(1024); // OBJECT_NAME_INFORMATION
   const status = NtQueryObject(object.asRawHandle(), ObjectNameInformation, buffer, buffer.length, null);
@@ -198,30 +232,45 @@ function objectName(object: OwnedHandle): string {
   return buffer.toString('utf16le', 16, 16 + buffer.readUInt16LE(0)); // UNICODE_STRING Name, its text right behind it
 }
 
-/** Reserves memory in reach of a 32-bit jump from `near`, looking downwards first and then upwards. */
+/**
+ * Reserves memory in reach of a 32-bit jump from `near`.
+ *
+ * A gibibyte below is tried first: right beside `near` the system's DLLs are going to be mapped, at addresses that Windows
+ * chose at boot, and one that finds its place taken is moved, which kernel32 does not survive.
+ */
 function allocateNear(target: AsHandle, near: bigint, sizeBytes: number): bigint {
-  const process = target.asHandle().asRawHandle();
-  const lowest = near > REACH ? near - REACH : ALLOCATION_GRANULARITY;
-  for (const step of [-1n, 1n]) {
-    let address = near;
-    while (address >= lowest && address <= near + REACH) {
-      const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
-      if (VirtualQueryEx(process, address, region, 48n) === 0n) break;
-      const regionBase = region.readBigUInt64LE(0); // PVOID BaseAddress
-      const regionEnd = regionBase + region.readBigUInt64LE(24); // SIZE_T RegionSize
-      if (region.readUInt32LE(32) === MEM_FREE) {
-        const highest = (regionEnd - BigInt(sizeBytes)) & -ALLOCATION_GRANULARITY;
-        const first = (regionBase + ALLOCATION_GRANULARITY - 1n) & -ALLOCATION_GRANULARITY;
-        const candidate = step < 0n ? highest : first;
-        if (candidate >= first && candidate <= highest && candidate >= lowest) {
-          const base = VirtualAllocEx(process, candidate, BigInt(sizeBytes), MEM_COMMIT_RESERVE, PAGE_READWRITE);
-          if (base !== 0n) return base;
-        }
-      }
-      address = step < 0n ? regionBase - 1n : regionEnd;
-    }
+  for (const [from, to] of [[near - DISTANCE, near - REACH], [near + DISTANCE, near + REACH], [near, near - REACH]] as const) { // prettier-ignore
+    const base = allocateBetween(target, from, to, BigInt(sizeBytes));
+    if (base !== undefined) return base;
   }
   throw failed('find room for the agent near ntdll in', 'the target', 'again: the layout of its memory differs each time');
+}
+
+/** Reserves memory in the first free region on the way from one address to another. */
+function allocateBetween(target: AsHandle, from: bigint, to: bigint, sizeBytes: bigint): bigint | undefined {
+  const process = target.asHandle().asRawHandle();
+  const [lowest, highest] = from < to ? [from, to] : [to > 0n ? to : ALLOCATION_GRANULARITY, from];
+  for (let address = from; address >= lowest && address <= highest; ) {
+    const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+    if (VirtualQueryEx(process, address, region, 48n) === 0n) return undefined;
+    const regionBase = region.readBigUInt64LE(0); // PVOID BaseAddress
+    const regionEnd = regionBase + region.readBigUInt64LE(24); // SIZE_T RegionSize
+    if (region.readUInt32LE(32) === MEM_FREE) {
+      const first = alignDown((regionBase > lowest ? regionBase : lowest) + ALLOCATION_GRANULARITY - 1n);
+      const last = alignDown((regionEnd < highest ? regionEnd : highest) - sizeBytes);
+      const candidate = from < to ? first : last;
+      if (first <= last) {
+        const base = VirtualAllocEx(process, candidate, sizeBytes, MEM_COMMIT_RESERVE, PAGE_READWRITE);
+        if (base !== 0n) return base;
+      }
+    }
+    address = from < to ? regionEnd : regionBase - 1n;
+  }
+  return undefined;
+}
+
+function alignDown(address: bigint): bigint {
+  return address & -ALLOCATION_GRANULARITY;
 }
 
 interface CodePatch {

@@ -43,10 +43,19 @@ export function recogniseStub(bytes: Uint8Array): Uint8Array | undefined {
  * @throws Error when the hook is out of reach of a 32-bit jump
  */
 export function hookedHead(stubAddress: bigint, hookAddress: bigint): Uint8Array {
-  const distance = hookAddress - (stubAddress + BigInt(STUB_HEAD_SIZE_BYTES));
-  if (distance !== BigInt.asIntN(32, distance)) throw new Error(`hook is out of reach of its stub: ${distance} bytes`);
-  const head = new Uint8Array(STUB_HEAD_SIZE_BYTES);
-  head.set([0x4c, 0x8b, 0xd1, 0xe9]);
-  new DataView(head.buffer).setInt32(4, Number(distance), true);
-  return head;
+  return Uint8Array.of(0x4c, 0x8b, 0xd1, ...jumpHead(stubAddress + 3n, hookAddress));
+}
+
+/**
+ * The five bytes of `jmp target` at `address`.
+ *
+ * @throws Error when the target is out of reach
+ */
+export function jumpHead(address: bigint, target: bigint): Uint8Array {
+  const distance = target - (address + 5n);
+  if (distance !== BigInt.asIntN(32, distance)) throw new Error(`a hook is out of reach of what it hooks: ${distance} bytes`);
+  const jump = new Uint8Array(5);
+  jump[0] = 0xe9;
+  new DataView(jump.buffer).setInt32(1, Number(distance), true);
+  return jump;
 }

@@ -32,6 +32,7 @@ export const leak: Judge = siteRule<Opening>({
       ended: sum(sites.map((site) => site.endedCount)),
       siblings,
       openings: sites.map((site) => site.opened.stack),
+      closedAtExit: sites.every((site) => site.closedAtExit === true),
     };
     const isError = siblings !== undefined || tally.count >= manyLive || tally.ended > 0;
     const verdict: Pick<Verdict, 'level' | 'message'> =
@@ -56,15 +57,17 @@ interface Tally {
   readonly ended: number;
   readonly siblings: Stack | undefined;
   readonly openings: readonly Stack[];
+  readonly closedAtExit: boolean;
 }
 
 function actorOf({ opened, object }: Pick<Opening, 'opened' | 'object'>): Actor {
   return attributeOpening(opened.stack, object);
 }
 
-function programMessage({ object }: Opening, { count, ended, siblings, openings }: Tally): string {
+function programMessage({ object }: Opening, { count, ended, siblings, openings, closedAtExit }: Tally): string {
   const verb = count === 1 ? 'is' : 'are';
-  const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${verb} still open`;
+  const fate = closedAtExit ? `${count === 1 ? 'was' : 'were'} left for the runtime to close at exit` : `${verb} still open`;
+  const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${fate}`;
   const parts = [base];
   if (ended > 0) parts.push(endedClause(object.type, count, ended));
   if (siblings !== undefined) return `${parts.join(' ')}; others from this site are closed at ${spellPlace(siblings)}.`;

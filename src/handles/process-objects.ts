@@ -18,6 +18,8 @@ export interface ProcessObject {
   readonly ended?: boolean;
   /** Unsigned; present once it has ended. */
   readonly exitCode?: number;
+  /** FILETIME at which a thread ended. */
+  readonly endedTime?: bigint;
 }
 
 const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
@@ -25,6 +27,7 @@ const THREAD_QUERY_LIMITED_INFORMATION = 0x0800;
 const SYNCHRONIZE = 0x10_0000;
 const ProcessBasicInformation = 0;
 const ThreadBasicInformation = 0;
+const ThreadTimes = 1;
 const WAIT_OBJECT_0 = 0;
 const WAIT_TIMEOUT = 258;
 
@@ -75,7 +78,14 @@ function describeThread(handle: HANDLE): ProcessObject | undefined {
     threadId: basic.readUInt32LE(24),
     ...(imagePath === undefined ? {} : { imagePath }),
     ...fate,
+    ...(fate.ended === true ? readEndedTime(handle) : {}),
   };
+}
+
+function readEndedTime(thread: HANDLE): { endedTime?: bigint } {
+  const times = Buffer.alloc(32); // KERNEL_USER_TIMES: +8 LARGE_INTEGER ExitTime
+  if (NtQueryInformationThread(thread, ThreadTimes, times, 32, null) !== 0) return {};
+  return { endedTime: times.readBigInt64LE(8) };
 }
 
 /** An exit status of 259 (STATUS_PENDING) may be a program's own, so the object itself is asked first. */

@@ -1,0 +1,97 @@
+import { existsSync } from 'node:fs';
+
+import { describe, expect, it } from 'vitest';
+
+import { demoExpectation, type ExpectedFinding, type FixtureExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
+import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
+
+/** What one audit must say. */
+interface Audit {
+  readonly name: string;
+  readonly program: string;
+  readonly expectation: FixtureExpectation;
+  readonly exitCode: number | undefined;
+  readonly findings: readonly ExpectedFinding[];
+}
+
+const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): readonly Audit[] => {
+  const { program, exitCode, cleanExitCode = exitCode, findings } = expectation;
+  const flavours = ['', ...(expectation.hasPdbFlavour && existsSync(fixturePath(`${program}-pdb`)) ? ['-pdb'] : [])];
+  return flavours.flatMap((flavour) => {
+    const name = `${program}${flavour}`;
+    const bad = { name, program, expectation, exitCode, findings };
+    if (expectation.hasNoTwin) return [bad];
+    return [bad, { name: `${name}-clean`, program, expectation, exitCode: cleanExitCode, findings: [] }];
+  });
+});
+
+describe('an audit finds what is planted and nothing else in', () => {
+  it.concurrent.each(audits)('$name', async ({ name, expectation, exitCode, findings }) => {
+    const killReady = (stderr: string) => {
+      const pid = /^ready (\d+)\r?$/m.exec(stderr)?.[1];
+      if (expectation.isToBeKilled && pid !== undefined) process.kill(Number(pid));
+    };
+    const run = await runTool(['run', '--json', '--', fixturePath(name), ...(expectation.arguments ?? [])], killReady);
+    expect(run.stdout, run.stderr).not.toBe('');
+    const report = JSON.parse(run.stdout) as JsonReport;
+
+    const serious = findings.filter(({ level }) => level !== 'note');
+    expect(report.findings.filter(({ level }) => level !== 'note').map(summarise).toSorted()).toEqual(serious.map(summariseExpected).toSorted());
+    for (const expected of findings) {
+      const module = expected.module ?? `${name}.exe`;
+      const found = report.findings.filter((finding) => fits(finding, expected, module));
+      expect(found, `${describeExpected(expected)} among\n${report.findings.map(describeFinding).join('\n')}`).toHaveLength(1);
+      const [finding] = found;
+      if (expected.nameEnd !== undefined) expect(finding?.object.name?.toLowerCase().endsWith(expected.nameEnd), finding?.object.name).toBe(true);
+    }
+    for (const note of report.findings.filter(({ level }) => level === 'note')) {
+      if (findings.some(({ rule, level }) => level === 'note' && rule === note.rule)) continue;
+      expect(note.message, 'a note about the program’s own call').toMatch(/for itself|by itself|before main/);
+    }
+    // The program prints the values of what it mistreats; up to ten of a site stand in the report.
+    const values = oracleValues(run.stderr);
+    for (const finding of report.findings.filter(({ level }) => level !== 'note')) {
+      const listed = values.get(finding.rule) ?? [];
+      if (listed.length > 0) expect(listed).toEqual(expect.arrayContaining([...finding.handles]));
+    }
+    expect(run.exitCode).toBe(serious.length > 0 ? 1 : 0);
+    if (exitCode !== undefined) expect(report.target.exitCode).toBe(exitCode);
+    expect(report.completeness.complete, report.completeness.notes.join('\n')).toBe(expectation.isToBeKilled !== true);
+  });
+});
+
+function summarise({ rule, level, object, count }: JsonFinding): string {
+  return `${level} ${rule} ${object.type} × ${count}`;
+}
+
+function summariseExpected({ rule, level, objectType, count }: ExpectedFinding): string {
+  return `${level} ${rule} ${objectType} × ${count}`;
+}
+
+function describeExpected(expected: ExpectedFinding): string {
+  return `${summariseExpected(expected)} ${JSON.stringify(expected.stacks)}`;
+}
+
+function describeFinding(finding: JsonFinding): string {
+  const stacks = Object.entries(finding.stacks).map(([name, stack]) => `${name} at ${programFrame(stack)?.function}`);
+  return `  ${summarise(finding)} ${stacks.join(', ')}`;
+}
+
+function fits(finding: JsonFinding, expected: ExpectedFinding, module: string): boolean {
+  return (
+    summarise(finding) === summariseExpected(expected) &&
+    Object.entries(expected.stacks).every(([name, functions]) => {
+      const frame = programFrame(finding.stacks[name]);
+      return frame !== undefined && frame.module === module && [functions].flat().includes(frame.function ?? '');
+    })
+  );
+}
+
+/** Values by rule, from the lines `<rule> <object type> <value>`. */
+function oracleValues(output: string): Map<string, string[]> {
+  const values = new Map<string, string[]>();
+  for (const [, rule = '', value = ''] of output.matchAll(/^([a-z-]+) [A-Z]\w+ (0x[0-9a-f]+)\r?$/gm)) {
+    values.set(rule, [...(values.get(rule) ?? []), value]);
+  }
+  return values;
+}
