@@ -1,17 +1,19 @@
 import { Assembler, type Label, type Memory } from './assembler.ts';
 import { emitExitGate, type GateEnvironment } from './exit-gate.ts';
 import { type FunctionRow, functionTable, type HookRow, hookTable } from './hook-table.ts';
-import {
-  emitForgetWalks, emitFunctionHook, emitHook, emitHookFunctions, emitIsSocketPath, emitNoteAccept, emitNoteImage, emitResolveAccept,
-  type FunctionPatches, type HookEnvironment,
-} from './hooks.ts'; // prettier-ignore
+import { emitFunctionHook, emitHookFunctions, type FunctionPatches } from './function-hooks.ts';
+import type { HookEnvironment } from './hook-frame.ts';
+import { emitHook } from './hooks.ts';
+import { emitForgetWalks, emitNoteImage } from './images.ts';
 import type { LedgerLayout } from './ledger-layout.ts';
 import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordMisuse, emitRecordOpen } from './recorder.ts';
 import { emitInternStack } from './stack-pool.ts';
+import { emitIsSocketPath } from './socket-path.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
 import { JUMP_SIZE_BYTES } from './prologue.ts';
 import { hookedHead, jumpHead } from './stub.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
+import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
 
 /** A system call that is going to be hooked. */
 export interface HookedCall {

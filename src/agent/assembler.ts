@@ -135,6 +135,11 @@ export class Assembler {
     return { kind: 'label', name };
   }
 
+  /** Several new labels at once. */
+  labels<const Names extends readonly string[]>(...names: Names): { [Index in keyof Names]: Label } {
+    return names.map((name) => this.label(name)) as { [Index in keyof Names]: Label };
+  }
+
   /** Binds a label to this place and returns it. */
   bind(label: Label): Label {
     this.#items.push({ kind: 'label', label });

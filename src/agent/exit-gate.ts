@@ -80,9 +80,11 @@ export function emitExitGate(assembler: Assembler, begin: Label, environment: Ga
   };
 
   return framedFunction(assembler, begin, frame, (epilogue) => {
-    const [mine, other, unattended, noMutant, passed, kept] = ['mine', 'other', 'unattended', 'noMutant', 'passed', 'kept'].map((name) =>
-      assembler.label(name),
-    ) as [Label, Label, Label, Label, Label, Label];
+    const [
+      mine, other, unattended, noMutant, passed, kept,
+    ] = assembler.labels(
+      'mine', 'other', 'unattended', 'noMutant', 'passed', 'kept',
+    ); // prettier-ignore
 
     assembler.bind(other);
     assembler.mov(low32(rdx), teb(tebField.threadId));

@@ -77,7 +77,7 @@ const save = [at(rsp, 0x20), at(rsp, 0x28), at(rsp, 0x30), at(rsp, 0x38), at(rsp
 /** Emits `void recordOpen(HANDLE value, u32 row | type << 16, u64* returnAddress)`. */
 export function emitRecordOpen(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(assembler, begin, recordFrame, (epilogue) => {
-    const [beyond, raise, inUse] = ['beyond', 'raise', 'inUse'].map((name) => assembler.label(name)) as [Label, Label, Label];
+    const [beyond, raise, inUse] = assembler.labels('beyond', 'raise', 'inUse');
     assembler.mov(r10, rcx);
     assembler.shr(r10, 2);
     assembler.add(r10, 1);
@@ -119,9 +119,7 @@ export function emitRecordOpen(assembler: Assembler, begin: Label, environment: 
 /** Emits `void recordClose(HANDLE value, u64 state before the call, u64* returnAddress, u32 row)`. */
 export function emitRecordClose(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(assembler, begin, recordFrame, (epilogue) => {
-    const [beyond, unseen, exchange, done] = ['beyond', 'unseen', 'exchange', 'done'].map((name) => assembler.label(name)) as [
-      Label, Label, Label, Label,
-    ]; // prettier-ignore
+    const [beyond, unseen, exchange, done] = assembler.labels('beyond', 'unseen', 'exchange', 'done');
     emitSlotAddress(assembler, rcx, rax, beyond, environment);
     assembler.mov(rax, rdx);
     assembler.mov(r10, rdx);
@@ -181,9 +179,11 @@ const life = 0x48; // 7 x u64: the slot as it is now
 /** Emits `void recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`. */
 export function emitRecordMisuse(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(assembler, begin, misuseFrame, (epilogue) => {
-    const [noSlot, haveLife, probe, claimed, again, full] = ['noSlot', 'haveLife', 'probe', 'claimed', 'again', 'full'].map((name) =>
-      assembler.label(name),
-    ) as [Label, Label, Label, Label, Label, Label];
+    const [
+      noSlot, haveLife, probe, claimed, again, full,
+    ] = assembler.labels(
+      'noSlot', 'haveLife', 'probe', 'claimed', 'again', 'full',
+    ); // prettier-ignore
     const [value, callAndKind, status, stack] = save;
 
     assembler.mov(value, rcx);
@@ -290,9 +290,7 @@ export function emitRecordMisuse(assembler: Assembler, begin: Label, environment
  * the ledger does not know as open; the first if it knows them all. A leaf function.
  */
 export function emitChooseHandle(assembler: Assembler, begin: Label, environment: RecorderEnvironment): void {
-  const [next, skip, chosen, first] = ['next', 'skip', 'chosen', 'first'].map((name) => assembler.label(name)) as [
-    Label, Label, Label, Label,
-  ]; // prettier-ignore
+  const [next, skip, chosen, first] = assembler.labels('next', 'skip', 'chosen', 'first');
   assembler.align(16);
   assembler.bind(begin);
   assembler.xor(low32(r8), low32(r8));
@@ -337,9 +335,7 @@ export function emitIsThisProcess(
   environment: RecorderEnvironment & { readonly canCompareObjects: boolean },
 ): FramedFunction {
   return framedFunction(assembler, begin, isThisProcessFrame, (epilogue) => {
-    const [yes, no, refused, invalid] = ['yes', 'no', 'refused', 'invalid'].map((name) => assembler.label(name)) as [
-      Label, Label, Label, Label,
-    ]; // prettier-ignore
+    const [yes, no, refused, invalid] = assembler.labels('yes', 'no', 'refused', 'invalid');
     assembler.cmp(rcx, -1);
     assembler.j('e', yes);
     assembler.test(rcx, rcx);

@@ -12,9 +12,7 @@ const PROBE_COUNT = 64;
  * A leaf function: it needs no unwind data.
  */
 export function emitInternStack(assembler: Assembler, begin: Label, ledger: bigint, layout: LedgerLayout): void {
-  const [probe, insert, copy, taken, dropped, found] = ['probe', 'insert', 'copy', 'taken', 'dropped', 'found'].map((name) =>
-    assembler.label(name),
-  ) as [Label, Label, Label, Label, Label, Label];
+  const [probe, insert, copy, taken, dropped, found] = assembler.labels('probe', 'insert', 'copy', 'taken', 'dropped', 'found');
   const savedProbes = at(rsp, 0x08); // our caller's home space
   const savedPosition = at(rsp, 0x10);
   const nodeId = at(rsp, 0x18);

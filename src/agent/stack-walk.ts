@@ -105,9 +105,11 @@ const CHECK_FRAMES = FRAMES + BUFFER_SIZE_BYTES;
  */
 export function emitCaptureStack(assembler: Assembler, begin: Label, fullWalk: Label, intern: Label, environment: WalkEnvironment): FramedFunction {
   return framedFunction(assembler, begin, captureFrame, (epilogue) => {
-    const [next, done, slow, hashAgain, hashAgainLoop, known, rbpKept] = [
+    const [
+      next, done, slow, hashAgain, hashAgainLoop, known, rbpKept,
+    ] = assembler.labels(
       'next', 'done', 'slow', 'hashAgain', 'hashAgainLoop', 'known', 'rbpKept',
-    ].map((name) => assembler.label(name)) as [Label, Label, Label, Label, Label, Label, Label]; // prettier-ignore
+    ); // prettier-ignore
 
     assembler.mov(rsi, rcx); // where the return address lies
     assembler.mov(rbx, rcx); // kept for the slow walk
@@ -207,7 +209,7 @@ function emitFullWalkCall(assembler: Assembler, fullWalk: Label, frames: number)
 
 /** Compares what the cache yielded with what the unwinder yields, and counts a difference. */
 function emitCheck(assembler: Assembler, fullWalk: Label, environment: WalkEnvironment): void {
-  const [compare, mismatch, same] = ['compare', 'mismatch', 'same'].map((name) => assembler.label(name)) as [Label, Label, Label];
+  const [compare, mismatch, same] = assembler.labels('compare', 'mismatch', 'same');
   emitFullWalkCall(assembler, fullWalk, CHECK_FRAMES);
   assembler.cmp(low32(rax), low32(r14));
   assembler.j('ne', mismatch);
@@ -250,9 +252,13 @@ const MEM_IMAGE = 0x100_0000;
  */
 export function emitFullWalk(assembler: Assembler, begin: Label, environment: WalkEnvironment): FramedFunction {
   return framedFunction(assembler, begin, fullWalkFrame, (epilogue) => {
-    const [nested, unguarded, registered, loop, hasEntry, finish, released, notCacheable, rbpStays, store, checkImage, measured] = [
-      'nested', 'unguarded', 'registered', 'loop', 'hasEntry', 'finish', 'released', 'notCacheable', 'rbpStays', 'store', 'checkImage', 'measured',
-    ].map((name) => assembler.label(name)) as [Label, Label, Label, Label, Label, Label, Label, Label, Label, Label, Label, Label]; // prettier-ignore
+    const [
+      nested, unguarded, registered, loop, hasEntry, finish, released, notCacheable, rbpStays, store, checkImage,
+      measured,
+    ] = assembler.labels(
+      'nested', 'unguarded', 'registered', 'loop', 'hasEntry', 'finish', 'released', 'notCacheable', 'rbpStays',
+      'store', 'checkImage', 'measured',
+    ); // prettier-ignore
     const ctx = (field: number) => at(rsp, walk.context + field);
 
     assembler.mov(rdi, rcx); // frames

@@ -1,0 +1,142 @@
+import { type Assembler, at, type Label, low32, type Memory, r11, r8, r9, rax, rcx, rdx, type Register, rsp } from './assembler.ts';
+import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
+import { type LedgerLayout, slot } from './ledger-layout.ts';
+import { emitSlotAddress, type MISUSE_CLOSE, MISUSE_USE } from './recorder.ts';
+import { callerArgument, type FrameShape, returnAddressOffset } from './unwind-info.ts';
+
+// What every hook is made of: its frame, the way through to the real call, and the reports that it may make.
+
+/** What hooks call; all of it is emitted once. */
+export interface HookEnvironment {
+  readonly ledger: bigint;
+  readonly layout: LedgerLayout;
+  readonly walkCache: bigint;
+  readonly recordOpen: Label;
+  readonly recordClose: Label;
+  readonly recordMisuse: Label;
+  readonly chooseHandle: Label;
+  readonly isThisProcess: Label;
+  readonly exitGate: Label;
+  readonly isSocketPath: Label;
+  readonly noteAccept: Label;
+  readonly resolveAccept: Label;
+  readonly forgetWalks: Label;
+  readonly noteImage: Label;
+  readonly hookFunctions: Label;
+  nativeCall(name: string): Label | bigint;
+}
+
+/** NTSTATUS values as `cmp eax, imm32` takes them. */
+export const STATUS_INVALID_HANDLE: number = 0xc000_0008 | 0;
+export const STATUS_OBJECT_TYPE_MISMATCH: number = 0xc000_0024 | 0;
+
+/** Home space, stack arguments of the widest call (NtCreateTokenEx: 17), eight places of our own. */
+export const SAVE: number = 0x20 + 13 * 8;
+export const hookFrame: FrameShape = { pushes: [], sizeBytes: SAVE + 8 * 8 };
+
+/** One of the eight places; the last keeps the result. */
+export function saved(index: number): Memory {
+  return at(rsp, SAVE + index * 8);
+}
+
+/** The real call's result. */
+export const RESULT: Memory = saved(7);
+
+/** The number that stands for a type in a slot. */
+export function typeIndex(type: ObjectType): number {
+  return objectTypes.indexOf(type);
+}
+
+/** A hook in the making. */
+export interface Hook {
+  readonly assembler: Assembler;
+  readonly row: HookRow;
+  readonly rowNumber: number;
+  readonly environment: HookEnvironment;
+  /** Copies the stack arguments, makes the call, keeps its result; eax holds the status. */
+  passThrough(): void;
+  /** Returns the kept result. */
+  return(): void;
+}
+
+/** Copies the stack arguments, makes the call, keeps its result. Clobbers rax before the call. */
+export function emitPassThrough(assembler: Assembler, trampoline: Label, argumentCount: number): void {
+  for (let index = 4; index < argumentCount; index++) {
+    assembler.mov(rax, callerArgument(hookFrame, index));
+    assembler.mov(at(rsp, 0x20 + (index - 4) * 8), rax);
+  }
+  assembler.call(trampoline);
+  assembler.mov(RESULT, rax);
+}
+
+const argumentRegisters = [rcx, rdx, r8, r9] as const;
+
+function argument(index: number): Register | Memory {
+  return argumentRegisters[index] ?? callerArgument(hookFrame, index);
+}
+
+/** Copies argument `index` of the call into a saved place; at the hook's entry only. Clobbers rax. */
+export function emitSaveArgument(assembler: Assembler, index: number, place: Memory): void {
+  const source = argument(index);
+  if (source.kind === 'register') return assembler.mov(place, source);
+  assembler.mov(rax, source);
+  assembler.mov(place, rax);
+}
+
+/** The handles that the call works on, in saved places 0, 1, 2. */
+export function emitSaveUses(hook: Hook): void {
+  hook.row.uses.forEach((index, place) => emitSaveArgument(hook.assembler, index, saved(place)));
+}
+
+/** `r8 = address of the return address the hook was entered with`. */
+export function emitReturnAddress(assembler: Assembler): void {
+  assembler.lea(r8, at(rsp, returnAddressOffset(hookFrame)));
+}
+
+/** Records the misuse of the value in rcx; eax holds the status. */
+export function emitMisuse(hook: Hook, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE): void {
+  const { assembler, rowNumber, environment } = hook;
+  assembler.mov(low32(r9), low32(rax));
+  assembler.mov(low32(rdx), rowNumber | (kind << 16));
+  emitReturnAddress(assembler);
+  assembler.call(environment.recordMisuse);
+}
+
+/** If the call was refused because of a handle, records which. eax holds the status. */
+export function emitReportUses(hook: Hook): void {
+  const { assembler, row, environment } = hook;
+  if (row.uses.length === 0) return;
+  const [refused, fine, choose] = assembler.labels('refused', 'fine', 'choose');
+  assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
+  assembler.j('e', choose);
+  assembler.cmp(low32(rax), STATUS_OBJECT_TYPE_MISMATCH);
+  assembler.j('ne', fine);
+  assembler.mov(rcx, saved(0)); // the object that the call works on
+  assembler.jmp(refused);
+  assembler.bind(choose);
+  assembler.mov(rcx, saved(0));
+  if (row.uses.length > 1) {
+    assembler.lea(rcx, saved(0));
+    assembler.mov(low32(rdx), row.uses.length);
+    assembler.call(environment.chooseHandle);
+    assembler.mov(rcx, rax);
+    assembler.mov(rax, RESULT);
+  }
+  assembler.bind(refused);
+  emitMisuse(hook, MISUSE_USE);
+  assembler.bind(fine);
+}
+
+/** The slot's state of the value in `value`, 0 where it has no slot, into `place`. Clobbers rax, r11. */
+export function emitReadState(hook: Pick<Hook, 'assembler' | 'environment'>, value: Register | Memory, place: Memory): void {
+  const { assembler, environment } = hook;
+  const [none, read] = assembler.labels('none', 'read');
+  assembler.mov(rax, value);
+  emitSlotAddress(assembler, rax, r11, none, environment);
+  assembler.mov(rax, at(rax, slot.state));
+  assembler.jmp(read);
+  assembler.bind(none);
+  assembler.xor(low32(rax), low32(rax));
+  assembler.bind(read);
+  assembler.mov(place, rax);
+}
