@@ -23,7 +23,8 @@ export function emitDuplicates(hook: Hook): void {
   const sourceIsOurs = saved(5);
   const sourceType = saved(6);
   const options = callerArgument(hookFrame, 6);
-  const [refused, typed, notPseudo, failed, blameTarget, misused, done, closed, notClosed] = assembler.labels('refused', 'typed', 'notPseudo', 'failed', 'blameTarget', 'misused', 'done', 'closed', 'notClosed',
+  const [refused, typed, notPseudo, failed, blameTarget, misused, done, elsewhere, notClosed] = assembler.labels(
+    'refused', 'typed', 'notPseudo', 'failed', 'blameTarget', 'misused', 'done', 'elsewhere', 'notClosed',
   ); // prettier-ignore
 
   assembler.mov(sourceProcess, rcx);
@@ -78,10 +79,10 @@ export function emitDuplicates(hook: Hook): void {
   assembler.xor(low32(rdx), low32(rdx)); // a source in another process: its type is not known here
   assembler.mov(rax, sourceIsOurs);
   assembler.cmp(low32(rax), THIS_PROCESS);
-  assembler.j('ne', closed);
+  assembler.j('ne', elsewhere);
   assembler.mov(rdx, sourceType);
   assembler.shl(low32(rdx), 16);
-  assembler.bind(closed);
+  assembler.bind(elsewhere);
   assembler.or(low32(rdx), rowNumber);
   assembler.mov(rcx, targetHandle);
   assembler.mov(rcx, at(rcx));
