@@ -9,7 +9,7 @@ export interface Register {
   readonly kind: 'register';
   /** Hardware number 0..15: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8..r15. */
   readonly code: number;
-  readonly sizeBytes: 2 | 4 | 8;
+  readonly sizeBytes: 4 | 8;
 }
 
 /** A memory operand: `[base + index * scale + displacement]`, `gs:[displacement]` or `[rip + label]`. */
@@ -39,7 +39,7 @@ const conditionCodes = {
   b: 2, ae: 3, e: 4, ne: 5, be: 6, a: 7, s: 8, ns: 9, l: 12, ge: 13, le: 14, g: 15,
 } as const; // prettier-ignore
 
-function register(code: number, sizeBytes: 2 | 4 | 8): Register {
+function register(code: number, sizeBytes: 4 | 8): Register {
   return { kind: 'register', code, sizeBytes };
 }
 
@@ -63,11 +63,6 @@ export const r15: Register = register(15, 8);
 /** The low 32 bits; writing them clears the upper half of the register. */
 export function low32(register64: Register): Register {
   return register(register64.code, 4);
-}
-
-/** The low 16 bits. */
-export function low16(register64: Register): Register {
-  return register(register64.code, 2);
 }
 
 /** `[base + displacement]`. */
@@ -127,6 +122,12 @@ function littleEndian(value: number | bigint, sizeBytes: number): number[] {
   });
 }
 
+/** 32 bits that the processor extends with their sign where 64 are needed. */
+function signed32(value: number): number[] {
+  if (!int32(value)) throw new Error(`${value} does not fit in 32 bits`);
+  return littleEndian(value, 4);
+}
+
 export class Assembler {
   readonly #items: Item[] = [];
 
@@ -182,7 +183,7 @@ export class Assembler {
 
   /** `mov qword ptr [memory], value`, the 32-bit value sign-extended. */
   movImmediate64(target: Memory, value: number): void {
-    this.#encode({ opcode: [0xc7], extension: 0, operand: target, wide: true, immediate: littleEndian(value, 4) });
+    this.#encode({ opcode: [0xc7], extension: 0, operand: target, wide: true, immediate: signed32(value) });
   }
 
   #move(target: Operand, source: Operand): void {
@@ -243,10 +244,9 @@ export class Assembler {
 
   #arithmetic(operation: number, target: Operand, source: Operand | number): void {
     if (typeof source === 'number') {
-      if (!int32(source)) throw new Error(`immediate ${source} does not fit in 32 bits`);
       const wide = target.kind === 'memory' || target.sizeBytes === 8;
       const short = int8(source);
-      const immediate = littleEndian(source, short ? 1 : 4);
+      const immediate = short ? littleEndian(source, 1) : signed32(source);
       this.#encode({ opcode: [short ? 0x83 : 0x81], extension: operation, operand: target, wide, immediate });
     } else if (source.kind === 'register') {
       this.#registerForm(operation * 8 + 1, source, target);
@@ -260,7 +260,7 @@ export class Assembler {
   test(target: Register, source: Register | number): void {
     if (typeof source === 'number') {
       const wide = target.sizeBytes === 8;
-      this.#encode({ opcode: [0xf7], extension: 0, operand: target, wide, immediate: littleEndian(source, 4) });
+      this.#encode({ opcode: [0xf7], extension: 0, operand: target, wide, immediate: signed32(source) });
     } else {
       this.#registerForm(0x85, source, target);
     }
@@ -346,9 +346,7 @@ export class Assembler {
 
   /** An instruction `opcode r/m, r` (or `r, r/m`): the register's size is the instruction's. */
   #registerForm(opcode: number, register: Register, operand: Operand): void {
-    const wide = register.sizeBytes === 8;
-    if (register.sizeBytes === 2) this.#encode({ prefix: 0x66, opcode: [opcode], register, operand, wide });
-    else this.#encode({ opcode: [opcode], register, operand, wide });
+    this.#encode({ opcode: [opcode], register, operand, wide: register.sizeBytes === 8 });
   }
 
   #encode(instruction: {
@@ -468,12 +466,12 @@ function emit(item: Item, places: Places): readonly number[] {
 function encodeAddress(reg: number, operand: Operand): number[] {
   if (operand.kind === 'register') return [0xc0 | (reg << 3) | (operand.code & 7)];
   const { base, index, displacement } = operand;
-  if (operand.label || operand.behind) return [(reg << 3) | 5, ...littleEndian(displacement, 4)];
+  if (operand.label || operand.behind) return [(reg << 3) | 5, ...signed32(displacement)];
   // Without a base, mod 00 rm 101 would be rip-relative: SIB without base and index is the absolute form.
-  if (base === undefined) return [(reg << 3) | 4, 0x25, ...littleEndian(displacement, 4)];
+  if (base === undefined) return [(reg << 3) | 4, 0x25, ...signed32(displacement)];
   // rbp and r13 as base have no form without displacement; rsp and r12 need a SIB byte.
   const mod = displacement === 0 && (base.code & 7) !== 5 ? 0 : int8(displacement) ? 1 : 2;
-  const tail = mod === 0 ? [] : littleEndian(displacement, mod === 1 ? 1 : 4);
+  const tail = mod === 0 ? [] : mod === 1 ? littleEndian(displacement, 1) : signed32(displacement);
   if (index === undefined && (base.code & 7) !== 4) return [(mod << 6) | (reg << 3) | (base.code & 7), ...tail];
   const scaleBits = Math.log2(operand.scale ?? 1);
   const sib = (scaleBits << 6) | ((index === undefined ? 4 : index.code & 7) << 3) | (base.code & 7);
