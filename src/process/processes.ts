@@ -1,0 +1,155 @@
+import { GetExitCodeProcess, OpenProcess, QueryFullProcessImageNameW } from '../ffi/kernel32.ts';
+import { addressOf } from '../ffi/library.ts';
+import { NtQuerySystemInformation } from '../ffi/ntdll.ts';
+import { failed, failedWithStatus, HandleOrNull, NULL_HANDLE, type OwnedHandle } from '../io/index.ts';
+
+/** One running process. */
+export interface ProcessInfo {
+  readonly processId: number;
+  /** The program's file name: `app.exe`. Comes from whoever named the file: escape it where it is shown. */
+  readonly name: string;
+  readonly parentId: number;
+  readonly sessionId: number;
+  /** FILETIME: with the id it names the process for good, for ids are used again. */
+  readonly startTime: bigint;
+  readonly threadCount: number;
+  /** What the kernel says. Wine 8 tells how many handles there is room for, a power of two and more than there are [ran]. */
+  readonly handleCount: number;
+}
+
+/** The process that somebody named cannot be looked at: there is none, or it has ended. */
+export class ProcessNotFoundError extends Error {
+  constructor(wanted: string, why: string, advice: string) {
+    super(`Cannot find process ${wanted}: ${why}. Try ${advice}.`);
+    this.name = 'ProcessNotFoundError';
+  }
+}
+
+const SystemProcessInformation = 5;
+const STATUS_INFO_LENGTH_MISMATCH = 0xc0000004;
+const ENTRY_SIZE_BYTES = 104;
+const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
+
+/**
+ * All processes that run, in the kernel's order.
+ *
+ * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation
+ *
+ * @throws NtStatusError when the kernel refuses
+ */
+export function listProcesses(): readonly ProcessInfo[] {
+  for (let sizeBytes = 262_144; ; ) {
+    const table = Buffer.alloc(sizeBytes);
+    const neededBytes = new Uint32Array(1);
+    const status = NtQuerySystemInformation(SystemProcessInformation, table, sizeBytes, neededBytes);
+    if (status === 0) return decodeProcesses(table, addressOf(table));
+    if (status !== STATUS_INFO_LENGTH_MISMATCH || sizeBytes > 1 << 28) throw failedWithStatus('list the processes', '', status);
+    sizeBytes = Math.max(sizeBytes * 2, neededBytes[0]!);
+  }
+}
+
+/**
+ * Takes a SYSTEM_PROCESS_INFORMATION list apart. A list whose links or lengths lead out of it gives what is before the
+ * damage.
+ *
+ * @param address where the kernel wrote the table: names are told by their addresses in it
+ */
+export function decodeProcesses(table: Buffer, address: bigint): readonly ProcessInfo[] {
+  const processes: ProcessInfo[] = [];
+  for (let at = 0; at + ENTRY_SIZE_BYTES <= table.length; ) {
+    const nameBytes = table.readUInt16LE(at + 56) & ~1; // USHORT ImageName.Length
+    const nameAt = Number(table.readBigUInt64LE(at + 64) - address); // PWSTR ImageName.Buffer
+    const isInside = nameAt >= 0 && nameAt + nameBytes <= table.length;
+    const processId = table.readUInt32LE(at + 80); // HANDLE UniqueProcessId
+    const name = isInside ? table.toString('utf16le', nameAt, nameAt + nameBytes) : '';
+    processes.push({
+      processId,
+      name: name === '' ? (processId === 0 ? 'System Idle Process' : '?') : name,
+      parentId: table.readUInt32LE(at + 88), // HANDLE InheritedFromUniqueProcessId
+      sessionId: table.readUInt32LE(at + 100), // ULONG SessionId
+      startTime: table.readBigInt64LE(at + 32), // LARGE_INTEGER CreateTime
+      threadCount: table.readUInt32LE(at + 4), // ULONG NumberOfThreads
+      handleCount: table.readUInt32LE(at + 96), // ULONG HandleCount
+    });
+    const next = table.readUInt32LE(at); // ULONG NextEntryOffset
+    if (next < ENTRY_SIZE_BYTES) break;
+    at += next;
+  }
+  return processes;
+}
+
+/**
+ * The processes that `target` means: a process id, the name of a program (`.exe` may be left out, case does not matter),
+ * several of these with commas, or `all`. Each once, in the kernel's order.
+ *
+ * @throws ProcessNotFoundError when any of them means no process that runs
+ */
+export function findProcesses(target: string, processes: readonly ProcessInfo[] = listProcesses()): readonly ProcessInfo[] {
+  if (target.toLowerCase() === 'all') return processes;
+  const found = new Set<ProcessInfo>();
+  for (const part of target.split(',').map((text) => text.trim())) {
+    for (const process of findNamed(part, processes)) found.add(process);
+  }
+  return processes.filter((process) => found.has(process));
+}
+
+/**
+ * The one process that `target` means.
+ *
+ * @throws ProcessNotFoundError when it means none, or more than one
+ */
+export function findProcess(target: string, processes: readonly ProcessInfo[] = listProcesses()): ProcessInfo {
+  const found = findNamed(target, processes);
+  if (found.length === 1) return found[0]!;
+  const ids = found.map(({ processId }) => processId);
+  throw new ProcessNotFoundError(JSON.stringify(target), `${found.length} processes have that name`, `one of their ids: ${ids.join(', ')}`);
+}
+
+function findNamed(wanted: string, processes: readonly ProcessInfo[]): readonly ProcessInfo[] {
+  if (/^\d+$/.test(wanted)) {
+    const processId = Number(wanted);
+    const process = processes.find((candidate) => candidate.processId === processId);
+    if (process !== undefined) return [process];
+    throw new ProcessNotFoundError(wanted, whyNot(processId), 'unclosed handles all --count-only for a list');
+  }
+  const name = wanted.toLowerCase();
+  const found = processes.filter((process) => [name, `${name}.exe`].includes(process.name.toLowerCase()));
+  if (found.length > 0 && name !== '') return found;
+  throw new ProcessNotFoundError(JSON.stringify(wanted), 'no process of that name runs', 'unclosed handles all --count-only for a list');
+}
+
+/** A process that has ended is found by its id for as long as somebody has a handle of it. */
+function whyNot(processId: number): string {
+  const raw = processId > 0xffff_ffff ? NULL_HANDLE : OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, false, processId);
+  if (raw === 0n) return 'no process with that id runs';
+  using process = HandleOrNull.fromRawHandle(raw).tryIntoOwned();
+  const exitCode = new Uint32Array(1);
+  GetExitCodeProcess(process.asRawHandle(), exitCode);
+  return `it has ended, with exit code ${exitCode[0]}`;
+}
+
+/**
+ * Opens a process.
+ *
+ * https://learn.microsoft.com/windows/win32/procthread/process-security-and-access-rights
+ *
+ * @param label how an error calls the process; escaped by the caller
+ * @throws Win32Error when Windows refuses
+ */
+export function openProcess(processId: number, access: number, label: string = String(processId)): OwnedHandle {
+  const raw = OpenProcess(access, false, processId);
+  if (raw === 0n) throw failed('open process', label, 'an elevated terminal');
+  return HandleOrNull.fromRawHandle(raw).tryIntoOwned();
+}
+
+/**
+ * The whole path of a process' program, in the form `C:\…`; `undefined` where it is not told.
+ *
+ * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION
+ */
+export function readImagePath(process: OwnedHandle): string | undefined {
+  const path = new Uint16Array(32_768);
+  const length = new Uint32Array([path.length]);
+  if (!QueryFullProcessImageNameW(process.asRawHandle(), 0, path, length)) return undefined;
+  return Buffer.from(path.buffer, 0, Math.min(length[0]!, path.length) * 2).toString('utf16le') || undefined;
+}
