@@ -4,10 +4,11 @@ import { GATE_UNATTENDED } from './agent/exit-gate.ts';
 import { Recording, type RecordingOptions } from './agent/recording.ts';
 import { analyze, type AnalyzeOptions } from './analyze/index.ts';
 import { type GatheredEvidence, gatherLive, gatherPostMortem, recordedType } from './evidence.ts';
-import { WaitForMultipleObjectsAsync } from './ffi/kernel32.ts';
+import { CreateEventW, SetEvent, WaitForMultipleObjectsAsync } from './ffi/kernel32.ts';
 import { displayName } from './handles/display-name.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import { readNameContext } from './handles/name-context.ts';
+import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from './io/index.ts';
 import type { Completeness, Report } from './model.ts';
 import { isSystemPath, listFirstModules, listModules, type Module } from './process/modules.ts';
 import { checkProgram, findProgram } from './process/program.ts';
@@ -95,41 +96,69 @@ interface Judgement {
   readonly time: number;
 }
 
-const WAIT_OBJECT_0 = 0;
-const SLICE_MS = 100;
-const INFINITE = 0xffff_ffff;
+const INFINITE_MS = 0xffff_ffff;
 
 /** Waits until the target is about to exit, or is gone, and gathers the evidence at that point. */
 async function judge(audited: Audited): Promise<Judgement> {
   const { target, recording, options } = audited;
-  const handles = BigInt64Array.of(recording.arrived.asRawHandle(), target.asHandle().asRawHandle());
-  let gathered: GatheredEvidence | undefined;
-  let aborted = false;
-  let time = 0;
-  for (;;) {
-    const timeoutMs = options.signal === undefined ? INFINITE : SLICE_MS;
-    const reason = await WaitForMultipleObjectsAsync(2, handles, false, timeoutMs);
-    if (reason === WAIT_OBJECT_0) {
-      time = performance.now();
-      gathered = await gatherAtGate(audited);
-      recording.release();
-    } else if (reason === WAIT_OBJECT_0 + 1) {
-      break;
-    } else if (options.signal?.aborted && !aborted) {
-      aborted = true;
-      time = performance.now();
-      gathered = await gatherAtGate(audited);
-      target.terminate();
-    }
-  }
-  if (gathered !== undefined) return { gathered, atGate: !aborted, aborted, time };
-  recording.ledger.check();
-  using symbolizer = createSymbolizer(audited, []);
-  gathered = await gatherPostMortem({ ...audited, ledger: recording.ledger, symbolizer });
-  return { gathered, atGate: false, aborted, time: performance.now() };
+  using interruption = new Interruption(options.signal);
+  const arrived = recording.arrived;
+  const ended = target.asHandle();
+
+  const reason = await waitForOne([arrived, ended, interruption]);
+  const aborted = reason === interruption;
+  const time = performance.now();
+  if (reason === ended) return { gathered: await gatherFromLedger(audited), atGate: false, aborted, time };
+  const gathered = await gatherWhileItStands(audited);
+  if (reason === arrived) recording.release();
+  else target.terminate();
+  // Once judged it has nothing left to do but to end.
+  while ((await waitForOne(aborted ? [ended] : [ended, interruption])) !== ended) target.terminate();
+  return { gathered, atGate: reason === arrived, aborted, time };
 }
 
-async function gatherAtGate(audited: Audited): Promise<GatheredEvidence> {
+/** @returns the handle that is signalled, the first of them if several are */
+async function waitForOne<Waited extends AsHandle>(handles: readonly Waited[]): Promise<Waited> {
+  const raw = BigInt64Array.from(handles, (handle) => handle.asHandle().asRawHandle());
+  const index = await WaitForMultipleObjectsAsync(raw.length, raw, false, INFINITE_MS);
+  const signalled = handles[index];
+  if (signalled === undefined) throw new Error(`Cannot wait for the target: WaitForMultipleObjects returned 0x${index.toString(16)}.`);
+  return signalled;
+}
+
+/** An abort signal as something that can be waited for beside a process. */
+class Interruption implements AsHandle, Disposable {
+  readonly #event: OwnedHandle;
+  readonly #signal: AbortSignal | undefined;
+  readonly #set = () => {
+    SetEvent(this.#event.asRawHandle());
+  };
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#event = HandleOrNull.fromRawHandle(CreateEventW(null, false, signal?.aborted ?? false, null)).expect('create an event', '');
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#set);
+  }
+
+  asHandle(): BorrowedHandle {
+    return this.#event.asHandle();
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal?.removeEventListener('abort', this.#set);
+    this.#event[Symbol.dispose]();
+  }
+}
+
+/** For a target that has ended: its handle table is gone, and its modules are known from the ledger alone. */
+async function gatherFromLedger(audited: Audited): Promise<GatheredEvidence> {
+  const { ledger } = audited.recording;
+  ledger.check();
+  using symbolizer = createSymbolizer(audited, []);
+  return await gatherPostMortem({ ...audited, ledger, symbolizer });
+}
+
+async function gatherWhileItStands(audited: Audited): Promise<GatheredEvidence> {
   const { target, recording } = audited;
   recording.ledger.check();
   using symbolizer = createSymbolizer(audited, listModules(target));

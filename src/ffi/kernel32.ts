@@ -285,3 +285,6 @@ export const WriteFile: (
   lpNumberOfBytesWritten: Uint32Array,
   lpOverlapped: Pointer,
 ) => boolean = kernel32.define('WriteFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent */
+export const SetEvent: (hEvent: HANDLE) => boolean = kernel32.define('SetEvent', BOOL, [HANDLE]);
