@@ -160,7 +160,7 @@ export const hookTable: readonly HookRow[] = [
   opens('NtCreateJobObject', 3, 'Job'),
   opens('NtOpenJobObject', 3, 'Job'),
   opens('NtOpenSession', 3, 'Session'),
-  opens('NtCreatePartition', 4, 'Partition'),
+  opensThrough(1, 'NtCreatePartition', 5, 'Partition'),
   opens('NtOpenPartition', 3, 'Partition'),
   opens('NtCreateCpuPartition', 3, 'CpuPartition'),
   opens('NtOpenCpuPartition', 3, 'CpuPartition'),

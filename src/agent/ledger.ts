@@ -101,9 +101,7 @@ export class Ledger {
     if (this.#view.getBigUint64(header.slotCount, true) !== BigInt(this.#layout.slotCount)) {
       throw new LedgerDamagedError('its number of slots is wrong');
     }
-    if (this.#view.getBigUint64(header.slotsUsed, true) > BigInt(this.#layout.slotCount)) {
-      throw new LedgerDamagedError('its number of used slots is wrong');
-    }
+    this.#slotsUsed();
   }
 
   /** A counter of the header. */
@@ -158,7 +156,8 @@ export class Ledger {
       opens += (low >>> 1) + this.#view.getUint32(place + 4, true) * 0x8000_0000; // the generation
       open += low & 1;
     }
-    return { opens: opens - this.#openBefore, closes: opens - open };
+    // Damaged slots do not make counts negative.
+    return { opens: Math.max(0, opens - this.#openBefore), closes: Math.max(0, opens - open) };
   }
 
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
@@ -215,8 +214,11 @@ export class Ledger {
     }
   }
 
+  /** Checked each time: a target that still runs may overwrite it at any moment. */
   #slotsUsed(): number {
-    return Number(this.#view.getBigUint64(header.slotsUsed, true));
+    const used = this.#view.getBigUint64(header.slotsUsed, true);
+    if (used > BigInt(this.#layout.slotCount)) throw new LedgerDamagedError('its number of used slots is wrong');
+    return Number(used);
   }
 
   #slotOffset(value: bigint): number | undefined {

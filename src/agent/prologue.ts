@@ -39,8 +39,9 @@ function instructionSize(code: Uint8Array): number | undefined {
     case 0x83: // add, or, and, sub, cmp r/m, imm8
       return withAddress(code, afterOpcode, 1);
     case 0x81: // the same with imm32
-    case 0xc7: // mov r/m, imm32
       return withAddress(code, afterOpcode, 4);
+    case 0xc7: // mov r/m, imm32; c7 f8 is xbegin, relative to itself
+      return ((code[afterOpcode] ?? 0) & 0x38) === 0 ? withAddress(code, afterOpcode, 4) : undefined;
     default:
       return undefined;
   }

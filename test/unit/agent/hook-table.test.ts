@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+
+import { numberedFunctions, numberedRows } from '../../../src/agent/agent-image.ts';
+import { SAVE, saved } from '../../../src/agent/hook-frame.ts';
+import { functionTable, hookTable, objectTypes, recordedCalls } from '../../../src/agent/hook-table.ts';
+
+const HOME_SPACE_SIZE = 0x20;
+/** Arguments that a hook can pass on: four in registers, the others in its frame below what it saves. */
+const ARGUMENTS_MAX = 4 + (SAVE - HOME_SPACE_SIZE) / 8;
+
+test('no call stands in the tables twice', () => {
+  const names = recordedCalls.map(({ name }) => name);
+  expect(names.toSorted()).toEqual([...new Set(names)].toSorted());
+});
+
+test('a row is found again by the number that stands for it in the ledger', () => {
+  for (const { row, rowNumber } of [...numberedRows, ...numberedFunctions]) expect(recordedCalls[rowNumber - 1]).toBe(row);
+  expect([...numberedRows, ...numberedFunctions]).toHaveLength(recordedCalls.length);
+  expect(recordedCalls.length, 'numbers have 16 bits in a slot').toBeLessThan(0x1_0000);
+  expect(numberedRows[0]?.rowNumber, '0 stands for what was there before').toBe(1);
+});
+
+test('a partition is stored through the second argument, the first being its parent', () => {
+  // phnt's ntmmapi.h: NtCreatePartition(ParentPartitionHandle, *PartitionHandle, DesiredAccess, ObjectAttributes, PreferredNode)
+  const row = hookTable.find(({ name }) => name === 'NtCreatePartition');
+  expect(row).toMatchObject({ argumentCount: 5, opens: [{ argument: 1, type: 'Partition' }], uses: [0] });
+});
+
+test('the index of a type fits into a slot, and 0 says that it is not known', () => {
+  expect(objectTypes[0]).toBe('Unknown');
+  expect(new Set(objectTypes).size).toBe(objectTypes.length);
+  expect(objectTypes.length).toBeLessThan(0x1_0000);
+});
+
+describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) => {
+  test('has arguments that the hook’s frame has room for', () => {
+    expect(name).toMatch(/^Nt[A-Z]\w+$/);
+    expect(argumentCount).toBeGreaterThanOrEqual(1);
+    expect(argumentCount).toBeLessThanOrEqual(ARGUMENTS_MAX);
+  });
+
+  test('names handles and results among its own arguments', () => {
+    for (const { argument } of opens) expect(argument).toBeLessThan(argumentCount);
+    for (const argument of uses) expect(argument).toBeLessThan(argumentCount);
+    const named = [...opens.map(({ argument }) => argument), ...uses];
+    expect(new Set(named).size).toBe(named.length);
+  });
+
+  test('needs no more places in the frame than there are', () => {
+    // hook-frame.ts: handles in 0 to 2, results in 4 and 5, the path in 6, the result in 7.
+    expect(uses.length).toBeLessThanOrEqual(3);
+    expect(opens.length).toBeLessThanOrEqual(2);
+    expect(saved(7).displacement).toBe(SAVE + 7 * 8);
+  });
+
+  test('has what its role works with', () => {
+    const opensSome = role === 'opens' || role === 'opens-file';
+    expect(opens.length > 0).toBe(opensSome);
+    if (['uses', 'waits', 'controls-device', 'maps'].includes(role)) expect(uses[0]).toBe(name === 'NtAccessCheck' ? 1 : 0);
+    if (role === 'opens-file') expect({ uses, opens }).toEqual({ uses: [], opens: [{ argument: 0, type: 'File' }] });
+    if (role === 'waits-many') expect(argumentCount).toBe(5);
+    if (role === 'maps' || role === 'controls-device') expect(uses).toEqual([0, 1]);
+  });
+});
+
+describe.each(functionTable)('$name', ({ argumentCount }) => {
+  test('has arguments that the hook’s frame has room for', () => {
+    expect(argumentCount).toBeGreaterThanOrEqual(1);
+    expect(argumentCount).toBeLessThanOrEqual(ARGUMENTS_MAX);
+  });
+});

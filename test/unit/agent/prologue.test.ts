@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest';
+
+import { JUMP_SIZE_BYTES, movablePrologueSize } from '../../../src/agent/prologue.ts';
+import { seededRandom } from './random.ts';
+
+function bytes(text: string): Uint8Array {
+  return Uint8Array.from(text.split(' '), (byte) => parseInt(byte, 16));
+}
+
+/** Beginnings of functions, instruction by instruction; those that are moved are before the bar. */
+const movable: readonly (readonly [compiler: string, code: string])[] = [
+  // Wine 8.0 (Debian 12), ws2_32.dll, read by objdump
+  ['gcc: bind', '41 57, 41 56, 41 55 | 41 54'], // push r15; push r14; push r13
+  ['gcc: closesocket', '56, 53, 48 83 ec 38 | 48 89 cb'], // push rsi; push rbx; sub rsp, 38h
+  ['gcc: accept', '41 54, 55, 57, 56 | 53'], // push r12; push rbp; push rdi; push rsi
+  ['gcc: WSAEventSelect', '55, 57, 56, 53, 48 83 ec 78 | 48 8d 35 01 37 00 00'], // push x 4; sub rsp, 78h
+  ['gcc: ioctlsocket', '48 83 ec 68, 41 b9 04 00 00 00 | 48 8d 44 24 5c'], // sub rsp, 68h; mov r9d, 4
+  ['gcc: recv', '48 83 ec 78, 48 8d 44 24 5c | 44 89 4c 24 5c'], // sub rsp, 78h; lea rax, [rsp+5ch]
+  ['gcc: recvfrom', '48 83 ec 78, 48 8b 84 24 a8 00 00 00 | 48 89 44 24 30'], // sub rsp, 78h; mov rax, [rsp+0a8h]
+  ['gcc: sendto', '48 83 ec 78, 8b 84 24 a8 00 00 00 | 89 44 24 30'], // sub rsp, 78h; mov eax, [rsp+0a8h]
+  ['gcc: send', '48 83 ec 78, 44 89 4c 24 20 | 4c 8d 4c 24 5c'], // sub rsp, 78h; mov [rsp+20h], r9d
+  // What Microsoft's compiler begins functions with
+  ['msvc: saves in the home space', '48 89 5c 24 08 | 48 89 6c 24 10'], // mov [rsp+8], rbx
+  ['msvc: keeps the stack pointer in rax', '48 8b c4, 48 89 58 08 | 48 89 68 10'], // mov rax, rsp; mov [rax+8], rbx
+  ['msvc: keeps the stack pointer in r11', '4c 8b dc, 49 89 5b 08 | 57'], // mov r11, rsp; mov [r11+8], rbx
+  ['msvc: a push with an empty prefix', '40 53, 48 83 ec 20 | 8b d9'], // push rbx; sub rsp, 20h
+  ['msvc: a large frame', '48 81 ec 88 01 00 00 | 48 8b 05'], // sub rsp, 188h
+  ['msvc: two pushes and a frame pointer', '40 55, 41 56, 48 8d 6c 24 b9 | 48'], // push rbp; push r14; lea rbp, [rsp-47h]
+  ['msvc: hot-patchable', '8b ff, 55, 8b ec | 51'], // mov edi, edi; push rbp; mov ebp, esp
+  ['msvc: clears first', '33 c0, 45 33 c9 | 48 83 ec 28'], // xor eax, eax; xor r9d, r9d
+  ['msvc: tests its argument', '48 85 c9, 48 8b c1 | 74 05'], // test rcx, rcx; mov rax, rcx
+  ['with control-flow enforcement', 'f3 0f 1e fa, 48 83 ec 28 | e8'], // endbr64; sub rsp, 28h
+  // Every form of an address
+  ['a 64-bit immediate', '48 b8 11 22 33 44 55 66 77 88 | c3'], // mov rax, 8877665544332211h
+  ['an immediate to memory', 'c7 44 24 20 01 00 00 00 | c3'], // mov dword ptr [rsp+20h], 1
+  ['a wide immediate to memory', '48 c7 44 24 40 00 00 00 00 | c3'], // mov qword ptr [rsp+40h], 0
+  ['an absolute address', '8b 04 25 08 03 fe 7f | c3'], // mov eax, [7ffe0308h]
+  ['a scaled index without a base', '48 8b 04 cd 00 10 00 00 | c3'], // mov rax, [rcx*8+1000h]
+  ['a large displacement', '8b 81 00 10 00 00 | c3'], // mov eax, [rcx+1000h]
+  ['a comparison with memory', '48 83 79 10 00 | 74'], // cmp qword ptr [rcx+10h], 0
+];
+
+describe('a function that begins as compilers begin functions can be hooked', () => {
+  test.each(movable)('%s: %s', (_compiler, code) => {
+    const moved = code.split(' | ')[0]!.replaceAll(',', '');
+    const whole = bytes(code.replaceAll(',', '').replace(' |', ''));
+    expect(movablePrologueSize(Uint8Array.of(...whole, 0xcc, 0xcc, 0xcc, 0xcc))).toBe(bytes(moved).length);
+  });
+});
+
+describe('a function is left as it is when it begins with', () => {
+  test.each([
+    ['a load relative to itself', '48 8b 05 10 20 00 00 48 83 ec 28'], // mov rax, [rip+2010h]
+    ['an address relative to itself', '48 8d 0d 10 20 00 00 48 83 ec 28'], // lea rcx, [rip+2010h]
+    ['a comparison relative to itself', '83 3d 10 20 00 00 00 75 05'], // cmp dword ptr [rip+2010h], 0
+    ['a short first instruction and one relative to itself', '56 48 8d 35 53 3c 00 00'], // push rsi; lea rsi, [rip+3c53h]
+    ['a jump, being hooked already', 'e9 11 22 33 44 48 83 ec 28'],
+    ['an indirect jump, being an import', 'ff 25 10 20 00 00 cc cc'],
+    ['a call', 'e8 11 22 33 44 48 83 c4 28'],
+    ['a short jump', 'eb f9 90 90 90 90'],
+    ['a condition too early', '48 85 c9 74 10 48 8b 01'], // test rcx, rcx; je
+    ['its end', 'c3 cc cc cc cc cc'],
+    ['less than a jump and its end', '33 c0 c3 cc cc cc'], // xor eax, eax; ret
+    ['a breakpoint', 'cc 83 ec 28 48 89 cb'],
+    ['a vector instruction', '0f 29 74 24 20 c3'],
+    ['an operand size that is not known here', '66 89 4c 24 08 c3'],
+    ['a transaction', 'c7 f8 10 00 00 00 c3'], // xbegin: relative to itself
+  ])('%s', (_what, code) => {
+    expect(movablePrologueSize(bytes(code))).toBeUndefined();
+  });
+
+  test('fewer bytes than its instructions have', () => {
+    for (const [, code] of movable) {
+      const moved = bytes(code.split(' | ')[0]!.replaceAll(',', ''));
+      for (let size = 0; size < moved.length; size++) expect(movablePrologueSize(moved.subarray(0, size)), code).toBeUndefined();
+    }
+  });
+});
+
+test('any bytes give no size, or one that makes room for a jump and can be read', () => {
+  const random = seededRandom(0x9e37);
+  for (let round = 0; round < 20_000; round++) {
+    const code = Uint8Array.from({ length: 1 + random.below(24) }, () => random.below(256));
+    const size = movablePrologueSize(code);
+    if (size === undefined) continue;
+    expect(size).toBeGreaterThanOrEqual(JUMP_SIZE_BYTES);
+    expect(size).toBeLessThanOrEqual(code.length);
+  }
+});
