@@ -57,8 +57,9 @@ export function wineEnvironment(environment, { isUtf8 }) {
   }
   delete result.WINEARCH;
   result.WINEDEBUG ||= '-all';
-  // No start-menu entries or file associations on the user's desktop.
-  result.WINEDLLOVERRIDES = [result.WINEDLLOVERRIDES, 'winemenubuilder.exe=d'].filter(Boolean).join(';');
+  // No start-menu entries or file associations on the user's desktop. No debugger that starts by itself when the
+  // audited program crashes: it keeps the streams open for seconds, or for ever, and prints a page of registers.
+  result.WINEDLLOVERRIDES = [result.WINEDLLOVERRIDES, 'winemenubuilder.exe,winedbg.exe=d'].filter(Boolean).join(';');
   // Wine decodes file names and arguments by the locale's charset, and loses them in "C".
   if (!isUtf8) result.LC_ALL = 'C.UTF-8';
   return result;

@@ -17,6 +17,9 @@ import { describeTerminal, isInForeground, onDriveZ } from './host.js';
  * @property {boolean} isForced it was the user who ended it
  */
 
+/** One Ctrl-C may come twice, from the terminal and from a parent that passes it on, as npm and timeout(1) do. */
+const echoMs = 200;
+
 /**
  * Runs a Windows program to its end.
  *
@@ -25,7 +28,7 @@ import { describeTerminal, isInForeground, onDriveZ } from './host.js';
  * are passed on as SIGINT. The second signal of any kind ends everything that belongs to this launch.
  *
  * Ctrl-C on a terminal goes to the whole process group, so the Windows programs, the audited one too, have it
- * already, as on Windows.
+ * already, as on Windows. A signal that was sent to this process alone is given to all of them, for the same result.
  *
  * @param {Machine} machine
  * @param {readonly [program: string, ...args: string[]]} command
@@ -45,12 +48,16 @@ export function runProgram({ wine, environment, nativeModules }, command) {
   const mark = `UNCLOSED_HOST=${JSON.stringify(host)}`;
   return new Promise((resolve, reject) => {
     let signals = 0;
+    let lastTime = Number.NEGATIVE_INFINITY;
     /** @type {NodeJS.Signals[]} */
     const handled = ['SIGINT', 'SIGTERM', 'SIGHUP'];
     const onSignal = (/** @type {NodeJS.Signals} */ signal) => {
+      const now = performance.now();
+      if (now - lastTime < echoMs) return;
+      lastTime = now;
       signals += 1;
-      if (signals > 1) killLaunch(mark);
-      else if (signal !== 'SIGINT' || !isInForeground()) child.kill('SIGINT');
+      if (signals > 1) signalLaunch(mark, 'SIGKILL');
+      else if (signal !== 'SIGINT' || !isInForeground()) signalLaunch(mark, 'SIGINT');
     };
     for (const signal of handled) process.on(signal, onSignal);
     const child = spawn(wine.path, command, {
@@ -60,27 +67,29 @@ export function runProgram({ wine, environment, nativeModules }, command) {
     child.on('error', (error) => reject(new LaunchFailure(`Cannot run Wine: ${wine.path}: ${error.message}.`)));
     child.on('exit', (code, signal) => {
       for (const name of handled) process.off(name, onSignal);
-      if (signal !== null) killLaunch(mark);
+      if (signal !== null) signalLaunch(mark, 'SIGKILL');
       resolve({ code: signal === null ? /** @type {number} */ (code) : 128 + constants.signals[signal], signal, isForced: signals > 1 });
     });
   });
 }
 
+/** Wine's own services: they carry the mark too when this launch was the first to start them, but serve others and end by themselves. */
+const service = /^C:\\windows\\system32\\(services|plugplay|svchost|winedevice|explorer|rpcss|wineboot|spoolsv)\.exe/i;
+
 /**
- * Ends every process that carries this launch's mark in its environment, which children inherit. Wine's own
- * services carry it too when this launch was the first to start them: they serve other launches and end by
- * themselves.
+ * Sends a signal to every process that carries this launch's mark in its environment, which children inherit.
  *
  * @param {string} mark
+ * @param {NodeJS.Signals} signal
  */
-function killLaunch(mark) {
+function signalLaunch(mark, signal) {
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (!(pid > 0) || pid === process.pid) continue;
     try {
       if (!readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mark)) continue;
-      if (/^C:\\windows\\system32\\/i.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))) continue;
-      process.kill(pid, 'SIGKILL');
+      if (service.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))) continue;
+      process.kill(pid, signal);
     } catch {
       // It ended meanwhile, or is another user's.
     }

@@ -190,6 +190,7 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     await eventually(() => output === 'waiting\n');
     child.kill('SIGTERM');
     await eventually(() => output === 'waiting\ninterrupted\n');
+    await sleep(300); // sooner it would count as an echo of the first
     child.kill('SIGTERM');
     assert.equal(await ended, 137);
     await eventually(() => countProbes() === 0);

@@ -170,13 +170,13 @@ describe('prefixName', () => {
 describe('the environment for Wine', () => {
   it('leaves out what is meant for this machine\'s Node.js', () => {
     const environment = wineEnvironment({ NODE_OPTIONS: '-r /x', NODE_CHANNEL_FD: '3', NODE_ENV: 'test', HOME: '/h' }, { isUtf8: true });
-    assert.deepEqual(environment, { NODE_ENV: 'test', HOME: '/h', WINEDEBUG: '-all', WINEDLLOVERRIDES: 'winemenubuilder.exe=d' });
+    assert.deepEqual(environment, { NODE_ENV: 'test', HOME: '/h', WINEDEBUG: '-all', WINEDLLOVERRIDES: 'winemenubuilder.exe,winedbg.exe=d' });
   });
 
   it('keeps the user\'s own wishes for Wine', () => {
     const { WINEDEBUG, WINEDLLOVERRIDES } = wineEnvironment({ WINEDEBUG: '+relay', WINEDLLOVERRIDES: 'x=n' }, { isUtf8: true });
     assert.equal(WINEDEBUG, '+relay');
-    assert.equal(WINEDLLOVERRIDES, 'x=n;winemenubuilder.exe=d');
+    assert.equal(WINEDLLOVERRIDES, 'x=n;winemenubuilder.exe,winedbg.exe=d');
   });
 
   it('sets a UTF-8 locale where there is none', () => {

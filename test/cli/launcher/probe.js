@@ -48,6 +48,7 @@ const acts = {
       print(1, 'interrupted\n');
       if (args[0] !== 'stubborn') process.exit(130);
     });
+    setTimeout(() => {}, 60_000);
     print(1, 'waiting\n');
   },
   sleep() {
