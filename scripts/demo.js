@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { root, runMain, setUp } from './setup.js';
 
 await runMain(async () => {
-  await setUp();
+  await setUp(['demo']);
   const program = join('fixtures', 'build', 'demo.exe');
   const { status } = spawnSync(process.execPath, [join('bin', 'unclosed.js'), 'run', ...process.argv.slice(2), '--', program], {
     cwd: root,

@@ -40,7 +40,8 @@ export function installDependencies(root, say) {
   if (isInstalled(readLock(join(root, 'package-lock.json')), readLock(join(root, 'node_modules/.package-lock.json')))) return;
   say('npm ci …');
   // npm.cmd is a script to Windows, which only a shell runs; there is nothing to quote.
-  const { status, error } = spawnSync('npm', ['ci'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  // Nothing but errors: a warning that chalk wants the Node.js of the Windows side would only confuse.
+  const { status, error } = spawnSync('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   if (status !== 0) throw new Error(`Cannot install the dependencies: npm ci: ${error?.message ?? `exit code ${status}`}.`);
 }
 

@@ -5,6 +5,7 @@ import { LedgerDamagedError } from '../agent/ledger.ts';
 import { ProgramError } from '../process/program.ts';
 import { toolName, toolVersion } from '../version.ts';
 import { exitCodes } from './exit-code.ts';
+import { ReportFileError } from './report-output.ts';
 import { addRunCommand } from './run.ts';
 import { describeOutput, write } from './terminal.ts';
 
@@ -14,10 +15,10 @@ const program = new Command(toolName)
   .enablePositionalOptions()
   .exitOverride()
   .showSuggestionAfterError()
-  .showHelpAfterError(`Try ${toolName} --help.`)
   .configureOutput({
     writeOut: (text) => write(1, text),
     writeErr: (text) => write(2, text),
+    outputError: (text, print) => print(`${toolName}: ${spellUsageError(text)}\n`),
     getOutHelpWidth: () => describeOutput(1).columns,
     getErrHelpWidth: () => describeOutput(2).columns,
     getOutHasColors: () => describeOutput(1).colorLevel > 0,
@@ -34,8 +35,19 @@ try {
 /** Says what went wrong, and returns the exit code for it. */
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.clean : exitCodes.error; // it has printed already
-  const isExpected = error instanceof SystemError || error instanceof ProgramError || error instanceof LedgerDamagedError;
-  const text = isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const isExpected = [SystemError, ProgramError, LedgerDamagedError, ReportFileError].some((kind) => error instanceof kind);
+  const text = isExpected ? (error as Error).message : error instanceof Error ? (error.stack ?? error.message) : String(error);
   write(2, `${toolName}: ${text}\n`);
   return exitCodes.error;
+}
+
+/** Commander's message as one line in the words of our own: `error: unknown option '--nope'\n(Did you mean --notes?)`. */
+function spellUsageError(text: string): string {
+  const [first = '', ...rest] = text.trim().replace(/^error: /, '').split(/\s*\n\s*/);
+  const hint = rest.join(' ').replace(/^\(Did you mean (.*)\?\)$/, 'Try $1');
+  const sentences = [first.charAt(0).toUpperCase() + first.slice(1), hint].filter((part) => part !== '').map((part) => part.replace(/[^.!?]$/, '$&.'));
+  const line = sentences.join(' ');
+  if (/\bTry /.test(line)) return line;
+  const command = program.commands.find((each) => each.name() === process.argv[2]);
+  return `${line} Try ${[toolName, ...(command === undefined ? [] : [command.name()]), '--help'].join(' ')}.`;
 }

@@ -1,11 +1,12 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 import { InvalidArgumentError } from 'commander';
 
 import type { Report } from '../model.ts';
 import { isReporterName, type ReporterName, reporterNames, reporters } from '../report/index.ts';
-import { toWindowsPath } from '../wine/paths.ts';
-import { describeOutput, type OutputStream, write } from './terminal.ts';
+import { readHost } from '../wine/host.ts';
+import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
+import { describeOutput, type OutputStream, write, writeAll } from './terminal.ts';
 
 /** One `--reporter name[=file]`. */
 export interface ReporterChoice {
@@ -20,17 +21,42 @@ export interface ReportAppearance {
   readonly systemFrames: boolean;
 }
 
+/** A report cannot be put where the user wants it. */
+export class ReportFileError extends Error {
+  constructor(file: string, why: string, advice: string) {
+    const shown = isOnLinux() ? toHostPath(file) : file;
+    super(`Cannot write report "${shown}": ${why}. Try ${advice}.`);
+    this.name = 'ReportFileError';
+  }
+}
+
 /**
  * Takes `name[=file]` apart, for commander.
  *
- * @throws InvalidArgumentError for a name that is no reporter's
+ * @throws InvalidArgumentError for a name that is no reporter's, and for a place that has a report already
  */
 export function parseReporter(value: string, previous: readonly ReporterChoice[] = []): readonly ReporterChoice[] {
   const [name = '', ...rest] = value.split('=');
-  if (!isReporterName(name)) throw new InvalidArgumentError(`There is no reporter ${JSON.stringify(name)}. Try ${reporterNames.join(' or ')}.`);
+  if (!isReporterName(name)) throw new InvalidArgumentError(`There is no reporter "${name}". Try ${reporterNames.join(' or ')}.`);
   const file = rest.join('=');
   if (value.includes('=') && file === '') throw new InvalidArgumentError('The file name is missing after "=".');
-  return [...previous, file === '' ? { name } : { name, file: toWindowsPath(file) }];
+  return addReporter(previous, file === '' ? { name } : { name, file: toWindowsPath(file) });
+}
+
+/**
+ * One more report; the same one twice is one.
+ *
+ * @throws InvalidArgumentError when its place has another report already: one of them would be lost, or both be unreadable
+ */
+export function addReporter(choices: readonly ReporterChoice[], choice: ReporterChoice): readonly ReporterChoice[] {
+  const rival = choices.find((each) => placeOf(each) === placeOf(choice));
+  if (rival === undefined) return [...choices, choice];
+  if (rival.name === choice.name) return choices;
+  throw new InvalidArgumentError(`The ${rival.name} report goes there already. Try another file.`);
+}
+
+function placeOf({ name, file }: ReporterChoice): string {
+  return file === undefined ? `stream ${streamOf(name)}` : `file ${file.toLowerCase()}`;
 }
 
 /** Whether a report takes stdout, so that the target's own must go elsewhere. */
@@ -39,11 +65,29 @@ export function takesStdout(choices: readonly ReporterChoice[]): boolean {
 }
 
 /**
- * Writes a report in every chosen format.
+ * Makes sure that every report will have its place, before hours are spent on an audit; leaves nothing behind.
  *
- * @throws Error when a file cannot be written; what was there before stays as it was
+ * @throws ReportFileError when one has not
+ */
+export function checkReportFiles(choices: readonly ReporterChoice[]): void {
+  for (const { file } of choices) {
+    if (file === undefined) continue;
+    attempt(file, () => {
+      if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+      if (opensAsDevice(file)) return;
+      closeSync(openSync(unfinished(file), 'w'));
+    });
+    rmSync(unfinished(file), { force: true });
+  }
+}
+
+/**
+ * Writes a report in every chosen format, and one that fails does not keep the others back.
+ *
+ * @throws ReportFileError when a file cannot be written; what was there before stays as it was
  */
 export function writeReports(report: Report, choices: readonly ReporterChoice[], appearance: ReportAppearance): void {
+  let failure: unknown;
   for (const { name, file } of choices) {
     const place = file === undefined ? describeOutput(streamOf(name)) : { colorLevel: 0 as const, columns: 120 };
     const text = reporters[name](report, {
@@ -53,10 +97,25 @@ export function writeReports(report: Report, choices: readonly ReporterChoice[],
       baseDirectory: process.cwd(),
       showNotes: appearance.notes,
       showSystemFrames: appearance.systemFrames,
+      ...(isOnLinux() ? { showSourcePath: toHostPath } : {}),
     });
-    if (file === undefined) write(streamOf(name), text);
-    else writeWhole(file, text);
+    try {
+      if (file === undefined) write(streamOf(name), text);
+      else writeWhole(file, text);
+    } catch (error) {
+      failure ??= error;
+    }
   }
+  if (failure !== undefined) throw failure;
+}
+
+function isOnLinux(): boolean {
+  return readHost(process.env) !== undefined;
+}
+
+/** On Linux a terminal opens `src/app.c:12` with a click, and has no use for `src\app.c`. */
+function toHostPath(path: string): string {
+  return toUnixPath(path) ?? path.replaceAll('\\', '/');
 }
 
 function streamOf(name: ReporterName): OutputStream {
@@ -78,15 +137,65 @@ function tryReadLines(file: string): readonly string[] | undefined {
   }
 }
 
-/** Never half a file: written beside it, then put in its place. */
+/** Never half a file: written beside it, then put in its place. A device or pipe is no file to be replaced. */
 function writeWhole(file: string, text: string): void {
-  const unfinished = `${file}.${process.pid}.unfinished`;
+  attempt(file, () => {
+    if (opensAsDevice(file)) {
+      const device = openSync(file, 'a');
+      try {
+        writeAll(device, Buffer.from(text));
+      } finally {
+        closeSync(device);
+      }
+      return;
+    }
+    writeFileSync(unfinished(file), text);
+    renameSync(unfinished(file), file);
+  });
+}
+
+function unfinished(file: string): string {
+  return `${file}.${process.pid}.unfinished`;
+}
+
+/**
+ * Whether there is something other than a file by this name: NUL, a terminal, `/dev/null` under Wine.
+ *
+ * @throws Error as openSync does, when it is there and may not be written
+ */
+function opensAsDevice(file: string): boolean {
+  let opened: number;
   try {
-    writeFileSync(unfinished, text);
-    renameSync(unfinished, file);
+    opened = openSync(file, 'r+');
   } catch (error) {
-    rmSync(unfinished, { force: true });
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    throw new Error(`Cannot write report ${JSON.stringify(file)}: ${code}. Try another file.`);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+  try {
+    return !fstatSync(opened).isFile();
+  } finally {
+    closeSync(opened);
   }
 }
+
+/** @throws ReportFileError when the work on a file fails */
+function attempt(file: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    rmSync(unfinished(file), { force: true });
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    const [why, advice] = reasons[code] ?? [code, 'another file'];
+    throw new ReportFileError(file, why, advice);
+  }
+}
+
+const reasons: Readonly<Record<string, readonly [why: string, advice: string]>> = {
+  ENOENT: ['there is no such directory (ENOENT)', 'making it first, or another file'],
+  ENOTDIR: ['a part of the path is no directory (ENOTDIR)', 'another file'],
+  EISDIR: ['it is a directory (EISDIR)', 'the name of a file in it'],
+  EACCES: ['access is denied (EACCES)', 'another file'],
+  EPERM: ['access is denied (EPERM)', 'another file'],
+  EROFS: ['the file system is read-only (EROFS)', 'another file'],
+  ENOSPC: ['the disk is full (ENOSPC)', 'another disk'],
+};

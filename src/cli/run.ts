@@ -4,7 +4,8 @@ import { audit } from '../audit.ts';
 import type { Level, Report } from '../model.ts';
 import { toWindowsPath } from '../wine/paths.ts';
 import { exitCodes } from './exit-code.ts';
-import { parseReporter, type ReporterChoice, takesStdout, writeReports } from './report-output.ts';
+import { Interruption } from './interruption.ts';
+import { addReporter, checkReportFiles, parseReporter, type ReporterChoice, takesStdout, writeReports } from './report-output.ts';
 
 interface RunOptions {
   readonly reporter?: readonly ReporterChoice[];
@@ -22,6 +23,7 @@ interface RunOptions {
 export function addRunCommand(program: Command): void {
   program
     .command('run')
+    .passThroughOptions() // what stands after the program is the program's, with and without --
     .summary('run a program and report what it left unclosed, closed twice or used after closing')
     .description(
       'Runs a program as if it ran alone, and reports the handles and sockets that it left unclosed, closed twice, or used after closing. ' +
@@ -39,36 +41,40 @@ export function addRunCommand(program: Command): void {
     )
     .option('--require-complete', 'exit with 3 when the report could not see everything')
     .option('--forward-exit-code', 'exit with the program’s own exit code, whatever was found')
-    .option('--notes', 'show findings of level note too')
+    .option('--notes', 'show findings of level note too, and not only their number')
     .option('--all-frames', 'show the frames of the system too')
     .option('--symbols <path>', 'where to look for PDB files, as in _NT_SYMBOL_PATH')
     .option('--max-handles <count>', 'handle values that can be recorded', parseCount, 1 << 20)
-    .action(async (name: string, args: string[], options: RunOptions) => {
-      process.exitCode = await run(name, args, options);
+    .action(async (name: string, args: string[], options: RunOptions, command: Command) => {
+      process.exitCode = await run(name, args, options, chooseReporters(options, command));
     });
 }
 
-/** @returns the exit code */
-async function run(name: string, args: readonly string[], options: RunOptions): Promise<number> {
-  const reporters: readonly ReporterChoice[] = [...(options.reporter ?? []), ...(options.json ? [{ name: 'json' as const }] : [])];
-  const chosen: readonly ReporterChoice[] = reporters.length > 0 ? reporters : [{ name: 'table' }];
-  const interruption = new AbortController();
-  const interrupt = () => interruption.abort();
-  process.on('SIGINT', interrupt);
+function chooseReporters({ reporter = [], json }: RunOptions, command: Command): readonly ReporterChoice[] {
   try {
-    const report = await audit({
-      program: toWindowsPath(name),
-      args,
-      targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
-      recording: { slotCount: options.maxHandles },
-      signal: interruption.signal,
-      ...(options.symbols === undefined ? {} : { symbolPath: options.symbols }),
-    });
-    writeReports(report, chosen, { notes: options.notes ?? false, systemFrames: options.allFrames ?? false });
-    return interruption.signal.aborted ? exitCodes.interrupted : judgeExitCode(report, options);
-  } finally {
-    process.off('SIGINT', interrupt);
+    const choices = json ? addReporter(reporter, { name: 'json' }) : reporter;
+    return choices.length > 0 ? choices : [{ name: 'table' }];
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) command.error(`option '--json' is invalid. ${error.message}`);
+    throw error;
   }
+}
+
+/** @returns the exit code */
+async function run(name: string, args: readonly string[], options: RunOptions, chosen: readonly ReporterChoice[]): Promise<number> {
+  checkReportFiles(chosen);
+  using interruption = new Interruption();
+  const report = await audit({
+    program: toWindowsPath(name),
+    args,
+    targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
+    recording: { slotCount: options.maxHandles },
+    signal: interruption.signal,
+    ...(options.symbols === undefined ? {} : { symbolPath: options.symbols }),
+  });
+  // A note that makes the build fail must be seen.
+  writeReports(report, chosen, { notes: options.notes ?? options.failOn === 'note', systemFrames: options.allFrames ?? false });
+  return interruption.happened ? exitCodes.interrupted : judgeExitCode(report, options);
 }
 
 function judgeExitCode(report: Report, options: RunOptions): number {

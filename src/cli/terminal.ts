@@ -34,7 +34,8 @@ export function write(stream: OutputStream, text: string): void {
   }
 }
 
-function writeAll(file: number, bytes: Uint8Array): void {
+/** Writes every byte to an open file; when its reader is gone, that is no error of ours. */
+export function writeAll(file: number, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length; ) {
     try {
       written += writeSync(file, bytes, written);

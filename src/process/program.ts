@@ -1,10 +1,13 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
+
+import { GetLastError } from '../ffi/kernel32.ts';
+import { Win32Error } from '../io/index.ts';
 
 /** The program to audit cannot be: it is not there, not a program, or not of a kind that is audited. */
 export class ProgramError extends Error {
   constructor(program: string, why: string, advice: string) {
-    super(`Cannot run ${JSON.stringify(program)}: ${why}. Try ${advice}.`);
+    super(`Cannot run "${program}": ${why}. Try ${advice}.`);
     this.name = 'ProgramError';
   }
 }
@@ -26,7 +29,8 @@ export function findProgram(name: string, environment: NodeJS.ProcessEnv = proce
       if (existsSync(path) && statSync(path).isFile()) return path;
     }
   }
-  throw new ProgramError(name, 'there is no such file', 'its whole path, and check its spelling');
+  if (statSync(name, { throwIfNoEntry: false })?.isDirectory()) throw new ProgramError(name, 'it is a directory', 'the program in it');
+  throw new ProgramError(name, 'there is no such file', directories.length > 1 ? 'its whole path: it is neither here nor on the PATH' : 'another spelling');
 }
 
 const IMAGE_FILE_MACHINE_I386 = 0x14c;
@@ -42,7 +46,7 @@ const IMAGE_FILE_DLL = 0x2000;
  * @throws ProgramError when it is anything else, or cannot be read
  */
 export function checkProgram(path: string): void {
-  const header = readHeader(path);
+  const { header, sizeBytes } = readHeader(path);
   const notProgram = () => new ProgramError(path, 'it is not a Windows program', 'an .exe; for a script name its interpreter first');
   if (header.length < 0x40 || header.toString('latin1', 0, 2) !== 'MZ') throw notProgram();
   const peOffset = header.readUInt32LE(0x3c); // LONG e_lfanew
@@ -60,19 +64,57 @@ export function checkProgram(path: string): void {
   if (header.readUInt16LE(peOffset + 22) & IMAGE_FILE_DLL) {
     throw new ProgramError(path, 'it is a DLL', 'the program that loads it');
   }
+  if (endOfSections(header, peOffset) > sizeBytes + FILE_ALIGNMENT) {
+    throw new ProgramError(path, 'its end is missing', 'another copy of it');
+  }
 }
 
+/** What sections are padded to in a file, and what a linker may leave out of the last one. */
+const FILE_ALIGNMENT = 0x200;
+
+/** Where the last section that is in the header ends in the file. */
+function endOfSections(header: Buffer, peOffset: number): number {
+  const count = header.readUInt16LE(peOffset + 6); // WORD FileHeader.NumberOfSections
+  const first = peOffset + 24 + header.readUInt16LE(peOffset + 20); // WORD FileHeader.SizeOfOptionalHeader
+  let end = first + 40 * count;
+  for (let section = first; section < first + 40 * count && section + 40 <= header.length; section += 40) {
+    const sizeBytes = header.readUInt32LE(section + 16); // DWORD SizeOfRawData
+    if (sizeBytes > 0) end = Math.max(end, header.readUInt32LE(section + 20) + sizeBytes); // DWORD PointerToRawData
+  }
+  return end;
+}
+
+/** The error for a program that Windows has just refused to start; reads GetLastError. */
+export function refusedToStart(path: string): Error {
+  const code = GetLastError();
+  if (code === ERROR_BAD_EXE_FORMAT || code === ERROR_EXE_MACHINE_TYPE_MISMATCH) {
+    return new ProgramError(path, `Windows does not take it for a program that it can run (ERROR_BAD_EXE_FORMAT ${code})`, 'another copy of it');
+  }
+  const advice = new Map([
+    [ERROR_ACCESS_DENIED, 'an account that may run it'],
+    [ERROR_ELEVATION_REQUIRED, 'an elevated terminal'],
+  ]);
+  return new Win32Error({ what: 'start', object: `"${path}"`, tryThis: advice.get(code) }, code);
+}
+
+const ERROR_ACCESS_DENIED = 5;
+const ERROR_BAD_EXE_FORMAT = 193;
+const ERROR_EXE_MACHINE_TYPE_MISMATCH = 216;
+const ERROR_ELEVATION_REQUIRED = 740;
+
 /** The first 64 KiB of the file: e_lfanew points far only in files made to confuse. */
-function readHeader(path: string): Buffer {
+function readHeader(path: string): { header: Buffer; sizeBytes: number } {
   try {
     const file = openSync(path, 'r');
     try {
       const header = Buffer.alloc(0x1_0000);
-      return header.subarray(0, readSync(file, header, 0, header.length, 0));
+      return { header: header.subarray(0, readSync(file, header, 0, header.length, 0)), sizeBytes: fstatSync(file).size };
     } finally {
       closeSync(file);
     }
   } catch (error) {
-    throw new ProgramError(path, `it cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`, 'an account that may');
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    const isDenied = code === 'EACCES' || code === 'EPERM';
+    throw new ProgramError(path, isDenied ? `access is denied (${code})` : `it cannot be read (${code})`, 'an account that may read it');
   }
 }

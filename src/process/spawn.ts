@@ -5,6 +5,7 @@ import {
 import { addressOf } from '../ffi/library.ts';
 import { type AsHandle, type BorrowedHandle, failed, NULL_HANDLE, OwnedHandle, type RawHandle, unsafeRawHandle } from '../io/index.ts';
 import { buildCommandLine } from './command-line.ts';
+import { refusedToStart } from './program.ts';
 
 const CREATE_SUSPENDED = 0x4;
 const EXTENDED_STARTUPINFO_PRESENT = 0x8_0000;
@@ -64,7 +65,7 @@ export class SuspendedProcess implements Disposable {
     const characters = new Uint16Array(line.buffer.slice(line.byteOffset, line.byteOffset + line.byteLength));
     const flags = CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT;
     if (!CreateProcessW(options.program, characters, null, null, true, flags, null, null, startup, information)) {
-      throw failed('start', JSON.stringify(options.program));
+      throw refusedToStart(options.program);
     }
     const process = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
     const thread = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(8))); // HANDLE hThread

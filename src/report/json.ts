@@ -5,18 +5,21 @@ import type { Reporter } from './reporter.ts';
 /**
  * The report as one JSON document (docs/json.md), indented, with its keys in the documented order.
  *
+ * Notes are counted, and stand among the findings only on demand: who reads "no findings" by machine means that
+ * nothing has to be done.
+ *
  * Everything that a target may have put into a name survives: lone surrogates and control characters are escaped as
  * JSON does it, and so are those that JSON would let through but a terminal obeys.
  */
-export const json: Reporter = (report) => `${escapeJson(JSON.stringify(toJson(report), undefined, 2))}\n`;
+export const json: Reporter = (report, { showNotes = false }) => `${escapeJson(JSON.stringify(toJson(report, showNotes), undefined, 2))}\n`;
 
 /** Keys are written in the order in which they stand here; `undefined` ones are left out by JSON.stringify. */
-function toJson({ schemaVersion, tool, target, findings, completeness, stats }: Report): object {
+function toJson({ schemaVersion, tool, target, findings, completeness, stats }: Report, showNotes: boolean): object {
   return {
     schemaVersion,
     tool: { name: tool.name, version: tool.version },
     target: { command: target.command, pid: target.pid, exitCode: target.exitCode },
-    findings: findings.map(findingToJson),
+    findings: findings.filter(({ level }) => showNotes || level !== 'note').map(findingToJson),
     completeness: { complete: completeness.complete, notes: completeness.notes },
     stats: {
       durationMs: stats.durationMs,
@@ -25,6 +28,7 @@ function toJson({ schemaVersion, tool, target, findings, completeness, stats }: 
       openHandles: stats.openHandles,
       hookedCalls: stats.hookedCalls,
       distinctStacks: stats.distinctStacks,
+      notes: findings.filter(({ level }) => level === 'note').length,
     },
   };
 }

@@ -10,6 +10,8 @@ export interface ReportOptions {
   readonly readSource?: (file: string) => readonly string[] | undefined;
   /** Files below this directory are shown relative to it. */
   readonly baseDirectory?: string;
+  /** How a source file's path is to be shown, where not as the symbols spell it. */
+  readonly showSourcePath?: (path: string) => string;
   /** Show notes too, and not only how many there are. */
   readonly showNotes?: boolean;
   /** Show every frame of the system and of the compiler's runtime, and not only the function that was called. */

@@ -57,11 +57,16 @@ function row(frame: Frame, { theme, options, programModule }: StackView): Row {
   const offset = `+0x${frame.offset.toString(16)}`;
   const name = frame.function ?? (frame.module === '?' ? 'code outside of all modules' : `${module}${offset}`);
   const qualified = frame.function !== undefined && !home && frame.system !== true ? `${module}!${name}` : name;
-  const source = frame.file === undefined ? '' : relativePath(frame.file, options.baseDirectory);
+  const source = frame.file === undefined ? '' : spellSource(frame.file, options);
   const line = frame.line === undefined ? '' : `:${frame.line}`;
   // The name of a nameless frame is its module and offset already.
   const place = source !== '' ? `${source}${line}` : frame.function === undefined ? '' : `${module}${offset}`;
   return { name: theme.escape(qualified), place: theme.escape(place), own: isOwn(frame), frame };
+}
+
+function spellSource(file: string, { baseDirectory, showSourcePath }: ReportOptions): string {
+  const path = relativePath(file, baseDirectory);
+  return showSourcePath === undefined ? path : showSourcePath(path);
 }
 
 /** Runs of frames that are not the programmer's own become one row each; how the thread began is left out. */

@@ -1,14 +1,17 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import type { Host, Terminal } from './host.ts';
 
 /**
- * Puts streams that work in the place of `process.stdout` and `process.stderr`.
+ * Puts streams that work in the place of `process.stdout`, `process.stderr` and `process.stdin`.
  *
  * Node.js' own throw EBADF under Wine (8 and 10) when they are Unix pipes, at the first touch; and not only our
  * code touches them: Node.js does so itself whenever a pipe or socket is destroyed (`this !== process.stderr` in
  * net.js), commander and chalk do so at will. `fs.writeSync` works on all of pipes, sockets and files. A terminal
  * is written to by its path, past Wine's console: see {@link Terminal.path}.
+ *
+ * `process.stdin` throws likewise, as soon as anybody says `import process from 'node:process'`. The tool never reads:
+ * stdin is the audited program's, and this one is at its end.
  */
 export function installStandardStreams(host: Host): void {
   for (const [name, fd, terminal] of [
@@ -17,6 +20,7 @@ export function installStandardStreams(host: Host): void {
   ] as const) {
     Object.defineProperty(process, name, { configurable: true, enumerable: true, value: new StandardStream(fd, terminal) });
   }
+  Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, value: Readable.from([]) });
 }
 
 /** A synchronous output stream, with what libraries ask of a terminal. */

@@ -31,7 +31,7 @@ describe('an audit finds what is planted and nothing else in', () => {
       const pid = /^ready (\d+)\r?$/m.exec(stderr)?.[1];
       if (expectation.isToBeKilled && pid !== undefined) process.kill(Number(pid));
     };
-    const run = await runTool(['run', '--json', '--', fixturePath(name), ...(expectation.arguments ?? [])], killReady);
+    const run = await runTool(['run', '--json', '--notes', '--', fixturePath(name), ...(expectation.arguments ?? [])], killReady);
     expect(run.stdout, run.stderr).not.toBe('');
     const report = JSON.parse(run.stdout) as JsonReport;
 

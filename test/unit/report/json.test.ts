@@ -4,17 +4,25 @@ import type { Finding, Report } from '../../../src/model.ts';
 import { makeHostile, randomNumbers } from './hostile.ts';
 import { clean, sample } from './sample.ts';
 
-const options = { colorLevel: 3, columns: 80 } as const;
+const options = { colorLevel: 3, columns: 80, showNotes: true } as const;
 
 /** What a reader gets: values as hexadecimal text, absent keys absent. */
 function expected(report: Report): unknown {
-  return JSON.parse(JSON.stringify(report, (_key, value: unknown) => (typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}` : value)));
+  const notes = report.findings.filter(({ level }) => level === 'note').length;
+  return JSON.parse(JSON.stringify({ ...report, stats: { ...report.stats, notes } }, (_key, value: unknown) => (typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}` : value)));
 }
 
 describe('the JSON report', () => {
   it('holds everything that the report holds', () => {
     expect(JSON.parse(json(sample, options))).toEqual(expected(sample));
     expect(JSON.parse(json(clean, options))).toEqual(expected(clean));
+  });
+
+  it('counts notes, and holds them only on demand', () => {
+    const { findings, stats } = JSON.parse(json(sample, { ...options, showNotes: false })) as { findings: Finding[]; stats: { notes: number } };
+    expect(stats.notes).toBeGreaterThan(0);
+    expect(findings.map(({ level }) => level)).not.toContain('note');
+    expect(findings).toHaveLength(sample.findings.length - stats.notes);
   });
 
   it('has its keys in the documented order', () => {
