@@ -103,7 +103,7 @@ export interface Assembly {
 }
 
 type Item =
-  | { readonly kind: 'bytes'; readonly bytes: readonly number[]; readonly target?: Label; readonly targetAt?: number }
+  | { readonly kind: 'bytes'; readonly bytes: number[]; readonly target?: Label; readonly targetAt?: number }
   | { readonly kind: 'jump'; readonly condition?: Condition; readonly target: Label; long: boolean }
   | { readonly kind: 'label'; readonly label: Label }
   | { readonly kind: 'align'; readonly sizeBytes: number; readonly fill: number };
@@ -114,12 +114,12 @@ const int8 = (value: number): boolean => value >= -0x80 && value <= 0x7f;
 const int32 = (value: number): boolean => value >= -0x8000_0000 && value <= 0x7fff_ffff;
 
 function littleEndian(value: number | bigint, sizeBytes: number): number[] {
-  let rest = BigInt.asUintN(sizeBytes * 8, BigInt(value));
-  return Array.from({ length: sizeBytes }, () => {
-    const byte = Number(rest & 0xffn);
-    rest >>= 8n;
-    return byte;
-  });
+  if (typeof value === 'number' && sizeBytes <= 4) {
+    return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24].slice(0, sizeBytes);
+  }
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
+  return [...bytes.subarray(0, sizeBytes)];
 }
 
 /** 32 bits that the processor extends with their sign where 64 are needed. */
@@ -149,7 +149,10 @@ export class Assembler {
 
   /** Bytes as they are: data, or an instruction that was copied from elsewhere. */
   data(bytes: Iterable<number>): void {
-    this.#items.push({ kind: 'bytes', bytes: [...bytes] });
+    const last = this.#items.at(-1);
+    // Most instructions name no label: they make one item with those before them.
+    if (last?.kind === 'bytes' && last.target === undefined) last.bytes.push(...bytes);
+    else this.#items.push({ kind: 'bytes', bytes: [...bytes] });
   }
 
   /** 64 bits of data, little-endian. */
@@ -378,7 +381,7 @@ export class Assembler {
     if (operand.kind === 'memory' && operand.label) {
       this.#items.push({ kind: 'bytes', bytes, target: operand.label, targetAt: head.length + 1 });
     } else {
-      this.#items.push({ kind: 'bytes', bytes });
+      this.data(bytes);
     }
   }
 
@@ -400,8 +403,9 @@ export class Assembler {
       }
       if (grown) places = this.#place();
     }
-    const bytes = this.#items.flatMap((item) => emit(item, places));
-    return { bytes: Uint8Array.from(bytes), offsetOf: (label) => offset(places.labels, label) };
+    const bytes = new Uint8Array(places.sizeBytes);
+    for (const item of this.#items) bytes.set(emit(item, places), places.items.get(item));
+    return { bytes, offsetOf: (label) => offset(places.labels, label) };
   }
 
   #place(): Places {
@@ -419,13 +423,14 @@ export class Assembler {
         here += item.kind === 'jump' ? jumpSize(item) : item.bytes.length;
       }
     }
-    return { labels, items };
+    return { labels, items, sizeBytes: here };
   }
 }
 
 interface Places {
   readonly labels: ReadonlyMap<Label, number>;
   readonly items: ReadonlyMap<Item, number>;
+  readonly sizeBytes: number;
 }
 
 function offset(labels: ReadonlyMap<Label, number>, label: Label): number {
