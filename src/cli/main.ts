@@ -2,12 +2,17 @@ import { Command, CommanderError } from 'commander';
 
 import { SystemError } from '../io/index.ts';
 import { LedgerDamagedError } from '../agent/ledger.ts';
+import { ProcessNotFoundError } from '../process/processes.ts';
 import { ProgramError } from '../process/program.ts';
+import { SnapshotError } from '../snapshot/errors.ts';
 import { toolName, toolVersion } from '../version.ts';
+import { addDiffCommand } from './diff.ts';
 import { exitCodes } from './exit-code.ts';
 import { ReportFileError } from './report-output.ts';
 import { addRunCommand } from './run.ts';
+import { addSnapshotCommand } from './snapshot.ts';
 import { describeOutput, write } from './terminal.ts';
+import { addWatchCommand } from './watch.ts';
 
 const program = new Command(toolName)
   .description('Finds the handles and sockets that a Windows program left unclosed, closed twice, or used after closing.')
@@ -25,6 +30,9 @@ const program = new Command(toolName)
     getErrHasColors: () => describeOutput(2).colorLevel > 0,
   });
 addRunCommand(program);
+addSnapshotCommand(program);
+addDiffCommand(program);
+addWatchCommand(program);
 
 try {
   await program.parseAsync(process.argv);
@@ -35,7 +43,7 @@ try {
 /** Says what went wrong, and returns the exit code for it. */
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.clean : exitCodes.error; // it has printed already
-  const isExpected = [SystemError, ProgramError, LedgerDamagedError, ReportFileError].some((kind) => error instanceof kind);
+  const isExpected = [SystemError, ProgramError, LedgerDamagedError, ReportFileError, ProcessNotFoundError, SnapshotError].some((kind) => error instanceof kind);
   const text = isExpected ? (error as Error).message : error instanceof Error ? (error.stack ?? error.message) : String(error);
   write(2, `${toolName}: ${text}\n`);
   return exitCodes.error;

@@ -23,28 +23,33 @@ export function describeOutput(stream: OutputStream): OutputDescription {
   return { colorLevel: colorLevel(depth), columns, isTerminal: terminal !== undefined };
 }
 
-/** Writes all of a text; when its reader is gone, that is no error of ours. */
-export function write(stream: OutputStream, text: string): void {
+/**
+ * Writes all of a text; when its reader is gone, that is no error of ours.
+ *
+ * @returns whether anybody still reads
+ */
+export function write(stream: OutputStream, text: string): boolean {
   const path = terminalOf(stream)?.path;
   const file = path === undefined ? stream : openSync(path, 'a');
   try {
-    writeAll(file, Buffer.from(text));
+    return writeAll(file, Buffer.from(text));
   } finally {
     if (path !== undefined) closeSync(file);
   }
 }
 
-/** Writes every byte to an open file; when its reader is gone, that is no error of ours. */
-export function writeAll(file: number, bytes: Uint8Array): void {
+/** Writes every byte to an open file, and returns whether anybody still reads: that nobody does is no error of ours. */
+export function writeAll(file: number, bytes: Uint8Array): boolean {
   for (let written = 0; written < bytes.length; ) {
     try {
       written += writeSync(file, bytes, written);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EPIPE' || code === 'EOF') return;
+      if (code === 'EPIPE' || code === 'EOF') return false;
       if (code !== 'EAGAIN') throw error;
     }
   }
+  return true;
 }
 
 function terminalOf(stream: OutputStream): Terminal | undefined {

@@ -1,0 +1,13 @@
+/** A snapshot file that cannot be written, read or understood. Its message is one line for a person. */
+export class SnapshotError extends Error {
+  /**
+   * @param what what cannot be done, as it follows "Cannot": `read snapshot`
+   * @param file the user's own path
+   * @param why the reason, without a full stop
+   * @param tryThis what might help, as it follows "Try"
+   */
+  constructor(what: string, file: string, why: string, tryThis: string) {
+    super(`Cannot ${what} "${file}": ${why}. Try ${tryThis}.`);
+    this.name = new.target.name;
+  }
+}

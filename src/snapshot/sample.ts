@@ -1,0 +1,86 @@
+import { GetExitCodeProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
+import { HandleTable } from '../handles/enumerate.ts';
+import { failed, type OwnedHandle, SystemError } from '../io/index.ts';
+import { countGuiObjects, type GuiObjectCounts } from '../process/gui-objects.ts';
+import { openProcess, type ProcessInfo } from '../process/processes.ts';
+
+/** What a process had at one moment, in numbers. */
+export interface Sample {
+  /** Milliseconds since the first sample. */
+  readonly timeMs: number;
+  readonly handleCount: number;
+  /** Handles by kernel type: a socket is a `File`. */
+  readonly types: ReadonlyMap<string, number>;
+  /** Absent where it is not told: under Wine 8, and of a process that one may not ask. */
+  readonly gui?: GuiObjectCounts;
+}
+
+const PROCESS_QUERY_INFORMATION = 0x0400;
+const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
+const SYNCHRONIZE = 0x0010_0000;
+const ERROR_ACCESS_DENIED = 5;
+const WAIT_OBJECT_0 = 0;
+
+/** Takes samples of one process. Its handle is kept, so that its id does not become another process'. */
+export class Sampler implements Disposable {
+  readonly #process: OwnedHandle;
+  readonly #processId: number;
+  readonly #mayAskAll: boolean;
+  #startMs: number | undefined;
+
+  /**
+   * @param label how an error calls the process; escaped
+   * @throws Win32Error when the process may not be opened
+   */
+  constructor({ processId }: ProcessInfo, label: string) {
+    this.#processId = processId;
+    const found = tryOpen(processId, PROCESS_QUERY_INFORMATION | SYNCHRONIZE, label);
+    this.#mayAskAll = found !== undefined;
+    this.#process = found ?? openProcess(processId, PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, label);
+  }
+
+  /**
+   * Counts what the process has now; `undefined` when it has ended.
+   *
+   * @throws NtStatusError when the kernel refuses
+   */
+  take(): Sample | undefined {
+    const nowMs = performance.now();
+    this.#startMs ??= nowMs;
+    const table = HandleTable.readProcess(this.#process, this.#processId);
+    const gui = this.#mayAskAll ? countGuiObjects(this.#process) : undefined;
+    // Its handles are closed while it ends: counts of that moment are no counts of a running process.
+    if (this.hasEnded() || table.count === 0) return undefined;
+    return {
+      timeMs: nowMs - this.#startMs,
+      handleCount: table.count,
+      types: table.countByType(),
+      ...(gui === undefined ? {} : { gui }),
+    };
+  }
+
+  hasEnded(): boolean {
+    return WaitForSingleObject(this.#process.asRawHandle(), 0) === WAIT_OBJECT_0;
+  }
+
+  /** Unsigned; `undefined` while the process runs. */
+  exitCode(): number | undefined {
+    if (!this.hasEnded()) return undefined;
+    const code = new Uint32Array(1);
+    if (!GetExitCodeProcess(this.#process.asRawHandle(), code)) throw failed('read the exit code of process', String(this.#processId));
+    return code[0]!;
+  }
+
+  [Symbol.dispose](): void {
+    this.#process[Symbol.dispose]();
+  }
+}
+
+function tryOpen(processId: number, access: number, label: string): OwnedHandle | undefined {
+  try {
+    return openProcess(processId, access, label);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === ERROR_ACCESS_DENIED) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,103 @@
+import { HandleDescriber, type HandleDescription } from '../handles/describe.ts';
+import { HandleTable } from '../handles/enumerate.ts';
+import { SystemError } from '../io/index.ts';
+import { openProcess, type ProcessInfo } from '../process/processes.ts';
+import { type SnapshotHeader, spellValue, writeHandle, writeHeader, writeProcess, writeTrailer } from './format.ts';
+
+const PROCESS_DUP_HANDLE = 0x0040;
+const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
+/** Handles that are described at a time, so that a million of them need not be in memory. */
+const BATCH_SIZE = 4096;
+
+/**
+ * Takes a snapshot of processes, piece by piece: the text of a snapshot file. The handle tables are those of one moment;
+ * names are asked for afterwards, and what was closed in between has none.
+ *
+ * A process that may not be looked into is in the snapshot with its handles, without their names, and says why.
+ *
+ * @param processes each once
+ * @throws NtStatusError when the kernel's handle table cannot be read
+ */
+export async function* takeSnapshot(
+  processes: readonly ProcessInfo[],
+  header: Pick<SnapshotHeader, 'tool' | 'host'>,
+): AsyncGenerator<string, void, undefined> {
+  const table = HandleTable.readSystem();
+  yield writeHeader({ ...header, taken: new Date().toISOString() });
+  using describer = new HandleDescriber();
+  const counts = { handleCount: 0, namesMissing: 0 };
+  let isFirst = true;
+  for (const process of processes.toSorted((a, b) => a.processId - b.processId)) {
+    yield* takeProcess(process, table.ofProcess(process.processId), describer, isFirst, counts);
+    isFirst = false;
+  }
+  yield writeTrailer(counts, !isFirst);
+}
+
+async function* takeProcess(
+  { processId, name, startTime }: ProcessInfo,
+  table: HandleTable,
+  describer: HandleDescriber,
+  isFirst: boolean,
+  counts: { handleCount: number; namesMissing: number },
+): AsyncGenerator<string, void, undefined> {
+  const opened = tryOpen(processId);
+  using process = opened instanceof SystemError ? undefined : opened;
+  const started = startTime > 0n ? { started: fileTimeToIso(startTime) } : {};
+  const problem = opened instanceof SystemError ? { problem: opened.message } : {};
+  yield writeProcess({ pid: processId, image: name, ...started, ...problem }, isFirst);
+
+  const order = sortedByValue(table);
+  for (let start = 0; start < order.length; start += BATCH_SIZE) {
+    const entries = Array.from(order.subarray(start, start + BATCH_SIZE), (index) => table.entryAt(index));
+    const descriptions: readonly Partial<HandleDescription>[] = process === undefined ? [] : await describer.describe(process, entries);
+    let text = '';
+    entries.forEach(({ value, type, access, inheritable, protectFromClose }, index) => {
+      const { object = { type }, nameProblem, ended } = descriptions[index] ?? {};
+      counts.handleCount++;
+      if (process === undefined || nameProblem !== undefined) counts.namesMissing++;
+      text += writeHandle(
+        {
+          value: spellValue(value),
+          access,
+          ...object,
+          ...(inheritable ? { inheritable } : {}),
+          ...(protectFromClose ? { protectFromClose } : {}),
+          ...(nameProblem === undefined ? {} : { nameProblem }),
+          ...(ended === true ? { ended } : {}),
+        },
+        start + index === order.length - 1,
+      );
+    });
+    yield text;
+  }
+}
+
+function tryOpen(processId: number): ReturnType<typeof openProcess> | SystemError {
+  try {
+    return openProcess(processId, PROCESS_DUP_HANDLE | PROCESS_QUERY_LIMITED_INFORMATION);
+  } catch (error) {
+    if (error instanceof SystemError) return error;
+    throw error;
+  }
+}
+
+/** Places in the table by ascending value. The kernel keeps that order already, but for its own handles. */
+function sortedByValue(table: HandleTable): Uint32Array {
+  const order = Uint32Array.from({ length: table.count }, (_, index) => index);
+  const unsigned = (index: number): bigint => BigInt.asUintN(64, table.valueAt(index));
+  for (let index = 1; index < order.length; index++) {
+    if (unsigned(index - 1) > unsigned(index)) {
+      return order.sort((a, b) => (unsigned(a) < unsigned(b) ? -1 : unsigned(a) > unsigned(b) ? 1 : 0));
+    }
+  }
+  return order;
+}
+
+/** FILETIME counts 100 ns from 1601. https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-filetime */
+function fileTimeToIso(fileTime: bigint): string {
+  const FROM_1601_TO_1970_MS = 11_644_473_600_000n;
+  const date = new Date(Number(fileTime / 10_000n - FROM_1601_TO_1970_MS));
+  const rest = fileTime % 10_000n; // two processes of one pid cannot start within one tick, but say it whole
+  return date.toISOString().replace('Z', `${String(rest).padStart(4, '0')}Z`);
+}
