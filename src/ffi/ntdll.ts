@@ -95,6 +95,42 @@ export const NtDeviceIoControlFileAsync: DeviceIoControl<Promise<number>> = ntdl
   DEVICE_IO_CONTROL,
 );
 
+/** Whether two handles mean the same object: STATUS_SUCCESS, or STATUS_NOT_SAME_OBJECT. https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-compareobjecthandles */
+export const NtCompareObjects: ((FirstObjectHandle: HANDLE, SecondObjectHandle: HANDLE) => number) | undefined = optionalWithSurplus(
+  'NtCompareObjects',
+  [HANDLE, HANDLE, SURPLUS, SURPLUS, SURPLUS],
+  3,
+);
+
+type QueryOfObject = (Handle: HANDLE, InformationClass: number, Information: Pointer, Length: number, ReturnLength: Pointer) => number;
+const QUERY_OF_OBJECT: readonly NativeType[] = [HANDLE, DWORD, POINTER, DWORD, POINTER];
+
+/** Each answers for one type of object. They are in winternl.h's neighbours only: declared after phnt's ntexapi.h and ntmmapi.h. */
+export const NtQueryEvent: QueryOfObject = ntdll.define('NtQueryEvent', NTSTATUS, QUERY_OF_OBJECT);
+export const NtQueryMutant: QueryOfObject = ntdll.define('NtQueryMutant', NTSTATUS, QUERY_OF_OBJECT);
+export const NtQuerySemaphore: QueryOfObject = ntdll.define('NtQuerySemaphore', NTSTATUS, QUERY_OF_OBJECT);
+export const NtQueryTimer: QueryOfObject = ntdll.define('NtQueryTimer', NTSTATUS, QUERY_OF_OBJECT);
+export const NtQuerySection: QueryOfObject = ntdll.define('NtQuerySection', NTSTATUS, QUERY_OF_OBJECT);
+/** https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwquerykey */
+export const NtQueryKey: QueryOfObject = ntdll.define('NtQueryKey', NTSTATUS, QUERY_OF_OBJECT);
+export const NtQueryIoCompletion: QueryOfObject = ntdll.define('NtQueryIoCompletion', NTSTATUS, QUERY_OF_OBJECT);
+export const NtQueryInformationJobObject: QueryOfObject = ntdll.define('NtQueryInformationJobObject', NTSTATUS, QUERY_OF_OBJECT);
+/** https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-ntqueryinformationtoken */
+export const NtQueryInformationToken: QueryOfObject = ntdll.define('NtQueryInformationToken', NTSTATUS, QUERY_OF_OBJECT);
+
+/** {@link https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-ntqueryinformationfile} on one of libuv's threads. */
+export const NtQueryInformationFileAsync: (
+  FileHandle: HANDLE,
+  IoStatusBlock: Pointer,
+  FileInformation: Pointer,
+  Length: number,
+  FileInformationClass: number,
+) => Promise<number> = ntdll.defineAsync('NtQueryInformationFile', NTSTATUS, [HANDLE, POINTER, POINTER, DWORD, DWORD]);
+
+/** Switches a privilege of this process on or off, by its number (SeDebugPrivilege is 20). */
+export const RtlAdjustPrivilege: (Privilege: number, Enable: number, CurrentThread: number, Enabled: Uint8Array) => number =
+  ntdll.define('RtlAdjustPrivilege', NTSTATUS, [DWORD, DWORD, DWORD, POINTER]);
+
 /** https://learn.microsoft.com/windows/win32/devnotes/rtlformatcurrentuserkeypath */
 export const RtlFormatCurrentUserKeyPath: (CurrentUserKeyPath: Pointer) => number = ntdll.define(
   'RtlFormatCurrentUserKeyPath',
@@ -110,6 +146,12 @@ const wine_get_version: (() => bigint) | undefined = ntdll.defineOptional('wine_
 
 /** Whether this Windows is Wine. */
 export const isWine: boolean = wine_get_version !== undefined;
+
+function optionalWithSurplus<F extends (...args: never[]) => unknown>(name: string, parameters: readonly NativeType[], surplus: number): F | undefined {
+  const native = ntdll.defineOptional<(...args: unknown[]) => unknown>(name, NTSTATUS, parameters);
+  const rest = new Array<bigint>(surplus).fill(0n);
+  return native && (((...args: unknown[]) => native(...args, ...rest)) as unknown as F);
+}
 
 function withSurplus<F extends (...args: never[]) => unknown>(native: (...args: never[]) => unknown): F {
   const call = native as unknown as (...args: unknown[]) => unknown;

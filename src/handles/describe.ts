@@ -1,3 +1,5 @@
+import { pathToFileURL } from 'node:url';
+
 import { CreateEventW } from '../ffi/kernel32.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { isWine } from '../ffi/ntdll.ts';
@@ -7,11 +9,12 @@ import { nameOfNtStatus, nameOfWin32Code } from '../io/error-names.ts';
 import type { HandleObject, SocketDescription } from '../model.ts';
 import { displayName, type NameContext } from './display-name.ts';
 import { withDuplicate } from './duplicate.ts';
+import type { FileDetail } from './file-details.ts';
 import { readNameContext } from './name-context.ts';
 import { queryObjectName } from './object-name.ts';
 import { nameProcessObject, type ProcessObject, queryProcessObject } from './process-objects.ts';
 import { QueryHelper, type QueryHelperOptions } from './query-helper.ts';
-import type { FileAnswer } from './query-protocol.ts';
+import { type FileAnswer, QUERY_HELPER_VARIABLE } from './query-protocol.ts';
 import { querySocket } from './sockets.ts';
 import { TcpTable } from './tcp-table.ts';
 
@@ -21,6 +24,8 @@ export interface DescribableHandle {
   readonly value: bigint;
   /** Kernel type name. */
   readonly type: string;
+  /** Of a file: ask for its details too, always in the helper process. */
+  readonly details?: true;
 }
 
 /** What one handle means. Names in it come from the target: escape them where they are shown. */
@@ -28,6 +33,8 @@ export interface HandleDescription extends ProcessObject {
   readonly object: HandleObject;
   /** Why {@link object} has no name although it might have one: `timed out`, or the call that failed and its code. */
   readonly nameProblem?: string;
+  /** Of a file whose details were asked for. */
+  readonly details?: readonly FileDetail[];
 }
 
 /** How a {@link HandleDescriber} goes about it. */
@@ -54,8 +61,9 @@ export class HandleDescriber implements Disposable {
   #event: OwnedHandle | undefined;
 
   constructor(options: HandleDescriberOptions = {}) {
-    this.#filesInHelper = options.filesInHelper ?? !isWine;
-    this.#helper = new QueryHelper(options);
+    const script = process.env[QUERY_HELPER_VARIABLE];
+    this.#filesInHelper = options.filesInHelper ?? (!isWine || Boolean(script));
+    this.#helper = new QueryHelper(script ? { script: pathToFileURL(script), ...options } : options);
   }
 
   /**
@@ -65,12 +73,26 @@ export class HandleDescriber implements Disposable {
    * @param process opened with PROCESS_DUP_HANDLE
    */
   async describe(process: AsHandle, handles: readonly DescribableHandle[]): Promise<readonly HandleDescription[]> {
+    return this.describeOf(() => process, handles);
+  }
+
+  /**
+   * {@link describe} for handles of several processes: all that may block is asked in one round, so that its time-out is
+   * waited for once.
+   *
+   * @param processOf the process of a handle, opened with PROCESS_DUP_HANDLE
+   */
+  async describeOf<H extends DescribableHandle>(
+    processOf: (handle: H) => AsHandle,
+    handles: readonly H[],
+  ): Promise<readonly HandleDescription[]> {
     const descriptions = new Array<HandleDescription>(handles.length);
     const deferred: number[] = [];
-    handles.forEach((handle, index) => {
-      if (handle.type === 'File' && this.#filesInHelper) deferred.push(index);
-      else descriptions[index] = this.#describeNow(process, handle);
-    });
+    for (let index = 0; index < handles.length; index++) {
+      const handle = handles[index]!;
+      if (handle.type === 'File' && (this.#filesInHelper || handle.details)) deferred.push(index);
+      else descriptions[index] = this.#describeNow(processOf(handle), handle);
+    }
     if (deferred.length > 0) {
       const answers = await this.#helper.ask(deferred.map((index) => handles[index]!));
       deferred.forEach((index, i) => {
@@ -78,6 +100,14 @@ export class HandleDescriber implements Disposable {
       });
     }
     return descriptions;
+  }
+
+  /**
+   * How many handles to describe at a time: few, so that the first results come soon; but where some may block, many, so
+   * that their time-outs pass together.
+   */
+  get batchSize(): number {
+    return this.#filesInHelper ? 65_536 : 4_096;
   }
 
   /** Ends the helper process, if there is one. */
@@ -115,7 +145,8 @@ export class HandleDescriber implements Disposable {
     if (answer.timedOut) return { object: { type: 'File' }, nameProblem: 'timed out' };
     if (answer.problem !== undefined) return { object: { type: 'File' }, nameProblem: answer.problem };
     if (answer.socket !== undefined) return { object: { type: 'Socket', socket: this.#refine(answer.socket) } };
-    return { object: this.#nameObject('File', answer.name ?? '') };
+    const object = this.#nameObject('File', answer.name ?? '');
+    return answer.details === undefined ? { object } : { object, details: answer.details };
   }
 
   #nameObject(type: string, kernelName: string): HandleObject {

@@ -117,6 +117,28 @@ export class HandleTable {
     return new HandleTable(words, this.#layout, processId, found.slice(0, count));
   }
 
+  /** A table without handles. */
+  static empty(): HandleTable {
+    return new HandleTable(new Uint32Array(HEADER_WORDS), PROCESS, 0);
+  }
+
+  /** {@link ofProcess} for every process that has handles, read in one go. */
+  byProcess(): ReadonlyMap<number, HandleTable> {
+    const tables = new Map<number, HandleTable>();
+    for (const [processId, count] of this.countByProcess()) {
+      const positions = new Uint32Array(count);
+      tables.set(processId, new HandleTable(this.#words, this.#layout, processId, positions));
+    }
+    const filled = new Map<number, number>();
+    for (let i = 0; i < this.count; i++) {
+      const processId = this.processIdAt(i);
+      const at = filled.get(processId) ?? 0;
+      tables.get(processId)!.#positions![at] = this.#positions?.[i] ?? i;
+      filled.set(processId, at + 1);
+    }
+    return tables;
+  }
+
   /** Handles of each process in this table. */
   countByProcess(): Map<number, number> {
     const counts = new Map<number, number>();
@@ -156,6 +178,13 @@ export class HandleTable {
 
   typeAt(index: number): string {
     return this.#typeName(this.#typeIndexAt(index));
+  }
+
+  /** Identifies the kernel object; `0n` where the kernel does not tell, as Wine 8 and Windows 11 24H2 without SeDebugPrivilege. */
+  objectAddressAt(index: number): bigint {
+    if (this.#layout.processIdWord === undefined) return 0n; // the table of one process has no addresses
+    const at = this.#entry(index);
+    return (BigInt(this.#words[at + 1]!) << 32n) | BigInt(this.#words[at]!);
   }
 
   inheritableAt(index: number): boolean {

@@ -14,6 +14,8 @@ import {
 export interface FileQuestion {
   readonly processId: number;
   readonly value: bigint;
+  /** Ask for its details too: size, position, state of a pipe. */
+  readonly details?: true;
 }
 
 /** How patient a {@link QueryHelper} is. */
@@ -93,7 +95,7 @@ export class QueryHelper implements Disposable {
     if (this.#disposed) throw new Error('Cannot query a file: the query helper has been disposed of');
     const answers = new Array<FileAnswer | undefined>(questions.length);
     let queue = questions.map((question, index): Pending => {
-      return { id: ++this.#lastId, processId: question.processId, value: String(question.value), index, attempts: 0 };
+      return { id: ++this.#lastId, processId: question.processId, value: String(question.value), ...(question.details ? { details: true as const } : {}), index, attempts: 0 };
     });
     for (let failedHelpers = 0; queue.length > 0 && failedHelpers < FAILED_HELPERS_MAX; ) {
       if (this.#disposed) break;
@@ -137,7 +139,8 @@ export class QueryHelper implements Disposable {
         for (; next < queue.length && underWay.size < WINDOW; next++) {
           const query = queue[next]!;
           underWay.set(query.id, query);
-          queries.push({ id: query.id, processId: query.processId, value: query.value });
+          const { id, processId, value, details } = query;
+          queries.push({ id, processId, value, ...(details ? { details } : {}) });
         }
         if (queries.length > 0) child.send({ queries } satisfies QueryMessage, (error) => error && onExit());
       };

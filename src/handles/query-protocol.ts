@@ -1,4 +1,5 @@
 import type { SocketDescription } from '../model.ts';
+import type { FileDetail } from './file-details.ts';
 
 /** One file handle that the helper process is asked about. */
 export interface FileQuery {
@@ -7,6 +8,8 @@ export interface FileQuery {
   readonly processId: number;
   /** The handle's value in that process, in decimal: JSON has no bigint. */
   readonly value: string;
+  /** Ask for the file's details too. */
+  readonly details?: true;
 }
 
 /** What the helper process found out about one file handle. */
@@ -15,6 +18,8 @@ export interface FileAnswer {
   /** As the kernel spells it; empty where the file has no name. */
   readonly name?: string;
   readonly socket?: SocketDescription;
+  /** When they were asked for. */
+  readonly details?: readonly FileDetail[];
   /** The query did not end in time, and blocks a thread of the helper until the helper is ended. */
   readonly timedOut?: true;
   /** Which call failed, and with what: `DuplicateHandle 6`, `NtQueryObject 0xc0000022`. */
@@ -36,3 +41,9 @@ export interface AnswerMessage {
 /** Environment variables that tell the helper how long a query may take and how many may run at a time. */
 export const QUERY_TIMEOUT_VARIABLE = 'UNCLOSED_QUERY_TIMEOUT_MS';
 export const QUERY_THREADS_VARIABLE = 'UV_THREADPOOL_SIZE';
+
+/**
+ * Environment variable that names the script of the helper, and has files asked there on Wine too: tests put a helper
+ * there whose questions really block, as on Wine none of ours does.
+ */
+export const QUERY_HELPER_VARIABLE = 'UNCLOSED_QUERY_HELPER';

@@ -7,6 +7,7 @@ import {
   OpenProcess,
   WaitForMultipleObjectsAsync,
 } from '../ffi/kernel32.ts';
+import { queryFileDetails } from './file-details.ts';
 import { queryObjectNameAsync } from './object-name.ts';
 import type { AnswerMessage, FileAnswer, FileQuery, QueryMessage } from './query-protocol.ts';
 import { querySocketAsync } from './sockets.ts';
@@ -20,7 +21,7 @@ const CURRENT_PROCESS = -1n as HANDLE;
 const INFINITE = 0xffff_ffff;
 
 /** Finds out what one file handle of this process is. May block the thread that it waits on for ever, but not JavaScript. */
-export type Inspect = (handle: HANDLE) => Promise<Omit<FileAnswer, 'id'>>;
+export type Inspect = (handle: HANDLE, details: boolean) => Promise<Omit<FileAnswer, 'id'>>;
 
 /** What the helper process is given to do its work with. */
 export interface QueryServerOptions {
@@ -76,7 +77,7 @@ export function createQueryServer(options: QueryServerOptions): (message: QueryM
     }
     const handle = BigInt.asIntN(64, duplicate[0]!) as HANDLE;
     try {
-      return await inspect(handle);
+      return await inspect(handle, query.details === true);
     } finally {
       CloseHandle(handle);
     }
@@ -111,18 +112,19 @@ export function createQueryServer(options: QueryServerOptions): (message: QueryM
   };
 }
 
-async function inspectFile(handle: HANDLE): Promise<Omit<FileAnswer, 'id'>> {
+async function inspectFile(handle: HANDLE, details: boolean): Promise<Omit<FileAnswer, 'id'>> {
   const name = await queryObjectNameAsync(handle);
   if (typeof name === 'number') return { problem: `NtQueryObject 0x${name.toString(16)}` };
   // A socket is named \Device\Afd or \Device\Afd\Endpoint on Windows [src], and not at all on Wine [ran].
-  if (name !== '' && !/^\\device\\afd(?:\\|$)/i.test(name)) return { name };
+  if (name !== '' && !/^\\device\\afd(?:\\|$)/i.test(name)) return details ? { name, details: await queryFileDetails(handle) } : { name };
   const event = CreateEventW(null, true, false, null);
   if (event === 0n) return { problem: `CreateEventW ${GetLastError()}` };
   try {
     const waitFor = (set: HANDLE): Promise<number> =>
       WaitForMultipleObjectsAsync(1, new BigInt64Array([set]), false, INFINITE);
     const socket = await querySocketAsync(handle, event, waitFor);
-    return socket === undefined ? { name } : { name, socket };
+    if (socket !== undefined) return { name, socket };
+    return details ? { name, details: await queryFileDetails(handle) } : { name };
   } finally {
     CloseHandle(event);
   }

@@ -1,0 +1,61 @@
+import type { ListedHandle } from '../handles/list.ts';
+import type { ProcessInfo } from '../process/processes.ts';
+import type { Column } from '../report/listing.ts';
+
+/** What the handles of machine-readable listings tell, in this order: docs/handles.md explains each. */
+export const handleColumns: readonly Column<ListedHandle>[] = [
+  { key: 'pid', read: ({ process }) => process.processId },
+  { key: 'process', read: ({ process }) => process.name },
+  { key: 'handle', read: ({ value }) => formatHandle(value) },
+  { key: 'type', read: ({ kind, description }) => description?.object.type ?? kind.type },
+  { key: 'access', read: ({ kind }) => kind.accessText },
+  { key: 'accessMask', read: ({ kind }) => `0x${kind.access.toString(16)}` },
+  { key: 'attributes', read: ({ kind }) => spellAttributes(kind) },
+  { key: 'name', read: ({ description }) => description?.object.name },
+  { key: 'nameProblem', read: ({ description }) => description?.nameProblem },
+  { key: 'protocol', read: ({ description }) => description?.object.socket?.protocol },
+  { key: 'local', read: ({ description }) => description?.object.socket?.local },
+  { key: 'remote', read: ({ description }) => description?.object.socket?.remote },
+  { key: 'state', read: ({ description }) => description?.object.socket?.state },
+  { key: 'targetPid', read: ({ description }) => description?.processId },
+  { key: 'targetTid', read: ({ description }) => description?.threadId },
+  { key: 'targetImage', read: ({ description }) => description?.imagePath },
+  { key: 'ended', read: ({ description }) => description?.ended },
+  { key: 'exitCode', read: ({ description }) => description?.exitCode },
+];
+
+/** How many handles of one type a process has. */
+export interface TypeCount {
+  readonly process: ProcessInfo;
+  readonly type: string;
+  readonly count: number;
+}
+
+export const typeCountColumns: readonly Column<TypeCount>[] = [
+  { key: 'pid', read: ({ process }) => process.processId },
+  { key: 'process', read: ({ process }) => process.name },
+  { key: 'type', read: ({ type }) => type },
+  { key: 'handles', read: ({ count }) => count },
+];
+
+/** How many handles a process has. */
+export interface ProcessCount {
+  readonly process: ProcessInfo;
+  readonly count: number;
+}
+
+export const processCountColumns: readonly Column<ProcessCount>[] = [
+  { key: 'pid', read: ({ process }) => process.processId },
+  { key: 'process', read: ({ process }) => process.name },
+  { key: 'handles', read: ({ count }) => count },
+];
+
+/** A handle's value as Windows tools show it: `0x1a4`. */
+export function formatHandle(value: bigint): string {
+  return `0x${(value < 0n ? BigInt.asUintN(64, value) : value).toString(16)}`;
+}
+
+/** `inherit`, `protect`, both, or nothing. */
+export function spellAttributes({ inheritable, protectFromClose }: { readonly inheritable: boolean; readonly protectFromClose: boolean }): string {
+  return [inheritable ? 'inherit' : '', protectFromClose ? 'protect' : ''].filter(Boolean).join('|');
+}

@@ -1,0 +1,55 @@
+import { Option } from 'commander';
+
+import type { Column } from '../report/listing.ts';
+import { csvHeader, formatCsv, formatJsonRows, formatNdjson } from '../report/listing.ts';
+import { escapeJson } from '../report/escape.ts';
+import { write } from './terminal.ts';
+
+/** The options by which a listing's format is chosen; without any of them it is a table. */
+export interface FormatOptions {
+  readonly json?: true;
+  readonly csv?: true;
+  readonly ndjson?: true;
+}
+
+/** One way to print the rows of a listing as they come. */
+export interface ListingOutput<Row> {
+  begin(): void;
+  /** @returns whether anybody still reads */
+  rows(rows: readonly Row[]): boolean;
+  /** @param rest what a JSON document tells beside its rows */
+  end(rest: Readonly<Record<string, unknown>>): void;
+}
+
+/** The options of {@link FormatOptions}, each of which excludes the others. */
+export function formatOptions(): readonly Option[] {
+  return [
+    new Option('--json', 'one JSON document').conflicts(['csv', 'ndjson']),
+    new Option('--csv', 'comma-separated values with a header line').conflicts(['json', 'ndjson']),
+    new Option('--ndjson', 'a JSON object a line, as they come').conflicts(['json', 'csv']),
+  ];
+}
+
+/**
+ * The machine-readable output that was asked for; `undefined`: none, a table.
+ *
+ * @param rowsKey what the JSON document calls its rows
+ */
+export function chooseOutput<Row>(options: FormatOptions, rowsKey: string, columns: readonly Column<Row>[]): ListingOutput<Row> | undefined {
+  if (options.csv) return { begin: () => void write(1, csvHeader(columns)), rows: (rows) => write(1, formatCsv(columns, rows)), end: () => {} };
+  if (options.ndjson) return { begin: () => {}, rows: (rows) => write(1, formatNdjson(columns, rows)), end: () => {} };
+  if (!options.json) return undefined;
+  let isFirst = true;
+  return {
+    begin: () => void write(1, `{\n  "schemaVersion": 1,\n  "${rowsKey}": [`),
+    rows(rows) {
+      const text = formatJsonRows(columns, rows, isFirst);
+      isFirst &&= rows.length === 0;
+      return write(1, text);
+    },
+    end(rest) {
+      const keys = Object.entries(rest).map(([key, value]) => `,\n  ${JSON.stringify(key)}: ${escapeJson(JSON.stringify(value))}`);
+      write(1, `${isFirst ? '' : '\n  '}]${keys.join('')}\n}\n`);
+    },
+  };
+}

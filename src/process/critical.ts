@@ -1,0 +1,46 @@
+import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
+import { SystemError } from '../io/index.ts';
+import { isSystemPath } from './modules.ts';
+import { openProcess, type ProcessInfo, readImagePath } from './processes.ts';
+
+const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
+const ProcessBreakOnTermination = 29;
+
+/** Windows does not run without them, whether or not it says so itself. */
+const names: ReadonlySet<string> = new Set([
+  'smss.exe',
+  'csrss.exe',
+  'wininit.exe',
+  'winlogon.exe',
+  'services.exe',
+  'lsass.exe',
+  'lsaiso.exe',
+  'svchost.exe',
+  'dwm.exe',
+  'registry',
+  'memory compression',
+  'secure system',
+  'winedevice.exe',
+  'plugplay.exe',
+  'rpcss.exe',
+]);
+
+/**
+ * Why Windows cannot do without a process, in a clause: the kernel itself, marked as critical, or one of its servers.
+ * `undefined` for any other. A program that only has such a name and is not Windows' own is another one.
+ */
+export function whyCritical({ processId, name }: ProcessInfo): string | undefined {
+  if (processId === 0 || processId === 4) return 'it is the kernel';
+  const isNamed = names.has(name.toLowerCase());
+  try {
+    using process = openProcess(processId, PROCESS_QUERY_LIMITED_INFORMATION);
+    const isCritical = new Uint32Array(1);
+    const status = NtQueryInformationProcess(process.asRawHandle(), ProcessBreakOnTermination, isCritical, 4, null);
+    if (status === 0 && isCritical[0] !== 0) return 'Windows has marked it as critical'; // not on Wine 8: STATUS_INVALID_INFO_CLASS [ran]
+    const path = readImagePath(process);
+    return isNamed && (path === undefined || isSystemPath(path)) ? 'it is a part of Windows' : undefined;
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return isNamed ? 'it is a part of Windows' : undefined;
+  }
+}
