@@ -64,7 +64,7 @@ function chooseReporters({ reporter = [], json }: RunOptions, command: Command):
 async function run(name: string, args: readonly string[], options: RunOptions, chosen: readonly ReporterChoice[]): Promise<number> {
   checkReportFiles(chosen);
   using interruption = new Interruption();
-  const report = await audit({
+  const audited = await audit({
     program: toWindowsPath(name),
     args,
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
@@ -72,9 +72,16 @@ async function run(name: string, args: readonly string[], options: RunOptions, c
     signal: interruption.signal,
     ...(options.symbols === undefined ? {} : { symbolPath: options.symbols }),
   });
+  const report = interruption.happened && !interruption.signal.aborted ? noteInterruption(audited) : audited;
   // A note that makes the build fail must be seen.
   writeReports(report, chosen, { notes: options.notes ?? options.failOn === 'note', systemFrames: options.allFrames ?? false });
   return interruption.happened ? exitCodes.interrupted : judgeExitCode(report, options);
+}
+
+/** Ctrl-C ended the target at its own exit; whether it would have ended otherwise, its exit code does not say (Wine's is 0). */
+function noteInterruption(report: Report): Report {
+  const gap = 'The program was interrupted by Ctrl-C: what it would have closed later counts as open.';
+  return { ...report, completeness: { complete: false, notes: [gap, ...report.completeness.notes] } };
 }
 
 function judgeExitCode(report: Report, options: RunOptions): number {
