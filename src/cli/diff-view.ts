@@ -49,7 +49,8 @@ function drawTypes({ types }: SnapshotDiff, view: View): readonly string[] {
   return drawTable(['TYPE', 'BEFORE', 'AFTER', 'GROWTH'], rows, types.map(({ growth }) => growth), view);
 }
 
-function drawKinds({ kinds }: SnapshotDiff, view: View): readonly string[] {
+function drawKinds(diff: SnapshotDiff, view: View): readonly string[] {
+  const { kinds } = diff;
   if (kinds.length === 0) return [];
   const shown = view.showAll ? kinds : kinds.slice(0, SHOWN_COUNT);
   const rows = shown.map((kind) => [
@@ -57,15 +58,16 @@ function drawKinds({ kinds }: SnapshotDiff, view: View): readonly string[] {
     spellNumber(kind.closed),
     spellChange(kind.growth),
     spellKind(kind),
-    spellExamples(kind),
+    spellExamples(kind, Math.max(diff.before.processCount, diff.after.processCount) > 1),
   ]);
   const lines = drawTable(['OPENED', 'CLOSED', 'GROWTH', 'TYPE AND NAME', 'FOR EXAMPLE'], rows, shown.map(({ growth }) => growth), view, 3);
   return [...lines, ...drawRest(kinds.length - shown.length, 'kind', view)];
 }
 
-function spellExamples({ openedExamples, closedExamples, growth }: KindChange): string {
+/** @param withPid of several processes, a value alone says nothing */
+function spellExamples({ openedExamples, closedExamples, growth }: KindChange, withPid: boolean): string {
   const examples = growth < 0 || openedExamples.length === 0 ? closedExamples : openedExamples;
-  const values = examples.slice(0, EXAMPLES_SHOWN).map(({ value }) => `0x${value}`);
+  const values = examples.slice(0, EXAMPLES_SHOWN).map(({ pid, value }) => (withPid ? `${pid}:0x${value}` : `0x${value}`));
   return `${values.join(' ')}${examples.length > EXAMPLES_SHOWN ? ' …' : ''}`;
 }
 
@@ -120,7 +122,9 @@ function drawUnseen({ before, after }: SnapshotDiff, { theme, width }: View): re
   const missing = [before, after].filter(({ namesMissing }) => namesMissing > 0);
   return missing
     .flatMap(({ file, namesMissing }) =>
-      wrapText(`Not seen: the names of ${spellNumber(namesMissing)} handles in ${escapeText(file)}. They count as handles without a name.`, width),
+      wrapText(namesMissing === 1
+          ? `Not seen: the name of one handle in ${escapeText(file)}. It counts as a handle without a name.`
+          : `Not seen: the names of ${spellNumber(namesMissing)} handles in ${escapeText(file)}. They count as handles without a name.`, width),
     )
     .map((line) => theme.level.warning(line));
 }
@@ -154,7 +158,7 @@ function drawTable(
 ): readonly string[] {
   const widths = head.map((title, column) => Math.max(textWidth(title), ...rows.slice(0, 10_000).map((row) => textWidth(row[column]!))));
   const others = widths.reduce((sum, each, column) => sum + (column === flexible ? 0 : each + 2), 0);
-  widths[flexible] = Math.max(12, Math.min(widths[flexible]!, width - others));
+  widths[flexible] = Math.min(widths[flexible]!, Math.max(12, width - others));
   const draw = (cells: readonly string[]): string =>
     cells
       .map((cell, column) => {
