@@ -1,0 +1,19 @@
+// An auditor that records a program, says `running <process id>`, then `at gate`, and never judges: to be killed.
+// It runs in a process of its own, from what was built, for Node.js 22 does not read `using`.
+import { writeSync } from 'node:fs';
+
+const built = (path) => import(new URL(`../../../dist/${path}`, import.meta.url).href);
+const { Recording } = await built('agent/recording.js');
+const { WaitForMultipleObjectsAsync } = await built('ffi/kernel32.js');
+const { NULL_HANDLE, BorrowedHandle } = await built('io/index.js');
+const { SuspendedProcess } = await built('process/spawn.js');
+
+const [program, ...args] = process.argv.slice(2);
+const nothing = BorrowedHandle.borrowRaw(NULL_HANDLE);
+const target = SuspendedProcess.spawn({ program, args, stdin: nothing, stdout: nothing, stderr: nothing });
+const recording = Recording.start(target);
+target.resume();
+writeSync(1, `running ${target.pid}\n`);
+await WaitForMultipleObjectsAsync(1, BigInt64Array.of(recording.arrived.asRawHandle()), false, 60_000);
+writeSync(1, 'at gate\n');
+setInterval(() => {}, 60_000);

@@ -1,0 +1,70 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { Recording, type RecordingOptions } from '../../../src/agent/recording.ts';
+import { SetHandleInformation, WaitForMultipleObjectsAsync } from '../../../src/ffi/kernel32.ts';
+import { type AsHandle, type BorrowedHandle, borrowFile, failed } from '../../../src/io/index.ts';
+import { SuspendedProcess } from '../../../src/process/spawn.ts';
+
+const HANDLE_FLAG_INHERIT = 1;
+const TIMEOUT_MS = 60_000;
+
+/** How a program ended, and what it wrote to its stdout and stderr. */
+export interface EndedProgram {
+  readonly exitCode: number | undefined;
+  readonly output: string;
+}
+
+/**
+ * Runs a program with its output in a file, watched by a recording if options for one are given.
+ *
+ * @param atGate is called when the target stands at the exit gate
+ */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  recordingOptions?: RecordingOptions,
+  atGate: (recording: Recording) => void = () => {},
+): Promise<EndedProgram> {
+  const folder = mkdtempSync(join(tmpdir(), 'unclosed-agent-'));
+  const outputFile = join(folder, 'output.txt');
+  const inputFile = join(folder, 'input.txt');
+  writeFileSync(inputFile, '');
+  const [input, output] = [openSync(inputFile, 'r'), openSync(outputFile, 'w')];
+  const said = () => readFileSync(outputFile, 'utf8');
+  try {
+    const [stdin, stdout] = [inheritable(input), inheritable(output)];
+    using target = SuspendedProcess.spawn({ program, args, stdin, stdout, stderr: stdout });
+    using recording = recordingOptions === undefined ? undefined : Recording.start(target, recordingOptions);
+    target.resume();
+    if (recording !== undefined) {
+      const arrived = await waitForAny(recording.arrived, target);
+      if (arrived === 0) atGate(recording);
+      recording.release();
+      if (arrived !== 0) throw new Error(`${program} did not come to the exit gate (${arrived}): ${said()}`);
+    }
+    const ended = await waitForAny(target);
+    if (ended !== 0) {
+      target.terminate();
+      throw new Error(`${program} did not end: ${said()}`);
+    }
+    return { exitCode: target.exitCode(), output: said() };
+  } finally {
+    closeSync(input);
+    closeSync(output);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function inheritable(fileDescriptor: number): BorrowedHandle {
+  const handle = borrowFile(fileDescriptor);
+  if (!SetHandleInformation(handle.asRawHandle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT)) throw failed('pass on', 'a file');
+  return handle;
+}
+
+/** Index of the first that is signalled. */
+function waitForAny(...objects: readonly AsHandle[]): Promise<number> {
+  const handles = BigInt64Array.from(objects, (object) => object.asHandle().asRawHandle());
+  return WaitForMultipleObjectsAsync(handles.length, handles, false, TIMEOUT_MS);
+}
