@@ -1,18 +1,8 @@
 import { Command, CommanderError } from 'commander';
 
-import { SystemError } from '../io/index.ts';
-import { LedgerDamagedError } from '../agent/ledger.ts';
-import { ProcessNotFoundError } from '../process/processes.ts';
-import { ProgramError } from '../process/program.ts';
-import { SnapshotError } from '../snapshot/errors.ts';
 import { toolName, toolVersion } from '../version.ts';
-import { addDiffCommand } from './diff.ts';
 import { exitCodes } from './exit-code.ts';
-import { ReportFileError } from './report-output.ts';
-import { addRunCommand } from './run.ts';
-import { addSnapshotCommand } from './snapshot.ts';
 import { describeOutput, write } from './terminal.ts';
-import { addWatchCommand } from './watch.ts';
 
 const program = new Command(toolName)
   .description('Finds the handles and sockets that a Windows program left unclosed, closed twice, or used after closing.')
@@ -29,12 +19,35 @@ const program = new Command(toolName)
     getOutHasColors: () => describeOutput(1).colorLevel > 0,
     getErrHasColors: () => describeOutput(2).colorLevel > 0,
   });
-addRunCommand(program);
-addSnapshotCommand(program);
-addDiffCommand(program);
-addWatchCommand(program);
+
+/** In the order of the help. Under Wine every module costs milliseconds to load: a command loads its own alone. */
+const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> = new Map([
+  ['run', async () => (await import('./run.ts')).addRunCommand],
+  ['handles', async () => (await import('./handles.ts')).addHandlesCommand],
+  ['find', async () => (await import('./find.ts')).addFindCommand],
+  ['explain', async () => (await import('./explain.ts')).addExplainCommand],
+  ['close', async () => (await import('./close.ts')).addCloseCommand],
+  ['snapshot', async () => (await import('./snapshot.ts')).addSnapshotCommand],
+  ['diff', async () => (await import('./diff.ts')).addDiffCommand],
+  ['watch', async () => (await import('./watch.ts')).addWatchCommand],
+]);
+
+/** Errors that a user is told of by their message alone, by name: most of their modules are not loaded. */
+const expectedErrors: ReadonlySet<string> = new Set([
+  'Win32Error',
+  'NtStatusError',
+  'CloseError',
+  'ProgramError',
+  'LedgerDamagedError',
+  'ReportFileError',
+  'ProcessNotFoundError',
+  'HandleNotFoundError',
+  'SnapshotError',
+]);
 
 try {
+  const named = commands.get(process.argv[2] ?? '');
+  for (const load of named === undefined ? commands.values() : [named]) (await load())(program);
   await program.parseAsync(process.argv);
 } catch (error) {
   process.exitCode = explain(error);
@@ -43,8 +56,8 @@ try {
 /** Says what went wrong, and returns the exit code for it. */
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.clean : exitCodes.error; // it has printed already
-  const isExpected = [SystemError, ProgramError, LedgerDamagedError, ReportFileError, ProcessNotFoundError, SnapshotError].some((kind) => error instanceof kind);
-  const text = isExpected ? (error as Error).message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const isExpected = error instanceof Error && expectedErrors.has(error.name);
+  const text = isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
   write(2, `${toolName}: ${text}\n`);
   return exitCodes.error;
 }
