@@ -187,13 +187,16 @@ function noteOpenHandles(target: SuspendedProcess, recording: Recording): void {
   }
 }
 
+/** What the completeness of a report says when the target was ended by {@link AuditOptions.signal}, or by a Ctrl-C of its own. */
+export const interruptedNote: string = 'The target was interrupted while it ran: what it would have closed later counts as open.';
+
 function judgeCompleteness(recording: Recording, judgement: Judgement): Completeness {
   const { ledger } = recording;
   const { unseenOpens, namesTimedOut } = judgement.gathered;
   const gaps: string[] = [];
   const notes: string[] = [];
   if (judgement.aborted) {
-    gaps.push('The target was interrupted while it ran: what it would have closed later counts as open.');
+    gaps.push(interruptedNote);
   } else if (!judgement.atGate) {
     const why = ledger.counter('gateState') === GATE_UNATTENDED ? 'could not wait for the auditor' : 'was ended from outside or by the kernel';
     gaps.push(`The target ${why}: its handle table could not be read, so open handles are what the recorder knows, without names.`);

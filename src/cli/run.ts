@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { audit } from '../audit.ts';
+import { audit, interruptedNote } from '../audit.ts';
 import type { Level, Report } from '../model.ts';
 import { toWindowsPath } from '../wine/paths.ts';
 import { exitCodes } from './exit-code.ts';
@@ -72,7 +72,7 @@ async function run(name: string, args: readonly string[], options: RunOptions, c
     signal: interruption.signal,
     ...(options.symbols === undefined ? {} : { symbolPath: options.symbols }),
   });
-  const report = interruption.happened && !interruption.signal.aborted ? noteInterruption(audited) : audited;
+  const report = interruption.happened ? noteInterruption(audited) : audited;
   // A note that makes the build fail must be seen.
   writeReports(report, chosen, { notes: options.notes ?? options.failOn === 'note', systemFrames: options.allFrames ?? false });
   return interruption.happened ? exitCodes.interrupted : judgeExitCode(report, options);
@@ -80,8 +80,7 @@ async function run(name: string, args: readonly string[], options: RunOptions, c
 
 /** Ctrl-C ended the target at its own exit; whether it would have ended otherwise, its exit code does not say (Wine's is 0). */
 function noteInterruption(report: Report): Report {
-  const gap = 'The program was interrupted by Ctrl-C: what it would have closed later counts as open.';
-  return { ...report, completeness: { complete: false, notes: [gap, ...report.completeness.notes] } };
+  return { ...report, completeness: { complete: false, notes: [...new Set([interruptedNote, ...report.completeness.notes])] } };
 }
 
 function judgeExitCode(report: Report, options: RunOptions): number {

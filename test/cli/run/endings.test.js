@@ -1,0 +1,178 @@
+// How an audit ends when the program does not end by itself: Ctrl-C, signals, a crash, a kill from outside.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { cacheDirectory } from '../../../launcher/cache.js';
+import { eventually, findProcesses, fixtures, makeDirectory, shell, skip, tool, unclosed, windowsNode } from './shell.js';
+
+const cwd = makeDirectory();
+
+/** Scripts that hold a file open and wait; the name stands in the command line, so that its processes can be found. */
+const scripts = {
+  'waits.cjs': 'setInterval(() => {}, 1000);',
+  'heeds.cjs': 'process.on("SIGINT", () => { file.close(); fs.writeFileSync("heeded", ""); process.exit(7); }); setInterval(() => {}, 1000);',
+  'ignores.cjs': 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);',
+};
+
+/** Where something might be left behind: Linux' and Windows' directories for temporary files, the cache, and here. */
+function listPlaces() {
+  const cache = cacheDirectory(process.env);
+  const prefixes = readdirSync(join(cache, 'prefixes')).map((name) => join(cache, 'prefixes', name));
+  const windows = prefixes.flatMap((prefix) => ['drive_c', 'drive_c/users/root/Temp', 'drive_c/windows/temp'].map((name) => join(prefix, name)));
+  const places = [join(cache, 'packages'), join(cache, 'prefixes'), ...windows].filter((place) => existsSync(place));
+  return [...places.map((place) => readdirSync(place).join()), readdirSync(tmpdir()).filter((name) => /unclosed-(?!run-|test-|launcher-|cold-)/.test(name)).join()];
+}
+
+/**
+ * Starts an audit in a process group of its own, and waits until its program is ready.
+ *
+ * @param {keyof typeof scripts} script
+ * @param {readonly string[]} options
+ */
+async function start(script, options = []) {
+  rmSync(join(cwd, 'ready'), { force: true });
+  const child = spawn(process.execPath, [tool, 'run', ...options, '--', windowsNode, script], { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  const ended = new Promise((resolve) => child.on('close', (status) => resolve({ stdout, stderr, status })));
+  await eventually(() => existsSync(join(cwd, 'ready')) || child.exitCode !== null);
+  assert.equal(child.exitCode, null, stderr);
+  return { pid: /** @type {number} */ (child.pid), ended: /** @type {Promise<import('./shell.js').Ended>} */ (ended) };
+}
+
+describe('Ctrl-C', { skip }, () => {
+  before(() => {
+    for (const [name, end] of Object.entries(scripts)) {
+      const start = 'const fs = require("fs"); const file = { fd: fs.openSync(__filename), close() { fs.closeSync(this.fd); } };';
+      writeFileSync(join(cwd, name), `${start} fs.writeFileSync("ready", ""); ${end}\n`);
+    }
+  });
+
+  /** To the launcher alone, as `kill` does it, and to the process group, as a terminal or a job runner does it. */
+  const ways = /** @type {[string, (pid: number) => void][]} */ ([
+    ['SIGINT to the launcher', (pid) => process.kill(pid, 'SIGINT')],
+    ['SIGTERM to the launcher', (pid) => process.kill(pid, 'SIGTERM')],
+    ['SIGINT to the process group', (pid) => process.kill(-pid, 'SIGINT')],
+    ['SIGINT to the launcher twice at once, as timeout(1) sends it', (pid) => [1, 2].forEach(() => process.kill(pid, 'SIGINT'))],
+  ]);
+  for (const [name, interrupt] of ways) {
+    it(`by ${name} ends a program, whose report is still made`, async () => {
+      const places = listPlaces();
+      const { pid, ended } = await start('waits.cjs', ['--json']);
+      interrupt(pid);
+      const { stdout, stderr, status } = await ended;
+      assert.equal(status, 130, stderr);
+      const { findings, completeness } = JSON.parse(stdout);
+      assert.ok(findings.some((/** @type {any} */ { object }) => object.name?.endsWith('waits.cjs')), stdout);
+      assert.equal(completeness.complete, false);
+      assert.match(completeness.notes[0], /interrupted/);
+      await eventually(() => findProcesses('waits.cjs').length === 0);
+      assert.deepEqual(listPlaces(), places);
+    });
+  }
+
+  it('gives a program the time to end as it wants, which its report shows', async () => {
+    const { pid, ended } = await start('heeds.cjs', ['--json']);
+    process.kill(pid, 'SIGINT');
+    const { stdout, status } = await ended;
+    assert.equal(status, 130);
+    const { findings, target } = JSON.parse(stdout);
+    assert.equal(target.exitCode, 7);
+    assert.ok(existsSync(join(cwd, 'heeded')));
+    assert.ok(!findings.some((/** @type {any} */ { object }) => object.name?.endsWith('heeds.cjs')), 'it closed its file');
+  });
+
+  it('ends a program that ignores it a little later, and says so at once', async () => {
+    const { pid, ended } = await start('ignores.cjs', ['--json']);
+    process.kill(pid, 'SIGINT');
+    const { stdout, stderr, status } = await ended;
+    assert.equal(status, 130);
+    assert.match(stderr, /^unclosed: interrupted; the program has 3 s to end by itself, then comes the report …\n$/);
+    assert.ok(JSON.parse(stdout).findings.some((/** @type {any} */ { object }) => object.name?.endsWith('ignores.cjs')));
+    await eventually(() => findProcesses('ignores.cjs').length === 0);
+  });
+
+  it('ends everything when it comes again, and leaves no half report', async () => {
+    const { pid, ended } = await start('ignores.cjs', ['--reporter', 'json=report.json']);
+    process.kill(pid, 'SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    process.kill(pid, 'SIGINT');
+    const { status } = await ended;
+    assert.equal(status, 137);
+    await eventually(() => findProcesses('ignores.cjs').length === 0);
+    assert.deepEqual(readdirSync(cwd).filter((name) => name.startsWith('report')), []);
+  });
+
+  it('on a terminal does the same', async () => {
+    rmSync(join(cwd, 'ready'), { force: true });
+    const command = `${unclosed} run --reporter json=terminal.json -- '${windowsNode}' waits.cjs`;
+    const typed = '(while [ ! -e ready ]; do sleep 0.1; done; sleep 0.5; printf "\\003"; sleep 4)';
+    const { status } = shell(`${typed} | script -qec "${command}" /dev/null`, { cwd });
+    assert.equal(status, 130);
+    const { findings } = JSON.parse(readFileSync(join(cwd, 'terminal.json'), 'utf8'));
+    assert.ok(findings.some((/** @type {any} */ { object }) => object.name?.endsWith('waits.cjs')));
+    await eventually(() => findProcesses('waits.cjs').length === 0);
+  });
+});
+
+describe('a program', { skip }, () => {
+  it('that crashes leaves a report and nothing else', () => {
+    const places = listPlaces();
+    const { stdout, status } = shell(`${unclosed} run --json -- '${join(fixtures, 'crashes.exe')}'`, { cwd });
+    assert.equal(status, 1);
+    assert.equal(JSON.parse(stdout).target.exitCode, 0xc0000005);
+    assert.deepEqual(listPlaces(), places);
+  });
+
+  it('that is killed from outside leaves an incomplete report, which --require-complete does not take', async () => {
+    const victim = join(cwd, 'is-killed.exe');
+    copyFileSync(join(fixtures, 'waits-to-be-killed.exe'), victim);
+    const child = spawn(process.execPath, [tool, 'run', '--json', '--fail-on', 'never', '--require-complete', '--', victim], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => {
+      const ready = /ready/.test(stderr);
+      stderr += chunk;
+      if (!ready && /ready/.test(stderr)) killProgram('is-killed.exe');
+    });
+    const status = await new Promise((resolve) => child.on('close', resolve));
+    const { completeness, findings } = JSON.parse(stdout);
+    assert.equal(completeness.complete, false);
+    assert.match(completeness.notes[0], /ended from outside/);
+    assert.equal(findings.length, 1);
+    assert.equal(status, 3);
+  });
+
+  it('that leaves a child running does not keep the report back', () => {
+    const stay = 'setTimeout(() => {}, 30001)';
+    const leave = `require("child_process").spawn(process.execPath, ["-e", "${stay}"], { detached: true, stdio: "inherit" }).unref()`;
+    const started = performance.now();
+    const { stdout, status } = shell(`${unclosed} run --fail-on error --reporter json=child.json -- '${windowsNode}' -e '${leave}; console.log("left")' 2>err`, { cwd });
+    assert.equal(stdout, 'left\n');
+    assert.equal(status, 0, readFileSync(join(cwd, 'err'), 'utf8'));
+    assert.ok(performance.now() - started < 20_000);
+    assert.equal(findProcesses(stay).length, 1, 'it is not ours to end');
+    killProgram('node.exe', stay);
+  });
+});
+
+/**
+ * Ends the Windows programs of that name, and nothing that merely has it among its arguments.
+ *
+ * @param {string} name
+ * @param {string} [argument] that they must have
+ */
+function killProgram(name, argument) {
+  for (const pid of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
+    try {
+      const [program = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      if (program.endsWith(`\\${name}`) && (argument === undefined || args.includes(argument))) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+}
