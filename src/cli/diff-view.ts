@@ -84,11 +84,14 @@ function drawRecycled({ recycledValues, recycled }: SnapshotDiff, view: View): r
 function drawRecycledValue({ from, to, count, examples }: RecycledValues, { theme, width }: View): string {
   const [example] = examples;
   // One value is told by its names, several by what they have in common.
-  const text =
+  const [head, left, right, tail] =
     count === 1 && example !== undefined
-      ? `0x${example.before.value}: ${spellHandle(example.before)} ${theme.signs.arrow} ${spellHandle(example.after)}`
-      : `${spellNumber(count)} × ${spellKind(from)} ${theme.signs.arrow} ${spellKind(to)}, for example 0x${example?.before.value}`;
-  return cutMiddle(text, width - 2, theme.signs.ellipsis);
+      ? [`0x${example.before.value}: `, spellHandle(example.before), spellHandle(example.after), '']
+      : [`${spellNumber(count)} × `, spellKind(from), spellKind(to), `, for example 0x${example?.before.value}`];
+  const arrow = ` ${theme.signs.arrow} `;
+  const room = Math.max(20, width - 2 - textWidth(head + arrow + tail));
+  const leftShown = cutMiddle(left, Math.max(Math.floor(room / 2), room - textWidth(right)), theme.signs.ellipsis);
+  return `${head}${leftShown}${arrow}${cutMiddle(right, room - textWidth(leftShown), theme.signs.ellipsis)}${tail}`;
 }
 
 function drawChanged({ changed, changedExamples }: SnapshotDiff, { theme, width }: View): readonly string[] {

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { setImmediate as turn } from 'node:timers/promises';
 
 import type { Command } from 'commander';
 
@@ -36,13 +37,34 @@ export function addSnapshotCommand(program: Command): void {
 
 /** @returns the exit code */
 async function snapshot(targets: readonly string[], { output }: SnapshotOptions): Promise<number> {
-  const pieces = takeSnapshot(choose(targets), { tool: `${toolName} ${toolVersion}`, host: hostname() });
-  if (output === undefined) {
-    for await (const piece of pieces) write(1, piece);
-  } else {
-    await writeSnapshotFile(output, toWindowsPath(output), pieces);
+  const interruption = new AbortController();
+  const interrupt = (): void => interruption.abort(new Error('interrupted'));
+  process.on('SIGINT', interrupt);
+  try {
+    const pieces = interruptible(takeSnapshot(choose(targets), { tool: `${toolName} ${toolVersion}`, host: hostname() }), interruption.signal);
+    if (output === undefined) {
+      for await (const piece of pieces) {
+        if (!write(1, piece)) break;
+      }
+    } else {
+      await writeSnapshotFile(output, toWindowsPath(output), pieces);
+    }
+    return exitCodes.clean;
+  } catch (error) {
+    if (error !== interruption.signal.reason) throw error;
+    return exitCodes.interrupted;
+  } finally {
+    process.off('SIGINT', interrupt);
   }
-  return exitCodes.clean;
+}
+
+/** Lets the event loop turn between pieces, for else Ctrl-C is not heard, and ends with an error when it was. */
+async function* interruptible(pieces: AsyncIterable<string>, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  for await (const piece of pieces) {
+    await turn();
+    signal.throwIfAborted();
+    yield piece;
+  }
 }
 
 /** Of `all`, this tool itself is left out: its handles are of the snapshot's own making. */

@@ -138,7 +138,7 @@ export function drawVerdict(target: WatchTarget, verdict: GrowthVerdict, end: Wa
   }
   if (moved.length > 0) {
     const spelled = moved.map(({ what, first, last, doubt }) => `${escapeText(what)} ${spellNumber(first)} ${theme.signs.arrow} ${spellNumber(last)} (${doubt})`);
-    lines.push(...wrapText(`  Moved otherwise: ${spelled.join(', ')}.`, width).map((line) => theme.dim(line)));
+    lines.push(...wrapText(`Moved otherwise: ${spelled.join(', ')}.`, width - 2).map((line) => theme.dim(`  ${line}`)));
   }
   return `${lines.join('\n')}\n`;
 }

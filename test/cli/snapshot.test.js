@@ -1,0 +1,110 @@
+// snapshot and watch as a user meets them on Linux: a full disk, a terminal, Ctrl-C, a reader that goes away.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { findWindows } from '../../scripts/windows.js';
+import { prepareMachine } from '../../launcher/launch.js';
+
+const tool = fileURLToPath(new URL('../../bin/unclosed.js', import.meta.url));
+const fixtures = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'unclosed-snapshot-'));
+const disk = join(directory, 'disk');
+
+/** @param {readonly string[]} args */
+function runTool(args, input = '') {
+  return spawnSync(process.execPath, [tool, ...args], { cwd: directory, input, encoding: 'utf8', maxBuffer: 1 << 26 });
+}
+
+/**
+ * Starts a program of fixtures/targets, which ends by itself after some minutes.
+ *
+ * @param {string} program
+ * @returns {Promise<{ pid: string, end: () => void }>}
+ */
+async function start(program) {
+  const { wine, environment } = await prepareMachine(process.env);
+  const child = spawn(wine.path, [join(fixtures, `${program}.exe`)], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
+  const pid = await new Promise((resolve, reject) => {
+    let output = '';
+    child.on('exit', () => reject(new Error(`${program} ended early`)));
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text;
+      const ready = /^ready (\d+)\r?$/m.exec(output);
+      if (ready) resolve(ready[1]);
+    });
+  });
+  return { pid, end: () => child.kill('SIGKILL') };
+}
+
+/** A file system of 64 KiB, which takes the right to mount one. */
+function mountDisk() {
+  mkdirSync(disk);
+  return spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]).status === 0;
+}
+
+describe('on Linux', { skip: process.platform === 'win32' && 'there is no launcher on Windows' }, () => {
+  /** @type {{ pid: string, end: () => void }} */
+  let quiet;
+  const hasDisk = process.platform !== 'win32' && mountDisk();
+  before(async () => {
+    await findWindows();
+    quiet = await start('stays-quiet');
+  });
+  after(() => {
+    quiet.end();
+    if (hasDisk) spawnSync('umount', [disk]);
+    rmSync(directory, { recursive: true });
+  });
+
+  it('a full disk leaves the old snapshot as it was, and nothing half-written', { skip: !hasDisk && 'mounting is not permitted' }, () => {
+    writeFileSync(join(disk, 'old.json'), 'old');
+    writeFileSync(join(disk, 'ballast'), Buffer.alloc(56 * 1024));
+    const { status, stdout, stderr } = runTool(['snapshot', 'all', '-o', join(disk, 'old.json')]);
+    assert.equal(stderr, `unclosed: Cannot write snapshot "${join(disk, 'old.json')}": the disk is full (ENOSPC). Try another file.\n`);
+    assert.deepEqual([status, stdout], [2, '']);
+    assert.deepEqual(readdirSync(disk).sort(), ['ballast', 'old.json']);
+    assert.equal(readFileSync(join(disk, 'old.json'), 'utf8'), 'old');
+  });
+
+  it('a snapshot goes to a Unix path, and through a pipe', () => {
+    const { status, stderr } = runTool(['snapshot', quiet.pid, '-o', join(directory, 'ünï.json')]);
+    assert.deepEqual([status, stderr], [0, '']);
+    const piped = runTool(['snapshot', quiet.pid]);
+    const withoutTime = (/** @type {string} */ text) => text.replace(/"taken":"[^"]*"/, '');
+    assert.equal(withoutTime(piped.stdout), withoutTime(readFileSync(join(directory, 'ünï.json'), 'utf8')));
+    assert.equal(runTool(['diff', 'ünï.json', join(directory, 'ünï.json'), '--fail-on-growth']).status, 0);
+  });
+
+  it('watch draws over what it drew before on a terminal, and a verdict at the end', () => {
+    const command = `stty cols 80 rows 30; '${process.execPath}' '${tool}' watch ${quiet.pid} --interval 100ms --for 1500ms`;
+    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', env: { ...process.env, TERM: 'xterm-256color', NO_COLOR: undefined } });
+    const frames = stdout.split(/\x1b\[\d+F\x1b\[J/);
+    assert.ok(frames.length >= 8, `${frames.length} frames`);
+    assert.match(frames[1] ?? '', /stays-quiet\.exe \(\d+\)[^]*COUNT +CHANGE +RATE[^]*Event/);
+    // What is drawn over has as many lines as go back.
+    const backs = [...stdout.matchAll(/\x1b\[(\d+)F/g)].map((match) => Number(match[1]));
+    frames.slice(0, -1).forEach((frame, index) => assert.equal(frame.split('\n').length - 1, backs[index]));
+    assert.match(stdout, /✓ Nothing grows steadily\./);
+  });
+
+  it('watch ends with its verdict and exit code 130 on Ctrl-C', async () => {
+    const child = spawn(process.execPath, [tool, 'watch', quiet.pid, '--interval', '100ms'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      stdout += text;
+      if (stdout.split('\n').length === 12) child.kill('SIGINT');
+    });
+    const status = await new Promise((resolve) => child.on('close', resolve));
+    assert.equal(status, 130);
+    assert.match(stdout, /samples in [^;]+; interrupted\.\n✓ Nothing grows steadily\.\n$/);
+  });
+
+  it('watch ends when nobody reads what it prints', () => {
+    const { status } = spawnSync('sh', ['-c', `'${process.execPath}' '${tool}' watch ${quiet.pid} --interval 50ms | head -n 2`], { timeout: 20_000 });
+    assert.equal(status, 0);
+  });
+});
