@@ -17,6 +17,12 @@ import { StandardStreams } from './process/standard-streams.ts';
 import { Symbolizer } from './symbols/symbolizer.ts';
 import { toolName, toolVersion } from './version.ts';
 
+export type { AnalyzeOptions } from './analyze/index.ts';
+export type { RecordingOptions } from './agent/recording.ts';
+export type {
+  Completeness, Finding, Frame, HandleObject, Level, Report, Rule, SocketDescription, Stack, Statistics,
+} from './model.ts'; // prettier-ignore
+
 /** How to audit a program from its first instruction to its last. */
 export interface AuditOptions {
   /** The program, which may be given without directory or `.exe`. */

@@ -34,6 +34,7 @@ export interface HandleObject {
   readonly socket?: SocketDescription;
 }
 
+/** What a socket is connected to, as far as it is known. */
 export interface SocketDescription {
   readonly protocol?: 'TCP' | 'UDP' | 'TCPv6' | 'UDPv6' | 'raw' | 'unix';
   /** `address:port`, IPv6 addresses in brackets. */
@@ -72,6 +73,7 @@ export interface OpenSite {
   readonly closedAtExit?: true;
 }
 
+/** One handle that is still open. */
 export interface OpenHandle {
   readonly value: bigint;
   readonly object: HandleObject;
@@ -106,6 +108,7 @@ export interface Evidence {
   readonly misuses: readonly Misuse[];
 }
 
+/** How bad a finding is: docs/findings.md. */
 export type Level = 'error' | 'warning' | 'note';
 
 /** Rule names are public: they stand in reports, suppressions and the documentation. */
@@ -154,6 +157,7 @@ export interface Completeness {
   readonly notes: readonly string[];
 }
 
+/** All that one audit found, and what it could not see. */
 export interface Report {
   readonly schemaVersion: 1;
   readonly tool: { readonly name: string; readonly version: string };
@@ -169,6 +173,7 @@ export interface Report {
   readonly stats: Statistics;
 }
 
+/** How much was seen in an audit. */
 export interface Statistics {
   /** Wall-clock time from the target's first instruction to the judgement point. */
   readonly durationMs: number;

@@ -150,6 +150,7 @@ export function isIntoRawSocket(value: unknown): value is IntoRawSocket {
   return hasMethod(value, 'intoRawSocket');
 }
 
+/** Whether `value` is an object or a function that has a method of that name. */
 export function hasMethod(value: unknown, name: string): boolean {
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
   return isObject && typeof (value as Record<string, unknown>)[name] === 'function';

@@ -1,0 +1,121 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../src', import.meta.url));
+
+/** The house from the ground up: a storey may import those that stand before it. A name is a folder of src or a file in it. */
+const storeys = [
+  'model.ts', 'version.ts', 'wine', 'ffi', 'io', 'process', 'handles', 'agent', 'symbols', 'evidence.ts', 'snapshot', 'analyze', 'report',
+  'audit.ts', 'cli',
+]; // prettier-ignore
+
+/** Storeys that are pure: all that they may import beside themselves. */
+const pure: Readonly<Record<string, readonly string[]>> = {
+  'model.ts': [],
+  analyze: ['model.ts'],
+  report: ['model.ts', 'chalk', 'cli-table3'],
+};
+
+/** Packages, and the only storeys that may import them. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  koffi: ['ffi'],
+  commander: ['cli'],
+  chalk: ['report', 'cli'],
+  'cli-table3': ['report', 'cli'],
+};
+
+interface SourceFile {
+  /** Path below src, with slashes. */
+  readonly path: string;
+  readonly storey: string;
+  readonly text: string;
+  /** What it imports, as it is spelt. */
+  readonly specifiers: readonly string[];
+}
+
+const files: readonly SourceFile[] = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .map((name) => name.replaceAll('\\', '/'))
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => {
+    const text = readFileSync(`${root}/${path}`, 'utf8');
+    const specifiers = [...text.matchAll(/^(?:import|export|\})\s(?:[^;'"`]*?\sfrom\s)?'([^']+)'|\bimport\('([^']+)'\)/gm)].map((match) => match[1] ?? match[2] ?? '');
+    return { path, storey: path.split('/', 1)[0] ?? '', text, specifiers };
+  });
+
+/** The storey that an import leads to; a package is its own name. */
+function destination({ path }: SourceFile, specifier: string): string {
+  if (!specifier.startsWith('.')) return specifier;
+  return posix.join(posix.dirname(path), specifier).split('/', 1)[0] ?? '';
+}
+
+describe('the house', () => {
+  it('has no storey that is not on the plan', () => {
+    expect([...new Set(files.map(({ storey }) => storey))].toSorted()).toEqual([...storeys].toSorted());
+  });
+
+  it('was read: every file with an import statement has imports', () => {
+    const silent = files.filter(({ text, specifiers }) => /^import\b/m.test(text) && specifiers.length === 0);
+    expect(silent.map(({ path }) => path)).toEqual([]);
+    expect(files.flatMap(({ specifiers }) => specifiers).length).toBeGreaterThan(200);
+  });
+
+  it.each(storeys)('%s imports downwards only', (storey) => {
+    const height = storeys.indexOf(storey);
+    const upwards = files
+      .filter((file) => file.storey === storey)
+      .flatMap((file) => file.specifiers.filter((each) => each.startsWith('.') && storeys.indexOf(destination(file, each)) > height).map((each) => `${file.path} imports ${each}`));
+    expect(upwards).toEqual([]);
+  });
+
+  it.each(Object.entries(pure))('%s is pure', (storey, allowed) => {
+    const foreign = files
+      .filter((file) => file.storey === storey)
+      .flatMap((file) => file.specifiers.filter((each) => ![storey, ...allowed].includes(destination(file, each))).map((each) => `${file.path} imports ${each}`))
+      // A hash is a pure function of what is hashed.
+      .filter((each) => each !== 'analyze/fingerprint.ts imports node:crypto');
+    expect(foreign).toEqual([]);
+  });
+
+  it('imports packages in their places only, and none that nobody knows of', () => {
+    const astray = files.flatMap(({ path, storey, specifiers }) =>
+      specifiers.filter((each) => !each.startsWith('.') && !each.startsWith('node:') && packages[each]?.includes(storey) !== true).map((each) => `${path} imports ${each}`),
+    );
+    expect(astray).toEqual([]);
+  });
+
+  it('spells the extension of every file that it imports', () => {
+    const bare = files.flatMap(({ path, specifiers }) => specifiers.filter((each) => each.startsWith('.') && !/\.[jt]s$/.test(each)).map((each) => `${path} imports ${each}`));
+    expect(bare).toEqual([]);
+  });
+
+  it('has no drawer for odds and ends', () => {
+    expect(files.filter(({ path }) => /(^|\/)(utils?|helpers?|common|misc|shared)(\/|\.ts$)/.test(path)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('has no default export and no enum', () => {
+    expect(files.filter(({ text }) => /^export default\b|^(export )?(const )?enum\b/m.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('prints in cli/ only, and never by console or the streams of Node.js', () => {
+    // Node.js under Wine dies of the first touch of either when it is a pipe of Linux; cli/terminal.ts asks them on Windows only.
+    const touching = files.filter(({ text }) => /^(?!\s*(\*|\/\/|\/\*\*)).*\b(console\.\w+\(|process\.std(out|err)\b)/m.test(text.replace(/`[^`]*`/g, '')));
+    expect(touching.map(({ path }) => path)).toEqual(['cli/terminal.ts']);
+  });
+
+  it('has a doc comment for every public symbol', () => {
+    const isPublic = ({ path, storey }: SourceFile) => storey === 'io' || path === 'audit.ts' || path === 'model.ts';
+    const undocumented = files.filter(isPublic).flatMap(({ path, text }) => {
+      const lines = text.split('\n');
+      return lines.flatMap((line, index) => {
+        const name = /^export (?:declare )?(?:abstract )?(?:async )?(?:class|function|interface|type|const) (\w+)/.exec(line)?.[1];
+        // Overloads and a type of a constant's name share the comment of the first.
+        const isFirst = name !== undefined && !lines.slice(0, index).some((each) => new RegExp(`^export .*\\b(?:class|function|interface|type|const) ${name}\\b`).test(each));
+        return isFirst && lines[index - 1]?.endsWith('*/') !== true ? [`${path}: ${name}`] : [];
+      });
+    });
+    expect(undocumented).toEqual([]);
+  });
+});
