@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } f
 import { homedir, hostname } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path/posix';
 import { LaunchFailure } from './failure.js';
+import { isAlive } from './processes.js';
 
 /**
  * Where everything lives that can be fetched or made again: `UNCLOSED_HOME`, or `unclosed` in the user's cache
@@ -58,18 +59,5 @@ function makeNeighbour(parent) {
     throw new LaunchFailure(
       `Cannot write to the cache: ${parent}: ${message}. Try UNCLOSED_HOME=<a directory of yours> in the environment.`,
     );
-  }
-}
-
-/**
- * @param {number} pid
- * @returns {boolean}
- */
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
   }
 }

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { LaunchFailure } from './failure.js';
 import { describeTerminal, isInForeground, onDriveZ } from './host.js';
+import { findProcesses, watchServer } from './processes.js';
 
 /** @import { Host } from '../src/wine/host.ts' */
 /** @import { Machine } from './launch.js' */
@@ -64,9 +64,13 @@ export function runProgram({ wine, environment, nativeModules }, command) {
       env: { ...environment, UNCLOSED_HOST: JSON.stringify(host) },
       stdio: 'inherit',
     });
+    const endWatch = watchServer(environment.WINEPREFIX ?? '', () => {
+      reject(new LaunchFailure(`Cannot finish: the server of ${wine.version} crashed, and every program with it. Try again.`));
+    });
     child.on('error', (error) => reject(new LaunchFailure(`Cannot run Wine: ${wine.path}: ${error.message}.`)));
     child.on('exit', (code, signal) => {
       for (const name of handled) process.off(name, onSignal);
+      endWatch();
       if (signal !== null) signalLaunch(mark, 'SIGKILL');
       resolve({ code: signal === null ? /** @type {number} */ (code) : 128 + constants.signals[signal], signal, isForced: signals > 1 });
     });
@@ -83,15 +87,12 @@ const service = /^C:\\windows\\system32\\(services|plugplay|svchost|winedevice|e
  * @param {NodeJS.Signals} signal
  */
 function signalLaunch(mark, signal) {
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name);
-    if (!(pid > 0) || pid === process.pid) continue;
+  for (const { pid, command } of findProcesses(mark)) {
+    if (service.test(command)) continue;
     try {
-      if (!readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mark)) continue;
-      if (service.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))) continue;
       process.kill(pid, signal);
     } catch {
-      // It ended meanwhile, or is another user's.
+      // It ended meanwhile.
     }
   }
 }

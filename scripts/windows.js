@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
+import { say } from '../launcher/failure.js';
 import { onDriveZ } from '../launcher/host.js';
 import { prepareMachine } from '../launcher/launch.js';
+import { watchServer } from '../launcher/processes.js';
 
 /**
  * A place to run Windows programs: this machine, or Wine on it.
@@ -23,7 +25,14 @@ export async function findWindows() {
   return {
     node,
     toWindowsPath: onDriveZ,
-    run: (program, args, variables) => runToEnd(wine.path, [program, ...args], { ...environment, ...variables }),
+    async run(program, args, variables) {
+      const endWatch = watchServer(environment.WINEPREFIX ?? '', () => {
+        say(`Cannot finish: the server of ${wine.version} crashed, and every program with it. Try again.`);
+      });
+      const code = await runToEnd(wine.path, [program, ...args], { ...environment, ...variables });
+      endWatch();
+      return code;
+    },
   };
 }
 
