@@ -50,10 +50,9 @@ export function emitSlotAddress(
   assembler.add(value, scratch);
 }
 
-/** Counts an event about a value that has no slot, unless it is NULL or a pseudo handle. Clobbers rax. */
+/** Counts an event about a value that has no slot, unless it is a pseudo handle. Clobbers rax. */
 function emitBeyondCapacity(assembler: Assembler, valueShifted: Register, environment: RecorderEnvironment): void {
   const pseudo = assembler.label('pseudo');
-  assembler.test(valueShifted, valueShifted);
   assembler.mov(rax, valueShifted);
   assembler.shr(rax, 31); // a negative value, shifted right by 2, has bits above 31; kernel handles fit in 32 bits
   assembler.j('ne', pseudo);
