@@ -6,7 +6,7 @@ import { nameTest } from '../handles/name-test.ts';
 import { objectTypes } from '../handles/types.ts';
 import { findProcesses, type ProcessInfo } from '../process/processes.ts';
 import { exitCodes } from './exit-code.ts';
-import { handleColumns, type ProcessCount, processCountColumns, type TypeCount, typeCountColumns } from './handle-columns.ts';
+import { formatHandlesCsv, handleColumns, type ProcessCount, processCountColumns, type TypeCount, typeCountColumns } from './handle-columns.ts';
 import { drawProcessCounts, drawTypeCounts, HandleTableView, labelProcess } from './handle-table.ts';
 import { chooseOutput, type FormatOptions, formatOptions } from './listing-output.ts';
 import { describeOutput, write } from './terminal.ts';
@@ -85,7 +85,7 @@ async function listAll(command: Command, target: string, options: HandlesOptions
 type List = Required<Pick<Parameters<typeof listHandles>[1] & object, 'filter' | 'describer' | 'onProcess'>>;
 
 async function printHandles(processes: readonly ProcessInfo[], list: List, options: HandlesOptions): Promise<void> {
-  const output = chooseOutput(options, 'handles', handleColumns);
+  const output = chooseOutput(options, 'handles', handleColumns, formatHandlesCsv);
   const table = new HandleTableView(describeOutput(1));
   const listed: ListedProcess[] = [];
   const onProcess = (process: ListedProcess): void => {

@@ -34,9 +34,15 @@ export function formatOptions(): readonly Option[] {
  * The machine-readable output that was asked for; `undefined`: none, a table.
  *
  * @param rowsKey what the JSON document calls its rows
+ * @param toCsv a quicker way to the same text
  */
-export function chooseOutput<Row>(options: FormatOptions, rowsKey: string, columns: readonly Column<Row>[]): ListingOutput<Row> | undefined {
-  if (options.csv) return { begin: () => void write(1, csvHeader(columns)), rows: (rows) => write(1, formatCsv(columns, rows)), end: () => {} };
+export function chooseOutput<Row>(
+  options: FormatOptions,
+  rowsKey: string,
+  columns: readonly Column<Row>[],
+  toCsv: (rows: readonly Row[]) => string = (rows) => formatCsv(columns, rows),
+): ListingOutput<Row> | undefined {
+  if (options.csv) return { begin: () => void write(1, csvHeader(columns)), rows: (rows) => write(1, toCsv(rows)), end: () => {} };
   if (options.ndjson) return { begin: () => {}, rows: (rows) => write(1, formatNdjson(columns, rows)), end: () => {} };
   if (!options.json) return undefined;
   let isFirst = true;

@@ -22,21 +22,13 @@ export function csvHeader<Row>(columns: readonly Column<Row>[]): string {
  * line. What was escaped cannot be told from what was not: JSON keeps names exactly.
  */
 export function formatCsv<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
-  let text = '';
-  for (const row of rows) {
-    let separator = '';
-    for (const { read } of columns) {
-      text += separator + csvCell(read(row));
-      separator = ',';
-    }
-    text += '\n';
-  }
-  return text;
+  return rows.map((row) => `${columns.map(({ read }) => csvCell(read(row))).join(',')}\n`).join('');
 }
 
 const plain = /^[\w|.:\\ >()-]*$/;
 
-function csvCell(cell: Cell): string {
+/** One cell as CSV has it. */
+export function csvCell(cell: Cell): string {
   if (cell === undefined) return '';
   if (typeof cell !== 'string') return String(cell);
   if (plain.test(cell)) return cell;

@@ -256,8 +256,8 @@ describe('50 synchronous pipes with a call pending for ever', () => {
   });
 
   it('are shown as timed out where the questions really block, within 3 seconds, and everything else in full', async () => {
-    // This helper reads from files instead of asking for their names: that blocks on Wine as on Windows. A pipe that
-    // listens refuses at once, so 25 of them block.
+    // This helper reads from files instead of asking for their names: that blocks on Wine as on Windows (and moves their
+    // positions, so no process but the target may be looked at). A pipe that listens refuses at once, so 25 of them block.
     const script = fileURLToPath(new URL('./handles/reading-helper-main.ts', import.meta.url));
     process.env['UNCLOSED_QUERY_HELPER'] = script;
     try {
@@ -275,8 +275,6 @@ describe('50 synchronous pipes with a call pending for ever', () => {
       expect(durationMs - startsMs).toBeLessThan(3_000);
       const table = await timed(['handles', String(target.processId)]);
       expect(table.stdout.split('\n').filter((line) => line.endsWith('name timed out')).length).toBeGreaterThanOrEqual(25);
-      const all = await timed(['find', 'no such name anywhere']);
-      expect(all).toMatchObject({ exitCode: 1 });
     } finally {
       delete process.env['UNCLOSED_QUERY_HELPER'];
     }

@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+
+import { decodeProcesses, findProcess, findProcesses, listProcesses } from '../../../src/process/processes.ts';
+
+it('this very process is in the list, and found by its id and by its name', () => {
+  const processes = listProcesses();
+  const own = processes.find(({ processId }) => processId === process.pid);
+  expect(own).toMatchObject({ name: 'node.exe', parentId: process.ppid });
+  expect(own!.threadCount).toBeGreaterThan(0);
+  expect(Number(own!.startTime / 10_000n) - 11_644_473_600_000).toBeLessThanOrEqual(Date.now());
+  expect(findProcesses('NODE.exe', processes)).toContain(own);
+  expect(findProcesses('node', processes)).toContain(own);
+  expect(findProcesses(`node,${process.pid}`, processes).filter((found) => found === own)).toHaveLength(1);
+  expect(findProcess(String(process.pid), processes)).toBe(own);
+  expect(findProcesses('all', processes)).toBe(processes);
+});
+
+it('a name that several processes have is refused where one is needed, with their ids', () => {
+  const [first] = listProcesses();
+  const twins = [first!, { ...first!, processId: 999_999 }];
+  expect(() => findProcess(first!.name, twins)).toThrow(/2 processes have that name\. Try one of their ids: \d+, 999999\./);
+});
+
+it('any damaged list gives what can be read of it, and ends', () => {
+  const table = Buffer.alloc(208);
+  for (let position = 0; position < table.length; position += 4) {
+    for (const value of [0, 1, 0x68, 0x7fff_ffff, 0xffff_ffff]) {
+      const damaged = Buffer.from(table);
+      damaged.writeUInt32LE(0x68, 0);
+      damaged.writeUInt32LE(value, position);
+      expect(decodeProcesses(damaged, 0n).length).toBeLessThanOrEqual(2);
+    }
+  }
+});
