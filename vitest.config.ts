@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['test/{unit,windows}/**/*.test.ts'],
     // Wine 8's server crashes when more programs than that are started and read from at once (seen: five, every time
     // after half a minute; two, never), and all programs hang.
-    maxConcurrency: 2,
+    maxConcurrency: 1,
     maxWorkers: 2,
     // Under Wine a call may take a hundred times as long as on Windows.
     testTimeout: 60_000,
