@@ -1,12 +1,10 @@
 import type { SocketDescription } from '../model.ts';
 
-/**
- * What differs from one object to the next of the same kind: GUIDs, numbers in hexadecimal, numbers. Digits that are part
- * of a word of letters and digits count too (`file12`), and so does a word of six or more hexadecimal digits that has both
- * kinds of them (`a1b2c3`).
- */
-const VARIABLE =
-  /([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})|(0x[0-9a-f]+|(?<![0-9a-z])(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{6,}(?![0-9a-z]))|[0-9]+/gi;
+const GUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
+/** With its prefix, or a word of six or more hexadecimal digits, of both kinds. */
+const HEXADECIMAL = /0x[0-9a-f]+|(?<![0-9a-z])(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{6,}(?![0-9a-z])/gi;
+/** Also within a word: `file12`. */
+const NUMBER = /[0-9]+/g;
 
 /** Where Windows (49152) and Linux (32768) begin to hand out ports by themselves: such a port says nothing. */
 const FIRST_PASSING_PORT = 32_768;
@@ -17,7 +15,8 @@ const FIRST_PASSING_PORT = 32_768;
  */
 export function generaliseName(name: string): string {
   if (!/[0-9]/.test(name)) return name;
-  return name.replace(VARIABLE, (_, guid: string | undefined, hex: string | undefined) => (guid ? '<guid>' : hex ? '<hex>' : '<n>'));
+  const withoutGuids = name.includes('-') ? name.replace(GUID, '<guid>') : name;
+  return withoutGuids.replace(HEXADECIMAL, '<hex>').replace(NUMBER, '<n>');
 }
 
 /** The same for a socket: `TCP connected 10.0.0.5:<n> > 10.0.0.7:5432`. Ports that the system chose are left open. */

@@ -134,6 +134,10 @@ export class SnapshotReader implements Disposable {
    * @throws SnapshotError when the line is damaged
    */
   decodeHandle(line: string): SnapshotHandle {
+    return decodeUsual(line) ?? this.#decodeAny(line);
+  }
+
+  #decodeAny(line: string): SnapshotHandle {
     const handle = this.#parse(line) as Record<string, unknown>;
     const { value, type, access, name, nameProblem, socket, inheritable, protectFromClose, ended } = handle;
     if (typeof value !== 'string' || !/^0x(?:0|[1-9a-f][0-9a-f]{0,15})$/.test(value)) throw this.#damaged();
@@ -248,6 +252,27 @@ export class SnapshotReader implements Disposable {
   #damaged(why: string = 'the line is not what unclosed writes'): SnapshotError {
     return new SnapshotError('read snapshot', this.file, `it is damaged at line ${this.#lineNumber}: ${why}`, 'another copy of it');
   }
+}
+
+/** The start of a line up to its access, as nearly all lines have it. */
+const USUAL_START = /^\{"value":"0x(0|[1-9a-f][0-9a-f]{0,15})","type":"([^"\\\x80-\xff]+)","access":"0x([0-9a-f]{1,8})"(?=[,}])/;
+const NAME_KEY = ',"name":"';
+
+/** What a line says that has at most a name in ASCII beside what every line has; a third of the time of JSON.parse. */
+function decodeUsual(line: string): SnapshotHandle | undefined {
+  const match = USUAL_START.exec(line);
+  if (match === null) return undefined;
+  const [start, value = '', type = '', digits = ''] = match;
+  const access = Number.parseInt(digits, 16);
+  if (line.length === start.length + 1) return { value, type, access };
+  const nameStart = start.length + NAME_KEY.length;
+  if (!line.startsWith(NAME_KEY, start.length) || line.indexOf('"', nameStart) !== line.length - 2 || !line.endsWith('}')) return undefined;
+  const escaped = line.slice(nameStart, -2);
+  if (/[^\x20-\x7e]/.test(escaped)) return undefined;
+  if (!escaped.includes('\\')) return { value, type, access, name: escaped };
+  // Backslashes of paths. Whatever else is escaped is left to JSON.
+  const name = escaped.replaceAll('\\\\', '\0');
+  return name.includes('\\') ? undefined : { value, type, access, name: name.replaceAll('\0', '\\') };
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
