@@ -65,7 +65,7 @@ it('goes on with a new helper where more queries block than a helper has threads
 
 it('ends a helper that hangs altogether and asks a new one', async () => {
   await withPipes(2, () => true, async (pipes) => {
-    using helper = new QueryHelper({ script: READING_HELPER, timeoutMs: 200, silenceMs: 800 });
+    using helper = new QueryHelper({ script: READING_HELPER, timeoutMs: 1500, silenceMs: 3000 });
     expect(await ask(helper, pipes.slice(0, 1))).toMatchObject([{ name: 'byte 0' }]);
     const hung = helper.processId!;
     using suspended = HandleOrNull.fromRawHandle(OpenProcess(PROCESS_SUSPEND_RESUME, false, hung)).expect('open process', '');
