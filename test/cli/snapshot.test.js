@@ -81,7 +81,7 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
 
   it('watch draws over what it drew before on a terminal, and a verdict at the end', () => {
     const command = `stty cols 80 rows 30; '${process.execPath}' '${tool}' watch ${quiet.pid} --interval 100ms --for 1500ms`;
-    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', env: { ...process.env, TERM: 'xterm-256color', NO_COLOR: undefined } });
+    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', env: { ...process.env, TERM: 'xterm-256color', NO_COLOR: undefined, CI: undefined } });
     const frames = stdout.split(/\x1b\[\d+F\x1b\[J/);
     assert.ok(frames.length >= 8, `${frames.length} frames`);
     assert.match(frames[1] ?? '', /stays-quiet\.exe \(\d+\)[^]*COUNT +CHANGE +RATE[^]*Event/);

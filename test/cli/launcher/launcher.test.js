@@ -27,7 +27,7 @@ function shell(line, { input = '', cwd = directory, env = {} } = {}) {
  */
 function inTerminal(line, input = 'true') {
   const script = `script -qec "stty cols 80 rows 30; ${line.replaceAll('"', '\\"')}" /dev/null`;
-  return shell(`${input} | TERM=xterm-256color ${script}`, { env: { NO_COLOR: undefined, FORCE_COLOR: undefined } });
+  return shell(`${input} | TERM=xterm-256color ${script}`, { env: { NO_COLOR: undefined, FORCE_COLOR: undefined, CI: undefined, COLORTERM: undefined } });
 }
 
 /** @returns {number} how many of the probe's processes there are */
