@@ -44,9 +44,15 @@ export function isAlive(pid) {
 export function watchServer(prefix, onCrash) {
   /** @type {number | undefined} */
   let server;
+  // Every launch starts a server, which ends at once where there is one. The one that is met twice is the one.
+  let isSure = false;
   const timer = setInterval(() => {
-    server ??= findProcesses(`WINEPREFIX=${prefix}`).find(({ command }) => /^\S*\/wineserver\S*( |$)/.test(command))?.pid;
-    if (server === undefined || isAlive(server)) return;
+    if (!isSure) {
+      const found = findProcesses(`WINEPREFIX=${prefix}`).find(({ command }) => /^\S*\/wineserver\S*( |$)/.test(command))?.pid;
+      isSure = found !== undefined && found === server;
+      server = found;
+    }
+    if (!isSure || server === undefined || isAlive(server)) return;
     clearInterval(timer);
     onCrash();
     for (const { pid } of findProcesses(`WINEPREFIX=${prefix}`)) {

@@ -53,7 +53,7 @@ describe('the first launch', { skip: process.platform === 'win32' && 'there is n
     await once(child.stdout, 'data');
     const [prefix = ''] = readdirSync(join(home, 'prefixes'));
     const inPrefix = () => findProcesses(`WINEPREFIX=${join(home, 'prefixes', prefix)}`);
-    await sleep(4000); // The watch looks for the server three seconds after the start.
+    await sleep(7000); // The watch knows the server after six seconds.
     const server = inPrefix().find(({ command }) => command.includes('wineserver'));
     assert.ok(server);
     process.kill(server.pid, 'SIGKILL');
