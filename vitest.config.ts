@@ -4,8 +4,6 @@ export default defineConfig({
   test: {
     // test/cli is run on the host, by scripts/test.js.
     include: ['test/{unit,windows}/**/*.test.ts'],
-    // Wine 8's server crashes when more programs than that are started and read from at once (seen: five, every time
-    // after half a minute; two, never), and all programs hang.
     maxConcurrency: 1,
     maxWorkers: 2,
     // Under Wine a call may take a hundred times as long as on Windows.

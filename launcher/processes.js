@@ -10,13 +10,42 @@ export function findProcesses(variable) {
   return readdirSync('/proc').flatMap((name) => {
     const pid = Number(name);
     if (!(pid > 0) || pid === process.pid) return [];
-    try {
-      if (!readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(variable)) return [];
-      return [{ pid, command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() }];
-    } catch {
-      return []; // It ended meanwhile, or is another user's.
-    }
+    if (!readOfProcess(pid, 'environ').split('\0').includes(variable)) return [];
+    return [{ pid, command: readOfProcess(pid, 'cmdline').replaceAll('\0', ' ').trim() }];
   });
+}
+
+/**
+ * A file below /proc that tells of a process' memory: empty when the process ended, or is another user's.
+ *
+ * A process whose first thread ended lives on in its others, and only they still have the file. The programs of a Wine
+ * whose server crashed are such: the first thread waited for the server and ends, a thread that waits for a pipe stays.
+ *
+ * @param {number} pid
+ * @param {'environ' | 'cmdline'} name
+ * @returns {string}
+ */
+function readOfProcess(pid, name) {
+  try {
+    const text = readFileSync(`/proc/${pid}/${name}`, 'utf8');
+    if (text !== '') return text;
+  } catch {
+    // As with an empty one.
+  }
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      if (Number(thread) === pid) continue;
+      try {
+        const text = readFileSync(`/proc/${pid}/task/${thread}/${name}`, 'utf8');
+        if (text !== '') return text;
+      } catch {
+        // That thread ended too.
+      }
+    }
+  } catch {
+    // It ended meanwhile.
+  }
+  return '';
 }
 
 /**
@@ -55,13 +84,29 @@ export function watchServer(prefix, onCrash) {
     if (!isSure || server === undefined || isAlive(server)) return;
     clearInterval(timer);
     onCrash();
-    for (const { pid } of findProcesses(`WINEPREFIX=${prefix}`)) {
+    killAll(prefix);
+  }, 3000);
+  return () => clearInterval(timer);
+}
+
+/**
+ * Ends every process in a Wine prefix by force, and those that they start meanwhile.
+ *
+ * @param {string} prefix
+ */
+function killAll(prefix) {
+  /** @type {Set<number>} */
+  const killed = new Set();
+  for (;;) {
+    const left = findProcesses(`WINEPREFIX=${prefix}`).filter(({ pid }) => !killed.has(pid));
+    if (left.length === 0) return;
+    for (const { pid } of left) {
+      killed.add(pid);
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
         // It ended meanwhile.
       }
     }
-  }, 3000);
-  return () => clearInterval(timer);
+  }
 }

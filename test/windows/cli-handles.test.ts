@@ -11,16 +11,7 @@ import { decodeAccess } from '../../src/handles/access.ts';
 import { escapeText } from '../../src/report/escape.ts';
 import { Holder } from './handles/holder.ts';
 import { Target } from './handles/target.ts';
-import { runTool as runToolNow, type ToolRun } from './tool.ts';
-
-let lastRun: Promise<unknown> = Promise.resolve();
-
-/** One after the other: Wine 8's server crashes where the pipes of five programs are read at once. */
-function runTool(args: readonly string[]): Promise<ToolRun> {
-  const run = lastRun.then(() => runToolNow(args));
-  lastRun = run.catch(() => undefined);
-  return run;
-}
+import { runTool } from './tool.ts';
 
 /** What starting the tool takes at this moment: the 3 seconds are those of a machine that is not busy with other tests. */
 async function measureStart(): Promise<number> {
@@ -96,12 +87,12 @@ describe('unclosed handles', () => {
 
   it('the same handles stand in the table, in CSV, in JSON and in NDJSON, and the columns match', async () => {
     const pid = String(states.processId);
-    const [{ handles, processes }, csv, ndjson, table] = await Promise.all([
-      list(pid),
-      runTool(['handles', pid, '--csv']),
-      runTool(['handles', pid, '--ndjson']),
-      runTool(['handles', pid]),
-    ]);
+    const [{ handles, processes }, csv, ndjson, table] = [
+      await list(pid),
+      await runTool(['handles', pid, '--csv']),
+      await runTool(['handles', pid, '--ndjson']),
+      await runTool(['handles', pid]),
+    ];
     const [header, ...rows] = parseCsv(csv.stdout);
     expect(header!.join(',')).toBe(columns);
     for (const row of rows) expect(row).toHaveLength(header!.length);
@@ -117,29 +108,34 @@ describe('unclosed handles', () => {
 
   it('a name with ESC, newline, quotes, markup and half a surrogate pair is escaped everywhere and whole in JSON', async () => {
     const args = ['handles', String(holder.processId), '--name', '<script>'];
-    const [json, csv, ndjson, table] = await Promise.all([['--json'], ['--csv'], ['--ndjson'], []].map((format) => runTool([...args, ...format])));
-    const parsed = (JSON.parse(json!.stdout) as Listing).handles;
+    const [json, csv, ndjson, table] = [
+      await runTool([...args, '--json']),
+      await runTool([...args, '--csv']),
+      await runTool([...args, '--ndjson']),
+      await runTool(args),
+    ];
+    const parsed = (JSON.parse(json.stdout) as Listing).handles;
     expect(parsed).toHaveLength(1);
     expect(String(parsed[0]!['name']).endsWith(hostile)).toBe(true);
-    expect(String((JSON.parse(ndjson!.stdout) as Row)['name']).endsWith(hostile)).toBe(true);
-    const rows = parseCsv(csv!.stdout);
+    expect(String((JSON.parse(ndjson.stdout) as Row)['name']).endsWith(hostile)).toBe(true);
+    const rows = parseCsv(csv.stdout);
     expect(rows).toHaveLength(2);
     expect(rows[1]![7]!.endsWith(escapeText(hostile))).toBe(true);
-    expect(table!.stdout.trimEnd().endsWith('\\x1b[31m\\n"<script>\\u{d800}')).toBe(true);
-    for (const { stdout } of [json!, csv!, ndjson!, table!]) expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f\ufffd]/);
+    expect(table.stdout.trimEnd().endsWith('\\x1b[31m\\n"<script>\\u{d800}')).toBe(true);
+    for (const { stdout } of [json, csv, ndjson, table]) expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f\ufffd]/);
   });
 
   it('filters by type, by a part of a name, by a pattern and by being inheritable', async () => {
     const pid = String(holder.processId);
     const sockets = holder.held.filter(({ type }) => type === 'Socket');
-    const [all, ofType, named, pattern, inheritable, two] = await Promise.all([
-      list(pid),
-      list(pid, '--type', 'socket'),
-      list(pid, '--name', `UNCLOSED-${pid}-MUT`),
-      list(pid, '--name', `*\\unclosed-${pid}-?????`),
-      list(pid, '--inheritable'),
-      list(pid, '--type', 'mutex,semaphore'),
-    ]);
+    const [all, ofType, named, pattern, inheritable, two] = [
+      await list(pid),
+      await list(pid, '--type', 'socket'),
+      await list(pid, '--name', `UNCLOSED-${pid}-MUT`),
+      await list(pid, '--name', `*\\unclosed-${pid}-?????`),
+      await list(pid, '--inheritable'),
+      await list(pid, '--type', 'mutex,semaphore'),
+    ];
     const values = ({ handles }: Listing): unknown[] => handles.map((row) => row['handle']);
     expect(values(ofType)).toEqual(expect.arrayContaining(sockets.map(({ value }) => hex(value))));
     expect(values(ofType)).toEqual(all.handles.filter((row) => row['type'] === 'Socket').map((row) => row['handle']));
@@ -152,13 +148,13 @@ describe('unclosed handles', () => {
 
   it('counts as many handles as it lists, per type, per process and without names', async () => {
     const pid = String(states.processId);
-    const [{ handles }, summary, count, counts, bare] = await Promise.all([
-      list(pid),
-      runTool(['handles', pid, '--summary', '--csv']),
-      runTool(['handles', pid, '--count-only']),
-      runTool(['handles', `${pid},${holder.processId}`, '--count-only', '--csv']),
-      list(pid, '--no-names'),
-    ]);
+    const [{ handles }, summary, count, counts, bare] = [
+      await list(pid),
+      await runTool(['handles', pid, '--summary', '--csv']),
+      await runTool(['handles', pid, '--count-only']),
+      await runTool(['handles', `${pid},${holder.processId}`, '--count-only', '--csv']),
+      await list(pid, '--no-names'),
+    ];
     const [header, ...rows] = parseCsv(summary.stdout);
     expect(header).toEqual(['pid', 'process', 'type', 'handles']);
     const sum = rows.reduce((all, row) => all + Number(row[3]), 0);

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { Frame, Level, Rule } from '../../src/model.ts';
@@ -20,16 +22,24 @@ export interface ToolRun {
   readonly stderr: string;
 }
 
-/** Runs the tool as a user does, in a process of its own. */
-export async function runTool(args: readonly string[], onOutput: (stderr: string) => void = () => {}): Promise<ToolRun> {
-  const child = spawn(process.execPath, [tool, ...args], { stdio: ['ignore', 'pipe', 'pipe'], cwd: fixtureFolder });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    stderr += chunk;
-    onOutput(stderr);
-  });
-  const [stdout] = await Promise.all([text(child.stdout), once(child, 'close')]);
-  return { exitCode: child.exitCode, stdout, stderr };
+/**
+ * Runs the tool as a user does, in a process of its own. Its output goes through files: Wine 8's server crashes where
+ * the pipes of several programs are read at once (docs/platform.md).
+ */
+export async function runTool(args: readonly string[], onOutput?: (stderr: string) => void): Promise<ToolRun> {
+  const directory = mkdtempSync(join(tmpdir(), 'unclosed-tool-'));
+  const [stdout, stderr] = [join(directory, 'stdout'), join(directory, 'stderr')];
+  const files = [openSync(stdout, 'w'), openSync(stderr, 'w')] as const;
+  try {
+    const child = spawn(process.execPath, [tool, ...args], { stdio: ['ignore', ...files], cwd: fixtureFolder });
+    const watch = onOutput && setInterval(() => onOutput(readFileSync(stderr, 'utf8')), 50);
+    await once(child, 'exit');
+    clearInterval(watch);
+    return { exitCode: child.exitCode, stdout: readFileSync(stdout, 'utf8'), stderr: readFileSync(stderr, 'utf8') };
+  } finally {
+    files.forEach(closeSync);
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
 }
 
 export interface JsonFinding {
