@@ -137,11 +137,14 @@ export function loadLibrary(fileName: string): Library {
   };
 }
 
-/** Converts the arguments that need it; `undefined` where none does, which is the common case and costs nothing. */
+/** Converts the arguments that need it, in place; `undefined` where none does, which is the common case and costs nothing. */
 function argumentConverter(parameters: readonly NativeType[]): ((args: unknown[]) => unknown[]) | undefined {
-  if (parameters.every((parameter) => parameter.toNative === undefined)) return undefined;
-  const converters = parameters.map((parameter) => parameter.toNative as ((value: unknown) => unknown) | undefined);
-  return (args) => args.map((value, index) => converters[index]?.(value) ?? value);
+  const converters = parameters.flatMap(({ toNative }, index) => (toNative === undefined ? [] : [[index, toNative as (value: unknown) => unknown] as const]));
+  if (converters.length === 0) return undefined;
+  return (args) => {
+    for (const [index, convert] of converters) args[index] = convert(args[index]);
+    return args;
+  };
 }
 
 /**

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findWindows } from '../../scripts/windows.js';
+import { inTerminal } from './terminal.js';
 import { prepareMachine } from '../../launcher/launch.js';
 
 const tool = fileURLToPath(new URL('../../bin/unclosed.js', import.meta.url));
@@ -79,9 +80,9 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
     assert.equal(runTool(['diff', 'ünï.json', join(directory, 'ünï.json'), '--fail-on-growth']).status, 0);
   });
 
-  it('watch draws over what it drew before on a terminal, and a verdict at the end', () => {
-    const command = `stty cols 80 rows 30; '${process.execPath}' '${tool}' watch ${quiet.pid} --interval 100ms --for 1500ms`;
-    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', env: { ...process.env, TERM: 'xterm-256color', NO_COLOR: undefined, CI: undefined } });
+  it('watch draws over what it drew before on a terminal, and a verdict at the end', async () => {
+    const command = `'${process.execPath}' '${tool}' watch ${quiet.pid} --interval 100ms --for 1500ms`;
+    const { stdout } = await inTerminal(command);
     const frames = stdout.split(/\x1b\[\d+F\x1b\[J/);
     assert.ok(frames.length >= 8, `${frames.length} frames`);
     assert.match(frames[1] ?? '', /stays-quiet\.exe \(\d+\)[^]*COUNT +CHANGE +RATE[^]*Event/);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { inTerminal } from '../terminal.js';
 
 const start = fileURLToPath(new URL('start.js', import.meta.url));
 const command = `'${process.execPath}' '${start}'`;
@@ -19,15 +20,6 @@ after(() => rmSync(directory, { recursive: true }));
  */
 function shell(line, { input = '', cwd = directory, env = {} } = {}) {
   return spawnSync('sh', ['-c', line], { cwd, input, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 1 << 26 });
-}
-
-/**
- * @param {string} line run in a terminal of 80 columns
- * @param {string} [input] a shell command whose output is typed
- */
-function inTerminal(line, input = 'true') {
-  const script = `script -qec "stty cols 80 rows 30; ${line.replaceAll('"', '\\"')}" /dev/null`;
-  return shell(`${input} | TERM=xterm-256color ${script}`, { env: { NO_COLOR: undefined, FORCE_COLOR: undefined, CI: undefined, COLORTERM: undefined } });
 }
 
 /** @returns {number} how many of the probe's processes there are */
@@ -105,9 +97,9 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     assert.equal(readFileSync(join(directory, 'both'), 'utf8'), `before\nto stderr\n${mebibyte.slice(0, 32)}`);
   });
 
-  it('tells of each stream whether it is a terminal, how wide, and how colourful', () => {
+  it('tells of each stream whether it is a terminal, how wide, and how colourful', async () => {
     const path = /^Z:\\dev\\pts\\\d+$/;
-    const both = JSON.parse(inTerminal(`${command} facts > facts; cat facts`).stdout);
+    const both = JSON.parse((await inTerminal(`${command} facts > facts; cat facts`, { cwd: directory })).stdout);
     assert.equal(both.host.stdout, undefined);
     assert.equal(both.host.stderr.columns, 80);
     assert.equal(both.host.stderr.colorDepth, 8);
@@ -124,8 +116,8 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     assert.equal(stdout, `{"colorDepth":1}\n\x1b[31m${'é'.repeat(78)}\x1b[39m|\nend\n`);
   });
 
-  it('prints a coloured line as wide as the terminal as it was written', () => {
-    const { stdout } = inTerminal(`${command} streams`);
+  it('prints a coloured line as wide as the terminal as it was written', async () => {
+    const { stdout } = await inTerminal(`${command} streams`);
     assert.equal(
       stdout.replaceAll('\r\n', '\n'),
       `{"isTTY":true,"columns":80,"colorDepth":8}\n\x1b[31m${'é'.repeat(78)}\x1b[39m|\nto stderr\nend\n`,
@@ -197,7 +189,12 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
   });
 
   it('leaves Ctrl-C on a terminal to the Windows side, which gets it once', async () => {
-    const { stdout, status } = inTerminal(`${command} wait`, '(sleep 3; printf "\\003"; sleep 3)');
+    const { stdout, status } = await inTerminal(`${command} wait`, {
+      type: async (write) => {
+        await sleep(3000);
+        write('\x03');
+      },
+    });
     assert.equal(stdout.match(/interrupted/g)?.length, 1);
     assert.equal(status, 130);
     await eventually(() => countProbes() === 0);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { cacheDirectory } from '../../../launcher/cache.js';
+import { inTerminal } from '../terminal.js';
 import { eventually, findProcesses, fixtures, makeDirectory, shell, skip, tool, unclosed, windowsNode } from './shell.js';
 
 const cwd = makeDirectory();
@@ -110,8 +111,14 @@ describe('Ctrl-C', { skip }, () => {
   it('on a terminal does the same', async () => {
     rmSync(join(cwd, 'ready'), { force: true });
     const command = `${unclosed} run --reporter json=terminal.json -- '${windowsNode}' waits.cjs`;
-    const typed = '(while [ ! -e ready ]; do sleep 0.1; done; sleep 0.5; printf "\\003"; sleep 4)';
-    const { status } = shell(`${typed} | script -qec "${command}" /dev/null`, { cwd });
+    const { status } = await inTerminal(command, {
+      cwd,
+      type: async (write) => {
+        await eventually(() => existsSync(join(cwd, 'ready')));
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        write('\x03');
+      },
+    });
     assert.equal(status, 130);
     const { findings } = JSON.parse(readFileSync(join(cwd, 'terminal.json'), 'utf8'));
     assert.ok(findings.some((/** @type {any} */ { object }) => object.name?.endsWith('waits.cjs')));

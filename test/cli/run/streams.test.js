@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { inTerminal } from '../terminal.js';
 import { auditScript, fixtures, makeDirectory, shell, skip, unclosed } from './shell.js';
 
 const cwd = makeDirectory();
@@ -120,9 +121,9 @@ describe('the audited program', { skip }, () => {
     });
   }
 
-  it('has the terminal', () => {
-    const line = `script -qec "stty cols 80; ${auditScript('--reporter json=node.json', 'console.log(process.stdout.isTTY, process.stdin.isTTY)').replaceAll('"', '\\"')}" /dev/null`;
-    const { stdout } = shell(line, { cwd, env: { TERM: 'dumb', NO_COLOR: '1' } });
+  it('has the terminal', async () => {
+    const line = auditScript('--reporter json=node.json', 'console.log(process.stdout.isTTY, process.stdin.isTTY)');
+    const { stdout } = await inTerminal(line, { cwd, env: { TERM: 'dumb', NO_COLOR: '1' } });
     assert.match(stdout, /true true/);
   });
 });
