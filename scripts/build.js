@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
+import { runScript } from './windows.js';
+
 /** @import { Windows } from './windows.js' */
 
 const compiler = 'node_modules/@typescript/typescript-win32-x64/lib/tsc.exe';
 
 /**
- * Compiles src/ to dist/ and checks the types of the JavaScript, unless nothing changed since that last succeeded.
+ * Compiles src/ to dist/, bundles the tool from that, and checks the types of the JavaScript, unless nothing changed since
+ * that last succeeded.
  *
  * @param {string} root
  * @param {Windows} windows
@@ -26,6 +29,8 @@ export async function buildTypeScript(root, windows, say) {
     if ((await windows.run(tsc, ['-p', windows.toWindowsPath(join(root, project))])) !== 0) return false;
   }
   removeOrphans(join(root, 'src'), join(root, 'dist'));
+  say('rolldown …');
+  if ((await runScript(windows, join(root, 'scripts/bundle.js'), [])) !== 0) return false;
   writeFileSync(stamp, state);
   return true;
 }

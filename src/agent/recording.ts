@@ -188,14 +188,20 @@ function ntdllExport(name: string): bigint {
   return address;
 }
 
-/** Which rows this ntdll exports, read as the target has them. */
+/** Which rows this ntdll exports, read as the target has them: all stubs in one piece, for they lie side by side. */
 function findCalls(target: AsHandle): { calls: HookedCall[]; unrecognised: string[] } {
   const calls: HookedCall[] = [];
   const unrecognised: string[] = [];
-  for (const { row, rowNumber } of numberedRows) {
+  const exported = numberedRows.flatMap(({ row, rowNumber }) => {
     const stubAddress = GetProcAddress(ntdllBase(), row.name);
-    if (stubAddress === 0n) continue;
-    const stub = recogniseStub(readMemory(target, stubAddress, STUB_READ_SIZE_BYTES));
+    return stubAddress === 0n ? [] : [{ row, rowNumber, stubAddress }];
+  });
+  const addresses = exported.map(({ stubAddress }) => stubAddress).sort((a, b) => (a < b ? -1 : 1));
+  const [first = 0n, last = 0n] = [addresses[0], addresses.at(-1)];
+  const code = readMemory(target, first, Number(last - first) + STUB_READ_SIZE_BYTES);
+  for (const { row, rowNumber, stubAddress } of exported) {
+    const start = Number(stubAddress - first);
+    const stub = recogniseStub(code.subarray(start, start + STUB_READ_SIZE_BYTES));
     if (stub === undefined) unrecognised.push(row.name);
     else calls.push({ row, rowNumber, stubAddress, stub });
   }

@@ -45,12 +45,15 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'SnapshotError',
 ]);
 
-try {
-  const named = commands.get(process.argv[2] ?? '');
-  for (const load of named === undefined ? commands.values() : [named]) (await load())(program);
-  await program.parseAsync(process.argv);
-} catch (error) {
-  process.exitCode = explain(error);
+/** Runs the command that this process was started with, and sets its exit code. Never rejects. */
+export async function runCommandLine(): Promise<void> {
+  try {
+    const named = commands.get(process.argv[2] ?? '');
+    for (const load of named === undefined ? commands.values() : [named]) (await load())(program);
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    process.exitCode = explain(error);
+  }
 }
 
 /** Says what went wrong, and returns the exit code for it. */
