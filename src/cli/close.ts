@@ -3,7 +3,7 @@ import { readSync } from 'node:fs';
 import type { Command } from 'commander';
 
 import { HandleDescriber } from '../handles/describe.ts';
-import { closeHandleOf, type CloseOutcome } from '../handles/close.ts';
+import { HandleToClose, type CloseOutcome } from '../handles/close.ts';
 import { explainHandle } from '../handles/explain.ts';
 import { describeMeaning, enableDebugPrivilege } from '../handles/list.ts';
 import { whyCritical } from '../process/critical.ts';
@@ -59,6 +59,7 @@ async function close(target: string, value: bigint, options: CloseOptions): Prom
     write(2, `unclosed: Cannot close ${what}: it is protected from close. Try --force if you must.\n`);
     return exitCodes.findings;
   }
+  using handle = new HandleToClose(found, value, label);
   if (!options.yes) {
     write(2, `${drawExplanation(explanation)}\n${label} is not told, and may crash or lose data. Close ${formatHandle(value)}? [y/N] `);
     const answer = readLine();
@@ -67,7 +68,7 @@ async function close(target: string, value: bigint, options: CloseOptions): Prom
       return exitCodes.findings;
     }
   }
-  const outcome = closeHandleOf(found, entry, label);
+  const outcome = handle.close();
   write(outcome === 'closed' || outcome === 'reused' ? 1 : 2, `${sentences[outcome](what)}\n`);
   return outcome === 'closed' || outcome === 'reused' ? exitCodes.clean : exitCodes.findings;
 }

@@ -1,10 +1,9 @@
 import { CloseHandle, DuplicateHandle, SetHandleInformation } from '../ffi/kernel32.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { NtCompareObjects } from '../ffi/ntdll.ts';
-import { CURRENT_PROCESS, failed, formatRaw, HandleOrNull, NULL_HANDLE, unsafeRawHandle } from '../io/index.ts';
+import { CURRENT_PROCESS, failed, formatRaw, HandleOrNull, NULL_HANDLE, type OwnedHandle, unsafeRawHandle } from '../io/index.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
-import type { HandleEntry } from './enumerate.ts';
 import { findHandle } from './explain.ts';
 
 /**
@@ -19,43 +18,73 @@ const DUPLICATE_SAME_ACCESS = 2;
 const HANDLE_FLAG_PROTECT_FROM_CLOSE = 2;
 
 /**
- * Closes a handle of another process, and makes sure of it by the kernel's table.
+ * A handle of another process that somebody thinks of closing.
  *
- * A duplicate of the object is held meanwhile: so what has the same value afterwards can be told from what was closed.
- *
- * https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-duplicatehandle
- *
- * @param entry what the handle was when somebody decided to close it
- * @throws Win32Error when the process cannot be opened, or the handle is refused or gone
+ * A duplicate of its object is held from before they are asked until after the close: so the object that they were shown is
+ * told from any other that the process gives the same value meanwhile, even of the same type and name.
  */
-export function closeHandleOf(info: ProcessInfo, entry: HandleEntry, label: string): CloseOutcome {
-  using process = openProcess(info.processId, PROCESS_DUP_HANDLE, label);
-  const before = findHandle(info.processId, entry.value);
-  if (before === undefined || before.type !== entry.type || before.access !== entry.access) return 'other-object';
-  const source = unsafeRawHandle(entry.value);
-  const copy = new BigUint64Array(1);
-  if (!DuplicateHandle(process.asRawHandle(), source, CURRENT_PROCESS, copy, 0, false, DUPLICATE_SAME_ACCESS)) {
-    throw failed('close handle', `${formatRaw(source)} of ${label}`);
-  }
-  using kept = HandleOrNull.fromRawHandle(unsafeRawHandle(copy[0]!)).tryIntoOwned();
-  const taken = new BigUint64Array(1);
-  const options = DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS;
-  // The source is closed even where the duplicate cannot be made.
-  if (!DuplicateHandle(process.asRawHandle(), source, CURRENT_PROCESS, taken, 0, false, options)) {
-    throw failed('close handle', `${formatRaw(source)} of ${label}`);
-  }
-  // A protected handle's duplicate is protected, too [ran, Wine 8], or may be.
-  const moved = unsafeRawHandle(taken[0]!);
-  if (moved !== NULL_HANDLE) {
-    SetHandleInformation(moved, HANDLE_FLAG_PROTECT_FROM_CLOSE, 0);
-    CloseHandle(moved);
-  }
-  if (findHandle(info.processId, entry.value) === undefined) return 'closed';
-  return isSameObject(process, entry.value, kept.asRawHandle()) ? 'still-open' : 'reused';
-}
+export class HandleToClose implements Disposable {
+  readonly #info: ProcessInfo;
+  readonly #value: bigint;
+  readonly #label: string;
+  readonly #process: OwnedHandle;
+  readonly #object: OwnedHandle;
 
-/** A value that was closed and is open again may mean the very same object only by another open of it: that counts as still open. */
-function isSameObject(process: Parameters<typeof withDuplicate>[0], value: bigint, object: HANDLE): boolean {
-  const same = withDuplicate(process, value, undefined, (handle) => ({ isSame: NtCompareObjects === undefined || NtCompareObjects(handle, object) === 0 }));
-  return 'isSame' in same && same.isSame;
+  /** @throws Win32Error when the process cannot be opened, or the handle is refused or gone */
+  constructor(info: ProcessInfo, value: bigint, label: string) {
+    this.#info = info;
+    this.#value = value;
+    this.#label = label;
+    this.#process = openProcess(info.processId, PROCESS_DUP_HANDLE, label);
+    try {
+      const copy = this.#duplicate(DUPLICATE_SAME_ACCESS);
+      // A protected handle's duplicate is protected, too [ran, Wine 8], or may be.
+      SetHandleInformation(copy, HANDLE_FLAG_PROTECT_FROM_CLOSE, 0);
+      this.#object = HandleOrNull.fromRawHandle(copy).tryIntoOwned();
+    } catch (error) {
+      this.#process[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Closes the handle, and makes sure of it by the kernel's table. The process runs meanwhile: between the last look and the
+   * close it may still change what the value means.
+   *
+   * https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-duplicatehandle
+   *
+   * @throws Win32Error when Windows refuses
+   */
+  close(): CloseOutcome {
+    if (findHandle(this.#info.processId, this.#value) === undefined || !this.#meansTheObject()) return 'other-object';
+    // The source is closed even where the duplicate cannot be made.
+    const moved = this.#duplicate(DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS);
+    if (moved !== NULL_HANDLE) {
+      SetHandleInformation(moved, HANDLE_FLAG_PROTECT_FROM_CLOSE, 0);
+      CloseHandle(moved);
+    }
+    if (findHandle(this.#info.processId, this.#value) === undefined) return 'closed';
+    return this.#meansTheObject() ? 'still-open' : 'reused';
+  }
+
+  [Symbol.dispose](): void {
+    using _process = this.#process;
+    using _object = this.#object;
+  }
+
+  #duplicate(options: number): HANDLE {
+    const source = unsafeRawHandle(this.#value);
+    const copy = new BigUint64Array(1);
+    if (!DuplicateHandle(this.#process.asRawHandle(), source, CURRENT_PROCESS, copy, 0, false, options)) {
+      throw failed('close handle', `${formatRaw(source)} of ${this.#label}`);
+    }
+    return unsafeRawHandle(copy[0]!);
+  }
+
+  /** A value that was closed and is open again may mean the very same object only by another open of it: that counts as the same. */
+  #meansTheObject(): boolean {
+    const object = this.#object.asRawHandle();
+    const same = withDuplicate(this.#process, this.#value, undefined, (handle) => ({ isSame: NtCompareObjects === undefined || NtCompareObjects(handle, object) === 0 }));
+    return 'isSame' in same && same.isSame;
+  }
 }

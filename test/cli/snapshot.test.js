@@ -24,11 +24,12 @@ function runTool(args, input = '') {
  * Starts a program of fixtures/targets, which ends by itself after some minutes.
  *
  * @param {string} program
+ * @param {readonly string[]} args
  * @returns {Promise<{ pid: string, end: () => void }>}
  */
-async function start(program) {
+async function start(program, ...args) {
   const { wine, environment } = await prepareMachine(process.env);
-  const child = spawn(wine.path, [join(fixtures, `${program}.exe`)], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(wine.path, [join(fixtures, `${program}.exe`), ...args], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
   const pid = await new Promise((resolve, reject) => {
     let output = '';
     child.on('exit', () => reject(new Error(`${program} ended early`)));
@@ -78,6 +79,25 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
     const withoutTime = (/** @type {string} */ text) => text.replace(/"taken":"[^"]*"/, '');
     assert.equal(withoutTime(piped.stdout), withoutTime(readFileSync(join(directory, 'ünï.json'), 'utf8')));
     assert.equal(runTool(['diff', 'ünï.json', join(directory, 'ünï.json'), '--fail-on-growth']).status, 0);
+  });
+
+  it('a snapshot that is interrupted leaves no file and nothing half-written', async () => {
+    const many = await start('holds-handles', '50000', 'named');
+    try {
+      const folder = join(directory, 'interrupted');
+      mkdirSync(folder);
+      const child = spawn(process.execPath, [tool, 'snapshot', many.pid, '-o', 'many.json'], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+      let stderr = '';
+      child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      // It writes beside the file that is to be; then it is at work.
+      while (readdirSync(folder).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      child.kill('SIGINT');
+      assert.deepEqual([await ended, stderr], [130, '']);
+      assert.deepEqual(readdirSync(folder), []);
+    } finally {
+      many.end();
+    }
   });
 
   it('watch draws over what it drew before on a terminal, and a verdict at the end', async () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,7 @@ import { decodeAccess } from '../../src/handles/access.ts';
 import { escapeText } from '../../src/report/escape.ts';
 import { Holder } from './handles/holder.ts';
 import { Target } from './handles/target.ts';
+import { Target as Changing } from './target.ts';
 import { runTool } from './tool.ts';
 
 /** What starting the tool takes at this moment: the 3 seconds are those of a machine that is not busy with other tests. */
@@ -419,6 +420,31 @@ describe('unclosed close', () => {
     await once(child, 'exit');
     expect(child.exitCode).toBe(exitCode);
     expect(await isOpen('free-mutex')).toBe(staysOpen);
+  });
+
+  it('leaves another object alone that has got the value while the user thought', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'unclosed-close-'));
+    const request = join(directory, 'change');
+    const changing = await Changing.start('changes-on-request', request);
+    try {
+      const { handles } = await list(String(changing.processId), '--name', `unclosed-before-${changing.processId}`);
+      const value = String(handles[0]!['handle']);
+      const tool = fileURLToPath(new URL('../../bin/unclosed.js', import.meta.url));
+      const child = spawn(process.execPath, [tool, 'close', String(changing.processId), value], { stdio: ['pipe', 'ignore', 'pipe'] });
+      let stderr = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      while (!stderr.includes('[y/N]')) await once(child.stderr, 'data');
+      writeFileSync(request, '');
+      await changing.hear('changed');
+      child.stdin.end('y\n');
+      await once(child, 'close');
+      expect(child.exitCode).toBe(1);
+      expect(stderr).toMatch(/unclosed: Did not close 0x[0-9a-f]+ of changes-on-request\.exe \(\d+\), Event .*: the value meanwhile means another object\.\n$/);
+      expect((await list(String(changing.processId), '--name', 'unclosed-after')).handles.map((row) => row['handle'])).toEqual([value]);
+    } finally {
+      changing[Symbol.dispose]();
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('closes with --yes, says so, and the handle is gone', async () => {
