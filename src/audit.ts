@@ -189,6 +189,7 @@ function createSymbolizer({ recording, firstModules, options }: Audited, loaded:
 function noteOpenHandles(target: SuspendedProcess, recording: Recording): void {
   const table = HandleTable.readProcess(target, target.pid);
   for (let index = 0; index < table.count; index++) {
+    if (recording.ledger.isQuarantined(table.valueAt(index))) continue; // the sentinel
     recording.ledger.markOpenBefore(table.valueAt(index), recordedType(table.typeAt(index)));
   }
 }
@@ -219,6 +220,7 @@ function judgeCompleteness(recording: Recording, judgement: Judgement): Complete
   count('droppedStacks', (n) => `${n} calls have no stack: the recorder's room for stacks was full.`);
   count('droppedMisuses', (n) => `${n} refused calls were not kept: the recorder's room for them was full.`);
   count('unresolvedDuplicates', (n) => `${n} calls named a process that the recorder could not identify.`);
+  count('quarantineLost', (n) => `${n} values left the quarantine too early: somebody was given them past the recorder.`);
   count('nestedWalks', (n) => `${n} calls have a stack of one frame, because they were made by the stack walk itself.`);
   if (unseenOpens > 0) {
     notes.push(`${unseenOpens} open handles were put into the target by the system or by another process, and are not its own.`);

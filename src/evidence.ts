@@ -46,7 +46,8 @@ export async function gatherLive(target: AsHandle, processId: number, sources: E
   const gateHandles = new Set(sources.ledger.gateHandles());
   function* entries(): Generator<OpenEntry> {
     for (let index = 0; index < table.count; index++) {
-      if (!gateHandles.has(table.valueAt(index))) yield table.entryAt(index);
+      const value = table.valueAt(index);
+      if (!gateHandles.has(value) && !sources.ledger.isQuarantined(value)) yield table.entryAt(index);
     }
   }
   using describer = new HandleDescriber();
@@ -137,6 +138,7 @@ async function gather(
       values: misuse.values,
       ...(life.objectType === 'Unknown' ? {} : { object: { type: life.objectType } }),
       offending: calls.read(misuse.offending),
+      ...(misuse.victim === undefined ? {} : { victim: { object: { type: misuse.victim.objectType }, opened: calls.stack(misuse.victim.stackId) } }),
       ...(life.opened?.call === undefined ? {} : { opened: calls.read(life.opened) }),
       ...(life.closed === undefined ? {} : { closed: calls.read(life.closed) }),
     };
@@ -225,7 +227,7 @@ class CallReader {
       call: call.call ?? 'unknown',
       threadId: call.threadId,
       timeMs: Math.max(0, Number(call.time - this.#sources.startTime) / 10_000),
-      stack: this.#stack(call.stackId),
+      stack: this.stack(call.stackId),
     };
   }
 
@@ -239,10 +241,10 @@ class CallReader {
   /** Where a handle from the same opening stack was closed last. */
   closingStack(openedStackId: number): Stack | undefined {
     const id = this.#sources.ledger.closedBy(openedStackId);
-    return id === 0 ? undefined : this.#stack(id);
+    return id === 0 ? undefined : this.stack(id);
   }
 
-  #stack(id: number): Stack {
+  stack(id: number): Stack {
     let stack = this.#stacks.get(id);
     if (stack === undefined) {
       stack = this.#sources.symbolizer.resolveStack(this.#sources.ledger.stack(id));

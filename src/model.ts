@@ -96,6 +96,11 @@ export interface Misuse {
   readonly object?: HandleObject;
   /** The call that was refused. */
   readonly offending: CallRecord;
+  /**
+   * Of a quarantined value: what was opened next after its close, and would have the value now. Absent without a quarantine, and when
+   * nothing was opened since.
+   */
+  readonly victim?: { readonly object: HandleObject; readonly opened: Stack };
   /** How the value was last opened before the misuse; absent when it never was. */
   readonly opened?: CallRecord;
   /** How the value was last closed before the misuse; absent when it is open or never was closed. */
@@ -142,6 +147,8 @@ export interface Finding {
     readonly opened?: Stack;
     readonly closed?: Stack;
     readonly offending?: Stack;
+    /** For a stale call: where the object was opened that it would have reached, but for the quarantine. */
+    readonly victim?: Stack;
     /** For a leak: where handles of the same site are closed. */
     readonly siblingsClosed?: Stack;
   };

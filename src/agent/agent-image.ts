@@ -6,6 +6,7 @@ import type { HookEnvironment } from './hook-frame.ts';
 import { emitHook } from './hooks.ts';
 import { emitForgetWalks, emitNoteImage } from './images.ts';
 import type { LedgerLayout } from './ledger-layout.ts';
+import { emitQuarantine, type Quarantine } from './quarantine.ts';
 import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordMisuse, emitRecordOpen } from './recorder.ts';
 import { emitInternStack } from './stack-pool.ts';
 import { emitIsSocketPath } from './socket-path.ts';
@@ -108,6 +109,15 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     internStack: routine('internStack'),
     functionTable: routine('functionTable'),
   };
+  const quarantine: Quarantine | undefined =
+    layout.quarantineCount === 0
+      ? undefined
+      : {
+          isQuarantined: routine('isQuarantined'),
+          awaitClose: routine('awaitClose'),
+          enterQuarantine: routine('enterQuarantine'),
+          moveOutOfQuarantine: routine('moveOutOfQuarantine'),
+        };
   const environment: HookEnvironment & GateEnvironment & { canCompareObjects: boolean } = {
     ledger,
     layout,
@@ -128,9 +138,10 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     noteImage: routine('noteImage'),
     hookFunctions: routine('hookFunctions'),
     canCompareObjects: options.canCompareObjects,
+    ...(quarantine === undefined ? {} : { quarantine }),
   };
 
-  const sharedFunctionCount = 10;
+  const sharedFunctionCount = 10 + (quarantine === undefined ? 0 : Object.keys(quarantine).length);
   const functionCount = options.calls.length + hookedFunctions.length + sharedFunctionCount;
   const walkEnvironment = {
     ledger,
@@ -155,6 +166,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     emitNoteImage(assembler, environment.noteImage, environment),
     emitHookFunctions(assembler, environment.hookFunctions, functionPatches(assembler, options.module), environment),
   );
+  if (quarantine !== undefined) functions.push(...emitQuarantine(assembler, quarantine, environment));
   emitInternStack(assembler, shared.internStack, ledger, layout);
   emitChooseHandle(assembler, environment.chooseHandle, recorderEnvironment);
   emitIsSocketPath(assembler, environment.isSocketPath);

@@ -1,6 +1,6 @@
-import { at, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
+import { at, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import {
-  emitMisuse, emitReadState, emitReturnAddress, type Hook, hookFrame, RESULT, saved, STATUS_INVALID_HANDLE, typeIndex,
+  emitMisuse, emitMoveOutOfQuarantine, emitReadState, emitRefusal, emitReturnAddress, type Hook, hookFrame, RESULT, saved, STATUS_INVALID_HANDLE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
 import { slot } from './ledger-layout.ts';
 import { emitSlotAddress, MISUSE_CLOSE, MISUSE_USE, PROCESS_UNKNOWN, THIS_PROCESS } from './recorder.ts';
@@ -23,8 +23,8 @@ export function emitDuplicates(hook: Hook): void {
   const sourceIsOurs = saved(5);
   const sourceType = saved(6);
   const options = callerArgument(hookFrame, 6);
-  const [refused, typed, notPseudo, failed, blameTarget, misused, done, elsewhere, notClosed] = assembler.labels(
-    'refused', 'typed', 'notPseudo', 'failed', 'blameTarget', 'misused', 'done', 'elsewhere', 'notClosed',
+  const [refused, typed, notPseudo, failed, blameTarget, misused, done, elsewhere, notClosed, opened] = assembler.labels(
+    'refused', 'typed', 'notPseudo', 'failed', 'blameTarget', 'misused', 'done', 'elsewhere', 'notClosed', 'opened',
   ); // prettier-ignore
 
   assembler.mov(sourceProcess, rcx);
@@ -32,6 +32,7 @@ export function emitDuplicates(hook: Hook): void {
   assembler.mov(targetProcess, r8);
   assembler.mov(targetHandle, r9);
   emitReadState(hook, rdx, sourceState);
+  if (environment.quarantine !== undefined) emitRefuseQuarantinedSource(hook, { sourceProcess, sourceHandle, sourceState, options });
 
   // The type of a duplicate is that of its source, which the pseudo handles of process and thread tell themselves.
   assembler.mov(low32(rax), typeIndex('Process'));
@@ -71,11 +72,11 @@ export function emitDuplicates(hook: Hook): void {
   assembler.bind(notClosed);
 
   assembler.cmp(targetHandle, 0);
-  assembler.j('e', done);
+  assembler.j('e', opened);
   assembler.mov(rcx, targetProcess);
   assembler.call(environment.isThisProcess);
   assembler.cmp(low32(rax), THIS_PROCESS);
-  assembler.j('ne', done);
+  assembler.j('ne', opened);
   assembler.xor(low32(rdx), low32(rdx)); // a source in another process: its type is not known here
   assembler.mov(rax, sourceIsOurs);
   assembler.cmp(low32(rax), THIS_PROCESS);
@@ -86,8 +87,28 @@ export function emitDuplicates(hook: Hook): void {
   assembler.or(low32(rdx), rowNumber);
   assembler.mov(rcx, targetHandle);
   assembler.mov(rcx, at(rcx));
+  if (environment.quarantine !== undefined) {
+    assembler.mov(sourceType, rdx);
+    emitMoveOutOfQuarantine(hook);
+    assembler.mov(rcx, targetHandle);
+    assembler.mov(at(rcx), rax);
+    assembler.mov(rcx, rax);
+    assembler.mov(rdx, sourceType);
+  }
   emitReturnAddress(assembler);
   assembler.call(environment.recordOpen);
+  assembler.bind(opened);
+  if (environment.quarantine !== undefined) {
+    // Now, for the duplicate was opened before its source was closed.
+    assembler.mov(rax, options);
+    assembler.test(low32(rax), DUPLICATE_CLOSE_SOURCE);
+    assembler.j('e', done);
+    assembler.mov(rax, sourceIsOurs);
+    assembler.cmp(low32(rax), THIS_PROCESS);
+    assembler.j('ne', done);
+    assembler.mov(rcx, sourceHandle);
+    assembler.call(environment.quarantine.enterQuarantine);
+  }
   assembler.jmp(done);
 
   // DUPLICATE_CLOSE_SOURCE closes the source even when the call fails (documented for DuplicateHandle); Wine does so when
@@ -146,4 +167,30 @@ export function emitDuplicates(hook: Hook): void {
   emitMisuse(hook, MISUSE_USE);
   assembler.bind(done);
   hook.return();
+}
+
+/** Refuses a quarantined source of this very process. Clobbers rax, r11. */
+function emitRefuseQuarantinedSource(
+  hook: Hook,
+  { sourceProcess, sourceHandle, sourceState, options }: Record<'sourceProcess' | 'sourceHandle' | 'sourceState' | 'options', Memory>,
+): void {
+  const { assembler, environment } = hook;
+  const [fine, used] = assembler.labels('fine', 'used');
+  assembler.test(rax, rax);
+  assembler.j('ns', fine);
+  // Whatever another thread's close makes of it, it is no state to compare with later.
+  assembler.movImmediate64(sourceState, 0);
+  assembler.cmp(sourceProcess, -1);
+  assembler.j('ne', fine);
+  assembler.mov(rax, sourceHandle);
+  assembler.call(environment.quarantine!.isQuarantined);
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('e', fine);
+  assembler.mov(rax, options);
+  assembler.test(low32(rax), DUPLICATE_CLOSE_SOURCE);
+  assembler.j('e', used);
+  emitRefusal(hook, sourceHandle, MISUSE_CLOSE);
+  assembler.bind(used);
+  emitRefusal(hook, sourceHandle, MISUSE_USE);
+  assembler.bind(fine);
 }

@@ -1,6 +1,7 @@
 import { type Assembler, at, type Label, low32, type Memory, r11, r8, r9, rax, rcx, rdx, type Register, rsp } from './assembler.ts';
 import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
 import { type LedgerLayout, slot } from './ledger-layout.ts';
+import type { Quarantine } from './quarantine.ts';
 import { emitSlotAddress, type MISUSE_CLOSE, MISUSE_USE } from './recorder.ts';
 import { callerArgument, type FrameShape, returnAddressOffset } from './unwind-info.ts';
 
@@ -23,6 +24,8 @@ export interface HookEnvironment {
   readonly forgetWalks: Label;
   readonly noteImage: Label;
   readonly hookFunctions: Label;
+  /** Absent when closed values may be used again at once. */
+  readonly quarantine?: Quarantine;
   nativeCall(name: string): Label | bigint;
 }
 
@@ -83,9 +86,50 @@ export function emitSaveArgument(assembler: Assembler, index: number, place: Mem
   assembler.mov(place, rax);
 }
 
-/** The handles that the call works on, in saved places 0, 1, 2. */
+/** The handles that the call works on, in saved places 0, 1, 2. A call with a quarantined one ends here. */
 export function emitSaveUses(hook: Hook): void {
   hook.row.uses.forEach((index, place) => emitSaveArgument(hook.assembler, index, saved(place)));
+  hook.row.uses.forEach((_, place) => emitRefuseQuarantined(hook, saved(place), MISUSE_USE));
+}
+
+/** Records the misuse of a quarantined value and returns as the kernel would if the value were free. Clobbers rax, r11. */
+export function emitRefuseQuarantined(hook: Hook, value: Memory, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE): void {
+  const { assembler, environment } = hook;
+  if (environment.quarantine === undefined) return;
+  const fine = assembler.label('fine');
+  emitLoadState(hook, value);
+  assembler.test(rax, rax);
+  assembler.j('ns', fine);
+  assembler.mov(rax, value);
+  assembler.call(environment.quarantine.isQuarantined);
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('e', fine);
+  emitRefusal(hook, value, kind);
+  assembler.bind(fine);
+}
+
+/** Records the misuse of the value and returns STATUS_INVALID_HANDLE, without the call. */
+export function emitRefusal(hook: Hook, value: Memory, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE): void {
+  const { assembler } = hook;
+  assembler.mov(low32(rax), STATUS_INVALID_HANDLE);
+  assembler.mov(RESULT, rax);
+  assembler.mov(rcx, value);
+  emitMisuse(hook, kind);
+  hook.return();
+}
+
+/** The value in rcx is a handle that the call has just opened: rax is what the program shall know it by. */
+export function emitMoveOutOfQuarantine(hook: Hook): void {
+  const { assembler, environment } = hook;
+  assembler.mov(rax, rcx);
+  if (environment.quarantine === undefined) return;
+  const fine = assembler.label('fine');
+  emitLoadState(hook, rcx);
+  assembler.test(rax, rax);
+  assembler.mov(rax, rcx); // keeps the flags
+  assembler.j('ns', fine);
+  assembler.call(environment.quarantine.moveOutOfQuarantine);
+  assembler.bind(fine);
 }
 
 /** `r8 = address of the return address the hook was entered with`. */
@@ -129,7 +173,12 @@ export function emitReportUses(hook: Hook): void {
 
 /** The slot's state of the value in `value`, 0 where it has no slot, into `place`. Clobbers rax, r11. */
 export function emitReadState(hook: Pick<Hook, 'assembler' | 'environment'>, value: Register | Memory, place: Memory): void {
-  const { assembler, environment } = hook;
+  emitLoadState(hook, value);
+  hook.assembler.mov(place, rax);
+}
+
+/** The same, into rax. Clobbers r11. */
+export function emitLoadState({ assembler, environment }: Pick<Hook, 'assembler' | 'environment'>, value: Register | Memory): void {
   const [none, read] = assembler.labels('none', 'read');
   assembler.mov(rax, value);
   emitSlotAddress(assembler, rax, r11, none, environment);
@@ -138,5 +187,4 @@ export function emitReadState(hook: Pick<Hook, 'assembler' | 'environment'>, val
   assembler.bind(none);
   assembler.xor(low32(rax), low32(rax));
   assembler.bind(read);
-  assembler.mov(place, rax);
 }

@@ -1,17 +1,19 @@
-import { type Assembler, at, type Label, low32, r10, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
+import { type Assembler, at, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
 import {
-  emitMisuse, emitPassThrough, emitReadState, emitReportUses, emitReturnAddress, emitSaveArgument, emitSaveUses, type Hook,
-  type HookEnvironment, hookFrame, RESULT, SAVE, saved, STATUS_INVALID_HANDLE, typeIndex,
+  emitLoadState, emitMisuse, emitMoveOutOfQuarantine, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
+  emitSaveArgument, emitSaveUses, type Hook, type HookEnvironment, hookFrame, RESULT, SAVE, saved, STATUS_INVALID_HANDLE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
 import type { HookRow } from './hook-table.ts';
-import { header } from './ledger-layout.ts';
-import { MISUSE_CLOSE, MISUSE_USE, THIS_PROCESS } from './recorder.ts';
+import { header, slot, STATE_CLOSING, STATE_QUARANTINED } from './ledger-layout.ts';
+import type { Quarantine } from './quarantine.ts';
+import { emitSlotAddress, MISUSE_CLOSE, MISUSE_USE, THIS_PROCESS } from './recorder.ts';
 import { emitNativeCall } from './stack-walk.ts';
 import { callerArgument, type FramedFunction, framedFunction } from './unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';
 
 const STATUS_HANDLE_NOT_CLOSABLE = 0xc000_0235 | 0;
+const STATUS_ACCESS_DENIED = 0xc000_0022 | 0;
 const STATUS_PENDING = 0x103;
 const MEM_IMAGE = 0x100_0000;
 const MAXIMUM_WAIT_OBJECTS = 64;
@@ -61,6 +63,7 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
   },
 
   closes(hook) {
+    if (hook.environment.quarantine !== undefined) return emitQuarantinedClose(hook, hook.environment.quarantine);
     const { assembler, environment, rowNumber } = hook;
     const [failed, misused, done] = assembler.labels('failed', 'misused', 'done');
     assembler.mov(saved(0), rcx);
@@ -116,19 +119,36 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
 
   'waits-many'(hook) {
     const { assembler, environment } = hook;
-    const [done] = assembler.labels('done');
+    const [refused, done] = assembler.labels('refused', 'done');
     assembler.mov(saved(0), rcx);
     assembler.mov(saved(1), rdx);
     hook.passThrough();
     // A type mismatch cannot be pinned on one of several handles.
     assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
-    assembler.j('ne', done);
+    if (environment.quarantine === undefined) assembler.j('ne', done);
+    else {
+      assembler.j('e', refused);
+      assembler.cmp(low32(rax), STATUS_ACCESS_DENIED); // what the sentinel says
+      assembler.j('ne', done);
+    }
+    assembler.bind(refused);
     assembler.mov(rdx, saved(0));
     assembler.cmp(low32(rdx), MAXIMUM_WAIT_OBJECTS);
     assembler.j('a', done);
     assembler.mov(rcx, saved(1));
     assembler.call(environment.chooseHandle);
     assembler.mov(rcx, rax);
+    if (environment.quarantine !== undefined) {
+      const invalid = assembler.label('invalid');
+      assembler.cmpImmediate32(RESULT, STATUS_INVALID_HANDLE);
+      assembler.j('e', invalid);
+      emitLoadState(hook, rcx);
+      assembler.test(rax, rax);
+      assembler.j('ns', done);
+      assembler.mov(low32(rax), STATUS_INVALID_HANDLE);
+      assembler.mov(RESULT, rax);
+      assembler.bind(invalid);
+    }
     assembler.mov(rax, RESULT);
     emitMisuse(hook, MISUSE_USE);
     assembler.bind(done);
@@ -264,6 +284,83 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
 };
 
 /**
+ * A close with a quarantine. The closer claims the slot before the kernel is asked, so that of two threads that close one handle
+ * one is refused, and whoever is given the value meanwhile finds it quarantined.
+ */
+function emitQuarantinedClose(hook: Hook, quarantine: Quarantine): void {
+  const { assembler, environment, rowNumber } = hook;
+  const [look, call, taken, refused, failed, giveUp, unclaimed, misused, done] = assembler.labels(
+    'look', 'call', 'taken', 'refused', 'failed', 'giveUp', 'unclaimed', 'misused', 'done',
+  ); // prettier-ignore
+  const claim = STATE_QUARANTINED | STATE_CLOSING;
+  assembler.mov(saved(0), rcx);
+  assembler.bind(look);
+  emitReadState(hook, saved(0), saved(1));
+  assembler.test(rax, rax);
+  assembler.j('s', taken);
+  assembler.test(low32(rax), 1);
+  assembler.j('e', call); // opened out of the recorder's sight, if at all
+  assembler.mov(r10, saved(0));
+  emitSlotAddress(assembler, r10, r11, call, environment);
+  assembler.mov(r11, claim);
+  assembler.or(r11, rax);
+  assembler.lockCmpxchg(at(r10, slot.state), r11);
+  assembler.j('ne', look);
+  assembler.mov(saved(1), r11);
+  assembler.mov(r11, environment.ledger);
+  assembler.mov(r11, at(r11, header.opens));
+  assembler.mov(at(r10, slot.opensBefore), r11);
+  assembler.bind(call);
+  hook.passThrough();
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('s', failed);
+  assembler.mov(rcx, saved(0));
+  assembler.mov(rdx, saved(1));
+  emitReturnAddress(assembler);
+  assembler.mov(low32(r9), rowNumber);
+  assembler.call(environment.recordClose);
+  assembler.mov(rcx, saved(0));
+  assembler.call(quarantine.enterQuarantine);
+  assembler.jmp(done);
+
+  assembler.bind(taken);
+  assembler.mov(r11, STATE_CLOSING);
+  assembler.test(rax, r11);
+  assembler.mov(rax, saved(0));
+  assembler.j('e', refused);
+  assembler.call(quarantine.awaitClose);
+  assembler.jmp(look);
+  assembler.bind(refused);
+  assembler.call(quarantine.isQuarantined);
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('e', look);
+  emitRefusal(hook, saved(0), MISUSE_CLOSE);
+
+  assembler.bind(failed);
+  assembler.cmp(saved(1), 0);
+  assembler.j('ns', unclaimed);
+  assembler.mov(r10, saved(0));
+  emitSlotAddress(assembler, r10, r11, unclaimed, environment);
+  assembler.mov(rax, at(r10, slot.state));
+  assembler.bind(giveUp);
+  assembler.mov(r11, ~claim);
+  assembler.and(r11, rax);
+  assembler.lockCmpxchg(at(r10, slot.state), r11);
+  assembler.j('ne', giveUp);
+  assembler.bind(unclaimed);
+  assembler.mov(rax, RESULT);
+  assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
+  assembler.j('e', misused);
+  assembler.cmp(low32(rax), STATUS_HANDLE_NOT_CLOSABLE);
+  assembler.j('ne', done);
+  assembler.bind(misused);
+  assembler.mov(rcx, saved(0));
+  emitMisuse(hook, MISUSE_CLOSE);
+  assembler.bind(done);
+  hook.return();
+}
+
+/**
  * An opening call: saved places 0 to 2 hold the handles it works on, 4 and 5 where the new handles are stored.
  * `chooseType` may emit code that leaves another type's index in eax.
  */
@@ -281,8 +378,19 @@ function emitOpens(hook: Hook, chooseType: () => void): void {
     assembler.mov(low32(rdx), low32(rax));
     assembler.shl(low32(rdx), 16);
     assembler.or(low32(rdx), rowNumber);
-    assembler.mov(rcx, saved(4 + index));
-    assembler.mov(rcx, at(rcx));
+    if (environment.quarantine === undefined) {
+      assembler.mov(rcx, saved(4 + index));
+      assembler.mov(rcx, at(rcx));
+    } else {
+      assembler.mov(saved(6), rdx);
+      assembler.mov(rcx, saved(4 + index));
+      assembler.mov(rcx, at(rcx));
+      emitMoveOutOfQuarantine(hook);
+      assembler.mov(rcx, saved(4 + index));
+      assembler.mov(at(rcx), rax);
+      assembler.mov(rcx, rax);
+      assembler.mov(rdx, saved(6));
+    }
     emitReturnAddress(assembler);
     assembler.call(environment.recordOpen);
   });

@@ -4,7 +4,7 @@
  * whole is one aligned 64-bit word.
  *
  * ```
- * header | misuse table | images | walk cache | stack index | stack pool | slots
+ * header | misuse table | images | walk cache | quarantine | recent opens | stack index | stack pool | slots
  * ```
  */
 
@@ -56,6 +56,14 @@ export const header = {
   exiting: 0x7c,
   /** u64: FILETIME at which it began. */
   exitingTime: 0x900,
+  /** u64: value of the handle by which quarantined values are occupied; 0 without a quarantine. */
+  sentinel: 0x908,
+  /** u32: values that ever entered the quarantine; the next place in its ring. */
+  quarantineNext: 0x910,
+  /** u32: values that left the quarantine too early, because somebody had to be given them. */
+  quarantineLost: 0x914,
+  /** u64: with a quarantine: handles opened so far; the next place in the ring of recent opens. */
+  opens: 0x918,
   /** 64 x 32 bytes: {u64 thread id, u64 event, u64 address of the handle, u64 address of the IO_STATUS_BLOCK}. */
   pendingAcceptTable: 0x80,
   /** 4096 x u32: threads that are inside the documented unwinder, hashed by thread id. */
@@ -70,7 +78,7 @@ export const WALKER_COUNT = 4096;
 
 /** A slot: the life of one handle value. 64 bytes, one cache line. */
 export const slot = {
-  /** u64: generation << 1 | open. Zero: never seen. */
+  /** u64: flags (see {@link STATE_QUARANTINED}) | generation << 1 | open. Zero: never seen. */
   state: 0x00,
   /** u32 stack id and u32 low half of the generation that it belongs to, written together. */
   openedStack: 0x08,
@@ -91,10 +99,17 @@ export const slot = {
   closedCall: 0x34,
   /** u16: 1 when the process was exiting already. */
   closedWhileExiting: 0x36,
-  /** u32 stack id and u32 generation of the opening before this one. */
-  previousOpenedStack: 0x38,
-  previousOpenedGeneration: 0x3c,
+  /** u64: of a quarantined value: how many handles had been opened when it was closed. */
+  opensBefore: 0x38,
 } as const;
+
+/** Flags of a slot's state, and the bits that they leave. The first one is the sign. */
+export const STATE_QUARANTINED: bigint = 1n << 63n;
+/** A handle of the sentinel has the value. */
+export const STATE_OCCUPIED: bigint = 1n << 62n;
+/** With a quarantine: a thread is closing the handle, and has not yet recorded it. */
+export const STATE_CLOSING: bigint = 1n << 61n;
+export const STATE_FLAG_BITS = 3;
 
 export const SLOT_SIZE_BYTES = 64;
 
@@ -120,6 +135,12 @@ export const misuse = {
   life: 0x28,
   /** {@link MISUSE_VALUE_COUNT} x u32: the first handle values, cut to 32 bits. */
   values: 0x60,
+  /**
+   * Of a quarantined value: the first handle that was opened after its close, and that would have it now. u32 stack id (0: too long ago), and
+   * u32 {@link VICTIM} | object type.
+   */
+  victimStack: 0x74,
+  victim: 0x78,
   /** u32: 1 once the record is complete. */
   ready: 0x7c,
 } as const;
@@ -127,6 +148,11 @@ export const misuse = {
 export const MISUSE_SIZE_BYTES = 128;
 export const MISUSE_COUNT = 4096;
 export const MISUSE_VALUE_COUNT = 5;
+/** Handles were opened since the value was closed. */
+export const VICTIM = 0x8000_0000;
+
+/** The ring of recent opens, with a quarantine: u32 stack id and u32 {@link VICTIM} | object type each. */
+export const RECENT_OPEN_COUNT = 4096;
 
 /** An image (program or DLL) that was mapped, so that addresses keep their meaning after it, or the process, is gone. */
 export const image = {
@@ -164,6 +190,10 @@ export interface LedgerLayout {
   readonly misusesOffset: number;
   readonly imagesOffset: number;
   readonly walkCacheOffset: number;
+  readonly quarantineOffset: number;
+  /** Values that are quarantined, a power of two; 0 without a quarantine. */
+  readonly quarantineCount: number;
+  readonly recentOpensOffset: number;
   readonly stackIndexOffset: number;
   readonly stackPoolOffset: number;
   readonly slotsOffset: number;
@@ -171,13 +201,23 @@ export interface LedgerLayout {
 }
 
 /** Places the parts of a ledger that can record `slotCount` handle values. */
-export function ledgerLayout(slotCount: number): LedgerLayout {
+export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayout {
   const misusesOffset = HEADER_SIZE_BYTES;
   const imagesOffset = misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES;
   const walkCacheOffset = imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES;
-  const stackIndexOffset = walkCacheOffset + WALK_CACHE_COUNT * 8;
+  const quarantineOffset = walkCacheOffset + WALK_CACHE_COUNT * 8;
+  const recentOpensOffset = quarantineOffset + alignUp(quarantineCount * 4);
+  const stackIndexOffset = recentOpensOffset + (quarantineCount === 0 ? 0 : RECENT_OPEN_COUNT * 8);
   const stackPoolOffset = stackIndexOffset + STACK_INDEX_COUNT * 4;
   const slotsOffset = stackPoolOffset + STACK_POOL_SIZE_BYTES;
   const sizeBytes = slotsOffset + slotCount * SLOT_SIZE_BYTES;
-  return { slotCount, misusesOffset, imagesOffset, walkCacheOffset, stackIndexOffset, stackPoolOffset, slotsOffset, sizeBytes };
+  return {
+    slotCount, misusesOffset, imagesOffset, walkCacheOffset, quarantineOffset, quarantineCount, recentOpensOffset, stackIndexOffset, stackPoolOffset,
+    slotsOffset, sizeBytes,
+  }; // prettier-ignore
+}
+
+/** To a cache line. */
+function alignUp(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / 64) * 64;
 }

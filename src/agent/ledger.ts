@@ -1,6 +1,7 @@
 import {
   header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES,
-  MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode,
+  MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode, STATE_FLAG_BITS, STATE_OCCUPIED,
+  STATE_QUARANTINED, VICTIM,
 } from './ledger-layout.ts'; // prettier-ignore
 import { type ObjectType, objectTypes, recordedCalls } from './hook-table.ts';
 
@@ -32,6 +33,8 @@ export interface LedgerMisuse {
   readonly values: readonly bigint[];
   readonly offending: LedgerCall;
   readonly life: LedgerLife;
+  /** Of a quarantined value: the first handle that was opened after its close; stack 0 when that was too long ago. */
+  readonly victim?: { readonly objectType: ObjectType; readonly stackId: number };
 }
 
 /** An image that was mapped into the target at some time. */
@@ -95,6 +98,20 @@ export class Ledger {
     if (index > used) this.#view.setBigUint64(header.slotsUsed, index, true);
   }
 
+  /** Notes the handle by which the agent occupies quarantined values; it is never given up itself. */
+  setSentinel(value: bigint): void {
+    const place = this.#slotOffset(value);
+    if (place === undefined) throw new Error(`no slot for the sentinel 0x${value.toString(16)}`);
+    this.#view.setBigUint64(header.sentinel, value, true);
+    this.#view.setBigUint64(place + slot.state, STATE_QUARANTINED | STATE_OCCUPIED, true);
+  }
+
+  /** Whether a value means nothing to the target, whatever the kernel's table says of it. */
+  isQuarantined(value: bigint): boolean {
+    const place = this.#slotOffset(value);
+    return place !== undefined && this.#view.getBigInt64(place + slot.state, true) < 0n;
+  }
+
   /** @throws LedgerDamagedError when the header is not the one that was written */
   check(): void {
     if (this.#view.getBigUint64(header.magic, true) !== LEDGER_MAGIC) throw new LedgerDamagedError('its first word is wrong');
@@ -153,7 +170,8 @@ export class Ledger {
     for (let index = 0; index < used; index++) {
       const place = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES + slot.state;
       const low = this.#view.getUint32(place, true);
-      opens += (low >>> 1) + this.#view.getUint32(place + 4, true) * 0x8000_0000; // the generation
+      const high = this.#view.getUint32(place + 4, true) & (0xffff_ffff >>> STATE_FLAG_BITS);
+      opens += (low >>> 1) + high * 0x8000_0000; // the generation
       open += low & 1;
     }
     // Damaged slots do not make counts negative.
@@ -195,6 +213,7 @@ export class Ledger {
           stackId: this.#view.getUint32(place + misuse.offendingStack, true),
         },
         life: this.#readLife(place + misuse.life) ?? NEVER_SEEN,
+        ...this.#readVictim(place),
       };
     }
   }
@@ -212,6 +231,13 @@ export class Ledger {
       for (let at = 0; at < text.length; at++) text[at] = this.#view.getUint16(place + image.pathText + at * 2, true);
       yield { base, sizeBytes, path: String.fromCharCode(...text) };
     }
+  }
+
+  #readVictim(place: number): Pick<LedgerMisuse, 'victim'> {
+    const victim = this.#view.getUint32(place + misuse.victim, true);
+    if ((victim & VICTIM) === 0) return {};
+    const objectType = objectTypes[victim & 0xffff] ?? 'Unknown';
+    return { victim: { objectType, stackId: this.#view.getUint32(place + misuse.victimStack, true) } };
   }
 
   /** Checked each time: a target that still runs may overwrite it at any moment. */
@@ -234,7 +260,7 @@ export class Ledger {
   }
 
   #readLife(place: number): LedgerLife | undefined {
-    const state = this.#view.getBigUint64(place + slot.state, true);
+    const state = BigInt.asUintN(64 - STATE_FLAG_BITS, this.#view.getBigUint64(place + slot.state, true));
     if (state === 0n) return undefined;
     const generation = state >> 1n;
     const isOpen = (state & 1n) === 1n;
@@ -275,7 +301,8 @@ type CounterName =
   | 'gateStatus'
   | 'exiting'
   | 'functionsHooked'
-  | 'functionsMissed';
+  | 'functionsMissed'
+  | 'quarantineLost';
 
 const NEVER_SEEN: LedgerLife = {
   isOpen: false,

@@ -1,8 +1,9 @@
 import {
-  type Assembler, at, indexed, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
+  type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
 import {
   header, type LedgerLayout, MISUSE_COUNT, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, stackNode,
+  RECENT_OPEN_COUNT, STATE_FLAG_BITS, VICTIM,
 } from './ledger-layout.ts'; // prettier-ignore
 import { emitHashStep, emitNativeCall, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
@@ -24,8 +25,8 @@ export interface RecorderEnvironment {
 export const MISUSE_CLOSE = 1;
 export const MISUSE_USE = 2;
 
-/** Bytes of a slot that a misuse copies: all up to `previousOpenedStack`. */
-const LIFE_QWORDS = slot.previousOpenedStack / 8;
+/** What a misuse copies of a slot: all up to `opensBefore`. */
+const LIFE_QWORDS = slot.opensBefore / 8;
 
 /** How many entries a misuse may be looked for in. */
 const PROBE_COUNT = 64;
@@ -93,12 +94,21 @@ export function emitRecordOpen(assembler: Assembler, begin: Label, environment: 
     assembler.bind(inUse);
     assembler.mov(rcx, r8);
     assembler.call(environment.captureStack);
+    if (environment.layout.quarantineCount > 0) emitNoteRecentOpen(assembler, save[1], environment);
     assembler.mov(rcx, save[0]);
     assembler.mov(r8, at(rcx, slot.state));
+    if (environment.layout.quarantineCount > 0) {
+      const notQuarantined = assembler.label('notQuarantined');
+      assembler.test(r8, r8);
+      assembler.j('ns', notQuarantined);
+      assembler.mov(r9, environment.ledger);
+      assembler.lockInc32(at(r9, header.quarantineLost));
+      assembler.bind(notQuarantined);
+      assembler.shl(r8, STATE_FLAG_BITS);
+      assembler.shr(r8, STATE_FLAG_BITS);
+    }
     assembler.or(r8, 1);
     assembler.add(r8, 2); // the next generation, open
-    assembler.mov(r9, at(rcx, slot.openedStack));
-    assembler.mov(at(rcx, slot.previousOpenedStack), r9);
     emitPackStack(assembler, r8, rdx);
     assembler.mov(at(rcx, slot.openedStack), rax);
     assembler.mov(rax, SYSTEM_TIME);
@@ -118,10 +128,21 @@ export function emitRecordOpen(assembler: Assembler, begin: Label, environment: 
 /** Emits `void recordClose(HANDLE value, u64 state before the call, u64* returnAddress, u32 row)`. */
 export function emitRecordClose(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(assembler, begin, recordFrame, (epilogue) => {
-    const [beyond, unseen, exchange, done] = assembler.labels('beyond', 'unseen', 'exchange', 'done');
+    const [beyond, unseen, exchange, closed, done] = assembler.labels('beyond', 'unseen', 'exchange', 'closed', 'done');
     emitSlotAddress(assembler, rcx, rax, beyond, environment);
     assembler.mov(rax, rdx);
     assembler.mov(r10, rdx);
+    if (environment.layout.quarantineCount > 0) {
+      const unclaimed = assembler.label('unclaimed');
+      assembler.test(rdx, rdx);
+      assembler.j('ns', unclaimed);
+      // The closer has claimed the slot: nobody else changes more of it than flags.
+      assembler.sub(r10, 1);
+      assembler.mov(rax, -1n);
+      assembler.lockXadd(at(rcx, slot.state), rax);
+      assembler.jmp(closed);
+      assembler.bind(unclaimed);
+    }
     assembler.test(low32(r10), 1);
     assembler.j('e', unseen);
     assembler.sub(r10, 1); // the same generation, closed
@@ -131,6 +152,7 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
     assembler.bind(exchange);
     assembler.lockCmpxchg(at(rcx, slot.state), r10);
     assembler.j('ne', done); // the value belongs to somebody else already
+    assembler.bind(closed);
     assembler.mov(save[0], rcx);
     assembler.mov(save[1], r10);
     assembler.mov(save[2], r9);
@@ -174,6 +196,7 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
 
 const misuseFrame: FrameShape = { pushes: [], sizeBytes: 0x98 };
 const life = 0x48; // 7 x u64: the slot as it is now
+const victim = 0x80; // u64: an entry of the ring of recent opens, or 0
 
 /** Emits `void recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`. */
 export function emitRecordMisuse(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
@@ -198,6 +221,7 @@ export function emitRecordMisuse(assembler: Assembler, begin: Label, environment
     assembler.xor(low32(rax), low32(rax));
     for (let index = 0; index < LIFE_QWORDS; index++) assembler.mov(at(rsp, life + index * 8), rax);
     assembler.bind(haveLife);
+    if (environment.layout.quarantineCount > 0) emitFindVictim(assembler, value, environment);
     assembler.mov(rcx, r8);
     assembler.call(environment.captureStack);
     assembler.mov(stack, rax);
@@ -220,6 +244,11 @@ export function emitRecordMisuse(assembler: Assembler, begin: Label, environment
     assembler.mov(rax, at(rsp, life + slot.state));
     assembler.and(low32(rax), 1);
     mix();
+    if (environment.layout.quarantineCount > 0) {
+      assembler.mov(low32(rax), at(rsp, victim + 4));
+      assembler.and(low32(rax), VICTIM | 0);
+      mix();
+    }
     assembler.mov(rax, value);
     assembler.sar(rax, 63);
     mix();
@@ -268,6 +297,12 @@ export function emitRecordMisuse(assembler: Assembler, begin: Label, environment
       assembler.mov(rax, at(rsp, life + index * 8));
       assembler.mov(at(r9, misuse.life + index * 8), rax);
     }
+    if (environment.layout.quarantineCount > 0) {
+      assembler.mov(low32(rax), at(rsp, victim));
+      assembler.mov(at(r9, misuse.victimStack), low32(rax));
+      assembler.mov(low32(rax), at(rsp, victim + 4));
+      assembler.mov(at(r9, misuse.victim), low32(rax));
+    }
     assembler.movImmediate32(at(r9, misuse.ready), 1);
 
     assembler.bind(again);
@@ -282,6 +317,50 @@ export function emitRecordMisuse(assembler: Assembler, begin: Label, environment
     assembler.bind(noRoom);
     epilogue();
   });
+}
+
+/** Notes the open of the stack in rax, of the row and type in `rowAndType`, in the ring of recent opens. Keeps rax. Clobbers rdx, r9, r11. */
+function emitNoteRecentOpen(assembler: Assembler, rowAndType: Memory, { ledger, layout }: RecorderEnvironment): void {
+  assembler.mov(r11, ledger);
+  assembler.mov(low32(rdx), 1);
+  assembler.lockXadd(at(r11, header.opens), rdx);
+  assembler.and(low32(rdx), RECENT_OPEN_COUNT - 1);
+  assembler.mov(r11, ledger + BigInt(layout.recentOpensOffset));
+  assembler.lea(r11, indexed(r11, rdx, 8));
+  assembler.mov(r9, rowAndType);
+  assembler.shr(r9, 16);
+  assembler.or(low32(r9), VICTIM | 0);
+  assembler.shl(r9, 32);
+  assembler.mov(low32(rdx), low32(rax));
+  assembler.or(r9, rdx);
+  assembler.mov(at(r11), r9);
+}
+
+/** Finds what a quarantined value would mean: what was opened next after its close. Keeps r8. Clobbers rax, rcx, rdx, r9, r11. */
+function emitFindVictim(assembler: Assembler, value: Memory, environment: RecorderEnvironment): void {
+  const [none, forgotten, found] = assembler.labels('none', 'forgotten', 'found');
+  assembler.movImmediate64(at(rsp, victim), 0);
+  assembler.mov(rax, at(rsp, life + slot.state));
+  assembler.test(rax, rax);
+  assembler.j('ns', none);
+  assembler.mov(rcx, value);
+  emitSlotAddress(assembler, rcx, r11, none, environment);
+  assembler.mov(rdx, at(rcx, slot.opensBefore));
+  assembler.mov(r9, environment.ledger);
+  assembler.mov(rax, at(r9, header.opens));
+  assembler.sub(rax, rdx);
+  assembler.j('e', none);
+  assembler.cmp(rax, RECENT_OPEN_COUNT);
+  assembler.j('a', forgotten);
+  assembler.and(low32(rdx), RECENT_OPEN_COUNT - 1);
+  assembler.mov(r9, environment.ledger + BigInt(environment.layout.recentOpensOffset));
+  assembler.mov(rax, indexed(r9, rdx, 8));
+  assembler.jmp(found);
+  assembler.bind(forgotten);
+  assembler.mov(rax, BigInt(VICTIM) << 32n);
+  assembler.bind(found);
+  assembler.mov(at(rsp, victim), rax);
+  assembler.bind(none);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import {
-  CreateEventW, CreateFileMappingW, CreateMutexW, FlushInstructionCache, GetModuleHandleW, GetProcAddress, MapViewOfFile, ReleaseMutex,
+  CreateEventW, CreateFileMappingW, CreateMutexW, DuplicateHandle, FlushInstructionCache, GetModuleHandleW, GetProcAddress, MapViewOfFile, ReleaseMutex,
   UnmapViewOfFile, VirtualAllocEx, VirtualProtectEx, VirtualQueryEx, WriteProcessMemory,
 } from '../ffi/kernel32.ts'; // prettier-ignore
 import { viewMemory } from '../ffi/library.ts';
@@ -19,6 +19,8 @@ import { recogniseStub, STUB_READ_SIZE_BYTES } from './stub.ts';
 export interface RecordingOptions {
   /** Handle values that can be recorded, a power of two; what lies beyond is counted. */
   readonly slotCount?: number;
+  /** Closed values that nobody is given again for now, a power of two up to 65,536; absent: none. */
+  readonly quarantine?: number;
   /** Checks every remembered frame size against the documented unwinder: slow, for tests. */
   readonly checked?: boolean;
 }
@@ -98,7 +100,7 @@ export class Recording implements Disposable {
   }
 
   static #install(target: AsHandle, options: RecordingOptions, keep: <T extends Disposable>(resource: T) => T): Recording {
-    const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT);
+    const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0);
 
     const section = keep(createSection(layout.sizeBytes));
     const view = MapViewOfFile(section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
@@ -116,6 +118,7 @@ export class Recording implements Disposable {
       HandleOrNull.fromRawHandle(CreateMutexW(null, true, `${name}-judged`)).expect('create', 'the exit gate'),
     );
 
+    if (layout.quarantineCount > 0) ledger.setSentinel(placeSentinel(target));
     const { calls, unrecognised } = findCalls(target);
     const { module, unmovable } = findFunctions(target);
     const image = buildAgentImage({
@@ -164,6 +167,16 @@ function createSection(sizeBytes: number): OwnedHandle {
   const high = Math.floor(sizeBytes / 2 ** 32);
   const raw = CreateFileMappingW(CURRENT_PROCESS, null, PAGE_READWRITE, high, sizeBytes % 2 ** 32, null);
   return HandleOrNull.fromRawHandle(raw).expect('create', `a ledger of ${Math.round(sizeBytes / 2 ** 20)} MiB`, 'a smaller one');
+}
+
+/** Gives the target a handle that permits nothing, of an object that nobody else knows. */
+function placeSentinel(target: AsHandle): bigint {
+  using event = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect('create', 'the sentinel of the quarantine');
+  const value = new BigUint64Array(1);
+  if (!DuplicateHandle(CURRENT_PROCESS, event.asRawHandle(), target.asHandle().asRawHandle(), value, 0, false, 0)) {
+    throw failed('place', 'the sentinel of the quarantine', 'it without --quarantine');
+  }
+  return value[0]!;
 }
 
 /** Maps the whole section; the target needs no handle for it. */

@@ -5,7 +5,7 @@ import { spellHistory, spellTimes } from './wording.ts';
 /** `double-close`: a close of a value that had been opened and closed. */
 export const doubleClose: Judge = misuseRule({
   rule: 'double-close',
-  applies: (misuse) => misuse.kind === 'close' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse),
+  applies: (misuse) => misuse.kind === 'close' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse) && misuse.victim === undefined,
   closesInAnyOrder: true,
   level: ({ all }) => (all.every(wasCertainlyClosed) ? 'error' : 'note'),
   message(misuses) {

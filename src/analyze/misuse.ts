@@ -2,7 +2,7 @@ import type { HandleObject, Level, Misuse, Rule, Stack } from '../model.ts';
 import { attributeMisuse } from './attribution.ts';
 import { compareText, type Judge, siteRule } from './grouping.ts';
 import { normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
-import { capitalise, spellHistory, spellOffender, spellSubject, spellTimes } from './wording.ts';
+import { capitalise, spellHistory, spellNoun, spellOffender, spellPlace, spellSubject, spellTimes } from './wording.ts';
 
 /** https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55 */
 export const STATUS_INVALID_HANDLE = 0xc0000008;
@@ -113,10 +113,17 @@ export function misuseRule({ rule, applies, level, message, closesInAnyOrder }: 
           ...stackOf('opened', shown.opened?.stack),
           ...stackOf('closed', shown.closed?.stack),
           ...stackOf('offending', shown.offending.stack),
+          ...stackOf('victim', shown.victim?.opened),
         },
       };
     },
   });
+}
+
+/** `the Event handle opened at b (x.c:2)`: what a stale call would have reached. */
+export function spellVictims(misuses: readonly Misuse[]): string {
+  const victims = misuses.flatMap(({ victim }) => (victim === undefined ? [] : [victim]));
+  return `the ${spellNoun(victims[0]?.object ?? { type: 'Unknown' })} opened at ${spellPlace(...victims.map(({ opened }) => opened))}`;
 }
 
 function isForeign(misuse: Misuse): boolean {

@@ -5,7 +5,7 @@ import { spellHistory, spellTimes } from './wording.ts';
 /** `use-after-close`: a call with a value that had been closed. */
 export const useAfterClose: Judge = misuseRule({
   rule: 'use-after-close',
-  applies: (misuse) => misuse.kind === 'use' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse),
+  applies: (misuse) => misuse.kind === 'use' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse) && misuse.victim === undefined,
   level: ({ all }) => (all.every(wasCertainlyClosed) ? 'error' : 'note'),
   message(misuses) {
     const { subject, all, values, offender, count } = misuses;

@@ -17,6 +17,7 @@ interface RunOptions {
   readonly allFrames?: true;
   readonly symbols?: string;
   readonly maxHandles: number;
+  readonly quarantine?: number;
 }
 
 /** `unclosed run`: audits a program from its first instruction to its last. */
@@ -44,6 +45,14 @@ export function addRunCommand(program: Command): void {
     .option('--notes', 'show findings of level note too, and not only their number')
     .option('--all-frames', 'show the frames of the system too')
     .option('--symbols <path>', 'where to look for PDB files, as in _NT_SYMBOL_PATH')
+    .addOption(
+      new Option(
+        '--quarantine [count]',
+        `keep the last closed handle values from being used again, ${DEFAULT_QUARANTINE} unless it says how many: stale handles are found with certainty`,
+      )
+        .preset(String(DEFAULT_QUARANTINE))
+        .argParser(parseQuarantine),
+    )
     .option('--max-handles <count>', 'handle values that can be recorded', parseCount, 1 << 20)
     .action(async (name: string, args: string[], options: RunOptions, command: Command) => {
       process.exitCode = await run(name, args, options, chooseReporters(options, command));
@@ -68,7 +77,7 @@ async function run(name: string, args: readonly string[], options: RunOptions, c
     program: toWindowsPath(name),
     args,
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
-    recording: { slotCount: options.maxHandles },
+    recording: { slotCount: options.maxHandles, ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }) },
     signal: interruption.signal,
     ...(options.symbols === undefined ? {} : { symbolPath: options.symbols }),
   });
@@ -93,6 +102,18 @@ function judgeExitCode(report: Report, options: RunOptions): number {
 }
 
 const MAX_HANDLES_LIMIT = 1 << 24;
+const DEFAULT_QUARANTINE = 1024;
+const MAX_QUARANTINE = 1 << 16;
+
+/** The recorder wants a power of two. */
+function parseQuarantine(value: string): number {
+  const count = Number(value);
+  if (!Number.isInteger(count) || count < 1 || count > MAX_QUARANTINE) {
+    throw new InvalidArgumentError(`A whole number from 1 to ${MAX_QUARANTINE} is needed; the program comes after --.`);
+  }
+  return 2 ** Math.ceil(Math.log2(count));
+}
+
 
 function parseCount(value: string): number {
   const count = Number(value);

@@ -6,7 +6,7 @@ import { cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
 const labels: Readonly<Record<Rule, { offending: string; closed: string; opened: string }>> = {
   leak: { offending: '', closed: '', opened: 'opened at' },
   'double-close': { offending: 'closed again at', closed: 'first closed at', opened: 'opened at' },
-  'stale-close': { offending: 'closed at', closed: 'its own handle was closed at', opened: 'its own handle was opened at' },
+  'stale-close': { offending: 'closed again at', closed: 'first closed at', opened: 'opened at' },
   'use-after-close': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
   'stale-use': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
   'invalid-close': { offending: 'closed at', closed: 'closed at', opened: 'opened at' },
@@ -60,6 +60,7 @@ function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack]
     [offending, stacks.offending],
     [closed, stacks.closed],
     [opened, stacks.opened],
+    ['would have reached what was opened at', stacks.victim],
     ['others are closed at', stacks.siblingsClosed],
   ];
   return all.flatMap(([label, stack]) => (stack === undefined ? [] : [[label, stack] as const]));
