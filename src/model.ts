@@ -83,9 +83,10 @@ export interface OpenHandle {
   readonly protectFromClose: boolean;
 }
 
-/** A call that failed because of the handle it was given; the same misuse from the same stacks is one record. */
+/** A call that failed because of the handle it was given, or should not have been given it; the same misuse from the same stacks is one record. */
 export interface Misuse {
-  readonly kind: 'close' | 'use';
+  /** `closed-as-handle`: not refused, but a socket or a registry key was closed by CloseHandle, on whoever's behalf. */
+  readonly kind: 'close' | 'use' | 'closed-as-handle';
   /** NTSTATUS the call returned, unsigned: 0xc0000008 invalid handle, 0xc0000024 type mismatch, 0xc0000235 not closable. */
   readonly status: number;
   /** How often this very misuse happened; at least 1. */

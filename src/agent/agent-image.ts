@@ -2,7 +2,7 @@ import { Assembler, type Label, type Memory } from './assembler.ts';
 import { emitExitGate, type GateEnvironment } from './exit-gate.ts';
 import { type FunctionRow, functionTable, type HookRow, hookTable } from './hook-table.ts';
 import { emitFunctionHook, emitHookFunctions, type FunctionPatches } from './function-hooks.ts';
-import type { HookEnvironment } from './hook-frame.ts';
+import type { CodeRange, HookEnvironment } from './hook-frame.ts';
 import { emitHook } from './hooks.ts';
 import { emitForgetWalks, emitNoteImage } from './images.ts';
 import type { LedgerLayout } from './ledger-layout.ts';
@@ -15,6 +15,8 @@ import { JUMP_SIZE_BYTES } from './prologue.ts';
 import { hookedHead, jumpHead } from './stub.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
+
+export type { CodeRange } from './hook-frame.ts';
 
 /** A system call that is going to be hooked. */
 export interface HookedCall {
@@ -51,6 +53,8 @@ export interface AgentOptions {
   readonly calls: readonly HookedCall[];
   /** Absent where no function can be hooked. */
   readonly module?: HookedModule;
+  /** Where CloseHandle lies in the target; absent where it is not known. */
+  readonly closeHandle: CodeRange | undefined;
   /** This ntdll can compare objects. */
   readonly canCompareObjects: boolean;
   /** Address of the ledger in the target. */
@@ -138,6 +142,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     noteImage: routine('noteImage'),
     hookFunctions: routine('hookFunctions'),
     canCompareObjects: options.canCompareObjects,
+    ...(options.closeHandle === undefined ? {} : { closeHandle: options.closeHandle }),
     ...(quarantine === undefined ? {} : { quarantine }),
   };
 

@@ -2,10 +2,16 @@ import { type Assembler, at, type Label, low32, type Memory, r11, r8, r9, rax, r
 import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
 import { type LedgerLayout, slot } from './ledger-layout.ts';
 import type { Quarantine } from './quarantine.ts';
-import { emitSlotAddress, type MISUSE_CLOSE, MISUSE_USE } from './recorder.ts';
+import { emitSlotAddress, type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE } from './recorder.ts';
 import { callerArgument, type FrameShape, returnAddressOffset } from './unwind-info.ts';
 
 // What every hook is made of: its frame, the way through to the real call, and the reports that it may make.
+
+/** A function's code. */
+export interface CodeRange {
+  readonly begin: bigint;
+  readonly sizeBytes: number;
+}
 
 /** What hooks call; all of it is emitted once. */
 export interface HookEnvironment {
@@ -24,6 +30,8 @@ export interface HookEnvironment {
   readonly forgetWalks: Label;
   readonly noteImage: Label;
   readonly hookFunctions: Label;
+  /** CloseHandle, which closes neither sockets nor registry keys as they should be closed. */
+  readonly closeHandle?: CodeRange;
   /** Absent when closed values may be used again at once. */
   readonly quarantine?: Quarantine;
   nativeCall(name: string): Label | bigint;
@@ -138,7 +146,7 @@ export function emitReturnAddress(assembler: Assembler): void {
 }
 
 /** Records the misuse of the value in rcx; eax holds the status. */
-export function emitMisuse(hook: Hook, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE): void {
+export function emitMisuse(hook: Hook, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE | typeof MISUSE_CLOSED_AS_HANDLE): void {
   const { assembler, rowNumber, environment } = hook;
   assembler.mov(low32(r9), low32(rax));
   assembler.mov(low32(rdx), rowNumber | (kind << 16));

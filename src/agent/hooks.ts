@@ -7,9 +7,9 @@ import {
 import type { HookRow } from './hook-table.ts';
 import { header, slot, STATE_CLOSING, STATE_QUARANTINED } from './ledger-layout.ts';
 import type { Quarantine } from './quarantine.ts';
-import { emitSlotAddress, MISUSE_CLOSE, MISUSE_USE, THIS_PROCESS } from './recorder.ts';
+import { emitSlotAddress, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, THIS_PROCESS } from './recorder.ts';
 import { emitNativeCall } from './stack-walk.ts';
-import { callerArgument, type FramedFunction, framedFunction } from './unwind-info.ts';
+import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from './unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';
 
 const STATUS_HANDLE_NOT_CLOSABLE = 0xc000_0235 | 0;
@@ -68,6 +68,7 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
     const [failed, misused, done] = assembler.labels('failed', 'misused', 'done');
     assembler.mov(saved(0), rcx);
     emitReadState(hook, rcx, saved(1));
+    emitNoteCloseHandle(hook);
     hook.passThrough();
     assembler.test(low32(rax), low32(rax));
     assembler.j('s', failed);
@@ -284,6 +285,37 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
 };
 
 /**
+ * Notes a socket or a registry key that is about to be closed by CloseHandle: before the call, as its value may be another
+ * object's after it. The value is in saved place 0, its state in 1. Keeps rcx.
+ */
+function emitNoteCloseHandle(hook: Hook): void {
+  const { assembler, environment } = hook;
+  const { closeHandle } = environment;
+  if (closeHandle === undefined) return;
+  const [note, fine] = assembler.labels('note', 'fine');
+  assembler.mov(rax, saved(1));
+  assembler.test(low32(rax), 1);
+  assembler.j('e', fine);
+  assembler.mov(rax, at(rsp, returnAddressOffset(hookFrame)));
+  assembler.mov(r10, closeHandle.begin);
+  assembler.sub(rax, r10);
+  assembler.cmp(rax, closeHandle.sizeBytes);
+  assembler.j('a', fine);
+  assembler.mov(r10, rcx);
+  emitSlotAddress(assembler, r10, r11, fine, environment);
+  assembler.movzx16(rax, at(r10, slot.objectType));
+  assembler.cmp(low32(rax), typeIndex('Socket'));
+  assembler.j('e', note);
+  assembler.cmp(low32(rax), typeIndex('Key'));
+  assembler.j('ne', fine);
+  assembler.bind(note);
+  assembler.xor(low32(rax), low32(rax));
+  emitMisuse(hook, MISUSE_CLOSED_AS_HANDLE);
+  assembler.mov(rcx, saved(0));
+  assembler.bind(fine);
+}
+
+/**
  * A close with a quarantine. The closer claims the slot before the kernel is asked, so that of two threads that close one handle
  * one is refused, and whoever is given the value meanwhile finds it quarantined.
  */
@@ -310,6 +342,7 @@ function emitQuarantinedClose(hook: Hook, quarantine: Quarantine): void {
   assembler.mov(r11, environment.ledger);
   assembler.mov(r11, at(r11, header.opens));
   assembler.mov(at(r10, slot.opensBefore), r11);
+  emitNoteCloseHandle(hook);
   assembler.bind(call);
   hook.passThrough();
   assembler.test(low32(rax), low32(rax));

@@ -127,7 +127,7 @@ export const misuse = {
   offendingTime: 0x18,
   /** u16: row of the hook table. */
   offendingCall: 0x20,
-  /** u16: 1 close, 2 use. */
+  /** u16: 1 close, 2 use, 3 closed by CloseHandle. */
   kind: 0x22,
   /** u32: number of values appended to {@link values}; may exceed their room. */
   valueCount: 0x24,

@@ -3,6 +3,7 @@ import {
   MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode, STATE_FLAG_BITS, STATE_OCCUPIED,
   STATE_QUARANTINED, VICTIM,
 } from './ledger-layout.ts'; // prettier-ignore
+import { MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE } from './recorder.ts';
 import { type ObjectType, objectTypes, recordedCalls } from './hook-table.ts';
 
 /** One recorded call; stacks are ids until they are asked for with {@link Ledger.stack}. */
@@ -27,7 +28,7 @@ export interface LedgerLife {
 
 /** One refused call, as often as it happened. */
 export interface LedgerMisuse {
-  readonly kind: 'close' | 'use';
+  readonly kind: 'close' | 'use' | 'closed-as-handle';
   readonly status: number;
   readonly count: number;
   readonly values: readonly bigint[];
@@ -202,7 +203,7 @@ export class Ledger {
       const valueCount = Math.min(this.#view.getUint32(place + misuse.valueCount, true), MISUSE_VALUE_COUNT);
       const values = Array.from({ length: valueCount }, (_, at) => BigInt(this.#view.getInt32(place + misuse.values + at * 4, true)));
       yield {
-        kind: kind === 1 ? 'close' : 'use',
+        kind: kind === MISUSE_CLOSE ? 'close' : kind === MISUSE_CLOSED_AS_HANDLE ? 'closed-as-handle' : 'use',
         status: this.#view.getUint32(place + misuse.status, true),
         count: this.#view.getUint32(place + misuse.count, true),
         values: [...new Set(values)],

@@ -5,11 +5,11 @@ import {
   UnmapViewOfFile, VirtualAllocEx, VirtualProtectEx, VirtualQueryEx, WriteProcessMemory,
 } from '../ffi/kernel32.ts'; // prettier-ignore
 import { viewMemory } from '../ffi/library.ts';
-import { NtMapViewOfSection, NtQueryObject } from '../ffi/ntdll.ts';
+import { NtMapViewOfSection, NtQueryObject, RtlLookupFunctionEntry } from '../ffi/ntdll.ts';
 import { type AsHandle, type BorrowedHandle, CURRENT_PROCESS, failed, failedWithStatus, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { readMemory } from '../process/memory.ts';
 import {
-  buildAgentImage, type HookedCall, type HookedFunction, type HookedModule, numberedFunctions, numberedRows, RELAY_SIZE_BYTES,
+  buildAgentImage, type CodeRange, type HookedCall, type HookedFunction, type HookedModule, numberedFunctions, numberedRows, RELAY_SIZE_BYTES,
 } from './agent-image.ts'; // prettier-ignore
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
@@ -124,6 +124,7 @@ export class Recording implements Disposable {
     const image = buildAgentImage({
       calls,
       ...(module === undefined ? {} : { module }),
+      closeHandle: findCloseHandle(),
       canCompareObjects: GetProcAddress(ntdllBase(), 'NtCompareObjects') !== 0n,
       ledger: mapIntoTarget(section, target),
       layout,
@@ -242,6 +243,16 @@ function findFunctions(target: AsHandle): { module: HookedModule | undefined; un
   if (functions.length === 0) return { module: undefined, unmovable };
   const relays = allocateNear(target, base, functions.length * RELAY_SIZE_BYTES);
   return { module: { base, identity, functions, relays }, unmovable };
+}
+
+/** Where the code of CloseHandle lies, in this process and so in the target: Windows places its own DLLs once for all of a session. */
+function findCloseHandle(): CodeRange | undefined {
+  const address = GetProcAddress(GetModuleHandleW('kernelbase.dll'), 'CloseHandle');
+  const imageBase = new BigUint64Array(1);
+  const entry = address === 0n ? 0n : RtlLookupFunctionEntry(address, imageBase, null);
+  if (entry === 0n) return undefined;
+  const [begin = 0, end = 0] = new Uint32Array(viewMemory(entry, 8)); // DWORD BeginAddress, EndAddress
+  return { begin: imageBase[0]! + BigInt(begin), sizeBytes: end - begin };
 }
 
 function objectName(object: OwnedHandle): string {

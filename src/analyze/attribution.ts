@@ -36,7 +36,7 @@ export function attributeMisuse(misuse: Misuse): Actor {
   if (site === undefined) return 'system';
   if (site.runtime === true) return 'startup';
   if (api === undefined) return 'program';
-  const given = misuse.kind === 'close' ? closesHandle(api) : takesHandle(api);
+  const given = misuse.kind !== 'use' ? closesHandle(api) : takesHandle(api);
   if (given === 'unknown') return wasTheProgramsOwn(misuse) ? 'program' : 'system';
   return given ? 'program' : 'system';
 }

@@ -8,12 +8,13 @@ import { protectedClose } from './protected-close.ts';
 import { staleClose } from './stale-close.ts';
 import { staleUse } from './stale-use.ts';
 import { useAfterClose } from './use-after-close.ts';
+import { wrongCloser } from './wrong-closer.ts';
 import { wrongType } from './wrong-type.ts';
 
 export type { AnalyzeOptions } from './grouping.ts';
 
 /** Every rule, one file each. A new rule is a new file and a row here. */
-const judges: readonly Judge[] = [leak, doubleClose, staleClose, useAfterClose, staleUse, invalidClose, invalidUse, wrongType, protectedClose];
+const judges: readonly Judge[] = [leak, doubleClose, staleClose, useAfterClose, staleUse, invalidClose, invalidUse, wrongCloser, wrongType, protectedClose];
 
 /**
  * Applies every rule to the evidence and returns one finding per site: errors first, then warnings, then notes.

@@ -5,7 +5,7 @@ import { capitalise, spellNoun, spellTimes, spellValues } from './wording.ts';
 /** `wrong-type`: the call does not fit the object's type. */
 export const wrongType: Judge = misuseRule({
   rule: 'wrong-type',
-  applies: (misuse) => misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse),
+  applies: (misuse) => misuse.kind === 'use' && misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse),
   level: () => 'warning',
   message({ offender, object, values, count }) {
     const plural = values.length > 1 ? 's' : '';

@@ -19,6 +19,13 @@ export const NtQuerySystemInformation: (
   ntdll.define('NtQuerySystemInformation', NTSTATUS, [DWORD, POINTER, DWORD, POINTER, SURPLUS]),
 );
 
+/** https://learn.microsoft.com/windows/win32/api/winnt/nf-winnt-rtllookupfunctionentry */
+export const RtlLookupFunctionEntry: (ControlPc: bigint, ImageBase: BigUint64Array, HistoryTable: Pointer) => bigint = ntdll.define(
+  'RtlLookupFunctionEntry',
+  POINTER,
+  [ULONG64, POINTER, POINTER],
+);
+
 /** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess */
 export const NtQueryInformationProcess: (
   ProcessHandle: HANDLE,

@@ -22,6 +22,7 @@ const stacksOfRule: Readonly<Record<string, readonly string[]>> = {
   'use-after-close': ['closed', 'offending', 'opened'],
   'invalid-close': ['offending'],
   'invalid-use': ['offending'],
+  'wrong-closer': ['offending', 'opened'],
   'wrong-type': ['offending', 'opened'],
   'protected-close': ['offending', 'opened'],
 };
@@ -91,7 +92,7 @@ describe.each(all)('$program', (expectation) => {
     if (expectation === demoExpectation) return;
     const texts = new Set([source, ...expectation.findings.map((finding) => sourceOf(expectation, finding))]);
     const printed = [...texts].flatMap((text) =>
-      [...text.matchAll(/(?:planted\(|printf\(")"?(leak|[\w-]+-close|[\w-]+-use|wrong-type)(?:", "| )(\w+)/g)].map(
+      [...text.matchAll(/(?:planted\(|printf\(")"?(leak|[\w-]+-close|[\w-]+-use|wrong-closer|wrong-type)(?:", "| )(\w+)/g)].map(
         ([, rule, type]) => `${rule} ${type}`,
       ),
     );

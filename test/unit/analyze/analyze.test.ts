@@ -111,11 +111,25 @@ describe('a refused call', () => {
     { title: 'asking what garbage is', record: misuse({ kind: 'use', offending: called('NtQueryVolumeInformationFile', 'kernelbase!GetFileType', ...mainBottom), values: [0x5550n] }), rule: 'invalid-use', level: 'note', message: 'GetFileType at main (app.c:9) was given 0x5550, which was never an open handle.' },
     { title: 'a call that does not fit the type', record: misuse({ ...event, kind: 'use', status: 0xc0000024, offending: called('NtReleaseMutant', 'kernelbase!ReleaseMutex', ...mainBottom), opened }), rule: 'wrong-type', level: 'warning', message: 'ReleaseMutex at main (app.c:9) was given an Event handle (0x1a4), but the call works on another type of object.' },
     { title: 'a pseudo handle refused for its type', record: misuse({ kind: 'use', status: 0xc0000024, offending: called('NtReadFile', 'kernelbase!ReadFile', ...mainBottom), values: [-1n] }), rule: 'invalid-use', level: 'note', message: 'ReadFile at main (app.c:9) was given INVALID_HANDLE_VALUE (-1), which was never an open handle.' },
+    { title: 'a socket closed as a handle', record: misuse({ object: { type: 'Socket' }, kind: 'closed-as-handle', status: 0, offending: closedAgain, opened }), rule: 'wrong-closer', level: 'error', message: 'Socket 0x1a4, opened at open_gate (gate.c:14), was closed by CloseHandle at main (app.c:9): it wants closesocket.' },
+    { title: 'a key closed through a C runtime', record: misuse({ object: { type: 'Key' }, kind: 'closed-as-handle', status: 0, offending: called('NtClose', 'kernelbase!CloseHandle', 'msvcrt!_close', ...mainBottom), opened }), rule: 'wrong-closer', level: 'error', message: 'Key handle 0x1a4, opened at open_gate (gate.c:14), was closed by _close at main (app.c:9): it wants RegCloseKey.' },
+    { title: 'an event given to closesocket', record: misuse({ ...event, status: 0xc0000024, offending: called('closesocket', 'ws2_32!closesocket', ...mainBottom), opened }), rule: 'wrong-closer', level: 'error', message: 'An Event handle (0x1a4) was given to closesocket at main (app.c:9): it is no socket, and stayed open.' },
+    { title: 'a stale close', record: misuse({ ...event, offending: closedAgain, opened, closed, victim: { object: { type: 'File' }, opened: opened.stack } }), rule: 'stale-close', level: 'error', message: 'Event handle 0x1a4, opened at open_gate (gate.c:14) and closed at shut_gate (gate.c:21), was closed again by CloseHandle at main (app.c:9): it would have closed the File handle opened at open_gate (gate.c:14).' },
+    { title: 'a stale use', record: misuse({ ...event, kind: 'use', offending: used, opened, closed, victim: { object: { type: 'Socket' }, opened: opened.stack } }), rule: 'stale-use', level: 'error', message: 'Event handle 0x1a4, opened at open_gate (gate.c:14) and closed at shut_gate (gate.c:21), was used after that by SetEvent at main (app.c:9): it would have reached the socket opened at open_gate (gate.c:14).' },
     { title: 'the close of a protected handle', record: misuse({ ...event, status: 0xc0000235, offending: closedAgain, opened }), rule: 'protected-close', level: 'warning', message: 'Event handle 0x1a4, opened at open_gate (gate.c:14), is protected from close and stayed open: the close by CloseHandle at main (app.c:9) was refused.' },
     { title: 'a close that the system made for itself', record: misuse({ offending: called('NtClose', 'kernelbase!CreateProcessInternalW', 'kernelbase!CreateProcessW', ...mainBottom), values: [0x9990n] }), rule: 'invalid-close', level: 'note', message: 'NtClose, made by kernelbase!CreateProcessW for itself (called at main (app.c:9)) was given 0x9990, which was never an open handle.' },
     { title: 'a second close on a thread of the system', record: misuse({ ...event, offending: called('NtClose', 'rpcrt4!NdrClientCall3', 'ntdll!RtlUserThreadStart'), opened, closed }), rule: 'double-close', level: 'note', message: 'Event handle 0x1a4, opened at open_gate (gate.c:14) and closed at shut_gate (gate.c:21), was closed again by NtClose, made by the system at rpcrt4.dll!NdrClientCall3.' },
   ])('$title: $rule, $level', ({ record, rule, level, message }) => {
     expect(only({ misuses: [record] })).toMatchObject({ rule, level, message, count: record.count });
+  });
+
+  it.each([
+    ['closesocket, which Wine makes of CloseHandle', called('NtClose', 'kernelbase!CloseHandle', 'ws2_32!closesocket', ...mainBottom)],
+    ['RegLoadKey, of a key of its own', called('NtClose', 'kernelbase!CloseHandle', 'advapi32!RegLoadKeyW', ...mainBottom)],
+    ['a thread of Windows', called('NtClose', 'kernelbase!CloseHandle', 'rpcrt4!NdrClientCall3', 'ntdll!RtlUserThreadStart')],
+  ])('has nothing to say of a socket that is closed by %s', (_, offending) => {
+    const record = misuse({ object: { type: 'Socket' }, kind: 'closed-as-handle', status: 0, offending, opened });
+    expect(analyze({ open: [], misuses: [record] })).toEqual([]);
   });
 
   it('has three stacks for a double close', () => {
