@@ -1,5 +1,5 @@
 import {
-  CreateProcessW, GetExitCodeProcess, InitializeProcThreadAttributeList, ResumeThread, TerminateProcess, UpdateProcThreadAttribute,
+  CreateProcessW, GetExitCodeProcess, GetLastError, InitializeProcThreadAttributeList, ResumeThread, TerminateProcess, UpdateProcThreadAttribute,
   WaitForSingleObject,
 } from '../ffi/kernel32.ts'; // prettier-ignore
 import { addressOf } from '../ffi/library.ts';
@@ -14,6 +14,13 @@ const STARTF_USESTDHANDLES = 0x100;
 const WAIT_OBJECT_0 = 0;
 /** STATUS_CONTROL_C_EXIT: what Windows itself gives a program that Ctrl-C ends. */
 const INTERRUPTED_EXIT_CODE = 0xc000_013a;
+
+/**
+ * Wine 8 loses about one new process in four thousand before its first instruction, and then says this
+ * (docs/platform.md): nothing has happened, and the next attempt is another process.
+ */
+const ERROR_INTERNAL_ERROR = 1359;
+const ATTEMPTS = 3;
 
 export interface SpawnOptions {
   /** Whole path of the program, as Windows spells it. */
@@ -64,8 +71,8 @@ export class SuspendedProcess implements Disposable {
     const line = Buffer.from(`${buildCommandLine(options.program, options.args)}\0`, 'utf16le');
     const characters = new Uint16Array(line.buffer.slice(line.byteOffset, line.byteOffset + line.byteLength));
     const flags = CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT;
-    if (!CreateProcessW(options.program, characters, null, null, true, flags, null, null, startup, information)) {
-      throw refusedToStart(options.program);
+    for (let attempt = 1; !CreateProcessW(options.program, characters, null, null, true, flags, null, null, startup, information); attempt++) {
+      if (GetLastError() !== ERROR_INTERNAL_ERROR || attempt === ATTEMPTS) throw refusedToStart(options.program);
     }
     const process = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
     const thread = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(8))); // HANDLE hThread
