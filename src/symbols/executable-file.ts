@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
+import { type DwarfFunction, DwarfFunctions } from './dwarf-functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf-lines.ts';
+import { DwarfUnits } from './dwarf-units.ts';
 
 /** A name that a file gives to a place in its code. */
 export interface CodeSymbol {
@@ -61,7 +63,9 @@ export class ExecutableFile implements Disposable {
   readonly #coffOffset: number;
   readonly #coffCount: number;
   #symbols: readonly CodeSymbol[] | undefined;
+  #units: DwarfUnits | undefined;
   #lines: DwarfLines | undefined;
+  #dwarfFunctions: DwarfFunctions | undefined;
   #functions: Buffer | undefined;
 
   private constructor(read: Read, close: () => void, header: Buffer, sections: readonly Section[]) {
@@ -132,9 +136,8 @@ export class ExecutableFile implements Disposable {
     return new ExecutableFile(read, close, header, sections);
   }
 
-  /** Whether a debugger might find functions and lines for this file: a PDB is named in it, or it holds DWARF or COFF symbols. */
-  get hasDebugInformation(): boolean {
-    if (this.#coffCount > 0) return true;
+  /** Whether the file names a PDB that holds its debug information. */
+  get namesPdb(): boolean {
     const { rva, sizeBytes } = this.#directory(DEBUG);
     const entries = this.#readAt(rva, Math.min(sizeBytes, 4096));
     // IMAGE_DEBUG_DIRECTORY: 28 bytes, +12 DWORD Type
@@ -171,17 +174,34 @@ export class ExecutableFile implements Disposable {
 
   /** The source line of an address, from the file's DWARF; `undefined` where it has none for it. */
   lineOf(rva: number): SourceLine | undefined {
-    this.#lines ??= new DwarfLines(
-      {
-        line: this.#section('.debug_line'),
-        lineStrings: this.#section('.debug_line_str'),
-        strings: this.#section('.debug_str'),
-        info: this.#section('.debug_info'),
-        abbreviations: this.#section('.debug_abbrev'),
-      },
-      this.#imageBase,
-    );
-    return this.#lines.find(rva);
+    return this.#dwarfLines().find(rva);
+  }
+
+  /** The function that holds an address and what was inlined there, from the file's DWARF; `undefined` where it has none for it. */
+  dwarfFunctionOf(rva: number): DwarfFunction | undefined {
+    this.#dwarfFunctions ??= new DwarfFunctions(this.#dwarfUnits(), this.#dwarfLines(), this.#imageBase);
+    return this.#dwarfFunctions.find(rva);
+  }
+
+  #dwarfLines(): DwarfLines {
+    return (this.#lines ??= new DwarfLines(this.#dwarfUnits(), this.#imageBase));
+  }
+
+  #dwarfUnits(): DwarfUnits {
+    const lowAddressOf = (name: string): number => (this.#imageBase + (this.#findSection(name)?.rva ?? 0)) % 2 ** 32;
+    return (this.#units ??= new DwarfUnits({
+      line: this.#section('.debug_line'),
+      lineStrings: this.#section('.debug_line_str'),
+      strings: this.#section('.debug_str'),
+      info: this.#section('.debug_info'),
+      abbreviations: this.#section('.debug_abbrev'),
+      stringOffsets: this.#section('.debug_str_offsets'),
+      addresses: this.#section('.debug_addr'),
+      ranges: this.#section('.debug_ranges'),
+      rangeLists: this.#section('.debug_rnglists'),
+      stringsAddress: lowAddressOf('.debug_str'),
+      lineStringsAddress: lowAddressOf('.debug_line_str'),
+    }));
   }
 
   /**
@@ -287,10 +307,14 @@ export class ExecutableFile implements Disposable {
 
   /** The contents of a section; empty where the file has none of that name. */
   #section(name: string): Buffer {
-    const section = this.#sections.find((candidate) => this.#nameOf(candidate) === name);
+    const section = this.#findSection(name);
     if (section === undefined) return Buffer.alloc(0);
     // What is in the file is padded to whole sectors.
     return this.#read(section.fileOffset, Math.min(section.virtualSizeBytes, section.fileSizeBytes)) ?? Buffer.alloc(0);
+  }
+
+  #findSection(name: string): Section | undefined {
+    return this.#sections.find((candidate) => this.#nameOf(candidate) === name);
   }
 
   /** A name of more than eight bytes is in the string table behind the symbols: `/4` is at its byte 4. */
