@@ -31,6 +31,8 @@ const EXPORTS = 0;
 const EXCEPTIONS = 3;
 const DEBUG = 6;
 const IMAGE_DEBUG_TYPE_CODEVIEW = 2;
+/** CV_INFO_PDB70: DWORD CvSignature 'RSDS', GUID Signature, DWORD Age, BYTE PdbFileName[] */
+const PDB_PATH_OFFSET = 24;
 const IMAGE_SYM_DTYPE_FUNCTION = 0x20;
 const UNW_FLAG_CHAININFO = 4;
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
@@ -136,13 +138,19 @@ export class ExecutableFile implements Disposable {
     return new ExecutableFile(read, close, header, sections);
   }
 
-  /** Whether the file names a PDB that holds its debug information. */
+  /**
+   * Whether the file names a PDB that holds its debug information. lld puts a record for one into programs with DWARF too, as
+   * a build id, with an empty name: at these Wine 8's dbghelp reads beyond its memory, and half of the times crashes.
+   */
   get namesPdb(): boolean {
     const { rva, sizeBytes } = this.#directory(DEBUG);
     const entries = this.#readAt(rva, Math.min(sizeBytes, 4096));
-    // IMAGE_DEBUG_DIRECTORY: 28 bytes, +12 DWORD Type
+    // IMAGE_DEBUG_DIRECTORY: 28 bytes, +12 DWORD Type, +16 SizeOfData, +24 PointerToRawData
     for (let at = 0; entries !== undefined && at + 28 <= entries.length; at += 28) {
-      if (entries.readUInt32LE(at + 12) === IMAGE_DEBUG_TYPE_CODEVIEW) return true;
+      if (entries.readUInt32LE(at + 12) !== IMAGE_DEBUG_TYPE_CODEVIEW) continue;
+      const record = this.#read(entries.readUInt32LE(at + 24), Math.min(entries.readUInt32LE(at + 16), 1024));
+      if (record === undefined || record.length <= PDB_PATH_OFFSET || record.toString('latin1', 0, 4) !== 'RSDS') continue;
+      if (record[PDB_PATH_OFFSET] !== 0) return true;
     }
     return false;
   }
