@@ -38,7 +38,7 @@ interface Examination {
   readonly advice: string;
 }
 
-const OLDEST_NODE_MAJOR = 20;
+const OLDEST_NODE_MAJOR = 22;
 const TRIAL_TIMEOUT_MS = 30_000;
 const STATUS_PRIVILEGE_NOT_HELD = 0xc000_0061;
 const SE_DEBUG_PRIVILEGE = 20;
@@ -46,7 +46,7 @@ const SE_DEBUG_PRIVILEGE = 20;
 const examinations: readonly Examination[] = [
   { name: 'node', needed: true, examine: examineNode, advice: 'Node.js 22 for Windows x64' },
   { name: 'system', examine: examineSystem, advice: 'Windows 10 or later, or Wine 8 or later' },
-  { name: 'native calls', needed: true, examine: examineNativeCalls, advice: 'npm install again, without --no-optional, so that koffi’s binary is there' },
+  { name: 'native calls', needed: true, examine: examineNativeCalls, advice: 'to install unclosed again, with optional dependencies: koffi’s binary for Windows is one' },
   { name: 'recording', needed: true, examine: examineRecording, advice: 'again without software that hooks ntdll (security products do), or an account that may start programs' },
   { name: 'names', examine: examineNames, advice: 'again: the helper process may have been too slow on a busy machine' },
   { name: 'privileges', examine: examinePrivileges, advice: 'an elevated terminal' },
@@ -100,10 +100,10 @@ async function examineNativeCalls(): Promise<Omit<Check, 'name'>> {
 }
 
 /** Records a program that every Windows has, from its first instruction to its last. */
-async function examineRecording(): Promise<Omit<Check, 'name'>> {
+async function examineRecording({ environment }: DoctorContext): Promise<Omit<Check, 'name'>> {
   const { audit } = await import('../audit.ts');
   const started = performance.now();
-  const report = await audit({ program: trialProgram(), args: ['/d', '/c', 'exit', '7'], signal: AbortSignal.timeout(TRIAL_TIMEOUT_MS) });
+  const report = await audit({ program: trialProgram(environment), args: ['/d', '/c', 'exit', '7'], signal: AbortSignal.timeout(TRIAL_TIMEOUT_MS) });
   const { stats, target, completeness } = report;
   if (target.exitCode !== 7) throw new Error(`the trial, ${target.command[0]}, ended with ${target.exitCode} and not with 7`);
   if (stats.hookedCalls === 0 || stats.opens === 0) throw new Error(`the recorder saw nothing of the trial, ${target.command[0]}`);
@@ -114,8 +114,8 @@ async function examineRecording(): Promise<Omit<Check, 'name'>> {
   return { status: 'limited', detail: `${detail}; not everything was seen: ${completeness.notes[0] ?? ''}`, advice: 'again without software that hooks ntdll, as security products do' };
 }
 
-function trialProgram(): string {
-  return join(process.env['SystemRoot'] ?? 'C:\\Windows', 'System32', 'cmd.exe');
+function trialProgram(environment: DoctorContext['environment']): string {
+  return join(environment['SystemRoot'] ?? 'C:\\Windows', 'System32', 'cmd.exe');
 }
 
 async function examineNames(): Promise<Omit<Check, 'name'>> {

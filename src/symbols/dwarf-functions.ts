@@ -87,8 +87,8 @@ const ORIGINS_MAX = 8;
 const SCOPES_MAX = 64;
 const INLINED_DEPTH_MAX = 64;
 const NAME_LENGTH_MAX = 2000;
-/** Ranges that are read of one file: entries without number could all mean the same long list. */
-const RANGES_MAX = 1 << 22;
+/** How often a list of ranges may be read on average: entries without number could all mean the same long one. */
+const RANGE_READS_MAX = 4;
 
 /**
  * The functions of a file and what was inlined into them, DWARF 2 to 5.
@@ -106,13 +106,15 @@ export class DwarfFunctions {
   readonly #roots: SpanIndex<UnitRoot>;
   readonly #read = new Map<UnitRoot, UnitEntries>();
   readonly #names = new Map<Entry, string | undefined>();
-  #rangesLeft = RANGES_MAX;
+  #rangesLeft: number;
 
   /** @param imageBase what the addresses count from: the base that the linker gave the file */
   constructor(units: DwarfUnits, lines: DwarfLines, imageBase: number) {
     this.#units = units;
     this.#lines = lines;
     this.#imageBase = imageBase;
+    // Of .debug_ranges one takes 16 bytes, of .debug_rnglists at least 3.
+    this.#rangesLeft = RANGE_READS_MAX * Math.ceil(units.sections.ranges.length / 16 + units.sections.rangeLists.length / 3);
     this.#roots = new SpanIndex(units.roots.flatMap((root) => this.#readSpans(root, root).map((span) => ({ ...span, value: root }))));
   }
 
@@ -233,16 +235,19 @@ export class DwarfFunctions {
     const { unit, bases } = root;
     const { sections } = this.#units;
     const spans: Span[] = [];
-    const add = (low: number, high: number): void => {
+    const addListed = (low: number, high: number): void => {
       if (--this.#rangesLeft < 0) throw new RangeError('Too many ranges');
+      add(low, high);
+    };
+    const add = (low: number, high: number): void => {
       // Code that the linker threw away is left at addresses near zero.
       if (low >= this.#imageBase && high > low) spans.push({ begin: low - this.#imageBase, end: high - this.#imageBase });
     };
     ignoreDamage(() => {
       if (ranges !== undefined) {
         const base = (root.lowAddress && addressOf(root.lowAddress, unit, bases, sections)) ?? 0;
-        if (unit.version >= 5) readRangeList(ranges, base, root, sections, add);
-        else readRanges(ranges.value, base, root, sections, add);
+        if (unit.version >= 5) readRangeList(ranges, base, root, sections, addListed);
+        else readRanges(ranges.value, base, root, sections, addListed);
         return;
       }
       const low = lowAddress && addressOf(lowAddress, unit, bases, sections);
