@@ -1,4 +1,5 @@
 import { ByteCursor } from './byte-cursor.ts';
+import { demangleRust } from './demangle-rust.ts';
 import type { DwarfLines, SourceLine } from './dwarf-lines.ts';
 import {
   addressAt, addressOf, type Abbreviation, type DwarfSections, type DwarfUnits, type RawValue, readRaw, readText, referenceOf, type UnitRoot,
@@ -262,6 +263,11 @@ export class DwarfFunctions {
   #nameOf(entry: Entry): string | undefined {
     if (this.#names.has(entry)) return this.#names.get(entry);
     const named = this.#declarationOf(entry);
+    const rustName = this.#rustNameOf(entry);
+    if (rustName !== undefined) {
+      this.#names.set(entry, rustName);
+      return rustName;
+    }
     const own = named.name && this.#textOf(named, named.name);
     let name = own ?? (named.linkageName && this.#textOf(named, named.linkageName));
     if (own !== undefined && named.parent !== undefined) {
@@ -279,6 +285,19 @@ export class DwarfFunctions {
     name = name?.slice(0, NAME_LENGTH_MAX);
     this.#names.set(entry, name === '' ? undefined : name);
     return this.#names.get(entry);
+  }
+
+  /**
+   * The name of a function of Rust's, from how it is called in the object file: the names in the entries count the
+   * implementations in a module (`{impl#3}`), which change with every new one.
+   */
+  #rustNameOf(entry: Entry): string | undefined {
+    let next: Entry | undefined = entry;
+    for (let count = 0; count < ORIGINS_MAX && next !== undefined; count++) {
+      if (next.linkageName !== undefined) return demangleRust(this.#textOf(next, next.linkageName) ?? '')?.slice(0, NAME_LENGTH_MAX);
+      next = next.origin === undefined ? undefined : this.#entryAt(next.origin, next.root);
+    }
+    return undefined;
   }
 
   /** The entry that an entry has its name from. */

@@ -19,6 +19,7 @@ const NAMESPACE = 4;
 const DECLARATION = 5;
 const INSTANCE = 6;
 const INLINED_IN_RANGES = 7;
+const LINKED = 8;
 const abbreviations = [
   ...[UNIT, 0x11, 1, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_compile_unit with children: low_pc addr, high_pc data8
   ...[FUNCTION, 0x2e, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: name string, low_pc, high_pc
@@ -27,6 +28,7 @@ const abbreviations = [
   ...[DECLARATION, 0x2e, 0, 0x03, 0x08, 0, 0], // DW_TAG_subprogram: name string
   ...[INSTANCE, 0x2e, 1, 0x47, 0x13, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: specification ref4, low_pc, high_pc
   ...[INLINED_IN_RANGES, 0x1d, 0, 0x31, 0x13, 0x55, 0x17, 0, 0], // DW_TAG_inlined_subroutine: abstract_origin ref4, ranges sec_offset
+  ...[LINKED, 0x2e, 0, 0x03, 0x08, 0x6e, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: name string, linkage_name string, low_pc, high_pc
   0,
 ];
 const HEADER_SIZE_BYTES = 11;
@@ -76,6 +78,17 @@ describe('the function of an address', () => {
     const damaged = [...sample];
     damaged[4] = 99; // version
     expect(functionsOf([...damaged, ...sample]).find(0x1010)?.inlined).toEqual([{ name: 'store::open' }]);
+  });
+});
+
+describe('a function that has a name for the linker too', () => {
+  it.each([
+    ['of Rust is called by that, which does not count implementations', '{impl#3}', '_RNvMNtCskK7mfDs1mzF_1m5storeINtB2_4Box1hE4openB4_', '<m::store::Box1<u8>>::open'],
+    ['of C++ is called as in its entries, which spell the whole name', 'store', '_ZN5store4openEi', 'store::open'],
+    ['of an unknown kind is called as in its entries', 'store', '?', 'store::open'],
+  ])('%s', (_, namespace, linkageName, expected) => {
+    const entries = [NAMESPACE, ...text(namespace), LINKED, ...text('open'), ...text(linkageName), ...address(0x1000), ...u64(0x10), 0];
+    expect(functionsOf(unit(entries)).find(0x1000)?.name).toBe(expected);
   });
 });
 
