@@ -1,4 +1,5 @@
 import { ByteCursor } from './byte-cursor.ts';
+import { demangleItanium } from './demangle-itanium.ts';
 import { demangleRust } from './demangle-rust.ts';
 import type { DwarfLines, SourceLine } from './dwarf-lines.ts';
 import {
@@ -269,7 +270,8 @@ export class DwarfFunctions {
       return rustName;
     }
     const own = named.name && this.#textOf(named, named.name);
-    let name = own ?? (named.linkageName && this.#textOf(named, named.linkageName));
+    const linkageName = named.linkageName && this.#textOf(named, named.linkageName);
+    let name = own ?? (linkageName && (demangleItanium(linkageName) ?? linkageName));
     if (own !== undefined && named.parent !== undefined) {
       const parts = [own];
       for (let scope: Entry | undefined = named.parent, depth = 0; scope !== undefined && depth < SCOPES_MAX; scope = scope.parent, depth++) {
