@@ -10,12 +10,20 @@ export interface Frame {
   readonly module: string;
   /** Function that holds the address, undecorated where its decoration is known. */
   readonly function?: string;
-  /** Bytes from the start of {@link function}, or from the module's base (or 0) where no function is known. */
+  /**
+   * Bytes from the start of {@link function}, or from the module's base (or 0) where no function is known. Of an
+   * {@link inlined} frame: from the start of the function that it was inlined into.
+   */
   readonly offset: number;
   /** Source file, as the symbols name it. */
   readonly file?: string;
   /** 1-based line in {@link file}. */
   readonly line?: number;
+  /**
+   * The compiler put the function into its caller, which is the next frame: it has no return address of its own, and stands
+   * here because the symbols say so.
+   */
+  readonly inlined?: true;
   /** The module belongs to Windows (or Wine), not to the program. */
   readonly system?: true;
   /** Code that the compiler's runtime brought into the program (`mainCRTStartup`), not the programmer's own. */

@@ -56,7 +56,8 @@ export function functionName(frame: Frame): string | undefined {
 
 /** The frame of code that the compiler's runtime brought along, not the programmer. */
 function isStartup(frame: Frame): boolean {
-  const name = functionName(frame);
+  // Without generic arguments: `std::rt::lang_start::<()>`, or `std::rt::lang_start<tuple$<> >` in a PDB.
+  const name = functionName(frame)?.replace(/(?:::)?<.*>$/, '');
   return name !== undefined && frame.system !== true && (startupFunctions.has(name) || initialiserCallers.has(name));
 }
 

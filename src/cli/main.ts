@@ -30,6 +30,7 @@ const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> =
   ['snapshot', async () => (await import('./snapshot.ts')).addSnapshotCommand],
   ['diff', async () => (await import('./diff.ts')).addDiffCommand],
   ['watch', async () => (await import('./watch.ts')).addWatchCommand],
+  ['doctor', async () => (await import('./doctor.ts')).addDoctorCommand],
 ]);
 
 /** Errors that a user is told of by their message alone, by name: most of their modules are not loaded. */

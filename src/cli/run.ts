@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { audit, interruptedNote } from '../audit.ts';
 import type { Level, Report } from '../model.ts';
-import { toWindowsPath } from '../wine/paths.ts';
+import { toWindowsPath, toWindowsSymbolPath } from '../wine/paths.ts';
 import { exitCodes } from './exit-code.ts';
 import { Interruption } from './interruption.ts';
 import { addReporter, checkReportFiles, parseReporter, type ReporterChoice, takesStdout, writeReports } from './report-output.ts';
@@ -79,7 +79,7 @@ async function run(name: string, args: readonly string[], options: RunOptions, c
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
     recording: { slotCount: options.maxHandles, ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }) },
     signal: interruption.signal,
-    ...(options.symbols === undefined ? {} : { symbolPath: options.symbols }),
+    ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
   });
   const report = interruption.happened ? noteInterruption(audited) : audited;
   // A note that makes the build fail must be seen.

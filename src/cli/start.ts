@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs';
+
 import { readHost } from '../wine/host.ts';
 import { installStandardStreams } from '../wine/standard-streams.ts';
 
@@ -14,6 +16,16 @@ export async function start(): Promise<void> {
     // The one place beside its own packages where koffi looks for its binary.
     Object.assign(process, { resourcesPath: host.nativeModules });
   }
-  const { runCommandLine } = await import('./main.ts');
-  await runCommandLine();
+  const main = await import('./main.ts').catch(refuseWithoutKoffi);
+  await main?.runCommandLine();
+}
+
+/** koffi calls Windows, and is loaded with the first module of the bundle: without it no command can say anything. */
+function refuseWithoutKoffi(error: unknown): undefined {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!/koffi/i.test(text)) throw error;
+  const [reason = ''] = (error instanceof Error ? error.message : text).split(/\r?\n/, 1);
+  writeSync(2, `unclosed: Cannot load koffi, which calls Windows: ${reason.replace(/\.$/, '')}. Try to install unclosed again, with optional dependencies.\n`);
+  process.exitCode = 2;
+  return undefined;
 }

@@ -288,3 +288,6 @@ export const WriteFile: (
 
 /** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent */
 export const SetEvent: (hEvent: HANDLE) => boolean = kernel32.define('SetEvent', BOOL, [HANDLE]);
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getcurrentprocessid */
+export const GetCurrentProcessId: () => number = kernel32.define('GetCurrentProcessId', DWORD, []);

@@ -169,3 +169,6 @@ export function readWideString(address: bigint): string {
 export function addressOf(buffer: Uint8Array): bigint {
   return BigInt(koffi.address(buffer));
 }
+
+/** The version of koffi, which is what calls native code here. */
+export const koffiVersion: string = koffi.version;

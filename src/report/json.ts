@@ -63,6 +63,6 @@ function stackToJson(stack: Stack | undefined): readonly object[] | undefined {
   return stack?.map(frameToJson);
 }
 
-function frameToJson({ module, function: name, offset, file, line, system, runtime }: Frame): object {
-  return { module, function: name, offset, file, line, system, runtime };
+function frameToJson({ module, function: name, offset, file, line, inlined, system, runtime }: Frame): object {
+  return { module, function: name, offset, file, line, inlined, system, runtime };
 }

@@ -61,7 +61,9 @@ function row(frame: Frame, { theme, options, programModule }: StackView): Row {
   const line = frame.line === undefined ? '' : `:${frame.line}`;
   // The name of a nameless frame is its module and offset already.
   const place = source !== '' ? `${source}${line}` : frame.function === undefined ? '' : `${module}${offset}`;
-  return { name: theme.escape(qualified), place: theme.escape(place), own: isOwn(frame), frame };
+  // There is no such frame in a debugger's own walk, nor on the stack: it is said why it stands here.
+  const mark = frame.inlined === true ? ' (inlined)' : '';
+  return { name: theme.escape(qualified), place: theme.escape(place) + mark, own: isOwn(frame), frame };
 }
 
 function spellSource(file: string, { baseDirectory, showSourcePath }: ReportOptions): string {

@@ -1,9 +1,13 @@
 import {
+  SymAddrIncludeInlineTrace,
   SymCleanup,
   SymFromAddrW,
+  SymFromInlineContextW,
   SymGetLineFromAddrW64,
+  SymGetLineFromInlineContextW,
   SymInitializeW,
   SymLoadModuleExW,
+  SymQueryInlineTrace,
   SymSetOptions,
 } from '../ffi/dbghelp.ts';
 import { type HANDLE, readWideString } from '../ffi/library.ts';
@@ -20,6 +24,14 @@ export interface DebugSymbol {
   readonly sizeBytes: number;
 }
 
+/** A function that was inlined at an address. */
+export interface DebugInlined {
+  /** Undecorated. */
+  readonly name: string;
+  /** The line that is being run in it. */
+  readonly line?: DebugLine;
+}
+
 /** The source line that debug information has for an address. */
 export interface DebugLine {
   readonly file: string;
@@ -32,6 +44,8 @@ const SYMOPT_LOAD_LINES = 0x0000_0010;
 const SYMOPT_FAIL_CRITICAL_ERRORS = 0x0000_0200;
 const SYMOPT_NO_PROMPTS = 0x0008_0000;
 const SYMFLAG_EXPORT = 0x0000_0200;
+/** No compiler nests as many; what dbghelp says of a damaged file must not take for ever. */
+const INLINED_MAX = 64;
 const MAX_SYM_NAME = 2000;
 const SYMBOL_INFO_SIZE_BYTES = 88;
 const SYMBOL_NAME_OFFSET = 84;
@@ -73,11 +87,44 @@ export class DbghelpSession implements Disposable {
 
   /** The function at an address of a loaded module; not a mere export, for its name may be that of a function far below. */
   findSymbol(address: bigint): DebugSymbol | undefined {
+    return this.#readSymbol((symbol) => SymFromAddrW(this.#session, address, this.#displacement, symbol));
+  }
+
+  /** The line at an address, in the function that stands in the code; see {@link findInlined} for those inlined into it. */
+  findLine(address: bigint): DebugLine | undefined {
+    return this.#readLine((line) => SymGetLineFromAddrW64(this.#session, address, this.#displacement, line));
+  }
+
+  /**
+   * What was inlined at an address, the innermost first, and the line of the function that all of it was inlined into. Empty
+   * where nothing was, or where this dbghelp knows nothing of inlining.
+   *
+   * https://learn.microsoft.com/windows/win32/debug/inline-function-symbols
+   */
+  findInlined(address: bigint, moduleBase: bigint): { readonly inlined: readonly DebugInlined[]; readonly outerLine?: DebugLine } {
+    const count = Math.min(SymAddrIncludeInlineTrace?.(this.#session, address) ?? 0, INLINED_MAX);
+    const context = new Uint32Array(1);
+    const index = new Uint32Array(1);
+    if (count === 0 || !SymQueryInlineTrace?.(this.#session, address, 0, address, address, context, index)) return { inlined: [] };
+    const lineOf = (inlineContext: number): DebugLine | undefined =>
+      this.#readLine((line) => SymGetLineFromInlineContextW?.(this.#session, address, inlineContext, moduleBase, this.#displacement, line) ?? false);
+    const inlined: DebugInlined[] = [];
+    for (let depth = 0; depth < count; depth++) {
+      const inlineContext = context[0]! + depth;
+      const symbol = this.#readSymbol((buffer) => SymFromInlineContextW?.(this.#session, address, inlineContext, this.#displacement, buffer) ?? false);
+      const line = lineOf(inlineContext);
+      if (symbol !== undefined) inlined.push({ name: symbol.name, ...(line && { line }) });
+    }
+    const outerLine = lineOf(context[0]! + count);
+    return { inlined, ...(outerLine && { outerLine }) };
+  }
+
+  #readSymbol(fill: (symbol: Buffer) => boolean): DebugSymbol | undefined {
     const symbol = this.#symbol;
     symbol.fill(0, 0, SYMBOL_INFO_SIZE_BYTES);
     symbol.writeUInt32LE(SYMBOL_INFO_SIZE_BYTES, 0); // ULONG SizeOfStruct
     symbol.writeUInt32LE(MAX_SYM_NAME, 80); // ULONG MaxNameLen
-    if (!SymFromAddrW(this.#session, address, this.#displacement, symbol)) return undefined;
+    if (!fill(symbol)) return undefined;
     if ((symbol.readUInt32LE(40) & SYMFLAG_EXPORT) !== 0) return undefined; // ULONG Flags
     const length = Math.min(symbol.readUInt32LE(76), MAX_SYM_NAME - 1); // ULONG NameLen
     const name = symbol.toString('utf16le', SYMBOL_NAME_OFFSET, SYMBOL_NAME_OFFSET + length * 2).replace(/\0.*$/s, '');
@@ -85,10 +132,10 @@ export class DbghelpSession implements Disposable {
     return { name: undecorate(name), address: symbol.readBigUInt64LE(56), sizeBytes: symbol.readUInt32LE(28) };
   }
 
-  findLine(address: bigint): DebugLine | undefined {
+  #readLine(fill: (line: Buffer) => boolean): DebugLine | undefined {
     const line = this.#line;
     line.fill(0).writeUInt32LE(LINE_SIZE_BYTES, 0); // DWORD SizeOfStruct
-    if (!SymGetLineFromAddrW64(this.#session, address, this.#displacement, line)) return undefined;
+    if (!fill(line)) return undefined;
     const number = line.readUInt32LE(16); // DWORD LineNumber
     const fileName = line.readBigUInt64LE(24); // PWSTR FileName
     // The compiler marks code that has no line with this number. https://devblogs.microsoft.com/oldnewthing/20140815-00

@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
+import { type DwarfFunction, DwarfFunctions } from './dwarf-functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf-lines.ts';
+import { DwarfUnits } from './dwarf-units.ts';
 
 /** A name that a file gives to a place in its code. */
 export interface CodeSymbol {
@@ -29,6 +31,8 @@ const EXPORTS = 0;
 const EXCEPTIONS = 3;
 const DEBUG = 6;
 const IMAGE_DEBUG_TYPE_CODEVIEW = 2;
+/** CV_INFO_PDB70: DWORD CvSignature 'RSDS', GUID Signature, DWORD Age, BYTE PdbFileName[] */
+const PDB_PATH_OFFSET = 24;
 const IMAGE_SYM_DTYPE_FUNCTION = 0x20;
 const UNW_FLAG_CHAININFO = 4;
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
@@ -61,7 +65,9 @@ export class ExecutableFile implements Disposable {
   readonly #coffOffset: number;
   readonly #coffCount: number;
   #symbols: readonly CodeSymbol[] | undefined;
+  #units: DwarfUnits | undefined;
   #lines: DwarfLines | undefined;
+  #dwarfFunctions: DwarfFunctions | undefined;
   #functions: Buffer | undefined;
 
   private constructor(read: Read, close: () => void, header: Buffer, sections: readonly Section[]) {
@@ -132,14 +138,19 @@ export class ExecutableFile implements Disposable {
     return new ExecutableFile(read, close, header, sections);
   }
 
-  /** Whether a debugger might find functions and lines for this file: a PDB is named in it, or it holds DWARF or COFF symbols. */
-  get hasDebugInformation(): boolean {
-    if (this.#coffCount > 0) return true;
+  /**
+   * Whether the file names a PDB that holds its debug information. lld puts a record for one into programs with DWARF too, as
+   * a build id, with an empty name: at these Wine 8's dbghelp reads beyond its memory, and half of the times crashes.
+   */
+  get namesPdb(): boolean {
     const { rva, sizeBytes } = this.#directory(DEBUG);
     const entries = this.#readAt(rva, Math.min(sizeBytes, 4096));
-    // IMAGE_DEBUG_DIRECTORY: 28 bytes, +12 DWORD Type
+    // IMAGE_DEBUG_DIRECTORY: 28 bytes, +12 DWORD Type, +16 SizeOfData, +24 PointerToRawData
     for (let at = 0; entries !== undefined && at + 28 <= entries.length; at += 28) {
-      if (entries.readUInt32LE(at + 12) === IMAGE_DEBUG_TYPE_CODEVIEW) return true;
+      if (entries.readUInt32LE(at + 12) !== IMAGE_DEBUG_TYPE_CODEVIEW) continue;
+      const record = this.#read(entries.readUInt32LE(at + 24), Math.min(entries.readUInt32LE(at + 16), 1024));
+      if (record === undefined || record.length <= PDB_PATH_OFFSET || record.toString('latin1', 0, 4) !== 'RSDS') continue;
+      if (record[PDB_PATH_OFFSET] !== 0) return true;
     }
     return false;
   }
@@ -171,17 +182,34 @@ export class ExecutableFile implements Disposable {
 
   /** The source line of an address, from the file's DWARF; `undefined` where it has none for it. */
   lineOf(rva: number): SourceLine | undefined {
-    this.#lines ??= new DwarfLines(
-      {
-        line: this.#section('.debug_line'),
-        lineStrings: this.#section('.debug_line_str'),
-        strings: this.#section('.debug_str'),
-        info: this.#section('.debug_info'),
-        abbreviations: this.#section('.debug_abbrev'),
-      },
-      this.#imageBase,
-    );
-    return this.#lines.find(rva);
+    return this.#dwarfLines().find(rva);
+  }
+
+  /** The function that holds an address and what was inlined there, from the file's DWARF; `undefined` where it has none for it. */
+  dwarfFunctionOf(rva: number): DwarfFunction | undefined {
+    this.#dwarfFunctions ??= new DwarfFunctions(this.#dwarfUnits(), this.#dwarfLines(), this.#imageBase);
+    return this.#dwarfFunctions.find(rva);
+  }
+
+  #dwarfLines(): DwarfLines {
+    return (this.#lines ??= new DwarfLines(this.#dwarfUnits(), this.#imageBase));
+  }
+
+  #dwarfUnits(): DwarfUnits {
+    const lowAddressOf = (name: string): number => (this.#imageBase + (this.#findSection(name)?.rva ?? 0)) % 2 ** 32;
+    return (this.#units ??= new DwarfUnits({
+      line: this.#section('.debug_line'),
+      lineStrings: this.#section('.debug_line_str'),
+      strings: this.#section('.debug_str'),
+      info: this.#section('.debug_info'),
+      abbreviations: this.#section('.debug_abbrev'),
+      stringOffsets: this.#section('.debug_str_offsets'),
+      addresses: this.#section('.debug_addr'),
+      ranges: this.#section('.debug_ranges'),
+      rangeLists: this.#section('.debug_rnglists'),
+      stringsAddress: lowAddressOf('.debug_str'),
+      lineStringsAddress: lowAddressOf('.debug_line_str'),
+    }));
   }
 
   /**
@@ -287,10 +315,14 @@ export class ExecutableFile implements Disposable {
 
   /** The contents of a section; empty where the file has none of that name. */
   #section(name: string): Buffer {
-    const section = this.#sections.find((candidate) => this.#nameOf(candidate) === name);
+    const section = this.#findSection(name);
     if (section === undefined) return Buffer.alloc(0);
     // What is in the file is padded to whole sectors.
     return this.#read(section.fileOffset, Math.min(section.virtualSizeBytes, section.fileSizeBytes)) ?? Buffer.alloc(0);
+  }
+
+  #findSection(name: string): Section | undefined {
+    return this.#sections.find((candidate) => this.#nameOf(candidate) === name);
   }
 
   /** A name of more than eight bytes is in the string table behind the symbols: `/4` is at its byte 4. */

@@ -23,7 +23,20 @@ export interface SymbolizerOptions {
 interface Source {
   /** Absent where the file is gone, or is not the file that was loaded. */
   readonly file: ExecutableFile | undefined;
-  readonly hasDebugInformation: boolean;
+  /** Whether more than exports and COFF symbols is to be read of it. */
+  readonly useDebugInformation: boolean;
+  /** dbghelp could make something of the PDB that the file names. */
+  readonly hasPdb: boolean;
+}
+
+/** What is known of an address. */
+interface Found {
+  readonly name?: string;
+  /** Where the function begins, relative to the module's base. */
+  readonly begin?: number;
+  readonly line?: SourceLine;
+  /** The innermost first. */
+  readonly inlined: readonly { readonly name: string; readonly line?: SourceLine }[];
 }
 
 /** Where an address lies. */
@@ -47,7 +60,7 @@ export class Symbolizer implements Disposable {
   /** By ascending base. */
   #modules: Module[] = [];
   readonly #sources = new Map<Module, Source>();
-  readonly #frames: Record<AddressKind, Map<bigint, Frame>> = { return: new Map(), exact: new Map() };
+  readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
   #dbghelp: DbghelpSession | undefined;
 
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
@@ -77,21 +90,29 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * The function and the line of an address, as far as symbols allow.
+   * The function and the line of an address, as far as symbols allow: where functions were inlined, those of the innermost.
    *
    * @param address unsigned; anything is allowed, and what is in no module has module `?`
    */
   resolve(address: bigint, kind: AddressKind = 'return'): Frame {
-    const known = this.#frames[kind].get(address);
-    if (known !== undefined) return known;
-    const frame = this.#find(address, kind);
-    this.#frames[kind].set(address, frame);
-    return frame;
+    return this.resolveInlined(address, kind)[0]!;
   }
 
-  /** A whole stack of return addresses, innermost first. */
+  /**
+   * All functions that an address is in: those that were inlined there, the innermost first, and at last the one whose code it
+   * is. At least one.
+   */
+  resolveInlined(address: bigint, kind: AddressKind = 'return'): readonly Frame[] {
+    const known = this.#frames[kind].get(address);
+    if (known !== undefined) return known;
+    const frames = this.#find(address, kind);
+    this.#frames[kind].set(address, frames);
+    return frames;
+  }
+
+  /** A whole stack of return addresses, innermost first, with the frames of what was inlined. */
   resolveStack(addresses: Iterable<bigint>): Frame[] {
-    return Array.from(addresses, (address) => this.resolve(address));
+    return Array.from(addresses, (address) => this.resolveInlined(address)).flat();
   }
 
   /** Gives the symbols back. Frames that were handed out stay good. */
@@ -102,36 +123,55 @@ export class Symbolizer implements Disposable {
     this.#sources.clear();
   }
 
-  #find(address: bigint, kind: AddressKind): Frame {
+  #find(address: bigint, kind: AddressKind): readonly Frame[] {
     const module = this.moduleOf(address);
-    if (module === undefined) return { module: '?', offset: Number(BigInt.asUintN(64, address)) };
+    if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
     // A call that never returns may be a function's last instruction: then the return address is in the next function.
     const place = kind === 'return' && address > module.base ? address - 1n : address;
-    const source = (this.#sources.get(module) ?? this.#open(module));
-    const found = this.#findFunction(module, source, place);
-    const line = module.isSystem ? undefined : this.#findLine(source, place, Number(place - module.base));
+    const source = this.#sources.get(module) ?? this.#open(module);
+    const rva = Number(place - module.base);
+    const found = this.#findByDwarf(module, source, rva) ?? this.#findByPdb(module, source, place) ?? this.#findByName(module, source, rva);
+    const offset = Number(address - module.base) - (found.begin ?? 0);
+    const common = { module: module.name, offset, ...(module.isSystem ? { system: true as const } : {}) };
+    return [
+      ...found.inlined.map(({ name, line }): Frame => ({ ...common, function: name, ...line, inlined: true })),
+      { ...common, ...(found.name === undefined ? {} : { function: found.name }), ...found.line },
+    ];
+  }
+
+  #findByDwarf(module: Module, { file, useDebugInformation }: Source, rva: number): Found | undefined {
+    const found = useDebugInformation ? file?.dwarfFunctionOf(rva) : undefined;
+    if (found === undefined) return undefined;
+    if (module.isSystem) return { ...found, inlined: [] };
+    // Each function stands at the line where it called the one that was inlined; the innermost, where the address is.
+    const lines = [file?.lineOf(rva), ...found.inlined.map(({ call }) => call)].map(spellLine);
+    const outerLine = lines.at(-1);
     return {
-      module: module.name,
-      ...(found === undefined ? {} : { function: found.name }),
-      offset: Number(address - (found?.address ?? module.base)),
-      ...line,
-      ...(module.isSystem ? { system: true } : {}),
+      name: found.name,
+      begin: found.begin,
+      inlined: found.inlined.map(({ name }, index) => ({ name, ...(lines[index] && { line: lines[index] }) })),
+      ...(outerLine && { line: outerLine }),
     };
   }
 
-  #findFunction(module: Module, source: Source, place: bigint): { name: string; address: bigint } | undefined {
-    const rva = Number(place - module.base);
-    const debug = source.hasDebugInformation ? this.#dbghelp?.findSymbol(place) : undefined;
-    if (debug !== undefined && isWithin(debug, place, module, source.file)) return debug;
-    const named = source.file?.symbolOf(rva);
-    return named && { name: undecorate(named.name), address: module.base + BigInt(named.rva) };
+  #findByPdb(module: Module, source: Source, place: bigint): Found | undefined {
+    if (!source.hasPdb || this.#dbghelp === undefined) return undefined;
+    const symbol = this.#dbghelp.findSymbol(place);
+    if (symbol === undefined || !isWithin(symbol, place, module, source.file)) return undefined;
+    const begin = Number(symbol.address - module.base);
+    if (module.isSystem) return { name: symbol.name, begin, inlined: [] };
+    const { inlined, outerLine } = this.#dbghelp.findInlined(place, module.base);
+    const line = inlined.length > 0 ? outerLine : this.#dbghelp.findLine(place);
+    return { name: symbol.name, begin, inlined, ...(line && { line }) };
   }
 
-  /** Lines of the system's modules name files of the machine that built them: of no use to anybody. */
-  #findLine(source: Source, place: bigint, rva: number): SourceLine | undefined {
-    const dwarf = source.file?.lineOf(rva);
-    if (dwarf !== undefined) return { file: toWindowsPath(dwarf.file), line: dwarf.line };
-    return source.hasDebugInformation ? this.#dbghelp?.findLine(place) : undefined;
+  /** By the file's COFF symbols and exports; with a line where the file has lines all the same. */
+  #findByName(module: Module, { file, hasPdb }: Source, rva: number): Found {
+    const named = file?.symbolOf(rva);
+    // Lines of the system's modules name files of the machine that built them: of no use to anybody.
+    const known = module.isSystem ? undefined : spellLine(file?.lineOf(rva));
+    const line = known ?? (hasPdb && !module.isSystem ? this.#dbghelp?.findLine(module.base + BigInt(rva)) : undefined);
+    return { inlined: [], ...(named && { name: undecorate(named.name), begin: named.rva }), ...(line && { line }) };
   }
 
   /** Opens the module's file and, where that may tell more, its debug information. */
@@ -142,10 +182,11 @@ export class Symbolizer implements Disposable {
     const isSame = opened?.imageSizeBytes === module.sizeBytes;
     if (!isSame) opened?.[Symbol.dispose]();
     const file = isSame ? opened : undefined;
+    const useDebugInformation = this.#wantsDebugInformation(module);
     const source = {
       file,
-      hasDebugInformation:
-        file !== undefined && file.hasDebugInformation && this.#wantsDebugInformation(module) && this.#load(path!, module),
+      useDebugInformation,
+      hasPdb: file !== undefined && useDebugInformation && file.namesPdb && this.#load(path!, module),
     };
     this.#sources.set(module, source);
     return source;
@@ -195,6 +236,10 @@ function isWithin(
 function toOpenablePath(path: string): string | undefined {
   const plain = path.replace(/^\\\?\?\\|^\\\\\?\\/, '');
   return /^[a-z]:\\[^:]*$/i.test(plain) || /^\\\\[^.?\\][^\\:]*\\[^:]+$/.test(plain) ? plain : undefined;
+}
+
+function spellLine(line: SourceLine | undefined): SourceLine | undefined {
+  return line && { file: toWindowsPath(line.file), line: line.line };
 }
 
 /**

@@ -15,3 +15,8 @@ export function toUnixPath(path: string): string | undefined {
   const match = /^(?:\\\\\?\\)?[Zz]:[\\/](.*)$/s.exec(path);
   return match ? `/${match[1]!.replaceAll('\\', '/')}` : undefined;
 }
+
+/** A symbol path, whose directories stand between semicolons, with those of Linux as Windows programs take them. */
+export function toWindowsSymbolPath(path: string): string {
+  return path.split(';').map(toWindowsPath).join(';');
+}

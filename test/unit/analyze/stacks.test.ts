@@ -19,8 +19,10 @@ describe('a normalised stack', () => {
     { title: 'modules in capitals and with a directory', other: withFrames((frame) => ({ ...frame, module: `C:\\X\\${frame.module.toUpperCase()}` })) },
     { title: 'another way of the system to do the work', other: stack('ntdll!NtCreateFile', 'kernelbase!CreateFileInternal', 'ucrtbase!common_fsopen', 'ucrtbase!fopen', 'app!open_log', ...mainBottom) },
     { title: 'another runtime around main', other: stack('msvcrt!fopen', 'app!open_log', 'app!main', 'app!invoke_main', 'app!__scrt_common_main_seh', 'kernel32!BaseThreadInitThunk') },
+    { title: 'Rust’s runtime around main', other: stack('msvcrt!fopen', 'app!open_log', 'app!main', 'app!std::rt::lang_start::<()>', 'app!std::rt::lang_start<tuple$<> >', 'app!std::rt::lang_start_internal', 'kernel32!BaseThreadInitThunk') },
     { title: 'garbage above the thread’s beginning', other: [...base, ...stack('app+0xc0000000', '?', 'app+0x14d0')] },
     { title: 'a function that GCC cloned', other: stack('msvcrt!fopen', 'app!open_log.constprop.0', ...mainBottom) },
+    { title: 'a function that was inlined into its caller', other: base.map((frame) => (frame.function === 'open_log' ? { ...frame, inlined: true } : frame)) },
     { title: 'a recursion that went deeper', other: stack('msvcrt!fopen', 'app!open_log', 'app!open_log', 'app!open_log', ...mainBottom) },
   ])('is the same with $title', ({ other }) => {
     expect(normaliseStack(other)).toEqual(normaliseStack(base));

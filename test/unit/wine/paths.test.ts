@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { toUnixPath, toWindowsPath } from '../../../src/wine/paths.ts';
+import { toUnixPath, toWindowsPath, toWindowsSymbolPath } from '../../../src/wine/paths.ts';
 
 describe('toWindowsPath', () => {
   it.each([
@@ -18,6 +18,16 @@ describe('toWindowsPath', () => {
     ['', '', 'nothing stays nothing'],
   ])('%j -> %j: %s', (path, expected) => {
     expect(toWindowsPath(path)).toBe(expected);
+  });
+});
+
+describe('toWindowsSymbolPath', () => {
+  it.each([
+    ['/home/me/pdb;C:\\pdb;', 'Z:\\home\\me\\pdb;C:\\pdb;'],
+    ['srv*C:\\cache*https://example.com/symbols', 'srv*C:\\cache*https://example.com/symbols'],
+    ['', ''],
+  ])('%j -> %j', (path, expected) => {
+    expect(toWindowsSymbolPath(path)).toBe(expected);
   });
 });
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, win32 } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,6 +36,7 @@ function run(path: string): Printed {
 // Without clang and lld there is no program with a PDB: see fixtures/build.mjs.
 const flavours = [
   ['DWARF 4', 'prints-addresses.exe'],
+  ['DWARF 5', 'prints-addresses-dwarf5.exe'],
   ['a PDB', 'prints-addresses-pdb.exe'],
 ].filter(([, name]) => existsSync(join(buildFolder, name!))) as [string, string][];
 
@@ -201,6 +202,60 @@ describe('the modules of this very process', () => {
   });
 });
 
+describe.each(flavours)('ten thousand addresses of a program with %s', (_, name) => {
+  it('take less than 3 seconds, and each is in a function', () => {
+    const { program } = run(join(buildFolder, name));
+    using symbolizer = new Symbolizer([program]);
+    const start = performance.now();
+    const frames = Array.from({ length: 10_000 }, (_, i) => symbolizer.resolve(program.base + 0x1000n + BigInt(i)));
+    expect(performance.now() - start).toBeLessThan(3_000);
+    expect(frames.filter((frame) => frame.function !== undefined).length).toBeGreaterThan(8_000);
+  });
+});
+
+describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not where the linker wrote it', (_, name) => {
+  const { program, calls } = run(join(buildFolder, name));
+  const line = { function: calls[0]!.function, line: calls[0]!.line };
+  const pdbFolder = join(scratchFolder, 'symbols');
+  const moved = { ...program, path: join(scratchFolder, 'moved.exe') };
+  mkdirSync(pdbFolder);
+  // The name of the PDB in the program becomes another one of the same length.
+  const image = readFileSync(program.path);
+  const at = image.indexOf('prints-addresses-pdb.pdb');
+  image.write('astray-addresses-pdb.pdb', at, 'latin1');
+  writeFileSync(moved.path, image);
+  copyFileSync(program.path.replace(/exe$/, 'pdb'), join(pdbFolder, 'astray-addresses-pdb.pdb'));
+
+  it('is not found by itself', () => {
+    using symbolizer = new Symbolizer([moved]);
+    expect(symbolizer.resolve(calls[0]!.address)).not.toMatchObject(line);
+  });
+
+  it('is found along the search path, which may name other directories too', () => {
+    using symbolizer = new Symbolizer([moved], { searchPath: `${join(scratchFolder, 'nothing')};${pdbFolder}` });
+    expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
+  });
+
+  it('is found along _NT_SYMBOL_PATH', () => {
+    process.env['_NT_SYMBOL_PATH'] = pdbFolder;
+    try {
+      using symbolizer = new Symbolizer([moved]);
+      expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
+    } finally {
+      delete process.env['_NT_SYMBOL_PATH'];
+    }
+  });
+});
+
+it('a program with DWARF whose linker left a record without a PDB is not given to dbghelp', () => {
+  const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
+  if (!existsSync(path)) return;
+  using file = ExecutableFile.open(path);
+  expect(file?.namesPdb).toBe(false);
+  using other = ExecutableFile.open(path.replace('dwarf5', 'pdb'));
+  expect(other?.namesPdb).toBe(true);
+});
+
 describe('an executable file that is damaged', () => {
   const file = join(buildFolder, 'prints-addresses.exe');
 
@@ -219,8 +274,10 @@ describe('an executable file that is damaged', () => {
       for (const rva of rvas) {
         parsed?.symbolOf(rva);
         parsed?.functionAt(rva);
+        parsed?.dwarfFunctionOf(rva);
+        parsed?.lineOf(rva);
       }
-      parsed?.hasDebugInformation;
+      parsed?.namesPdb;
     }
     expect(performance.now() - start).toBeLessThan(20_000);
   });

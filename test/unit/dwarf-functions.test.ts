@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+
+import { DwarfFunctions } from '../../src/symbols/dwarf-functions.ts';
+import { DwarfLines } from '../../src/symbols/dwarf-lines.ts';
+import { type DwarfSections, DwarfUnits } from '../../src/symbols/dwarf-units.ts';
+
+const IMAGE_BASE = 0x1_4000_0000;
+const u16 = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff];
+const u32 = (value: number): number[] => [...u16(value), ...u16(value >>> 16)];
+const u64 = (value: number): number[] => [...u32(value % 2 ** 32), ...u32(Math.floor(value / 2 ** 32))];
+const text = (value: string): number[] => [...Buffer.from(`${value}\0`)];
+const address = (rva: number): number[] => u64(IMAGE_BASE + rva);
+
+/** Codes of the abbreviations below. */
+const UNIT = 1;
+const FUNCTION = 2;
+const INLINED = 3;
+const NAMESPACE = 4;
+const DECLARATION = 5;
+const INSTANCE = 6;
+const INLINED_IN_RANGES = 7;
+const LINKED = 8;
+const abbreviations = [
+  ...[UNIT, 0x11, 1, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_compile_unit with children: low_pc addr, high_pc data8
+  ...[FUNCTION, 0x2e, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: name string, low_pc, high_pc
+  ...[INLINED, 0x1d, 1, 0x31, 0x13, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_inlined_subroutine: abstract_origin ref4, low_pc, high_pc
+  ...[NAMESPACE, 0x39, 1, 0x03, 0x08, 0, 0], // DW_TAG_namespace: name string
+  ...[DECLARATION, 0x2e, 0, 0x03, 0x08, 0, 0], // DW_TAG_subprogram: name string
+  ...[INSTANCE, 0x2e, 1, 0x47, 0x13, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: specification ref4, low_pc, high_pc
+  ...[INLINED_IN_RANGES, 0x1d, 0, 0x31, 0x13, 0x55, 0x17, 0, 0], // DW_TAG_inlined_subroutine: abstract_origin ref4, ranges sec_offset
+  ...[LINKED, 0x2e, 0, 0x03, 0x08, 0x6e, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: name string, linkage_name string, low_pc, high_pc
+  0,
+];
+const HEADER_SIZE_BYTES = 11;
+const ROOT_SIZE_BYTES = 17;
+
+/** One unit of DWARF 4 that has 0x1000 to 0x2000; entries begin at {@link FIRST}. */
+const FIRST = HEADER_SIZE_BYTES + ROOT_SIZE_BYTES;
+function unit(entries: readonly number[]): number[] {
+  const body = [...u16(4), ...u32(0), 8, UNIT, ...address(0x1000), ...u64(0x1000), ...entries, 0];
+  return [...u32(body.length), ...body];
+}
+
+function functionsOf(info: readonly number[] | Buffer, more: Partial<DwarfSections> = {}): DwarfFunctions {
+  const none = Buffer.alloc(0);
+  const units = new DwarfUnits({
+    ...{ line: none, lineStrings: none, strings: none, stringOffsets: none, addresses: none, ranges: none, rangeLists: none },
+    info: Buffer.from(info),
+    abbreviations: Buffer.from(abbreviations),
+    ...more,
+  });
+  return new DwarfFunctions(units, new DwarfLines(units, IMAGE_BASE), IMAGE_BASE);
+}
+
+const declaration = [NAMESPACE, ...text('store'), DECLARATION, ...text('open'), 0];
+const declarationAt = FIRST + 1 + 'store\0'.length;
+const sample = unit([
+  ...declaration,
+  ...[FUNCTION, ...text('main'), ...address(0x1000), ...u64(0x100)],
+  ...[INLINED, ...u32(declarationAt), ...address(0x1010), ...u64(0x10), 0],
+  0,
+  ...[INSTANCE, ...u32(declarationAt), ...address(0x1200), ...u64(0x10), 0],
+]);
+
+describe('the function of an address', () => {
+  it.each([
+    [0xfff, undefined],
+    [0x1000, { name: 'main', begin: 0x1000, inlined: [] }],
+    [0x1010, { name: 'main', begin: 0x1000, inlined: [{ name: 'store::open' }] }],
+    [0x101f, { name: 'main', begin: 0x1000, inlined: [{ name: 'store::open' }] }],
+    [0x1020, { name: 'main', begin: 0x1000, inlined: [] }],
+    [0x1100, undefined],
+    [0x1205, { name: 'store::open', begin: 0x1200, inlined: [] }],
+    [0x3000, undefined],
+  ])('%i is %j', (rva, expected) => expect(functionsOf(sample).find(rva)).toEqual(expected));
+
+  it('is found in a second unit, after a damaged one', () => {
+    const damaged = [...sample];
+    damaged[4] = 99; // version
+    expect(functionsOf([...damaged, ...sample]).find(0x1010)?.inlined).toEqual([{ name: 'store::open' }]);
+  });
+});
+
+describe('a function that has a name for the linker too', () => {
+  it.each([
+    ['of Rust is called by that, which does not count implementations', '{impl#3}', '_RNvMNtCskK7mfDs1mzF_1m5storeINtB2_4Box1hE4openB4_', '<m::store::Box1<u8>>::open'],
+    ['of C++ is called as in its entries, which spell the whole name', 'store', '_ZN5store4openEi', 'store::open'],
+    ['of an unknown kind is called as in its entries', 'store', '?', 'store::open'],
+  ])('%s', (_, namespace, linkageName, expected) => {
+    const entries = [NAMESPACE, ...text(namespace), LINKED, ...text('open'), ...text(linkageName), ...address(0x1000), ...u64(0x10), 0];
+    expect(functionsOf(unit(entries)).find(0x1000)?.name).toBe(expected);
+  });
+});
+
+describe('damage ends at once, in a function or none', () => {
+  const soon = (work: () => void): void => {
+    const start = performance.now();
+    work();
+    expect(performance.now() - start).toBeLessThan(5_000);
+  };
+  const nested = (count: number, entry: readonly number[]): number[] => [...Array.from({ length: count }, () => entry).flat(), ...new Array<number>(count).fill(0)];
+
+  it('a function that is declared by itself', () => {
+    const info = unit([INSTANCE, ...u32(FIRST), ...address(0x1000), ...u64(0x10), 0]);
+    soon(() => expect(functionsOf(info).find(0x1000)).toBeUndefined());
+  });
+
+  it('a hundred thousand namespaces in each other', () => {
+    const info = unit(nested(100_000, [NAMESPACE, ...text('a')]));
+    soon(() => expect(functionsOf(info).find(0x1000)).toBeUndefined());
+  });
+
+  it('functions that are inlined in each other ten thousand times', () => {
+    const inlined = [INLINED, ...u32(declarationAt), ...address(0x1000), ...u64(0x10)];
+    const info = unit([...declaration, FUNCTION, ...text('main'), ...address(0x1000), ...u64(0x10), ...nested(10_000, inlined), 0]);
+    soon(() => expect(functionsOf(info).find(0x1000)?.inlined.length).toBeLessThanOrEqual(64));
+  });
+
+  it('many functions that all mean one long list of ranges', () => {
+    const ranges = Buffer.from([...Array.from({ length: 20_000 }, (_, i) => [...u64(0x500 + i), ...u64(0x501 + i)]).flat(), ...u64(0), ...u64(0)]);
+    const inlined = Array.from({ length: 20_000 }, () => [INLINED_IN_RANGES, ...u32(declarationAt), ...u32(0)]).flat();
+    const info = unit([...declaration, FUNCTION, ...text('main'), ...address(0x1000), ...u64(0x10), ...inlined, 0]);
+    soon(() => expect(functionsOf(info, { ranges }).find(0x1000)?.name).toBe('main'));
+  });
+
+  it('any bytes', () => {
+    let seed = 5;
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    let found = 0;
+    soon(() => {
+      for (let round = 0; round < 1_000; round++) {
+        const info = Buffer.from([...sample, ...sample]);
+        const table = Buffer.from(abbreviations);
+        for (let i = random(4); i >= 0; i--) info[random(info.length)] = random(256);
+        if (round % 3 === 0) table[random(table.length)] = random(256);
+        const functions = functionsOf(round % 5 === 0 ? info.subarray(0, random(info.length)) : info, { abbreviations: table });
+        for (const rva of [0x1000, 0x1015, 0x1205]) if (functions.find(rva) !== undefined) found++;
+      }
+    });
+    expect(found).toBeGreaterThan(50);
+  });
+});

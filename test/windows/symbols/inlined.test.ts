@@ -1,0 +1,53 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { describe, expect, it } from 'vitest';
+
+import { fixturePath, type JsonReport, runTool } from '../tool.ts';
+
+/** The innermost first, as the source says by `// frame: <function>` on the line of each. */
+function expectedFrames(source: string): readonly { function: string; line: number }[] {
+  const path = fileURLToPath(new URL(`../../../fixtures/targets/${source}`, import.meta.url));
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((text, index) => {
+      const name = /\/\/ frame: (.*?)\r?$/.exec(text)?.[1];
+      return name === undefined ? [] : [{ function: name, line: index + 1 }];
+    });
+}
+
+// Without clang and lld there are no programs of C++, nor with a PDB: see fixtures/build.mjs.
+const programs = [
+  ['leaks-inlined', 'leaks-inlined.c', 'gcc and DWARF 4'],
+  ['leaks-inlined-dwarf5', 'leaks-inlined.c', 'gcc and DWARF 5'],
+  ['leaks-in-template-dwarf4', 'leaks-in-template.cpp', 'clang and DWARF 4'],
+  ['leaks-in-template-dwarf5', 'leaks-in-template.cpp', 'clang and DWARF 5'],
+  ['leaks-in-template-pdb', 'leaks-in-template.cpp', 'clang and a PDB'],
+].filter(([program]) => existsSync(fixturePath(program!))) as [string, string, string][];
+
+describe('a leak in an inlined function has the frames that the source has', () => {
+  it.each(programs)('in %s (%s, by %s)', async (program, source) => {
+    const run = await runTool(['run', '--json', '--', fixturePath(program)]);
+    expect(run.stdout, run.stderr).not.toBe('');
+    const { findings } = JSON.parse(run.stdout) as JsonReport;
+    expect(findings).toHaveLength(1);
+    const frames = (findings[0]!.stacks['opened'] ?? []).filter((frame) => frame.system !== true && frame.runtime !== true);
+
+    // Of inlined functions Wine's dbghelp knows the name without its namespaces and classes.
+    const spell = (name: string): string => (program.endsWith('-pdb') ? name.replace(/^.*::/, '') : name);
+    const expected = expectedFrames(source);
+    expect(frames.map((frame) => ({ function: spell(frame.function ?? ''), line: frame.line ?? 0 }))).toEqual(
+      expected.map((frame) => ({ ...frame, function: spell(frame.function) })),
+    );
+    // The two innermost are in no frame of the stack: they share their caller's return address.
+    expect(frames.map((frame) => frame.inlined === true)).toEqual([true, true, false, false]);
+    expect(new Set(frames.slice(0, 3).map((frame) => frame.offset)).size).toBe(1);
+    expect(new Set(frames.map((frame) => frame.file))).toHaveLength(1);
+  });
+
+  it('and the table marks them', async () => {
+    const { stderr } = await runTool(['run', '--', fixturePath('leaks-inlined')]);
+    expect(stderr).toMatch(/open_event +\S+leaks-inlined\.c:\d+ \(inlined\)/);
+    expect(stderr).toMatch(/fill +\S+leaks-inlined\.c:\d+\s*$/m);
+  });
+});
