@@ -2,14 +2,22 @@ import { win32 } from 'node:path';
 
 import { GATE_UNATTENDED } from './agent/exit-gate.ts';
 import { Recording, type RecordingOptions } from './agent/recording.ts';
+import { defaultSuppressions } from './analyze/default-suppressions.ts';
 import { analyze, type AnalyzeOptions } from './analyze/index.ts';
+import { doubtIterations } from './analyze/iterations.ts';
+import { parseSuppressions, suggestSuppression, suppress, type Suppression, type SuppressionText } from './analyze/suppressions.ts';
 import { type GatheredEvidence, gatherLive, gatherPostMortem, recordedType } from './evidence.ts';
 import { CreateEventW, SetEvent, WaitForMultipleObjectsAsync } from './ffi/kernel32.ts';
 import { displayName } from './handles/display-name.ts';
 import { HandleTable } from './handles/enumerate.ts';
+import { describeInherited, listInherited } from './handles/inherited.ts';
 import { readNameContext } from './handles/name-context.ts';
-import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from './io/index.ts';
-import type { Completeness, Report } from './model.ts';
+import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle, type RawHandle } from './io/index.ts';
+import { MARK_VARIABLE } from './marks/mark.ts';
+import { MarkCounts } from './marks/mark-counts.ts';
+import { MarkListener } from './marks/mark-listener.ts';
+import { type MarkName, parseMarkName } from './marks/mark-name.ts';
+import type { Completeness, Evidence, OpenHandle, Report, SuppressionUse } from './model.ts';
 import { isSystemPath, listFirstModules, listModules, type Module } from './process/modules.ts';
 import { checkProgram, findProgram } from './process/program.ts';
 import { SuspendedProcess } from './process/spawn.ts';
@@ -18,6 +26,8 @@ import { Symbolizer } from './symbols/symbolizer.ts';
 import { toolName, toolVersion } from './version.ts';
 
 export type { AnalyzeOptions } from './analyze/index.ts';
+export type { SuppressionText } from './analyze/suppressions.ts';
+export { mark } from './marks/mark.ts';
 export type { RecordingOptions } from './agent/recording.ts';
 export type {
   Completeness, Finding, Frame, HandleObject, Level, Report, Rule, SocketDescription, Stack, Statistics,
@@ -32,6 +42,14 @@ export interface AuditOptions {
   readonly targetStdout?: 'stdout' | 'stderr';
   readonly recording?: RecordingOptions;
   readonly analysis?: AnalyzeOptions;
+  /** By which event (`name`) or pipe (`pipe:name`) somebody says that one iteration of the target's work is over: docs/iterations.md. */
+  readonly mark?: string;
+  /** How long to wait at a mark for what an iteration left behind to be closed; 0 unless told. */
+  readonly settleMs?: number;
+  /** Texts of suppressions (docs/suppressions.md), beside the default ones. */
+  readonly suppressions?: readonly SuppressionText[];
+  /** Whether the default suppressions are in force; true unless told. */
+  readonly defaultSuppressions?: boolean;
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
   readonly symbolPath?: string;
   /** Ends the audit when aborted: the target is ended too, and the report is of what was seen until then. */
@@ -45,12 +63,19 @@ export interface AuditOptions {
  * that could not be audited is not left running.
  *
  * @throws ProgramError when the program cannot be audited
+ * @throws MarkError when marks cannot be taken by that name
+ * @throws SuppressionError for a line of suppressions that is none
  * @throws Win32Error or NtStatusError when Windows refuses what the audit needs
  * @throws LedgerDamagedError when the target has overwritten what was recorded
  */
 export async function audit(options: AuditOptions): Promise<Report> {
   const program = findProgram(options.program);
   checkProgram(program);
+  const given = (options.suppressions ?? []).flatMap(parseSuppressions);
+  const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions)];
+  const markName = options.mark === undefined ? undefined : parseMarkName(options.mark);
+  using marks = markName === undefined ? undefined : await MarkListener.open(markName, options.settleMs ?? 0);
+  using _variable = tellMarkName(markName);
   using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
   using target = SuspendedProcess.spawn({
     program,
@@ -59,28 +84,72 @@ export async function audit(options: AuditOptions): Promise<Report> {
     stdout: streams.stdout,
     stderr: streams.stderr,
   });
+  const passedOn = [streams.stdin, streams.stdout, streams.stderr].map((stream) => stream.asRawHandle());
   streams.targetStarted();
   using recording = Recording.start(target, options.recording);
-  noteOpenHandles(target, recording);
+  const inherited = await noteOpenHandles(target, recording, passedOn);
   const firstModules = listFirstModules(target, program);
   const startTime = fileTimeNow();
   const started = performance.now();
+  const markCounts = marks && new MarkCounts(recording.ledger, started);
+  if (markCounts !== undefined) marks?.start(markCounts);
 
   target.resume();
-  const judged = await judge({ target, recording, startTime, firstModules, options });
+  const judged = await judge({ target, recording, startTime, firstModules, options, ...(marks && markCounts && { marks, markCounts }) });
   await streams.drain();
   const durationMs = judged.time - started;
 
-  const { evidence, openHandles, distinctStacks } = judged.gathered;
+  const { openHandles, distinctStacks } = judged.gathered;
+  const evidence = { ...judged.gathered.evidence, inherited };
   const exitCode = target.exitCode();
   const { opens, closes } = recording.ledger.totals();
   return {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
     target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
-    findings: analyze(evidence, options.analysis),
-    completeness: judgeCompleteness(recording, judged),
-    stats: { durationMs, opens, closes, openHandles, hookedCalls: recording.hooked.length, distinctStacks },
+    ...findIn(evidence, options, suppressions),
+    completeness: judgeCompleteness(recording, judged, noteIterations(evidence, options, markName)),
+    stats: { durationMs, opens, closes, openHandles, hookedCalls: recording.hooked.length, distinctStacks, ...countIterations(evidence) },
+  };
+}
+
+/** The findings that are left, each with a line to suppress it by, and what was suppressed. */
+function findIn(evidence: Evidence, options: AuditOptions, suppressions: readonly Suppression[]): Pick<Report, 'findings' | 'suppressions'> {
+  const { findings, uses } = suppress(analyze(evidence, options.analysis), suppressions);
+  const isOfInterest = ({ reason, findings: count }: SuppressionUse): boolean => reason === undefined || count > 0;
+  return {
+    findings: findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })),
+    suppressions: uses.filter(isOfInterest),
+  };
+}
+
+function countIterations({ marks }: Evidence): { readonly iterations?: number } {
+  return marks === undefined ? {} : { iterations: marks.reduce((sum, { iterations }) => sum + iterations, 0) };
+}
+
+function noteIterations({ marks }: Evidence, { analysis, settleMs = 0 }: AuditOptions, name: MarkName | undefined): IterationNotes {
+  const doubt = marks === undefined ? undefined : doubtIterations(marks, name?.name ?? '', analysis?.warmUpIterations);
+  return {
+    gaps: doubt === undefined ? [] : [doubt],
+    notes: marks === undefined && settleMs > 0 ? ['There was nothing to settle: it is at marks that handles are waited for, and none were to be taken.'] : [],
+  };
+}
+
+interface IterationNotes {
+  readonly gaps: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** A child inherits our environment as it is when it is started. */
+function tellMarkName(mark: MarkName | undefined): Disposable | undefined {
+  if (mark?.kind !== 'pipe') return undefined;
+  const before = process.env[MARK_VARIABLE];
+  process.env[MARK_VARIABLE] = mark.name;
+  return {
+    [Symbol.dispose]: () => {
+      if (before === undefined) delete process.env[MARK_VARIABLE];
+      else process.env[MARK_VARIABLE] = before;
+    },
   };
 }
 
@@ -91,6 +160,8 @@ interface Audited {
   /** The modules that were mapped before recording began. */
   readonly firstModules: readonly Module[];
   readonly options: AuditOptions;
+  readonly marks?: MarkListener;
+  readonly markCounts?: MarkCounts;
 }
 
 interface Judgement {
@@ -106,14 +177,18 @@ const INFINITE_MS = 0xffff_ffff;
 
 /** Waits until the target is about to exit, or is gone, and gathers the evidence at that point. */
 async function judge(audited: Audited): Promise<Judgement> {
-  const { target, recording, options } = audited;
+  const { target, recording, options, marks } = audited;
   using interruption = new Interruption(options.signal);
   const arrived = recording.arrived;
   const ended = target.asHandle();
 
-  const reason = await waitForOne([arrived, ended, interruption]);
+  // A mark that was made before the exit is heard before it.
+  const awaited = [...(marks?.event === undefined ? [] : [marks.event]), arrived, ended, interruption];
+  let reason = await waitForOne(awaited);
+  for (; reason === marks?.event; reason = await waitForOne(awaited)) marks.note();
   const aborted = reason === interruption;
   const time = performance.now();
+  await marks?.finish();
   if (reason === ended) return { gathered: await gatherFromLedger(audited), atGate: false, aborted, time };
   const gathered = await gatherWhileItStands(audited);
   if (reason === arrived) recording.release();
@@ -185,23 +260,28 @@ function createSymbolizer({ recording, firstModules, options }: Audited, loaded:
   return symbolizer;
 }
 
-/** The handles that the target was born with: no call of its own opened them. */
-function noteOpenHandles(target: SuspendedProcess, recording: Recording): void {
+/**
+ * The handles that the target was born with: no call of its own opened them.
+ *
+ * @returns those that it inherited beside what we passed on
+ */
+function noteOpenHandles(target: SuspendedProcess, recording: Recording, passedOn: readonly RawHandle[]): Promise<readonly OpenHandle[]> {
   const table = HandleTable.readProcess(target, target.pid);
   for (let index = 0; index < table.count; index++) {
     if (recording.ledger.isQuarantined(table.valueAt(index))) continue; // the sentinel
     recording.ledger.markOpenBefore(table.valueAt(index), recordedType(table.typeAt(index)));
   }
+  return describeInherited(target, target.pid, listInherited(table, passedOn));
 }
 
 /** What the completeness of a report says when the target was ended by {@link AuditOptions.signal}, or by a Ctrl-C of its own. */
 export const interruptedNote: string = 'The target was interrupted while it ran: what it would have closed later counts as open.';
 
-function judgeCompleteness(recording: Recording, judgement: Judgement): Completeness {
+function judgeCompleteness(recording: Recording, judgement: Judgement, iterations: IterationNotes): Completeness {
   const { ledger } = recording;
   const { unseenOpens, namesTimedOut } = judgement.gathered;
-  const gaps: string[] = [];
-  const notes: string[] = [];
+  const gaps: string[] = [...iterations.gaps];
+  const notes: string[] = [...iterations.notes];
   if (judgement.aborted) {
     gaps.push(interruptedNote);
   } else if (!judgement.atGate) {

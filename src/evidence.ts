@@ -3,6 +3,7 @@ import { objectTypes } from './agent/hook-table.ts';
 import { HandleDescriber } from './handles/describe.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import type { AsHandle } from './io/index.ts';
+import { type MarkCounts, siteKey } from './marks/mark-counts.ts';
 import type { CallRecord, Evidence, HandleObject, Misuse, OpenHandle, OpenSite, Stack } from './model.ts';
 import type { Symbolizer } from './symbols/symbolizer.ts';
 
@@ -17,6 +18,8 @@ export interface EvidenceSources {
   readonly symbolizer: Symbolizer;
   /** FILETIME at which recording began. */
   readonly startTime: bigint;
+  /** What was open at each mark; absent when there were to be none. */
+  readonly markCounts?: MarkCounts;
 }
 
 /** Evidence, and what was learnt of how much of the truth it is. */
@@ -83,7 +86,7 @@ function groupClosedAtExit(ledger: Ledger, calls: CallReader): Iterable<SiteGrou
     const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
     const group = groups.get(life.opened.stackId);
     if (group === undefined) groups.set(life.opened.stackId, new SiteGroup(life.objectType, life, entry));
-    else group.add(entry);
+    else group.add(entry, life);
   }
   return groups.values();
 }
@@ -122,13 +125,15 @@ async function gather(
     const key = `${life.opened.stackId} ${life.opened.call} ${type}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, new SiteGroup(type, life, entry));
-    else group.add(entry);
+    else group.add(entry, life);
   }
 
   const calls = new CallReader(sources);
   const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
   const descriptions = await describe(sites);
-  const open = sites.map((site) => site.finish(calls, descriptions));
+  const { markCounts } = sources;
+  const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
+  if (markCounts !== undefined) open.push(...listClosedAfterMarks(markCounts, sites, calls));
   const misuses = [...ledger.misuses()].map((misuse): Misuse => {
     const { life } = misuse;
     return {
@@ -144,7 +149,7 @@ async function gather(
     };
   });
   return {
-    evidence: { open, misuses },
+    evidence: { open, misuses, ...(markCounts === undefined ? {} : { marks: markCounts.marks }) },
     openHandles,
     unseenOpens,
     namesTimedOut: [...descriptions.values()].filter(({ nameProblem }) => nameProblem === 'timed out').length,
@@ -152,8 +157,29 @@ async function gather(
   };
 }
 
+/** What was open at a mark and is not at the judgement point: it may have grown all the same. */
+function listClosedAfterMarks(markCounts: MarkCounts, sites: readonly SiteGroup[], calls: CallReader): readonly OpenSite[] {
+  const open = new Set(sites.flatMap((site) => [...site.keys]));
+  return [...markCounts.sites].flatMap(([key, { opened, objectType, counts }]) => {
+    if (open.has(key)) return [];
+    const siblingsClosedAt = calls.closingStack(opened.stackId);
+    return {
+      object: { type: objectType },
+      count: counts.at(-1) ?? 0,
+      examples: [],
+      opened: calls.read(opened),
+      ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
+      endedCount: 0,
+      countsAtMarks: counts,
+      closedAfterMarks: true as const,
+    };
+  });
+}
+
 /** Handles that were opened by one call from one stack and are of one type, before they are named. */
 class SiteGroup {
+  /** What the site is called in counts at marks; more than one where the recorder was unsure of the type. */
+  readonly keys: Set<string> = new Set();
   readonly #type: string;
   readonly #life: LedgerLife;
   readonly #entries: OpenEntry[];
@@ -164,10 +190,12 @@ class SiteGroup {
     this.#type = type;
     this.#life = life;
     this.#entries = [first];
+    this.keys.add(siteKey(life));
   }
 
-  add(entry: OpenEntry): void {
+  add(entry: OpenEntry, life: LedgerLife): void {
     this.#count++;
+    this.keys.add(siteKey(life));
     if (this.#entries.length < (this.#canEnd ? ENDED_CHECK_COUNT : EXAMPLE_COUNT)) this.#entries.push(entry);
   }
 
@@ -180,7 +208,7 @@ class SiteGroup {
     return this.#life.isOpen ? this.#entries : [];
   }
 
-  finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>): OpenSite {
+  finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>, markCounts: MarkCounts | undefined): OpenSite {
     const { opened } = this.#life;
     const describe = (entry: OpenEntry): OpenHandle => ({
       value: entry.value,
@@ -199,6 +227,7 @@ class SiteGroup {
       ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),
+      ...(markCounts === undefined ? {} : { countsAtMarks: markCounts.countsOf([...this.keys]) }),
     };
   }
 

@@ -79,6 +79,18 @@ export interface OpenSite {
   readonly endedCount: number;
   /** The program never closed them; Windows or the program's runtime did, while the process exited. */
   readonly closedAtExit?: true;
+  /** How many were open at each of {@link Evidence.marks}; absent without marks. */
+  readonly countsAtMarks?: readonly number[];
+  /** None is open at the judgement point: {@link count} is of the last mark, and may be 0. */
+  readonly closedAfterMarks?: true;
+}
+
+/** A moment at which one iteration of the target's work was said to be over, and its open handles were counted. */
+export interface Mark {
+  /** Milliseconds since the target was started. */
+  readonly timeMs: number;
+  /** How many iterations ended since the mark before; more than one when marks came faster than they were counted. */
+  readonly iterations: number;
 }
 
 /** One handle that is still open. */
@@ -120,6 +132,10 @@ export interface Misuse {
 export interface Evidence {
   readonly open: readonly OpenSite[];
   readonly misuses: readonly Misuse[];
+  /** In order; absent when nobody was to say when an iteration is over. */
+  readonly marks?: readonly Mark[];
+  /** Inheritable handles that the target was born with, beside its standard streams. */
+  readonly inherited?: readonly OpenHandle[];
 }
 
 /** How bad a finding is: docs/findings.md. */
@@ -163,6 +179,22 @@ export interface Finding {
   };
   /** Stable across builds, machines and runs: 16 hexadecimal digits. */
   readonly fingerprint: string;
+  /** For a leak, when iterations were marked: how the number of open handles moved after the warm-up. */
+  readonly growth?: IterationGrowth;
+  /** When the target was run repeatedly: {@link count} in each run, in order; 0 for a run without the finding. */
+  readonly runs?: readonly number[];
+  /** A line that suppresses this finding and its like: docs/suppressions.md. */
+  readonly suppression?: string;
+}
+
+/** How the number of a site's open handles moved from iteration to iteration. */
+export interface IterationGrowth {
+  /** Iterations after the warm-up, that is, those that were judged. */
+  readonly iterations: number;
+  /** In how many of them more handles were open at the end than at the beginning. */
+  readonly grewIn: number;
+  /** From the end of the warm-up to the last mark, on average; negative when there are fewer now. */
+  readonly handlesPerIteration: number;
 }
 
 /** What the report could not see, so that "0 findings" is never said of partial data. */
@@ -186,7 +218,33 @@ export interface Report {
   /** Errors first, then warnings, then notes; within a level by rule and count. */
   readonly findings: readonly Finding[];
   readonly completeness: Completeness;
+  /** Suppressions that were in force, in order: those that were given, and of the default ones those that were used. */
+  readonly suppressions?: readonly SuppressionUse[];
+  /** The runs, in order, when the target was run repeatedly; {@link target} and {@link stats} then say what they are of. */
+  readonly runs?: readonly RunSummary[];
   readonly stats: Statistics;
+}
+
+/** A line of suppressions, and what it kept out of the findings. */
+export interface SuppressionUse {
+  /** As it was written, without its comment. */
+  readonly line: string;
+  /** `default`, or the file that it stands in. */
+  readonly source: string;
+  /** 1-based. */
+  readonly lineNumber: number;
+  /** Why it is among the default ones. */
+  readonly reason?: string;
+  /** Findings; 0 for a line that matched none. */
+  readonly findings: number;
+}
+
+/** One of several runs of a target. */
+export interface RunSummary {
+  readonly pid: number;
+  /** Unsigned; absent when it was still running. */
+  readonly exitCode?: number;
+  readonly durationMs: number;
 }
 
 /** How much was seen in an audit. */
@@ -202,4 +260,6 @@ export interface Statistics {
   /** System calls hooked, of those that this system's ntdll exports. */
   readonly hookedCalls: number;
   readonly distinctStacks: number;
+  /** Iterations that were marked; absent when nobody was to mark them. */
+  readonly iterations?: number;
 }

@@ -7,6 +7,8 @@ const namedHandles = 10;
 export interface AnalyzeOptions {
   /** So many live handles of one site are an error even if none of them was ever closed; 50 unless told. */
   readonly manyLive?: number;
+  /** Marked iterations that may fill caches and pools before growth is judged; 2 unless told. */
+  readonly warmUpIterations?: number;
 }
 
 /** One handle value and what it refers to. */
@@ -24,6 +26,7 @@ export interface Verdict {
   readonly object: HandleObject;
   readonly handles: readonly NamedHandle[];
   readonly stacks: Finding['stacks'];
+  readonly growth?: Finding['growth'];
 }
 
 /** A rule as its file states it; {@link siteRule} does what is common to all. */
@@ -35,8 +38,12 @@ export interface SiteRule<Entry> {
   typeOf(entry: Entry): string;
   /** Where it happened, free of everything that differs from run to run: part of a site's identity, and of its fingerprint. */
   siteOf(entry: Entry): readonly string[];
-  /** Judges all entries of one site together, in an order that does not depend on the evidence's. */
-  judge(entries: readonly [Entry, ...Entry[]], options: AnalyzeOptions): Verdict;
+  /**
+   * Judges all entries of one site together, in an order that does not depend on the evidence's.
+   *
+   * @returns undefined when there is nothing to be found in them
+   */
+  judge(entries: readonly [Entry, ...Entry[]], options: AnalyzeOptions, evidence: Evidence): Verdict | undefined;
 }
 
 /** A row of the rule table: evidence in, findings out. */
@@ -52,21 +59,22 @@ export function siteRule<Entry>({ rule, select, typeOf, siteOf, judge }: SiteRul
       site.push({ entry, order: canonicalText(entry) });
       sites.set(key, site);
     }
-    return [...sites].map(([key, site]) => {
+    return [...sites].flatMap(([key, site]) => {
       const entries = site.sort((a, b) => compareText(a.order, b.order)).map(({ entry }) => entry);
-      return toFinding(rule, key, judge(entries as [Entry, ...Entry[]], options));
+      const verdict = judge(entries as [Entry, ...Entry[]], options, evidence);
+      return verdict === undefined ? [] : [toFinding(rule, key, verdict)];
     });
   };
 }
 
 function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
-  const { level, message, count, stacks } = verdict;
+  const { level, message, count, stacks, growth } = verdict;
   const byValue = new Map(verdict.handles.map((handle) => [BigInt.asUintN(64, handle.value), handle.object]));
   const handles = [...byValue.keys()].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).slice(0, namedHandles);
   const objects = handles.map((value) => byValue.get(value)!);
   const object = verdict.handles.length === 0 ? verdict.object : commonObject(verdict.handles.map((handle) => handle.object));
   const alike = objects.every((each) => canonicalText(each) === canonicalText(object));
-  return { rule, level, message, count, object, handles, ...(alike ? {} : { objects }), stacks, fingerprint: key };
+  return { rule, level, message, count, object, handles, ...(alike ? {} : { objects }), stacks, fingerprint: key, ...(growth === undefined ? {} : { growth }) };
 }
 
 /** What all of the objects share: the type always, name and socket only when they are the same everywhere. */

@@ -1,6 +1,7 @@
-import type { CallRecord, OpenSite, Stack } from '../model.ts';
+import type { CallRecord, Level, OpenSite, Stack } from '../model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame } from './attribution.ts';
-import { compareText, canonicalText, type Judge, siteRule, type Verdict } from './grouping.ts';
+import { compareText, canonicalText, type Judge, siteRule } from './grouping.ts';
+import { addCounts, type IterationVerdict, judgeIterations } from './iterations.ts';
 import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from './wording.ts';
 
@@ -20,27 +21,30 @@ export const leak: Judge = siteRule<Opening>({
     const actor = actorOf({ opened, object });
     return [actor, ...(actor === 'program' ? normaliseStack(opened.stack) : normaliseStackWithInternals(opened.stack))];
   },
-  judge(sites, { manyLive = manyLiveByDefault }) {
+  judge(sites, { manyLive = manyLiveByDefault, warmUpIterations }, { marks = [] }) {
     const [first] = sites;
+    const live = sites.filter(({ closedAfterMarks }) => closedAfterMarks !== true);
+    const isGone = live.length === 0;
+    const growth = judgeIterations(addCounts(sites.map(({ countsAtMarks = [] }) => countsAtMarks), marks), marks, warmUpIterations);
+    if (isGone && growth?.growsAlways !== true) return undefined;
     const actor = actorOf(first);
     const siblings = sites
       .flatMap(({ siblingsClosedAt }) => (siblingsClosedAt === undefined ? [] : [siblingsClosedAt]))
       .sort((a, b) => compareText(canonicalText(a), canonicalText(b)))
       .at(0);
     const tally: Tally = {
-      count: sum(sites.map((site) => site.count)),
+      count: sum((isGone ? sites : live).map((site) => site.count)),
       ended: sum(sites.map((site) => site.endedCount)),
       siblings,
       openings: sites.map((site) => site.opened.stack),
-      closedAtExit: sites.every((site) => site.closedAtExit === true),
+      closedAtExit: live.length > 0 && live.every((site) => site.closedAtExit === true),
+      isGone,
+      growth,
     };
-    const isError = siblings !== undefined || tally.count >= manyLive || tally.ended > 0;
-    const verdict: Pick<Verdict, 'level' | 'message'> =
-      actor === 'program'
-        ? { level: isError ? 'error' : 'warning', message: programMessage(first, tally) }
-        : { level: 'note', message: noteMessage(first, tally, actor) };
     return {
-      ...verdict,
+      level: judgeLevel(actor, tally, manyLive),
+      message: `${actor === 'program' ? programMessage(first, tally) : noteMessage(first, tally, actor)}${growthSentence(tally, actor)}`,
+      ...(growth === undefined ? {} : { growth: { iterations: growth.iterations, grewIn: growth.grewIn, handlesPerIteration: growth.handlesPerIteration } }),
       count: tally.count,
       handles: sites.flatMap((site) => site.examples),
       object: first.object,
@@ -58,14 +62,49 @@ interface Tally {
   readonly siblings: Stack | undefined;
   readonly openings: readonly Stack[];
   readonly closedAtExit: boolean;
+  /** All were closed after the last mark. */
+  readonly isGone: boolean;
+  /** Absent when iterations were not marked, or too few of them. */
+  readonly growth: IterationVerdict | undefined;
+}
+
+/**
+ * How bad it is. Marked iterations are the better witness: what grows with each of them is a leak whatever becomes of it in the
+ * end, and what does not is a cache, a pool or a singleton, however many there are and wherever others of it are closed.
+ */
+function judgeLevel(actor: Actor, { count, siblings, ended, growth }: Tally, manyLive: number): Level {
+  if (actor === 'unknown') return growth?.growsAlways === true ? 'warning' : 'note';
+  if (actor !== 'program') return 'note';
+  const isError = growth === undefined ? siblings !== undefined || count >= manyLive || ended > 0 : growth.growsAlways;
+  return isError ? 'error' : 'warning';
+}
+
+/** ` It grew by 3 handles with each of 8 iterations.`; for what belongs to Windows only what is remarkable. */
+function growthSentence({ growth }: Tally, actor: Actor): string {
+  if (growth === undefined) return '';
+  const { grewIn, iterations, growsAlways, handlesPerIteration } = growth;
+  const each = `each of the ${iterations} iterations after the warm-up`;
+  if (growsAlways) return ` The site grew in ${each}, by ${spellAverage(handlesPerIteration)}.`;
+  if (actor !== 'program') return '';
+  if (grewIn === 0) return ` The site did not grow in any of the ${iterations} iterations after the warm-up.`;
+  return ` The site grew in ${grewIn} of the ${iterations} iterations after the warm-up, so it may be a cache that fills.`;
+}
+
+function spellAverage(handles: number): string {
+  if (Number.isInteger(handles)) return `${handles} ${handles === 1 ? 'handle' : 'handles'}`;
+  return `about ${handles.toFixed(1)} handles`;
 }
 
 function actorOf({ opened, object }: Pick<Opening, 'opened' | 'object'>): Actor {
   return attributeOpening(opened.stack, object);
 }
 
-function programMessage({ object }: Opening, { count, ended, siblings, openings, closedAtExit }: Tally): string {
+function programMessage({ object }: Opening, { count, ended, siblings, openings, closedAtExit, isGone }: Tally): string {
   const verb = count === 1 ? 'is' : 'are';
+  if (isGone) {
+    const late = `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`;
+    return `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${late}${siblings === undefined ? '' : `, at ${spellPlace(siblings)}`}.`;
+  }
   const fate = closedAtExit ? `${count === 1 ? 'was' : 'were'} left for the runtime to close at exit` : `${verb} still open`;
   const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${fate}`;
   const parts = [base];
@@ -82,8 +121,9 @@ function endedClause(type: string, count: number, ended: number): string {
   return `although ${ended} of their ${plural} ${ended === 1 ? 'has' : 'have'} ended`;
 }
 
-function noteMessage({ object, opened }: Opening, { count, openings }: Tally, actor: Actor): string {
+function noteMessage({ object, opened }: Opening, { count, openings, isGone }: Tally, actor: Actor): string {
   const handles = spellCount(count, object);
+  if (isGone) return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${actor === 'unknown' ? 'an unknown stack' : 'the system for itself'}.`;
   const verb = count === 1 ? 'is' : 'are';
   if (actor === 'unknown') return `${handles} ${verb} still open, but the stack of the opening could not be walked.`;
   if (actor === 'startup') return `${handles} opened before main, at ${spellPlace(...openings)}, ${verb} still open.`;

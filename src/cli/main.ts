@@ -44,6 +44,8 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'ProcessNotFoundError',
   'HandleNotFoundError',
   'SnapshotError',
+  'MarkError',
+  'SuppressionError',
 ]);
 
 /** Runs the command that this process was started with, and sets its exit code. Never rejects. */

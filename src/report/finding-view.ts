@@ -74,7 +74,7 @@ function drawHandles({ rule, object, objects, handles, count }: Finding, { theme
   const room = width - 2 - indent.length;
   const values = handles.map((value) => `0x${BigInt.asUintN(64, value).toString(16)}`);
   // Of a misuse the count is of calls, not of handles: how many values there were is not known beyond those listed.
-  const rest = rule === 'leak' && count > handles.length ? [theme.dim(`and ${count - handles.length} more`)] : [];
+  const rest = (rule === 'leak' || rule === 'inherited') && count > handles.length ? [theme.dim(`and ${count - handles.length} more`)] : [];
   const common = describeObject(object, theme.signs.arrow);
   let lines: readonly string[];
   if (objects !== undefined || (handles.length === 1 && common !== '')) {

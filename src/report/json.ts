@@ -1,6 +1,7 @@
 import type { Finding, Frame, HandleObject, Report, Stack } from '../model.ts';
 import { escapeJson } from './escape.ts';
 import type { Reporter } from './reporter.ts';
+import { countSuppressed } from './suppressions-view.ts';
 
 /**
  * The report as one JSON document (docs/json.md), indented, with its keys in the documented order.
@@ -14,13 +15,15 @@ import type { Reporter } from './reporter.ts';
 export const json: Reporter = (report, { showNotes = false }) => `${escapeJson(JSON.stringify(toJson(report, showNotes), undefined, 2))}\n`;
 
 /** Keys are written in the order in which they stand here; `undefined` ones are left out by JSON.stringify. */
-function toJson({ schemaVersion, tool, target, findings, completeness, stats }: Report, showNotes: boolean): object {
+function toJson({ schemaVersion, tool, target, findings, completeness, suppressions, runs, stats }: Report, showNotes: boolean): object {
   return {
     schemaVersion,
     tool: { name: tool.name, version: tool.version },
     target: { command: target.command, pid: target.pid, exitCode: target.exitCode },
     findings: findings.filter(({ level }) => showNotes || level !== 'note').map(findingToJson),
     completeness: { complete: completeness.complete, notes: completeness.notes },
+    suppressions: suppressions?.map(({ line, source, lineNumber, reason, findings: count }) => ({ line, source, lineNumber, reason, findings: count })),
+    runs: runs?.map(({ pid, exitCode, durationMs }) => ({ pid, exitCode, durationMs })),
     stats: {
       durationMs: stats.durationMs,
       opens: stats.opens,
@@ -29,11 +32,13 @@ function toJson({ schemaVersion, tool, target, findings, completeness, stats }: 
       hookedCalls: stats.hookedCalls,
       distinctStacks: stats.distinctStacks,
       notes: findings.filter(({ level }) => level === 'note').length,
+      suppressed: countSuppressed(suppressions),
+      iterations: stats.iterations,
     },
   };
 }
 
-function findingToJson({ rule, level, message, count, object, handles, objects, stacks, fingerprint }: Finding): object {
+function findingToJson({ rule, level, message, count, object, handles, objects, stacks, fingerprint, growth, runs, suppression }: Finding): object {
   return {
     rule,
     level,
@@ -50,6 +55,9 @@ function findingToJson({ rule, level, message, count, object, handles, objects, 
       siblingsClosed: stackToJson(stacks.siblingsClosed),
     },
     fingerprint,
+    growth: growth && { iterations: growth.iterations, grewIn: growth.grewIn, handlesPerIteration: growth.handlesPerIteration },
+    runs,
+    suppression,
   };
 }
 

@@ -4,6 +4,7 @@ import { drawFinding, drawNote } from './finding-view.ts';
 import { baseName } from './paths.ts';
 import type { Reporter } from './reporter.ts';
 import type { StackView } from './stack-view.ts';
+import { countSuppressed, drawSuppressions } from './suppressions-view.ts';
 import { drawSummary } from './summary.ts';
 import { wrapText } from './text-width.ts';
 import { createTheme } from './theme.ts';
@@ -26,6 +27,7 @@ export const table: Reporter = (report, options) => {
     ...serious.map((finding) => drawFinding(finding, view)),
     ...notes.map((finding) => drawNote(finding, view)),
     serious.length + notes.length > 0 ? drawSummary([...serious, ...notes], view) : [],
+    drawSuppressions(report, view),
     drawCompleteness(report, view),
     drawVerdict(report, view),
   ];
@@ -40,19 +42,27 @@ function programModule(program: string): string {
   return name.includes('.') ? name : `${name}.exe`;
 }
 
-function drawHead({ tool, target, stats }: Report, { theme, width }: StackView): readonly string[] {
+function drawHead({ tool, target, runs, stats }: Report, { theme, width }: StackView): readonly string[] {
   const command = theme.escape([tool.name, tool.version, target.command.map(quoteArgument).join(' ')].join(' '));
   const lines = wrapText(command, width);
   const name = theme.escape(tool.name);
   const facts = [
+    ...(runs === undefined ? [] : [spellRuns(runs)]),
     `pid ${target.pid}`,
     target.exitCode === undefined ? 'still running' : `exited with ${spellExitCode(target.exitCode)}`,
     spellDuration(stats.durationMs),
     `${spellNumber(stats.opens)} handles opened, ${spellNumber(stats.closes)} closed, ${spellNumber(stats.openHandles)} open`,
+    ...(stats.iterations === undefined ? [] : [`${plural(stats.iterations, 'iteration')} marked`]),
   ];
   const [first = '', ...others] = lines;
   const head = first.startsWith(name) ? theme.strong(name) + first.slice(name.length) : first;
   return [head, ...others, ...wrapText(facts.join(', '), width).map((line) => theme.dim(line))];
+}
+
+/** `5 runs, 2 of which failed`; what follows in the head is of one of them. */
+function spellRuns(runs: NonNullable<Report['runs']>): string {
+  const failed = runs.filter(({ exitCode }) => exitCode !== 0).length;
+  return `${plural(runs.length, 'run')}${failed === 0 ? '' : `, ${failed} of which failed`}`;
 }
 
 function quoteArgument(argument: string): string {
@@ -76,13 +86,14 @@ function drawCompleteness({ completeness }: Report, { theme, width }: StackView)
 }
 
 /** The last line: the counts that decide the exit code, and never "nothing found" alone of partial data. */
-function drawVerdict({ findings, completeness, target }: Report, { theme, options, width }: StackView): readonly string[] {
+function drawVerdict({ findings, completeness, suppressions, target }: Report, { theme, options, width }: StackView): readonly string[] {
   const errors = countLevel(findings, 'error');
   const warnings = countLevel(findings, 'warning');
   const notes = countLevel(findings, 'note');
   const program = theme.escape(baseName(target.command[0] ?? 'the program'));
   const shown = options.showNotes === true ? '' : ` hidden (--notes shows ${notes === 1 ? 'it' : 'them'})`;
-  const hidden = notes === 0 ? '' : `, ${plural(notes, 'note')}${shown}`;
+  const suppressed = countSuppressed(suppressions);
+  const hidden = `${notes === 0 ? '' : `, ${plural(notes, 'note')}${shown}`}${suppressed === 0 ? '' : `, ${suppressed} suppressed`}`;
   const partial = completeness.complete ? '' : '; the report is incomplete';
   let text: string;
   let paint: (line: string) => string;

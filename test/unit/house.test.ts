@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../../src', import.meta.url));
 
 /** The house from the ground up: a storey may import those that stand before it. A name is a folder of src or a file in it. */
 const storeys = [
-  'model.ts', 'version.ts', 'wine', 'ffi', 'io', 'process', 'handles', 'agent', 'symbols', 'evidence.ts', 'snapshot', 'analyze', 'report',
+  'model.ts', 'version.ts', 'wine', 'ffi', 'io', 'process', 'handles', 'agent', 'symbols', 'marks', 'evidence.ts', 'snapshot', 'analyze', 'report',
   'audit.ts', 'cli',
 ]; // prettier-ignore
 
@@ -106,7 +106,7 @@ describe('the house', () => {
   });
 
   it('has a doc comment for every public symbol', () => {
-    const isPublic = ({ path, storey }: SourceFile) => storey === 'io' || path === 'audit.ts' || path === 'model.ts';
+    const isPublic = ({ path, storey }: SourceFile) => storey === 'io' || path === 'audit.ts' || path === 'model.ts' || path === 'marks/mark.ts';
     const undocumented = files.filter(isPublic).flatMap(({ path, text }) => {
       const lines = text.split('\n');
       return lines.flatMap((line, index) => {

@@ -9,13 +9,21 @@ const options = { colorLevel: 3, columns: 80, showNotes: true } as const;
 /** What a reader gets: values as hexadecimal text, absent keys absent. */
 function expected(report: Report): unknown {
   const notes = report.findings.filter(({ level }) => level === 'note').length;
-  return JSON.parse(JSON.stringify({ ...report, stats: { ...report.stats, notes } }, (_key, value: unknown) => (typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}` : value)));
+  return JSON.parse(JSON.stringify({ ...report, stats: { ...report.stats, notes, suppressed: (report.suppressions ?? []).reduce((sum, { findings }) => sum + findings, 0) } }, (_key, value: unknown) => (typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}` : value)));
 }
 
 describe('the JSON report', () => {
   it('holds everything that the report holds', () => {
     expect(JSON.parse(json(sample, options))).toEqual(expected(sample));
     expect(JSON.parse(json(clean, options))).toEqual(expected(clean));
+    const repeated: Report = {
+      ...sample,
+      findings: sample.findings.map((finding) => ({ ...finding, growth: { iterations: 8, grewIn: 3, handlesPerIteration: 0.5 }, runs: [3, 0], suppression: 'leak:x' })),
+      suppressions: [{ line: 'leak:y', source: 'a.supp', lineNumber: 4, findings: 2 }, { line: 'leak:z', source: 'default', lineNumber: 1, reason: 'by design', findings: 1 }],
+      runs: [{ pid: 1, exitCode: 0, durationMs: 12 }, { pid: 2, durationMs: 13 }],
+      stats: { ...sample.stats, iterations: 10 },
+    };
+    expect(JSON.parse(json(repeated, options))).toEqual(expected(repeated));
   });
 
   it('counts notes, and holds them only on demand', () => {

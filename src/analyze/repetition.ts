@@ -1,0 +1,81 @@
+import type { Completeness, Finding, Level, Report, Statistics, SuppressionUse } from '../model.ts';
+import { compareFindings } from './grouping.ts';
+
+/**
+ * One report of several runs of a target. A finding stands in it once, as the run showed it in which it was worst, and says in
+ * how many of the runs it was.
+ *
+ * The target is the first run that failed, or else the last; what {@link Statistics} count is added up, and what they measure
+ * at one moment is of that run.
+ *
+ * @throws RangeError without any run
+ */
+export function combineRuns(reports: readonly Report[]): Report {
+  const shown = reports.find(({ target }) => target.exitCode !== 0) ?? reports.at(-1);
+  if (shown === undefined) throw new RangeError('There is no run to report.');
+  return {
+    ...shown,
+    findings: combineFindings(reports.map(({ findings }) => findings)),
+    completeness: combineCompleteness(reports.map(({ completeness }) => completeness)),
+    suppressions: combineSuppressions(reports.map(({ suppressions = [] }) => suppressions)),
+    runs: reports.map(({ target: { pid, exitCode }, stats: { durationMs } }) => ({ pid, ...(exitCode === undefined ? {} : { exitCode }), durationMs })),
+    stats: combineStatistics(shown.stats, reports.map(({ stats }) => stats)),
+  };
+}
+
+const ranks: Readonly<Record<Level, number>> = { error: 0, warning: 1, note: 2 };
+
+function combineFindings(runs: readonly (readonly Finding[])[]): readonly Finding[] {
+  const fingerprints = new Set(runs.flatMap((findings) => findings.map(({ fingerprint }) => fingerprint)));
+  return [...fingerprints]
+    .map((fingerprint) => {
+      const found = runs.map((findings) => findings.find((finding) => finding.fingerprint === fingerprint));
+      const seen = found.filter((finding) => finding !== undefined);
+      const worst = seen.reduce((a, b) => (ranks[b.level] < ranks[a.level] || (b.level === a.level && b.count > a.count) ? b : a));
+      const counts = found.map((finding) => finding?.count ?? 0);
+      return { ...worst, message: `${worst.message} ${spellRuns(worst, counts)}`, runs: counts };
+    })
+    .sort(compareFindings);
+}
+
+/** `In each of 5 runs, 3 handles a run.`; a finding that is not in all of them is flaky. */
+function spellRuns({ rule }: Finding, counts: readonly number[]): string {
+  const seen = counts.filter((count) => count > 0);
+  const noun = (count: number): string => (rule === 'leak' || rule === 'inherited' ? (count === 1 ? 'handle' : 'handles') : count === 1 ? 'time' : 'times');
+  const [least, most] = [Math.min(...seen), Math.max(...seen)];
+  const amount = least === most ? `${most} ${noun(most)} a run` : `${least} to ${most} ${noun(most)} a run`;
+  if (counts.length === 1) return `In the only run, ${amount}.`;
+  if (seen.length === counts.length) return `In each of ${counts.length} runs, ${amount}.`;
+  return `Flaky: in ${seen.length} of ${counts.length} runs, ${amount}.`;
+}
+
+/** What is not said of all runs says of which. */
+function combineCompleteness(runs: readonly Completeness[]): Completeness {
+  const sentences = [...new Set(runs.flatMap(({ notes }) => notes))];
+  const notes = sentences.map((sentence) => {
+    const where = runs.flatMap(({ notes: said }, index) => (said.includes(sentence) ? [index + 1] : []));
+    if (where.length === runs.length) return sentence;
+    return `${where.length === 1 ? 'Run' : 'Runs'} ${where.join(', ')}: ${sentence}`;
+  });
+  return { complete: runs.every(({ complete }) => complete), notes };
+}
+
+function combineSuppressions(runs: readonly (readonly SuppressionUse[])[]): readonly SuppressionUse[] {
+  const uses = new Map<string, SuppressionUse>();
+  for (const use of runs.flat()) {
+    const key = `${use.source}\0${use.lineNumber}`;
+    uses.set(key, { ...use, findings: use.findings + (uses.get(key)?.findings ?? 0) });
+  }
+  return [...uses.values()];
+}
+
+function combineStatistics(shown: Statistics, runs: readonly Statistics[]): Statistics {
+  const sum = (of: (stats: Statistics) => number): number => runs.reduce((total, stats) => total + of(stats), 0);
+  return {
+    ...shown,
+    durationMs: sum(({ durationMs }) => durationMs),
+    opens: sum(({ opens }) => opens),
+    closes: sum(({ closes }) => closes),
+    ...(shown.iterations === undefined ? {} : { iterations: sum(({ iterations = 0 }) => iterations) }),
+  };
+}

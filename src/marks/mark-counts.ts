@@ -1,0 +1,100 @@
+import type { Ledger, LedgerCall, LedgerLife } from '../agent/ledger.ts';
+import type { Mark } from '../model.ts';
+
+/** A site as the ledger alone knows it, and how many of its handles were open at each mark. */
+export interface CountedSite {
+  readonly opened: LedgerCall;
+  readonly objectType: string;
+  /** One for each mark so far. */
+  readonly counts: readonly number[];
+}
+
+interface Tally {
+  readonly life: LedgerLife;
+  count: number;
+}
+
+/** How often {@link MarkCounts.take} looks again while it waits for handles to be closed. */
+const POLL_MS = 20;
+
+/** What tells sites apart without symbols: the stack, the call and the type of the object. */
+export function siteKey({ opened, objectType }: LedgerLife): string {
+  return `${opened?.stackId} ${opened?.call} ${objectType}`;
+}
+
+/** How many handles of each site were open at each mark, read from the ledger while the target runs on. */
+export class MarkCounts {
+  readonly #ledger: Ledger;
+  readonly #started: number;
+  readonly #marks: Mark[] = [];
+  readonly #sites = new Map<string, { opened: LedgerCall; objectType: string; counts: number[] }>();
+
+  /** @param started `performance.now()` at the target's first instruction */
+  constructor(ledger: Ledger, started: number) {
+    this.#ledger = ledger;
+    this.#started = started;
+  }
+
+  get marks(): readonly Mark[] {
+    return this.#marks;
+  }
+
+  get sites(): ReadonlyMap<string, CountedSite> {
+    return this.#sites;
+  }
+
+  /** The counts of several keys that are one site, added up. */
+  countsOf(keys: readonly string[]): readonly number[] {
+    const series = keys.map((key) => this.#sites.get(key)?.counts ?? []);
+    return this.#marks.map((_, index) => series.reduce((sum, counts) => sum + (counts[index] ?? 0), 0));
+  }
+
+  /**
+   * Counts what is open now, after some iterations have ended.
+   *
+   * What one iteration left to others to close may take a while: for up to `settleMs` it looks again, and counts for each
+   * site the fewest that it saw, until no site has more than at the mark before. A leaked handle is there all the time; one
+   * that is about to be closed is not, and neither is one of the next iteration.
+   *
+   * @throws LedgerDamagedError when the target has overwritten what was recorded
+   */
+  async take(iterations: number, settleMs: number): Promise<void> {
+    const timeMs = performance.now() - this.#started;
+    const deadline = performance.now() + settleMs;
+    let fewest = this.#countOpen();
+    while (performance.now() < deadline && this.#hasGrown(fewest)) {
+      await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, settleMs)));
+      const again = this.#countOpen();
+      for (const [key, tally] of fewest) tally.count = Math.min(tally.count, again.get(key)?.count ?? 0);
+    }
+    this.#marks.push({ timeMs, iterations });
+    for (const [key, { life, count }] of fewest) {
+      if (life.opened === undefined) continue;
+      let site = this.#sites.get(key);
+      if (site === undefined) {
+        site = { opened: life.opened, objectType: life.objectType, counts: Array.from({ length: this.#marks.length - 1 }, () => 0) };
+        this.#sites.set(key, site);
+      }
+      site.counts.push(count);
+    }
+    for (const { counts } of this.#sites.values()) if (counts.length < this.#marks.length) counts.push(0);
+  }
+
+  #hasGrown(now: ReadonlyMap<string, Tally>): boolean {
+    return [...now].some(([key, { count }]) => count > (this.#sites.get(key)?.counts.at(-1) ?? 0));
+  }
+
+  #countOpen(): Map<string, Tally> {
+    const tallies = new Map<string, Tally>();
+    for (const value of this.#ledger.openValues()) {
+      const life = this.#ledger.life(value);
+      // Just being opened or closed, or there before recording began.
+      if (life?.isOpen !== true || life.opened?.call === undefined) continue;
+      const key = siteKey(life);
+      const tally = tallies.get(key);
+      if (tally === undefined) tallies.set(key, { life, count: 1 });
+      else tally.count++;
+    }
+    return tallies;
+  }
+}

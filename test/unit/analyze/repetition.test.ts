@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+
+import { combineRuns } from '../../../src/analyze/repetition.ts';
+import type { Finding, Report } from '../../../src/model.ts';
+import { reporters } from '../../../src/report/index.ts';
+import { clean, sample } from '../report/sample.ts';
+
+const first = sample.findings[0] as Finding;
+const second = sample.findings.find(({ rule }) => rule === 'use-after-close')!;
+const leak = sample.findings.find(({ rule }) => rule === 'leak')!;
+
+function run(findings: readonly Finding[], parts: Partial<Report> = {}, exitCode = 0): Report {
+  return { ...clean, findings, target: { ...clean.target, exitCode }, ...parts };
+}
+
+describe('several runs in one report', () => {
+  it('have each finding once, with its count in each of them', () => {
+    const { findings } = combineRuns([run([first]), run([{ ...first, count: first.count + 2 }]), run([first])]);
+    expect(findings).toMatchObject([{ fingerprint: first.fingerprint, count: first.count + 2, runs: [first.count, first.count + 2, first.count] }]);
+  });
+
+  it.each<[title: string, counts: readonly number[], said: string]>([
+    ['in all of them, alike', [3, 3, 3], 'In each of 3 runs, 3 handles a run.'],
+    ['in all of them, not alike', [3, 1, 2], 'In each of 3 runs, 1 to 3 handles a run.'],
+    ['in some of them', [0, 1, 0, 1, 1], 'Flaky: in 3 of 5 runs, 1 handle a run.'],
+    ['in one of them', [0, 7], 'Flaky: in 1 of 2 runs, 7 handles a run.'],
+    ['in the only one', [2], 'In the only run, 2 handles a run.'],
+  ])('say of a leak that is %s so', (_, counts, said) => {
+    const { findings } = combineRuns(counts.map((count) => run(count === 0 ? [] : [{ ...leak, count }])));
+    expect(findings[0]!.message).toBe(`${leak.message} ${said}`);
+  });
+
+  it('count a misuse in times', () => {
+    const misused = sample.findings.find(({ rule }) => rule === 'double-close')!;
+    expect(combineRuns([run([misused]), run([misused])]).findings[0]!.message).toMatch(/In each of 2 runs, 7 times a run\.$/);
+  });
+
+  it('show a finding as it was worst, and order findings by that', () => {
+    const mild = { ...leak, level: 'warning', count: 40 } as const;
+    const { findings } = combineRuns([run([mild]), run([{ ...leak, level: 'error', count: 2 }]), run([{ ...second, level: 'warning' }])]);
+    expect(findings.map(({ level }) => level)).toEqual(['error', 'warning']);
+    expect(findings[0]).toMatchObject({ count: 2, runs: [40, 2, 0] });
+  });
+
+  it('are of the first run that failed, or the last, and tell of all', () => {
+    const runs = [run([]), run([], {}, 7), run([], {}, 9)].map((report, index) => ({ ...report, target: { ...report.target, pid: 100 + index } }));
+    expect(combineRuns(runs).target).toMatchObject({ pid: 101, exitCode: 7 });
+    expect(combineRuns(runs).runs?.map(({ pid, exitCode }) => [pid, exitCode])).toEqual([[100, 0], [101, 7], [102, 9]]); // prettier-ignore
+    expect(combineRuns(runs.slice(0, 1)).target.pid).toBe(100);
+  });
+
+  it('add up what was counted', () => {
+    const { stats } = combineRuns([run([]), run([])]);
+    expect(stats).toMatchObject({ opens: 2 * clean.stats.opens, closes: 2 * clean.stats.closes, durationMs: 2 * clean.stats.durationMs, openHandles: clean.stats.openHandles });
+  });
+
+  it('are complete when all are, and say of which run a note is', () => {
+    const note = { complete: true, notes: ['Everywhere.'] };
+    const gap = { complete: false, notes: ['Everywhere.', 'Here.'] };
+    expect(combineRuns([run([], { completeness: note }), run([], { completeness: note })]).completeness).toEqual(note);
+    expect(combineRuns([run([], { completeness: note }), run([], { completeness: gap })]).completeness).toEqual({ complete: false, notes: ['Everywhere.', 'Run 2: Here.'] });
+  });
+
+  it('add up what each suppression kept out', () => {
+    const use = (findings: number) => ({ suppressions: [{ line: 'leak:x', source: 'a', lineNumber: 1, findings }] });
+    expect(combineRuns([run([], use(1)), run([], use(0)), run([], use(2))]).suppressions).toEqual([{ line: 'leak:x', source: 'a', lineNumber: 1, findings: 3 }]);
+  });
+
+  it('are said to be several by the table and by JSON', () => {
+    const combined = combineRuns([run([first]), run([], {}, 3)]);
+    expect(reporters.table(combined, { colorLevel: 0, columns: 100 })).toMatch(/^2 runs, 1 of which failed, pid 4242, exited with 3/m);
+    const { runs, findings } = JSON.parse(reporters.json(combined, { colorLevel: 0, columns: 80 })) as { runs: unknown; findings: readonly { runs: unknown }[] };
+    expect(runs).toMatchObject([{ exitCode: 0 }, { exitCode: 3 }]);
+    expect(findings[0]!.runs).toEqual([first.count, 0]);
+  });
+
+  it('are at least one', () => {
+    expect(() => combineRuns([])).toThrow(RangeError);
+  });
+});

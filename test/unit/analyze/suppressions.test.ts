@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest';
+
+import { defaultSuppressions } from '../../../src/analyze/default-suppressions.ts';
+import { analyze } from '../../../src/analyze/index.ts';
+import { parseSuppressions, suggestSuppression, suppress } from '../../../src/analyze/suppressions.ts';
+import type { Finding, HandleObject, OpenHandle } from '../../../src/model.ts';
+import { reporters } from '../../../src/report/index.ts';
+import { called, mainBottom, misuse, openSite } from './evidence.ts';
+import { clean, sample } from '../report/sample.ts';
+
+const opened = called('NtCreateEvent', 'kernelbase!CreateEventW', 'plugin!std::list<int (*)[2]; 3>::push @Z:/src/plugin/list.hpp:9', 'app!open_gate @C:\\src\\gate.c:14', ...mainBottom);
+const closed = called('NtClose', 'kernelbase!CloseHandle', 'app!shut_gate @gate.c:21', ...mainBottom);
+const offending = called('NtClose', 'kernelbase!CloseHandle', 'app!finish @main.c:44', ...mainBottom);
+
+const leak = analyze({ open: [openSite({ opened, object: { type: 'Event', name: '\\Sessions\\1\\gate-17' } })], misuses: [] })[0]!;
+const doubleClose = analyze({ open: [], misuses: [misuse({ offending, closed, opened, object: { type: 'Event' } })] })[0]!;
+
+function isSuppressed(finding: Finding, line: string): boolean {
+  return suppress([finding], parseSuppressions({ source: 'x.supp', text: line })).findings.length === 0;
+}
+
+describe('a suppression', () => {
+  it.each([
+    ['a function', 'leak:open_gate'],
+    ['a part of a function’s name', 'leak:pen_ga'],
+    ['a function in its module', 'leak:app.exe!open_gate'],
+    ['in any case', 'leak:APP.EXE!Open_Gate'],
+    ['a function from end to end', 'leak:^open_gate$'],
+    ['with asterisks', 'leak:^app*!*gate$'],
+    ['a frame of the system', 'leak:kernelbase.dll!CreateEventW'],
+    ['a module', 'leak:^plugin.dll$'],
+    ['a source file', 'leak:\\gate.c$'],
+    ['a source file with slashes', 'leak:src/gate.c'],
+    ['a source file that was built on Linux', 'leak:src\\plugin\\'],
+    ['what a pattern would mean otherwise', 'leak:std::list<int (*)[2]'],
+    ['the type', 'leak:type:Event'],
+    ['the name', 'leak:name:\\gate-*7$'],
+    ['the fingerprint', `leak:fingerprint:${leak.fingerprint}`],
+    ['several things', 'leak:type:^event$ ; open_gate;main'],
+    ['any rule', '*:open_gate'],
+  ])('matches %s', (_, line) => {
+    expect(isSuppressed(leak, line)).toBe(true);
+  });
+
+  it.each([
+    ['another rule', 'double-close:open_gate'],
+    ['another function', 'leak:^open$'],
+    ['the middle, when the beginning is asked for', 'leak:^en_gate'],
+    ['the middle, when the end is asked for', 'leak:open_gat$'],
+    ['a dot that stands for anything', 'leak:app.exe!open.gate'],
+    ['another type', 'leak:type:^Even$'],
+    ['a type where a frame is asked for', 'leak:^Event$'],
+    ['a name that is not there', 'leak:name:other'],
+    ['one of two', 'leak:open_gate;type:File'],
+    ['another fingerprint', 'leak:fingerprint:^0123456789abcdef$'],
+  ])('does not match %s', (_, line) => {
+    expect(isSuppressed(leak, line)).toBe(false);
+  });
+
+  it('of a misuse matches all of its stacks, but not where siblings of a leak are closed', () => {
+    expect(['finish', 'shut_gate', 'open_gate'].map((name) => isSuppressed(doubleClose, `double-close:${name}`))).toEqual([true, true, true]);
+    const withSiblings = analyze({ open: [openSite({ opened, siblingsClosedAt: closed.stack })], misuses: [] })[0]!;
+    expect(isSuppressed(withSiblings, 'leak:shut_gate')).toBe(false);
+  });
+
+  it('by name matches only when every handle has such a name', () => {
+    const object = (name: string | undefined): HandleObject => ({ type: 'Event', ...(name === undefined ? {} : { name }) });
+    const examples = (...names: readonly (string | undefined)[]): readonly OpenHandle[] =>
+      names.map((name, index) => ({ value: BigInt(4 * index + 4), object: object(name), access: 0, inheritable: false, protectFromClose: false }));
+    const find = (...names: readonly (string | undefined)[]): Finding => analyze({ open: [openSite({ opened, count: names.length, examples: examples(...names) })], misuses: [] })[0]!;
+    expect(isSuppressed(find('gate-1', 'gate-2'), 'leak:name:gate-')).toBe(true);
+    expect(isSuppressed(find('gate-1', 'secret'), 'leak:name:gate-')).toBe(false);
+    expect(isSuppressed(find('gate-1', undefined), 'leak:name:gate-')).toBe(false);
+  });
+
+  it('takes no time for a hostile name', () => {
+    const long = called('NtCreateEvent', `app!${'a'.repeat(20_000)}`, ...mainBottom);
+    const finding = analyze({ open: [openSite({ opened: long })], misuses: [] })[0]!;
+    const started = performance.now();
+    expect(isSuppressed(finding, 'leak:a*a*b')).toBe(false);
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
+describe('a text of suppressions', () => {
+  it('has comments, empty lines, and numbers of lines', () => {
+    const text = '\uFEFF# why\r\n\r\n  leak:a  \r\n\t# more\r\ndouble-close:b\r\n';
+    expect(parseSuppressions({ source: 'x.supp', text }).map(({ line, source, lineNumber, rule }) => [line, source, lineNumber, rule])).toEqual([
+      ['leak:a', 'x.supp', 3, 'leak'],
+      ['double-close:b', 'x.supp', 5, 'double-close'],
+    ]);
+  });
+
+  it.each([
+    ['no rule', 'open_gate', /^Cannot use suppressions "x\.supp": line 2: "open_gate" has no rule before a colon\. Try leak:module!function\.$/],
+    ['a rule that there is not', 'leaks:open_gate', /line 2: there is no rule "leaks"\. Try/],
+    ['an empty pattern', 'leak:', /line 2: a pattern matches everything\. Try/],
+    ['a pattern of asterisks', 'leak:^**$', /matches everything/],
+    ['an empty pattern beside another', 'leak:open_gate;', /matches everything/],
+    ['an empty name', 'leak:name:*', /matches everything/],
+  ])('is refused for %s', (_, line, message) => {
+    expect(() => parseSuppressions({ source: 'x.supp', text: `leak:fine\n${line}` })).toThrow(message);
+  });
+
+  it('says of each line how many findings it kept out, each finding by the first that matches', () => {
+    const { findings, uses } = suppress([leak, doubleClose], parseSuppressions({ source: 'x.supp', text: 'leak:nobody\n*:open_gate\nleak:open_gate' }));
+    expect(findings).toEqual([]);
+    expect(uses.map(({ lineNumber, findings: count }) => [lineNumber, count])).toEqual([[1, 0], [2, 2], [3, 0]]); // prettier-ignore
+  });
+});
+
+describe('a suggested suppression', () => {
+  const findings = [leak, doubleClose, ...sample.findings];
+
+  it.each(findings.map((finding) => [`${finding.rule} ${finding.fingerprint}`, finding] as const))('of %s matches it', (_, finding) => {
+    expect(isSuppressed(finding, suggestSuppression(finding))).toBe(true);
+  });
+
+  it('matches no other site', () => {
+    for (const finding of sample.findings) {
+      const left = suppress(sample.findings, parseSuppressions({ source: 'x', text: suggestSuppression(finding) })).findings;
+      expect(sample.findings.length - left.length, suggestSuppression(finding)).toBe(1);
+    }
+  });
+
+  it('names the type and the two innermost functions of the program', () => {
+    expect(suggestSuppression(doubleClose)).toBe('double-close:type:^Event$;^app.exe!finish$;^app.exe!main$');
+    expect(suggestSuppression(leak)).toBe('leak:type:^Event$;^plugin.dll!std::list<int (*)[2]* 3>::push$;^app.exe!open_gate$');
+  });
+
+  it('is the fingerprint where nothing has a name', () => {
+    const nameless = analyze({ open: [openSite({ opened: called('NtCreateEvent', 'kernelbase!CreateEventW', 'app+0x13ae') })], misuses: [] })[0]!;
+    expect(suggestSuppression(nameless)).toBe(`leak:fingerprint:${nameless.fingerprint}`);
+  });
+
+  it('stands in a file that can be used as it is', () => {
+    const report = { ...sample, findings: sample.findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })) };
+    const text = reporters.suppressions(report, { colorLevel: 3, columns: 80, showNotes: true });
+    expect(suppress(sample.findings, parseSuppressions({ source: 'x.supp', text })).findings).toEqual([]);
+    expect(text).toMatch(/^# error: /);
+    expect(reporters.suppressions(clean, { colorLevel: 0, columns: 80 })).toBe('');
+  });
+});
+
+describe('the default suppressions', () => {
+  it('are few, each with its reason', () => {
+    expect(defaultSuppressions.length).toBeLessThan(10);
+    for (const { reason } of defaultSuppressions) expect(reason).toMatch(/^[a-z].{30,}[^.]$/i);
+  });
+
+  it('name their program, and nothing of any other', () => {
+    for (const { line } of defaultSuppressions) expect(line).toMatch(/[;:]\^node\.exe!/);
+    expect(suppress([leak, doubleClose, ...sample.findings], defaultSuppressions).uses.every(({ findings }) => findings === 0)).toBe(true);
+  });
+
+  it('do not hide what a script leaves open', () => {
+    const file = called('NtCreateFile', 'kernelbase!CreateFileW', 'app!uv_fs_open', 'app!v8::Function::Call', 'app!uv_run', 'app!node::Start');
+    const stack = file.stack.map((frame) => (frame.module === 'app.exe' ? { ...frame, module: 'node.exe' } : frame));
+    const [finding] = analyze({ open: [openSite({ opened: { ...file, stack }, object: { type: 'File', name: 'C:\\x.txt' } })], misuses: [] });
+    expect(suppress([finding!], defaultSuppressions).findings).toHaveLength(1);
+  });
+});
+
+describe('the table', () => {
+  const uses = [
+    { line: 'leak:used', source: 'x.supp', lineNumber: 3, findings: 2 },
+    { line: 'leak:idle', source: 'x.supp', lineNumber: 4, findings: 0 },
+    { line: 'leak:node.exe', source: 'default', lineNumber: 1, reason: 'by design', findings: 1 },
+  ];
+  const draw = (showNotes: boolean): string => reporters.table({ ...clean, suppressions: uses }, { colorLevel: 0, columns: 80, showNotes });
+
+  it('counts what was suppressed, and says by which lines', () => {
+    expect(draw(false)).toMatch(/^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\n {2}• 1 by default {2}leak:node\.exe\n$/m);
+    expect(draw(false)).toMatch(/^✓ No leaks .*, 3 suppressed\.$/m);
+    expect(draw(false)).not.toContain('leak:idle');
+  });
+
+  it('says with the notes which lines were of no use, and why there are default ones', () => {
+    expect(draw(true)).toMatch(/^Suppressions that matched nothing:\n {2}• x\.supp:4 {2}leak:idle$/m);
+    expect(draw(true)).toContain('leak:node.exe: by design');
+  });
+
+  it('says nothing of suppressions where nothing was suppressed', () => {
+    expect(reporters.table({ ...clean, suppressions: [] }, { colorLevel: 0, columns: 80, showNotes: true })).not.toMatch(/suppress/i);
+  });
+});

@@ -1,0 +1,233 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { CreateEventW } from '../../src/ffi/kernel32.ts';
+import { HandleOrNull } from '../../src/io/index.ts';
+import type { IterationGrowth } from '../../src/model.ts';
+import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
+
+type Finding = JsonFinding & { readonly growth?: IterationGrowth; readonly runs?: readonly number[] };
+
+const directory = mkdtempSync(join(tmpdir(), 'unclosed-iterations-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+let names = 0;
+function newName(): string {
+  return `unclosed-test-${process.pid}-${++names}`;
+}
+
+/** Modules of the build, for programs of their own. */
+const markModule = JSON.stringify(new URL('../../dist/marks/mark.js', import.meta.url).href);
+const auditModule = JSON.stringify(new URL('../../dist/audit.js', import.meta.url).href);
+
+async function audit(options: readonly string[], program: readonly string[]): Promise<JsonReport & { readonly findings: readonly Finding[]; readonly exit: number | null }> {
+  const run = await runTool(['run', '--json', ...options, '--', ...program]);
+  expect(run.stdout, run.stderr).not.toBe('');
+  return { ...(JSON.parse(run.stdout) as JsonReport), exit: run.exitCode };
+}
+
+function summarise({ level, object, count, stacks, growth }: Finding): string {
+  const change = growth === undefined ? 'not judged' : `${growth.handlesPerIteration} per iteration, in ${growth.grewIn} of ${growth.iterations}`;
+  return `${level} ${object.type} × ${count} at ${programFrame(stacks['opened'])?.function}: ${change}`;
+}
+
+describe('iterations that are marked', () => {
+  it.each([
+    ['grow when each leaks', 'leaks-per-iteration', [], ['error Event × 16 at serve_request: 2 per iteration, in 6 of 6']],
+    ['do not grow when none does', 'leaks-per-iteration-clean', [], []],
+    ['do not make an error of a cache', 'keeps-cache', [], ['warning Event × 60 at look_up: 0 per iteration, in 0 of 6']],
+    ['do not speak of a cache that is emptied', 'keeps-cache-clean', [], []],
+    ['grow although the program closes all in the end', 'closes-at-the-end', [], ['error Event × 8 at open_session: 1 per iteration, in 6 of 6']],
+    ['may be shorter than what they leave to threads', 'closes-late', ['--settle', '5000'], []],
+    ['take a warm-up of another length', 'keeps-cache', ['--warm-up', '0'], ['warning Event × 60 at look_up: 7.5 per iteration, in 2 of 8']],
+  ])('by a pipe %s', async (_, program, options, expected) => {
+    const name = `pipe:${newName()}`;
+    const { findings, completeness, stats, exit } = await audit(['--mark', name, ...options], [fixturePath(program), name]);
+    expect(findings.map(summarise)).toEqual(expected);
+    expect(completeness.complete, completeness.notes.join()).toBe(true);
+    expect(stats['iterations']).toBe(8);
+    expect(exit).toBe(expected.length > 0 ? 1 : 0);
+  });
+
+  it.each([
+    ['leaks-per-iteration', ['error Event × 16 at serve_request: 2 per iteration, in 6 of 6']],
+    ['leaks-per-iteration-clean', []],
+    ['closes-at-the-end', ['error Event × 8 at open_session: 1 per iteration, in 6 of 6']],
+  ])('by an event are those of %s', async (program, expected) => {
+    const name = newName();
+    const { findings, completeness } = await audit(['--mark', name], [fixturePath(program), name]);
+    expect(findings.map(summarise)).toEqual(expected);
+    expect(completeness.complete, completeness.notes.join()).toBe(true);
+  });
+
+  it('are shown with a sentence that says by how much', async () => {
+    const name = `pipe:${newName()}`;
+    const run = await runTool(['run', '--mark', name, '--', fixturePath('leaks-per-iteration'), name]);
+    expect(run.stderr).toMatch(/ 8 iterations marked\r?$/m);
+    expect(run.stderr.replaceAll(/\s+/g, ' ')).toContain('The site grew in each of the 6 iterations after the warm-up, by 2 handles.');
+  });
+
+  it('are not waited for when nobody marks any, which is said', async () => {
+    const name = newName();
+    const { findings, completeness, exit } = await audit(['--mark', name, '--require-complete'], [fixturePath('closes-at-the-end')]);
+    expect(findings).toEqual([]);
+    expect(completeness).toMatchObject({ complete: false, notes: [`No mark came by Local\\${name}: growth from iteration to iteration could not be judged.`] });
+    expect(exit).toBe(3);
+  });
+
+  it('in a burst all count, and are said to have been too fast', async () => {
+    const name = newName();
+    const script = `const c = require('net').connect('\\\\\\\\.\\\\pipe\\\\${name}', () => c.end('\\n'.repeat(99) + 'the last'))`;
+    const { completeness, stats } = await audit(['--mark', `pipe:${name}`], [process.execPath, '-e', script]);
+    expect(stats['iterations']).toBe(100);
+    expect(completeness.notes[0]).toMatch(/^100 iterations were marked, faster than their handles could be counted/);
+  });
+
+  it('have something to settle only where there are marks, which is said', async () => {
+    const { completeness } = await audit(['--settle', '100'], [fixturePath('leaks-event-clean')]);
+    expect(completeness).toMatchObject({ complete: true, notes: [expect.stringMatching(/^There was nothing to settle/)] });
+  });
+});
+
+describe('mark()', () => {
+  const script = join(directory, 'iterates.mjs');
+  writeFileSync(
+    script,
+    `import { mark } from ${markModule};
+    import { closeSync, openSync } from 'node:fs';
+    for (let iteration = 1; iteration <= 8; iteration++) {
+      const file = openSync(process.execPath);
+      if (process.argv[2] !== 'leaks') closeSync(file);
+      if (await mark() !== (process.argv[3] === 'alone' ? 0 : iteration)) process.exitCode = 9;
+    }`,
+  );
+
+  it('in an audited Node.js program marks its iterations', async () => {
+    const options = ['--mark', `pipe:${newName()}`, '--fail-on', 'error'];
+    const leaking = await audit(options, [process.execPath, script, 'leaks']);
+    expect(leaking.target.exitCode).toBe(0);
+    // V8 compiles the loop after a while, and the file of an iteration before that has another stack: a site that does not grow.
+    const errors = leaking.findings.filter(({ level }) => level === 'error');
+    expect(errors.map(({ object, growth }) => [object.type, growth?.handlesPerIteration])).toEqual([['File', 1]]);
+    const closing = await audit(options, [process.execPath, script, 'closes']);
+    expect(closing.target.exitCode).toBe(0);
+    expect(closing.findings.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(closing.exit).toBe(0);
+  });
+
+  it('does nothing when nobody audits', async () => {
+    const child = spawn(process.execPath, [script, 'closes', 'alone'], { stdio: 'ignore' });
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+
+  it('in the auditor’s own process marks the iterations that a test harness drives', async () => {
+    const [output, harness, name] = [join(directory, 'harness.json'), join(directory, 'harness.mjs'), newName()];
+    writeFileSync(
+      harness,
+      `import { writeFileSync } from 'node:fs';
+      import { setTimeout as sleep } from 'node:timers/promises';
+      import { audit, mark } from ${auditModule};
+      const auditing = audit({ program: process.argv[2], args: ['3'], mark: 'pipe:${name}', targetStdout: 'stderr' });
+      for (let marks = 0; marks < 6; marks++) {
+        await sleep(300);
+        await mark('pipe:${name}');
+      }
+      const { findings } = await auditing;
+      writeFileSync(process.argv[3], JSON.stringify(findings.map(({ level, object, growth }) => ({ level, type: object.type, growth }))));`,
+    );
+    const stderr = openSync(join(directory, 'harness.err'), 'w');
+    const child = spawn(process.execPath, [harness, fixturePath('grows-steadily'), output], { stdio: ['ignore', stderr, stderr] });
+    await once(child, 'exit');
+    closeSync(stderr);
+    expect(child.exitCode, readFileSync(join(directory, 'harness.err'), 'utf8')).toBe(0);
+    const findings = JSON.parse(readFileSync(output, 'utf8')) as { level: string; type: string; growth?: IterationGrowth }[];
+    const event = findings.find(({ level }) => level === 'error');
+    expect(event).toMatchObject({ type: 'Event', growth: { iterations: 4, grewIn: 4 } });
+    expect(event!.growth!.handlesPerIteration).toBeGreaterThan(2);
+  });
+
+  it('says so when there is nobody behind the name', async () => {
+    const { mark } = await import('../../src/marks/mark.ts');
+    await expect(mark(newName())).rejects.toThrow(/^Cannot mark an iteration by "\\\\\.\\pipe\\unclosed-test-[^"]*": nobody takes marks there \(ENOENT\)\. Try/);
+  });
+
+  it('says so when its auditor goes away without an answer', async () => {
+    const { mark } = await import('../../src/marks/mark.ts');
+    const path = `\\\\.\\pipe\\${newName()}`;
+    const server = createServer((socket) => socket.on('data', () => socket.destroy())).listen(path);
+    await once(server, 'listening');
+    await expect(mark(path)).rejects.toThrow(/Cannot mark an iteration/);
+    server.close();
+  });
+});
+
+describe('a mark that cannot be taken is refused with one line and exit code 2:', () => {
+  it('a pipe that somebody has', async () => {
+    const name = newName();
+    const server = createServer().listen(`\\\\.\\pipe\\${name}`);
+    await once(server, 'listening');
+    const run = await runTool(['run', '--mark', `pipe:${name}`, '--', fixturePath('leaks-event')]);
+    server.close();
+    expect(run.stderr).toMatch(/^unclosed: Cannot take marks by "\\\\\.\\pipe\\unclosed-test-[^"]*": there is a pipe of that name\. Try another name\.\n$/);
+    expect([run.exitCode, run.stdout]).toEqual([2, '']);
+  });
+
+  it('an event that somebody has', async () => {
+    const name = newName();
+    using _event = HandleOrNull.fromRawHandle(CreateEventW(null, false, false, `Local\\${name}`)).expect('create event', name);
+    const run = await runTool(['run', '--mark', name, '--', fixturePath('leaks-event')]);
+    expect(run.stderr).toMatch(/^unclosed: Cannot take marks by "Local\\unclosed-test-[^"]*": there is an event of that name \(ERROR_ALREADY_EXISTS 183\)\. Try another name\.\n$/);
+    expect([run.exitCode, run.stdout]).toEqual([2, '']);
+  });
+
+  it.each([
+    ['no name', ['--mark', 'pipe:'], /it has no name/],
+    ['a path', ['--mark', 'a\\b'], /a name holds no backslash/],
+    ['a repetition of nothing', ['--repeat', '0'], /A whole number from 1 to 10000 is needed/],
+    ['a settle time in words', ['--settle', 'soon'], /A duration like/],
+  ])('%s', async (_, options, message) => {
+    const run = await runTool(['run', ...options, '--', fixturePath('leaks-event')]);
+    expect(run.stderr).toMatch(message);
+    expect(run.stderr.trimEnd()).not.toContain('\n');
+    expect([run.exitCode, run.stdout]).toEqual([2, '']);
+  });
+});
+
+describe('a program that is run repeatedly', () => {
+  it('has each finding once, with its handles in each run', async () => {
+    const { findings, target, stats, exit, ...rest } = await audit(['--repeat', '3'], [fixturePath('leaks-in-loop')]);
+    expect(findings.map(({ level, count, runs }) => ({ level, count, runs }))).toEqual([{ level: 'warning', count: 10, runs: [10, 10, 10] }]);
+    expect(findings[0]!.message).toMatch(/ In each of 3 runs, 10 handles a run\.$/);
+    const { runs } = rest as unknown as { runs: readonly { pid: number; exitCode: number; durationMs: number }[] };
+    expect(runs.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+    expect(new Set(runs.map(({ pid }) => pid)).size).toBe(3);
+    expect(target.pid).toBe(runs[2]!.pid);
+    expect(stats['durationMs']).toBeCloseTo(runs.reduce((sum, { durationMs }) => sum + durationMs, 0), 3);
+    expect(exit).toBe(1);
+  });
+
+  it('is flaky where a leak is not in all of the runs, and failed when one of them did', async () => {
+    const state = join(directory, 'state');
+    // One letter a run: the second of three leaks a file and fails.
+    const script = `const fs = require('fs'); fs.appendFileSync(${JSON.stringify(state)}, 'x');
+      if (fs.readFileSync(${JSON.stringify(state)}).length === 2) { fs.openSync(process.execPath); process.exitCode = 5; }`;
+    const { findings, target } = await audit(['--repeat', '3'], [process.execPath, '-e', script]);
+    expect(findings.map(({ object, runs }) => [object.type, runs])).toEqual([['File', [0, 1, 0]]]);
+    expect(findings[0]!.message).toMatch(/ Flaky: in 1 of 3 runs, 1 handle a run\.$/);
+    expect(target.exitCode).toBe(5);
+  });
+});
+
+it('the client of a pipe may write without reading', async () => {
+  const name = newName();
+  const script = `const net = require('net'); const path = '\\\\\\\\.\\\\pipe\\\\${name}'; let n = 0;
+    const once = () => { const c = net.connect(path, () => { c.end('x\\n'); setTimeout(() => ++n < 6 && once(), 80); }); }; once();`;
+  const { stats } = await audit(['--mark', `pipe:${name}`, '--fail-on', 'never'], [process.execPath, '-e', script]);
+  expect(stats['iterations']).toBe(6);
+});
