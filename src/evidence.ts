@@ -1,5 +1,5 @@
-import type { Ledger, LedgerCall, LedgerLife } from './agent/ledger.ts';
-import { objectTypes } from './agent/hook-table.ts';
+import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger.ts';
+import { functionTable, objectTypes } from './agent/hook-table.ts';
 import { HandleDescriber } from './handles/describe.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import type { AsHandle } from './io/index.ts';
@@ -129,7 +129,7 @@ async function gather(
   const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
   const descriptions = await describe(sites);
   const open = sites.map((site) => site.finish(calls, descriptions));
-  const misuses = [...ledger.misuses()].map((misuse): Misuse => {
+  const misuses = withoutInnerRefusals(ledger).map((misuse): Misuse => {
     const { life } = misuse;
     return {
       kind: misuse.kind,
@@ -150,6 +150,30 @@ async function gather(
     namesTimedOut: [...descriptions.values()].filter(({ nameProblem }) => nameProblem === 'timed out').length,
     distinctStacks: calls.distinctStacks,
   };
+}
+
+const hookedFunctions: ReadonlySet<string> = new Set(functionTable.map(({ name }) => name));
+
+/**
+ * Every misuse once: some of Winsock's functions pass a bad socket on to the kernel (on Wine `setsockopt`, `listen`), whose refusal
+ * is recorded, and then that of the function itself. What the program called is what counts.
+ */
+function withoutInnerRefusals(ledger: Ledger): readonly LedgerMisuse[] {
+  const recorded = [...ledger.misuses()].map((misuse) => ({ misuse, stack: ledger.stack(misuse.offending.stackId) }));
+  const outers = recorded.filter(({ misuse }) => hookedFunctions.has(misuse.offending.call ?? ''));
+  const isOuterOf = (outer: Refusal, inner: Refusal): boolean => {
+    const depth = inner.stack.indexOf(outer.stack[0] ?? 0n);
+    // The longer stack may have been cut at its far end.
+    const isCaller = depth > 0 && inner.stack.slice(depth).every((address, index) => address === outer.stack[index]);
+    return isCaller && outer.misuse.values.some((value) => inner.misuse.values.includes(value));
+  };
+  return recorded.filter((inner) => !outers.some((outer) => isOuterOf(outer, inner))).map(({ misuse }) => misuse);
+}
+
+interface Refusal {
+  readonly misuse: LedgerMisuse;
+  /** Return addresses, innermost first. */
+  readonly stack: readonly bigint[];
 }
 
 /** Handles that were opened by one call from one stack and are of one type, before they are named. */
