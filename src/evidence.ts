@@ -1,5 +1,5 @@
-import type { Ledger, LedgerCall, LedgerLife } from './agent/ledger.ts';
-import { objectTypes } from './agent/hook-table.ts';
+import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger.ts';
+import { functionTable, objectTypes } from './agent/hook-table.ts';
 import { HandleDescriber } from './handles/describe.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import type { AsHandle } from './io/index.ts';
@@ -134,7 +134,7 @@ async function gather(
   const { markCounts } = sources;
   const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
   if (markCounts !== undefined) open.push(...listClosedAfterMarks(markCounts, sites, calls));
-  const misuses = [...ledger.misuses()].map((misuse): Misuse => {
+  const misuses = withoutInnerRefusals(ledger).map((misuse): Misuse => {
     const { life } = misuse;
     return {
       kind: misuse.kind,
@@ -174,6 +174,30 @@ function listClosedAfterMarks(markCounts: MarkCounts, sites: readonly SiteGroup[
       closedAfterMarks: true as const,
     };
   });
+}
+
+const hookedFunctions: ReadonlySet<string> = new Set(functionTable.map(({ name }) => name));
+
+/**
+ * Every misuse once: some of Winsock's functions pass a bad socket on to the kernel (on Wine `setsockopt`, `listen`), whose refusal
+ * is recorded, and then that of the function itself. What the program called is what counts.
+ */
+function withoutInnerRefusals(ledger: Ledger): readonly LedgerMisuse[] {
+  const recorded = [...ledger.misuses()].map((misuse) => ({ misuse, stack: ledger.stack(misuse.offending.stackId) }));
+  const outers = recorded.filter(({ misuse }) => hookedFunctions.has(misuse.offending.call ?? ''));
+  const isOuterOf = (outer: Refusal, inner: Refusal): boolean => {
+    const depth = inner.stack.indexOf(outer.stack[0] ?? 0n);
+    // The longer stack may have been cut at its far end.
+    const isCaller = depth > 0 && inner.stack.slice(depth).every((address, index) => address === outer.stack[index]);
+    return isCaller && outer.misuse.values.some((value) => inner.misuse.values.includes(value));
+  };
+  return recorded.filter((inner) => !outers.some((outer) => isOuterOf(outer, inner))).map(({ misuse }) => misuse);
+}
+
+interface Refusal {
+  readonly misuse: LedgerMisuse;
+  /** Return addresses, innermost first. */
+  readonly stack: readonly bigint[];
 }
 
 /** Handles that were opened by one call from one stack and are of one type, before they are named. */

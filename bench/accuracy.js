@@ -1,0 +1,114 @@
+// `npm run accuracy [-- <part of a name> …]`: audits every program of the matrix (fixtures/matrix) and counts what was found, what was
+// missed and what was found without being there. Without arguments the table is written to docs/accuracy.md too.
+//
+// Runs on the host: it builds the programs, and then runs itself in Windows Node.js. Exit code 1 says that something was missed or
+// found wrongly.
+import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { auditPrograms, matrixFolder } from '../fixtures/matrix/audits.mjs';
+import { matrix, shapes } from '../fixtures/matrix/cases.mjs';
+
+const page = fileURLToPath(new URL('../docs/accuracy.md', import.meta.url));
+
+if (process.argv[2] !== 'measure') {
+  const { runMain, setUp } = await import('../scripts/setup.js');
+  const { runScript } = await import('../scripts/windows.js');
+  await runMain(async () => {
+    const windows = await setUp(['matrix']);
+    return runScript(windows, fileURLToPath(import.meta.url), ['measure', ...process.argv.slice(2)]);
+  });
+} else {
+  process.exitCode = await measure(process.argv.slice(3));
+}
+
+/** @import { Result } from '../fixtures/matrix/audits.mjs' */
+/** @import { Case } from '../fixtures/matrix/cases.mjs' */
+/** @import { Verdict } from '../fixtures/matrix/verdict.mjs' */
+
+/** @param {readonly string[]} parts */
+async function measure(parts) {
+  const programs = matrix.filter(({ name }) => parts.length === 0 || parts.some((part) => name.includes(part)));
+  const built = programs.filter(({ name }) => existsSync(join(matrixFolder, `${name}.exe`)));
+  const started = performance.now();
+  const results = await auditPrograms(built, { progress: true });
+  const seconds = (performance.now() - started) / 1000;
+  for (const { name, verdict: { complaints } } of results) {
+    if (complaints.length > 0) say(`\n${name}\n${complaints.map((line) => `  ${line}`).join('\n')}`);
+  }
+  const tables = makeTables(results);
+  say(`\n${tables}`);
+  const unbuilt = programs.length - built.length;
+  if (unbuilt > 0) say(`${unbuilt} programs were left out: clang and lld are not there to build them.`);
+  const times = results.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
+  say(`${results.length} programs in ${seconds.toFixed(0)} s; one audit takes ${times[times.length >> 1]?.toFixed(0)} ms (median).`);
+  if (parts.length === 0 && unbuilt === 0) writeFileSync(page, makePage(tables));
+  return results.some(({ verdict }) => verdict.complaints.length > 0) ? 1 : 0;
+}
+
+/** @param {readonly Result[]} results */
+function makeTables(results) {
+  const byName = new Map(matrix.map((program) => [program.name, program]));
+  const known = results.map(({ name, verdict }) => ({ ...verdict, program: /** @type {Case} */ (byName.get(name)) }));
+  const rules = [...new Set([...matrix.map(({ rule }) => rule), ...known.flatMap(({ falsePositives }) => falsePositives)])];
+
+  /** @param {(each: typeof known[number]) => boolean} isIn @param {(rule: string) => boolean} isOfRule */
+  const count = (isIn, isOfRule) => {
+    const own = known.filter((each) => isIn(each) && isOfRule(each.program.rule));
+    const outcomes = (/** @type {Verdict['outcome']} */ outcome) => own.filter((each) => each.outcome === outcome).length;
+    return {
+      truePositives: outcomes('true positive'),
+      falseNegatives: outcomes('false negative'),
+      knownMisses: outcomes('known miss'),
+      falsePositives: known.filter(isIn).flatMap((each) => each.falsePositives).filter(isOfRule).length,
+      trueNegatives: outcomes('true negative'),
+    };
+  };
+  const rows = [...rules, 'all'].map((rule) => {
+    const { truePositives, falseNegatives, knownMisses, falsePositives, trueNegatives } = count(() => true, (each) => rule === 'all' || each === rule);
+    const recall = percent(truePositives, truePositives + falseNegatives);
+    const precision = percent(truePositives, truePositives + falsePositives);
+    return [rule === 'all' ? '**all**' : `\`${rule}\``, truePositives, falseNegatives, falsePositives, trueNegatives, recall, precision, knownMisses];
+  });
+  const perRule = table(['rule', 'true positives', 'false negatives', 'false positives', 'true negatives', 'recall', 'precision', 'known misses'], rows);
+
+  /** @param {'shape' | 'resource'} key */
+  const perKey = (key) => {
+    const values = [...new Set([...(key === 'shape' ? shapes : []), ...matrix.map((program) => program[key])])];
+    const cells = values.map((value) => [
+      value,
+      ...rules.map((rule) => {
+        const { truePositives, falseNegatives, knownMisses, falsePositives } = count(({ program }) => program[key] === value, (each) => each === rule);
+        const planted = truePositives + falseNegatives + knownMisses;
+        if (planted + falsePositives === 0) return '';
+        const found = `${truePositives}/${planted}`;
+        return falsePositives > 0 ? `${found}, ${falsePositives} false` : found;
+      }),
+    ]);
+    return table([key, ...rules.map((rule) => `\`${rule}\``)], cells);
+  };
+  return `${perRule}\n\nFound of the planted, by shape of the flow:\n\n${perKey('shape')}\n\nFound of the planted, by kind of resource:\n\n${perKey('resource')}\n`;
+}
+
+/** @param {number} part @param {number} whole */
+function percent(part, whole) {
+  return whole === 0 ? '' : `${((100 * part) / whole).toFixed(part === whole ? 0 : 1)} %`;
+}
+
+/** @param {readonly string[]} head @param {readonly (readonly (string | number)[])[]} rows */
+function table(head, rows) {
+  const line = (/** @type {readonly (string | number)[]} */ cells) => `| ${cells.join(' | ')} |`;
+  return [line(head), `| --- |${' ---: |'.repeat(head.length - 1)}`, ...rows.map(line)].join('\n');
+}
+
+/** @param {string} tables */
+function makePage(tables) {
+  const [introduction = ''] = readFileSync(page, 'utf8').split(/^<!-- .*-->$/m);
+  return `${introduction}<!-- What follows is written by npm run accuracy. -->\n\n${tables}`;
+}
+
+/** @param {string} line */
+function say(line) {
+  writeSync(1, `${line}\n`);
+}
