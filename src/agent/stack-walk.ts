@@ -69,6 +69,8 @@ export interface WalkEnvironment {
   readonly imageBase: Label;
   /** Also walks every stack with the unwinder and counts where the two differ: for tests. */
   readonly checked: boolean;
+  /** See unwind-check.ts. */
+  readonly isSafeToUnwind: Label;
 }
 
 /** Calls a native function; only rax and the volatile registers change. */
@@ -337,6 +339,12 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.jmp(measured);
 
     assembler.bind(hasEntry);
+    assembler.mov(rcx, at(rsp, walk.imageBase));
+    assembler.mov(rdx, r12);
+    assembler.lea(r8, ctx(0));
+    assembler.call(environment.isSafeToUnwind);
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('e', finish);
     assembler.xor(low32(rcx), low32(rcx)); // UNW_FLAG_NHANDLER
     assembler.mov(at(rsp, SAVED_RBP_POINTER), rcx);
     assembler.mov(rdx, at(rsp, walk.imageBase));

@@ -93,3 +93,13 @@ test('auditing the auditor finds no error in it, and its own report is right', a
   const innerReport = JSON.parse(run.stderr.slice(run.stderr.indexOf('{'), run.stderr.lastIndexOf('}') + 1)) as JsonReport;
   expect(innerReport.findings.filter(({ level }) => level !== 'note').map(({ rule, object }) => [rule, object.type])).toEqual([['leak', 'Event']]);
 });
+
+test('a program whose unwind data lead out of its stack, as those of Go do at its bottom, runs to its end', async () => {
+  const program = fileURLToPath(new URL('../../../node_modules/@typescript/typescript-win32-x64/lib/tsc.exe', import.meta.url));
+  const run = await runTool(['run', '--json', '--fail-on', 'never', '--', program, '--version']);
+  expect(run.exitCode, run.stderr).toBe(0);
+  expect(run.stderr).toMatch(/^Version \d+\.\d+\.\d+\r?$/m);
+  const { completeness, target } = JSON.parse(run.stdout) as JsonReport;
+  expect(target.exitCode).toBe(0);
+  expect(completeness.complete, completeness.notes.join()).toBe(true);
+});
