@@ -9,6 +9,8 @@ import type { Symbolizer } from './symbols/symbolizer.ts';
 
 /** Examples that are named for each site. */
 const EXAMPLE_COUNT = 10;
+/** Other stacks that are compared with one site's. */
+const CLOSED_ELSEWHERE_COUNT = 32;
 /** Process and thread handles of one site that are asked whether their object has ended. */
 const ENDED_CHECK_COUNT = 10_000;
 
@@ -242,13 +244,15 @@ class SiteGroup {
       protectFromClose: entry.protectFromClose,
     });
     const examples = this.#entries.slice(0, EXAMPLE_COUNT).map(describe);
-    const siblingsClosedAt = opened && this.#life.isOpen ? calls.closingStack(opened.stackId) : undefined;
+    const siblingsClosedAt = opened && calls.closingStack(opened.stackId);
+    const closedElsewhere = opened !== undefined && siblingsClosedAt === undefined ? calls.closedElsewhere(opened.stackId) : [];
     return {
       object: this.#count === 1 ? examples[0]!.object : { type: this.#type },
       count: this.#count,
       examples,
       ...(opened === undefined ? {} : { opened: calls.read(opened) }),
       ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
+      ...(closedElsewhere.length === 0 ? {} : { closedElsewhere }),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),
       ...(markCounts === undefined ? {} : { countsAtMarks: markCounts.countsOf([...this.keys]) }),
@@ -266,6 +270,7 @@ class SiteGroup {
 class CallReader {
   readonly #sources: EvidenceSources;
   readonly #stacks = new Map<number, Stack>();
+  #closedBySite: Map<bigint, { readonly id: number; readonly closedBy: number }[]> | undefined;
 
   constructor(sources: EvidenceSources) {
     this.#sources = sources;
@@ -295,6 +300,29 @@ class CallReader {
   closingStack(openedStackId: number): Stack | undefined {
     const id = this.#sources.ledger.closedBy(openedStackId);
     return id === 0 ? undefined : this.stack(id);
+  }
+
+  /** Openings by the program's same instruction of which handles were closed, some of them; see {@link OpenSite.closedElsewhere}. */
+  closedElsewhere(openedStackId: number): readonly { readonly opened: Stack; readonly closed: Stack }[] {
+    const site = this.#siteAddress(openedStackId);
+    if (site === undefined) return [];
+    if (this.#closedBySite === undefined) {
+      this.#closedBySite = new Map();
+      for (const pair of this.#sources.ledger.closedStacks()) {
+        const address = this.#siteAddress(pair.id);
+        if (address === undefined) continue;
+        const pairs = this.#closedBySite.get(address);
+        if (pairs === undefined) this.#closedBySite.set(address, [pair]);
+        else if (pairs.length < CLOSED_ELSEWHERE_COUNT) pairs.push(pair);
+      }
+    }
+    return (this.#closedBySite.get(site) ?? []).map(({ id, closedBy }) => ({ opened: this.stack(id), closed: this.stack(closedBy) }));
+  }
+
+  /** Where the program's own innermost call of a stack returns to. */
+  #siteAddress(stackId: number): bigint | undefined {
+    const { ledger, symbolizer } = this.#sources;
+    return ledger.stack(stackId).find((address) => symbolizer.moduleOf(address)?.isSystem === false);
   }
 
   stack(id: number): Stack {

@@ -75,6 +75,11 @@ export interface OpenSite {
   readonly opened?: CallRecord;
   /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
   readonly siblingsClosedAt?: Stack;
+  /**
+   * Where the very same instruction of the program was reached by other calls, and handles that it opened were closed: perhaps another
+   * round of an unrolled loop, perhaps another caller.
+   */
+  readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
   readonly endedCount: number;
   /** The program never closed them; Windows or the program's runtime did, while the process exited. */

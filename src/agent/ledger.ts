@@ -194,6 +194,20 @@ export class Ledger {
     return place === undefined ? 0 : this.#view.getUint32(place + stackNode.closedBy, true);
   }
 
+  /** Stacks of which a handle was closed while the program ran, with the stack that closed one last. */
+  *closedStacks(): Generator<{ readonly id: number; readonly closedBy: number }> {
+    const used = this.#view.getBigUint64(header.stackPoolUsed, true);
+    const end = used > BigInt(STACK_POOL_SIZE_BYTES) ? STACK_POOL_SIZE_BYTES : Number(used);
+    for (let offset = 8; offset + stackNode.frames <= end; ) {
+      const place = this.#layout.stackPoolOffset + offset;
+      const count = this.#view.getUint32(place + stackNode.frameCount, true);
+      if (count === 0 || count > MAXIMUM_FRAMES) return; // not written yet, or overwritten: where the next one begins is not known
+      const closedBy = this.#view.getUint32(place + stackNode.closedBy, true);
+      if (closedBy !== 0) yield { id: offset / 8, closedBy };
+      offset += stackNode.frames + count * 8;
+    }
+  }
+
   /** Every misuse whose record is complete, in the order of the table. */
   *misuses(): Generator<LedgerMisuse> {
     for (let index = 0; index < MISUSE_COUNT; index++) {

@@ -176,7 +176,11 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
     assembler.mov(low32(rax), low32(r10));
     emitPackStack(assembler, r8, rdx);
     assembler.mov(at(rcx, slot.closedStack), rax);
-    // The stack that opened it learns where such handles are closed. Reading first keeps the line shared.
+    // The stack that opened it learns where such handles are closed, but by what a runtime closes at the exit nothing is learnt.
+    // Reading first keeps the line shared.
+    assembler.mov(rax, environment.ledger);
+    assembler.cmpImmediate32(at(rax, header.exiting), 0);
+    assembler.j('ne', done);
     assembler.shr(r8, 1);
     assembler.cmp(low32(r8), at(rcx, slot.openedGeneration));
     assembler.j('ne', done);

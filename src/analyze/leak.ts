@@ -29,7 +29,7 @@ export const leak: Judge = siteRule<Opening>({
     if (isGone && growth?.growsAlways !== true) return undefined;
     const actor = actorOf(first);
     const siblings = sites
-      .flatMap(({ siblingsClosedAt }) => (siblingsClosedAt === undefined ? [] : [siblingsClosedAt]))
+      .flatMap(siblingsOf)
       .sort((a, b) => compareText(canonicalText(a), canonicalText(b)))
       .at(0);
     const tally: Tally = {
@@ -55,6 +55,13 @@ export const leak: Judge = siteRule<Opening>({
     };
   },
 });
+
+/** Where handles of the same site are closed: of the same stack, or of one that differs only in lines and offsets. */
+function siblingsOf({ opened, siblingsClosedAt, closedElsewhere = [] }: Opening): readonly Stack[] {
+  if (siblingsClosedAt !== undefined) return [siblingsClosedAt];
+  const site = normaliseStack(opened.stack).join('|');
+  return closedElsewhere.flatMap((other) => (normaliseStack(other.opened).join('|') === site ? [other.closed] : []));
+}
 
 interface Tally {
   readonly count: number;
