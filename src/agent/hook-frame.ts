@@ -1,11 +1,22 @@
 import { type Assembler, at, type Label, low32, type Memory, r11, r8, r9, rax, rcx, rdx, type Register, rsp } from './assembler.ts';
 import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
 import { type LedgerLayout, slot } from './ledger-layout.ts';
-import type { Quarantine } from './quarantine.ts';
 import { emitSlotAddress, type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE } from './recorder.ts';
 import { callerArgument, type FrameShape, returnAddressOffset } from './unwind-info.ts';
 
 // What every hook is made of: its frame, the way through to the real call, and the reports that it may make.
+
+/** The routines of the quarantine, which quarantine.ts explains. */
+export interface Quarantine {
+  /** `u32 isQuarantined(rax = HANDLE value)`: 1 if the value must be refused. Keeps the argument registers. */
+  readonly isQuarantined: Label;
+  /** `void awaitClose(rax = HANDLE value)`: until another thread's close of the value is recorded. Keeps the argument registers. */
+  readonly awaitClose: Label;
+  /** `void enterQuarantine(HANDLE value)`: after its close was recorded. */
+  readonly enterQuarantine: Label;
+  /** `HANDLE moveOutOfQuarantine(HANDLE value)`: the value by which the program may know the object that it has just opened. */
+  readonly moveOutOfQuarantine: Label;
+}
 
 /** A function's code. */
 export interface CodeRange {

@@ -2,11 +2,10 @@ import { type Assembler, at, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx,
 import { emitDuplicates } from './duplicate-hook.ts';
 import {
   emitLoadState, emitMisuse, emitMoveOutOfQuarantine, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
-  emitSaveArgument, emitSaveUses, type Hook, type HookEnvironment, hookFrame, RESULT, SAVE, saved, STATUS_INVALID_HANDLE, typeIndex,
+  emitSaveArgument, emitSaveUses, type Hook, type HookEnvironment, hookFrame, type Quarantine, RESULT, SAVE, saved, STATUS_INVALID_HANDLE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
 import type { HookRow } from './hook-table.ts';
 import { header, slot, STATE_CLOSING, STATE_QUARANTINED } from './ledger-layout.ts';
-import type { Quarantine } from './quarantine.ts';
 import { emitSlotAddress, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, THIS_PROCESS } from './recorder.ts';
 import { emitNativeCall } from './stack-walk.ts';
 import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from './unwind-info.ts';
@@ -63,11 +62,11 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
   },
 
   closes(hook) {
-    if (hook.environment.quarantine !== undefined) return emitQuarantinedClose(hook, hook.environment.quarantine);
     const { assembler, environment, rowNumber } = hook;
     const [failed, misused, done] = assembler.labels('failed', 'misused', 'done');
     assembler.mov(saved(0), rcx);
-    emitReadState(hook, rcx, saved(1));
+    if (environment.quarantine === undefined) emitReadState(hook, rcx, saved(1));
+    else emitClaim(hook, environment.quarantine);
     emitNoteCloseHandle(hook);
     hook.passThrough();
     assembler.test(low32(rax), low32(rax));
@@ -77,8 +76,13 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
     emitReturnAddress(assembler);
     assembler.mov(low32(r9), rowNumber);
     assembler.call(environment.recordClose);
+    if (environment.quarantine !== undefined) {
+      assembler.mov(rcx, saved(0));
+      assembler.call(environment.quarantine.enterQuarantine);
+    }
     assembler.jmp(done);
     assembler.bind(failed);
+    if (environment.quarantine !== undefined) emitGiveUpClaim(hook);
     assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
     assembler.j('e', misused);
     assembler.cmp(low32(rax), STATUS_HANDLE_NOT_CLOSABLE);
@@ -315,26 +319,38 @@ function emitNoteCloseHandle(hook: Hook): void {
   assembler.bind(fine);
 }
 
+/** What a closer writes into a slot before its close. */
+const CLAIM = STATE_QUARANTINED | STATE_CLOSING;
+
 /**
- * A close with a quarantine. The closer claims the slot before the kernel is asked, so that of two threads that close one handle
- * one is refused, and whoever is given the value meanwhile finds it quarantined.
+ * With a quarantine the closer claims the slot before the kernel is asked, so that of two threads that close one handle one is
+ * refused, and whoever is given the value meanwhile finds it quarantined. The value is in saved place 0; what its slot then holds is left
+ * in 1. Keeps rcx.
  */
-function emitQuarantinedClose(hook: Hook, quarantine: Quarantine): void {
-  const { assembler, environment, rowNumber } = hook;
-  const [look, call, taken, refused, failed, giveUp, unclaimed, misused, done] = assembler.labels(
-    'look', 'call', 'taken', 'refused', 'failed', 'giveUp', 'unclaimed', 'misused', 'done',
-  ); // prettier-ignore
-  const claim = STATE_QUARANTINED | STATE_CLOSING;
-  assembler.mov(saved(0), rcx);
+function emitClaim(hook: Hook, quarantine: Quarantine): void {
+  const { assembler, environment } = hook;
+  const [look, closing, taken, claimed] = assembler.labels('look', 'closing', 'taken', 'claimed');
+  assembler.jmp(look);
+  assembler.bind(taken);
+  assembler.mov(r11, STATE_CLOSING);
+  assembler.test(rax, r11);
+  assembler.mov(rax, saved(0));
+  assembler.j('ne', closing);
+  assembler.call(quarantine.isQuarantined);
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('e', look);
+  emitRefusal(hook, saved(0), MISUSE_CLOSE);
+  assembler.bind(closing);
+  assembler.call(quarantine.awaitClose);
   assembler.bind(look);
   emitReadState(hook, saved(0), saved(1));
   assembler.test(rax, rax);
   assembler.j('s', taken);
   assembler.test(low32(rax), 1);
-  assembler.j('e', call); // opened out of the recorder's sight, if at all
+  assembler.j('e', claimed); // opened out of the recorder's sight, if at all: there is nothing to claim
   assembler.mov(r10, saved(0));
-  emitSlotAddress(assembler, r10, r11, call, environment);
-  assembler.mov(r11, claim);
+  emitSlotAddress(assembler, r10, r11, claimed, environment);
+  assembler.mov(r11, CLAIM);
   assembler.or(r11, rax);
   assembler.lockCmpxchg(at(r10, slot.state), r11);
   assembler.j('ne', look);
@@ -342,55 +358,24 @@ function emitQuarantinedClose(hook: Hook, quarantine: Quarantine): void {
   assembler.mov(r11, environment.ledger);
   assembler.mov(r11, at(r11, header.opens));
   assembler.mov(at(r10, slot.opensBefore), r11);
-  emitNoteCloseHandle(hook);
-  assembler.bind(call);
-  hook.passThrough();
-  assembler.test(low32(rax), low32(rax));
-  assembler.j('s', failed);
-  assembler.mov(rcx, saved(0));
-  assembler.mov(rdx, saved(1));
-  emitReturnAddress(assembler);
-  assembler.mov(low32(r9), rowNumber);
-  assembler.call(environment.recordClose);
-  assembler.mov(rcx, saved(0));
-  assembler.call(quarantine.enterQuarantine);
-  assembler.jmp(done);
+  assembler.bind(claimed);
+}
 
-  assembler.bind(taken);
-  assembler.mov(r11, STATE_CLOSING);
-  assembler.test(rax, r11);
-  assembler.mov(rax, saved(0));
-  assembler.j('e', refused);
-  assembler.call(quarantine.awaitClose);
-  assembler.jmp(look);
-  assembler.bind(refused);
-  assembler.call(quarantine.isQuarantined);
-  assembler.test(low32(rax), low32(rax));
-  assembler.j('e', look);
-  emitRefusal(hook, saved(0), MISUSE_CLOSE);
-
-  assembler.bind(failed);
+/** The close was refused: takes the claim back, if there is one. The result is in rax then. */
+function emitGiveUpClaim({ assembler, environment }: Hook): void {
+  const [exchange, unclaimed] = assembler.labels('exchange', 'unclaimed');
   assembler.cmp(saved(1), 0);
   assembler.j('ns', unclaimed);
   assembler.mov(r10, saved(0));
   emitSlotAddress(assembler, r10, r11, unclaimed, environment);
   assembler.mov(rax, at(r10, slot.state));
-  assembler.bind(giveUp);
-  assembler.mov(r11, ~claim);
+  assembler.bind(exchange);
+  assembler.mov(r11, ~CLAIM);
   assembler.and(r11, rax);
   assembler.lockCmpxchg(at(r10, slot.state), r11);
-  assembler.j('ne', giveUp);
+  assembler.j('ne', exchange);
   assembler.bind(unclaimed);
   assembler.mov(rax, RESULT);
-  assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
-  assembler.j('e', misused);
-  assembler.cmp(low32(rax), STATUS_HANDLE_NOT_CLOSABLE);
-  assembler.j('ne', done);
-  assembler.bind(misused);
-  assembler.mov(rcx, saved(0));
-  emitMisuse(hook, MISUSE_CLOSE);
-  assembler.bind(done);
-  hook.return();
 }
 
 /**

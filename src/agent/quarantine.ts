@@ -1,13 +1,13 @@
 import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp,
 } from './assembler.ts'; // prettier-ignore
-import type { HookEnvironment } from './hook-frame.ts';
+import type { HookEnvironment, Quarantine } from './hook-frame.ts';
 import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from './ledger-layout.ts';
 import { emitSlotAddress } from './recorder.ts';
 import { emitNativeCall } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
-/**
+/*
  * The quarantine, AddressSanitizer's idea for handles: for a while after its close a value means nothing, so that whoever
  * still has it is refused and never reaches somebody else's object.
  *
@@ -19,16 +19,6 @@ import { type FramedFunction, framedFunction, type FrameShape } from './unwind-i
  *
  * The last N closed values are quarantined; the one that leaves is free again.
  */
-export interface Quarantine {
-  /** `u32 isQuarantined(rax = HANDLE value)`: 1 if the value must be refused. Keeps the argument registers. */
-  readonly isQuarantined: Label;
-  /** `void awaitClose(rax = HANDLE value)`: until another thread's close of the value is recorded. Keeps the argument registers. */
-  readonly awaitClose: Label;
-  /** `void enterQuarantine(HANDLE value)`: after its close was recorded. */
-  readonly enterQuarantine: Label;
-  /** `HANDLE moveOutOfQuarantine(HANDLE value)`: the value by which the program may know the object that it has just opened. */
-  readonly moveOutOfQuarantine: Label;
-}
 
 type Environment = Pick<HookEnvironment, 'ledger' | 'layout' | 'nativeCall'>;
 
