@@ -53,7 +53,7 @@ describe('a refusal', { skip }, () => {
     ['run --max-handles 1e99 -- x.exe', /^Option '--max-handles <count>' argument '1e99' is invalid\. /],
     ['run --max-handles', /^Option '--max-handles <count>' argument missing\. Try /],
     ['run --fail-on fire -- x.exe', /^Option '--fail-on <level>' argument 'fire' is invalid\. Allowed choices are error, warning, note, never\. Try /],
-    ['run --reporter xml -- x.exe', /^Option '--reporter <name\[=file\]>' argument 'xml' is invalid\. There is no reporter "xml"\. Try table or json\.$/],
+    ['run --reporter xml -- x.exe', /^Option '--reporter <name\[=file\]>' argument 'xml' is invalid\. There is no reporter "xml"\. Try table, json, or suppressions\.$/],
     ['run --reporter json= -- x.exe', /^Option '--reporter <name\[=file\]>' argument 'json=' is invalid\. The file name is missing after "="\. Try /],
     ['run --reporter json=a --reporter table=a -- x.exe', /The json report goes there already\. Try another file\.$/],
     [`run --reporter json=/nowhere/a.json -- '${leaky}'`, /^Cannot write report "\/nowhere\/a\.json": there is no such directory \(ENOENT\)\. Try making it first, or another file\.$/],
