@@ -17,8 +17,6 @@ import { emitIsSafeToUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
 
-export type { CodeRange } from './hook-frame.ts';
-
 /** A system call that is going to be hooked. */
 export interface HookedCall {
   readonly row: HookRow;

@@ -1,9 +1,10 @@
-import { at, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
+import { at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import {
-  emitMisuse, emitMoveOutOfQuarantine, emitReadState, emitRefusal, emitReturnAddress, type Hook, hookFrame, RESULT, saved, STATUS_INVALID_HANDLE, typeIndex,
+  emitLoadOpened, emitMisuse, emitReadState, emitRefusal, emitReturnAddress, emitUnlessQuarantined, type Hook, hookFrame, type Quarantine,
+  RESULT, saved, STATUS_INVALID_HANDLE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
-import { slot } from './ledger-layout.ts';
-import { emitSlotAddress, MISUSE_CLOSE, MISUSE_USE, PROCESS_UNKNOWN, THIS_PROCESS } from './recorder.ts';
+import { MISUSE_CLOSE, MISUSE_USE, slot } from './ledger-layout.ts';
+import { emitSlotAddress, PROCESS_UNKNOWN, THIS_PROCESS } from './recorder.ts';
 import { emitNativeCall } from './stack-walk.ts';
 import { callerArgument } from './unwind-info.ts';
 
@@ -27,12 +28,22 @@ export function emitDuplicates(hook: Hook): void {
     'refused', 'typed', 'notPseudo', 'failed', 'blameTarget', 'misused', 'done', 'elsewhere', 'notClosed', 'opened',
   ); // prettier-ignore
 
+  /** Goes on only where the call closes a handle of this process. Clobbers rax. */
+  const unlessClosingOurs = (otherwise: Label) => {
+    assembler.mov(rax, options);
+    assembler.test(low32(rax), DUPLICATE_CLOSE_SOURCE);
+    assembler.j('e', otherwise);
+    assembler.mov(rax, sourceIsOurs);
+    assembler.cmp(low32(rax), THIS_PROCESS);
+    assembler.j('ne', otherwise);
+  };
+
   assembler.mov(sourceProcess, rcx);
   assembler.mov(sourceHandle, rdx);
   assembler.mov(targetProcess, r8);
   assembler.mov(targetHandle, r9);
   emitReadState(hook, rdx, sourceState);
-  if (environment.quarantine !== undefined) emitRefuseQuarantinedSource(hook, { sourceProcess, sourceHandle, sourceState, options });
+  if (environment.quarantine !== undefined) emitRefuseQuarantinedSource(hook, environment.quarantine, { sourceProcess, sourceHandle, sourceState, options });
 
   // The type of a duplicate is that of its source, which the pseudo handles of process and thread tell themselves.
   assembler.mov(low32(rax), typeIndex('Process'));
@@ -58,12 +69,7 @@ export function emitDuplicates(hook: Hook): void {
   assembler.test(low32(rax), low32(rax));
   assembler.j('s', failed);
 
-  assembler.mov(rax, options);
-  assembler.test(low32(rax), DUPLICATE_CLOSE_SOURCE);
-  assembler.j('e', notClosed);
-  assembler.mov(rax, sourceIsOurs);
-  assembler.cmp(low32(rax), THIS_PROCESS);
-  assembler.j('ne', notClosed);
+  unlessClosingOurs(notClosed);
   assembler.mov(rcx, sourceHandle);
   assembler.mov(rdx, sourceState);
   emitReturnAddress(assembler);
@@ -85,27 +91,13 @@ export function emitDuplicates(hook: Hook): void {
   assembler.shl(low32(rdx), 16);
   assembler.bind(elsewhere);
   assembler.or(low32(rdx), rowNumber);
-  assembler.mov(rcx, targetHandle);
-  assembler.mov(rcx, at(rcx));
-  if (environment.quarantine !== undefined) {
-    assembler.mov(sourceType, rdx);
-    emitMoveOutOfQuarantine(hook);
-    assembler.mov(rcx, targetHandle);
-    assembler.mov(at(rcx), rax);
-    assembler.mov(rcx, rax);
-    assembler.mov(rdx, sourceType);
-  }
+  emitLoadOpened(hook, targetHandle, sourceType);
   emitReturnAddress(assembler);
   assembler.call(environment.recordOpen);
   assembler.bind(opened);
   if (environment.quarantine !== undefined) {
     // Now, for the duplicate was opened before its source was closed.
-    assembler.mov(rax, options);
-    assembler.test(low32(rax), DUPLICATE_CLOSE_SOURCE);
-    assembler.j('e', done);
-    assembler.mov(rax, sourceIsOurs);
-    assembler.cmp(low32(rax), THIS_PROCESS);
-    assembler.j('ne', done);
+    unlessClosingOurs(done);
     assembler.mov(rcx, sourceHandle);
     assembler.call(environment.quarantine.enterQuarantine);
   }
@@ -114,12 +106,7 @@ export function emitDuplicates(hook: Hook): void {
   // DUPLICATE_CLOSE_SOURCE closes the source even when the call fails (documented for DuplicateHandle); Wine does so when
   // there is no target process, and then says STATUS_INVALID_HANDLE. Whether it did is asked of the kernel.
   assembler.bind(failed);
-  assembler.mov(rax, options);
-  assembler.test(low32(rax), DUPLICATE_CLOSE_SOURCE);
-  assembler.j('e', refused);
-  assembler.mov(rax, sourceIsOurs);
-  assembler.cmp(low32(rax), THIS_PROCESS);
-  assembler.j('ne', refused);
+  unlessClosingOurs(refused);
   assembler.mov(rax, sourceState);
   assembler.test(low32(rax), 1);
   assembler.j('e', refused);
@@ -172,9 +159,10 @@ export function emitDuplicates(hook: Hook): void {
 /** Refuses a quarantined source of this very process. Clobbers rax, r11. */
 function emitRefuseQuarantinedSource(
   hook: Hook,
+  quarantine: Quarantine,
   { sourceProcess, sourceHandle, sourceState, options }: Record<'sourceProcess' | 'sourceHandle' | 'sourceState' | 'options', Memory>,
 ): void {
-  const { assembler, environment } = hook;
+  const { assembler } = hook;
   const [fine, used] = assembler.labels('fine', 'used');
   assembler.test(rax, rax);
   assembler.j('ns', fine);
@@ -182,10 +170,7 @@ function emitRefuseQuarantinedSource(
   assembler.movImmediate64(sourceState, 0);
   assembler.cmp(sourceProcess, -1);
   assembler.j('ne', fine);
-  assembler.mov(rax, sourceHandle);
-  assembler.call(environment.quarantine!.isQuarantined);
-  assembler.test(low32(rax), low32(rax));
-  assembler.j('e', fine);
+  emitUnlessQuarantined(assembler, quarantine, sourceHandle, fine);
   assembler.mov(rax, options);
   assembler.test(low32(rax), DUPLICATE_CLOSE_SOURCE);
   assembler.j('e', used);

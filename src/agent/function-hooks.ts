@@ -6,8 +6,7 @@ import {
   STATUS_OBJECT_TYPE_MISMATCH,
 } from './hook-frame.ts'; // prettier-ignore
 import type { FunctionRow } from './hook-table.ts';
-import { header } from './ledger-layout.ts';
-import { MISUSE_CLOSE, MISUSE_USE } from './recorder.ts';
+import { header, MISUSE_CLOSE, MISUSE_USE } from './ledger-layout.ts';
 import { emitNativeCall, tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 

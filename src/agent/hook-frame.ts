@@ -1,7 +1,7 @@
 import { type Assembler, at, type Label, low32, type Memory, r11, r8, r9, rax, rcx, rdx, type Register, rsp } from './assembler.ts';
 import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
-import { type LedgerLayout, slot } from './ledger-layout.ts';
-import { emitSlotAddress, type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE } from './recorder.ts';
+import { type LedgerLayout, type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from './ledger-layout.ts';
+import { emitSlotAddress } from './recorder.ts';
 import { callerArgument, type FrameShape, returnAddressOffset } from './unwind-info.ts';
 
 // What every hook is made of: its frame, the way through to the real call, and the reports that it may make.
@@ -108,23 +108,26 @@ export function emitSaveArgument(assembler: Assembler, index: number, place: Mem
 /** The handles that the call works on, in saved places 0, 1, 2. A call with a quarantined one ends here. */
 export function emitSaveUses(hook: Hook): void {
   hook.row.uses.forEach((index, place) => emitSaveArgument(hook.assembler, index, saved(place)));
-  hook.row.uses.forEach((_, place) => emitRefuseQuarantined(hook, saved(place), MISUSE_USE));
+  const { assembler, environment } = hook;
+  const { quarantine } = environment;
+  if (quarantine === undefined) return;
+  hook.row.uses.forEach((_, place) => {
+    const fine = assembler.label('fine');
+    emitLoadState(hook, saved(place));
+    assembler.test(rax, rax);
+    assembler.j('ns', fine);
+    emitUnlessQuarantined(assembler, quarantine, saved(place), fine);
+    emitRefusal(hook, saved(place), MISUSE_USE);
+    assembler.bind(fine);
+  });
 }
 
-/** Records the misuse of a quarantined value and returns as the kernel would if the value were free. Clobbers rax, r11. */
-export function emitRefuseQuarantined(hook: Hook, value: Memory, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE): void {
-  const { assembler, environment } = hook;
-  if (environment.quarantine === undefined) return;
-  const fine = assembler.label('fine');
-  emitLoadState(hook, value);
-  assembler.test(rax, rax);
-  assembler.j('ns', fine);
+/** Jumps to `free` unless the value, whose slot says that it is quarantined, must be refused. Keeps the argument registers. */
+export function emitUnlessQuarantined(assembler: Assembler, { isQuarantined }: Quarantine, value: Memory, free: Label): void {
   assembler.mov(rax, value);
-  assembler.call(environment.quarantine.isQuarantined);
+  assembler.call(isQuarantined);
   assembler.test(low32(rax), low32(rax));
-  assembler.j('e', fine);
-  emitRefusal(hook, value, kind);
-  assembler.bind(fine);
+  assembler.j('e', free);
 }
 
 /** Records the misuse of the value and returns STATUS_INVALID_HANDLE, without the call. */
@@ -137,17 +140,25 @@ export function emitRefusal(hook: Hook, value: Memory, kind: typeof MISUSE_CLOSE
   hook.return();
 }
 
-/** The value in rcx is a handle that the call has just opened: rax is what the program shall know it by. */
-export function emitMoveOutOfQuarantine(hook: Hook): void {
+/**
+ * `rcx = the handle that the call has stored where \`pointer\` says`. With a quarantine it is stored there anew if the program must know it by
+ * another value. Keeps rdx, by way of `spare`.
+ */
+export function emitLoadOpened(hook: Hook, pointer: Memory, spare: Memory): void {
   const { assembler, environment } = hook;
-  assembler.mov(rax, rcx);
+  assembler.mov(rcx, pointer);
+  assembler.mov(rcx, at(rcx));
   if (environment.quarantine === undefined) return;
   const fine = assembler.label('fine');
   emitLoadState(hook, rcx);
   assembler.test(rax, rax);
-  assembler.mov(rax, rcx); // keeps the flags
   assembler.j('ns', fine);
+  assembler.mov(spare, rdx);
   assembler.call(environment.quarantine.moveOutOfQuarantine);
+  assembler.mov(rcx, pointer);
+  assembler.mov(at(rcx), rax);
+  assembler.mov(rcx, rax);
+  assembler.mov(rdx, spare);
   assembler.bind(fine);
 }
 

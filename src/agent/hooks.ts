@@ -1,12 +1,13 @@
 import { type Assembler, at, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
 import {
-  emitLoadState, emitMisuse, emitMoveOutOfQuarantine, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
-  emitSaveArgument, emitSaveUses, type Hook, type HookEnvironment, hookFrame, type Quarantine, RESULT, SAVE, saved, STATUS_INVALID_HANDLE, typeIndex,
+  emitLoadOpened, emitLoadState, emitMisuse, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
+  emitSaveArgument, emitSaveUses, emitUnlessQuarantined, type Hook, type HookEnvironment, hookFrame, type Quarantine, RESULT, SAVE, saved,
+  STATUS_INVALID_HANDLE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
 import type { HookRow } from './hook-table.ts';
-import { header, slot, STATE_CLOSING, STATE_QUARANTINED } from './ledger-layout.ts';
-import { emitSlotAddress, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, THIS_PROCESS } from './recorder.ts';
+import { header, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED } from './ledger-layout.ts';
+import { emitSlotAddress, THIS_PROCESS } from './recorder.ts';
 import { emitNativeCall } from './stack-walk.ts';
 import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from './unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';
@@ -334,13 +335,11 @@ function emitClaim(hook: Hook, quarantine: Quarantine): void {
   assembler.bind(taken);
   assembler.mov(r11, STATE_CLOSING);
   assembler.test(rax, r11);
-  assembler.mov(rax, saved(0));
   assembler.j('ne', closing);
-  assembler.call(quarantine.isQuarantined);
-  assembler.test(low32(rax), low32(rax));
-  assembler.j('e', look);
+  emitUnlessQuarantined(assembler, quarantine, saved(0), look);
   emitRefusal(hook, saved(0), MISUSE_CLOSE);
   assembler.bind(closing);
+  assembler.mov(rax, saved(0));
   assembler.call(quarantine.awaitClose);
   assembler.bind(look);
   emitReadState(hook, saved(0), saved(1));
@@ -396,19 +395,7 @@ function emitOpens(hook: Hook, chooseType: () => void): void {
     assembler.mov(low32(rdx), low32(rax));
     assembler.shl(low32(rdx), 16);
     assembler.or(low32(rdx), rowNumber);
-    if (environment.quarantine === undefined) {
-      assembler.mov(rcx, saved(4 + index));
-      assembler.mov(rcx, at(rcx));
-    } else {
-      assembler.mov(saved(6), rdx);
-      assembler.mov(rcx, saved(4 + index));
-      assembler.mov(rcx, at(rcx));
-      emitMoveOutOfQuarantine(hook);
-      assembler.mov(rcx, saved(4 + index));
-      assembler.mov(at(rcx), rax);
-      assembler.mov(rcx, rax);
-      assembler.mov(rdx, saved(6));
-    }
+    emitLoadOpened(hook, saved(4 + index), saved(6));
     emitReturnAddress(assembler);
     assembler.call(environment.recordOpen);
   });

@@ -127,7 +127,7 @@ export const misuse = {
   offendingTime: 0x18,
   /** u16: row of the hook table. */
   offendingCall: 0x20,
-  /** u16: 1 close, 2 use, 3 closed by CloseHandle. */
+  /** u16: {@link MISUSE_CLOSE}, {@link MISUSE_USE} or {@link MISUSE_CLOSED_AS_HANDLE}. */
   kind: 0x22,
   /** u32: number of values appended to {@link values}; may exceed their room. */
   valueCount: 0x24,
@@ -144,6 +144,12 @@ export const misuse = {
   /** u32: 1 once the record is complete. */
   ready: 0x7c,
 } as const;
+
+/** Kinds of misuse. */
+export const MISUSE_CLOSE = 1;
+export const MISUSE_USE = 2;
+/** Not refused: a socket or a registry key that CloseHandle closes. Whether it should have is told by the stack. */
+export const MISUSE_CLOSED_AS_HANDLE = 3;
 
 export const MISUSE_SIZE_BYTES = 128;
 export const MISUSE_COUNT = 4096;

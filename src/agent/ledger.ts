@@ -1,9 +1,8 @@
 import {
-  header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES,
+  header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_COUNT, MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode, STATE_FLAG_BITS, STATE_OCCUPIED,
   STATE_QUARANTINED, VICTIM,
 } from './ledger-layout.ts'; // prettier-ignore
-import { MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE } from './recorder.ts';
 import { type ObjectType, objectTypes, recordedCalls } from './hook-table.ts';
 
 /** One recorded call; stacks are ids until they are asked for with {@link Ledger.stack}. */

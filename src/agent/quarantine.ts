@@ -1,7 +1,7 @@
 import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp,
 } from './assembler.ts'; // prettier-ignore
-import type { HookEnvironment, Quarantine } from './hook-frame.ts';
+import { type HookEnvironment, type Quarantine, STATUS_INVALID_HANDLE } from './hook-frame.ts';
 import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from './ledger-layout.ts';
 import { emitSlotAddress } from './recorder.ts';
 import { emitNativeCall } from './stack-walk.ts';
@@ -22,7 +22,6 @@ import { type FramedFunction, framedFunction, type FrameShape } from './unwind-i
 
 type Environment = Pick<HookEnvironment, 'ledger' | 'layout' | 'nativeCall'>;
 
-const STATUS_INVALID_HANDLE = 0xc000_0008 | 0;
 const DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES = 2 | 4;
 const CURRENT_PROCESS = -1n;
 

@@ -21,12 +21,6 @@ export interface RecorderEnvironment {
   nativeCall(name: string): Label | bigint;
 }
 
-/** Misuse kinds as they stand in the ledger. */
-export const MISUSE_CLOSE = 1;
-export const MISUSE_USE = 2;
-/** Not refused: a socket or a registry key that CloseHandle closes. Whether it should have is told by the stack. */
-export const MISUSE_CLOSED_AS_HANDLE = 3;
-
 /** What a misuse copies of a slot: all up to `opensBefore`. */
 const LIFE_QWORDS = slot.opensBefore / 8;
 

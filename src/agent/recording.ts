@@ -9,8 +9,9 @@ import { NtMapViewOfSection, NtQueryObject, RtlLookupFunctionEntry } from '../ff
 import { type AsHandle, type BorrowedHandle, CURRENT_PROCESS, failed, failedWithStatus, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { readMemory } from '../process/memory.ts';
 import {
-  buildAgentImage, type CodeRange, type HookedCall, type HookedFunction, type HookedModule, numberedFunctions, numberedRows, RELAY_SIZE_BYTES,
+  buildAgentImage, type HookedCall, type HookedFunction, type HookedModule, numberedFunctions, numberedRows, RELAY_SIZE_BYTES,
 } from './agent-image.ts'; // prettier-ignore
+import type { CodeRange } from './hook-frame.ts';
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
 import { movablePrologueSize } from './prologue.ts';

@@ -49,10 +49,11 @@ export const tebField = {
 const PEB_PROCESS_HEAP = 0x30; // PVOID ProcessHeap
 
 /** CONTEXT for x64, winnt.h. */
-const context = {
+export const context = {
   sizeBytes: 0x4d0,
   contextFlags: 0x30,
-  rbx: 0x90, rsp: 0x98, rbp: 0xa0, rsi: 0xa8, rdi: 0xb0, r12: 0xd8, r13: 0xe0, r14: 0xe8, r15: 0xf0, rip: 0xf8,
+  /** The other registers follow in the order of their hardware numbers. */
+  rax: 0x78, rbx: 0x90, rsp: 0x98, rbp: 0xa0, rsi: 0xa8, rdi: 0xb0, r12: 0xd8, r13: 0xe0, r14: 0xe8, r15: 0xf0, rip: 0xf8,
 } as const; // prettier-ignore
 const CONTEXT_FULL = 0x10_000b;
 

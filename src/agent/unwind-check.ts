@@ -1,9 +1,6 @@
 import { type Assembler, at, indexed, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp, teb } from './assembler.ts';
-import { tebField } from './stack-walk.ts';
+import { context, tebField } from './stack-walk.ts';
 
-/** CONTEXT.Rax; the registers follow in the order of their hardware numbers. */
-const CONTEXT_RAX = 0x78;
-const CONTEXT_RSP = 0x98;
 const RUNTIME_FUNCTION_INDIRECT = 1;
 const UNW_FLAG_CHAININFO = 4;
 /** A function has one or two; a ring of them would never end. */
@@ -42,7 +39,7 @@ export function emitIsSafeToUnwind(assembler: Assembler, begin: Label): void {
 
   assembler.align(16);
   assembler.bind(begin);
-  assembler.mov(base, at(r8, CONTEXT_RSP));
+  assembler.mov(base, at(r8, context.rsp));
   assembler.xor(low32(size), low32(size));
   assembler.movImmediate64(chainLeft, MAXIMUM_CHAIN);
 
@@ -64,10 +61,10 @@ export function emitIsSafeToUnwind(assembler: Assembler, begin: Label): void {
   assembler.mov(low32(r11), low32(rax));
   assembler.and(low32(r11), 0xf);
   assembler.j('e', noFrameRegister);
-  assembler.mov(r11, indexed(r8, r11, 8, CONTEXT_RAX));
+  assembler.mov(r11, indexed(r8, r11, 8, context.rax));
   assembler.and(low32(rax), 0xf0); // FrameOffset * 16
   assembler.sub(r11, rax);
-  assembler.cmp(r11, at(r8, CONTEXT_RSP));
+  assembler.cmp(r11, at(r8, context.rsp));
   assembler.j('b', unsafe);
   assembler.mov(base, r11);
   assembler.bind(noFrameRegister);
