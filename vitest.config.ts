@@ -4,7 +4,6 @@ export default defineConfig({
   test: {
     // test/cli is run on the host, by scripts/test.js.
     include: ['test/{unit,windows}/**/*.test.ts'],
-    maxConcurrency: 1,
     maxWorkers: 2,
     // Under Wine a call may take a hundred times as long as on Windows.
     testTimeout: 60_000,

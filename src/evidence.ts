@@ -124,7 +124,7 @@ async function gather(
     }
     if (life.opened.call === undefined) continue; // there before recording began
     const type = life.objectType === 'Socket' ? 'Socket' : entry.type;
-    const key = `${life.opened.stackId} ${life.opened.call} ${type}`;
+    const key = siteKey(life.opened, type);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, new SiteGroup(type, life, entry));
     else group.add(entry, life);
@@ -161,7 +161,7 @@ async function gather(
 
 /** What was open at a mark and is not at the judgement point: it may have grown all the same. */
 function listClosedAfterMarks(markCounts: MarkCounts, sites: readonly SiteGroup[], calls: CallReader): readonly OpenSite[] {
-  const open = new Set(sites.flatMap((site) => [...site.keys]));
+  const open = new Set(sites.flatMap((site) => site.keys));
   return [...markCounts.sites].flatMap(([key, { opened, objectType, counts }]) => {
     if (open.has(key)) return [];
     const siblingsClosedAt = calls.closingStack(opened.stackId);
@@ -204,8 +204,8 @@ interface Refusal {
 
 /** Handles that were opened by one call from one stack and are of one type, before they are named. */
 class SiteGroup {
-  /** What the site is called in counts at marks; more than one where the recorder was unsure of the type. */
-  readonly keys: Set<string> = new Set();
+  /** The types that the recorder took the objects for; more than one where it was unsure. */
+  readonly #recordedTypes: Set<string> = new Set();
   readonly #type: string;
   readonly #life: LedgerLife;
   readonly #entries: OpenEntry[];
@@ -216,12 +216,18 @@ class SiteGroup {
     this.#type = type;
     this.#life = life;
     this.#entries = [first];
-    this.keys.add(siteKey(life));
+    this.#recordedTypes.add(life.objectType);
+  }
+
+  /** What the site is called in counts at marks. */
+  get keys(): readonly string[] {
+    const { opened } = this.#life;
+    return opened === undefined ? [] : Array.from(this.#recordedTypes, (type) => siteKey(opened, type));
   }
 
   add(entry: OpenEntry, life: LedgerLife): void {
     this.#count++;
-    this.keys.add(siteKey(life));
+    this.#recordedTypes.add(life.objectType);
     if (this.#entries.length < (this.#canEnd ? ENDED_CHECK_COUNT : EXAMPLE_COUNT)) this.#entries.push(entry);
   }
 
@@ -255,7 +261,7 @@ class SiteGroup {
       ...(closedElsewhere.length === 0 ? {} : { closedElsewhere }),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),
-      ...(markCounts === undefined ? {} : { countsAtMarks: markCounts.countsOf([...this.keys]) }),
+      ...(markCounts === undefined ? {} : { countsAtMarks: markCounts.countsOf(this.keys) }),
     };
   }
 

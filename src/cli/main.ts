@@ -20,7 +20,7 @@ const program = new Command(toolName)
     getErrHasColors: () => describeOutput(2).colorLevel > 0,
   });
 
-/** In the order of the help. Under Wine every module costs milliseconds to load: a command loads its own alone. */
+/** In the order of the help. A command's modules, and the DLLs that they bind, are evaluated for that command alone. */
 const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> = new Map([
   ['run', async () => (await import('./run.ts')).addRunCommand],
   ['handles', async () => (await import('./handles.ts')).addHandlesCommand],
@@ -33,7 +33,7 @@ const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> =
   ['doctor', async () => (await import('./doctor.ts')).addDoctorCommand],
 ]);
 
-/** Errors that a user is told of by their message alone, by name: most of their modules are not loaded. */
+/** Errors that a user is told of by their message alone, by name: most of their modules are not evaluated. */
 const expectedErrors: ReadonlySet<string> = new Set([
   'Win32Error',
   'NtStatusError',

@@ -18,8 +18,8 @@ interface Tally {
 const POLL_MS = 20;
 
 /** What tells sites apart without symbols: the stack, the call and the type of the object. */
-export function siteKey({ opened, objectType }: LedgerLife): string {
-  return `${opened?.stackId} ${opened?.call} ${objectType}`;
+export function siteKey({ stackId, call }: LedgerCall, objectType: string): string {
+  return `${stackId} ${call} ${objectType}`;
 }
 
 /** How many handles of each site were open at each mark, read from the ledger while the target runs on. */
@@ -90,7 +90,7 @@ export class MarkCounts {
       const life = this.#ledger.life(value);
       // Just being opened or closed, or there before recording began.
       if (life?.isOpen !== true || life.opened?.call === undefined) continue;
-      const key = siteKey(life);
+      const key = siteKey(life.opened, life.objectType);
       const tally = tallies.get(key);
       if (tally === undefined) tallies.set(key, { life, count: 1 });
       else tally.count++;

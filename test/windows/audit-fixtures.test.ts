@@ -26,7 +26,7 @@ const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): 
 });
 
 describe('an audit finds what is planted and nothing else in', () => {
-  it.concurrent.each(audits)('$name', async ({ name, expectation, exitCode, findings }) => {
+  it.each(audits)('$name', async ({ name, expectation, exitCode, findings }) => {
     const killReady = (stderr: string) => {
       const pid = /^ready (\d+)\r?$/m.exec(stderr)?.[1];
       if (expectation.isToBeKilled && pid !== undefined) process.kill(Number(pid));
