@@ -291,15 +291,19 @@ function judgeCompleteness(recording: Recording, judgement: Judgement, iteration
   if (recording.unrecognised.length > 0) {
     gaps.push(`Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${recording.unrecognised.join(', ')}.`);
   }
+  if (recording.unmovable.length > 0) {
+    gaps.push(`Functions of an unknown form were not recorded: ${recording.unmovable.join(', ')}.`);
+  }
   const count = (counter: Parameters<typeof ledger.counter>[0], sentence: (n: number) => string) => {
     const n = ledger.counter(counter);
     if (n > 0) gaps.push(sentence(n));
   };
-  count('functionsMissed', (n) => `${n} functions of Winsock could not be hooked: their refusals of closed sockets were not seen.`);
+  count('functionsMissed', (n) => `${n} functions of Windows' DLLs could not be hooked: what they refuse by themselves was not seen.`);
   count('beyondCapacity', (n) => `${n} calls were about handle values beyond the recorder's capacity.`);
   count('droppedStacks', (n) => `${n} calls have no stack: the recorder's room for stacks was full.`);
   count('droppedMisuses', (n) => `${n} refused calls were not kept: the recorder's room for them was full.`);
   count('unresolvedDuplicates', (n) => `${n} calls named a process that the recorder could not identify.`);
+  count('droppedWrappers', (n) => `${n} descriptors, streams or searches were not followed: the recorder's room for them was full.`);
   count('quarantineLost', (n) => `${n} values left the quarantine too early: somebody was given them past the recorder.`);
   count('nestedWalks', (n) => `${n} calls have a stack of one frame, because they were made by the stack walk itself.`);
   if (unseenOpens > 0) {

@@ -1,5 +1,6 @@
 import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger.ts';
-import { functionTable, objectTypes } from './agent/hook-table.ts';
+import { functionTable } from './agent/function-table.ts';
+import { objectTypes } from './agent/hook-table.ts';
 import { HandleDescriber } from './handles/describe.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import type { AsHandle } from './io/index.ts';
@@ -143,7 +144,7 @@ async function gather(
       status: misuse.status,
       count: misuse.count,
       values: misuse.values,
-      ...(life.objectType === 'Unknown' ? {} : { object: { type: life.objectType } }),
+      ...(life.objectType === 'Unknown' ? {} : { object: { type: life.objectType, ...(misuse.wrapper && { wrapper: misuse.wrapper }) } }),
       offending: calls.read(misuse.offending),
       ...(misuse.victim === undefined ? {} : { victim: { object: { type: misuse.victim.objectType }, opened: calls.stack(misuse.victim.stackId) } }),
       ...(life.opened?.call === undefined ? {} : { opened: calls.read(life.opened) }),
@@ -244,7 +245,7 @@ class SiteGroup {
     const { opened } = this.#life;
     const describe = (entry: OpenEntry): OpenHandle => ({
       value: entry.value,
-      object: this.#objectOf(descriptions.get(entry.value)),
+      object: { ...this.#objectOf(descriptions.get(entry.value)), ...calls.wrapperOf(entry.value) },
       access: entry.access,
       inheritable: entry.inheritable,
       protectFromClose: entry.protectFromClose,
@@ -253,7 +254,7 @@ class SiteGroup {
     const siblingsClosedAt = opened && calls.closingStack(opened.stackId);
     const closedElsewhere = opened !== undefined && siblingsClosedAt === undefined ? calls.closedElsewhere(opened.stackId) : [];
     return {
-      object: this.#count === 1 ? examples[0]!.object : { type: this.#type },
+      object: this.#count === 1 ? examples[0]!.object : { type: this.#type, ...commonWrapper(examples) },
       count: this.#count,
       examples,
       ...(opened === undefined ? {} : { opened: calls.read(opened) }),
@@ -270,6 +271,12 @@ class SiteGroup {
     // What is opened as a socket stays one, although a shut one may no longer answer as such.
     return this.#type === 'Socket' && object.type !== 'Socket' ? { type: 'Socket' } : object;
   }
+}
+
+/** What all of the handles are known by, if they are known by the like. */
+function commonWrapper(handles: readonly OpenHandle[]): Pick<HandleObject, 'wrapper'> {
+  const type = handles[0]?.object.wrapper?.type;
+  return type !== undefined && handles.every(({ object }) => object.wrapper?.type === type) ? { wrapper: { type } } : {};
 }
 
 /** Turns the ledger's calls into ones with resolved stacks, each stack once. */
@@ -300,6 +307,11 @@ class CallReader {
     if (description?.ended !== true) return false;
     const exitingTime = this.#sources.ledger.exitingTime();
     return exitingTime === undefined || description.endedTime === undefined || description.endedTime < exitingTime;
+  }
+
+  wrapperOf(value: bigint): Pick<HandleObject, 'wrapper'> {
+    const wrapper = this.#sources.ledger.wrapperOf(value);
+    return wrapper === undefined ? {} : { wrapper };
   }
 
   /** Where a handle from the same opening stack was closed last. */

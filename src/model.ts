@@ -35,12 +35,29 @@ export type Stack = readonly Frame[];
 
 /** A kernel object as far as it is known; a socket is a `File` to the kernel and has type `Socket` here. */
 export interface HandleObject {
-  /** Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. */
+  /**
+   * Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. What is no handle of the kernel but stands for one is a
+   * `Descriptor` or `FILE` of a C runtime, or a `Search` of FindFirstFile.
+   */
   readonly type: string;
   /** Name in the form that a person would type: `C:\…`, `HKLM\…`, `\\.\pipe\…`. */
   readonly name?: string;
   readonly socket?: SocketDescription;
+  /** What stands for the handle: it is to be closed by way of that. */
+  readonly wrapper?: Wrapper;
 }
+
+/** A C runtime's descriptor or FILE, by which a program knows a handle. */
+export interface Wrapper {
+  readonly type: 'Descriptor' | 'FILE';
+  /** The descriptor's number, or the FILE's address; absent where it stands for several. */
+  readonly value?: bigint;
+  /** The number of a FILE's descriptor. */
+  readonly descriptor?: number;
+}
+
+/** What a person calls an object, where that is not "… handle". */
+export const nouns: Readonly<Record<string, string>> = { Socket: 'socket', Descriptor: 'descriptor', FILE: 'FILE', Search: 'search handle', Unknown: 'handle' };
 
 /** What a socket is connected to, as far as it is known. */
 export interface SocketDescription {

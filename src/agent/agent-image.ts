@@ -1,14 +1,16 @@
 import { Assembler, type Label, type Memory } from './assembler.ts';
 import { emitExitGate, type GateEnvironment } from './exit-gate.ts';
-import { type FunctionRow, functionTable, type HookRow, hookTable } from './hook-table.ts';
-import { emitFunctionHook, emitHookFunctions, type FunctionPatches } from './function-hooks.ts';
+import { emitHookFunctions, type FunctionPatches } from './function-patches.ts';
+import { type FunctionRow, functionTable } from './function-table.ts';
+import { type HookRow, hookTable } from './hook-table.ts';
 import type { CodeRange, HookEnvironment, Quarantine } from './hook-frame.ts';
 import { emitHook } from './hooks.ts';
 import { emitForgetWalks, emitNoteImage } from './images.ts';
 import type { LedgerLayout } from './ledger-layout.ts';
 import { emitQuarantine } from './quarantine.ts';
-import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordMisuse, emitRecordOpen } from './recorder.ts';
+import { emitChooseHandle, emitIsThisProcess, emitNoteMisuse, emitRecordClose, emitRecordMisuse, emitRecordOpen } from './recorder.ts';
 import { emitInternStack } from './stack-pool.ts';
+import { emitSocketHook } from './socket-hook.ts';
 import { emitIsSocketPath } from './socket-path.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
 import { JUMP_SIZE_BYTES } from './prologue.ts';
@@ -16,6 +18,8 @@ import { hookedHead, jumpHead } from './stub.ts';
 import { emitIsSafeToUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
+import { emitWrapperHook, emitWrapperRow, emitWrapperThunk, type WrapperModule } from './wrapper-hook.ts';
+import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './wrappers.ts';
 
 /** A system call that is going to be hooked. */
 export interface HookedCall {
@@ -39,9 +43,8 @@ export interface HookedFunction {
   readonly movedSize: number;
 }
 
-/** The DLL of the functions. */
-export interface HookedModule {
-  readonly base: bigint;
+/** A DLL whose functions are going to be hooked. */
+export interface HookedModule extends WrapperModule {
   readonly identity: FunctionPatches['identity'];
   readonly functions: readonly HookedFunction[];
   /** Memory in reach of the functions, {@link RELAY_SIZE_BYTES} for each. */
@@ -50,8 +53,7 @@ export interface HookedModule {
 
 export interface AgentOptions {
   readonly calls: readonly HookedCall[];
-  /** Absent where no function can be hooked. */
-  readonly module?: HookedModule;
+  readonly modules: readonly HookedModule[];
   /** Where CloseHandle lies in the target; absent where it is not known. */
   readonly closeHandle: CodeRange | undefined;
   /** This ntdll can compare objects. */
@@ -72,8 +74,8 @@ export interface AgentImage {
   readonly bytes: Uint8Array;
   /** What to write over each stub's head once the image lies at `imageBase`. */
   patches(imageBase: bigint): { readonly address: bigint; readonly bytes: Uint8Array }[];
-  /** What to write at {@link HookedModule.relays}: jumps on to the hooks. */
-  relays(imageBase: bigint): Uint8Array;
+  /** What to write at each module's {@link HookedModule.relays}: jumps on to the hooks. */
+  relays(imageBase: bigint): { readonly address: bigint; readonly bytes: Uint8Array }[];
 }
 
 /** `jmp [rip]` and the address, padded. */
@@ -95,7 +97,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
   // The agent's own calls go past its hooks.
   const nativeCall = (name: string) => trampolines.get(name) ?? options.exportAddress(name);
 
-  const hookedFunctions = options.module?.functions ?? [];
+  const hookedFunctions = options.modules.flatMap((module) => module.functions.map((hooked) => ({ ...hooked, module })));
   const functionTrampolines = hookedFunctions.map(({ row, address, code, movedSize }) => {
     assembler.align(16);
     const trampoline = assembler.bind(assembler.label(`${row.name} trampoline`));
@@ -131,7 +133,13 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     judgedName: options.judgedName,
     recordOpen: routine('recordOpen'),
     recordClose: routine('recordClose'),
+    captureStack: shared.captureStack,
     recordMisuse: routine('recordMisuse'),
+    noteMisuse: routine('noteMisuse'),
+    findWrapper: routine('findWrapper'),
+    claimWrapper: routine('claimWrapper'),
+    openWrapper: routine('openWrapper'),
+    closeWrapper: routine('closeWrapper'),
     chooseHandle: routine('chooseHandle'),
     isThisProcess: routine('isThisProcess'),
     exitGate: routine('exitGate'),
@@ -146,8 +154,9 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     ...(quarantine === undefined ? {} : { quarantine }),
   };
 
-  const sharedFunctionCount = 10 + (quarantine === undefined ? 0 : Object.keys(quarantine).length);
-  const functionCount = options.calls.length + hookedFunctions.length + sharedFunctionCount;
+  const socketFunctionCount = hookedFunctions.filter(({ row }) => row.kind === 'socket').length;
+  const sharedFunctionCount = 14 + (quarantine === undefined ? 0 : Object.keys(quarantine).length);
+  const functionCount = options.calls.length + socketFunctionCount + sharedFunctionCount;
   const walkEnvironment = {
     ledger,
     walkCache,
@@ -158,27 +167,33 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     imageBase,
     checked: options.checked,
   };
-  const recorderEnvironment = { ...environment, captureStack: shared.captureStack };
+  const wrapperHook = routine('wrapperHook');
 
   functions.push(
     emitCaptureStack(assembler, shared.captureStack, shared.fullWalk, shared.internStack, walkEnvironment),
     emitFullWalk(assembler, shared.fullWalk, walkEnvironment),
-    emitRecordOpen(assembler, environment.recordOpen, recorderEnvironment),
-    emitRecordClose(assembler, environment.recordClose, recorderEnvironment),
-    emitRecordMisuse(assembler, environment.recordMisuse, recorderEnvironment),
-    emitIsThisProcess(assembler, environment.isThisProcess, recorderEnvironment),
+    emitRecordOpen(assembler, environment.recordOpen, environment),
+    emitRecordClose(assembler, environment.recordClose, environment),
+    emitRecordMisuse(assembler, environment.recordMisuse, environment),
+    emitNoteMisuse(assembler, environment.noteMisuse, environment),
+    emitOpenWrapper(assembler, environment.openWrapper, environment),
+    emitCloseWrapper(assembler, environment.closeWrapper, environment),
+    emitWrapperHook(assembler, wrapperHook, environment),
+    emitIsThisProcess(assembler, environment.isThisProcess, environment),
     emitExitGate(assembler, environment.exitGate, environment),
     emitResolveAccept(assembler, environment.resolveAccept, environment),
     emitNoteImage(assembler, environment.noteImage, environment),
-    emitHookFunctions(assembler, environment.hookFunctions, functionPatches(assembler, options.module), environment),
+    emitHookFunctions(assembler, environment.hookFunctions, options.modules.map((module) => functionPatches(assembler, module)), environment),
   );
   if (quarantine !== undefined) functions.push(...emitQuarantine(assembler, quarantine, environment));
   emitInternStack(assembler, shared.internStack, ledger, layout);
   emitIsSafeToUnwind(assembler, shared.isSafeToUnwind);
-  emitChooseHandle(assembler, environment.chooseHandle, recorderEnvironment);
+  emitChooseHandle(assembler, environment.chooseHandle, environment);
   emitIsSocketPath(assembler, environment.isSocketPath);
   emitNoteAccept(assembler, environment.noteAccept, ledger);
   emitForgetWalks(assembler, environment.forgetWalks, walkCache);
+  emitFindWrapper(assembler, environment.findWrapper, environment);
+  emitClaimWrapper(assembler, environment.claimWrapper, environment);
 
   const hooks = options.calls.map((call) => {
     const begin = routine(`${call.row.name} hook`);
@@ -187,10 +202,12 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     functions.push(emitHook(assembler, begin, trampoline, call.row, call.rowNumber, environment));
     return { call, begin };
   });
-  const functionHooks = hookedFunctions.map(({ row, rowNumber }, index) => {
+  const functionHooks = hookedFunctions.map(({ row, rowNumber, module }, index) => {
     const begin = routine(`${row.name} hook`);
-    functions.push(emitFunctionHook(assembler, begin, functionTrampolines[index]!, row, rowNumber, environment));
-    return begin;
+    const trampoline = functionTrampolines[index]!;
+    if (row.kind === 'socket') functions.push(emitSocketHook(assembler, begin, trampoline, row, rowNumber, environment));
+    else emitWrapperThunk(assembler, begin, trampoline, emitWrapperRow(assembler, rowNumber, row, module), wrapperHook);
+    return { module, begin };
   });
   if (functions.length !== functionCount) throw new Error(`${functions.length} framed functions, ${functionCount} announced`);
 
@@ -217,14 +234,15 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
         address: call.stubAddress,
         bytes: hookedHead(call.stubAddress, base + BigInt(offsetOf(begin))),
       })),
-    relays(base) {
-      const relays = new Assembler();
-      for (const begin of functionHooks) {
-        relays.align(RELAY_SIZE_BYTES);
-        emitFarJump(relays, base + BigInt(offsetOf(begin)));
-      }
-      return relays.assemble().bytes;
-    },
+    relays: (base) =>
+      options.modules.map((module) => {
+        const relays = new Assembler();
+        for (const { begin } of functionHooks.filter((hook) => hook.module === module)) {
+          relays.align(RELAY_SIZE_BYTES);
+          emitFarJump(relays, base + BigInt(offsetOf(begin)));
+        }
+        return { address: module.relays, bytes: relays.assemble().bytes };
+      }),
   };
 }
 
@@ -240,16 +258,15 @@ function emitFarJump(assembler: Assembler, address: bigint): void {
 const absoluteTarget: Memory = { kind: 'memory', displacement: 0, behind: true };
 
 /** Emits the table that `hookFunctions` works from. */
-function functionPatches(assembler: Assembler, module: HookedModule | undefined): FunctionPatches {
+function functionPatches(assembler: Assembler, { base, identity, functions, relays }: HookedModule): FunctionPatches {
   const table = assembler.bind(assembler.label('function patches'));
-  module?.functions.forEach(({ address, code }, index) => {
-    const relay = module.relays + BigInt(index * RELAY_SIZE_BYTES);
+  functions.forEach(({ address, code }, index) => {
     assembler.data64(address);
     assembler.data(code.subarray(0, 8));
-    assembler.data(jumpHead(address, relay));
+    assembler.data(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)));
     assembler.data(code.subarray(JUMP_SIZE_BYTES, 8));
   });
-  return { moduleBase: module?.base ?? 0n, identity: module?.identity ?? [], table, count: module?.functions.length ?? 0 };
+  return { moduleBase: base, identity, table, count: functions.length };
 }
 
 /** Emits one UNWIND_INFO per shape of frame. */

@@ -31,7 +31,13 @@ export interface HookEnvironment {
   readonly walkCache: bigint;
   readonly recordOpen: Label;
   readonly recordClose: Label;
+  readonly captureStack: Label;
   readonly recordMisuse: Label;
+  readonly noteMisuse: Label;
+  readonly findWrapper: Label;
+  readonly claimWrapper: Label;
+  readonly openWrapper: Label;
+  readonly closeWrapper: Label;
   readonly chooseHandle: Label;
   readonly isThisProcess: Label;
   readonly exitGate: Label;

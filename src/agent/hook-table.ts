@@ -5,12 +5,14 @@
  * Prototypes: phnt (System Informer) and https://learn.microsoft.com/windows/win32/api/winternl/
  */
 
-/** Kernel types that the opening call tells; a slot stores the index. Index 0 is "not known". */
+/** Types that the opening call tells, as the kernel calls them where it knows them; a slot stores the index. Index 0 is "not known". */
 export const objectTypes = [
   'Unknown', 'Event', 'File', 'Socket', 'Section', 'Key', 'Mutant', 'Semaphore', 'Timer', 'Process', 'Thread', 'Token',
   'Job', 'Directory', 'SymbolicLink', 'IoCompletion', 'ALPC Port', 'TmTx', 'TmTm', 'TmRm', 'TmEn', 'KeyedEvent',
   'EventPair', 'DebugObject', 'Profile', 'Partition', 'TpWorkerFactory', 'WaitCompletionPacket', 'IRTimer', 'Session',
   'RegistryTransaction', 'IoRing', 'ProcessStateChange', 'ThreadStateChange', 'UserApcReserve', 'CpuPartition',
+  // What libraries hand out in place of a handle: function-table.ts.
+  'Descriptor', 'FILE', 'Search',
 ] as const; // prettier-ignore
 
 export type ObjectType = (typeof objectTypes)[number];
@@ -303,50 +305,3 @@ export const hookTable: readonly HookRow[] = [
   uses('NtCommitTransaction', 2),
   uses('NtRollbackTransaction', 2),
 ];
-
-/** A function of a system DLL that refuses a closed handle by itself, before any system call is made. */
-export interface FunctionRow {
-  readonly module: 'ws2_32.dll';
-  readonly name: string;
-  readonly argumentCount: number;
-  /** The first argument is a socket that the function closes, or works on. */
-  readonly role: 'closes-socket' | 'uses-socket';
-}
-
-function onSocket(name: string, argumentCount: number, role: FunctionRow['role'] = 'uses-socket'): FunctionRow {
-  return { module: 'ws2_32.dll', name, argumentCount, role };
-}
-
-/**
- * Winsock looks a socket up in a table of its own first: a closed one is refused without a system call (Wine 8 [ran];
- * Windows [?]), so these functions are hooked themselves. https://learn.microsoft.com/windows/win32/api/winsock2/
- */
-export const functionTable: readonly FunctionRow[] = [
-  onSocket('closesocket', 1, 'closes-socket'),
-  onSocket('shutdown', 2),
-  onSocket('send', 4),
-  onSocket('sendto', 6),
-  onSocket('recv', 4),
-  onSocket('recvfrom', 6),
-  onSocket('WSASend', 7),
-  onSocket('WSASendTo', 9),
-  onSocket('WSARecv', 7),
-  onSocket('WSARecvFrom', 9),
-  onSocket('bind', 3),
-  onSocket('listen', 2),
-  onSocket('accept', 3),
-  onSocket('WSAAccept', 5),
-  onSocket('connect', 3),
-  onSocket('WSAConnect', 7),
-  onSocket('getsockname', 3),
-  onSocket('getpeername', 3),
-  onSocket('getsockopt', 5),
-  onSocket('setsockopt', 5),
-  onSocket('ioctlsocket', 3),
-  onSocket('WSAIoctl', 9),
-  onSocket('WSAEventSelect', 3),
-  onSocket('WSAEnumNetworkEvents', 3),
-];
-
-/** What stands in the ledger for a row: its place in the hook table and then in the function table, from 1 on. */
-export const recordedCalls: readonly (HookRow | FunctionRow)[] = [...hookTable, ...functionTable];

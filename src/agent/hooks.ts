@@ -290,8 +290,8 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
 };
 
 /**
- * Notes a socket or a registry key that is about to be closed by CloseHandle: before the call, as its value may be another
- * object's after it. The value is in saved place 0, its state in 1. Keeps rcx.
+ * Notes a socket, a registry key or a handle of a C runtime's descriptor that is about to be closed by CloseHandle: before the call, as its
+ * value may be another object's after it. The value is in saved place 0, its state in 1. Keeps rcx.
  */
 function emitNoteCloseHandle(hook: Hook): void {
   const { assembler, environment } = hook;
@@ -312,7 +312,9 @@ function emitNoteCloseHandle(hook: Hook): void {
   assembler.cmp(low32(rax), typeIndex('Socket'));
   assembler.j('e', note);
   assembler.cmp(low32(rax), typeIndex('Key'));
-  assembler.j('ne', fine);
+  assembler.j('e', note);
+  assembler.cmpImmediate32(at(r10, slot.wrapper), 0);
+  assembler.j('e', fine);
   assembler.bind(note);
   assembler.xor(low32(rax), low32(rax));
   emitMisuse(hook, MISUSE_CLOSED_AS_HANDLE);
@@ -356,7 +358,7 @@ function emitClaim(hook: Hook, quarantine: Quarantine): void {
   assembler.mov(saved(1), r11);
   assembler.mov(r11, environment.ledger);
   assembler.mov(r11, at(r11, header.opens));
-  assembler.mov(at(r10, slot.opensBefore), r11);
+  assembler.mov(at(r10, slot.opensBefore), low32(r11));
   assembler.bind(claimed);
 }
 

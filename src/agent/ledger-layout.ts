@@ -4,7 +4,7 @@
  * whole is one aligned 64-bit word.
  *
  * ```
- * header | misuse table | images | walk cache | quarantine | recent opens | stack index | stack pool | slots
+ * header | misuse table | images | wrappers | walk cache | quarantine | recent opens | stack index | stack pool | slots
  * ```
  */
 
@@ -64,6 +64,8 @@ export const header = {
   quarantineLost: 0x914,
   /** u64: with a quarantine: handles opened so far; the next place in the ring of recent opens. */
   opens: 0x918,
+  /** u32: descriptors, streams and searches that found no room among the wrappers. */
+  droppedWrappers: 0x920,
   /** 64 x 32 bytes: {u64 thread id, u64 event, u64 address of the handle, u64 address of the IO_STATUS_BLOCK}. */
   pendingAcceptTable: 0x80,
   /** 4096 x u32: threads that are inside the documented unwinder, hashed by thread id. */
@@ -99,8 +101,10 @@ export const slot = {
   closedCall: 0x34,
   /** u16: 1 when the process was exiting already. */
   closedWhileExiting: 0x36,
-  /** u64: of a quarantined value: how many handles had been opened when it was closed. */
+  /** u32: of a quarantined value: the low half of how many handles had been opened when it was closed. */
   opensBefore: 0x38,
+  /** u32: index of the wrapper that stands for the handle, plus 1; 0 for a handle that is the program's own. */
+  wrapper: 0x3c,
 } as const;
 
 /** Flags of a slot's state, and the bits that they leave. The first one is the sign. */
@@ -113,7 +117,31 @@ export const STATE_FLAG_BITS = 3;
 
 export const SLOT_SIZE_BYTES = 64;
 
-/** A misuse: one call that was refused, with the life that its value had before. 128 bytes. */
+/**
+ * A wrapper: what a library hands out in place of a handle. A descriptor or a FILE of a C runtime, or what FindFirstFile returns. Its
+ * life is a {@link slot} at its beginning; 128 bytes.
+ */
+export const wrapper = {
+  /** u64: what the program knows it by: {@link DESCRIPTOR_KEY}, or an address. Zero: free. */
+  key: 0x40,
+  /** u64: value of the handle that it stands for; 0 where that is not known. */
+  handle: 0x48,
+  /** u32: of a FILE: index of its descriptor's wrapper, plus 1. */
+  descriptor: 0x50,
+} as const;
+
+/** The key of a C runtime's descriptor: this bit, the number of the runtime above bit 32, and the descriptor's number. */
+export const DESCRIPTOR_KEY: bigint = 1n << 62n;
+
+export const WRAPPER_SIZE_BYTES = 128;
+/** Wrappers, a power of two, and how many places a key may lie behind the one that its hash says. */
+const WRAPPER_HASH_COUNT = 8192;
+export const WRAPPER_HASH_BITS: number = Math.log2(WRAPPER_HASH_COUNT);
+export const WRAPPER_PROBE_COUNT = 64;
+/** All of them: a search for the last one never has to begin again at the first. */
+export const WRAPPER_COUNT: number = WRAPPER_HASH_COUNT + WRAPPER_PROBE_COUNT;
+
+/** A misuse: one call that was refused, with the life that its value had before. 256 bytes. */
 export const misuse = {
   /** u64: hash of everything that tells one misuse from another; zero: free. */
   key: 0x00,
@@ -131,29 +159,33 @@ export const misuse = {
   kind: 0x22,
   /** u32: number of values appended to {@link values}; may exceed their room. */
   valueCount: 0x24,
-  /** The slot as it was, 56 bytes from its state on. */
+  /** The slot, or the life of the wrapper, as it was: {@link SLOT_SIZE_BYTES}. */
   life: 0x28,
-  /** {@link MISUSE_VALUE_COUNT} x u32: the first handle values, cut to 32 bits. */
-  values: 0x60,
   /**
    * Of a quarantined value: the first handle that was opened after its close, and that would have it now. u32 stack id (0: too long ago), and
    * u32 {@link VICTIM} | object type.
    */
-  victimStack: 0x74,
-  victim: 0x78,
+  victimStack: 0x68,
+  victim: 0x6c,
+  /** u32: threads that are inside of such a call and have not come back from it. */
+  pending: 0x70,
   /** u32: 1 once the record is complete. */
-  ready: 0x7c,
+  ready: 0x74,
+  /** u64: {@link wrapper.key} of what stood for the handle; 0 when nothing did. */
+  wrapperKey: 0x78,
+  /** {@link MISUSE_VALUE_COUNT} x u64: the first values. */
+  values: 0x80,
 } as const;
 
 /** Kinds of misuse. */
 export const MISUSE_CLOSE = 1;
 export const MISUSE_USE = 2;
-/** Not refused: a socket or a registry key that CloseHandle closes. Whether it should have is told by the stack. */
+/** Not refused: a socket, a registry key or a wrapper's handle that CloseHandle closes. Whether it should have is told by the stack. */
 export const MISUSE_CLOSED_AS_HANDLE = 3;
 
-export const MISUSE_SIZE_BYTES = 128;
+export const MISUSE_SIZE_BYTES = 256;
 export const MISUSE_COUNT = 4096;
-export const MISUSE_VALUE_COUNT = 5;
+export const MISUSE_VALUE_COUNT = 8;
 /** Handles were opened since the value was closed. */
 export const VICTIM = 0x8000_0000;
 
@@ -195,6 +227,7 @@ export interface LedgerLayout {
   readonly slotCount: number;
   readonly misusesOffset: number;
   readonly imagesOffset: number;
+  readonly wrappersOffset: number;
   readonly walkCacheOffset: number;
   readonly quarantineOffset: number;
   /** Values that are quarantined, a power of two; 0 without a quarantine. */
@@ -210,7 +243,8 @@ export interface LedgerLayout {
 export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayout {
   const misusesOffset = HEADER_SIZE_BYTES;
   const imagesOffset = misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES;
-  const walkCacheOffset = imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES;
+  const wrappersOffset = imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES;
+  const walkCacheOffset = wrappersOffset + WRAPPER_COUNT * WRAPPER_SIZE_BYTES;
   const quarantineOffset = walkCacheOffset + WALK_CACHE_COUNT * 8;
   const recentOpensOffset = quarantineOffset + alignUp(quarantineCount * 4);
   const stackIndexOffset = recentOpensOffset + (quarantineCount === 0 ? 0 : RECENT_OPEN_COUNT * 8);
@@ -218,7 +252,7 @@ export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayo
   const slotsOffset = stackPoolOffset + STACK_POOL_SIZE_BYTES;
   const sizeBytes = slotsOffset + slotCount * SLOT_SIZE_BYTES;
   return {
-    slotCount, misusesOffset, imagesOffset, walkCacheOffset, quarantineOffset, quarantineCount, recentOpensOffset, stackIndexOffset, stackPoolOffset,
+    slotCount, misusesOffset, imagesOffset, wrappersOffset, walkCacheOffset, quarantineOffset, quarantineCount, recentOpensOffset, stackIndexOffset, stackPoolOffset,
     slotsOffset, sizeBytes,
   }; // prettier-ignore
 }

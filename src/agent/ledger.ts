@@ -1,9 +1,11 @@
 import {
-  header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_COUNT, MISUSE_SIZE_BYTES,
+  DESCRIPTOR_KEY, header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_COUNT, MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode, STATE_FLAG_BITS, STATE_OCCUPIED,
-  STATE_QUARANTINED, VICTIM,
+  STATE_QUARANTINED, VICTIM, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
 } from './ledger-layout.ts'; // prettier-ignore
-import { type ObjectType, objectTypes, recordedCalls } from './hook-table.ts';
+import { recordedCalls } from './function-table.ts';
+import { type ObjectType, objectTypes } from './hook-table.ts';
+import type { Wrapper } from '../model.ts';
 
 /** One recorded call; stacks are ids until they are asked for with {@link Ledger.stack}. */
 export interface LedgerCall {
@@ -33,6 +35,8 @@ export interface LedgerMisuse {
   readonly values: readonly bigint[];
   readonly offending: LedgerCall;
   readonly life: LedgerLife;
+  /** What stood for the handle. */
+  readonly wrapper?: Wrapper;
   /** Of a quarantined value: the first handle that was opened after its close; stack 0 when that was too long ago. */
   readonly victim?: { readonly objectType: ObjectType; readonly stackId: number };
 }
@@ -137,6 +141,20 @@ export class Ledger {
     return place === undefined ? undefined : this.#readLife(place);
   }
 
+  /** What stands for an open handle; undefined for one that is the program's own. */
+  wrapperOf(value: bigint): Wrapper | undefined {
+    const place = this.#slotOffset(value);
+    const found = place === undefined ? undefined : this.#wrapperOffset(this.#view.getUint32(place + slot.wrapper, true));
+    if (found === undefined || BigInt.asIntN(64, value) !== this.#view.getBigInt64(found + wrapper.handle, true)) return undefined;
+    if (this.#readLife(found)?.isOpen !== true) return undefined;
+    const descriptor = this.#wrapperOffset(this.#view.getUint32(found + wrapper.descriptor, true));
+    const descriptorKey = descriptor === undefined ? 0n : this.#view.getBigUint64(descriptor + wrapper.key, true);
+    return {
+      ...nameWrapper(this.#view.getBigUint64(found + wrapper.key, true)),
+      ...((descriptorKey & DESCRIPTOR_KEY) === 0n ? {} : { descriptor: Number(BigInt.asIntN(32, descriptorKey)) }),
+    };
+  }
+
   /** Values that the ledger holds for open, ascending. */
   *openValues(): Generator<bigint> {
     const used = this.#slotsUsed();
@@ -214,11 +232,15 @@ export class Ledger {
       if (this.#view.getUint32(place + misuse.ready, true) !== 1) continue;
       const kind = this.#view.getUint16(place + misuse.kind, true);
       const valueCount = Math.min(this.#view.getUint32(place + misuse.valueCount, true), MISUSE_VALUE_COUNT);
-      const values = Array.from({ length: valueCount }, (_, at) => BigInt(this.#view.getInt32(place + misuse.values + at * 4, true)));
+      const values = Array.from({ length: valueCount }, (_, at) => this.#view.getBigInt64(place + misuse.values + at * 8, true));
+      // A call that has not come back may have been the end of the process.
+      const count = this.#view.getUint32(place + misuse.count, true) + this.#view.getUint32(place + misuse.pending, true);
+      if (count === 0) continue;
+      const wrapperKey = this.#view.getBigUint64(place + misuse.wrapperKey, true);
       yield {
         kind: kind === MISUSE_CLOSE ? 'close' : kind === MISUSE_CLOSED_AS_HANDLE ? 'closed-as-handle' : 'use',
         status: this.#view.getUint32(place + misuse.status, true),
-        count: this.#view.getUint32(place + misuse.count, true),
+        count,
         values: [...new Set(values)],
         offending: {
           call: callName(this.#view.getUint16(place + misuse.offendingCall, true)),
@@ -227,6 +249,7 @@ export class Ledger {
           stackId: this.#view.getUint32(place + misuse.offendingStack, true),
         },
         life: this.#readLife(place + misuse.life) ?? NEVER_SEEN,
+        ...(wrapperKey === 0n ? {} : { wrapper: nameWrapper(wrapperKey) }),
         ...this.#readVictim(place),
       };
     }
@@ -268,6 +291,11 @@ export class Ledger {
       : undefined;
   }
 
+  /** Of an index plus 1. */
+  #wrapperOffset(index: number): number | undefined {
+    return index === 0 || index > WRAPPER_COUNT ? undefined : this.#layout.wrappersOffset + (index - 1) * WRAPPER_SIZE_BYTES;
+  }
+
   #stackOffset(id: number): number | undefined {
     if (id <= 0 || id * 8 > STACK_POOL_SIZE_BYTES - stackNode.frames - MAXIMUM_FRAMES * 8) return undefined;
     return this.#layout.stackPoolOffset + id * 8;
@@ -303,6 +331,11 @@ export class Ledger {
   }
 }
 
+/** Of those that have a handle whose value is known; a search has not. */
+function nameWrapper(key: bigint): Wrapper {
+  return (key & DESCRIPTOR_KEY) === 0n ? { type: 'FILE', value: key } : { type: 'Descriptor', value: BigInt.asIntN(32, key) };
+}
+
 type CounterName =
   | 'beyondCapacity'
   | 'droppedStacks'
@@ -316,7 +349,8 @@ type CounterName =
   | 'exiting'
   | 'functionsHooked'
   | 'functionsMissed'
-  | 'quarantineLost';
+  | 'quarantineLost'
+  | 'droppedWrappers';
 
 const NEVER_SEEN: LedgerLife = {
   isOpen: false,

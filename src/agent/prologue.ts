@@ -31,6 +31,7 @@ function instructionSize(code: Uint8Array): number | undefined {
   switch (opcode) {
     case 0x31: // xor r/m, r
     case 0x33: // xor r, r/m
+    case 0x63: // movsxd r, r/m
     case 0x85: // test r/m, r
     case 0x89: // mov r/m, r
     case 0x8b: // mov r, r/m

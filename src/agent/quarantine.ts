@@ -143,7 +143,7 @@ function emitEnterQuarantine(assembler: Assembler, begin: Label, environment: En
     assembler.j('ne', done);
     assembler.mov(rdx, environment.ledger);
     assembler.mov(rdx, at(rdx, header.opens));
-    assembler.mov(at(r10, slot.opensBefore), rdx);
+    assembler.mov(at(r10, slot.opensBefore), low32(rdx));
     assembler.bind(marked);
 
     assembler.mov(r8, environment.ledger);

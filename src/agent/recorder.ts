@@ -2,8 +2,8 @@ import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
 import {
-  header, type LedgerLayout, MISUSE_COUNT, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, stackNode,
-  RECENT_OPEN_COUNT, STATE_FLAG_BITS, VICTIM,
+  header, type LedgerLayout, MISUSE_CLOSE, MISUSE_COUNT, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, stackNode,
+  RECENT_OPEN_COUNT, STATE_FLAG_BITS, VICTIM, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
 } from './ledger-layout.ts'; // prettier-ignore
 import { emitHashStep, emitNativeCall, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
@@ -21,8 +21,8 @@ export interface RecorderEnvironment {
   nativeCall(name: string): Label | bigint;
 }
 
-/** What a misuse copies of a slot: all up to `opensBefore`. */
-const LIFE_QWORDS = slot.opensBefore / 8;
+/** What a misuse copies of a slot: all of it. */
+const LIFE_QWORDS = SLOT_SIZE_BYTES / 8;
 
 /** How many entries a misuse may be looked for in. */
 const PROBE_COUNT = 64;
@@ -103,22 +103,28 @@ export function emitRecordOpen(assembler: Assembler, begin: Label, environment: 
       assembler.shl(r8, STATE_FLAG_BITS);
       assembler.shr(r8, STATE_FLAG_BITS);
     }
-    assembler.or(r8, 1);
-    assembler.add(r8, 2); // the next generation, open
-    emitPackStack(assembler, r8, rdx);
-    assembler.mov(at(rcx, slot.openedStack), rax);
-    assembler.mov(rax, SYSTEM_TIME);
-    assembler.mov(at(rcx, slot.openedTime), rax);
-    assembler.mov(low32(rax), teb(tebField.threadId));
-    assembler.mov(at(rcx, slot.openedThread), low32(rax));
-    assembler.mov(rax, save[1]);
-    assembler.mov(at(rcx, slot.openedCall), low32(rax)); // the type is the upper half
-    assembler.mov(at(rcx, slot.state), r8); // last: now it is true
+    assembler.movImmediate32(at(rcx, slot.wrapper), 0);
+    emitWriteOpening(assembler, save[1]);
     epilogue();
     assembler.bind(beyond);
     emitBeyondCapacity(assembler, rcx, environment);
     epilogue();
   });
+}
+
+/** Writes an opening into the slot at rcx, whose state so far is in r8; its stack's id is in eax. Clobbers rdx. */
+export function emitWriteOpening(assembler: Assembler, rowAndType: Memory): void {
+  assembler.or(r8, 1);
+  assembler.add(r8, 2); // the next generation, open
+  emitPackStack(assembler, r8, rdx);
+  assembler.mov(at(rcx, slot.openedStack), rax);
+  assembler.mov(rax, SYSTEM_TIME);
+  assembler.mov(at(rcx, slot.openedTime), rax);
+  assembler.mov(low32(rax), teb(tebField.threadId));
+  assembler.mov(at(rcx, slot.openedThread), low32(rax));
+  assembler.mov(rax, rowAndType);
+  assembler.mov(at(rcx, slot.openedCall), low32(rax)); // the type is the upper half
+  assembler.mov(at(rcx, slot.state), r8); // last: now it is true
 }
 
 /** Emits `void recordClose(HANDLE value, u64 state before the call, u64* returnAddress, u32 row)`. */
@@ -157,19 +163,7 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
     assembler.mov(rcx, save[0]);
     assembler.mov(r8, save[1]);
     assembler.mov(r9, save[2]);
-    assembler.mov(low32(r10), low32(rax));
-    assembler.mov(r11, SYSTEM_TIME);
-    assembler.mov(at(rcx, slot.closedTime), r11);
-    assembler.mov(low32(r11), teb(tebField.threadId));
-    assembler.mov(at(rcx, slot.closedThread), low32(r11));
-    assembler.mov(rax, environment.ledger);
-    assembler.mov(low32(rax), at(rax, header.exiting));
-    assembler.shl(low32(rax), 16);
-    assembler.or(low32(rax), low32(r9));
-    assembler.mov(at(rcx, slot.closedCall), low32(rax)); // closedWhileExiting is the upper half
-    assembler.mov(low32(rax), low32(r10));
-    emitPackStack(assembler, r8, rdx);
-    assembler.mov(at(rcx, slot.closedStack), rax);
+    emitWriteClosing(assembler, environment);
     // The stack that opened it learns where such handles are closed, but by what a runtime closes at the exit nothing is learnt.
     // Reading first keeps the line shared.
     assembler.mov(rax, environment.ledger);
@@ -194,28 +188,103 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
   });
 }
 
-const misuseFrame: FrameShape = { pushes: [], sizeBytes: 0x98 };
-const life = 0x48; // 7 x u64: the slot as it is now
-const victim = 0x80; // u64: an entry of the ring of recent opens, or 0
+/** Writes a close into the slot at rcx, whose state is in r8; the row is in r9, its stack's id in eax, and then in r10. Clobbers rdx, r11. */
+export function emitWriteClosing(assembler: Assembler, environment: Pick<RecorderEnvironment, 'ledger'>): void {
+  assembler.mov(low32(r10), low32(rax));
+  assembler.mov(r11, SYSTEM_TIME);
+  assembler.mov(at(rcx, slot.closedTime), r11);
+  assembler.mov(low32(r11), teb(tebField.threadId));
+  assembler.mov(at(rcx, slot.closedThread), low32(r11));
+  assembler.mov(rax, environment.ledger);
+  assembler.mov(low32(rax), at(rax, header.exiting));
+  assembler.shl(low32(rax), 16);
+  assembler.or(low32(rax), low32(r9));
+  assembler.mov(at(rcx, slot.closedCall), low32(rax)); // closedWhileExiting is the upper half
+  assembler.mov(low32(rax), low32(r10));
+  emitPackStack(assembler, r8, rdx);
+  assembler.mov(at(rcx, slot.closedStack), rax);
+}
 
-/** Emits `void recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`. */
-export function emitRecordMisuse(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
+/** Home space only: what it calls needs no more. */
+const callerFrame: FrameShape = { pushes: [], sizeBytes: 0x28 };
+
+/**
+ * Emits `void recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`: a refused call. What was given for a handle
+ * may be a FILE or a search.
+ */
+export function emitRecordMisuse(
+  assembler: Assembler,
+  begin: Label,
+  environment: RecorderEnvironment & { readonly noteMisuse: Label; readonly findWrapper: Label },
+): FramedFunction {
+  return framedFunction(assembler, begin, callerFrame, (epilogue) => {
+    const [noHandle, noWrapper, note, done] = assembler.labels('noHandle', 'noWrapper', 'note', 'done');
+    assembler.mov(r10, rcx);
+    emitSlotAddress(assembler, r10, r11, noHandle, environment);
+    assembler.jmp(note);
+    assembler.bind(noHandle);
+    assembler.mov(rax, rdx);
+    assembler.shr(low32(rax), 16);
+    assembler.cmp(low32(rax), MISUSE_CLOSE);
+    assembler.j('ne', noWrapper);
+    assembler.mov(rax, rcx);
+    assembler.shr(rax, USER_ADDRESS_BITS);
+    assembler.j('ne', noWrapper);
+    assembler.mov(rax, rcx);
+    assembler.call(environment.findWrapper);
+    assembler.jmp(note);
+    assembler.bind(noWrapper);
+    assembler.xor(low32(r10), low32(r10));
+    assembler.bind(note);
+    assembler.call(environment.noteMisuse);
+    assembler.test(rax, rax);
+    assembler.j('e', done);
+    assembler.lockInc32(at(rax, misuse.count));
+    assembler.bind(done);
+    epilogue();
+  });
+}
+
+/** Addresses of user space fit in them. */
+const USER_ADDRESS_BITS = 47;
+
+const misuseFrame: FrameShape = { pushes: [], sizeBytes: 0x98 };
+const life = 0x48; // 8 x u64: the slot as it is now
+const victim = 0x88; // u64: an entry of the ring of recent opens, or 0
+const wrapperKey = 0x90; // u64: key of what stands for the handle, or 0
+
+/**
+ * Emits `void* noteMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status, r10 = void* slot)`: finds or makes the record of this
+ * misuse, without counting it, and returns its address; NULL where there is no room. The slot is NULL for a value that has none.
+ */
+export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(assembler, begin, misuseFrame, (epilogue) => {
     const [
-      noSlot, haveLife, probe, claimed, again, full,
+      noSlot, noWrapper, haveLife, probe, claimed, again, full,
     ] = assembler.labels(
-      'noSlot', 'haveLife', 'probe', 'claimed', 'again', 'full',
+      'noSlot', 'noWrapper', 'haveLife', 'probe', 'claimed', 'again', 'full',
     ); // prettier-ignore
     const [value, callAndKind, status, stack] = save;
 
     assembler.mov(value, rcx);
     assembler.mov(callAndKind, rdx);
     assembler.mov(status, r9);
-    emitSlotAddress(assembler, rcx, rax, noSlot, environment);
+    assembler.movImmediate64(at(rsp, wrapperKey), 0);
+    assembler.test(r10, r10);
+    assembler.j('e', noSlot);
     for (let index = 0; index < LIFE_QWORDS; index++) {
-      assembler.mov(rax, at(rcx, index * 8));
+      assembler.mov(rax, at(r10, index * 8));
       assembler.mov(at(rsp, life + index * 8), rax);
     }
+    assembler.mov(low32(rax), at(rsp, life + slot.wrapper));
+    assembler.sub(low32(rax), 1);
+    assembler.cmp(low32(rax), WRAPPER_COUNT);
+    assembler.j('ae', noWrapper);
+    assembler.shl(rax, Math.log2(WRAPPER_SIZE_BYTES));
+    assembler.mov(rdx, environment.ledger + BigInt(environment.layout.wrappersOffset));
+    assembler.mov(rax, indexed(rdx, rax, 1, wrapper.key));
+    assembler.mov(at(rsp, wrapperKey), rax);
+    assembler.bind(noWrapper);
     assembler.jmp(haveLife);
     assembler.bind(noSlot);
     assembler.xor(low32(rax), low32(rax));
@@ -280,6 +349,7 @@ export function emitRecordMisuse(assembler: Assembler, begin: Label, environment
     assembler.bind(full);
     assembler.mov(rax, environment.ledger);
     assembler.lockInc32(at(rax, header.droppedMisuses));
+    assembler.xor(low32(rax), low32(rax));
     epilogue();
 
     assembler.bind(claimed);
@@ -303,18 +373,20 @@ export function emitRecordMisuse(assembler: Assembler, begin: Label, environment
       assembler.mov(low32(rax), at(rsp, victim + 4));
       assembler.mov(at(r9, misuse.victim), low32(rax));
     }
+    assembler.mov(rax, at(rsp, wrapperKey));
+    assembler.mov(at(r9, misuse.wrapperKey), rax);
     assembler.movImmediate32(at(r9, misuse.ready), 1);
 
     assembler.bind(again);
-    assembler.lockInc32(at(r9, misuse.count));
     assembler.mov(low32(rax), 1);
     assembler.lockXadd(at(r9, misuse.valueCount), low32(rax));
     const noRoom = assembler.label('noRoom');
     assembler.cmp(low32(rax), MISUSE_VALUE_COUNT);
     assembler.j('ae', noRoom);
     assembler.mov(rdx, value);
-    assembler.mov(indexed(r9, rax, 4, misuse.values), low32(rdx));
+    assembler.mov(indexed(r9, rax, 8, misuse.values), rdx);
     assembler.bind(noRoom);
+    assembler.mov(rax, r9);
     epilogue();
   });
 }
@@ -345,12 +417,12 @@ function emitFindVictim(assembler: Assembler, value: Memory, environment: Record
   assembler.j('ns', none);
   assembler.mov(rcx, value);
   emitSlotAddress(assembler, rcx, r11, none, environment);
-  assembler.mov(rdx, at(rcx, slot.opensBefore));
+  assembler.mov(low32(rdx), at(rcx, slot.opensBefore));
   assembler.mov(r9, environment.ledger);
   assembler.mov(rax, at(r9, header.opens));
-  assembler.sub(rax, rdx);
+  assembler.sub(low32(rax), low32(rdx));
   assembler.j('e', none);
-  assembler.cmp(rax, RECENT_OPEN_COUNT);
+  assembler.cmp(low32(rax), RECENT_OPEN_COUNT);
   assembler.j('a', forgotten);
   assembler.and(low32(rdx), RECENT_OPEN_COUNT - 1);
   assembler.mov(r9, environment.ledger + BigInt(environment.layout.recentOpensOffset));

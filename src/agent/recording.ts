@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import {
-  CreateEventW, CreateFileMappingW, CreateMutexW, DuplicateHandle, FlushInstructionCache, GetModuleHandleW, GetProcAddress, MapViewOfFile, ReleaseMutex,
+  CreateEventW, CreateFileMappingW, CreateMutexW, DuplicateHandle, FlushInstructionCache, GetModuleHandleW, GetProcAddress, LoadLibraryExW, MapViewOfFile, ReleaseMutex,
   UnmapViewOfFile, VirtualAllocEx, VirtualProtectEx, VirtualQueryEx, WriteProcessMemory,
 } from '../ffi/kernel32.ts'; // prettier-ignore
 import { viewMemory } from '../ffi/library.ts';
@@ -12,6 +12,7 @@ import {
   buildAgentImage, type HookedCall, type HookedFunction, type HookedModule, numberedFunctions, numberedRows, RELAY_SIZE_BYTES,
 } from './agent-image.ts'; // prettier-ignore
 import type { CodeRange } from './hook-frame.ts';
+import { functionModules } from './function-table.ts';
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
 import { movablePrologueSize } from './prologue.ts';
@@ -35,6 +36,7 @@ const PAGE_EXECUTE_READWRITE = 0x40;
 const FILE_MAP_WRITE = 0x2;
 const MEM_COMMIT_RESERVE = 0x3000;
 const MEM_FREE = 0x1_0000;
+const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
 const ViewUnmap = 2;
 const ObjectNameInformation = 1;
 /** More than any prologue that is moved. */
@@ -55,6 +57,8 @@ export class Recording implements Disposable {
   readonly hooked: readonly string[];
   /** Exports whose code has no known shape: they run as they are, unrecorded. */
   readonly unrecognised: readonly string[];
+  /** Functions of the system's DLLs whose code cannot be moved (`msvcrt.dll!_lseek`): likewise. */
+  readonly unmovable: readonly string[];
   readonly #view: bigint;
   readonly #section: OwnedHandle;
   readonly #arrived: OwnedHandle;
@@ -65,6 +69,7 @@ export class Recording implements Disposable {
     ledger: Ledger;
     hooked: readonly string[];
     unrecognised: readonly string[];
+    unmovable: readonly string[];
     view: bigint;
     section: OwnedHandle;
     arrived: OwnedHandle;
@@ -73,6 +78,7 @@ export class Recording implements Disposable {
     this.ledger = parts.ledger;
     this.hooked = parts.hooked;
     this.unrecognised = parts.unrecognised;
+    this.unmovable = parts.unmovable;
     this.#view = parts.view;
     this.#section = parts.section;
     this.#arrived = parts.arrived;
@@ -121,10 +127,10 @@ export class Recording implements Disposable {
 
     if (layout.quarantineCount > 0) ledger.setSentinel(placeSentinel(target));
     const { calls, unrecognised } = findCalls(target);
-    const { module, unmovable } = findFunctions(target);
+    const { modules, unmovable } = findFunctions(target);
     const image = buildAgentImage({
       calls,
-      ...(module === undefined ? {} : { module }),
+      modules,
       closeHandle: findCloseHandle(),
       canCompareObjects: GetProcAddress(ntdllBase(), 'NtCompareObjects') !== 0n,
       ledger: mapIntoTarget(section, target),
@@ -136,12 +142,12 @@ export class Recording implements Disposable {
     });
     const base = allocateNear(target, ntdllBase(), image.bytes.length);
     writeCode(target, [{ address: base, bytes: image.bytes }]);
-    if (module !== undefined) writeCode(target, [{ address: module.relays, bytes: image.relays(base) }]);
+    for (const relays of image.relays(base)) writeCode(target, [relays]);
     ledger.hideAgent(base, image.bytes.length);
     writeCode(target, image.patches(base));
 
     const hooked = calls.map((call) => call.row.name);
-    return new Recording({ ledger, hooked, unrecognised: [...unrecognised, ...unmovable], view, section, arrived, judged });
+    return new Recording({ ledger, hooked, unrecognised, unmovable, view, section, arrived, judged });
   }
 
   /** Signalled once each time the target has come to its exit and waits to be judged. */
@@ -223,27 +229,38 @@ function findCalls(target: AsHandle): { calls: HookedCall[]; unrecognised: strin
   return { calls, unrecognised };
 }
 
-/** The functions that Winsock is known to have here, if it will lie in the target where it lies in this process. */
-function findFunctions(target: AsHandle): { module: HookedModule | undefined; unmovable: string[] } {
-  const base = GetModuleHandleW('ws2_32.dll');
-  if (base === 0n) return { module: undefined, unmovable: [] };
-  const peHeader = new DataView(viewMemory(base, 0x1000)).getUint32(0x3c, true); // LONG e_lfanew
-  const headers = new DataView(viewMemory(base + BigInt(peHeader), 0x58));
-  const identity = [0x08, 0x28, 0x50].map((offset) => [offset, headers.getUint32(offset, true)] as const); // TimeDateStamp, AddressOfEntryPoint, SizeOfImage
-  const end = base + BigInt(headers.getUint32(0x50, true));
-  const functions: HookedFunction[] = [];
+/** The functions that the system's DLLs are known to have here, for targets in which they will lie where they lie in this process. */
+function findFunctions(target: AsHandle): { modules: HookedModule[]; unmovable: string[] } {
   const unmovable: string[] = [];
-  for (const { row, rowNumber } of numberedFunctions) {
-    const address = GetProcAddress(base, row.name);
-    if (address < base || address >= end) continue; // not there, or forwarded to another DLL
-    const code = new Uint8Array(viewMemory(address, PROLOGUE_READ_SIZE_BYTES)).slice();
-    const movedSize = movablePrologueSize(code);
-    if (movedSize === undefined) unmovable.push(row.name);
-    else functions.push({ row, rowNumber, address, code, movedSize });
-  }
-  if (functions.length === 0) return { module: undefined, unmovable };
-  const relays = allocateNear(target, base, functions.length * RELAY_SIZE_BYTES);
-  return { module: { base, identity, functions, relays }, unmovable };
+  const modules = functionModules.flatMap((name): readonly HookedModule[] => {
+    const base = LoadLibraryExW(name, null, LOAD_LIBRARY_SEARCH_SYSTEM32);
+    if (base === 0n) return []; // what is not on this system cannot be called on it
+    const peHeader = new DataView(viewMemory(base, 0x1000)).getUint32(0x3c, true); // LONG e_lfanew
+    const headers = new DataView(viewMemory(base + BigInt(peHeader), 0x58));
+    const identity = [0x08, 0x28, 0x50].map((offset) => [offset, headers.getUint32(offset, true)] as const); // TimeDateStamp, AddressOfEntryPoint, SizeOfImage
+    const sizeBytes = headers.getUint32(0x50, true);
+    const functions: HookedFunction[] = [];
+    for (const { row, rowNumber } of numberedFunctions.filter((numbered) => numbered.row.module === name)) {
+      const address = GetProcAddress(base, row.name);
+      if (address < base || address >= base + BigInt(sizeBytes)) continue; // not there, or forwarded to another DLL
+      const code = new Uint8Array(viewMemory(address, PROLOGUE_READ_SIZE_BYTES)).slice();
+      const movedSize = movablePrologueSize(code);
+      if (movedSize === undefined) unmovable.push(`${name}!${row.name}`);
+      else functions.push({ row, rowNumber, address, code, movedSize });
+    }
+    if (functions.length === 0) return [];
+    return [{
+      base,
+      sizeBytes,
+      number: functionModules.indexOf(name),
+      fileno: GetProcAddress(base, '_fileno'),
+      getOsfhandle: GetProcAddress(base, '_get_osfhandle'),
+      identity,
+      functions,
+      relays: allocateNear(target, base, functions.length * RELAY_SIZE_BYTES),
+    }];
+  });
+  return { modules, unmovable };
 }
 
 /** Where the code of CloseHandle lies, in this process and so in the target: Windows places its own DLLs once for all of a session. */

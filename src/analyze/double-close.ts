@@ -1,11 +1,14 @@
 import type { Judge } from './grouping.ts';
 import { doubtfulMessage, misuseRule, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from './misuse.ts';
 import { spellHistory, spellTimes } from './wording.ts';
+import { isCloseOfClosedBeneath, isGivenToCloseHandle } from './wrong-closer.ts';
 
 /** `double-close`: a close of a value that had been opened and closed. */
 export const doubleClose: Judge = misuseRule({
   rule: 'double-close',
-  applies: (misuse) => misuse.kind === 'close' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse) && misuse.victim === undefined,
+  applies: (misuse, evidence) =>
+    misuse.kind === 'close' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse) && misuse.victim === undefined &&
+    !isGivenToCloseHandle(misuse) && !isCloseOfClosedBeneath(misuse, evidence),
   closesInAnyOrder: true,
   level: ({ all }) => (all.every(wasCertainlyClosed) ? 'error' : 'note'),
   message(misuses) {

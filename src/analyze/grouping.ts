@@ -77,15 +77,17 @@ function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
   return { rule, level, message, count, object, handles, ...(alike ? {} : { objects }), stacks, fingerprint: key, ...(growth === undefined ? {} : { growth }) };
 }
 
-/** What all of the objects share: the type always, name and socket only when they are the same everywhere. */
-function commonObject(objects: readonly HandleObject[]): HandleObject {
+/** What all of the objects share: the type always, name, socket and wrapper only when they are the same everywhere. */
+export function commonObject(objects: readonly HandleObject[]): HandleObject {
   const [first = { type: 'Unknown' }, ...rest] = objects;
   const shares = (part: keyof HandleObject): boolean =>
     first[part] !== undefined && rest.every((object) => canonicalText(object[part]) === canonicalText(first[part]));
+  const sharesType = first.wrapper !== undefined && rest.every(({ wrapper }) => wrapper?.type === first.wrapper?.type);
   return {
     type: first.type,
     ...(shares('name') ? { name: first.name! } : {}),
     ...(shares('socket') ? { socket: first.socket! } : {}),
+    ...(shares('wrapper') ? { wrapper: first.wrapper! } : sharesType ? { wrapper: { type: first.wrapper!.type } } : {}),
   };
 }
 

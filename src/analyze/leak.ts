@@ -1,6 +1,6 @@
-import type { CallRecord, Level, OpenSite, Stack } from '../model.ts';
+import type { CallRecord, HandleObject, Level, OpenHandle, OpenSite, Stack } from '../model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame } from './attribution.ts';
-import { compareText, canonicalText, type Judge, siteRule } from './grouping.ts';
+import { compareText, canonicalText, commonObject, type Judge, siteRule } from './grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from './iterations.ts';
 import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from './wording.ts';
@@ -33,6 +33,7 @@ export const leak: Judge = siteRule<Opening>({
       .sort((a, b) => compareText(canonicalText(a), canonicalText(b)))
       .at(0);
     const tally: Tally = {
+      object: commonObject(sites.map(({ object }) => object)),
       count: sum((isGone ? sites : live).map((site) => site.count)),
       ended: sum(sites.map((site) => site.endedCount)),
       siblings,
@@ -40,10 +41,11 @@ export const leak: Judge = siteRule<Opening>({
       closedAtExit: live.length > 0 && live.every((site) => site.closedAtExit === true),
       isGone,
       growth,
+      isStandardStream: live.length > 0 && live.every(isStandardStream),
     };
     return {
       level: judgeLevel(actor, tally, manyLive),
-      message: `${actor === 'program' ? programMessage(first, tally) : noteMessage(first, tally, actor)}${growthSentence(tally, actor)}`,
+      message: `${actor === 'program' ? programMessage(tally) : noteMessage(first, tally, actor)}${growthSentence(tally, actor)}`,
       ...(growth === undefined ? {} : { growth: { iterations: growth.iterations, grewIn: growth.grewIn, handlesPerIteration: growth.handlesPerIteration } }),
       count: tally.count,
       handles: sites.flatMap((site) => site.examples),
@@ -60,10 +62,22 @@ export const leak: Judge = siteRule<Opening>({
 function siblingsOf({ opened, siblingsClosedAt, closedElsewhere = [] }: Opening): readonly Stack[] {
   if (siblingsClosedAt !== undefined) return [siblingsClosedAt];
   const site = normaliseStack(opened.stack).join('|');
-  return closedElsewhere.flatMap((other) => (normaliseStack(other.opened).join('|') === site ? [other.closed] : []));
+  const isSibling = (other: Stack): boolean => normaliseStack(other).join('|') === site && isOpenedAlike(other, opened.stack);
+  return closedElsewhere.flatMap((other) => (isSibling(other.opened) ? [other.closed] : []));
+}
+
+/**
+ * By the very same system call inside of Windows' function. The two ends of a pipe are no siblings of each other, and neither is what a
+ * function opens and closes for itself along the way, as `tmpfile` does.
+ */
+function isOpenedAlike(one: Stack, other: Stack): boolean {
+  const spell = (stack: Stack): string => dissect(stack).inner.map(({ module, function: name, offset }) => `${module}!${name}+${offset}`).join('|');
+  return spell(one) === spell(other);
 }
 
 interface Tally {
+  /** What all of the handles are. */
+  readonly object: HandleObject;
   readonly count: number;
   readonly ended: number;
   readonly siblings: Stack | undefined;
@@ -73,13 +87,25 @@ interface Tally {
   readonly isGone: boolean;
   /** Absent when iterations were not marked, or too few of them. */
   readonly growth: IterationVerdict | undefined;
+  /** The program put it in the place of its stdin, stdout or stderr. */
+  readonly isStandardStream: boolean;
+}
+
+/** What descriptors 0, 1 and 2 stand for lasts as long as the process, by the design of C runtimes. */
+function isStandardStream({ count, examples }: Opening): boolean {
+  const isStandard = ({ object: { wrapper } }: OpenHandle): boolean => {
+    const descriptor = wrapper?.type === 'Descriptor' ? wrapper.value : wrapper?.descriptor;
+    return descriptor !== undefined && descriptor <= 2;
+  };
+  return count === examples.length && examples.every(isStandard);
 }
 
 /**
  * How bad it is. Marked iterations are the better witness: what grows with each of them is a leak whatever becomes of it in the
  * end, and what does not is a cache, a pool or a singleton, however many there are and wherever others of it are closed.
  */
-function judgeLevel(actor: Actor, { count, siblings, ended, growth }: Tally, manyLive: number): Level {
+function judgeLevel(actor: Actor, { count, siblings, ended, growth, isStandardStream }: Tally, manyLive: number): Level {
+  if (isStandardStream) return 'note';
   if (actor === 'unknown') return growth?.growsAlways === true ? 'warning' : 'note';
   if (actor !== 'program') return 'note';
   const isError = growth === undefined ? siblings !== undefined || count >= manyLive || ended > 0 : growth.growsAlways;
@@ -106,7 +132,7 @@ function actorOf({ opened, object }: Pick<Opening, 'opened' | 'object'>): Actor 
   return attributeOpening(opened.stack, object);
 }
 
-function programMessage({ object }: Opening, { count, ended, siblings, openings, closedAtExit, isGone }: Tally): string {
+function programMessage({ object, count, ended, siblings, openings, closedAtExit, isGone, isStandardStream }: Tally): string {
   const verb = count === 1 ? 'is' : 'are';
   if (isGone) {
     const late = `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`;
@@ -114,6 +140,7 @@ function programMessage({ object }: Opening, { count, ended, siblings, openings,
   }
   const fate = closedAtExit ? `${count === 1 ? 'was' : 'were'} left for the runtime to close at exit` : `${verb} still open`;
   const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${fate}`;
+  if (isStandardStream) return `${base}: the program made ${count === 1 ? 'it a standard stream' : 'them standard streams'}, which last as long as the process.`;
   const parts = [base];
   if (ended > 0) parts.push(endedClause(object.type, count, ended));
   if (siblings !== undefined) return `${parts.join(' ')}; others from this site are closed at ${spellPlace(siblings)}.`;
@@ -128,7 +155,7 @@ function endedClause(type: string, count: number, ended: number): string {
   return `although ${ended} of their ${plural} ${ended === 1 ? 'has' : 'have'} ended`;
 }
 
-function noteMessage({ object, opened }: Opening, { count, openings, isGone }: Tally, actor: Actor): string {
+function noteMessage({ opened }: Opening, { object, count, openings, isGone }: Tally, actor: Actor): string {
   const handles = spellCount(count, object);
   if (isGone) return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${actor === 'unknown' ? 'an unknown stack' : 'the system for itself'}.`;
   const verb = count === 1 ? 'is' : 'are';

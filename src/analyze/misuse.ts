@@ -1,4 +1,4 @@
-import type { HandleObject, Level, Misuse, Rule, Stack } from '../model.ts';
+import type { Evidence, HandleObject, Level, Misuse, Rule, Stack } from '../model.ts';
 import { attributeMisuse } from './attribution.ts';
 import { compareText, type Judge, siteRule } from './grouping.ts';
 import { normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
@@ -33,11 +33,11 @@ export function wasOpen({ opened, closed }: Misuse): boolean {
 }
 
 /**
- * The refused value itself was closed before. Seen, or proven by a refused NtClose or closesocket, which take no other handle; that a
+ * The refused value itself was closed before. Seen, or proven by a refused NtClose or its like, which take no other handle; that a
  * read or a duplication was refused may be the fault of another handle among its arguments (an event, a process).
  */
 export function wasCertainlyClosed({ closed, offending }: Misuse): boolean {
-  return closed !== undefined || /^(?:NtClose|ZwClose|closesocket)$/.test(offending.call);
+  return closed !== undefined || /^(?:NtClose|ZwClose|closesocket|_close|fclose|_fclose_nolock|_pclose|FindClose)$/.test(offending.call);
 }
 
 /** The sentence of a call that was refused for an invalid handle while the one in question seemed to be open. */
@@ -64,7 +64,7 @@ export interface Misuses {
 
 export interface MisuseRule {
   readonly rule: Rule;
-  applies(misuse: Misuse): boolean;
+  applies(misuse: Misuse, evidence: Evidence): boolean;
   /** The level when the program made the call. */
   level(misuses: Misuses): Level;
   message(misuses: Misuses): string;
@@ -76,7 +76,7 @@ export interface MisuseRule {
 export function misuseRule({ rule, applies, level, message, closesInAnyOrder }: MisuseRule): Judge {
   return siteRule<Misuse>({
     rule,
-    select: ({ misuses }) => misuses.filter(applies),
+    select: (evidence) => evidence.misuses.filter((misuse) => applies(misuse, evidence)),
     typeOf: ({ object }) => object?.type ?? 'Unknown',
     siteOf(misuse) {
       const foreign = isForeign(misuse);

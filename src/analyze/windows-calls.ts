@@ -128,7 +128,7 @@ export function givesHandle(api: Frame, object: HandleObject): boolean {
 
 const closers: ReadonlySet<string> = new Set([
   ...['CloseHandle', 'NtClose', 'ZwClose', 'DuplicateHandle', 'NtDuplicateObject', 'ZwDuplicateObject', '_lclose'],
-  ...['RegCloseKey', 'FindClose', 'FindCloseChangeNotification', 'FindVolumeClose', 'FindVolumeMountPointClose'],
+  ...['RegCloseKey', 'FindClose', '_findclose', 'FindCloseChangeNotification', 'FindVolumeClose', 'FindVolumeMountPointClose'],
   ...['closesocket', 'WSPCloseSocket', 'WSACloseEvent', 'IcmpCloseHandle', 'ClosePrivateNamespace', 'ClosePseudoConsole'],
   ...['CloseDesktop', 'CloseWindowStation', 'CloseConsoleHandle'],
   ...['fclose', '_fclose_nolock', '_fcloseall', 'fcloseall', 'close', '_close', '_close_nolock', 'pclose', '_pclose'],

@@ -1,9 +1,10 @@
-import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
+import { type Frame, type HandleObject, type Misuse, nouns, type Stack } from '../model.ts';
 import { outermostSystemFrame } from './attribution.ts';
 import { dissect, functionName, moduleName } from './stacks.ts';
 
-/** `0x1a4`, as an unsigned value; `NULL` and `-1` as programmers know them. */
-export function spellValue(value: bigint): string {
+/** `0x1a4`, as an unsigned value; `NULL` and `-1` as programmers know them; a descriptor is a plain number. */
+export function spellValue(value: bigint, type?: string): string {
+  if (type === 'Descriptor') return `${value}`;
   const signed = BigInt.asIntN(64, value);
   if (signed === 0n) return 'NULL';
   if (signed === -1n) return 'INVALID_HANDLE_VALUE (-1)';
@@ -37,28 +38,27 @@ export function spellApi(frame: Frame): string {
   return name === undefined ? `${module}+0x${frame.offset.toString(16)}` : `${module}!${name}`;
 }
 
-/** `One File handle`, `3 Sockets`: the beginning of a sentence. */
+/** `One File handle`, `3 sockets`, `2 FILEs`: the beginning of a sentence. */
 export function spellCount(count: number, object: HandleObject): string {
-  const noun = `${spellNoun(object)}${count === 1 ? '' : 's'}`;
+  const noun = `${spellNoun(object.wrapper ?? object)}${count === 1 ? '' : 's'}`;
   return count === 1 ? `One ${noun}` : `${count} ${noun}`;
 }
 
 /** `File handle`, `socket`, `handle` where the type is unknown. */
-export function spellNoun(object: HandleObject): string {
-  if (object.type === 'Socket') return 'socket';
-  return object.type === 'Unknown' ? 'handle' : `${object.type} handle`;
+export function spellNoun({ type }: Pick<HandleObject, 'type'>): string {
+  return nouns[type] ?? `${type} handle`;
 }
 
 /** `Event handle 0x1a4`, `Event handles 0x1a4, 0x1a8 and 3 more`: the subject of a sentence about misused values. */
 export function spellSubject(object: HandleObject, values: readonly bigint[]): string {
   const noun = spellNoun(object);
   const subject = capitalise(noun);
-  return values.length > 1 ? `${subject}s ${spellValues(values)}` : `${subject} ${spellValues(values)}`;
+  return `${subject}${values.length > 1 ? 's' : ''} ${spellValues(values, object.type)}`;
 }
 
 /** `0x1a4, 0x1a8, 0x1ac and 5 more` */
-export function spellValues(values: readonly bigint[]): string {
-  const shown = values.slice(0, 3).map(spellValue);
+export function spellValues(values: readonly bigint[], type?: string): string {
+  const shown = values.slice(0, 3).map((value) => spellValue(value, type));
   const rest = values.length - shown.length;
   if (rest > 0) return `${shown.join(', ')} and ${rest} more`;
   return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;

@@ -216,6 +216,13 @@ export const UnmapViewOfFile: (lpBaseAddress: bigint) => boolean = kernel32.defi
 /** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-getmodulehandlew */
 export const GetModuleHandleW: (lpModuleName: string | null) => bigint = kernel32.define('GetModuleHandleW', POINTER, [LPCWSTR]);
 
+/** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-loadlibraryexw; `hFile` is reserved. */
+export const LoadLibraryExW: (lpLibFileName: string, hFile: null, dwFlags: number) => bigint = kernel32.define('LoadLibraryExW', POINTER, [
+  LPCWSTR,
+  POINTER,
+  DWORD,
+]);
+
 /** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-getprocaddress */
 export const GetProcAddress: (hModule: bigint, lpProcName: string) => bigint = kernel32.define('GetProcAddress', POINTER, [
   POINTER,

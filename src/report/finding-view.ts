@@ -1,4 +1,4 @@
-import type { Finding, HandleObject, Rule, Stack } from '../model.ts';
+import { type Finding, type HandleObject, nouns, type Rule, type Stack, type Wrapper } from '../model.ts';
 import { drawStack, type StackView } from './stack-view.ts';
 import { cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
 
@@ -42,7 +42,8 @@ export function drawNote(finding: Finding, view: StackView): readonly string[] {
 function drawHeader({ level, rule, object, count, fingerprint }: Finding, { theme, options, width }: StackView): string {
   const badge = level.toUpperCase();
   const badgeWidth = badge.length + (options.colorLevel === 0 ? 0 : 2);
-  const noun = object.type === 'Socket' ? 'socket' : object.type === 'Unknown' ? 'handle' : `${object.type} handle`;
+  const type = (rule === 'leak' ? object.wrapper?.type : undefined) ?? object.type;
+  const noun = nouns[type] ?? `${type} handle`;
   const times = count === 1 ? 'once' : `${count} times`;
   const called = object.type === 'Unknown' ? times : `${noun}, ${times}`;
   const counted = theme.escape(rule === 'leak' ? `${count} ${noun}${count === 1 ? '' : 's'}` : called);
@@ -72,7 +73,7 @@ function drawHandles({ rule, object, objects, handles, count }: Finding, { theme
   const label = handles.length === 1 ? 'handle' : 'handles';
   const indent = ' '.repeat(label.length + 2);
   const room = width - 2 - indent.length;
-  const values = handles.map((value) => `0x${BigInt.asUintN(64, value).toString(16)}`);
+  const values = handles.map((value) => (object.type === 'Descriptor' ? `${value}` : hexadecimal(value)));
   // Of a misuse the count is of calls, not of handles: how many values there were is not known beyond those listed.
   const rest = (rule === 'leak' || rule === 'inherited') && count > handles.length ? [theme.dim(`and ${count - handles.length} more`)] : [];
   const common = describeObject(object, theme.signs.arrow);
@@ -92,12 +93,22 @@ function drawHandles({ rule, object, objects, handles, count }: Finding, { theme
   return [...lines, ...rest].map((line, index) => (index === 0 ? `${theme.dim(label)}  ${line}` : indent + line));
 }
 
-/** `C:\logs\app.log`; `TCP 127.0.0.1:5000 → 127.0.0.1:80, connected` */
-function describeObject({ name, socket }: HandleObject, arrow: string): string {
-  if (socket === undefined) return name ?? '';
+/** `C:\logs\app.log`; `C:\logs\app.log (FILE 0x228306250, descriptor 3)`; `TCP 127.0.0.1:5000 → 127.0.0.1:80, connected` */
+function describeObject({ name, socket, wrapper }: HandleObject, arrow: string): string {
+  const wrapped = wrapper?.value === undefined ? undefined : `(${describeWrapper(wrapper, wrapper.value)})`;
+  if (socket === undefined) return join([name, wrapped], ' ');
   const { protocol, local, remote, state } = socket;
   const ends = remote === undefined ? local : `${local ?? '?'} ${arrow} ${remote}`;
-  return join([join([protocol, ends], ' '), state], ', ');
+  return join([join([join([protocol, ends], ' '), state], ', '), wrapped], ' ');
+}
+
+function describeWrapper({ type, descriptor }: Wrapper, value: bigint): string {
+  if (type === 'Descriptor') return `descriptor ${value}`;
+  return join([`FILE ${hexadecimal(value)}`, descriptor === undefined ? undefined : `descriptor ${descriptor}`], ', ');
+}
+
+function hexadecimal(value: bigint): string {
+  return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }
 
 function join(parts: readonly (string | undefined)[], separator: string): string {

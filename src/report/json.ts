@@ -45,7 +45,7 @@ function findingToJson({ rule, level, message, count, object, handles, objects, 
     message,
     count,
     object: objectToJson(object),
-    handles: handles.map((value) => `0x${BigInt.asUintN(64, value).toString(16)}`),
+    handles: handles.map(hexadecimal),
     objects: objects?.map(objectToJson),
     stacks: {
       opened: stackToJson(stacks.opened),
@@ -61,10 +61,17 @@ function findingToJson({ rule, level, message, count, object, handles, objects, 
   };
 }
 
-function objectToJson({ type, name, socket }: HandleObject): object {
-  if (socket === undefined) return { type, name };
-  const { protocol, local, remote, state } = socket;
-  return { type, name, socket: { protocol, local, remote, state } };
+function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
+  return {
+    type,
+    name,
+    socket: socket && { protocol: socket.protocol, local: socket.local, remote: socket.remote, state: socket.state },
+    wrapper: wrapper && { type: wrapper.type, value: wrapper.value === undefined ? undefined : hexadecimal(wrapper.value), descriptor: wrapper.descriptor },
+  };
+}
+
+function hexadecimal(value: bigint): string {
+  return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }
 
 function stackToJson(stack: Stack | undefined): readonly object[] | undefined {

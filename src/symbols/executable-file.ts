@@ -359,9 +359,9 @@ export class ExecutableFile implements Disposable {
   }
 }
 
-/** `NtClose` rather than `ZwClose`; the function's own name rather than `.text` or a label; else the first by spelling. */
+/** `NtClose` rather than `ZwClose`, `fopen` than ucrtbase's `_o_fopen`; the function's own name rather than `.text` or a label; else the first by spelling. */
 function isBetterName(name: string, known: string): boolean {
-  const rank = (text: string): number => (/^Zw[A-Z]/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);
+  const rank = (text: string): number => (/^(?:Zw[A-Z]|_o_)/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);
   return rank(name) !== rank(known) ? rank(name) < rank(known) : name < known;
 }
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
-import { demoExpectation, type ExpectedFinding, type FixtureExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
+import { demoExpectation, type ExpectedFinding, type FixtureExpectation, fixtureExpectations, runtimeFlavours } from '../../fixtures/expectations.ts';
 import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
 
 /** What one audit must say. */
@@ -16,7 +16,7 @@ interface Audit {
 
 const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): readonly Audit[] => {
   const { program, exitCode, cleanExitCode = exitCode, findings } = expectation;
-  const flavours = ['', ...(expectation.hasPdbFlavour && existsSync(fixturePath(`${program}-pdb`)) ? ['-pdb'] : [])];
+  const flavours = [...runtimeFlavours(expectation), ...(expectation.hasPdbFlavour && existsSync(fixturePath(`${program}-pdb`)) ? ['-pdb'] : [])];
   return flavours.flatMap((flavour) => {
     const name = `${program}${flavour}`;
     const bad = { name, program, expectation, exitCode, findings };

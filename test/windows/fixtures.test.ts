@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { expect, test } from 'vitest';
 
-import { demoExpectation, type FixtureExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
+import { demoExpectation, type FixtureExpectation, fixtureExpectations, runtimeFlavours } from '../../fixtures/expectations.ts';
 
 const buildFolder = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
 const oracleLine = /^(leak|[a-z-]+-close|[a-z-]+-use|wrong-closer|wrong-type) ([A-Z]\w+)( 0x[0-9a-f]+)?$/;
@@ -32,7 +32,7 @@ function listRuns(expectation: FixtureExpectation): readonly BareRun[] {
   const oracle = findings
     .flatMap(({ rule, objectType, count }) => Array.from({ length: count }, () => `${rule} ${objectType}`))
     .toSorted();
-  const flavours = [''];
+  const flavours = [...runtimeFlavours(expectation)];
   // The flavour is not built where clang is missing, and the build has said so.
   if (expectation.hasPdbFlavour && existsSync(`${buildFolder}\\${program}-pdb.exe`)) flavours.push('-pdb');
   return flavours.flatMap((flavour) => {

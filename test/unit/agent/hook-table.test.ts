@@ -2,14 +2,15 @@ import { describe, expect, test } from 'vitest';
 
 import { numberedFunctions, numberedRows } from '../../../src/agent/agent-image.ts';
 import { SAVE, saved } from '../../../src/agent/hook-frame.ts';
-import { functionTable, hookTable, objectTypes, recordedCalls } from '../../../src/agent/hook-table.ts';
+import { functionTable, recordedCalls } from '../../../src/agent/function-table.ts';
+import { hookTable, objectTypes } from '../../../src/agent/hook-table.ts';
 
 const HOME_SPACE_SIZE = 0x20;
 /** Arguments that a hook can pass on: four in registers, the others in its frame below what it saves. */
 const ARGUMENTS_MAX = 4 + (SAVE - HOME_SPACE_SIZE) / 8;
 
 test('no call stands in the tables twice', () => {
-  const names = recordedCalls.map(({ name }) => name);
+  const names = recordedCalls.map((row) => ('module' in row ? `${row.module}!${row.name}` : row.name));
   expect(names.toSorted()).toEqual([...new Set(names)].toSorted());
 });
 
@@ -63,9 +64,21 @@ describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) =
   });
 });
 
-describe.each(functionTable)('$name', ({ argumentCount }) => {
+/** Arguments that the hook of wrappers can pass on: wrapper-hook.ts. */
+const WRAPPER_ARGUMENTS_MAX = 6;
+
+describe.each(functionTable)('$module!$name', (row) => {
   test('has arguments that the hook’s frame has room for', () => {
-    expect(argumentCount).toBeGreaterThanOrEqual(1);
-    expect(argumentCount).toBeLessThanOrEqual(ARGUMENTS_MAX);
+    expect(row.argumentCount).toBeLessThanOrEqual(row.kind === 'socket' ? ARGUMENTS_MAX : WRAPPER_ARGUMENTS_MAX);
+  });
+
+  test('names wrappers among its first four arguments', () => {
+    if (row.kind === 'socket') return expect(row.argumentCount).toBeGreaterThanOrEqual(1);
+    const { opens, closes, uses } = row;
+    const named = [closes?.argument, uses?.argument, opens?.from === 'result' ? undefined : opens?.argument].filter((argument) => argument !== undefined);
+    for (const argument of named) expect(argument).toBeLessThan(Math.min(row.argumentCount, 4));
+    expect([opens, closes, uses].some((effect) => effect !== undefined)).toBe(true);
+    // What is opened is known only by a result that says whether the call failed.
+    if (opens !== undefined) expect(row.failure).not.toBe('never');
   });
 });

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
-import { hookTable, objectTypes, recordedCalls } from '../../../src/agent/hook-table.ts';
+import { recordedCalls } from '../../../src/agent/function-table.ts';
+import { hookTable, objectTypes } from '../../../src/agent/hook-table.ts';
 import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger.ts';
 import {
-  header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, ledgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES, misuse, SLOT_SIZE_BYTES,
-  slot, STACK_POOL_SIZE_BYTES, stackNode,
+  DESCRIPTOR_KEY, header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, ledgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES,
+  slot, STACK_POOL_SIZE_BYTES, stackNode, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
 } from '../../../src/agent/ledger-layout.ts'; // prettier-ignore
 import { seededRandom } from './random.ts';
 
@@ -19,6 +20,7 @@ const rowNumber = (name: string) => recordedCalls.findIndex((row) => row.name ==
 /** The ranges that any test writes to; all else stays zero. */
 const written: readonly (readonly [offset: number, sizeBytes: number])[] = [
   [0, layout.imagesOffset + 8 * IMAGE_SIZE_BYTES],
+  [layout.wrappersOffset, 64 * WRAPPER_SIZE_BYTES],
   [layout.stackPoolOffset, 0x1_0000],
   [layout.slotsOffset, SLOT_COUNT * SLOT_SIZE_BYTES],
 ];
@@ -73,17 +75,28 @@ function recordSlot(value: bigint, content: SlotContent): void {
   if ((value >> 2n) + 1n > used) view.setBigUint64(header.slotsUsed, (value >> 2n) + 1n, true);
 }
 
+/** Lets a wrapper stand for a handle, as the agent does. */
+function linkWrapper(value: bigint, index: number, { key, descriptor = 0 }: { readonly key: bigint; readonly descriptor?: number }): void {
+  const place = layout.wrappersOffset + index * WRAPPER_SIZE_BYTES;
+  writeSlot(place, { generation: 1n, isOpen: true });
+  view.setBigUint64(place + wrapper.key, key, true);
+  view.setBigUint64(place + wrapper.handle, value, true);
+  view.setUint32(place + wrapper.descriptor, descriptor, true);
+  view.setUint32(slotPlace(value) + slot.wrapper, index + 1, true);
+}
+
 const opened = { call: 'NtCreateEvent', threadId: 0x24, time: 1000n, stackId: 2 };
 const closed = { call: 'NtClose', threadId: 0x28, time: 2000n, stackId: 50 };
 
 test('the parts of a ledger follow each other without overlap, aligned to a cache line', () => {
   const offsets = [
-    layout.misusesOffset, layout.imagesOffset, layout.walkCacheOffset, layout.stackIndexOffset, layout.stackPoolOffset, layout.slotsOffset,
+    layout.misusesOffset, layout.imagesOffset, layout.wrappersOffset, layout.walkCacheOffset, layout.stackIndexOffset, layout.stackPoolOffset, layout.slotsOffset,
   ]; // prettier-ignore
   expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
   for (const offset of offsets) expect(offset % 64).toBe(0);
   expect(layout.misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES).toBe(layout.imagesOffset);
-  expect(layout.imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES).toBe(layout.walkCacheOffset);
+  expect(layout.imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES).toBe(layout.wrappersOffset);
+  expect(layout.wrappersOffset + WRAPPER_COUNT * WRAPPER_SIZE_BYTES).toBe(layout.walkCacheOffset);
   expect(layout.stackPoolOffset + STACK_POOL_SIZE_BYTES).toBe(layout.slotsOffset);
   expect(layout.slotsOffset + SLOT_COUNT * SLOT_SIZE_BYTES).toBe(layout.sizeBytes);
 });
@@ -193,6 +206,33 @@ describe('a stack', () => {
   });
 });
 
+describe('what stands for a handle', () => {
+  beforeEach(() => recordSlot(0x1a4n, { generation: 1n, isOpen: true }));
+
+  test('is a descriptor of one of the C runtimes', () => {
+    linkWrapper(0x1a4n, 5, { key: DESCRIPTOR_KEY | (3n << 32n) | 7n });
+    expect(ledger.wrapperOf(0x1a4n)).toEqual({ type: 'Descriptor', value: 7n });
+  });
+
+  test('is a FILE, which has a descriptor', () => {
+    linkWrapper(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
+    linkWrapper(0x1a4n, 9, { key: 0x2283_06250n, descriptor: 6 });
+    expect(ledger.wrapperOf(0x1a4n)).toEqual({ type: 'FILE', value: 0x2283_06250n, descriptor: 7 });
+  });
+
+  test('is nothing when it stands for another handle by now, was closed, or lies outside of the table', () => {
+    expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
+    linkWrapper(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
+    view.setBigUint64(layout.wrappersOffset + 5 * WRAPPER_SIZE_BYTES + wrapper.handle, 0x1a8n, true);
+    expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
+    linkWrapper(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
+    writeSlot(layout.wrappersOffset + 5 * WRAPPER_SIZE_BYTES, { generation: 1n, isOpen: false });
+    expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
+    view.setUint32(slotPlace(0x1a4n) + slot.wrapper, WRAPPER_COUNT + 1, true);
+    expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
+  });
+});
+
 describe('a misuse', () => {
   const place = layout.misusesOffset + 77 * MISUSE_SIZE_BYTES;
 
@@ -205,7 +245,7 @@ describe('a misuse', () => {
     view.setUint16(place + misuse.offendingCall, rowNumber('NtSetEvent'), true);
     view.setUint16(place + misuse.kind, 2, true);
     view.setUint32(place + misuse.valueCount, valueCount, true);
-    values.forEach((value, index) => view.setInt32(place + misuse.values + index * 4, value, true));
+    values.forEach((value, index) => view.setBigInt64(place + misuse.values + index * 8, BigInt(value), true));
     writeSlot(place + misuse.life, { generation: 4n, isOpen: false, closedGeneration: 4 });
     view.setUint32(place + misuse.ready, 1, true);
   }
@@ -230,9 +270,23 @@ describe('a misuse', () => {
     expect([...ledger.misuses()]).toEqual([]);
   });
 
+  test('whose call has not come back counts like any other; one that came back unharmed is none', () => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint32(place + misuse.count, 0, true);
+    expect([...ledger.misuses()]).toEqual([]);
+    view.setUint32(place + misuse.pending, 1, true);
+    expect([...ledger.misuses()].map(({ count }) => count)).toEqual([1]);
+  });
+
+  test('knows what stood for the handle', () => {
+    writeMisuse(1, [0x1a4]);
+    view.setBigUint64(place + misuse.wrapperKey, DESCRIPTOR_KEY | (2n << 32n) | 3n, true);
+    expect([...ledger.misuses()][0]?.wrapper).toEqual({ type: 'Descriptor', value: 3n });
+  });
+
   test('may count more values than it keeps', () => {
-    writeMisuse(1000, [4, 8, 12, 16, 20]);
-    expect([...ledger.misuses()][0]?.values).toEqual([4n, 8n, 12n, 16n, 20n]);
+    writeMisuse(1000, [4, 8, 12, 16, 20, 24, 28, 32, 36]);
+    expect([...ledger.misuses()][0]?.values).toEqual([4n, 8n, 12n, 16n, 20n, 24n, 28n, 32n]);
   });
 
   test('of a pseudo handle keeps its negative value', () => {
@@ -302,9 +356,11 @@ function readWhole(): void {
   for (const value of values) {
     expect(value >= 0n && value < BigInt(SLOT_COUNT * 4)).toBe(true);
     readLife(ledger.life(value));
+    const wrapper = ledger.wrapperOf(value);
+    if (wrapper !== undefined) expect(wrapper.type).toMatch(/^(?:Descriptor|FILE)$/);
   }
   for (const { values: misused, offending, life } of ledger.misuses()) {
-    expect(misused.length).toBeLessThanOrEqual(5);
+    expect(misused.length).toBeLessThanOrEqual(MISUSE_VALUE_COUNT);
     readCall(offending);
     readLife(life);
   }
@@ -325,6 +381,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     for (let index = 1; index < 64; index++) {
       recordSlot(BigInt(index * 4), { generation: BigInt(index), isOpen: index % 2 === 1, closedGeneration: index });
     }
+    for (const value of [0x4n, 0xcn]) linkWrapper(value, value === 0x4n ? 3 : 7, { key: DESCRIPTOR_KEY | value });
     writeStack(2, [0x1000n, 0x2000n], 50);
     writeStack(50, [0x3000n]);
     view.setUint32(layout.misusesOffset + misuse.ready, 1, true);
@@ -340,6 +397,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     [0, 0x1000],
     [layout.misusesOffset, 4 * MISUSE_SIZE_BYTES],
     [layout.imagesOffset, 2 * IMAGE_SIZE_BYTES],
+    [layout.wrappersOffset, 16 * WRAPPER_SIZE_BYTES],
     [layout.stackPoolOffset, 0x400],
     [layout.slotsOffset, 64 * SLOT_SIZE_BYTES],
   ];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
-import type { Evidence, Finding, Level, Misuse, OpenSite, Rule } from '../../../src/model.ts';
+import type { Evidence, Finding, HandleObject, Level, Misuse, OpenSite, Rule, Wrapper } from '../../../src/model.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
 
 const opened = called('NtCreateEvent', 'kernelbase!CreateEventW', 'app!open_gate @src\\gate.c:14', ...mainBottom);
@@ -9,6 +9,12 @@ const closedAgain = called('NtClose', 'kernelbase!CloseHandle', ...mainBottom);
 const used = called('NtSetEvent', 'kernelbase!SetEvent', ...mainBottom);
 const bySystem = called('NtOpenFile', 'kernelbase!CreateFileW', 'ws2_32!WSAStartup', ...mainBottom);
 const beforeMain = called('NtCreateEvent', 'kernelbase!CreateEventW', 'app!Gate::Gate @gate.cpp:3', 'app!__do_global_ctors', 'app!__main', 'app!__tmainCRTStartup');
+
+const byFopen = called('NtCreateFile', 'kernelbase!CreateFileW', 'msvcrt!fopen', ...mainBottom);
+
+function file(wrapper: Wrapper): HandleObject {
+  return { type: 'File', wrapper };
+}
 
 function only(evidence: Partial<Evidence>): Finding {
   const findings = analyze({ open: [], misuses: [], ...evidence });
@@ -47,6 +53,21 @@ describe('a leak', () => {
     { title: 'of the loader', site: { opened: called('NtOpenKey', 'ntdll!load_global_options', 'ntdll!process_attach', 'ntdll!LdrInitializeThunk'), object: { type: 'Key' } }, level: 'note', message: 'One Key handle that ntdll!process_attach opened for itself, while a thread was starting, is still open.' },
     { title: 'that the runtime closed at exit', site: { opened, closedAtExit: true }, level: 'warning', message: 'One Event handle opened at open_gate (gate.c:14) was left for the runtime to close at exit; none from this site was ever closed.' },
     { title: 'whose stack could not be walked', site: { opened: called('NtCreateEvent'), count: 99 }, level: 'note', message: '99 Event handles are still open, but the stack of the opening could not be walked.' },
+    { title: 'of a FILE', site: { opened: byFopen, object: file({ type: 'FILE', value: 0x7f0n, descriptor: 3 }) }, level: 'warning', message: 'One FILE opened at main (app.c:9) is still open; none from this site was ever closed.' },
+    { title: 'of descriptors', site: { opened: byFopen, object: file({ type: 'Descriptor', value: 3n }), count: 2 }, level: 'warning', message: '2 descriptors opened at main (app.c:9) are still open; none from this site was ever closed.' },
+    { title: 'of what is the stdout in the end', site: { opened: byFopen, object: file({ type: 'FILE', value: 0x7f0n, descriptor: 1 }), siblingsClosedAt: closed.stack }, level: 'note', message: 'One FILE opened at main (app.c:9) is still open: the program made it a standard stream, which last as long as the process.' },
+    {
+      title: 'whose siblings are closed at other offsets of the site',
+      site: { opened: byFopen, object: { type: 'File' }, closedElsewhere: [{ opened: byFopen.stack, closed: closed.stack }] },
+      level: 'error',
+      message: 'One File handle opened at main (app.c:9) is still open; others from this site are closed at shut_gate (gate.c:21).',
+    },
+    {
+      title: 'of the one end of a pipe whose other end is closed',
+      site: { opened: called('NtOpenFile', 'kernelbase!CreatePipe+0x90', ...mainBottom), object: { type: 'File' }, closedElsewhere: [{ opened: called('', 'kernelbase!CreatePipe+0x60', ...mainBottom).stack, closed: closed.stack }] },
+      level: 'warning',
+      message: 'One File handle opened at main (app.c:9) is still open; none from this site was ever closed.',
+    },
   ])('$title: $level', ({ site, level, message }) => {
     expect(only({ open: [openSite(site)] })).toMatchObject({ rule: 'leak', level, message, count: site.count ?? 1 });
   });
@@ -113,6 +134,10 @@ describe('a refused call', () => {
     { title: 'a pseudo handle refused for its type', record: misuse({ kind: 'use', status: 0xc0000024, offending: called('NtReadFile', 'kernelbase!ReadFile', ...mainBottom), values: [-1n] }), rule: 'invalid-use', level: 'note', message: 'ReadFile at main (app.c:9) was given INVALID_HANDLE_VALUE (-1), which was never an open handle.' },
     { title: 'a socket closed as a handle', record: misuse({ object: { type: 'Socket' }, kind: 'closed-as-handle', status: 0, offending: closedAgain, opened }), rule: 'wrong-closer', level: 'error', message: 'Socket 0x1a4, opened at open_gate (gate.c:14), was closed by CloseHandle at main (app.c:9): it wants closesocket.' },
     { title: 'a key closed through a C runtime', record: misuse({ object: { type: 'Key' }, kind: 'closed-as-handle', status: 0, offending: called('NtClose', 'kernelbase!CloseHandle', 'msvcrt!_close', ...mainBottom), opened }), rule: 'wrong-closer', level: 'error', message: 'Key handle 0x1a4, opened at open_gate (gate.c:14), was closed by _close at main (app.c:9): it wants RegCloseKey.' },
+    { title: 'a descriptor’s handle closed beneath it', record: misuse({ object: { type: 'File', wrapper: { type: 'Descriptor', value: 3n } }, kind: 'closed-as-handle', status: 0, offending: closedAgain, opened }), rule: 'wrong-closer', level: 'error', message: 'File handle 0x1a4, opened at open_gate (gate.c:14), was closed by CloseHandle at main (app.c:9), beneath descriptor 3: it wants _close.' },
+    { title: 'a FILE’s handle closed beneath it', record: misuse({ object: { type: 'File', wrapper: { type: 'FILE', value: 0x7f0n } }, kind: 'closed-as-handle', status: 0, offending: closedAgain, opened }), rule: 'wrong-closer', level: 'error', message: 'File handle 0x1a4, opened at open_gate (gate.c:14), was closed by CloseHandle at main (app.c:9), beneath the FILE 0x7f0: it wants fclose.' },
+    { title: 'a search given to CloseHandle', record: misuse({ object: { type: 'Search' }, values: [0x7f0n], offending: closedAgain, opened }), rule: 'wrong-closer', level: 'error', message: 'Search handle 0x7f0, opened at open_gate (gate.c:14), was given to CloseHandle at main (app.c:9): it wants FindClose, and stayed open.' },
+    { title: 'a descriptor closed twice', record: misuse({ object: { type: 'Descriptor' }, values: [3n], offending: called('_close', ...mainBottom), opened, closed }), rule: 'double-close', level: 'error', message: 'Descriptor 3, opened at open_gate (gate.c:14) and closed at shut_gate (gate.c:21), was closed again by _close at main (app.c:9).' },
     { title: 'an event given to closesocket', record: misuse({ ...event, status: 0xc0000024, offending: called('closesocket', 'ws2_32!closesocket', ...mainBottom), opened }), rule: 'wrong-closer', level: 'error', message: 'An Event handle (0x1a4) was given to closesocket at main (app.c:9): it is no socket, and stayed open.' },
     { title: 'a stale close', record: misuse({ ...event, offending: closedAgain, opened, closed, victim: { object: { type: 'File' }, opened: opened.stack } }), rule: 'stale-close', level: 'error', message: 'Event handle 0x1a4, opened at open_gate (gate.c:14) and closed at shut_gate (gate.c:21), was closed again by CloseHandle at main (app.c:9): it would have closed the File handle opened at open_gate (gate.c:14).' },
     { title: 'a stale use', record: misuse({ ...event, kind: 'use', offending: used, opened, closed, victim: { object: { type: 'Socket' }, opened: opened.stack } }), rule: 'stale-use', level: 'error', message: 'Event handle 0x1a4, opened at open_gate (gate.c:14) and closed at shut_gate (gate.c:21), was used after that by SetEvent at main (app.c:9): it would have reached the socket opened at open_gate (gate.c:14).' },
@@ -130,6 +155,23 @@ describe('a refused call', () => {
   ])('has nothing to say of a socket that is closed by %s', (_, offending) => {
     const record = misuse({ object: { type: 'Socket' }, kind: 'closed-as-handle', status: 0, offending, opened });
     expect(analyze({ open: [], misuses: [record] })).toEqual([]);
+  });
+
+  it.each([
+    ['a C runtime, whose handle it is', called('NtClose', 'kernelbase!CloseHandle', 'msvcrt!_close', 'msvcrt!fclose', ...mainBottom)],
+    ['a C runtime at exit', called('NtClose', 'kernelbase!CloseHandle', 'msvcrt!_close', 'msvcrt!DllMain', 'ntdll!LdrShutdownProcess', 'ntdll!RtlExitUserProcess')],
+  ])('has nothing to say of a descriptor’s handle that is closed by %s', (_, offending) => {
+    const record = misuse({ object: { type: 'File', wrapper: { type: 'Descriptor', value: 3n } }, kind: 'closed-as-handle', status: 0, offending, opened });
+    expect(analyze({ open: [], misuses: [record] })).toEqual([]);
+  });
+
+  it('is one finding when a handle is closed beneath its descriptor: the C runtime’s close is refused because of that', () => {
+    const object = { type: 'File', wrapper: { type: 'Descriptor' as const, value: 3n } };
+    const beneath = misuse({ object, kind: 'closed-as-handle', status: 0, offending: closed, opened });
+    const refused = misuse({ object, offending: called('NtClose', 'kernelbase!CloseHandle', 'msvcrt!_close', ...mainBottom), opened, closed });
+    expect(only({ misuses: [beneath, refused] }).rule).toBe('wrong-closer');
+    // Where the first close was made by another call, that is not known, and both are worth telling.
+    expect(only({ misuses: [{ ...refused, closed: called('NtClose', ...mainBottom) }] }).rule).toBe('double-close');
   });
 
   it('has three stacks for a double close', () => {

@@ -1,0 +1,99 @@
+import { type Assembler, at, indexed, type Label, low32, type Memory, r8, r9, rax, rbx, rcx, rdx, relative, rsi, rsp } from './assembler.ts';
+import type { HookEnvironment } from './hook-frame.ts';
+import { header } from './ledger-layout.ts';
+import { emitNativeCall } from './stack-walk.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
+
+const PAGE_EXECUTE_READWRITE = 0x40;
+
+/** The functions of one DLL, and where the DLL must come to lie for their hooks to fit. */
+export interface FunctionPatches {
+  readonly moduleBase: bigint;
+  /** Offsets from the PE header, and the 32 bits there, that together tell this DLL from every other. */
+  readonly identity: readonly (readonly [offset: number, value: number])[];
+  /** 3 x u64 each: address, the eight bytes that must be there, the eight bytes that take their place. */
+  readonly table: Label;
+  readonly count: number;
+}
+
+/**
+ * Emits `void hookFunctions(void* base)`: if a DLL whose functions are to be hooked was mapped there, hooks them before
+ * any of its code runs. What is not as expected stays as it is, and is counted.
+ */
+export function emitHookFunctions(
+  assembler: Assembler,
+  begin: Label,
+  modules: readonly FunctionPatches[],
+  environment: Pick<HookEnvironment, 'ledger' | 'nativeCall'>,
+): FramedFunction {
+  const frame: FrameShape = { pushes: [rbx, rsi], sizeBytes: 0x58 };
+  return framedFunction(assembler, begin, frame, (epilogue) => {
+    const [next, elsewhere, missed, counted, done] = assembler.labels('next', 'elsewhere', 'missed', 'counted', 'done');
+    const address = at(rsp, 0x30);
+    const size = at(rsp, 0x38);
+    const original = at(rsp, 0x40);
+    const ours = at(rsp, 0x48);
+    const protect = (protection: number | Memory, before: Memory) => {
+      assembler.mov(rax, at(rbx));
+      assembler.mov(address, rax);
+      assembler.movImmediate64(size, 8);
+      assembler.mov(rcx, -1n);
+      assembler.lea(rdx, address);
+      assembler.lea(r8, size);
+      assembler.mov(low32(r9), protection);
+      assembler.lea(rax, before);
+      assembler.mov(at(rsp, 0x20), rax);
+      emitNativeCall(assembler, environment.nativeCall('NtProtectVirtualMemory'));
+    };
+    assembler.mov(low32(rax), at(rcx, 0x3c)); // LONG e_lfanew
+    for (const { moduleBase, identity, table, count } of modules) {
+      const other = assembler.label('other');
+      // One of these alone may be shared: reproducible builds give all their files the same time.
+      for (const [offset, value] of identity) {
+        assembler.cmpImmediate32(indexed(rcx, rax, 1, offset), value | 0);
+        assembler.j('ne', other);
+      }
+      assembler.lea(rbx, relative(table));
+      assembler.mov(low32(rsi), count);
+      assembler.mov(rdx, moduleBase);
+      assembler.cmp(rdx, rcx);
+      assembler.j('e', next);
+      assembler.jmp(elsewhere);
+      assembler.bind(other);
+    }
+    epilogue();
+
+    assembler.bind(elsewhere);
+    assembler.mov(rax, environment.ledger);
+    assembler.mov(low32(rdx), low32(rsi));
+    assembler.lockXadd(at(rax, header.functionsMissed), low32(rdx));
+    epilogue();
+
+    assembler.bind(next);
+    assembler.test(low32(rsi), low32(rsi));
+    assembler.j('e', done);
+    assembler.mov(rax, at(rbx));
+    assembler.mov(rax, at(rax));
+    assembler.cmp(rax, at(rbx, 8));
+    assembler.j('ne', missed);
+    protect(PAGE_EXECUTE_READWRITE, original);
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('s', missed);
+    assembler.mov(rax, at(rbx));
+    assembler.mov(rcx, at(rbx, 0x10));
+    assembler.mov(at(rax), rcx); // one write, before the first call
+    protect(original, ours);
+    assembler.mov(rax, environment.ledger);
+    assembler.lockInc32(at(rax, header.functionsHooked));
+    assembler.jmp(counted);
+    assembler.bind(missed);
+    assembler.mov(rax, environment.ledger);
+    assembler.lockInc32(at(rax, header.functionsMissed));
+    assembler.bind(counted);
+    assembler.add(rbx, 0x18);
+    assembler.sub(low32(rsi), 1);
+    assembler.jmp(next);
+    assembler.bind(done);
+    epilogue();
+  });
+}

@@ -1,0 +1,460 @@
+import {
+  type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, relative, rsp,
+} from './assembler.ts'; // prettier-ignore
+import type { Failure, WrapperArgument, WrapperFunction, WrapperType } from './function-table.ts';
+import { type HookEnvironment, STATUS_INVALID_HANDLE, typeIndex } from './hook-frame.ts';
+import { DESCRIPTOR_KEY, MISUSE_CLOSE, MISUSE_USE, misuse, slot, wrapper } from './ledger-layout.ts';
+import { type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from './unwind-info.ts';
+import { emitUnlink, emitWrapperAddress, emitWrapperIndex } from './wrappers.ts';
+
+/*
+ * One hook for all functions that open, close or work on wrappers, and a row of data for each of them that says what it does.
+ *
+ * Whether a wrapper is closed is looked up before the call, for a library may end the process over a closed one. That this is no mistake of
+ * ours is certain: of what is being opened again at this moment nobody can know yet, as every function that could have told is hooked. The
+ * misuse counts when the call fails, or does not come back.
+ *
+ * What a library does inside of itself is not the program's doing: a call from its own module passes through.
+ */
+
+/** Where a C runtime's module lies, and what tells its wrappers and their handles. */
+export interface WrapperModule {
+  readonly base: bigint;
+  readonly sizeBytes: number;
+  /** Tells one C runtime's descriptors from another's. */
+  readonly number: number;
+  /** `_fileno` and `_get_osfhandle`; 0 in a module without descriptors. */
+  readonly fileno: bigint;
+  readonly getOsfhandle: bigint;
+}
+
+/** A row of data: what the hook must know of one function. */
+const row = {
+  moduleBase: 0x00,
+  moduleSize: 0x08,
+  fileno: 0x10,
+  getOsfhandle: 0x18,
+  /** u64: the bits of {@link DESCRIPTOR_KEY} and the runtime's number. */
+  descriptorKey: 0x20,
+  /** u32: the row's number in the ledger. */
+  number: 0x28,
+  /** u8 each, and so on: an index of the object types, 0 for nothing. */
+  usesType: 0x2c,
+  usesArgument: 0x2d,
+  closesType: 0x2e,
+  closesArgument: 0x2f,
+  replaces: 0x30,
+  opensType: 0x31,
+  /** 0: the result; 1: stored where an argument points to; 2: the number in an argument. */
+  opensFrom: 0x32,
+  opensArgument: 0x33,
+  opensCount: 0x34,
+  /** Which results say that the call has failed: {@link failureBits}. */
+  failure: 0x35,
+  sizeBytes: 0x38,
+} as const;
+
+const openedFrom = ['result', 'stored-at', 'named-by'] as const;
+
+/** Bits of a result: what it is, and for a row whether it is an int. */
+const NEGATIVE = 1;
+const ZERO = 2;
+const POSITIVE = 4;
+const INT = 8;
+
+const failureBits: Readonly<Record<Failure, number>> = {
+  never: 0,
+  negative: INT | NEGATIVE,
+  error: INT | NEGATIVE | POSITIVE,
+  null: ZERO,
+  invalid: NEGATIVE,
+};
+
+/** Home space and two stack arguments (FindFirstFileEx), then places of our own. */
+const STACK_ARGUMENTS = 2;
+const PLACES = 0x20 + STACK_ARGUMENTS * 8;
+const frame: FrameShape = { pushes: [], sizeBytes: PLACES + 19 * 8 };
+const place = (index: number): Memory => at(rsp, PLACES + index * 8);
+/** The four register arguments, in places 0 to 3. */
+const argumentRegisters = [rcx, rdx, r8, r9] as const;
+const ROW = place(4);
+const TRAMPOLINE = place(5);
+const RESULT = place(6);
+/** Record of a misuse whose call has not come back; 0: none. */
+const PENDING = place(7);
+/** The wrapper that the call closes, and its state before; 0: none. */
+const CLOSING = place(8);
+const CLOSING_STATE = place(9);
+/** Of a FILE that the call closes: its descriptor's. */
+const DESCRIPTOR = place(10);
+const DESCRIPTOR_STATE = place(11);
+/** Not 0 when the call has failed. */
+const FAILED = place(12);
+/** Of what the call has opened: its place in the row of them. */
+const OPENED = place(13);
+/** What is being recorded as opened: its value and key, its wrapper, and of a FILE the address. */
+const VALUE = place(14);
+const KEY = place(15);
+const WRAPPER = place(16);
+const STREAM = place(17);
+
+/** Emits `r10 = row, r11 = trampoline, jmp hook`: the hook of one function. */
+export function emitWrapperThunk(assembler: Assembler, begin: Label, trampoline: Label, data: Label, hook: Label): void {
+  assembler.align(16);
+  assembler.bind(begin);
+  assembler.lea(r10, relative(data));
+  assembler.lea(r11, relative(trampoline));
+  assembler.jmp(hook);
+}
+
+/** Emits the row of a function. */
+export function emitWrapperRow(assembler: Assembler, rowNumber: number, description: WrapperFunction, module: WrapperModule): Label {
+  const { uses, closes, opens } = description;
+  const data = new DataView(new ArrayBuffer(row.sizeBytes));
+  data.setBigUint64(row.moduleBase, module.base, true);
+  data.setUint32(row.moduleSize, module.sizeBytes, true);
+  data.setBigUint64(row.fileno, module.fileno, true);
+  data.setBigUint64(row.getOsfhandle, module.getOsfhandle, true);
+  data.setBigUint64(row.descriptorKey, DESCRIPTOR_KEY | (BigInt(module.number) << 32n), true);
+  data.setUint32(row.number, rowNumber, true);
+  const setArgument = (typeAt: number, named: WrapperArgument | undefined) => {
+    data.setUint8(typeAt, named === undefined ? 0 : typeIndex(named.type));
+    data.setUint8(typeAt + 1, named?.argument ?? 0);
+  };
+  setArgument(row.usesType, uses);
+  setArgument(row.closesType, closes);
+  data.setUint8(row.replaces, Number(description.replaces));
+  if (opens !== undefined) {
+    data.setUint8(row.opensType, typeIndex(opens.type));
+    data.setUint8(row.opensFrom, openedFrom.indexOf(opens.from));
+    data.setUint8(row.opensArgument, opens.argument);
+    data.setUint8(row.opensCount, opens.count);
+  }
+  data.setUint8(row.failure, failureBits[description.failure]);
+  assembler.align(8);
+  const label = assembler.bind(assembler.label(`${description.name} row`));
+  assembler.data(new Uint8Array(data.buffer));
+  return label;
+}
+
+/** Emits the hook, entered by a jump from a thunk with the caller's arguments and stack. */
+export function emitWrapperHook(assembler: Assembler, begin: Label, environment: HookEnvironment): FramedFunction {
+  return framedFunction(assembler, begin, frame, (epilogue) => {
+    const [passThrough, done] = assembler.labels('passThrough', 'done');
+    argumentRegisters.forEach((register, index) => assembler.mov(place(index), register));
+    assembler.mov(TRAMPOLINE, r11);
+    assembler.movImmediate64(ROW, 0);
+    assembler.mov(rax, at(rsp, returnAddressOffset(frame)));
+    assembler.sub(rax, at(r10, row.moduleBase));
+    assembler.cmp(rax, at(r10, row.moduleSize));
+    assembler.j('b', passThrough);
+    assembler.mov(ROW, r10);
+    for (const memory of [PENDING, CLOSING, DESCRIPTOR]) assembler.movImmediate64(memory, 0);
+    emitBeforeUse(assembler, environment);
+    emitBeforeClose(assembler, environment);
+
+    assembler.bind(passThrough);
+    for (let index = 0; index < STACK_ARGUMENTS; index++) {
+      assembler.mov(rax, at(rsp, returnAddressOffset(frame) + 0x28 + index * 8));
+      assembler.mov(at(rsp, 0x20 + index * 8), rax);
+    }
+    argumentRegisters.forEach((register, index) => assembler.mov(register, place(index)));
+    assembler.call(TRAMPOLINE);
+    assembler.mov(RESULT, rax);
+    assembler.cmp(ROW, 0);
+    assembler.j('e', done);
+    emitJudgeResult(assembler);
+    emitSettleMisuse(assembler);
+    emitRecordCloses(assembler, environment);
+    emitRecordOpens(assembler, environment);
+    assembler.bind(done);
+    assembler.mov(rax, RESULT);
+    epilogue();
+  });
+}
+
+/** `rax = key, r10 = wrapper` of the argument that the row names; jumps to `none` without one. Clobbers rcx, rdx, r11. */
+function emitFindArgument(assembler: Assembler, typeAt: number, none: Label, environment: HookEnvironment): void {
+  const address = assembler.label('address');
+  assembler.mov(rdx, ROW);
+  assembler.movzx8(rax, at(rdx, typeAt));
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('e', none);
+  assembler.cmp(low32(rax), typeIndex('Descriptor'));
+  assembler.movzx8(rcx, at(rdx, typeAt + 1)); // a mov keeps the flags
+  assembler.mov(rax, indexed(rsp, rcx, 8, PLACES));
+  assembler.j('ne', address);
+  assembler.mov(low32(rax), low32(rax));
+  assembler.or(rax, at(rdx, row.descriptorKey));
+  assembler.bind(address);
+  assembler.call(environment.findWrapper);
+  assembler.test(r10, r10);
+  assembler.j('e', none);
+}
+
+/** Jumps to `otherwise` unless the wrapper at r10 was open once and is closed. Clobbers rcx. */
+function emitUnlessClosed(assembler: Assembler, otherwise: Label): void {
+  assembler.mov(rcx, at(r10, slot.state));
+  assembler.test(rcx, rcx);
+  assembler.j('e', otherwise);
+  assembler.test(low32(rcx), 1);
+  assembler.j('ne', otherwise);
+}
+
+/** The wrapper at r10 is closed: notes the misuse, which is not counted before the call's end. */
+function emitPend(assembler: Assembler, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE, environment: HookEnvironment): void {
+  const [noted, address] = assembler.labels('noted', 'address');
+  assembler.cmp(PENDING, 0);
+  assembler.j('ne', noted); // one misuse a call
+  assembler.mov(rcx, at(r10, wrapper.key));
+  assembler.mov(rax, rcx);
+  assembler.shr(rax, Math.log2(Number(DESCRIPTOR_KEY)));
+  assembler.j('e', address);
+  assembler.mov(low32(rcx), low32(rcx)); // the number alone
+  assembler.bind(address);
+  assembler.mov(rdx, ROW);
+  assembler.mov(low32(rdx), at(rdx, row.number));
+  assembler.or(low32(rdx), kind << 16);
+  assembler.lea(r8, at(rsp, returnAddressOffset(frame)));
+  assembler.mov(low32(r9), STATUS_INVALID_HANDLE);
+  assembler.call(environment.noteMisuse);
+  assembler.mov(PENDING, rax);
+  assembler.test(rax, rax);
+  assembler.j('e', noted);
+  assembler.lockInc32(at(rax, misuse.pending));
+  assembler.bind(noted);
+}
+
+/** A closed wrapper is about to be used. */
+function emitBeforeUse(assembler: Assembler, environment: HookEnvironment): void {
+  const [done] = assembler.labels('done');
+  emitFindArgument(assembler, row.usesType, done, environment);
+  emitUnlessClosed(assembler, done);
+  emitPend(assembler, MISUSE_USE, environment);
+  assembler.bind(done);
+}
+
+/** A wrapper is about to be closed, or replaced. */
+function emitBeforeClose(assembler: Assembler, environment: HookEnvironment): void {
+  const [open, stranger, done] = assembler.labels('open', 'stranger', 'done');
+  emitFindArgument(assembler, row.closesType, done, environment);
+  assembler.mov(rcx, at(r10, slot.state));
+  assembler.test(low32(rcx), 1);
+  assembler.j('ne', open);
+  emitUnlessClosed(assembler, done);
+  assembler.mov(rdx, ROW);
+  assembler.movzx8(rax, at(rdx, row.replaces));
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('ne', done);
+  emitPend(assembler, MISUSE_CLOSE, environment);
+  assembler.jmp(done);
+
+  assembler.bind(open);
+  assembler.mov(CLOSING, r10);
+  assembler.mov(CLOSING_STATE, rcx);
+  emitUnlink(assembler, environment);
+  emitWrapperAddress(assembler, rax, at(r10, wrapper.descriptor), r11, done, environment);
+  assembler.mov(r10, rax);
+  assembler.mov(rcx, at(r10, slot.state));
+  assembler.test(low32(rcx), 1);
+  assembler.j('e', stranger);
+  assembler.mov(DESCRIPTOR, r10);
+  assembler.mov(DESCRIPTOR_STATE, rcx);
+  assembler.jmp(done);
+  assembler.bind(stranger); // _close was given the FILE's descriptor, and the FILE is going to close it again
+  emitUnlessClosed(assembler, done);
+  emitPend(assembler, MISUSE_CLOSE, environment);
+  assembler.bind(done);
+}
+
+/** Whether the call has failed, by its result in rax. Clobbers rcx, rdx. */
+function emitJudgeResult(assembler: Assembler): void {
+  const [wide, judged] = assembler.labels('wide', 'judged');
+  assembler.mov(rdx, ROW);
+  assembler.movzx8(rcx, at(rdx, row.failure));
+  assembler.test(low32(rcx), INT);
+  assembler.j('e', wide);
+  assembler.movsxd(rax, low32(rax));
+  assembler.bind(wide);
+  assembler.test(rax, rax);
+  assembler.mov(low32(rdx), NEGATIVE); // a mov keeps the flags
+  assembler.j('s', judged);
+  assembler.mov(low32(rdx), ZERO);
+  assembler.j('e', judged);
+  assembler.mov(low32(rdx), POSITIVE);
+  assembler.bind(judged);
+  assembler.and(low32(rdx), low32(rcx));
+  assembler.mov(FAILED, rdx);
+}
+
+/** The call has come back: its misuse counts if the call failed, or could not have said so. */
+function emitSettleMisuse(assembler: Assembler): void {
+  const [counts, done] = assembler.labels('counts', 'done');
+  assembler.mov(rax, PENDING);
+  assembler.test(rax, rax);
+  assembler.j('e', done);
+  assembler.lockDec32(at(rax, misuse.pending));
+  assembler.cmp(FAILED, 0);
+  assembler.j('ne', counts);
+  assembler.mov(rdx, ROW);
+  assembler.movzx8(rcx, at(rdx, row.failure));
+  assembler.test(low32(rcx), low32(rcx));
+  assembler.j('ne', done);
+  assembler.bind(counts);
+  assembler.lockInc32(at(rax, misuse.count));
+  assembler.bind(done);
+}
+
+/** Libraries give up what they close even when its handle cannot be closed. Only _dup2 leaves what it was to replace as it was when it fails. */
+function emitRecordCloses(assembler: Assembler, environment: HookEnvironment): void {
+  const [record, done] = assembler.labels('record', 'done');
+  const close = (memory: Memory, state: Memory) => {
+    assembler.mov(rcx, memory);
+    assembler.test(rcx, rcx);
+    assembler.j('e', done);
+    assembler.mov(rdx, state);
+    assembler.lea(r8, at(rsp, returnAddressOffset(frame)));
+    assembler.mov(rax, ROW);
+    assembler.mov(low32(r9), at(rax, row.number));
+    assembler.call(environment.closeWrapper);
+  };
+  assembler.cmp(FAILED, 0);
+  assembler.j('e', record);
+  assembler.mov(rdx, ROW);
+  assembler.movzx8(rax, at(rdx, row.replaces));
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('e', record);
+  assembler.movzx8(rax, at(rdx, row.closesType));
+  assembler.cmp(low32(rax), typeIndex('Descriptor'));
+  assembler.j('e', done);
+  assembler.bind(record);
+  close(CLOSING, CLOSING_STATE);
+  close(DESCRIPTOR, DESCRIPTOR_STATE);
+  assembler.bind(done);
+}
+
+/** Records what the call has opened. */
+function emitRecordOpens(assembler: Assembler, environment: HookEnvironment): void {
+  const [next, stored, have, stream, search, recorded, done] = assembler.labels('next', 'stored', 'have', 'stream', 'search', 'recorded', 'done');
+  assembler.cmp(FAILED, 0);
+  assembler.j('ne', done);
+  assembler.movImmediate64(OPENED, 0);
+
+  assembler.bind(next);
+  assembler.mov(rdx, ROW);
+  assembler.movzx8(rax, at(rdx, row.opensCount));
+  assembler.cmp(OPENED, rax);
+  assembler.j('ae', done);
+  assembler.mov(rcx, RESULT);
+  assembler.movzx8(rax, at(rdx, row.opensFrom));
+  assembler.cmp(low32(rax), openedFrom.indexOf('stored-at'));
+  assembler.j('b', have);
+  assembler.movzx8(rcx, at(rdx, row.opensArgument));
+  assembler.mov(rcx, indexed(rsp, rcx, 8, PLACES));
+  assembler.j('e', stored);
+  assembler.jmp(have); // the argument is the number itself
+  assembler.bind(stored); // an int, or a pointer; of an int the upper half is not looked at
+  assembler.mov(rax, OPENED);
+  assembler.mov(rcx, indexed(rcx, rax, 4));
+  assembler.bind(have);
+  assembler.mov(VALUE, rcx);
+
+  assembler.movzx8(rax, at(rdx, row.opensType));
+  assembler.cmp(low32(rax), typeIndex('FILE'));
+  assembler.j('e', stream);
+  assembler.cmp(low32(rax), typeIndex('Search'));
+  assembler.j('e', search);
+  emitOpenDescriptor(assembler, done, environment);
+  assembler.jmp(recorded);
+  assembler.bind(search);
+  assembler.xor(low32(r9), low32(r9));
+  emitOpen(assembler, VALUE, done, environment);
+  assembler.jmp(recorded);
+  assembler.bind(stream);
+  emitOpenStream(assembler, done, environment);
+  assembler.bind(recorded);
+  assembler.add(OPENED, 1);
+  assembler.jmp(next);
+  assembler.bind(done);
+}
+
+/** Records the wrapper of a key as opened, of the row's type or the given one, with the handle in r9. Jumps to `full` where there is no room. */
+function emitOpen(assembler: Assembler, key: Memory, full: Label, environment: HookEnvironment, type?: WrapperType): void {
+  assembler.mov(rcx, key);
+  assembler.call(environment.claimWrapper);
+  assembler.test(r10, r10);
+  assembler.j('e', full);
+  assembler.mov(WRAPPER, r10);
+  assembler.mov(rcx, r10);
+  assembler.mov(rax, ROW);
+  if (type === undefined) assembler.movzx8(rdx, at(rax, row.opensType));
+  else assembler.mov(low32(rdx), typeIndex(type));
+  assembler.shl(low32(rdx), 16);
+  assembler.or(low32(rdx), at(rax, row.number));
+  assembler.lea(r8, at(rsp, returnAddressOffset(frame)));
+  assembler.call(environment.openWrapper);
+}
+
+/** Records the descriptor of the number in VALUE. */
+function emitOpenDescriptor(assembler: Assembler, full: Label, environment: HookEnvironment): void {
+  const [known] = assembler.labels('known');
+  assembler.mov(rcx, VALUE);
+  assembler.mov(low32(rcx), low32(rcx));
+  assembler.mov(rdx, ROW);
+  assembler.mov(rax, at(rdx, row.descriptorKey));
+  assembler.or(rax, rcx);
+  assembler.mov(KEY, rax);
+  assembler.call(at(rdx, row.getOsfhandle));
+  assembler.mov(r9, rax);
+  assembler.test(rax, rax);
+  assembler.j('ns', known);
+  assembler.xor(low32(r9), low32(r9)); // -1: none, -2: a standard stream without one
+  assembler.bind(known);
+  emitOpen(assembler, KEY, full, environment, 'Descriptor');
+}
+
+/** Records the FILE in VALUE and, unless the call was given it, the descriptor of the FILE. */
+function emitOpenStream(assembler: Assembler, full: Label, environment: HookEnvironment): void {
+  const [open, isNew, linked] = assembler.labels('open', 'isNew', 'linked');
+  assembler.mov(rcx, VALUE);
+  assembler.mov(STREAM, rcx);
+  assembler.movImmediate64(WRAPPER, 0);
+  assembler.mov(rdx, ROW);
+  assembler.call(at(rdx, row.fileno));
+  assembler.test(low32(rax), low32(rax));
+  assembler.j('s', open);
+  assembler.mov(VALUE, rax);
+  assembler.mov(rdx, ROW);
+  assembler.movzx8(rcx, at(rdx, row.usesType));
+  assembler.test(low32(rcx), low32(rcx));
+  assembler.j('e', isNew);
+  assembler.mov(low32(rax), low32(rax));
+  assembler.or(rax, at(rdx, row.descriptorKey));
+  assembler.call(environment.findWrapper);
+  assembler.test(r10, r10);
+  assembler.j('e', isNew);
+  assembler.mov(WRAPPER, r10);
+  assembler.mov(rax, at(r10, slot.state));
+  assembler.test(low32(rax), 1);
+  assembler.j('ne', open);
+  assembler.bind(isNew);
+  emitOpenDescriptor(assembler, full, environment);
+  assembler.bind(open);
+
+  assembler.mov(rax, WRAPPER);
+  assembler.mov(KEY, rax);
+  assembler.xor(low32(r9), low32(r9));
+  assembler.test(rax, rax);
+  const noDescriptor = assembler.label('noDescriptor');
+  assembler.j('e', noDescriptor);
+  assembler.mov(r9, at(rax, wrapper.handle));
+  assembler.bind(noDescriptor);
+  emitOpen(assembler, STREAM, full, environment);
+  assembler.mov(rax, KEY);
+  assembler.test(rax, rax);
+  assembler.j('e', linked);
+  emitWrapperIndex(assembler, rax, rcx, environment);
+  assembler.mov(rdx, WRAPPER);
+  assembler.mov(at(rdx, wrapper.descriptor), low32(rax));
+  assembler.bind(linked);
+}
