@@ -23,7 +23,7 @@ export interface SocketFunction {
   readonly role: 'closes-socket' | 'uses-socket';
 }
 
-/** An argument that is a wrapper. Its index is at most 3. */
+/** An argument that is a wrapper. */
 export interface WrapperArgument {
   readonly type: WrapperType;
   readonly argument: number;
@@ -127,6 +127,9 @@ function runtimeFunctions(module: FunctionModule): readonly WrapperFunction[] {
     row('_wsopen', 4, 'negative', result('Descriptor')),
     row('_sopen_s', 5, 'error', storedAt(0, 'Descriptor')),
     row('_wsopen_s', 5, 'error', storedAt(0, 'Descriptor')),
+    // What _open is in C++, by Microsoft's headers.
+    row('_sopen_dispatch', 6, 'error', storedAt(4, 'Descriptor')),
+    row('_wsopen_dispatch', 6, 'error', storedAt(4, 'Descriptor')),
     row('_creat', 2, 'negative', result('Descriptor')),
     row('_wcreat', 2, 'negative', result('Descriptor')),
     row('_open_osfhandle', 2, 'negative', result('Descriptor')),

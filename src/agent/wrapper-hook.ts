@@ -73,30 +73,31 @@ const failureBits: Readonly<Record<Failure, number>> = {
 /** Home space and two stack arguments (FindFirstFileEx), then places of our own. */
 const STACK_ARGUMENTS = 2;
 const PLACES = 0x20 + STACK_ARGUMENTS * 8;
-const frame: FrameShape = { pushes: [], sizeBytes: PLACES + 19 * 8 };
+const frame: FrameShape = { pushes: [], sizeBytes: PLACES + 15 * 8 };
 const place = (index: number): Memory => at(rsp, PLACES + index * 8);
-/** The four register arguments, in places 0 to 3. */
 const argumentRegisters = [rcx, rdx, r8, r9] as const;
-const ROW = place(4);
-const TRAMPOLINE = place(5);
-const RESULT = place(6);
+/** Where all of the caller's arguments lie in a row, once those in registers are saved to the home space that the caller left for them. */
+const ARGUMENTS = returnAddressOffset(frame) + 8;
+const ROW = place(0);
+const TRAMPOLINE = place(1);
+const RESULT = place(2);
 /** Record of a misuse whose call has not come back; 0: none. */
-const PENDING = place(7);
+const PENDING = place(3);
 /** The wrapper that the call closes, and its state before; 0: none. */
-const CLOSING = place(8);
-const CLOSING_STATE = place(9);
+const CLOSING = place(4);
+const CLOSING_STATE = place(5);
 /** Of a FILE that the call closes: its descriptor's. */
-const DESCRIPTOR = place(10);
-const DESCRIPTOR_STATE = place(11);
+const DESCRIPTOR = place(6);
+const DESCRIPTOR_STATE = place(7);
 /** Not 0 when the call has failed. */
-const FAILED = place(12);
+const FAILED = place(8);
 /** Of what the call has opened: its place in the row of them. */
-const OPENED = place(13);
+const OPENED = place(9);
 /** What is being recorded as opened: its value and key, its wrapper, and of a FILE the address. */
-const VALUE = place(14);
-const KEY = place(15);
-const WRAPPER = place(16);
-const STREAM = place(17);
+const VALUE = place(10);
+const KEY = place(11);
+const WRAPPER = place(12);
+const STREAM = place(13);
 
 /** Emits `r10 = row, r11 = trampoline, jmp hook`: the hook of one function. */
 export function emitWrapperThunk(assembler: Assembler, begin: Label, trampoline: Label, data: Label, hook: Label): void {
@@ -141,7 +142,7 @@ export function emitWrapperRow(assembler: Assembler, rowNumber: number, descript
 export function emitWrapperHook(assembler: Assembler, begin: Label, environment: HookEnvironment): FramedFunction {
   return framedFunction(assembler, begin, frame, (epilogue) => {
     const [passThrough, done] = assembler.labels('passThrough', 'done');
-    argumentRegisters.forEach((register, index) => assembler.mov(place(index), register));
+    argumentRegisters.forEach((register, index) => assembler.mov(at(rsp, ARGUMENTS + index * 8), register));
     assembler.mov(TRAMPOLINE, r11);
     assembler.movImmediate64(ROW, 0);
     assembler.mov(rax, at(rsp, returnAddressOffset(frame)));
@@ -155,10 +156,10 @@ export function emitWrapperHook(assembler: Assembler, begin: Label, environment:
 
     assembler.bind(passThrough);
     for (let index = 0; index < STACK_ARGUMENTS; index++) {
-      assembler.mov(rax, at(rsp, returnAddressOffset(frame) + 0x28 + index * 8));
+      assembler.mov(rax, at(rsp, ARGUMENTS + (4 + index) * 8));
       assembler.mov(at(rsp, 0x20 + index * 8), rax);
     }
-    argumentRegisters.forEach((register, index) => assembler.mov(register, place(index)));
+    argumentRegisters.forEach((register, index) => assembler.mov(register, at(rsp, ARGUMENTS + index * 8)));
     assembler.call(TRAMPOLINE);
     assembler.mov(RESULT, rax);
     assembler.cmp(ROW, 0);
@@ -182,7 +183,7 @@ function emitFindArgument(assembler: Assembler, typeAt: number, none: Label, env
   assembler.j('e', none);
   assembler.cmp(low32(rax), typeIndex('Descriptor'));
   assembler.movzx8(rcx, at(rdx, typeAt + 1)); // a mov keeps the flags
-  assembler.mov(rax, indexed(rsp, rcx, 8, PLACES));
+  assembler.mov(rax, indexed(rsp, rcx, 8, ARGUMENTS));
   assembler.j('ne', address);
   assembler.mov(low32(rax), low32(rax));
   assembler.or(rax, at(rdx, row.descriptorKey));
@@ -350,7 +351,7 @@ function emitRecordOpens(assembler: Assembler, environment: HookEnvironment): vo
   assembler.cmp(low32(rax), openedFrom.indexOf('stored-at'));
   assembler.j('b', have);
   assembler.movzx8(rcx, at(rdx, row.opensArgument));
-  assembler.mov(rcx, indexed(rsp, rcx, 8, PLACES));
+  assembler.mov(rcx, indexed(rsp, rcx, 8, ARGUMENTS));
   assembler.j('e', stored);
   assembler.jmp(have); // the argument is the number itself
   assembler.bind(stored); // an int, or a pointer; of an int the upper half is not looked at
