@@ -12,8 +12,8 @@ import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffs
  * Windows x64 ABI a return address alone fixes how far the caller's frame reaches (there are no pushes outside of a
  * prologue), either from rsp or, in functions with a frame pointer, from rbp. So the first walk through a return
  * address asks the unwinder and remembers the distance in the *walk cache*; later walks read one 64-bit word a frame.
- * What the cache cannot express (machine frames, frame registers other than rbp, code outside of images, which may be
- * replaced) is walked by the unwinder every time.
+ * What the cache cannot express (machine frames, frame registers other than rbp, code outside of images but the agent's own, which
+ * may be replaced) is walked by the unwinder every time.
  *
  * An entry of the walk cache, indexed by the low 14 bits of the return address:
  * ```
@@ -430,7 +430,12 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.bind(store);
     assembler.and(low32(rdx), (1 << DISTANCE_SHIFT) - 1);
     assembler.or(r11, rdx);
-    // Only an image keeps its code for as long as it is mapped (and its unmapping empties the cache).
+    // The agent's own code stays as it is: a hooked function's stacks lead through its hook.
+    const keep = assembler.label('keep');
+    assembler.lea(rax, relative(environment.imageBase));
+    assembler.cmp(at(rsp, walk.imageBase), rax);
+    assembler.j('e', keep);
+    // Else only an image keeps its code for as long as it is mapped (and its unmapping empties the cache).
     assembler.mov(r12, r10);
     assembler.mov(rbx, r11);
     assembler.mov(rcx, -1n);
@@ -446,6 +451,7 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.j('ne', notCacheable);
     assembler.cmpImmediate32(at(rsp, walk.memoryInformation + 0x28), MEM_IMAGE); // DWORD Type
     assembler.j('ne', notCacheable);
+    assembler.bind(keep);
     assembler.mov(at(r10), r11);
     assembler.jmp(measured);
     assembler.bind(notCacheable);
