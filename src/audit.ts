@@ -289,7 +289,7 @@ function judgeCompleteness(recording: Recording, judgement: Judgement, iteration
     gaps.push(`The target ${why}: its handle table could not be read, so open handles are what the recorder knows, without names.`);
   }
   if (recording.unrecognised.length > 0) {
-    gaps.push(`Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${recording.unrecognised.join(', ')}.`);
+    gaps.push(`Calls of the system in an unknown form, perhaps hooked by other software, were not recorded: ${recording.unrecognised.join(', ')}.`);
   }
   const count = (counter: Parameters<typeof ledger.counter>[0], sentence: (n: number) => string) => {
     const n = ledger.counter(counter);

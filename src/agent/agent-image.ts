@@ -11,7 +11,7 @@ import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordMisuse,
 import { emitInternStack } from './stack-pool.ts';
 import { emitIsSocketPath } from './socket-path.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
-import { JUMP_SIZE_BYTES } from './prologue.ts';
+import { JUMP_SIZE_BYTES, type MovedPrologue } from './prologue.ts';
 import { hookedHead, jumpHead } from './stub.ts';
 import { emitIsSafeToUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
@@ -35,8 +35,7 @@ export interface HookedFunction {
   readonly address: bigint;
   /** Its first eight bytes or more. */
   readonly code: Uint8Array;
-  /** How many of them are moved, see prologue.ts. */
-  readonly movedSize: number;
+  readonly moved: MovedPrologue;
 }
 
 /** The DLL of the functions. */
@@ -96,11 +95,11 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
   const nativeCall = (name: string) => trampolines.get(name) ?? options.exportAddress(name);
 
   const hookedFunctions = options.module?.functions ?? [];
-  const functionTrampolines = hookedFunctions.map(({ row, address, code, movedSize }) => {
+  const functionTrampolines = hookedFunctions.map(({ row, code, moved }) => {
     assembler.align(16);
     const trampoline = assembler.bind(assembler.label(`${row.name} trampoline`));
-    assembler.data(code.subarray(0, movedSize));
-    emitFarJump(assembler, address + BigInt(movedSize));
+    assembler.data(code.subarray(0, moved.sizeBytes));
+    emitFarJump(assembler, moved.continuesAt);
     return trampoline;
   });
 

@@ -14,7 +14,7 @@ import {
 import type { CodeRange } from './hook-frame.ts';
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
-import { movablePrologueSize } from './prologue.ts';
+import { movePrologue } from './prologue.ts';
 import { recogniseStub, STUB_READ_SIZE_BYTES } from './stub.ts';
 
 export interface RecordingOptions {
@@ -237,9 +237,9 @@ function findFunctions(target: AsHandle): { module: HookedModule | undefined; un
     const address = GetProcAddress(base, row.name);
     if (address < base || address >= end) continue; // not there, or forwarded to another DLL
     const code = new Uint8Array(viewMemory(address, PROLOGUE_READ_SIZE_BYTES)).slice();
-    const movedSize = movablePrologueSize(code);
-    if (movedSize === undefined) unmovable.push(row.name);
-    else functions.push({ row, rowNumber, address, code, movedSize });
+    const moved = movePrologue(code, address, { base, end });
+    if (moved === undefined) unmovable.push(row.name);
+    else functions.push({ row, rowNumber, address, code, moved });
   }
   if (functions.length === 0) return { module: undefined, unmovable };
   const relays = allocateNear(target, base, functions.length * RELAY_SIZE_BYTES);
