@@ -139,7 +139,7 @@ export function loadLibrary(fileName: string): Library {
 
 /**
  * How many zeros a call is given behind its own arguments. koffi lays the frame of a call with fewer than five arguments at the very
- * end of its stack block; Wine 10 reads one word past the four home slots of every system call, and spins for ever when that is
+ * end of its stack block; Wine 10 reads one word past the four home slots of every system call, and never returns when that is
  * beyond the block [ran]. A surplus argument is harmless in the x64 calling convention.
  */
 function surplusCount(name: string, parameters: readonly NativeType[]): number {
