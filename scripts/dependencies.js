@@ -31,6 +31,20 @@ export function isInstalled(wanted, installed) {
 }
 
 /**
+ * What comes before `ci` on the command line: an npm that installs for the platform that .npmrc names. Older ones, as Debian 12
+ * and 13 have, look at their own platform only and leave the Windows packages out, without a word: they fetch a newer one.
+ *
+ * @param {string} version what `npm --version` prints
+ * @returns {string[]}
+ */
+export function npmThatKnowsPlatforms(version) {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  // https://github.com/npm/cli/pull/6755
+  if (major > 10 || (major === 10 && minor >= 1)) return ['npm'];
+  return ['npm', 'exec', '--yes', '--package=npm@10.9.9', '--', 'npm'];
+}
+
+/**
  * Runs `npm ci` unless node_modules is what package-lock.json asks for.
  *
  * @param {string} root
@@ -41,7 +55,10 @@ export function installDependencies(root, say) {
   say('npm ci …');
   // npm.cmd is a script to Windows, which only a shell runs; there is nothing to quote.
   // Nothing but errors: a warning that chalk wants the Node.js of the Windows side would only confuse.
-  const { status, error } = spawnSync('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  const shell = process.platform === 'win32';
+  const version = spawnSync('npm', ['--version'], { cwd: root, encoding: 'utf8', shell }).stdout ?? '';
+  const [file = '', ...args] = npmThatKnowsPlatforms(version);
+  const { status, error } = spawnSync(file, [...args, 'ci', '--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier'], { cwd: root, stdio: ['ignore', 2, 2], shell });
   if (status !== 0) throw new Error(`Cannot install the dependencies: npm ci: ${error?.message ?? `exit code ${status}`}.`);
 }
 

@@ -13,7 +13,7 @@ import { emitInternStack } from './stack-pool.ts';
 import { emitSocketHook } from './socket-hook.ts';
 import { emitIsSocketPath } from './socket-path.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
-import { JUMP_SIZE_BYTES } from './prologue.ts';
+import { JUMP_SIZE_BYTES, type MovedPrologue } from './prologue.ts';
 import { hookedHead, jumpHead } from './stub.ts';
 import { emitIsSafeToUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
@@ -39,8 +39,7 @@ export interface HookedFunction {
   readonly address: bigint;
   /** Its first eight bytes or more. */
   readonly code: Uint8Array;
-  /** How many of them are moved, see prologue.ts. */
-  readonly movedSize: number;
+  readonly moved: MovedPrologue;
 }
 
 /** A DLL whose functions are going to be hooked. */
@@ -98,11 +97,11 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
   const nativeCall = (name: string) => trampolines.get(name) ?? options.exportAddress(name);
 
   const hookedFunctions = options.modules.flatMap((module) => module.functions.map((hooked) => ({ ...hooked, module })));
-  const functionTrampolines = hookedFunctions.map(({ row, address, code, movedSize }) => {
+  const functionTrampolines = hookedFunctions.map(({ row, code, moved }) => {
     assembler.align(16);
     const trampoline = assembler.bind(assembler.label(`${row.name} trampoline`));
-    assembler.data(code.subarray(0, movedSize));
-    emitFarJump(assembler, address + BigInt(movedSize));
+    assembler.data(code.subarray(0, moved.sizeBytes));
+    emitFarJump(assembler, moved.continuesAt);
     return trampoline;
   });
 

@@ -1,6 +1,32 @@
 /** Bytes that the jump at a function's beginning needs. */
 export const JUMP_SIZE_BYTES = 5;
 
+const JMP_REL32 = 0xe9;
+
+/** How a function is run from elsewhere when a jump has taken the place of its beginning. */
+export interface MovedPrologue {
+  /** How many of its first bytes are to be copied. */
+  readonly sizeBytes: number;
+  /** Where it goes on after them. */
+  readonly continuesAt: bigint;
+}
+
+/**
+ * What to move of a function so that a jump fits at its beginning, or undefined when it must be left as it is.
+ *
+ * A function may be nothing but a jump to another one of its module, a tail call; `WSASendTo` is under Wine 10. A jump out of the
+ * module is a hook of somebody else's.
+ */
+export function movePrologue(code: Uint8Array, address: bigint, module: { readonly base: bigint; readonly end: bigint }): MovedPrologue | undefined {
+  if (code[0] === JMP_REL32 && code.length >= JUMP_SIZE_BYTES) {
+    const distance = new DataView(code.buffer, code.byteOffset).getInt32(1, true);
+    const target = address + BigInt(JUMP_SIZE_BYTES + distance);
+    return target >= module.base && target < module.end ? { sizeBytes: 0, continuesAt: target } : undefined;
+  }
+  const sizeBytes = movablePrologueSize(code);
+  return sizeBytes === undefined ? undefined : { sizeBytes, continuesAt: address + BigInt(sizeBytes) };
+}
+
 /**
  * How many whole instructions' bytes at a function's beginning must be moved to make room for a jump, or undefined when
  * one of them cannot be moved or is not known: then the function is left as it is.

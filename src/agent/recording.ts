@@ -15,7 +15,7 @@ import type { CodeRange } from './hook-frame.ts';
 import { functionModules } from './function-table.ts';
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
-import { movablePrologueSize } from './prologue.ts';
+import { movePrologue } from './prologue.ts';
 import { recogniseStub, STUB_READ_SIZE_BYTES } from './stub.ts';
 
 export interface RecordingOptions {
@@ -239,14 +239,15 @@ function findFunctions(target: AsHandle): { modules: HookedModule[]; unmovable: 
     const headers = new DataView(viewMemory(base + BigInt(peHeader), 0x58));
     const identity = [0x08, 0x28, 0x50].map((offset) => [offset, headers.getUint32(offset, true)] as const); // TimeDateStamp, AddressOfEntryPoint, SizeOfImage
     const sizeBytes = headers.getUint32(0x50, true);
+    const end = base + BigInt(sizeBytes);
     const functions: HookedFunction[] = [];
     for (const { row, rowNumber } of numberedFunctions.filter((numbered) => numbered.row.module === name)) {
       const address = GetProcAddress(base, row.name);
-      if (address < base || address >= base + BigInt(sizeBytes)) continue; // not there, or forwarded to another DLL
+      if (address < base || address >= end) continue; // not there, or forwarded to another DLL
       const code = new Uint8Array(viewMemory(address, PROLOGUE_READ_SIZE_BYTES)).slice();
-      const movedSize = movablePrologueSize(code);
-      if (movedSize === undefined) unmovable.push(`${name}!${row.name}`);
-      else functions.push({ row, rowNumber, address, code, movedSize });
+      const moved = movePrologue(code, address, { base, end });
+      if (moved === undefined) unmovable.push(`${name}!${row.name}`);
+      else functions.push({ row, rowNumber, address, code, moved });
     }
     if (functions.length === 0) return [];
     return [{

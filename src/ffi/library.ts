@@ -94,13 +94,13 @@ export function loadLibrary(fileName: string): Library {
 
   function find(name: string, result: NativeType, parameters: readonly NativeType[]): ReturnType<typeof library.func> {
     const types = parameters.map((parameter) => parameter.koffi);
-    return library.func(name, result.koffi, types);
+    return library.func(name, result.koffi, [...types, ...new Array<string>(surplusCount(name, parameters)).fill('intptr')]);
   }
 
   function define(name: string, result: NativeType, parameters: readonly NativeType[]): never {
     const native = find(name, result, parameters);
     const fromNative = result.fromNative as ((value: unknown) => unknown) | undefined;
-    const toNative = argumentConverter(parameters);
+    const toNative = argumentConverter(parameters, surplusCount(name, parameters));
     if (toNative === undefined && fromNative === undefined) return native as never;
     const bound = (...args: unknown[]) => {
       const value: unknown = native(...(toNative === undefined ? args : toNative(args)));
@@ -124,7 +124,7 @@ export function loadLibrary(fileName: string): Library {
     defineAsync(name, result, parameters) {
       const native = find(name, result, parameters);
       const fromNative = (result.fromNative ?? ((value: unknown) => value)) as (value: unknown) => unknown;
-      const toNative = argumentConverter(parameters) ?? ((args: unknown[]) => args);
+      const toNative = argumentConverter(parameters, surplusCount(name, parameters)) ?? ((args: unknown[]) => args);
       const bound = (...args: unknown[]) =>
         new Promise((resolve, reject) => {
           native.async(...toNative(args), (error: unknown, value: unknown) => {
@@ -137,13 +137,23 @@ export function loadLibrary(fileName: string): Library {
   };
 }
 
-/** Converts the arguments that need it, in place; `undefined` where none does, which is the common case and costs nothing. */
-function argumentConverter(parameters: readonly NativeType[]): ((args: unknown[]) => unknown[]) | undefined {
+/**
+ * How many zeros a call is given behind its own arguments. koffi lays the frame of a call with fewer than five arguments at the very
+ * end of its stack block; Wine 10 reads one word past the four home slots of every system call, and never returns when that is
+ * beyond the block [ran]. A surplus argument is harmless in the x64 calling convention.
+ */
+function surplusCount(name: string, parameters: readonly NativeType[]): number {
+  return /^Nt[A-Z]/.test(name) ? Math.max(0, 5 - parameters.length) : 0;
+}
+
+/** Converts the arguments that need it, in place, and adds zeros; `undefined` where there is neither, which is the common case and costs nothing. */
+function argumentConverter(parameters: readonly NativeType[], surplus: number): ((args: unknown[]) => unknown[]) | undefined {
+  const zeros = new Array<bigint>(surplus).fill(0n);
   const converters = parameters.flatMap(({ toNative }, index) => (toNative === undefined ? [] : [[index, toNative as (value: unknown) => unknown] as const]));
-  if (converters.length === 0) return undefined;
+  if (converters.length === 0 && surplus === 0) return undefined;
   return (args) => {
     for (const [index, convert] of converters) args[index] = convert(args[index]);
-    return args;
+    return surplus === 0 ? args : [...args, ...zeros];
   };
 }
 

@@ -2,22 +2,13 @@ import { DWORD, HANDLE, loadLibrary, type NativeType, NTSTATUS, POINTER, type Po
 
 const ntdll = loadLibrary('ntdll.dll');
 
-/**
- * One more argument than the call has. koffi lays the frame of a call with fewer than five arguments at the very end of
- * its stack block, and Wine 10's system call dispatcher reads one word past the four home slots and then spins for ever
- * [ran]. A surplus argument is harmless in the x64 calling convention. Only system calls need it, not Rtl functions.
- */
-const SURPLUS: typeof ULONG64 = ULONG64;
-
 /** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation */
 export const NtQuerySystemInformation: (
   SystemInformationClass: number,
   SystemInformation: Pointer,
   SystemInformationLength: number,
   ReturnLength: Pointer,
-) => number = withSurplus(
-  ntdll.define('NtQuerySystemInformation', NTSTATUS, [DWORD, POINTER, DWORD, POINTER, SURPLUS]),
-);
+) => number = ntdll.define('NtQuerySystemInformation', NTSTATUS, [DWORD, POINTER, DWORD, POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/winnt/nf-winnt-rtllookupfunctionentry */
 export const RtlLookupFunctionEntry: (ControlPc: bigint, ImageBase: BigUint64Array, HistoryTable: Pointer) => bigint = ntdll.define(
@@ -103,10 +94,10 @@ export const NtDeviceIoControlFileAsync: DeviceIoControl<Promise<number>> = ntdl
 );
 
 /** Whether two handles mean the same object: STATUS_SUCCESS, or STATUS_NOT_SAME_OBJECT. https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-compareobjecthandles */
-export const NtCompareObjects: ((FirstObjectHandle: HANDLE, SecondObjectHandle: HANDLE) => number) | undefined = optionalWithSurplus(
+export const NtCompareObjects: ((FirstObjectHandle: HANDLE, SecondObjectHandle: HANDLE) => number) | undefined = ntdll.defineOptional(
   'NtCompareObjects',
-  [HANDLE, HANDLE, SURPLUS, SURPLUS, SURPLUS],
-  3,
+  NTSTATUS,
+  [HANDLE, HANDLE],
 );
 
 type QueryOfObject = (Handle: HANDLE, InformationClass: number, Information: Pointer, Length: number, ReturnLength: Pointer) => number;
@@ -153,17 +144,6 @@ const wine_get_version: (() => bigint) | undefined = ntdll.defineOptional('wine_
 
 /** Whether this Windows is Wine. */
 export const isWine: boolean = wine_get_version !== undefined;
-
-function optionalWithSurplus<F extends (...args: never[]) => unknown>(name: string, parameters: readonly NativeType[], surplus: number): F | undefined {
-  const native = ntdll.defineOptional<(...args: unknown[]) => unknown>(name, NTSTATUS, parameters);
-  const rest = new Array<bigint>(surplus).fill(0n);
-  return native && (((...args: unknown[]) => native(...args, ...rest)) as unknown as F);
-}
-
-function withSurplus<F extends (...args: never[]) => unknown>(native: (...args: never[]) => unknown): F {
-  const call = native as unknown as (...args: unknown[]) => unknown;
-  return ((...args: unknown[]) => call(...args, 0n)) as unknown as F;
-}
 
 /** https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwmapviewofsection */
 export const NtMapViewOfSection: (

@@ -84,7 +84,7 @@ export class HandleTable {
   }
 
   /**
-   * The handles of one process. Asks for them alone where the kernel can (Windows 8 and later, not Wine 8), and else
+   * The handles of one process. Asks for them alone where the kernel can (Windows 8 and later, not Wine 8 or 10), and else
    * picks them from the table of the system.
    *
    * @param process opened with PROCESS_QUERY_INFORMATION; without that right the system's table is read
@@ -180,7 +180,7 @@ export class HandleTable {
     return this.#typeName(this.#typeIndexAt(index));
   }
 
-  /** Identifies the kernel object; `0n` where the kernel does not tell, as Wine 8 and Windows 11 24H2 without SeDebugPrivilege. */
+  /** Identifies the kernel object; `0n` where the kernel does not tell, as Wine 8 and 10 and Windows 11 24H2 without SeDebugPrivilege. */
   objectAddressAt(index: number): bigint {
     if (this.#layout.processIdWord === undefined) return 0n; // the table of one process has no addresses
     const at = this.#entry(index);
@@ -232,7 +232,7 @@ export function countHandles(process: AsHandle, processId: number): number {
   const raw = process.asHandle().asRawHandle();
   const status = NtQueryInformationProcess(raw, ProcessHandleCount, count, 4, null);
   if (status !== 0) throw failedWithStatus('count the handles of process', String(processId), status);
-  // Wine 8 succeeds and says 0 of every process [ran]. A process without any handle is one that has ended.
+  // Wine 8 and 10 succeed and say 0 of every process [ran]. A process without any handle is one that has ended.
   return count[0]! > 0 ? count[0]! : HandleTable.readSystem().ofProcess(processId).count;
 }
 
@@ -287,8 +287,8 @@ function typeNames(layout: Layout): ReadonlyMap<number, string> {
 }
 
 /**
- * How far the type indices of a handle table are from those of the type table: 0 on Windows [src], but -2 on Wine 8,
- * which counts from 0 in the one and from 2 in the other [ran]. Measured with an event of our own, so that a Wine that
+ * How far the type indices of a handle table are from those of the type table: 0 on Windows [src], but -2 on Wine 8 and 10,
+ * which count from 0 in the one and from 2 in the other [ran]. Measured with an event of our own, so that a Wine that
  * repairs this is understood too.
  */
 function measureTypeShift(layout: Layout): number {

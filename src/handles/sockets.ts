@@ -14,7 +14,7 @@ export type SocketAnswers = readonly (Buffer | undefined)[];
 /** sizeof(SOCKADDR_STORAGE); an AF_UNIX address has 110 bytes. */
 const ADDRESS_SIZE_BYTES = 128;
 
-// Wine's include/wine/afd.h: CTL_CODE(FILE_DEVICE_NETWORK, n, METHOD_BUFFERED, FILE_ANY_ACCESS) [ran, Wine 8].
+// Wine's include/wine/afd.h: CTL_CODE(FILE_DEVICE_NETWORK, n, METHOD_BUFFERED, FILE_ANY_ACCESS) [ran, Wine 8 and 10].
 const WINE_QUESTIONS: readonly Question[] = [
   { code: 0x12_0368, sizeBytes: 12 }, // IOCTL_AFD_WINE_GET_INFO (218): int family, type, protocol
   { code: 0x01_202f, sizeBytes: ADDRESS_SIZE_BYTES }, // IOCTL_AFD_GETSOCKNAME

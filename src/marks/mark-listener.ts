@@ -135,7 +135,7 @@ export class MarkListener implements Disposable {
   }
 }
 
-/** Somebody serves a pipe. Wine 8 lets a second one be made of its name (FILE_FLAG_FIRST_PIPE_INSTANCE is not heeded), which shares its clients. */
+/** Somebody serves a pipe. Wine 8 and 10 let a second one be made of its name (FILE_FLAG_FIRST_PIPE_INSTANCE is not heeded), which shares its clients. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path, () => {

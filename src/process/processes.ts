@@ -13,7 +13,7 @@ export interface ProcessInfo {
   /** FILETIME: with the id it names the process for good, for ids are used again. */
   readonly startTime: bigint;
   readonly threadCount: number;
-  /** What the kernel says. Wine 8 tells how many handles there is room for, a power of two and more than there are [ran]. */
+  /** What the kernel says. Wine 8 and 10 tell how many handles there is room for, a power of two and more than there are [ran]. */
   readonly handleCount: number;
 }
 

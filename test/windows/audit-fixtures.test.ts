@@ -27,9 +27,12 @@ const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): 
 
 describe('an audit finds what is planted and nothing else in', () => {
   it.each(audits)('$name', async ({ name, expectation, exitCode, findings }) => {
+    let isKilled = false;
     const killReady = (stderr: string) => {
       const pid = /^ready (\d+)\r?$/m.exec(stderr)?.[1];
-      if (expectation.isToBeKilled && pid !== undefined) process.kill(Number(pid));
+      if (!expectation.isToBeKilled || pid === undefined || isKilled) return;
+      process.kill(Number(pid));
+      isKilled = true; // a second time is an error, once it is really gone; the tool may still be at work
     };
     const run = await runTool(['run', '--json', '--notes', '--', fixturePath(name), ...(expectation.arguments ?? [])], killReady);
     expect(run.stdout, run.stderr).not.toBe('');

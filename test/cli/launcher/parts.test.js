@@ -12,7 +12,7 @@ import { explainCrash } from '../../../launcher/launch.js';
 import { koffiPackage, matchesIntegrity, nodePackage } from '../../../launcher/packages.js';
 import { prefixName } from '../../../launcher/prefix.js';
 import { chooseWine, whyNoWine, wineCandidates } from '../../../launcher/wine.js';
-import { isInstalled } from '../../../scripts/dependencies.js';
+import { isInstalled, npmThatKnowsPlatforms } from '../../../scripts/dependencies.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -255,6 +255,23 @@ describe('isInstalled', () => {
   for (const [what, expected, packages] of cases) {
     it(`is ${expected} when there is ${what}`, () => {
       assert.equal(isInstalled(wanted, { packages }), expected);
+    });
+  }
+});
+
+describe('npm', () => {
+  const newer = ['npm', 'exec', '--yes', '--package=npm@10.9.9', '--', 'npm'];
+  /** @type {[string, string[]][]} */
+  const cases = [
+    ['9.2.0\n', newer],
+    ['10.0.0\n', newer],
+    ['10.1.0\n', ['npm']],
+    ['11.0.0\n', ['npm']],
+    ['', newer],
+  ];
+  for (const [version, expected] of cases) {
+    it(`of version "${version.trim()}" ${expected === newer ? 'fetches a newer one, for it installs for its own platform only' : 'installs for the platform of .npmrc'}`, () => {
+      assert.deepEqual(npmThatKnowsPlatforms(version), expected);
     });
   }
 });

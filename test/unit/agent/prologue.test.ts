@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { JUMP_SIZE_BYTES, movablePrologueSize } from '../../../src/agent/prologue.ts';
+import { JUMP_SIZE_BYTES, movablePrologueSize, movePrologue } from '../../../src/agent/prologue.ts';
 import { seededRandom } from './random.ts';
 
 function bytes(text: string): Uint8Array {
@@ -74,6 +74,29 @@ describe('a function is left as it is when it begins with', () => {
       const moved = bytes(code.split(' | ')[0]!.replaceAll(',', ''));
       for (let size = 0; size < moved.length; size++) expect(movablePrologueSize(moved.subarray(0, size)), code).toBeUndefined();
     }
+  });
+});
+
+describe('a hooked function goes on', () => {
+  const module = { base: 0x1_8000_0000n, end: 0x1_8002_9000n };
+  const address = 0x1_8000_8eb0n;
+
+  test('behind the instructions that were moved', () => {
+    expect(movePrologue(bytes('56 53 48 83 ec 38 48 89 cb'), address, module)).toEqual({ sizeBytes: 6, continuesAt: address + 6n });
+  });
+
+  test('where it jumps to, when it is nothing but a jump to another function of its module', () => {
+    const code = bytes('e9 bb b5 ff ff 90 90 90'); // Wine 10.0 (Debian 13), gcc: WSASendTo
+    expect(movePrologue(code, address, module)).toEqual({ sizeBytes: 0, continuesAt: 0x1_8000_4470n });
+  });
+
+  test.each([
+    ['by somebody else, who hooked it: its jump leaves the module', 'e9 00 00 00 40 90 90 90'],
+    ['by somebody else below the module', 'e9 00 00 00 c0 90 90 90'],
+    ['nowhere: its jump is cut off', 'e9 bb b5 ff'],
+    ['nobody knows where', 'ff 25 10 20 00 00 cc cc'],
+  ])('%s: it is left as it is', (_what, code) => {
+    expect(movePrologue(bytes(code), address, module)).toBeUndefined();
   });
 });
 

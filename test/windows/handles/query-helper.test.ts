@@ -1,16 +1,16 @@
 import { expect, it } from 'vitest';
 
 import { OpenProcess } from '../../../src/ffi/kernel32.ts';
-import { BOOL, DWORD, HANDLE, loadLibrary, NTSTATUS, POINTER, type Pointer, ULONG64 } from '../../../src/ffi/library.ts';
+import { BOOL, DWORD, HANDLE, loadLibrary, NTSTATUS, POINTER, type Pointer } from '../../../src/ffi/library.ts';
 import { QueryHelper } from '../../../src/handles/query-helper.ts';
 import { createPipe, HandleOrNull, type PipeEnds } from '../../../src/io/index.ts';
 
 const READING_HELPER = new URL('./reading-helper-main.ts', import.meta.url);
 const PROCESS_SUSPEND_RESUME = 0x800;
-const NtSuspendProcess: (process: HANDLE, surplus: bigint) => number = loadLibrary('ntdll.dll').define(
+const NtSuspendProcess: (process: HANDLE) => number = loadLibrary('ntdll.dll').define(
   'NtSuspendProcess',
   NTSTATUS,
-  [HANDLE, ULONG64],
+  [HANDLE],
 );
 const WriteFile: (file: HANDLE, bytes: Pointer, size: number, written: Pointer, overlapped: Pointer) => boolean =
   loadLibrary('kernel32.dll').define('WriteFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
@@ -69,7 +69,7 @@ it('ends a helper that hangs altogether and asks a new one', async () => {
     expect(await ask(helper, pipes.slice(0, 1))).toMatchObject([{ name: 'byte 0' }]);
     const hung = helper.processId!;
     using suspended = HandleOrNull.fromRawHandle(OpenProcess(PROCESS_SUSPEND_RESUME, false, hung)).expect('open process', '');
-    expect(NtSuspendProcess(suspended.asRawHandle(), 0n)).toBe(0);
+    expect(NtSuspendProcess(suspended.asRawHandle())).toBe(0);
     expect(await ask(helper, pipes.slice(1))).toMatchObject([{ name: 'byte 1' }]);
     expect(helper.processId).not.toBe(hung);
   });
