@@ -25,6 +25,9 @@ import { findWine } from './wine.js';
 /** The exit codes that the tool itself ever returns; see "The command line" in docs. */
 const ownExitCodes = [0, 1, 2, 3, 130];
 
+/** The script's path is a real one already; to make sure of that for every file, Node.js asks for every directory on the way to it. */
+const withoutRealPaths = ['--preserve-symlinks', '--preserve-symlinks-main'];
+
 /**
  * Finds Wine, and makes or fetches on first use whatever else it takes to run Windows programs.
  *
@@ -75,7 +78,7 @@ export async function prepareMachine(environment) {
 export async function launch(script, args) {
   try {
     const machine = await prepareMachine(process.env);
-    const end = await runProgram(machine, [machine.node, onDriveZ(script), ...args]);
+    const end = await runProgram(machine, [machine.node, ...withoutRealPaths, onDriveZ(script), ...args]);
     const crash = explainCrash(end, args, machine.wine);
     if (crash === undefined) return end.code;
     say(crash);

@@ -19,6 +19,12 @@ const builtInsAsTheyAre = {
   renderChunk: (/** @type {string} */ code) => code.replaceAll(/^(node_\w+) = __toESM\(\1, 1\);$/gm, '$1 = { __proto__: $1, default: $1 };'),
 };
 
+/** koffi finds its binary by way of a module in the binary's package, which does nothing but load it: another file to look for. */
+const binaryAtOnce = {
+  name: 'binary-at-once',
+  renderChunk: (/** @type {string} */ code) => code.replaceAll('("@koromix/koffi-win32-x64")', '("@koromix/koffi-win32-x64/win32_x64/koffi.node")'),
+};
+
 /** @type {Set<string>} */
 const packages = new Set();
 // CommonJS, for Node.js reads all members of the built-in modules that are imported by an ES module. Of the tool, what is imported
@@ -28,7 +34,7 @@ const parts = [
   { name: 'query-helper-main', source: 'handles/query-helper-main.js' },
 ];
 for (const { name, source, ...wrapper } of parts) {
-  const bundle = await rolldown({ input: { [name]: join(root, 'dist', source) }, platform: 'node', plugins: [builtInsAsTheyAre] });
+  const bundle = await rolldown({ input: { [name]: join(root, 'dist', source) }, platform: 'node', plugins: [builtInsAsTheyAre, binaryAtOnce] });
   const { output } = await bundle.write({ dir: directory, format: 'cjs', codeSplitting: false, ...wrapper });
   await bundle.close();
   for (const id of output.flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []))) {
