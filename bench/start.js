@@ -12,9 +12,11 @@ import { fileURLToPath } from 'node:url';
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 21);
 const AIM_MS = 150;
 const self = fileURLToPath(import.meta.url);
-const tool = fileURLToPath(new URL('../bin/unclosed.js', import.meta.url));
-const program = fileURLToPath(new URL('../fixtures/build/does-nothing.exe', import.meta.url));
-const audit = [tool, 'run', '--', program];
+/** @param {string} path */
+const inProject = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const audit = ['run', '--', inProject('fixtures/build/does-nothing.exe')];
+/** What a shell starts, and what the launcher starts in Windows Node.js. */
+const [command, tool] = [inProject('bin/unclosed.js'), inProject('bin/windows.cjs')];
 
 /**
  * The stages of an audit, by a function that they go through; the innermost counts.
@@ -22,7 +24,7 @@ const audit = [tool, 'run', '--', program];
  * @type {readonly (readonly [stage: string, isIn: (functionName: string, url: string) => boolean])[]}
  */
 const stages = [
-  ['koffi', (_, url) => /[\\/]koffi[\\/]/.test(url)],
+  ["loading koffi's binary", (name) => name === 'loadStatic'],
   ['making the agent', (name) => name === 'buildAgentImage'],
   ['the rest of putting the recorder in place', (name) => name === '#install'],
   ['starting the target', (name) => name === 'spawn'],
@@ -42,7 +44,7 @@ if (process.argv[2] !== 'measure') {
     try {
       const empty = writeEmptyScript(directory);
       const bare = () => windows.run(windows.node, [windows.toWindowsPath(empty)]);
-      await compare('from the shell', bare, () => run(process.execPath, audit));
+      await compare('from the shell', bare, () => run(process.execPath, [command, ...audit]));
     } finally {
       rmSync(directory, { recursive: true });
     }
@@ -52,7 +54,7 @@ if (process.argv[2] !== 'measure') {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
   try {
     const empty = writeEmptyScript(directory);
-    await compare('in Windows', () => run(process.execPath, [empty]), () => run(process.execPath, audit));
+    await compare('in Windows', () => run(process.execPath, [empty]), () => run(process.execPath, [tool, ...audit]));
     if (process.argv.includes('--stages')) showStages(directory);
   } finally {
     rmSync(directory, { recursive: true });
@@ -110,8 +112,8 @@ async function run(file, args) {
  */
 function showStages(directory) {
   for (let round = 0; round < ROUNDS; round++) {
-    const { status } = spawnSync(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, ...audit], { stdio: 'ignore' });
-    if (status !== 0) throw new Error(`${audit.join(' ')}: exit code ${status}`);
+    const { status } = spawnSync(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, tool, ...audit], { stdio: 'ignore' });
+    if (status !== 0) throw new Error(`${tool} ${audit.join(' ')}: exit code ${status}`);
   }
   const profiles = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile')).map((name) => splitByStage(JSON.parse(readFileSync(join(directory, name), 'utf8'))));
   for (const stage of [...stages.map(([name]) => name), ...Object.values(others)]) {
