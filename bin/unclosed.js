@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// On Windows this is the tool; on Linux it hands itself to a Windows Node.js under Wine, which comes here again.
+// On Windows this is the tool; on Linux it hands itself to a Windows Node.js under Wine.
 import { writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 /** @returns {string | undefined} undefined: the tool can run here */
@@ -13,11 +14,12 @@ function whyNotHere() {
 
 if (process.platform !== 'win32') {
   const { launch } = await import('../launcher/launch.js');
-  process.exitCode = await launch(fileURLToPath(import.meta.url), process.argv.slice(2));
+  process.exitCode = await launch(fileURLToPath(new URL('windows.cjs', import.meta.url)), process.argv.slice(2));
 } else {
-  // A throw must not end in Node's own exit code 1, which means "findings".
-  const reason = whyNotHere() ?? (await import(new URL('../bundle/start.js', import.meta.url).href).then(({ start }) => start()).catch((error) => error.stack));
-  if (reason !== undefined) {
+  const reason = whyNotHere();
+  if (reason === undefined) {
+    await createRequire(import.meta.url)('./windows.cjs').start();
+  } else {
     writeSync(2, `unclosed: ${reason}\n`);
     process.exitCode = 2;
   }

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path/posix';
+import { dirname, join } from 'node:path/posix';
 import { cacheDirectory } from './cache.js';
 import { LaunchFailure, say } from './failure.js';
 import { hasUtf8Locale, onDriveZ, wineEnvironment } from './host.js';
@@ -24,6 +24,9 @@ import { findWine } from './wine.js';
 
 /** The exit codes that the tool itself ever returns; see "The command line" in docs. */
 const ownExitCodes = [0, 1, 2, 3, 130];
+
+/** The script's path is a real one already; to make sure of that for every file, Node.js asks for every directory on the way to it. */
+const withoutRealPaths = ['--preserve-symlinks', '--preserve-symlinks-main'];
 
 /**
  * Finds Wine, and makes or fetches on first use whatever else it takes to run Windows programs.
@@ -51,9 +54,11 @@ export async function prepareMachine(environment) {
   for (const result of [prefix, nativeModules, fetched]) if (result.status === 'rejected') throw result.reason;
   env.WINEPREFIX = /** @type {PromiseFulfilledResult<string>} */ (prefix).value;
   await startSession(wine, env);
+  const node = join(directory, nodePackage.part);
+  endSearchForNodeDll(node);
   return {
     wine,
-    node: join(directory, nodePackage.part),
+    node,
     nativeModules: /** @type {PromiseFulfilledResult<string | undefined>} */ (nativeModules).value,
     environment: env,
   };
@@ -73,7 +78,7 @@ export async function prepareMachine(environment) {
 export async function launch(script, args) {
   try {
     const machine = await prepareMachine(process.env);
-    const end = await runProgram(machine, [machine.node, onDriveZ(script), ...args]);
+    const end = await runProgram(machine, [machine.node, ...withoutRealPaths, onDriveZ(script), ...args]);
     const crash = explainCrash(end, args, machine.wine);
     if (crash === undefined) return end.code;
     say(crash);
@@ -98,6 +103,22 @@ export function explainCrash({ code, signal, isForced }, args, wine) {
   if (isForced || (signal === null && (ownExitCodes.includes(code) || own.includes('--forward-exit-code')))) return undefined;
   const end = signal === null ? `exit code ${code}` : `signal ${signal}`;
   return `Cannot finish: Windows Node.js ${nodePackage.version} crashed under ${wine.version} (${end}). Try WINEDEBUG=err+all in the environment to see Wine's reason.`;
+}
+
+/**
+ * koffi asks for the module `node.dll` (some build Node.js as one) before it takes `node.exe`, once for each of the fifty functions
+ * that it needs of it. Windows looks through the loaded modules only; Wine goes through all directories of the PATH first, which
+ * takes half of koffi's start. An empty file where Wine looks first ends that: it is no module, and so the answer is "not loaded".
+ *
+ * @param {string} node Unix path of node.exe
+ */
+function endSearchForNodeDll(node) {
+  const path = join(dirname(node), 'node.dll');
+  try {
+    if (!existsSync(path)) writeFileSync(path, '');
+  } catch {
+    // A cache that cannot be written to: the start takes longer.
+  }
 }
 
 /**

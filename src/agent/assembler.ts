@@ -102,38 +102,40 @@ export interface Assembly {
   offsetOf(label: Label): number;
 }
 
-type Item =
-  | { readonly kind: 'bytes'; readonly bytes: number[]; readonly target?: Label; readonly targetAt?: number }
-  | { readonly kind: 'jump'; readonly condition?: Condition; readonly target: Label; long: boolean }
-  | { readonly kind: 'label'; readonly label: Label }
-  | { readonly kind: 'align'; readonly sizeBytes: number; readonly fill: number };
-
 type Operand = Register | Memory;
+
+/** A label as its assembler knows it. */
+interface PlacedLabel extends Label {
+  /** Offset from the start of the code; -1: not known yet. */
+  place: number;
+  isBound: boolean;
+}
+
+/**
+ * What stands between the bytes whose values and number are known: it has its place only when every jump has its size. `at` counts
+ * the known bytes before it.
+ */
+type Mark =
+  | { readonly kind: 'label'; readonly at: number; readonly label: PlacedLabel }
+  | { readonly kind: 'jump'; readonly at: number; readonly label: PlacedLabel; readonly condition: Condition | undefined; place: number; isLong: boolean }
+  | { readonly kind: 'align'; readonly at: number; readonly sizeBytes: number; readonly fill: number; place: number }
+  /** 32 bits that are the distance to a label from the end of the instruction, `tail` bytes behind them. */
+  | { readonly kind: 'reference'; readonly at: number; readonly label: PlacedLabel; readonly tail: number; place: number };
 
 const int8 = (value: number): boolean => value >= -0x80 && value <= 0x7f;
 const int32 = (value: number): boolean => value >= -0x8000_0000 && value <= 0x7fff_ffff;
 
-function littleEndian(value: number | bigint, sizeBytes: number): number[] {
-  if (typeof value === 'number' && sizeBytes <= 4) {
-    return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24].slice(0, sizeBytes);
-  }
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
-  return [...bytes.subarray(0, sizeBytes)];
-}
-
-/** 32 bits that the processor extends with their sign where 64 are needed. */
-function signed32(value: number): number[] {
-  if (!int32(value)) throw new Error(`${value} does not fit in 32 bits`);
-  return littleEndian(value, 4);
-}
-
 export class Assembler {
-  readonly #items: Item[] = [];
+  readonly #marks: Mark[] = [];
+  /** The known bytes; the first `#sizeBytes` of them are in use. */
+  #bytes = new Uint8Array(4096);
+  #view = new DataView(this.#bytes.buffer);
+  #sizeBytes = 0;
 
   /** A new label, not yet bound to a place. */
   label(name: string): Label {
-    return { kind: 'label', name };
+    const label: PlacedLabel = { kind: 'label', name, place: -1, isBound: false };
+    return label;
   }
 
   /** Several new labels at once. */
@@ -143,50 +145,85 @@ export class Assembler {
 
   /** Binds a label to this place and returns it. */
   bind(label: Label): Label {
-    this.#items.push({ kind: 'label', label });
+    this.#marks.push({ kind: 'label', at: this.#sizeBytes, label: label as PlacedLabel });
     return label;
   }
 
   /** Bytes as they are: data, or an instruction that was copied from elsewhere. */
-  data(bytes: Iterable<number>): void {
-    const last = this.#items.at(-1);
-    // Most instructions name no label: they make one item with those before them.
-    if (last?.kind === 'bytes' && last.target === undefined) last.bytes.push(...bytes);
-    else this.#items.push({ kind: 'bytes', bytes: [...bytes] });
+  data(bytes: ArrayLike<number>): void {
+    const at = this.#grow(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   /** 64 bits of data, little-endian. */
   data64(value: bigint): void {
-    this.data(littleEndian(value, 8));
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, value, true);
+  }
+
+  /** Makes room for more bytes and returns where. */
+  #grow(sizeBytes: number): number {
+    const at = this.#sizeBytes;
+    this.#sizeBytes += sizeBytes;
+    if (this.#sizeBytes > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#sizeBytes));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
+    }
+    return at;
+  }
+
+  #byte(value: number): void {
+    const at = this.#grow(1);
+    this.#bytes[at] = value;
+  }
+
+  /** The low bits of a number: a value of 1 or 4 bytes. */
+  #immediate(value: number, sizeBytes: 1 | 4): void {
+    const at = this.#grow(sizeBytes);
+    if (sizeBytes === 1) this.#view.setInt8(at, value);
+    else this.#view.setInt32(at, value, true);
+  }
+
+  /** 32 bits that the processor extends with their sign where 64 are needed. */
+  #signed32(value: number): void {
+    if (!int32(value)) throw new Error(`${value} does not fit in 32 bits`);
+    this.#immediate(value, 4);
   }
 
   /** Pads to a multiple of `sizeBytes` with `int3`, so that running into it stops at once. */
   align(sizeBytes: number, fill = 0xcc): void {
-    this.#items.push({ kind: 'align', sizeBytes, fill });
+    this.#marks.push({ kind: 'align', at: this.#sizeBytes, sizeBytes, fill, place: 0 });
   }
 
   mov(target: Operand, source: Operand | number | bigint): void {
     if (typeof source === 'object') return this.#move(target, source);
     if (target.kind === 'memory') throw new Error('mov to memory needs a size: use movImmediate32 or movImmediate64');
-    const value = BigInt(source);
-    if (value >= 0n && value <= 0xffff_ffffn) {
+    if (source >= 0 && source <= 0xffff_ffff) {
       // mov r32, imm32 clears the upper half.
-      this.#plusRegister(0xb8, low32(target), littleEndian(value, 4));
-    } else if (target.sizeBytes === 8 && value >= -0x8000_0000n && value < 0n) {
-      this.#encode({ opcode: [0xc7], extension: 0, operand: target, wide: true, immediate: littleEndian(value, 4) });
+      this.#plusRegister(0xb8, target.code, false);
+      this.#immediate(Number(source), 4);
+    } else if (target.sizeBytes === 8 && source >= -0x8000_0000 && source < 0) {
+      this.#encode(0xc7, 0, target, true);
+      this.#immediate(Number(source), 4);
     } else {
-      this.#plusRegister(0xb8, target, littleEndian(value, target.sizeBytes));
+      this.#plusRegister(0xb8, target.code, target.sizeBytes === 8);
+      if (target.sizeBytes === 8) this.data64(BigInt(source));
+      else this.#immediate(Number(BigInt.asIntN(32, BigInt(source))), 4);
     }
   }
 
   /** `mov dword ptr [memory], value`. */
   movImmediate32(target: Memory, value: number): void {
-    this.#encode({ opcode: [0xc7], extension: 0, operand: target, wide: false, immediate: littleEndian(value, 4) });
+    this.#encode(0xc7, 0, target, false, 4);
+    this.#immediate(value, 4);
   }
 
   /** `mov qword ptr [memory], value`, the 32-bit value sign-extended. */
   movImmediate64(target: Memory, value: number): void {
-    this.#encode({ opcode: [0xc7], extension: 0, operand: target, wide: true, immediate: signed32(value) });
+    this.#encode(0xc7, 0, target, true, 4);
+    this.#signed32(value);
   }
 
   #move(target: Operand, source: Operand): void {
@@ -197,17 +234,17 @@ export class Assembler {
 
   /** `movzx r32, word ptr [memory]`. */
   movzx16(target: Register, source: Memory): void {
-    this.#encode({ opcode: [0x0f, 0xb7], register: target, operand: source, wide: false });
+    this.#encode(0x0fb7, target.code, source, false);
   }
 
   /** `movzx r32, byte ptr [memory]`. */
   movzx8(target: Register, source: Memory): void {
-    this.#encode({ opcode: [0x0f, 0xb6], register: target, operand: source, wide: false });
+    this.#encode(0x0fb6, target.code, source, false);
   }
 
   /** `movsxd r64, r/m32`. */
   movsxd(target: Register, source: Operand): void {
-    this.#encode({ opcode: [0x63], register: target, operand: source, wide: true });
+    this.#encode(0x63, target.code, source, true);
   }
 
   lea(target: Register, source: Memory): void {
@@ -240,17 +277,18 @@ export class Assembler {
 
   /** `cmp dword ptr [memory], value`. */
   cmpImmediate32(target: Memory, value: number): void {
-    const short = int8(value);
-    const immediate = littleEndian(value, short ? 1 : 4);
-    this.#encode({ opcode: [short ? 0x83 : 0x81], extension: 7, operand: target, wide: false, immediate });
+    const size = int8(value) ? 1 : 4;
+    this.#encode(size === 1 ? 0x83 : 0x81, 7, target, false, size);
+    this.#immediate(value, size);
   }
 
   #arithmetic(operation: number, target: Operand, source: Operand | number): void {
     if (typeof source === 'number') {
       const wide = target.kind === 'memory' || target.sizeBytes === 8;
-      const short = int8(source);
-      const immediate = short ? littleEndian(source, 1) : signed32(source);
-      this.#encode({ opcode: [short ? 0x83 : 0x81], extension: operation, operand: target, wide, immediate });
+      const size = int8(source) ? 1 : 4;
+      this.#encode(size === 1 ? 0x83 : 0x81, operation, target, wide, size);
+      if (size === 1) this.#immediate(source, 1);
+      else this.#signed32(source);
     } else if (source.kind === 'register') {
       this.#registerForm(operation * 8 + 1, source, target);
     } else if (target.kind === 'register') {
@@ -262,15 +300,15 @@ export class Assembler {
 
   test(target: Register, source: Register | number): void {
     if (typeof source === 'number') {
-      const wide = target.sizeBytes === 8;
-      this.#encode({ opcode: [0xf7], extension: 0, operand: target, wide, immediate: signed32(source) });
+      this.#encode(0xf7, 0, target, target.sizeBytes === 8);
+      this.#signed32(source);
     } else {
       this.#registerForm(0x85, source, target);
     }
   }
 
   imul(target: Register, source: Operand): void {
-    this.#encode({ opcode: [0x0f, 0xaf], register: target, operand: source, wide: target.sizeBytes === 8 });
+    this.#encode(0x0faf, target.code, source, target.sizeBytes === 8);
   }
 
   shl(target: Register, count: number): void {
@@ -286,103 +324,133 @@ export class Assembler {
   }
 
   #shift(extension: number, target: Register, count: number): void {
-    this.#encode({ opcode: [0xc1], extension, operand: target, wide: target.sizeBytes === 8, immediate: [count] });
+    this.#encode(0xc1, extension, target, target.sizeBytes === 8);
+    this.#byte(count);
   }
 
   push(source: Register): void {
-    this.data([...(source.code >= 8 ? [0x41] : []), 0x50 + (source.code & 7)]);
+    this.#plusRegister(0x50, source.code, false);
   }
 
   pop(target: Register): void {
-    this.data([...(target.code >= 8 ? [0x41] : []), 0x58 + (target.code & 7)]);
+    this.#plusRegister(0x58, target.code, false);
   }
 
   /** `lock cmpxchg [target], source`: compares with rax (eax), sets the zero flag on success. */
   lockCmpxchg(target: Memory, source: Register): void {
-    this.#encode({ prefix: 0xf0, opcode: [0x0f, 0xb1], register: source, operand: target, wide: source.sizeBytes === 8 });
+    this.#byte(LOCK);
+    this.#encode(0x0fb1, source.code, target, source.sizeBytes === 8);
   }
 
   /** `lock xadd [target], source`: source receives the old value. */
   lockXadd(target: Memory, source: Register): void {
-    this.#encode({ prefix: 0xf0, opcode: [0x0f, 0xc1], register: source, operand: target, wide: source.sizeBytes === 8 });
+    this.#byte(LOCK);
+    this.#encode(0x0fc1, source.code, target, source.sizeBytes === 8);
   }
 
   /** `lock inc dword ptr [target]`. */
   lockInc32(target: Memory): void {
-    this.#encode({ prefix: 0xf0, opcode: [0xff], extension: 0, operand: target, wide: false });
+    this.#byte(LOCK);
+    this.#encode(0xff, 0, target, false);
   }
 
   /** `lock dec dword ptr [target]`. */
   lockDec32(target: Memory): void {
-    this.#encode({ prefix: 0xf0, opcode: [0xff], extension: 1, operand: target, wide: false });
+    this.#byte(LOCK);
+    this.#encode(0xff, 1, target, false);
   }
 
   call(target: Label | Operand): void {
     if (target.kind === 'label') {
-      this.#items.push({ kind: 'bytes', bytes: [0xe8, 0, 0, 0, 0], target, targetAt: 1 });
+      this.#byte(0xe8);
+      this.#reference(target, 0);
     } else {
-      this.#encode({ opcode: [0xff], extension: 2, operand: target, wide: false });
+      this.#encode(0xff, 2, target, false);
     }
   }
 
   jmp(target: Label | Operand): void {
-    if (target.kind === 'label') this.#items.push({ kind: 'jump', target, long: false });
-    else this.#encode({ opcode: [0xff], extension: 4, operand: target, wide: false });
+    if (target.kind === 'label') this.#jump(undefined, target);
+    else this.#encode(0xff, 4, target, false);
   }
 
   j(condition: Condition, target: Label): void {
-    this.#items.push({ kind: 'jump', condition, target, long: false });
+    this.#jump(condition, target);
   }
 
   ret(): void {
-    this.data([0xc3]);
+    this.#byte(0xc3);
   }
 
   pause(): void {
-    this.data([0xf3, 0x90]);
+    this.#byte(0xf3);
+    this.#byte(0x90);
   }
 
-  #plusRegister(opcode: number, target: Register, immediate: number[]): void {
-    const rex = (target.sizeBytes === 8 ? 0x48 : 0x40) | (target.code >= 8 ? 1 : 0);
-    this.data([...(rex === 0x40 ? [] : [rex]), opcode + (target.code & 7), ...immediate]);
+  #jump(condition: Condition | undefined, label: Label): void {
+    this.#marks.push({ kind: 'jump', at: this.#sizeBytes, label: label as PlacedLabel, condition, place: 0, isLong: false });
+  }
+
+  /** 32 bits for the distance to a label from `tail` bytes behind them. */
+  #reference(label: Label, tail: number): void {
+    this.#marks.push({ kind: 'reference', at: this.#grow(4), label: label as PlacedLabel, tail, place: 0 });
+  }
+
+  /** An instruction that has its register in the opcode. */
+  #plusRegister(opcode: number, code: number, wide: boolean): void {
+    const rex = (wide ? 8 : 0) | (code >= 8 ? 1 : 0);
+    if (rex !== 0) this.#byte(0x40 | rex);
+    this.#byte(opcode + (code & 7));
   }
 
   /** An instruction `opcode r/m, r` (or `r, r/m`): the register's size is the instruction's. */
   #registerForm(opcode: number, register: Register, operand: Operand): void {
-    this.#encode({ opcode: [opcode], register, operand, wide: register.sizeBytes === 8 });
+    this.#encode(opcode, register.code, operand, register.sizeBytes === 8);
   }
 
-  #encode(instruction: {
-    prefix?: number;
-    opcode: readonly number[];
-    register?: Register;
-    extension?: number;
-    operand: Operand;
-    wide: boolean;
-    immediate?: readonly number[];
-  }): void {
-    const { operand, immediate = [] } = instruction;
-    const reg = instruction.register?.code ?? instruction.extension ?? 0;
+  /**
+   * An instruction up to its immediate, which follows.
+   *
+   * @param opcode one byte, or two with 0x0f as the first
+   * @param reg number of a register, or what extends the opcode
+   */
+  #encode(opcode: number, reg: number, operand: Operand, wide: boolean, immediateSizeBytes = 0): void {
     const base = operand.kind === 'register' ? operand : operand.base;
     const index = operand.kind === 'memory' ? operand.index : undefined;
-    const rex =
-      (instruction.wide ? 8 : 0) |
-      (instruction.register !== undefined && reg >= 8 ? 4 : 0) |
-      ((index?.code ?? 0) >= 8 ? 2 : 0) |
-      ((base?.code ?? 0) >= 8 ? 1 : 0);
-    const head = [
-      ...(instruction.prefix === undefined ? [] : [instruction.prefix]),
-      ...(operand.kind === 'memory' && operand.gs ? [0x65] : []),
-      ...(rex === 0 ? [] : [0x40 | rex]),
-      ...instruction.opcode,
-    ];
-    const address = encodeAddress(reg & 7, operand);
-    const bytes = [...head, ...address, ...immediate];
-    if (operand.kind === 'memory' && operand.label) {
-      this.#items.push({ kind: 'bytes', bytes, target: operand.label, targetAt: head.length + 1 });
-    } else {
-      this.data(bytes);
+    const rex = (wide ? 8 : 0) | (reg >= 8 ? 4 : 0) | (index !== undefined && index.code >= 8 ? 2 : 0) | (base !== undefined && base.code >= 8 ? 1 : 0);
+    if (operand.kind === 'memory' && operand.gs) this.#byte(0x65);
+    if (rex !== 0) this.#byte(0x40 | rex);
+    if (opcode > 0xff) this.#byte(opcode >> 8);
+    this.#byte(opcode & 0xff);
+    if (operand.kind === 'register') this.#byte(0xc0 | ((reg & 7) << 3) | (operand.code & 7));
+    else this.#address((reg & 7) << 3, operand, immediateSizeBytes);
+  }
+
+  /** ModRM, SIB and displacement of a memory operand. */
+  #address(reg: number, { base, index, scale, displacement, label, behind }: Memory, immediateSizeBytes: number): void {
+    if (label) {
+      this.#byte(reg | 5);
+      this.#reference(label, immediateSizeBytes);
+      return;
     }
+    if (base === undefined) {
+      // Without a base, mod 00 rm 101 is rip-relative: SIB without base and index is the absolute form.
+      this.#byte(reg | (behind ? 5 : 4));
+      if (!behind) this.#byte(0x25);
+      this.#signed32(displacement);
+      return;
+    }
+    // rbp and r13 as base have no form without displacement; rsp and r12 need a SIB byte.
+    const low = base.code & 7;
+    const mod = displacement === 0 && low !== 5 ? 0 : int8(displacement) ? 0x40 : 0x80;
+    if (index === undefined && low !== 4) {
+      this.#byte(mod | reg | low);
+    } else {
+      this.#byte(mod | reg | 4);
+      this.#byte((scaleBits[scale ?? 1] << 6) | ((index === undefined ? 4 : index.code & 7) << 3) | low);
+    }
+    if (mod === 0x40) this.#byte(displacement);
+    else if (mod === 0x80) this.#signed32(displacement);
   }
 
   /**
@@ -391,94 +459,102 @@ export class Assembler {
    * @throws Error when a label is used but not bound, or bound twice
    */
   assemble(): Assembly {
-    const jumps = this.#items.filter((item) => item.kind === 'jump');
-    for (const jump of jumps) jump.long = false;
-    let places = this.#place();
+    const marks = this.#marks;
+    const jumps = marks.filter((mark) => mark.kind === 'jump');
+    for (const jump of jumps) jump.isLong = false;
+    for (const mark of marks) if (mark.kind !== 'align') mark.label.isBound = false;
+    for (const mark of marks) {
+      if (mark.kind !== 'label') continue;
+      if (mark.label.isBound) throw new Error(`label ${mark.label.name} is bound twice`);
+      mark.label.isBound = true;
+    }
+    let sizeBytes = this.#place();
     // A jump that grew can push another out of reach, never back into it: this ends.
-    for (let grown = true; grown; ) {
-      grown = false;
+    for (let hasGrown = true; hasGrown; ) {
+      hasGrown = false;
       for (const jump of jumps) {
-        const distance = offset(places.labels, jump.target) - ((places.items.get(jump) ?? 0) + 2);
-        if (!jump.long && !int8(distance)) grown = jump.long = true;
+        if (!jump.isLong && !int8(offset(jump.label) - (jump.place + 2))) hasGrown = jump.isLong = true;
       }
-      if (grown) places = this.#place();
+      if (hasGrown) sizeBytes = this.#place();
     }
-    const bytes = new Uint8Array(places.sizeBytes);
-    for (const item of this.#items) bytes.set(emit(item, places), places.items.get(item));
-    return { bytes, offsetOf: (label) => offset(places.labels, label) };
+    return { bytes: this.#emit(sizeBytes), offsetOf: (label) => offset(label as PlacedLabel) };
   }
 
-  #place(): Places {
-    const labels = new Map<Label, number>();
-    const items = new Map<Item, number>();
-    let here = 0;
-    for (const item of this.#items) {
-      items.set(item, here);
-      if (item.kind === 'label') {
-        if (labels.has(item.label)) throw new Error(`label ${item.label.name} is bound twice`);
-        labels.set(item.label, here);
-      } else if (item.kind === 'align') {
-        here = Math.ceil(here / item.sizeBytes) * item.sizeBytes;
-      } else {
-        here += item.kind === 'jump' ? jumpSize(item) : item.bytes.length;
+  /** Gives every mark its place, by the sizes that the jumps have now, and returns the size of it all. */
+  #place(): number {
+    let extra = 0;
+    for (const mark of this.#marks) {
+      const place = mark.at + extra;
+      if (mark.kind === 'label') {
+        mark.label.place = place;
+        continue;
+      }
+      mark.place = place;
+      if (mark.kind === 'jump') extra += jumpSize(mark);
+      else if (mark.kind === 'align') extra += paddingOf(mark);
+    }
+    return this.#sizeBytes + extra;
+  }
+
+  #emit(sizeBytes: number): Uint8Array {
+    const bytes = new Uint8Array(sizeBytes);
+    const view = new DataView(bytes.buffer);
+    let copied = 0;
+    let extra = 0;
+    const copyUntil = (at: number): void => {
+      bytes.set(this.#bytes.subarray(copied, at), copied + extra);
+      copied = at;
+    };
+    for (const mark of this.#marks) {
+      if (mark.kind === 'jump') {
+        copyUntil(mark.at);
+        emitJump(view, mark);
+        extra += jumpSize(mark);
+      } else if (mark.kind === 'align') {
+        copyUntil(mark.at);
+        bytes.fill(mark.fill, mark.place, mark.place + paddingOf(mark));
+        extra += paddingOf(mark);
       }
     }
-    return { labels, items, sizeBytes: here };
+    copyUntil(this.#sizeBytes);
+    for (const mark of this.#marks) {
+      if (mark.kind === 'reference') view.setInt32(mark.place, offset(mark.label) - (mark.place + 4 + mark.tail), true);
+    }
+    return bytes;
   }
 }
 
-interface Places {
-  readonly labels: ReadonlyMap<Label, number>;
-  readonly items: ReadonlyMap<Item, number>;
-  readonly sizeBytes: number;
+const LOCK = 0xf0;
+const scaleBits = { 1: 0, 2: 1, 4: 2, 8: 3 } as const;
+
+function offset({ isBound, name, place }: PlacedLabel): number {
+  if (!isBound) throw new Error(`label ${name} is not bound`);
+  return place;
 }
 
-function offset(labels: ReadonlyMap<Label, number>, label: Label): number {
-  const found = labels.get(label);
-  if (found === undefined) throw new Error(`label ${label.name} is not bound`);
-  return found;
+type Jump = Extract<Mark, { kind: 'jump' }>;
+
+function jumpSize({ isLong, condition }: Jump): number {
+  if (!isLong) return 2;
+  return condition === undefined ? 5 : 6;
 }
 
-function jumpSize(jump: Extract<Item, { kind: 'jump' }>): number {
-  if (!jump.long) return 2;
-  return jump.condition === undefined ? 5 : 6;
+function paddingOf({ place, sizeBytes }: Extract<Mark, { kind: 'align' }>): number {
+  return Math.ceil(place / sizeBytes) * sizeBytes - place;
 }
 
-function emit(item: Item, places: Places): readonly number[] {
-  const here = places.items.get(item) ?? 0;
-  switch (item.kind) {
-    case 'label':
-      return [];
-    case 'align':
-      return Array.from({ length: Math.ceil(here / item.sizeBytes) * item.sizeBytes - here }, () => item.fill);
-    case 'bytes': {
-      if (item.target === undefined || item.targetAt === undefined) return item.bytes;
-      const bytes = [...item.bytes];
-      const distance = offset(places.labels, item.target) - (here + bytes.length);
-      bytes.splice(item.targetAt, 4, ...littleEndian(distance, 4));
-      return bytes;
-    }
-    case 'jump': {
-      const distance = offset(places.labels, item.target) - (here + jumpSize(item));
-      const code = item.condition === undefined ? undefined : conditionCodes[item.condition];
-      if (!item.long) return [code === undefined ? 0xeb : 0x70 + code, ...littleEndian(distance, 1)];
-      return [...(code === undefined ? [0xe9] : [0x0f, 0x80 + code]), ...littleEndian(distance, 4)];
-    }
+function emitJump(view: DataView, jump: Jump): void {
+  const { place, condition, isLong } = jump;
+  const distance = offset(jump.label) - (place + jumpSize(jump));
+  if (!isLong) {
+    view.setUint8(place, condition === undefined ? 0xeb : 0x70 + conditionCodes[condition]);
+    view.setInt8(place + 1, distance);
+  } else if (condition === undefined) {
+    view.setUint8(place, 0xe9);
+    view.setInt32(place + 1, distance, true);
+  } else {
+    view.setUint8(place, 0x0f);
+    view.setUint8(place + 1, 0x80 + conditionCodes[condition]);
+    view.setInt32(place + 2, distance, true);
   }
-}
-
-/** ModRM, SIB and displacement. */
-function encodeAddress(reg: number, operand: Operand): number[] {
-  if (operand.kind === 'register') return [0xc0 | (reg << 3) | (operand.code & 7)];
-  const { base, index, displacement } = operand;
-  if (operand.label || operand.behind) return [(reg << 3) | 5, ...signed32(displacement)];
-  // Without a base, mod 00 rm 101 would be rip-relative: SIB without base and index is the absolute form.
-  if (base === undefined) return [(reg << 3) | 4, 0x25, ...signed32(displacement)];
-  // rbp and r13 as base have no form without displacement; rsp and r12 need a SIB byte.
-  const mod = displacement === 0 && (base.code & 7) !== 5 ? 0 : int8(displacement) ? 1 : 2;
-  const tail = mod === 0 ? [] : mod === 1 ? littleEndian(displacement, 1) : signed32(displacement);
-  if (index === undefined && (base.code & 7) !== 4) return [(mod << 6) | (reg << 3) | (base.code & 7), ...tail];
-  const scaleBits = Math.log2(operand.scale ?? 1);
-  const sib = (scaleBits << 6) | ((index === undefined ? 4 : index.code & 7) << 3) | (base.code & 7);
-  return [(mod << 6) | (reg << 3) | 4, sib, ...tail];
 }

@@ -146,10 +146,10 @@ async function examinePrivileges(): Promise<Omit<Check, 'name'>> {
 }
 
 async function examinePdb(): Promise<Omit<Check, 'name'>> {
-  const { SymAddrIncludeInlineTrace, SymQueryInlineTrace } = await import('../ffi/dbghelp.ts');
+  const { hasInlineFunctions } = await import('../ffi/dbghelp.ts');
   const { DbghelpSession } = await import('../symbols/dbghelp-session.ts');
   using _session = new DbghelpSession('');
-  if (SymAddrIncludeInlineTrace === undefined || SymQueryInlineTrace === undefined) {
+  if (!hasInlineFunctions()) {
     return { status: 'limited', detail: 'dbghelp reads PDB files, but this one knows nothing of inlined functions', advice: 'Windows 8 or later' };
   }
   return { status: 'ok', detail: 'dbghelp reads functions, lines and inlined functions from PDB files' };

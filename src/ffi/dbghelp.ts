@@ -53,36 +53,43 @@ export const UnDecorateSymbolNameW: (
   flags: number,
 ) => number = dbghelp.define('UnDecorateSymbolNameW', DWORD, [LPCWSTR, POINTER, DWORD, DWORD]);
 
-/** Absent before Windows 8. https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symaddrincludeinlinetrace */
-export const SymAddrIncludeInlineTrace: ((hProcess: HANDLE, Address: bigint) => number) | undefined =
-  dbghelp.defineOptional('SymAddrIncludeInlineTrace', DWORD, [HANDLE, ULONG64]);
+/** Whether this dbghelp knows of inlined functions: since Windows 8. The four functions below are there only then. */
+export function hasInlineFunctions(): boolean {
+  return ['SymAddrIncludeInlineTrace', 'SymQueryInlineTrace', 'SymFromInlineContextW', 'SymGetLineFromInlineContextW'].every(dbghelp.has);
+}
+
+/** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symaddrincludeinlinetrace */
+export const SymAddrIncludeInlineTrace: (hProcess: HANDLE, Address: bigint) => number = dbghelp.define('SymAddrIncludeInlineTrace', DWORD, [
+  HANDLE,
+  ULONG64,
+]);
 
 /** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symqueryinlinetrace */
-export const SymQueryInlineTrace:
-  | ((
-      hProcess: HANDLE,
-      StartAddress: bigint,
-      StartContext: number,
-      StartRetAddress: bigint,
-      CurAddress: bigint,
-      CurContext: Uint32Array,
-      CurFrameIndex: Uint32Array,
-    ) => boolean)
-  | undefined = dbghelp.defineOptional('SymQueryInlineTrace', BOOL, [HANDLE, ULONG64, DWORD, ULONG64, ULONG64, POINTER, POINTER]);
+export const SymQueryInlineTrace: (
+  hProcess: HANDLE,
+  StartAddress: bigint,
+  StartContext: number,
+  StartRetAddress: bigint,
+  CurAddress: bigint,
+  CurContext: Uint32Array,
+  CurFrameIndex: Uint32Array,
+) => boolean = dbghelp.define('SymQueryInlineTrace', BOOL, [HANDLE, ULONG64, DWORD, ULONG64, ULONG64, POINTER, POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symfrominlinecontextw */
-export const SymFromInlineContextW:
-  | ((hProcess: HANDLE, Address: bigint, InlineContext: number, Displacement: Pointer, Symbol: Pointer) => boolean)
-  | undefined = dbghelp.defineOptional('SymFromInlineContextW', BOOL, [HANDLE, ULONG64, DWORD, POINTER, POINTER]);
+export const SymFromInlineContextW: (
+  hProcess: HANDLE,
+  Address: bigint,
+  InlineContext: number,
+  Displacement: Pointer,
+  Symbol: Pointer,
+) => boolean = dbghelp.define('SymFromInlineContextW', BOOL, [HANDLE, ULONG64, DWORD, POINTER, POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symgetlinefrominlinecontextw */
-export const SymGetLineFromInlineContextW:
-  | ((
-      hProcess: HANDLE,
-      qwAddr: bigint,
-      InlineContext: number,
-      qwModuleBaseAddress: bigint,
-      pdwDisplacement: Pointer,
-      Line64: Pointer,
-    ) => boolean)
-  | undefined = dbghelp.defineOptional('SymGetLineFromInlineContextW', BOOL, [HANDLE, ULONG64, DWORD, ULONG64, POINTER, POINTER]);
+export const SymGetLineFromInlineContextW: (
+  hProcess: HANDLE,
+  qwAddr: bigint,
+  InlineContext: number,
+  qwModuleBaseAddress: bigint,
+  pdwDisplacement: Pointer,
+  Line64: Pointer,
+) => boolean = dbghelp.define('SymGetLineFromInlineContextW', BOOL, [HANDLE, ULONG64, DWORD, ULONG64, POINTER, POINTER]);

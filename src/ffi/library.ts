@@ -55,19 +55,24 @@ export const VOID: NativeType = { koffi: 'void' };
  * as koffi makes them: pointers as bigints, NULL as null.
  */
 export function callbackType(result: NativeType, parameters: readonly NativeType[]): NativeType {
-  const types = parameters.map((parameter) => parameter.koffi);
-  return { koffi: koffi.pointer(koffi.proto(result.koffi, types)) };
+  let made: TypeObject | undefined;
+  return {
+    get koffi() {
+      return (made ??= koffi.pointer(koffi.proto(result.koffi, parameters.map((parameter) => parameter.koffi))));
+    },
+  };
 }
 
-/** One loaded DLL and the way to declare its exports. */
+/**
+ * A DLL and the way to declare its exports. It is loaded, and an export looked for, when something is first called: a command needs
+ * few of them, and every module that calls one is loaded with it.
+ */
 export interface Library {
-  /**
-   * Declares one export.
-   *
-   * @throws Error when the DLL has no export of that name
-   */
+  /** Declares one export. The first call throws an Error when there is no such DLL, or no export of that name in it. */
   define<F extends (...args: never[]) => unknown>(name: string, result: NativeType, parameters: readonly NativeType[]): F;
-  /** Declares an export that not every Windows (or Wine) has: `undefined` where it is missing. */
+  /** Whether the DLL has an export of that name. */
+  has(name: string): boolean;
+  /** Declares an export that not every Windows (or Wine) has: `undefined` where it is missing. It is looked for at once. */
   defineOptional<F extends (...args: never[]) => unknown>(
     name: string,
     result: NativeType,
@@ -84,25 +89,22 @@ export interface Library {
   ): F;
 }
 
-/**
- * Loads a DLL by its file name.
- *
- * @throws Error when the system has no such DLL
- */
+/** Names a DLL by its file name. */
 export function loadLibrary(fileName: string): Library {
-  const library = koffi.load(fileName);
+  let loaded: LibraryHandle | undefined;
+  const load = (): LibraryHandle => (loaded ??= koffi.load(fileName));
 
-  function find(name: string, result: NativeType, parameters: readonly NativeType[]): ReturnType<typeof library.func> {
+  function find(name: string, result: NativeType, parameters: readonly NativeType[]): KoffiFunc {
     const types = parameters.map((parameter) => parameter.koffi);
-    return library.func(name, result.koffi, [...types, ...new Array<string>(surplusCount(name, parameters)).fill('intptr')]);
+    return load().func(name, result.koffi, [...types, ...new Array<string>(surplusCount(name, parameters)).fill('intptr')]);
   }
 
   function define(name: string, result: NativeType, parameters: readonly NativeType[]): never {
-    const native = find(name, result, parameters);
+    let native: KoffiFunc | undefined;
     const fromNative = result.fromNative as ((value: unknown) => unknown) | undefined;
     const toNative = argumentConverter(parameters, surplusCount(name, parameters));
-    if (toNative === undefined && fromNative === undefined) return native as never;
     const bound = (...args: unknown[]) => {
+      native ??= find(name, result, parameters);
       const value: unknown = native(...(toNative === undefined ? args : toNative(args)));
       return fromNative === undefined ? value : fromNative(value);
     };
@@ -111,7 +113,7 @@ export function loadLibrary(fileName: string): Library {
 
   function has(name: string): boolean {
     try {
-      library.symbol(name);
+      load().symbol(name);
       return true;
     } catch {
       return false;
@@ -120,13 +122,15 @@ export function loadLibrary(fileName: string): Library {
 
   return {
     define,
+    has,
     defineOptional: (name, result, parameters) => (has(name) ? define(name, result, parameters) : undefined),
     defineAsync(name, result, parameters) {
-      const native = find(name, result, parameters);
+      let native: KoffiFunc | undefined;
       const fromNative = (result.fromNative ?? ((value: unknown) => value)) as (value: unknown) => unknown;
       const toNative = argumentConverter(parameters, surplusCount(name, parameters)) ?? ((args: unknown[]) => args);
       const bound = (...args: unknown[]) =>
         new Promise((resolve, reject) => {
+          native ??= find(name, result, parameters);
           native.async(...toNative(args), (error: unknown, value: unknown) => {
             if (error) reject(error);
             else resolve(fromNative(value));
@@ -136,6 +140,9 @@ export function loadLibrary(fileName: string): Library {
     },
   };
 }
+
+type LibraryHandle = ReturnType<typeof koffi.load>;
+type KoffiFunc = ReturnType<LibraryHandle['func']>;
 
 /**
  * How many zeros a call is given behind its own arguments. koffi lays the frame of a call with fewer than five arguments at the very

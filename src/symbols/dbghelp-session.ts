@@ -1,4 +1,5 @@
 import {
+  hasInlineFunctions,
   SymAddrIncludeInlineTrace,
   SymCleanup,
   SymFromAddrW,
@@ -63,6 +64,7 @@ let sessions = 0;
  * https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-syminitializew
  */
 export class DbghelpSession implements Disposable {
+  readonly #knowsInlined = hasInlineFunctions();
   readonly #session: HANDLE;
   readonly #symbol: Buffer = Buffer.alloc(SYMBOL_INFO_SIZE_BYTES + MAX_SYM_NAME * 2);
   readonly #line: Buffer = Buffer.alloc(LINE_SIZE_BYTES);
@@ -102,16 +104,16 @@ export class DbghelpSession implements Disposable {
    * https://learn.microsoft.com/windows/win32/debug/inline-function-symbols
    */
   findInlined(address: bigint, moduleBase: bigint): { readonly inlined: readonly DebugInlined[]; readonly outerLine?: DebugLine } {
-    const count = Math.min(SymAddrIncludeInlineTrace?.(this.#session, address) ?? 0, INLINED_MAX);
+    const count = this.#knowsInlined ? Math.min(SymAddrIncludeInlineTrace(this.#session, address), INLINED_MAX) : 0;
     const context = new Uint32Array(1);
     const index = new Uint32Array(1);
-    if (count === 0 || !SymQueryInlineTrace?.(this.#session, address, 0, address, address, context, index)) return { inlined: [] };
+    if (count === 0 || !SymQueryInlineTrace(this.#session, address, 0, address, address, context, index)) return { inlined: [] };
     const lineOf = (inlineContext: number): DebugLine | undefined =>
-      this.#readLine((line) => SymGetLineFromInlineContextW?.(this.#session, address, inlineContext, moduleBase, this.#displacement, line) ?? false);
+      this.#readLine((line) => SymGetLineFromInlineContextW(this.#session, address, inlineContext, moduleBase, this.#displacement, line));
     const inlined: DebugInlined[] = [];
     for (let depth = 0; depth < count; depth++) {
       const inlineContext = context[0]! + depth;
-      const symbol = this.#readSymbol((buffer) => SymFromInlineContextW?.(this.#session, address, inlineContext, this.#displacement, buffer) ?? false);
+      const symbol = this.#readSymbol((buffer) => SymFromInlineContextW(this.#session, address, inlineContext, this.#displacement, buffer));
       const line = lineOf(inlineContext);
       if (symbol !== undefined) inlined.push({ name: symbol.name, ...(line && { line }) });
     }

@@ -1,0 +1,9 @@
+// Runs an audit by the bundle, and saves what V8 compiled of it for that: see bin/windows.cjs. Runs in Windows Node.js.
+import { createRequire } from 'node:module';
+
+const { load, run, save } = /** @type {typeof import('../bin/windows.cjs')} */ (createRequire(import.meta.url)('../bin/windows.cjs'));
+
+const script = load();
+process.argv = [process.execPath, '', 'run', '--fail-on', 'never', '--', process.env['ComSpec'] ?? 'cmd.exe', '/c', 'exit'];
+await run(script);
+save(script);
