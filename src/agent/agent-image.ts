@@ -18,7 +18,8 @@ import { hookedHead, jumpHead } from './stub.ts';
 import { emitIsSafeToUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
-import { emitWrapperHook, emitWrapperRow, emitWrapperThunk, type WrapperModule } from './wrapper-hook.ts';
+import { emitWrapperHook } from './wrapper-hook.ts';
+import { emitWrapperRow, emitWrapperThunk, type WrapperModule } from './wrapper-row.ts';
 import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './wrappers.ts';
 
 /** A system call that is going to be hooked. */

@@ -1,10 +1,11 @@
 import {
-  type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, relative, rsp,
+  type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp,
 } from './assembler.ts'; // prettier-ignore
-import type { Failure, WrapperArgument, WrapperFunction, WrapperType } from './function-table.ts';
+import type { WrapperType } from './function-table.ts';
 import { type HookEnvironment, STATUS_INVALID_HANDLE, typeIndex } from './hook-frame.ts';
 import { DESCRIPTOR_KEY, MISUSE_CLOSE, MISUSE_USE, misuse, slot, wrapper } from './ledger-layout.ts';
 import { type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from './unwind-info.ts';
+import { INT, NEGATIVE, openedFrom, POSITIVE, wrapperRow, ZERO } from './wrapper-row.ts';
 import { emitUnlink, emitWrapperAddress, emitWrapperIndex } from './wrappers.ts';
 
 /*
@@ -16,59 +17,6 @@ import { emitUnlink, emitWrapperAddress, emitWrapperIndex } from './wrappers.ts'
  *
  * What a library does inside of itself is not the program's doing: a call from its own module passes through.
  */
-
-/** Where a C runtime's module lies, and what tells its wrappers and their handles. */
-export interface WrapperModule {
-  readonly base: bigint;
-  readonly sizeBytes: number;
-  /** Tells one C runtime's descriptors from another's. */
-  readonly number: number;
-  /** `_fileno` and `_get_osfhandle`; 0 in a module without descriptors. */
-  readonly fileno: bigint;
-  readonly getOsfhandle: bigint;
-}
-
-/** A row of data: what the hook must know of one function. */
-const row = {
-  moduleBase: 0x00,
-  moduleSize: 0x08,
-  fileno: 0x10,
-  getOsfhandle: 0x18,
-  /** u64: the bits of {@link DESCRIPTOR_KEY} and the runtime's number. */
-  descriptorKey: 0x20,
-  /** u32: the row's number in the ledger. */
-  number: 0x28,
-  /** u8 each, and so on: an index of the object types, 0 for nothing. */
-  usesType: 0x2c,
-  usesArgument: 0x2d,
-  closesType: 0x2e,
-  closesArgument: 0x2f,
-  replaces: 0x30,
-  opensType: 0x31,
-  /** 0: the result; 1: stored where an argument points to; 2: the number in an argument. */
-  opensFrom: 0x32,
-  opensArgument: 0x33,
-  opensCount: 0x34,
-  /** Which results say that the call has failed: {@link failureBits}. */
-  failure: 0x35,
-  sizeBytes: 0x38,
-} as const;
-
-const openedFrom = ['result', 'stored-at', 'named-by'] as const;
-
-/** Bits of a result: what it is, and for a row whether it is an int. */
-const NEGATIVE = 1;
-const ZERO = 2;
-const POSITIVE = 4;
-const INT = 8;
-
-const failureBits: Readonly<Record<Failure, number>> = {
-  never: 0,
-  negative: INT | NEGATIVE,
-  error: INT | NEGATIVE | POSITIVE,
-  null: ZERO,
-  invalid: NEGATIVE,
-};
 
 /** Home space and two stack arguments (FindFirstFileEx), then places of our own. */
 const STACK_ARGUMENTS = 2;
@@ -99,45 +47,6 @@ const KEY = place(11);
 const WRAPPER = place(12);
 const STREAM = place(13);
 
-/** Emits `r10 = row, r11 = trampoline, jmp hook`: the hook of one function. */
-export function emitWrapperThunk(assembler: Assembler, begin: Label, trampoline: Label, data: Label, hook: Label): void {
-  assembler.align(16);
-  assembler.bind(begin);
-  assembler.lea(r10, relative(data));
-  assembler.lea(r11, relative(trampoline));
-  assembler.jmp(hook);
-}
-
-/** Emits the row of a function. */
-export function emitWrapperRow(assembler: Assembler, rowNumber: number, description: WrapperFunction, module: WrapperModule): Label {
-  const { uses, closes, opens } = description;
-  const data = new DataView(new ArrayBuffer(row.sizeBytes));
-  data.setBigUint64(row.moduleBase, module.base, true);
-  data.setUint32(row.moduleSize, module.sizeBytes, true);
-  data.setBigUint64(row.fileno, module.fileno, true);
-  data.setBigUint64(row.getOsfhandle, module.getOsfhandle, true);
-  data.setBigUint64(row.descriptorKey, DESCRIPTOR_KEY | (BigInt(module.number) << 32n), true);
-  data.setUint32(row.number, rowNumber, true);
-  const setArgument = (typeAt: number, named: WrapperArgument | undefined) => {
-    data.setUint8(typeAt, named === undefined ? 0 : typeIndex(named.type));
-    data.setUint8(typeAt + 1, named?.argument ?? 0);
-  };
-  setArgument(row.usesType, uses);
-  setArgument(row.closesType, closes);
-  data.setUint8(row.replaces, Number(description.replaces));
-  if (opens !== undefined) {
-    data.setUint8(row.opensType, typeIndex(opens.type));
-    data.setUint8(row.opensFrom, openedFrom.indexOf(opens.from));
-    data.setUint8(row.opensArgument, opens.argument);
-    data.setUint8(row.opensCount, opens.count);
-  }
-  data.setUint8(row.failure, failureBits[description.failure]);
-  assembler.align(8);
-  const label = assembler.bind(assembler.label(`${description.name} row`));
-  assembler.data(new Uint8Array(data.buffer));
-  return label;
-}
-
 /** Emits the hook, entered by a jump from a thunk with the caller's arguments and stack. */
 export function emitWrapperHook(assembler: Assembler, begin: Label, environment: HookEnvironment): FramedFunction {
   return framedFunction(assembler, begin, frame, (epilogue) => {
@@ -146,8 +55,8 @@ export function emitWrapperHook(assembler: Assembler, begin: Label, environment:
     assembler.mov(TRAMPOLINE, r11);
     assembler.movImmediate64(ROW, 0);
     assembler.mov(rax, at(rsp, returnAddressOffset(frame)));
-    assembler.sub(rax, at(r10, row.moduleBase));
-    assembler.cmp(rax, at(r10, row.moduleSize));
+    assembler.sub(rax, at(r10, wrapperRow.moduleBase));
+    assembler.cmp(rax, at(r10, wrapperRow.moduleSize));
     assembler.j('b', passThrough);
     assembler.mov(ROW, r10);
     for (const memory of [PENDING, CLOSING, DESCRIPTOR]) assembler.movImmediate64(memory, 0);
@@ -186,7 +95,7 @@ function emitFindArgument(assembler: Assembler, typeAt: number, none: Label, env
   assembler.mov(rax, indexed(rsp, rcx, 8, ARGUMENTS));
   assembler.j('ne', address);
   assembler.mov(low32(rax), low32(rax));
-  assembler.or(rax, at(rdx, row.descriptorKey));
+  assembler.or(rax, at(rdx, wrapperRow.descriptorKey));
   assembler.bind(address);
   assembler.call(environment.findWrapper);
   assembler.test(r10, r10);
@@ -214,7 +123,7 @@ function emitPend(assembler: Assembler, kind: typeof MISUSE_CLOSE | typeof MISUS
   assembler.mov(low32(rcx), low32(rcx)); // the number alone
   assembler.bind(address);
   assembler.mov(rdx, ROW);
-  assembler.mov(low32(rdx), at(rdx, row.number));
+  assembler.mov(low32(rdx), at(rdx, wrapperRow.number));
   assembler.or(low32(rdx), kind << 16);
   assembler.lea(r8, at(rsp, returnAddressOffset(frame)));
   assembler.mov(low32(r9), STATUS_INVALID_HANDLE);
@@ -229,7 +138,7 @@ function emitPend(assembler: Assembler, kind: typeof MISUSE_CLOSE | typeof MISUS
 /** A closed wrapper is about to be used. */
 function emitBeforeUse(assembler: Assembler, environment: HookEnvironment): void {
   const [done] = assembler.labels('done');
-  emitFindArgument(assembler, row.usesType, done, environment);
+  emitFindArgument(assembler, wrapperRow.usesType, done, environment);
   emitUnlessClosed(assembler, done);
   emitPend(assembler, MISUSE_USE, environment);
   assembler.bind(done);
@@ -238,13 +147,13 @@ function emitBeforeUse(assembler: Assembler, environment: HookEnvironment): void
 /** A wrapper is about to be closed, or replaced. */
 function emitBeforeClose(assembler: Assembler, environment: HookEnvironment): void {
   const [open, stranger, done] = assembler.labels('open', 'stranger', 'done');
-  emitFindArgument(assembler, row.closesType, done, environment);
+  emitFindArgument(assembler, wrapperRow.closesType, done, environment);
   assembler.mov(rcx, at(r10, slot.state));
   assembler.test(low32(rcx), 1);
   assembler.j('ne', open);
   emitUnlessClosed(assembler, done);
   assembler.mov(rdx, ROW);
-  assembler.movzx8(rax, at(rdx, row.replaces));
+  assembler.movzx8(rax, at(rdx, wrapperRow.replaces));
   assembler.test(low32(rax), low32(rax));
   assembler.j('ne', done);
   emitPend(assembler, MISUSE_CLOSE, environment);
@@ -272,7 +181,7 @@ function emitBeforeClose(assembler: Assembler, environment: HookEnvironment): vo
 function emitJudgeResult(assembler: Assembler): void {
   const [wide, judged] = assembler.labels('wide', 'judged');
   assembler.mov(rdx, ROW);
-  assembler.movzx8(rcx, at(rdx, row.failure));
+  assembler.movzx8(rcx, at(rdx, wrapperRow.failure));
   assembler.test(low32(rcx), INT);
   assembler.j('e', wide);
   assembler.movsxd(rax, low32(rax));
@@ -298,7 +207,7 @@ function emitSettleMisuse(assembler: Assembler): void {
   assembler.cmp(FAILED, 0);
   assembler.j('ne', counts);
   assembler.mov(rdx, ROW);
-  assembler.movzx8(rcx, at(rdx, row.failure));
+  assembler.movzx8(rcx, at(rdx, wrapperRow.failure));
   assembler.test(low32(rcx), low32(rcx));
   assembler.j('ne', done);
   assembler.bind(counts);
@@ -316,16 +225,16 @@ function emitRecordCloses(assembler: Assembler, environment: HookEnvironment): v
     assembler.mov(rdx, state);
     assembler.lea(r8, at(rsp, returnAddressOffset(frame)));
     assembler.mov(rax, ROW);
-    assembler.mov(low32(r9), at(rax, row.number));
+    assembler.mov(low32(r9), at(rax, wrapperRow.number));
     assembler.call(environment.closeWrapper);
   };
   assembler.cmp(FAILED, 0);
   assembler.j('e', record);
   assembler.mov(rdx, ROW);
-  assembler.movzx8(rax, at(rdx, row.replaces));
+  assembler.movzx8(rax, at(rdx, wrapperRow.replaces));
   assembler.test(low32(rax), low32(rax));
   assembler.j('e', record);
-  assembler.movzx8(rax, at(rdx, row.closesType));
+  assembler.movzx8(rax, at(rdx, wrapperRow.closesType));
   assembler.cmp(low32(rax), typeIndex('Descriptor'));
   assembler.j('e', done);
   assembler.bind(record);
@@ -343,14 +252,14 @@ function emitRecordOpens(assembler: Assembler, environment: HookEnvironment): vo
 
   assembler.bind(next);
   assembler.mov(rdx, ROW);
-  assembler.movzx8(rax, at(rdx, row.opensCount));
+  assembler.movzx8(rax, at(rdx, wrapperRow.opensCount));
   assembler.cmp(OPENED, rax);
   assembler.j('ae', done);
   assembler.mov(rcx, RESULT);
-  assembler.movzx8(rax, at(rdx, row.opensFrom));
+  assembler.movzx8(rax, at(rdx, wrapperRow.opensFrom));
   assembler.cmp(low32(rax), openedFrom.indexOf('stored-at'));
   assembler.j('b', have);
-  assembler.movzx8(rcx, at(rdx, row.opensArgument));
+  assembler.movzx8(rcx, at(rdx, wrapperRow.opensArgument));
   assembler.mov(rcx, indexed(rsp, rcx, 8, ARGUMENTS));
   assembler.j('e', stored);
   assembler.jmp(have); // the argument is the number itself
@@ -360,7 +269,7 @@ function emitRecordOpens(assembler: Assembler, environment: HookEnvironment): vo
   assembler.bind(have);
   assembler.mov(VALUE, rcx);
 
-  assembler.movzx8(rax, at(rdx, row.opensType));
+  assembler.movzx8(rax, at(rdx, wrapperRow.opensType));
   assembler.cmp(low32(rax), typeIndex('FILE'));
   assembler.j('e', stream);
   assembler.cmp(low32(rax), typeIndex('Search'));
@@ -388,10 +297,10 @@ function emitOpen(assembler: Assembler, key: Memory, full: Label, environment: H
   assembler.mov(WRAPPER, r10);
   assembler.mov(rcx, r10);
   assembler.mov(rax, ROW);
-  if (type === undefined) assembler.movzx8(rdx, at(rax, row.opensType));
+  if (type === undefined) assembler.movzx8(rdx, at(rax, wrapperRow.opensType));
   else assembler.mov(low32(rdx), typeIndex(type));
   assembler.shl(low32(rdx), 16);
-  assembler.or(low32(rdx), at(rax, row.number));
+  assembler.or(low32(rdx), at(rax, wrapperRow.number));
   assembler.lea(r8, at(rsp, returnAddressOffset(frame)));
   assembler.call(environment.openWrapper);
 }
@@ -402,10 +311,10 @@ function emitOpenDescriptor(assembler: Assembler, full: Label, environment: Hook
   assembler.mov(rcx, VALUE);
   assembler.mov(low32(rcx), low32(rcx));
   assembler.mov(rdx, ROW);
-  assembler.mov(rax, at(rdx, row.descriptorKey));
+  assembler.mov(rax, at(rdx, wrapperRow.descriptorKey));
   assembler.or(rax, rcx);
   assembler.mov(KEY, rax);
-  assembler.call(at(rdx, row.getOsfhandle));
+  assembler.call(at(rdx, wrapperRow.getOsfhandle));
   assembler.mov(r9, rax);
   assembler.test(rax, rax);
   assembler.j('ns', known);
@@ -421,16 +330,16 @@ function emitOpenStream(assembler: Assembler, full: Label, environment: HookEnvi
   assembler.mov(STREAM, rcx);
   assembler.movImmediate64(WRAPPER, 0);
   assembler.mov(rdx, ROW);
-  assembler.call(at(rdx, row.fileno));
+  assembler.call(at(rdx, wrapperRow.fileno));
   assembler.test(low32(rax), low32(rax));
   assembler.j('s', open);
   assembler.mov(VALUE, rax);
   assembler.mov(rdx, ROW);
-  assembler.movzx8(rcx, at(rdx, row.usesType));
+  assembler.movzx8(rcx, at(rdx, wrapperRow.usesType));
   assembler.test(low32(rcx), low32(rcx));
   assembler.j('e', isNew);
   assembler.mov(low32(rax), low32(rax));
-  assembler.or(rax, at(rdx, row.descriptorKey));
+  assembler.or(rax, at(rdx, wrapperRow.descriptorKey));
   assembler.call(environment.findWrapper);
   assembler.test(r10, r10);
   assembler.j('e', isNew);

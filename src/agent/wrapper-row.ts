@@ -1,0 +1,97 @@
+import { type Assembler, type Label, relative, r10, r11 } from './assembler.ts';
+import type { Failure, WrapperArgument, WrapperFunction } from './function-table.ts';
+import { typeIndex } from './hook-frame.ts';
+import { DESCRIPTOR_KEY } from './ledger-layout.ts';
+
+/** Where a C runtime's module lies, and what tells its wrappers and their handles. */
+export interface WrapperModule {
+  readonly base: bigint;
+  readonly sizeBytes: number;
+  /** Tells one C runtime's descriptors from another's. */
+  readonly number: number;
+  /** `_fileno` and `_get_osfhandle`; 0 in a module without descriptors. */
+  readonly fileno: bigint;
+  readonly getOsfhandle: bigint;
+}
+
+/** A row of data: what the hook must know of one function; offsets from its beginning. */
+export const wrapperRow = {
+  moduleBase: 0x00,
+  moduleSize: 0x08,
+  fileno: 0x10,
+  getOsfhandle: 0x18,
+  /** u64: the bits of {@link DESCRIPTOR_KEY} and the runtime's number. */
+  descriptorKey: 0x20,
+  /** u32: the row's number in the ledger. */
+  number: 0x28,
+  /** u8 each, and so on: an index of the object types, 0 for nothing. */
+  usesType: 0x2c,
+  usesArgument: 0x2d,
+  closesType: 0x2e,
+  closesArgument: 0x2f,
+  replaces: 0x30,
+  opensType: 0x31,
+  /** 0: the result; 1: stored where an argument points to; 2: the number in an argument. */
+  opensFrom: 0x32,
+  opensArgument: 0x33,
+  opensCount: 0x34,
+  /** Which results say that the call has failed: {@link failureBits}. */
+  failure: 0x35,
+  sizeBytes: 0x38,
+} as const;
+
+/** What `opensFrom` is an index of. */
+export const openedFrom = ['result', 'stored-at', 'named-by'] as const;
+
+/** Bits of a result: what it is, and for a row whether it is an int. */
+export const NEGATIVE = 1;
+export const ZERO = 2;
+export const POSITIVE = 4;
+export const INT = 8;
+
+const failureBits: Readonly<Record<Failure, number>> = {
+  never: 0,
+  negative: INT | NEGATIVE,
+  error: INT | NEGATIVE | POSITIVE,
+  null: ZERO,
+  invalid: NEGATIVE,
+};
+
+/** Emits `r10 = row, r11 = trampoline, jmp hook`: the hook of one function. */
+export function emitWrapperThunk(assembler: Assembler, begin: Label, trampoline: Label, data: Label, hook: Label): void {
+  assembler.align(16);
+  assembler.bind(begin);
+  assembler.lea(r10, relative(data));
+  assembler.lea(r11, relative(trampoline));
+  assembler.jmp(hook);
+}
+
+/** Emits the row of a function. */
+export function emitWrapperRow(assembler: Assembler, rowNumber: number, description: WrapperFunction, module: WrapperModule): Label {
+  const { uses, closes, opens } = description;
+  const data = new DataView(new ArrayBuffer(wrapperRow.sizeBytes));
+  data.setBigUint64(wrapperRow.moduleBase, module.base, true);
+  data.setUint32(wrapperRow.moduleSize, module.sizeBytes, true);
+  data.setBigUint64(wrapperRow.fileno, module.fileno, true);
+  data.setBigUint64(wrapperRow.getOsfhandle, module.getOsfhandle, true);
+  data.setBigUint64(wrapperRow.descriptorKey, DESCRIPTOR_KEY | (BigInt(module.number) << 32n), true);
+  data.setUint32(wrapperRow.number, rowNumber, true);
+  const setArgument = (typeAt: number, named: WrapperArgument | undefined) => {
+    data.setUint8(typeAt, named === undefined ? 0 : typeIndex(named.type));
+    data.setUint8(typeAt + 1, named?.argument ?? 0);
+  };
+  setArgument(wrapperRow.usesType, uses);
+  setArgument(wrapperRow.closesType, closes);
+  data.setUint8(wrapperRow.replaces, Number(description.replaces));
+  if (opens !== undefined) {
+    data.setUint8(wrapperRow.opensType, typeIndex(opens.type));
+    data.setUint8(wrapperRow.opensFrom, openedFrom.indexOf(opens.from));
+    data.setUint8(wrapperRow.opensArgument, opens.argument);
+    data.setUint8(wrapperRow.opensCount, opens.count);
+  }
+  data.setUint8(wrapperRow.failure, failureBits[description.failure]);
+  assembler.align(8);
+  const label = assembler.bind(assembler.label(`${description.name} row`));
+  assembler.data(new Uint8Array(data.buffer));
+  return label;
+}
