@@ -13,7 +13,7 @@ import { emitIsSocketPath } from './socket-path.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
 import { JUMP_SIZE_BYTES } from './prologue.ts';
 import { hookedHead, jumpHead } from './stub.ts';
-import { emitIsSafeToUnwind } from './unwind-check.ts';
+import { emitForeseeUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
 
@@ -110,7 +110,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     captureStack: routine('captureStack'),
     fullWalk: routine('fullWalk'),
     internStack: routine('internStack'),
-    isSafeToUnwind: routine('isSafeToUnwind'),
+    foreseeUnwind: routine('foreseeUnwind'),
     functionTable: routine('functionTable'),
   };
   const quarantine: Quarantine | undefined =
@@ -153,7 +153,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     walkCache,
     nativeCall,
     functionTable: shared.functionTable,
-    isSafeToUnwind: shared.isSafeToUnwind,
+    foreseeUnwind: shared.foreseeUnwind,
     functionCount: () => functionCount,
     imageBase,
     checked: options.checked,
@@ -174,7 +174,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
   );
   if (quarantine !== undefined) functions.push(...emitQuarantine(assembler, quarantine, environment));
   emitInternStack(assembler, shared.internStack, ledger, layout);
-  emitIsSafeToUnwind(assembler, shared.isSafeToUnwind);
+  emitForeseeUnwind(assembler, shared.foreseeUnwind);
   emitChooseHandle(assembler, environment.chooseHandle, recorderEnvironment);
   emitIsSocketPath(assembler, environment.isSocketPath);
   emitNoteAccept(assembler, environment.noteAccept, ledger);
