@@ -15,7 +15,7 @@ import { emitIsSocketPath } from './socket-path.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
 import { JUMP_SIZE_BYTES, type MovedPrologue } from './prologue.ts';
 import { hookedHead, jumpHead } from './stub.ts';
-import { emitIsSafeToUnwind } from './unwind-check.ts';
+import { emitForeseeUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
 import { emitWrapperHook } from './wrapper-hook.ts';
@@ -112,7 +112,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     captureStack: routine('captureStack'),
     fullWalk: routine('fullWalk'),
     internStack: routine('internStack'),
-    isSafeToUnwind: routine('isSafeToUnwind'),
+    foreseeUnwind: routine('foreseeUnwind'),
     functionTable: routine('functionTable'),
   };
   const quarantine: Quarantine | undefined =
@@ -162,7 +162,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     walkCache,
     nativeCall,
     functionTable: shared.functionTable,
-    isSafeToUnwind: shared.isSafeToUnwind,
+    foreseeUnwind: shared.foreseeUnwind,
     functionCount: () => functionCount,
     imageBase,
     checked: options.checked,
@@ -187,7 +187,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
   );
   if (quarantine !== undefined) functions.push(...emitQuarantine(assembler, quarantine, environment));
   emitInternStack(assembler, shared.internStack, ledger, layout);
-  emitIsSafeToUnwind(assembler, shared.isSafeToUnwind);
+  emitForeseeUnwind(assembler, shared.foreseeUnwind);
   emitChooseHandle(assembler, environment.chooseHandle, environment);
   emitIsSocketPath(assembler, environment.isSocketPath);
   emitNoteAccept(assembler, environment.noteAccept, ledger);

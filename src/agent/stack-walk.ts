@@ -26,7 +26,6 @@ import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffs
  */
 const INDEX_BITS = Math.log2(WALK_CACHE_COUNT);
 const TAG_SHIFT = 31;
-const FROM_RBP = 1 << 30;
 const HAS_DISTANCE = 1 << 29;
 const DISTANCE_SHIFT = 11;
 const DISTANCE_MASK = (1 << 18) - 1;
@@ -57,6 +56,22 @@ export const context = {
 } as const; // prettier-ignore
 const CONTEXT_FULL = 0x10_000b;
 
+/**
+ * What `foreseeUnwind` (unwind-check.ts) leaves in the CONTEXT, in DWORD64 P1Home to P6Home, which the unwinder neither reads nor writes;
+ * and what a frame may be measured from.
+ */
+export const foreseen = {
+  callerRsp: 0x00,
+  measuredFrom: 0x08,
+  room: 0x10,
+  chainLeft: 0x18,
+  unwindInfo: 0x20,
+  codeOffset: 0x28,
+  fromRsp: 0,
+  fromRbp: 0x4000_0000,
+  fromElsewhere: -1,
+} as const;
+
 /** Everything that the emitted code needs to know of the target. */
 export interface WalkEnvironment {
   /** Address of the ledger in the target. */
@@ -71,7 +86,7 @@ export interface WalkEnvironment {
   /** Also walks every stack with the unwinder and counts where the two differ: for tests. */
   readonly checked: boolean;
   /** See unwind-check.ts. */
-  readonly isSafeToUnwind: Label;
+  readonly foreseeUnwind: Label;
 }
 
 /** Calls a native function; only rax and the volatile registers change. */
@@ -151,7 +166,7 @@ export function emitCaptureStack(assembler: Assembler, begin: Label, fullWalk: L
     assembler.shr(low32(rcx), DISTANCE_SHIFT);
     assembler.and(low32(rcx), DISTANCE_MASK);
     assembler.lea(r8, at(rsi, 8));
-    assembler.test(low32(rdx), FROM_RBP);
+    assembler.test(low32(rdx), foreseen.fromRbp);
     assembler.j('e', known);
     assembler.mov(r8, rbp);
     assembler.bind(known);
@@ -246,7 +261,6 @@ const fullWalkFrame: FrameShape = {
   sizeBytes: walk.context + context.sizeBytes + 8,
 };
 const SAVED_RBP_POINTER = walk.contextPointers + 0x80 + 5 * 8; // PDWORD64 IntegerContext[5]
-const UWOP_FRAME_REGISTER_RBP = 5;
 const MEM_IMAGE = 0x100_0000;
 
 /**
@@ -256,11 +270,11 @@ const MEM_IMAGE = 0x100_0000;
 export function emitFullWalk(assembler: Assembler, begin: Label, environment: WalkEnvironment): FramedFunction {
   return framedFunction(assembler, begin, fullWalkFrame, (epilogue) => {
     const [
-      nested, unguarded, registered, loop, hasEntry, finish, released, notCacheable, rbpStays, store, checkImage,
+      nested, unguarded, registered, loop, hasEntry, finish, released, notCacheable, rbpStays, store, measuredFromRsp,
       measured,
     ] = assembler.labels(
       'nested', 'unguarded', 'registered', 'loop', 'hasEntry', 'finish', 'released', 'notCacheable', 'rbpStays',
-      'store', 'checkImage', 'measured',
+      'store', 'measuredFromRsp', 'measured',
     ); // prettier-ignore
     const ctx = (field: number) => at(rsp, walk.context + field);
 
@@ -343,7 +357,7 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.mov(rcx, at(rsp, walk.imageBase));
     assembler.mov(rdx, r12);
     assembler.lea(r8, ctx(0));
-    assembler.call(environment.isSafeToUnwind);
+    assembler.call(environment.foreseeUnwind);
     assembler.test(low32(rax), low32(rax));
     assembler.j('e', finish);
     assembler.xor(low32(rcx), low32(rcx)); // UNW_FLAG_NHANDLER
@@ -380,20 +394,17 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.j('e', measured); // known already, one way or the other
     assembler.shl(r11, TAG_SHIFT);
 
-    // UNWIND_INFO.FrameRegister says what the frame is measured from.
-    assembler.mov(low32(rcx), at(r12, 8)); // ULONG UnwindData
-    assembler.test(low32(rcx), 1); // RUNTIME_FUNCTION_INDIRECT
+    // What the frame is measured from is known only if its unwind data, and nothing else, led the unwinder to where it came.
+    assembler.cmp(r9, ctx(foreseen.callerRsp));
     assembler.j('ne', notCacheable);
-    assembler.add(rcx, at(rsp, walk.imageBase));
-    assembler.movzx8(rax, at(rcx, 3)); // UBYTE FrameRegister : 4, FrameOffset : 4
-    assembler.and(low32(rax), 0xf);
-    assembler.j('e', checkImage);
-    assembler.cmp(low32(rax), UWOP_FRAME_REGISTER_RBP);
-    assembler.j('ne', notCacheable);
-    assembler.mov(low32(rax), FROM_RBP);
+    assembler.mov(rax, ctx(foreseen.measuredFrom));
+    assembler.cmp(low32(rax), foreseen.fromElsewhere);
+    assembler.j('e', notCacheable);
     assembler.or(r11, rax);
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('e', measuredFromRsp);
     assembler.mov(rbx, rbp);
-    assembler.bind(checkImage);
+    assembler.bind(measuredFromRsp);
     // A plain frame: the caller's rip was on top of the caller's stack (not so for a machine frame).
     assembler.mov(rax, at(r9, -8));
     assembler.cmp(rax, ctx(context.rip));

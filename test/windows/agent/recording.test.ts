@@ -83,7 +83,7 @@ test.each([{ checked: false }, { checked: true }])('the recorded stacks are thos
     const end = addresses.indexOf(0n);
     return { event: BigInt(event), frames: end < 0 ? addresses : addresses.slice(0, end) };
   });
-  expect(printed).toHaveLength(19);
+  expect(printed).toHaveLength(20);
   for (const { event, frames } of printed) {
     const stack = recorded.get(event) ?? [];
     expect(stack.slice(1), `event ${event}`).toEqual(frames.slice(1));
