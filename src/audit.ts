@@ -306,6 +306,9 @@ function judgeCompleteness(recording: Recording, judgement: Judgement, iteration
   count('droppedWrappers', (n) => `${n} descriptors, streams or searches were not followed: the recorder's room for them was full.`);
   count('quarantineLost', (n) => `${n} values left the quarantine too early: somebody was given them past the recorder.`);
   count('nestedWalks', (n) => `${n} calls have a stack of one frame, because they were made by the stack walk itself.`);
+  if (ledger.counter('inheritedCut') > 0) {
+    notes.push('Child processes inherited handles that could not all be looked at: there were too many, or other threads changed what is inheritable.');
+  }
   if (unseenOpens > 0) {
     notes.push(`${unseenOpens} open handles were put into the target by the system or by another process, and are not its own.`);
   }

@@ -1,11 +1,12 @@
 import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger.ts';
 import { functionTable } from './agent/function-table.ts';
 import { objectTypes } from './agent/hook-table.ts';
+import { INHERITED_BY_NAME } from './agent/ledger-layout.ts';
 import { HandleDescriber } from './handles/describe.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import type { AsHandle } from './io/index.ts';
 import { type MarkCounts, siteKey } from './marks/mark-counts.ts';
-import type { CallRecord, Evidence, HandleObject, Misuse, OpenHandle, OpenSite, Stack } from './model.ts';
+import type { CallRecord, Evidence, HandleObject, Inheritance, Misuse, OpenHandle, OpenSite, Stack } from './model.ts';
 import type { Symbolizer } from './symbols/symbolizer.ts';
 
 /** Examples that are named for each site. */
@@ -57,9 +58,8 @@ export async function gatherLive(target: AsHandle, processId: number, sources: E
     }
   }
   using describer = new HandleDescriber();
-  return gather(entries(), sources, async (sites) => {
-    // One round of questions for all sites: those that must be asked in the helper process wait for each other only once.
-    const asked = sites.flatMap((site) => site.toDescribe());
+  // One round of questions for all sites: those that must be asked in the helper process wait for each other only once.
+  return gather(entries(), sources, async (asked) => {
     const answers = await describer.describe(target, asked.map(({ value, type }) => ({ processId, value, type })));
     return new Map(asked.map((entry, index) => [entry.value, answers[index]!]));
   });
@@ -110,14 +110,21 @@ interface Description {
 async function gather(
   entries: Iterable<OpenEntry>,
   sources: EvidenceSources,
-  describe: (sites: readonly SiteGroup[]) => Promise<ReadonlyMap<bigint, Description>>,
+  describe: (asked: readonly OpenEntry[]) => Promise<ReadonlyMap<bigint, Description>>,
 ): Promise<GatheredEvidence> {
   const { ledger } = sources;
+  const recorded = [...ledger.misuses()];
+  const inheritances = recorded.filter(({ kind }) => kind === 'inherited').map((misuse) => new InheritanceRecord(misuse, ledger));
+  const inheritancesOf = new Map<bigint, InheritanceRecord[]>();
+  for (const inheritance of inheritances) {
+    for (const value of inheritance.values) inheritancesOf.set(value, [...(inheritancesOf.get(value) ?? []), inheritance]);
+  }
   const groups = new Map<string, SiteGroup>();
   let openHandles = 0;
   let unseenOpens = 0;
   for (const entry of entries) {
     openHandles++;
+    for (const inheritance of inheritancesOf.get(entry.value) ?? []) inheritance.offer(entry);
     const life = ledger.life(entry.value);
     if (life?.isOpen !== true || life.opened === undefined) {
       unseenOpens++;
@@ -133,11 +140,11 @@ async function gather(
 
   const calls = new CallReader(sources);
   const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
-  const descriptions = await describe(sites);
+  const descriptions = await describe([...sites, ...inheritances].flatMap((each) => each.toDescribe()));
   const { markCounts } = sources;
   const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
   if (markCounts !== undefined) open.push(...listClosedAfterMarks(markCounts, sites, calls));
-  const misuses = withoutInnerRefusals(ledger).map((misuse): Misuse => {
+  const misuses = withoutInnerRefusals(ledger, recorded.filter(isMisuse)).map((misuse): Misuse => {
     const { life } = misuse;
     return {
       kind: misuse.kind,
@@ -152,7 +159,12 @@ async function gather(
     };
   });
   return {
-    evidence: { open, misuses, ...(markCounts === undefined ? {} : { marks: markCounts.marks }) },
+    evidence: {
+      open,
+      misuses,
+      inheritedByChildren: inheritances.flatMap((inheritance) => inheritance.finish(calls, descriptions) ?? []),
+      ...(markCounts === undefined ? {} : { marks: markCounts.marks }),
+    },
     openHandles,
     unseenOpens,
     namesTimedOut: [...descriptions.values()].filter(({ nameProblem }) => nameProblem === 'timed out').length,
@@ -185,8 +197,8 @@ const hookedFunctions: ReadonlySet<string> = new Set(functionTable.map(({ name }
  * Every misuse once: some of Winsock's functions pass a bad socket on to the kernel (on Wine `setsockopt`, `listen`), whose refusal
  * is recorded, and then that of the function itself. What the program called is what counts.
  */
-function withoutInnerRefusals(ledger: Ledger): readonly LedgerMisuse[] {
-  const recorded = [...ledger.misuses()].map((misuse) => ({ misuse, stack: ledger.stack(misuse.offending.stackId) }));
+function withoutInnerRefusals(ledger: Ledger, misuses: readonly RecordedMisuse[]): readonly RecordedMisuse[] {
+  const recorded = misuses.map((misuse) => ({ misuse, stack: ledger.stack(misuse.offending.stackId) }));
   const outers = recorded.filter(({ misuse }) => hookedFunctions.has(misuse.offending.call ?? ''));
   const isOuterOf = (outer: Refusal, inner: Refusal): boolean => {
     const depth = inner.stack.indexOf(outer.stack[0] ?? 0n);
@@ -198,9 +210,62 @@ function withoutInnerRefusals(ledger: Ledger): readonly LedgerMisuse[] {
 }
 
 interface Refusal {
-  readonly misuse: LedgerMisuse;
+  readonly misuse: RecordedMisuse;
   /** Return addresses, innermost first. */
   readonly stack: readonly bigint[];
+}
+
+type RecordedMisuse = LedgerMisuse & { readonly kind: Misuse['kind'] };
+
+function isMisuse(misuse: LedgerMisuse): misuse is RecordedMisuse {
+  return misuse.kind !== 'inherited';
+}
+
+/** What children inherited from one opening stack by one starting stack, before it is named. */
+class InheritanceRecord {
+  readonly #misuse: LedgerMisuse;
+  readonly #ledger: Ledger;
+  /** Those of the handles that are open still. */
+  readonly #entries: OpenEntry[] = [];
+
+  constructor(misuse: LedgerMisuse, ledger: Ledger) {
+    this.#misuse = misuse;
+    this.#ledger = ledger;
+  }
+
+  get values(): readonly bigint[] {
+    return this.#misuse.values;
+  }
+
+  /** Keeps the entry, which has one of the values, if it is that very handle: open since before a child inherited it for the first time. */
+  offer(entry: OpenEntry): void {
+    const { values, life, offending } = this.#misuse;
+    const now = this.#ledger.life(entry.value);
+    if (now?.isOpen !== true || now.opened === undefined || now.opened.stackId !== life.opened?.stackId) return;
+    const isFirst = entry.value === values[0] && now.generation === life.generation;
+    if (isFirst || now.opened.time < offending.time) this.#entries.push(entry);
+  }
+
+  toDescribe(): readonly OpenEntry[] {
+    return this.#entries;
+  }
+
+  finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>): Inheritance | undefined {
+    const { values, life, count, offending, status } = this.#misuse;
+    if (life.opened?.call === undefined || values.length === 0) return undefined;
+    const type = life.objectType;
+    const objectOf = (value: bigint): HandleObject => {
+      const object = this.#entries.some((entry) => entry.value === value) ? descriptions.get(value)?.object : undefined;
+      return object === undefined || (type !== 'Unknown' && object.type !== type) ? { type } : object;
+    };
+    return {
+      count,
+      handles: values.map((value) => ({ value, object: objectOf(value) })),
+      opened: calls.read(life.opened),
+      started: calls.read(offending),
+      ...(status === INHERITED_BY_NAME ? { asDescriptor: true } : {}),
+    };
+  }
 }
 
 /** Handles that were opened by one call from one stack and are of one type, before they are named. */

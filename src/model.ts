@@ -150,6 +150,22 @@ export interface Misuse {
   readonly closed?: CallRecord;
 }
 
+/**
+ * A handle that a child process inherited because it was inheritable and open, and that is none of the child's standard handles; the same from
+ * the same stacks is one record.
+ */
+export interface Inheritance {
+  /** How often: once for each handle and child. */
+  readonly count: number;
+  /** The first handles, with what is known of them; at least one. */
+  readonly handles: readonly { readonly value: bigint; readonly object: HandleObject }[];
+  readonly opened: CallRecord;
+  /** The call that started the child. */
+  readonly started: CallRecord;
+  /** The child was told of it, by the block in which C runtimes and libuv pass on file descriptors (STARTUPINFO's lpReserved2). */
+  readonly asDescriptor?: true;
+}
+
 /** All that is known of one target at the judgement point. */
 export interface Evidence {
   readonly open: readonly OpenSite[];
@@ -158,6 +174,8 @@ export interface Evidence {
   readonly marks?: readonly Mark[];
   /** Inheritable handles that the target was born with, beside its standard streams. */
   readonly inherited?: readonly OpenHandle[];
+  /** Handles of the target that its child processes inherited. */
+  readonly inheritedByChildren?: readonly Inheritance[];
 }
 
 /** How bad a finding is: docs/findings.md. */

@@ -6,6 +6,7 @@ import { type HookRow, hookTable } from './hook-table.ts';
 import type { CodeRange, HookEnvironment, Quarantine } from './hook-frame.ts';
 import { emitHook } from './hooks.ts';
 import { emitForgetWalks, emitNoteImage } from './images.ts';
+import { emitNoteInherited } from './inherited-handles.ts';
 import type { LedgerLayout } from './ledger-layout.ts';
 import { emitQuarantine } from './quarantine.ts';
 import { emitChooseHandle, emitIsThisProcess, emitNoteMisuse, emitRecordClose, emitRecordMisuse, emitRecordOpen } from './recorder.ts';
@@ -140,6 +141,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     claimWrapper: routine('claimWrapper'),
     openWrapper: routine('openWrapper'),
     closeWrapper: routine('closeWrapper'),
+    noteInherited: routine('noteInherited'),
     chooseHandle: routine('chooseHandle'),
     isThisProcess: routine('isThisProcess'),
     exitGate: routine('exitGate'),
@@ -155,7 +157,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
   };
 
   const socketFunctionCount = hookedFunctions.filter(({ row }) => row.kind === 'socket').length;
-  const sharedFunctionCount = 14 + (quarantine === undefined ? 0 : Object.keys(quarantine).length);
+  const sharedFunctionCount = 15 + (quarantine === undefined ? 0 : Object.keys(quarantine).length);
   const functionCount = options.calls.length + socketFunctionCount + sharedFunctionCount;
   const walkEnvironment = {
     ledger,
@@ -180,6 +182,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     emitCloseWrapper(assembler, environment.closeWrapper, environment),
     emitWrapperHook(assembler, wrapperHook, environment),
     emitIsThisProcess(assembler, environment.isThisProcess, environment),
+    emitNoteInherited(assembler, environment.noteInherited, environment),
     emitExitGate(assembler, environment.exitGate, environment),
     emitResolveAccept(assembler, environment.resolveAccept, environment),
     emitNoteImage(assembler, environment.noteImage, environment),

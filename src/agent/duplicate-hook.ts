@@ -3,12 +3,14 @@ import {
   emitLoadOpened, emitMisuse, emitReadState, emitRefusal, emitReturnAddress, emitUnlessQuarantined, type Hook, hookFrame, type Quarantine,
   RESULT, saved, STATUS_INVALID_HANDLE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
-import { MISUSE_CLOSE, MISUSE_USE, slot } from './ledger-layout.ts';
+import { OBJ_INHERIT } from './inherited-handles.ts';
+import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from './ledger-layout.ts';
 import { emitSlotAddress, PROCESS_UNKNOWN, THIS_PROCESS } from './recorder.ts';
 import { emitNativeCall } from './stack-walk.ts';
 import { callerArgument } from './unwind-info.ts';
 
 const DUPLICATE_CLOSE_SOURCE = 1;
+const DUPLICATE_SAME_ATTRIBUTES = 4;
 
 /**
  * NtDuplicateObject(SourceProcess, SourceHandle, TargetProcess, *TargetHandle, access, attributes, options): what it opens
@@ -91,6 +93,14 @@ export function emitDuplicates(hook: Hook): void {
   assembler.shl(low32(rdx), 16);
   assembler.bind(elsewhere);
   assembler.or(low32(rdx), rowNumber);
+  assembler.mov(rax, callerArgument(hookFrame, 5)); // ULONG HandleAttributes
+  assembler.and(low32(rax), OBJ_INHERIT);
+  assembler.shl(low32(rax), Math.log2(MAY_BE_INHERITABLE / OBJ_INHERIT));
+  assembler.or(low32(rdx), low32(rax));
+  assembler.mov(rax, options);
+  assembler.and(low32(rax), DUPLICATE_SAME_ATTRIBUTES);
+  assembler.shl(low32(rax), Math.log2(MAY_BE_INHERITABLE / DUPLICATE_SAME_ATTRIBUTES));
+  assembler.or(low32(rdx), low32(rax));
   emitLoadOpened(hook, targetHandle, sourceType);
   emitReturnAddress(assembler);
   assembler.call(environment.recordOpen);

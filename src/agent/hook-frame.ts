@@ -38,6 +38,7 @@ export interface HookEnvironment {
   readonly claimWrapper: Label;
   readonly openWrapper: Label;
   readonly closeWrapper: Label;
+  readonly noteInherited: Label;
   readonly chooseHandle: Label;
   readonly isThisProcess: Label;
   readonly exitGate: Label;

@@ -28,10 +28,12 @@ export interface OpenedHandle {
  * What the hook does beside passing the call through:
  * - `opens`: records every handle of {@link HookRow.opens} when the call succeeded;
  * - `opens-file`: the same, and tells sockets (`\Device\Afd`) from other files;
+ * - `creates-process`: the same, and what the new process inherited of this one's handles;
  * - `closes`, `duplicates`: as they say;
  * - `uses`: records a misuse when the call was refused because of one of {@link HookRow.uses};
  * - `waits`, `waits-many`: `uses`, for one handle or an array of them;
  * - `controls-device`: `uses`, and the accept of Wine's sockets;
+ * - `sets-object`: `uses`, and counts changes of what is inheritable;
  * - `exits`: the gate, when the process ends itself;
  * - `raises`: the gate, when an exception that nobody handles ends the process;
  * - `maps`: `uses`, and notes the images that are mapped into this process;
@@ -40,12 +42,14 @@ export interface OpenedHandle {
 export type HookRole =
   | 'opens'
   | 'opens-file'
+  | 'creates-process'
   | 'closes'
   | 'duplicates'
   | 'uses'
   | 'waits'
   | 'waits-many'
   | 'controls-device'
+  | 'sets-object'
   | 'exits'
   | 'raises'
   | 'maps'
@@ -58,10 +62,16 @@ export interface HookRow {
   readonly opens: readonly OpenedHandle[];
   /** Indexes of the arguments that are handles of this process. */
   readonly uses: readonly number[];
+  /** Index of the argument whose OBJECT_ATTRIBUTES say whether what is opened is inheritable; absent where that is not known. */
+  readonly attributes?: number;
 }
 
+/** Calls that are documented to begin with (*Handle, DesiredAccess, *ObjectAttributes). What is named here is read in the target. */
+const attributed: RegExp =
+  /^Nt(?:Create|Open)(?:File|Event|Mutant|Semaphore|Timer|IoCompletion|Section|Key|DirectoryObject|SymbolicLinkObject|JobObject|Process|Thread)$|^NtCreate(?:NamedPipeFile|MailslotFile|SectionEx|ThreadEx)$|^NtOpenKeyEx$/;
+
 function row(name: string, argumentCount: number, role: HookRole, uses: number[] = [], opens: OpenedHandle[] = []): HookRow {
-  return { name, argumentCount, role, uses, opens };
+  return { name, argumentCount, role, uses, opens, ...(attributed.test(name) ? { attributes: 2 } : {}) };
 }
 
 /** A call whose first argument receives the handle. */
@@ -137,7 +147,7 @@ export const hookTable: readonly HookRow[] = [
   opens('NtOpenSymbolicLinkObject', 3, 'SymbolicLink'),
 
   // Processes, threads, tokens, jobs
-  row('NtCreateUserProcess', 11, 'opens', [], [
+  row('NtCreateUserProcess', 11, 'creates-process', [], [
     { argument: 0, type: 'Process' },
     { argument: 1, type: 'Thread' },
   ]),
@@ -290,7 +300,7 @@ export const hookTable: readonly HookRow[] = [
   uses('NtQueryDirectoryObject', 7),
   uses('NtQuerySymbolicLinkObject', 3),
   uses('NtQueryObject', 5),
-  uses('NtSetInformationObject', 4),
+  row('NtSetInformationObject', 4, 'sets-object', [0]),
   uses('NtCompareObjects', 2, [0, 1]),
   uses('NtMakeTemporaryObject', 1),
   uses('NtMakePermanentObject', 1),

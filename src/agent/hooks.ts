@@ -6,9 +6,12 @@ import {
   STATUS_INVALID_HANDLE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
 import type { HookRow } from './hook-table.ts';
-import { header, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED } from './ledger-layout.ts';
+import {
+  header, MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED,
+} from './ledger-layout.ts'; // prettier-ignore
+import { emitMayBeInheritable, emitNoteChange, ObjectHandleFlagInformation } from './inherited-handles.ts';
 import { emitSlotAddress, THIS_PROCESS } from './recorder.ts';
-import { emitNativeCall } from './stack-walk.ts';
+import { emitNativeCall, SYSTEM_TIME } from './stack-walk.ts';
 import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from './unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';
 
@@ -60,6 +63,26 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
       assembler.mov(rcx, saved(6));
       assembler.call(environment.isSocketPath);
     });
+  },
+
+  'creates-process'(hook) {
+    const { assembler, environment, rowNumber } = hook;
+    const began = saved(0);
+    const changes = saved(1);
+    assembler.mov(rax, SYSTEM_TIME);
+    assembler.mov(began, rax);
+    assembler.mov(rax, environment.ledger);
+    assembler.mov(low32(rax), at(rax, header.inheritanceChanges));
+    assembler.mov(changes, rax);
+    // Before the handles of the new process are recorded: it cannot have inherited these.
+    const noteInherited = () => {
+      assembler.mov(rcx, began);
+      assembler.mov(rdx, changes);
+      emitReturnAddress(assembler);
+      assembler.mov(low32(r9), rowNumber);
+      assembler.call(environment.noteInherited);
+    };
+    emitOpens(hook, () => {}, noteInherited);
   },
 
   closes(hook) {
@@ -174,7 +197,7 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
     assembler.j('ne', notAccept);
     assembler.mov(rcx, callerArgument(hookFrame, 8)); // obj_handle_t *
     assembler.mov(low32(rcx), at(rcx));
-    assembler.mov(low32(rdx), rowNumber | (typeIndex('Socket') << 16));
+    assembler.mov(low32(rdx), rowNumber | MAY_BE_INHERITABLE | (typeIndex('Socket') << 16));
     emitReturnAddress(assembler);
     assembler.call(environment.recordOpen);
     assembler.jmp(done);
@@ -187,6 +210,19 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
     assembler.bind(notAccept);
     emitReportUses(hook);
     assembler.bind(done);
+    hook.return();
+  },
+
+  'sets-object'(hook) {
+    const { assembler } = hook;
+    const [pass] = assembler.labels('pass');
+    emitSaveUses(hook);
+    assembler.cmp(low32(rdx), ObjectHandleFlagInformation);
+    assembler.j('ne', pass);
+    emitNoteChange(hook, saved(0));
+    assembler.bind(pass);
+    hook.passThrough();
+    emitReportUses(hook);
     hook.return();
   },
 
@@ -380,23 +416,26 @@ function emitGiveUpClaim({ assembler, environment }: Hook): void {
 }
 
 /**
- * An opening call: saved places 0 to 2 hold the handles it works on, 4 and 5 where the new handles are stored.
- * `chooseType` may emit code that leaves another type's index in eax.
+ * An opening call: saved places 0 to 2 hold the handles it works on, 3 its OBJECT_ATTRIBUTES, 4 and 5 where the new handles are stored.
+ * `chooseType` may emit code that leaves another type's index in eax, `succeeded` code that runs before the new handles are recorded.
  */
-function emitOpens(hook: Hook, chooseType: () => void): void {
+function emitOpens(hook: Hook, chooseType: () => void, succeeded: () => void = () => {}): void {
   const { assembler, row, rowNumber, environment } = hook;
   const [failed, done] = assembler.labels('failed', 'done');
   emitSaveUses(hook);
+  if (row.attributes !== undefined) emitSaveArgument(assembler, row.attributes, saved(3));
   row.opens.forEach((opened, index) => emitSaveArgument(assembler, opened.argument, saved(4 + index)));
   hook.passThrough();
   assembler.test(low32(rax), low32(rax));
   assembler.j('s', failed);
+  succeeded();
   row.opens.forEach((opened, index) => {
     assembler.mov(low32(rax), typeIndex(opened.type));
     chooseType();
     assembler.mov(low32(rdx), low32(rax));
     assembler.shl(low32(rdx), 16);
     assembler.or(low32(rdx), rowNumber);
+    emitMayBeInheritable(hook, saved(3));
     emitLoadOpened(hook, saved(4 + index), saved(6));
     emitReturnAddress(assembler);
     assembler.call(environment.recordOpen);

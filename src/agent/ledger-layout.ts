@@ -66,6 +66,12 @@ export const header = {
   opens: 0x918,
   /** u32: descriptors, streams and searches that found no room among the wrappers. */
   droppedWrappers: 0x920,
+  /** u32: changes of whether a handle is inheritable that were asked for, each counted before it takes effect. */
+  inheritanceChanges: 0x940,
+  /** u32: misuses of kind {@link MISUSE_INHERITED}; see {@link INHERITED_COUNT}. */
+  inheritedRecords: 0x944,
+  /** u32: starts of child processes after which not all that they may have inherited was recorded. */
+  inheritedCut: 0x948,
   /** 64 x 32 bytes: {u64 thread id, u64 event, u64 address of the handle, u64 address of the IO_STATUS_BLOCK}. */
   pendingAcceptTable: 0x80,
   /** 4096 x u32: threads that are inside the documented unwinder, hashed by thread id. */
@@ -88,7 +94,7 @@ export const slot = {
   /** u64: FILETIME. */
   openedTime: 0x10,
   openedThread: 0x18,
-  /** u16: row of the hook table. */
+  /** u16: row of the hook table, and {@link MAY_BE_INHERITABLE}. */
   openedCall: 0x1c,
   /** u16: index into the object types; of a duplicate, the type of its source. */
   objectType: 0x1e,
@@ -106,6 +112,9 @@ export const slot = {
   /** u32: index of the wrapper that stands for the handle, plus 1; 0 for a handle that is the program's own. */
   wrapper: 0x3c,
 } as const;
+
+/** With the opening call: the handle was opened as an inheritable one, or made one later, or its opening does not tell. */
+export const MAY_BE_INHERITABLE = 0x8000;
 
 /** Flags of a slot's state, and the bits that they leave. The first one is the sign. */
 export const STATE_QUARANTINED: bigint = 1n << 63n;
@@ -155,7 +164,7 @@ export const misuse = {
   offendingTime: 0x18,
   /** u16: row of the hook table. */
   offendingCall: 0x20,
-  /** u16: {@link MISUSE_CLOSE}, {@link MISUSE_USE} or {@link MISUSE_CLOSED_AS_HANDLE}. */
+  /** u16: {@link MISUSE_CLOSE} and the others. */
   kind: 0x22,
   /** u32: number of values appended to {@link values}; may exceed their room. */
   valueCount: 0x24,
@@ -182,6 +191,12 @@ export const MISUSE_CLOSE = 1;
 export const MISUSE_USE = 2;
 /** Not refused: a socket, a registry key or a wrapper's handle that CloseHandle closes. Whether it should have is told by the stack. */
 export const MISUSE_CLOSED_AS_HANDLE = 3;
+/** Not refused: a child process was started and inherited the handle. The status is 0, or {@link INHERITED_BY_NAME} (see inherited-handles.ts). */
+export const MISUSE_INHERITED = 4;
+/** The handle was told to the child as one of a C runtime's file descriptors. */
+export const INHERITED_BY_NAME = 1;
+/** How many of the misuses may be of that kind: they are for the curious, and must leave room for mistakes. */
+export const INHERITED_COUNT = 512;
 
 export const MISUSE_SIZE_BYTES = 256;
 export const MISUSE_COUNT = 4096;

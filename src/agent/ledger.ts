@@ -1,7 +1,7 @@
 import {
-  DESCRIPTOR_KEY, header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_COUNT, MISUSE_SIZE_BYTES,
-  MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode, STATE_FLAG_BITS, STATE_OCCUPIED,
-  STATE_QUARANTINED, VICTIM, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
+  DESCRIPTOR_KEY, header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, LEDGER_MAGIC, type LedgerLayout, MAXIMUM_FRAMES, MAY_BE_INHERITABLE, MISUSE_CLOSE,
+  MISUSE_CLOSED_AS_HANDLE, MISUSE_COUNT, MISUSE_INHERITED, MISUSE_SIZE_BYTES, MISUSE_USE, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot,
+  STACK_POOL_SIZE_BYTES, stackNode, STATE_FLAG_BITS, STATE_OCCUPIED, STATE_QUARANTINED, VICTIM, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
 } from './ledger-layout.ts'; // prettier-ignore
 import { recordedCalls } from './function-table.ts';
 import { type ObjectType, objectTypes } from './hook-table.ts';
@@ -27,9 +27,9 @@ export interface LedgerLife {
   readonly closed: LedgerCall | undefined;
 }
 
-/** One refused call, as often as it happened. */
+/** One refused call, or one that is noted for another reason, as often as it happened. */
 export interface LedgerMisuse {
-  readonly kind: 'close' | 'use' | 'closed-as-handle';
+  readonly kind: 'close' | 'use' | 'closed-as-handle' | 'inherited';
   readonly status: number;
   readonly count: number;
   readonly values: readonly bigint[];
@@ -238,7 +238,7 @@ export class Ledger {
       if (count === 0) continue;
       const wrapperKey = this.#view.getBigUint64(place + misuse.wrapperKey, true);
       yield {
-        kind: kind === MISUSE_CLOSE ? 'close' : kind === MISUSE_CLOSED_AS_HANDLE ? 'closed-as-handle' : 'use',
+        kind: misuseKinds.get(kind) ?? 'use',
         status: this.#view.getUint32(place + misuse.status, true),
         count,
         values: [...new Set(values)],
@@ -310,7 +310,7 @@ export class Ledger {
     const openedIsCurrent = this.#view.getUint32(place + slot.openedGeneration, true) === low;
     const closedIsCurrent = !isOpen && this.#view.getUint32(place + slot.closedGeneration, true) === low;
     const opened: LedgerCall = {
-      call: callName(this.#view.getUint16(place + slot.openedCall, true)),
+      call: callName(this.#view.getUint16(place + slot.openedCall, true) & ~MAY_BE_INHERITABLE),
       threadId: this.#view.getUint32(place + slot.openedThread, true),
       time: this.#view.getBigUint64(place + slot.openedTime, true),
       stackId: this.#view.getUint32(place + slot.openedStack, true),
@@ -350,7 +350,8 @@ type CounterName =
   | 'functionsHooked'
   | 'functionsMissed'
   | 'quarantineLost'
-  | 'droppedWrappers';
+  | 'droppedWrappers'
+  | 'inheritedCut';
 
 const NEVER_SEEN: LedgerLife = {
   isOpen: false,
@@ -359,6 +360,13 @@ const NEVER_SEEN: LedgerLife = {
   opened: undefined,
   closed: undefined,
 };
+
+const misuseKinds: ReadonlyMap<number, LedgerMisuse['kind']> = new Map([
+  [MISUSE_CLOSE, 'close'],
+  [MISUSE_USE, 'use'],
+  [MISUSE_CLOSED_AS_HANDLE, 'closed-as-handle'],
+  [MISUSE_INHERITED, 'inherited'],
+]);
 
 function callName(rowNumber: number): string | undefined {
   return recordedCalls[rowNumber - 1]?.name;

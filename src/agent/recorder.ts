@@ -2,7 +2,7 @@ import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
 import {
-  header, type LedgerLayout, MISUSE_CLOSE, MISUSE_COUNT, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, stackNode,
+  header, type LedgerLayout, MISUSE_CLOSE, MISUSE_COUNT, MISUSE_INHERITED, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, stackNode,
   RECENT_OPEN_COUNT, STATE_FLAG_BITS, VICTIM, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
 } from './ledger-layout.ts'; // prettier-ignore
 import { emitHashStep, emitNativeCall, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from './stack-walk.ts';
@@ -209,8 +209,8 @@ export function emitWriteClosing(assembler: Assembler, environment: Pick<Recorde
 const callerFrame: FrameShape = { pushes: [], sizeBytes: 0x28 };
 
 /**
- * Emits `void recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`: a refused call. What was given for a handle
- * may be a FILE or a search.
+ * Emits `u32 recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`: a refused call. What was given for a handle
+ * may be a FILE or a search. The result is how often it had been recorded: 0 says that the record is new, and not that there was no room for one.
  */
 export function emitRecordMisuse(
   assembler: Assembler,
@@ -237,10 +237,12 @@ export function emitRecordMisuse(
     assembler.xor(low32(r10), low32(r10));
     assembler.bind(note);
     assembler.call(environment.noteMisuse);
+    assembler.mov(low32(rcx), 1);
     assembler.test(rax, rax);
     assembler.j('e', done);
-    assembler.lockInc32(at(rax, misuse.count));
+    assembler.lockXadd(at(rax, misuse.count), low32(rcx));
     assembler.bind(done);
+    assembler.mov(low32(rax), low32(rcx));
     epilogue();
   });
 }
@@ -260,9 +262,9 @@ const wrapperKey = 0x90; // u64: key of what stands for the handle, or 0
 export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(assembler, begin, misuseFrame, (epilogue) => {
     const [
-      noSlot, noWrapper, haveLife, probe, claimed, again, full,
+      noSlot, noWrapper, haveLife, probe, claimed, again, full, refused, dropped,
     ] = assembler.labels(
-      'noSlot', 'noWrapper', 'haveLife', 'probe', 'claimed', 'again', 'full',
+      'noSlot', 'noWrapper', 'haveLife', 'probe', 'claimed', 'again', 'full', 'refused', 'dropped',
     ); // prettier-ignore
     const [value, callAndKind, status, stack] = save;
 
@@ -285,6 +287,11 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.mov(rax, indexed(rdx, rax, 1, wrapper.key));
     assembler.mov(at(rsp, wrapperKey), rax);
     assembler.bind(noWrapper);
+    // What closed an earlier handle of this value tells nothing about one that is open.
+    assembler.mov(rax, at(rsp, life + slot.state));
+    assembler.test(low32(rax), 1);
+    assembler.j('e', haveLife);
+    assembler.movImmediate64(at(rsp, life + slot.closedStack), 0);
     assembler.jmp(haveLife);
     assembler.bind(noSlot);
     assembler.xor(low32(rax), low32(rax));
@@ -347,8 +354,16 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.sub(low32(r11), 1);
     assembler.j('ne', probe);
     assembler.bind(full);
-    assembler.mov(rax, environment.ledger);
-    assembler.lockInc32(at(rax, header.droppedMisuses));
+    assembler.mov(rdx, environment.ledger);
+    assembler.mov(rax, callAndKind);
+    assembler.shr(low32(rax), 16);
+    assembler.cmp(low32(rax), MISUSE_INHERITED);
+    assembler.j('ne', refused);
+    assembler.lockInc32(at(rdx, header.inheritedCut));
+    assembler.jmp(dropped);
+    assembler.bind(refused);
+    assembler.lockInc32(at(rdx, header.droppedMisuses));
+    assembler.bind(dropped);
     assembler.xor(low32(rax), low32(rax));
     epilogue();
 

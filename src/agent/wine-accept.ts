@@ -1,6 +1,6 @@
 import { type Assembler, at, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, teb } from './assembler.ts';
 import { type HookEnvironment, typeIndex } from './hook-frame.ts';
-import { header, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES } from './ledger-layout.ts';
+import { header, MAY_BE_INHERITABLE, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES } from './ledger-layout.ts';
 import { tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
@@ -77,7 +77,7 @@ export function emitResolveAccept(assembler: Assembler, begin: Label, environmen
     assembler.test(low32(r11), low32(r11));
     assembler.j('ne', done);
     assembler.mov(low32(rdx), low32(r9));
-    assembler.or(low32(rdx), typeIndex('Socket') << 16);
+    assembler.or(low32(rdx), MAY_BE_INHERITABLE | (typeIndex('Socket') << 16));
     assembler.call(environment.recordOpen);
     epilogue();
   });

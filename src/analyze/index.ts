@@ -1,7 +1,7 @@
 import type { Evidence, Finding } from '../model.ts';
 import { doubleClose } from './double-close.ts';
 import { type AnalyzeOptions, compareFindings, type Judge } from './grouping.ts';
-import { inherited } from './inherited.ts';
+import { inherited, inheritedByChild } from './inherited.ts';
 import { invalidClose } from './invalid-close.ts';
 import { invalidUse } from './invalid-use.ts';
 import { leak } from './leak.ts';
@@ -15,7 +15,7 @@ import { wrongType } from './wrong-type.ts';
 export type { AnalyzeOptions } from './grouping.ts';
 
 /** Every rule, one file each. A new rule is a new file and a row here. */
-const judges: readonly Judge[] = [leak, doubleClose, staleClose, useAfterClose, staleUse, invalidClose, invalidUse, wrongCloser, wrongType, protectedClose, inherited];
+const judges: readonly Judge[] = [leak, doubleClose, staleClose, useAfterClose, staleUse, invalidClose, invalidUse, wrongCloser, wrongType, protectedClose, inherited, inheritedByChild];
 
 /**
  * Applies every rule to the evidence and returns one finding per site: errors first, then warnings, then notes.

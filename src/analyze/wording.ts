@@ -70,7 +70,7 @@ export function spellTimes(count: number): string {
 }
 
 /** Who made a refused call, and where: `SetEvent at main (gate.c:40)`. */
-export function spellOffender(misuses: readonly Misuse[], system: boolean): string {
+export function spellOffender(misuses: readonly Pick<Misuse, 'offending'>[], system: boolean): string {
   const { site, api } = dissect(misuses[0]?.offending.stack ?? []);
   const places = spellPlace(...misuses.map((misuse) => misuse.offending.stack));
   const call = misuses[0]?.offending.call ?? 'a call';
@@ -96,7 +96,7 @@ function compareNumerically(left: string, right: string): number {
 }
 
 /** `, opened at a (x.c:1) and closed at b (x.c:2),`; says so when a close must have happened but was not seen. */
-export function spellHistory(misuses: readonly Misuse[], close: 'was-closed' | 'may-be-open'): string {
+export function spellHistory(misuses: readonly Pick<Misuse, 'opened' | 'closed'>[], close: 'was-closed' | 'may-be-open'): string {
   const opened = misuses.flatMap((misuse) => (misuse.opened === undefined ? [] : [misuse.opened.stack]));
   const closed = misuses.flatMap((misuse) => (misuse.closed === undefined ? [] : [misuse.closed.stack]));
   const parts = opened.length === 0 ? [] : [`opened at ${spellPlace(...opened)}`];

@@ -14,7 +14,7 @@ const labels: Readonly<Record<Rule, { offending: string; closed: string; opened:
   'wrong-closer': { offending: 'closed at', closed: 'closed at', opened: 'opened at' },
   'wrong-type': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
   'protected-close': { offending: 'refused at', closed: 'closed at', opened: 'opened at' },
-  inherited: { offending: 'received at', closed: 'closed at', opened: 'opened at' },
+  inherited: { offending: 'child started at', closed: 'closed at', opened: 'opened at' },
 };
 
 /** A finding in full: header, sentence, handles, stacks. */
@@ -68,14 +68,15 @@ function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack]
 }
 
 /** Which handles they are: with the name of each where names are known, otherwise as a list of values. */
-function drawHandles({ rule, object, objects, handles, count }: Finding, { theme, width }: StackView): readonly string[] {
+function drawHandles({ rule, object, objects, handles, count, stacks }: Finding, { theme, width }: StackView): readonly string[] {
   if (handles.length === 0) return [];
   const label = handles.length === 1 ? 'handle' : 'handles';
   const indent = ' '.repeat(label.length + 2);
   const room = width - 2 - indent.length;
   const values = handles.map((value) => (object.type === 'Descriptor' ? `${value}` : hexadecimal(value)));
   // Of a misuse the count is of calls, not of handles: how many values there were is not known beyond those listed.
-  const rest = (rule === 'leak' || rule === 'inherited') && count > handles.length ? [theme.dim(`and ${count - handles.length} more`)] : [];
+  const isOfHandles = rule === 'leak' || (rule === 'inherited' && stacks.offending === undefined);
+  const rest = isOfHandles && count > handles.length ? [theme.dim(`and ${count - handles.length} more`)] : [];
   const common = describeObject(object, theme.signs.arrow);
   let lines: readonly string[];
   if (objects !== undefined || (handles.length === 1 && common !== '')) {

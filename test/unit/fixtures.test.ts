@@ -25,6 +25,7 @@ const stacksOfRule: Readonly<Record<string, readonly string[]>> = {
   'wrong-closer': ['offending', 'opened'],
   'wrong-type': ['offending', 'opened'],
   'protected-close': ['offending', 'opened'],
+  inherited: ['offending', 'opened'],
 };
 
 function readSource(fileName: string): string {
@@ -92,7 +93,7 @@ describe.each(all)('$program', (expectation) => {
     if (expectation === demoExpectation) return;
     const texts = new Set([source, ...expectation.findings.map((finding) => sourceOf(expectation, finding))]);
     const printed = [...texts].flatMap((text) =>
-      [...text.matchAll(/(?:planted\(|printf\(")"?(leak|[\w-]+-close|[\w-]+-use|wrong-closer|wrong-type)(?:", "| )(\w+)/g)].map(
+      [...text.matchAll(/(?:planted\(|printf\(")"?(leak|[\w-]+-close|[\w-]+-use|wrong-closer|wrong-type|inherited)(?:", "| )(\w+)/g)].map(
         ([, rule, type]) => `${rule} ${type}`,
       ),
     );

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { demoExpectation, type FixtureExpectation, fixtureExpectations, runtimeFlavours } from '../../fixtures/expectations.ts';
 
 const buildFolder = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
-const oracleLine = /^(leak|[a-z-]+-close|[a-z-]+-use|wrong-closer|wrong-type) ([A-Z]\w+)( 0x[0-9a-f]+)?$/;
+const oracleLine = /^(leak|[a-z-]+-close|[a-z-]+-use|wrong-closer|wrong-type|inherited) ([A-Z]\w+)( 0x[0-9a-f]+)?$/;
 
 /** One built program and what it has to do when nobody watches it. */
 interface BareRun {

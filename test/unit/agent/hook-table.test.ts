@@ -4,6 +4,7 @@ import { numberedFunctions, numberedRows } from '../../../src/agent/agent-image.
 import { SAVE, saved } from '../../../src/agent/hook-frame.ts';
 import { functionTable, recordedCalls } from '../../../src/agent/function-table.ts';
 import { hookTable, objectTypes } from '../../../src/agent/hook-table.ts';
+import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger-layout.ts';
 
 const HOME_SPACE_SIZE = 0x20;
 /** Arguments that a hook can pass on: four in registers, the others in its frame below what it saves. */
@@ -17,7 +18,7 @@ test('no call stands in the tables twice', () => {
 test('a row is found again by the number that stands for it in the ledger', () => {
   for (const { row, rowNumber } of [...numberedRows, ...numberedFunctions]) expect(recordedCalls[rowNumber - 1]).toBe(row);
   expect([...numberedRows, ...numberedFunctions]).toHaveLength(recordedCalls.length);
-  expect(recordedCalls.length, 'numbers have 16 bits in a slot').toBeLessThan(0x1_0000);
+  expect(recordedCalls.length, 'numbers have 15 bits in a slot').toBeLessThan(MAY_BE_INHERITABLE);
   expect(numberedRows[0]?.rowNumber, '0 stands for what was there before').toBe(1);
 });
 
@@ -31,6 +32,20 @@ test('the index of a type fits into a slot, and 0 says that it is not known', ()
   expect(objectTypes[0]).toBe('Unknown');
   expect(new Set(objectTypes).size).toBe(objectTypes.length);
   expect(objectTypes.length).toBeLessThan(0x1_0000);
+});
+
+test('what is taken for OBJECT_ATTRIBUTES is the third argument of calls that open one handle through their first', () => {
+  const attributed = hookTable.filter(({ attributes }) => attributes !== undefined);
+  expect(attributed.length).toBeGreaterThan(30);
+  for (const { attributes, argumentCount, opens, uses } of attributed) {
+    expect(attributes).toBe(2);
+    expect(argumentCount).toBeGreaterThan(2);
+    expect(opens.map(({ argument }) => argument)).toEqual([0]);
+    expect(uses).not.toContain(2);
+  }
+  // phnt: what stands there instead is a mask of access rights, a process, a size.
+  const others = ['NtCreateIRTimer', 'NtCreateProfile', 'NtCreateIoRing', 'NtAllocateReserveObject', 'NtCreatePort', 'NtOpenProcessToken', 'NtCreateUserProcess'];
+  expect(attributed.filter(({ name }) => others.includes(name))).toEqual([]);
 });
 
 describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) => {
@@ -48,16 +63,16 @@ describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) =
   });
 
   test('needs no more places in the frame than there are', () => {
-    // hook-frame.ts: handles in 0 to 2, results in 4 and 5, the path in 6, the result in 7.
+    // hook-frame.ts: handles in 0 to 2, attributes in 3, results in 4 and 5, the path in 6, the result in 7.
     expect(uses.length).toBeLessThanOrEqual(3);
     expect(opens.length).toBeLessThanOrEqual(2);
     expect(saved(7).displacement).toBe(SAVE + 7 * 8);
   });
 
   test('has what its role works with', () => {
-    const opensSome = role === 'opens' || role === 'opens-file';
+    const opensSome = ['opens', 'opens-file', 'creates-process'].includes(role);
     expect(opens.length > 0).toBe(opensSome);
-    if (['uses', 'waits', 'controls-device', 'maps'].includes(role)) expect(uses[0]).toBe(name === 'NtAccessCheck' ? 1 : 0);
+    if (['uses', 'waits', 'controls-device', 'sets-object', 'maps'].includes(role)) expect(uses[0]).toBe(name === 'NtAccessCheck' ? 1 : 0);
     if (role === 'opens-file') expect({ uses, opens }).toEqual({ uses: [], opens: [{ argument: 0, type: 'File' }] });
     if (role === 'waits-many') expect(argumentCount).toBe(5);
     if (role === 'maps' || role === 'controls-device') expect(uses).toEqual([0, 1]);

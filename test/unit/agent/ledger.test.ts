@@ -4,8 +4,8 @@ import { recordedCalls } from '../../../src/agent/function-table.ts';
 import { hookTable, objectTypes } from '../../../src/agent/hook-table.ts';
 import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger.ts';
 import {
-  DESCRIPTOR_KEY, header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, ledgerLayout, MAXIMUM_FRAMES, MISUSE_COUNT, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES,
-  slot, STACK_POOL_SIZE_BYTES, stackNode, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
+  DESCRIPTOR_KEY, header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, ledgerLayout, MAXIMUM_FRAMES, MAY_BE_INHERITABLE, MISUSE_COUNT, MISUSE_SIZE_BYTES,
+  MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
 } from '../../../src/agent/ledger-layout.ts'; // prettier-ignore
 import { seededRandom } from './random.ts';
 
@@ -264,6 +264,19 @@ describe('a misuse', () => {
     ]);
   });
 
+  test.each([
+    [1, 'close'],
+    [2, 'use'],
+    [3, 'closed-as-handle'],
+    [4, 'inherited'],
+    [5, 'use'],
+    [0xffff, 'use'],
+  ] as const)('of kind %i is %s', (kind, name) => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint16(place + misuse.kind, kind, true);
+    expect([...ledger.misuses()].map((each) => each.kind)).toEqual([name]);
+  });
+
   test('is left out as long as it is not complete', () => {
     writeMisuse(1, [0x1a4]);
     view.setUint32(place + misuse.ready, 0, true);
@@ -359,7 +372,8 @@ function readWhole(): void {
     const wrapper = ledger.wrapperOf(value);
     if (wrapper !== undefined) expect(wrapper.type).toMatch(/^(?:Descriptor|FILE)$/);
   }
-  for (const { values: misused, offending, life } of ledger.misuses()) {
+  for (const { kind, values: misused, offending, life } of ledger.misuses()) {
+    expect(['close', 'use', 'closed-as-handle', 'inherited']).toContain(kind);
     expect(misused.length).toBeLessThanOrEqual(MISUSE_VALUE_COUNT);
     readCall(offending);
     readLife(life);
@@ -384,7 +398,13 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     for (const value of [0x4n, 0xcn]) linkWrapper(value, value === 0x4n ? 3 : 7, { key: DESCRIPTOR_KEY | value });
     writeStack(2, [0x1000n, 0x2000n], 50);
     writeStack(50, [0x3000n]);
-    view.setUint32(layout.misusesOffset + misuse.ready, 1, true);
+    for (const kind of [1, 2, 3, 4]) {
+      const place = layout.misusesOffset + (kind - 1) * MISUSE_SIZE_BYTES;
+      view.setUint16(place + misuse.kind, kind, true);
+      view.setUint32(place + misuse.valueCount, kind, true);
+      writeSlot(place + misuse.life, { generation: 4n, isOpen: kind === 4 });
+      view.setUint32(place + misuse.ready, 1, true);
+    }
     view.setUint32(layout.imagesOffset + image.sizeBytes, 0x1000, true);
     view.setBigUint64(layout.imagesOffset + image.base, 0x1_0000n, true);
     view.setUint32(header.imageCount, 1, true);
@@ -460,9 +480,11 @@ describe('any damage yields an error or plausible data, and never a crash, an en
   });
 });
 
-test('every row of the hook table can be read back', () => {
+test('every row of the hook table can be read back, whether what it opened may be inheritable or not', () => {
   for (const { name } of hookTable) {
     recordSlot(0x4n, { generation: 1n, isOpen: true, call: name });
+    expect(ledger.life(0x4n)?.opened?.call).toBe(name);
+    view.setUint16(slotPlace(0x4n) + slot.openedCall, rowNumber(name) | MAY_BE_INHERITABLE, true);
     expect(ledger.life(0x4n)?.opened?.call).toBe(name);
   }
 });
