@@ -137,7 +137,7 @@ function normaliseFrame(frame: Frame): string {
 }
 
 /**
- * What of a stack is the same on every machine and in every build: the function of the system that was called, without
+ * What of a stack is the same on every machine and in every build: the family of the function of the system that was called, without
  * its module (kernel32's functions moved to kernelbase, and differ on Wine), then the program's functions. How the
  * system does its work, how threads start and how deep a recursion went are left out.
  */
@@ -146,7 +146,15 @@ export function normaliseStack(stack: Stack): readonly string[] {
   if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
   const program = trimmed.filter((frame) => frame.system !== true && !isStartup(frame));
   const frames = withoutRepetition((program.length > 0 ? program : [site]).map(normaliseFrame));
-  return api === undefined ? frames : [functionName(api) ?? moduleName(api), ...frames];
+  return api === undefined ? frames : [familyOf(functionName(api)) ?? moduleName(api), ...frames];
+}
+
+/**
+ * `CreateEvent` for CreateEventA, CreateEventW, CreateEventExW. The functions of a family lead on to one another, by a call on one system and
+ * on another by a jump, which leaves nothing on the stack: `CreateEventW` is a jump to `CreateEventExW` under Wine 10.
+ */
+function familyOf(name: string | undefined): string | undefined {
+  return name?.replace(/(?<=[a-z\d])(?:Ex\d?)?[AW]?$/, '');
 }
 
 /** Like {@link normaliseStack}, with the system's own frames: tells apart what the system did inside of one call. */

@@ -43,6 +43,12 @@ describe('a fingerprint', () => {
     expect(analyze({ open: [openSite({ opened: other, count: 40 })], misuses: [] })[0]!.fingerprint).toBe(fingerprintOf(opened));
   });
 
+  it('does not depend on which function of its family the call ended up in', () => {
+    const of = (name: string) => fingerprintOf(called('NtCreateEvent', `kernelbase!${name}`, ...mainBottom));
+    expect(['CreateEventA', 'CreateEventExW', 'CreateEventExA', 'CreateEvent'].map(of)).toEqual(Array.from({ length: 4 }, () => of('CreateEventW')));
+    expect(new Set(['CreateMutexW', 'CreateEventW', 'OpenEventW', 'WSASocketW', 'socket', 'CreateFile2'].map(of)).size).toBe(6);
+  });
+
   it('depends on every function of the program, on the function called and on the type', () => {
     const prints = [fingerprintOf(opened), fingerprintOf(opened, 'File')];
     for (const index of [0, 1, 2, 3]) {
