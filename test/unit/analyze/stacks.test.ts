@@ -38,7 +38,7 @@ describe('a normalised stack', () => {
   });
 
   it('falls back to module and offset for the program’s nameless functions', () => {
-    expect(normaliseStack(stack('kernelbase!CreateEventW', 'app+0x13ae', 'app+0x14e6'))).toEqual(['CreateEventW', 'app.exe+0x13ae', 'app.exe+0x14e6']);
+    expect(normaliseStack(stack('kernelbase!CreateEventW', 'app+0x13ae', 'app+0x14e6'))).toEqual(['CreateEvent', 'app.exe+0x13ae', 'app.exe+0x14e6']);
   });
 
   it('has no offsets for Windows’ nameless functions and for addresses of no module: they differ from run to run', () => {

@@ -26,7 +26,7 @@ function withoutColour(text: string): string {
 describe('the table report', () => {
   it('shows a double close with its three stacks, the mistake first, and the lines of source', () => {
     expect(section('ERROR double-close')).toMatchInlineSnapshot(`
-      "ERROR double-close  Event handle, 7 times                       956818cab3c2fbf5
+      "ERROR double-close  Event handle, 7 times                       62230070c41d4871
         Event handles 0x1f0 and 0x1f4, opened at open_gate (gate.c:5) and closed at
         shut_gate (gate.c:12), were closed again by CloseHandle at finish (main.c:44),
         7 times.
