@@ -44,6 +44,7 @@ write(stubs + 0x40n, closeStub);
 const call = (name, stubAddress, stub) => ({ ...numberedRows.find(({ row }) => row.name === name), stubAddress, stub });
 const image = buildAgentImage({
   calls: [call('NtCreateEvent', stubs, openStub), call('NtClose', stubs + 0x40n, closeStub)],
+  modules: [],
   canCompareObjects: false,
   ledger: ledgerAddress,
   layout,
