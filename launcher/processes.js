@@ -66,6 +66,9 @@ export function isAlive(pid) {
  * ever. (Wine 8's does crash, if rarely, where many pipes are read and closed at once: it wakes an object that is
  * gone.)
  *
+ * Every launch starts a server, which ends at once where there is one. The one that is met twice is the one that the
+ * programs have. Where none was met twice before it crashed, programs that are without any server twice tell it.
+ *
  * @param {string} prefix
  * @param {() => void} onCrash called at most once
  * @returns {() => void} ends the watch
@@ -73,15 +76,22 @@ export function isAlive(pid) {
 export function watchServer(prefix, onCrash) {
   /** @type {number | undefined} */
   let server;
-  // Every launch starts a server, which ends at once where there is one. The one that is met twice is the one.
-  let isSure = false;
+  /** @type {readonly number[]} */
+  let metBefore = [];
+  let wereWithout = false;
+  const hasCrashed = () => {
+    if (server !== undefined) return !isAlive(server);
+    const all = findProcesses(`WINEPREFIX=${prefix}`);
+    const servers = all.filter(({ command }) => /^\S*\/wineserver\S*( |$)/.test(command)).map(({ pid }) => pid);
+    server = servers.find((pid) => metBefore.includes(pid));
+    metBefore = servers;
+    const areWithout = servers.length === 0 && all.length > 0;
+    const hadNone = wereWithout && areWithout;
+    wereWithout = areWithout;
+    return hadNone;
+  };
   const timer = setInterval(() => {
-    if (!isSure) {
-      const found = findProcesses(`WINEPREFIX=${prefix}`).find(({ command }) => /^\S*\/wineserver\S*( |$)/.test(command))?.pid;
-      isSure = found !== undefined && found === server;
-      server = found;
-    }
-    if (!isSure || server === undefined || isAlive(server)) return;
+    if (!hasCrashed()) return;
     clearInterval(timer);
     onCrash();
     killAll(prefix);
