@@ -6,7 +6,7 @@
 import { type HookRow, hookTable, type ObjectType } from './hook-table.ts';
 
 /** The DLLs whose functions are hooked. A C runtime that is linked into the program has no functions that could be found. */
-export const functionModules = ['ws2_32.dll', 'kernelbase.dll', 'msvcrt.dll', 'ucrtbase.dll'] as const;
+export const functionModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 'msvcrt.dll', 'ucrtbase.dll'] as const;
 
 export type FunctionModule = (typeof functionModules)[number];
 
@@ -175,8 +175,15 @@ function runtimeFunctions(module: FunctionModule): readonly WrapperFunction[] {
   ];
 }
 
-/** kernel32's functions of these names lead to kernelbase's. https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-findclose */
+/**
+ * All that give what FindClose takes: of one that was missed, a closed search would come back unnoticed. kernel32's functions of these names
+ * lead to kernelbase's where that has them. https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-findclose
+ */
 const searchFunctions: readonly WrapperFunction[] = [
+  onWrapper('kernel32.dll', 'FindFirstFileTransactedA', 7, 'invalid', result('Search')),
+  onWrapper('kernel32.dll', 'FindFirstFileTransactedW', 7, 'invalid', result('Search')),
+  onWrapper('kernel32.dll', 'FindFirstFileNameTransactedW', 5, 'invalid', result('Search')),
+  onWrapper('kernel32.dll', 'FindFirstStreamTransactedW', 5, 'invalid', result('Search')),
   onWrapper('kernelbase.dll', 'FindFirstFileA', 2, 'invalid', result('Search')),
   onWrapper('kernelbase.dll', 'FindFirstFileW', 2, 'invalid', result('Search')),
   onWrapper('kernelbase.dll', 'FindFirstFileExA', 6, 'invalid', result('Search')),

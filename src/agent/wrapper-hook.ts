@@ -18,8 +18,8 @@ import { emitUnlink, emitWrapperAddress, emitWrapperIndex } from './wrappers.ts'
  * What a library does inside of itself is not the program's doing: a call from its own module passes through.
  */
 
-/** Home space and two stack arguments (FindFirstFileEx), then places of our own. */
-const STACK_ARGUMENTS = 2;
+/** Home space and the stack arguments of the widest function (FindFirstFileTransacted has three), then places of our own. */
+const STACK_ARGUMENTS = 4;
 const PLACES = 0x20 + STACK_ARGUMENTS * 8;
 const frame: FrameShape = { pushes: [], sizeBytes: PLACES + 15 * 8 };
 const place = (index: number): Memory => at(rsp, PLACES + index * 8);

@@ -80,7 +80,7 @@ describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) =
 });
 
 /** Arguments that the hook of wrappers can pass on: wrapper-hook.ts. */
-const WRAPPER_ARGUMENTS_MAX = 6;
+const WRAPPER_ARGUMENTS_MAX = 8;
 
 describe.each(functionTable)('$module!$name', (row) => {
   test('has arguments that the hook’s frame has room for', () => {
