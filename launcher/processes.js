@@ -49,15 +49,33 @@ function readOfProcess(pid, name) {
 }
 
 /**
+ * Whether a process runs. One that has ended, and that nobody has asked for its exit code, does not: in a container whose
+ * first process takes no care of orphans it stays for ever.
+ *
  * @param {number} pid
  * @returns {boolean}
  */
 export function isAlive(pid) {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
+  }
+  return !isZombie(pid);
+}
+
+/**
+ * @param {number} pid
+ * @returns {boolean}
+ */
+function isZombie(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The state is behind the name, which stands in parentheses and may hold anything: proc(5).
+    const state = stat.charAt(stat.lastIndexOf(')') + 2);
+    return state === 'Z' && readdirSync(`/proc/${pid}/task`).length === 1;
+  } catch {
+    return false;
   }
 }
 

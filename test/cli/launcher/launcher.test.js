@@ -22,11 +22,13 @@ function shell(line, { input = '', cwd = directory, env = {} } = {}) {
   return spawnSync('sh', ['-c', line], { cwd, input, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 1 << 26 });
 }
 
-/** @returns {number} how many of the probe's processes there are */
+const probe = fileURLToPath(new URL('probe.js', import.meta.url)).replaceAll('/', '\\');
+
+/** @returns {number} how many of the probe's processes there are, of this clone's */
 function countProbes() {
   return readdirSync('/proc').filter((pid) => {
     try {
-      return /probe\.js/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(probe);
     } catch {
       return false;
     }

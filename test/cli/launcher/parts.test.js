@@ -1,9 +1,12 @@
 // The launcher's decisions, without Wine.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { cacheDirectory, makeOnce } from '../../../launcher/cache.js';
 import { forwarderDll } from '../../../launcher/forwarder-dll.js';
@@ -11,10 +14,29 @@ import { onDriveZ, wineEnvironment } from '../../../launcher/host.js';
 import { explainCrash } from '../../../launcher/launch.js';
 import { koffiPackage, matchesIntegrity, nodePackage } from '../../../launcher/packages.js';
 import { prefixName } from '../../../launcher/prefix.js';
+import { isAlive } from '../../../launcher/processes.js';
 import { chooseWine, whyNoWine, wineCandidates } from '../../../launcher/wine.js';
 import { isInstalled, npmThatKnowsPlatforms } from '../../../scripts/dependencies.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+describe('a process', { skip: process.platform === 'win32' && 'there is no launcher on Windows' }, () => {
+  it('is alive until it has ended, even if nobody asks for its exit code', async () => {
+    // The sleep that the shell becomes does not know of the one that it started before.
+    const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const [text] = await once(parent.stdout, 'data');
+      const orphan = Number(text);
+      assert.equal(isAlive(orphan), true);
+      for (let tries = 0; tries < 100 && isAlive(orphan); tries += 1) await sleep(50);
+      assert.equal(isAlive(orphan), false);
+      assert.equal(existsSync(`/proc/${orphan}`), true, 'it is still there, as a zombie');
+      assert.equal(isAlive(parent.pid ?? 0), true);
+    } finally {
+      parent.kill();
+    }
+  });
+});
 
 describe('the choice of a Wine', () => {
   it('is the user\'s, when WINE names a path', () => {
