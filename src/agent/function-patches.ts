@@ -28,7 +28,9 @@ export function emitHookFunctions(
 ): FramedFunction {
   const frame: FrameShape = { pushes: [rbx, rsi], sizeBytes: 0x58 };
   return framedFunction(assembler, begin, frame, (epilogue) => {
-    const [next, elsewhere, missed, counted, done] = assembler.labels('next', 'elsewhere', 'missed', 'counted', 'done');
+    const [compare, compareNext, next, elsewhere, missed, counted, done] = assembler.labels(
+      'compare', 'compareNext', 'next', 'elsewhere', 'missed', 'counted', 'done',
+    ); // prettier-ignore
     const address = at(rsp, 0x30);
     const size = at(rsp, 0x38);
     const original = at(rsp, 0x40);
@@ -57,7 +59,7 @@ export function emitHookFunctions(
       assembler.mov(low32(rsi), count);
       assembler.mov(rdx, moduleBase);
       assembler.cmp(rdx, rcx);
-      assembler.j('e', next);
+      assembler.j('e', compare);
       assembler.jmp(elsewhere);
       assembler.bind(other);
     }
@@ -69,13 +71,22 @@ export function emitHookFunctions(
     assembler.lockXadd(at(rax, header.functionsMissed), low32(rdx));
     epilogue();
 
+    // All or none: what is opened by a function that is not hooked would seem closed to another one that is.
+    assembler.bind(compare);
+    assembler.mov(low32(rdx), low32(rsi));
+    assembler.mov(r8, rbx);
+    assembler.bind(compareNext);
+    assembler.mov(rax, at(r8));
+    assembler.mov(rax, at(rax));
+    assembler.cmp(rax, at(r8, 8));
+    assembler.j('ne', elsewhere);
+    assembler.add(r8, 0x18);
+    assembler.sub(low32(rdx), 1);
+    assembler.j('ne', compareNext);
+
     assembler.bind(next);
     assembler.test(low32(rsi), low32(rsi));
     assembler.j('e', done);
-    assembler.mov(rax, at(rbx));
-    assembler.mov(rax, at(rax));
-    assembler.cmp(rax, at(rbx, 8));
-    assembler.j('ne', missed);
     protect(PAGE_EXECUTE_READWRITE, original);
     assembler.test(low32(rax), low32(rax));
     assembler.j('s', missed);

@@ -43,6 +43,8 @@ export interface WrapperFunction {
   readonly closes?: WrapperArgument;
   /** What {@link closes} names need not be open: the function only takes its place. */
   readonly replaces: boolean;
+  /** A call that fails leaves {@link closes} open, or may: that is never believed closed. */
+  readonly keepsOnFailure: boolean;
   readonly uses?: WrapperArgument;
   /** By which result the function says that it failed; `never` where a failure does not show in it. */
   readonly failure: Failure;
@@ -90,10 +92,10 @@ const socketFunctions: readonly SocketFunction[] = [
   onSocket('WSAEnumNetworkEvents', 3),
 ];
 
-type Effects = Pick<WrapperFunction, 'opens' | 'closes' | 'uses'> & { readonly replaces?: true };
+type Effects = Pick<WrapperFunction, 'opens' | 'closes' | 'uses'> & { readonly replaces?: true; readonly keepsOnFailure?: true };
 
 function onWrapper(module: FunctionModule, name: string, argumentCount: number, failure: Failure, effects: Effects): WrapperFunction {
-  return { kind: 'wrapper', module, name, argumentCount, failure, replaces: false, ...effects };
+  return { kind: 'wrapper', module, name, argumentCount, failure, replaces: false, keepsOnFailure: false, ...effects };
 }
 
 function result(type: WrapperType): Effects {
@@ -113,7 +115,7 @@ function uses(type: WrapperType, argument = 0): Effects {
 }
 
 function replaces(type: WrapperType, argument: number): Effects {
-  return { closes: { type, argument }, replaces: true };
+  return { closes: { type, argument }, replaces: true, keepsOnFailure: true };
 }
 
 /** https://learn.microsoft.com/cpp/c-runtime-library/file-handling, …/low-level-i-o and …/stream-i-o */
@@ -161,7 +163,8 @@ function runtimeFunctions(module: FunctionModule): readonly WrapperFunction[] {
     row('_wpopen', 2, 'null', result('FILE')),
     row('fclose', 1, 'error', closes('FILE')),
     row('_fclose_nolock', 1, 'error', closes('FILE')),
-    row('_pclose', 1, 'negative', closes('FILE')),
+    // -1 is said of a stream that is not _popen's, too, and that stays open.
+    row('_pclose', 1, 'negative', closes('FILE'), { keepsOnFailure: true }),
     // Of a closed one the result says nothing. Those that work on single characters are left alone for their speed.
     row('fread', 4, 'never', uses('FILE', 3)),
     row('fwrite', 4, 'never', uses('FILE', 3)),

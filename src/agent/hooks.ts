@@ -7,13 +7,14 @@ import {
 } from './hook-frame.ts'; // prettier-ignore
 import type { HookRow } from './hook-table.ts';
 import {
-  header, MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED,
+  header, MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED, wrapper,
 } from './ledger-layout.ts'; // prettier-ignore
 import { emitMayBeInheritable, emitNoteChange, ObjectHandleFlagInformation } from './inherited-handles.ts';
 import { emitSlotAddress, THIS_PROCESS } from './recorder.ts';
 import { emitNativeCall, SYSTEM_TIME } from './stack-walk.ts';
 import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from './unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';
+import { emitWrapperAddress } from './wrappers.ts';
 
 const STATUS_HANDLE_NOT_CLOSABLE = 0xc000_0235 | 0;
 const STATUS_ACCESS_DENIED = 0xc000_0022 | 0;
@@ -349,7 +350,11 @@ function emitNoteCloseHandle(hook: Hook): void {
   assembler.j('e', note);
   assembler.cmp(low32(rax), typeIndex('Key'));
   assembler.j('e', note);
-  assembler.cmpImmediate32(at(r10, slot.wrapper), 0);
+  emitWrapperAddress(assembler, rax, at(r10, slot.wrapper), r11, fine, environment);
+  assembler.cmp(at(rax, wrapper.handle), rcx);
+  assembler.j('ne', fine);
+  assembler.mov(rax, at(rax, slot.state));
+  assembler.test(low32(rax), 1);
   assembler.j('e', fine);
   assembler.bind(note);
   assembler.xor(low32(rax), low32(rax));

@@ -35,6 +35,8 @@ export function emitNoteImage(
     assembler.j('s', done);
     assembler.cmpImmediate32(at(rsp, information + 0x28), MEM_IMAGE); // DWORD Type
     assembler.j('ne', done);
+    assembler.mov(rcx, base);
+    assembler.call(environment.hookFunctions);
     assembler.mov(r10, environment.ledger);
     assembler.mov(low32(rax), 1);
     assembler.lockXadd(at(r10, header.imageCount), low32(rax));
@@ -53,7 +55,6 @@ export function emitNoteImage(
     assembler.mov(low32(rax), indexed(rcx, rax, 1, 0x50)); // DWORD OptionalHeader.SizeOfImage
     assembler.mov(at(r10, image.sizeBytes), low32(rax));
     assembler.mov(at(r10, image.base), rcx);
-    assembler.call(environment.hookFunctions);
     assembler.bind(done);
     epilogue();
   });

@@ -137,6 +137,8 @@ export const wrapper = {
   handle: 0x48,
   /** u32: of a FILE: index of its descriptor's wrapper, plus 1. */
   descriptor: 0x50,
+  /** u32: of a FILE: the descriptor's number. */
+  descriptorNumber: 0x54,
 } as const;
 
 /** The key of a C runtime's descriptor: this bit, the number of the runtime above bit 32, and the descriptor's number. */

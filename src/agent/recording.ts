@@ -240,15 +240,22 @@ function findFunctions(target: AsHandle): { modules: HookedModule[]; unmovable: 
     const identity = [0x08, 0x28, 0x50].map((offset) => [offset, headers.getUint32(offset, true)] as const); // TimeDateStamp, AddressOfEntryPoint, SizeOfImage
     const sizeBytes = headers.getUint32(0x50, true);
     const end = base + BigInt(sizeBytes);
-    const functions: HookedFunction[] = [];
+    const found: HookedFunction[] = [];
+    let opensUnseen = false;
     for (const { row, rowNumber } of numberedFunctions.filter((numbered) => numbered.row.module === name)) {
       const address = GetProcAddress(base, row.name);
       if (address < base || address >= end) continue; // not there, or forwarded to another DLL
       const code = new Uint8Array(viewMemory(address, PROLOGUE_READ_SIZE_BYTES)).slice();
       const moved = movePrologue(code, address, { base, end });
-      if (moved === undefined) unmovable.push(`${name}!${row.name}`);
-      else functions.push({ row, rowNumber, address, code, moved });
+      if (moved !== undefined) {
+        found.push({ row, rowNumber, address, code, moved });
+        continue;
+      }
+      unmovable.push(`${name}!${row.name}`);
+      opensUnseen ||= row.kind === 'wrapper' && row.opens !== undefined;
     }
+    // What one function opens out of sight would seem closed to the others.
+    const functions = opensUnseen ? found.filter(({ row }) => row.kind !== 'wrapper') : found;
     if (functions.length === 0) return [];
     return [{
       base,

@@ -24,6 +24,8 @@ const PLACES = 0x20 + STACK_ARGUMENTS * 8;
 const frame: FrameShape = { pushes: [], sizeBytes: PLACES + 15 * 8 };
 const place = (index: number): Memory => at(rsp, PLACES + index * 8);
 const argumentRegisters = [rcx, rdx, r8, r9] as const;
+/** Nothing of a process lies below. */
+const LOWEST_ADDRESS = 0x1_0000;
 /** Where all of the caller's arguments lie in a row, once those in registers are saved to the home space that the caller left for them. */
 const ARGUMENTS = returnAddressOffset(frame) + 8;
 const ROW = place(0);
@@ -75,8 +77,9 @@ export function emitWrapperHook(assembler: Assembler, begin: Label, environment:
     assembler.j('e', done);
     emitJudgeResult(assembler);
     emitSettleMisuse(assembler);
-    emitRecordCloses(assembler, environment);
+    // What took the place of something is open at any moment: closes come last, and find it opened anew.
     emitRecordOpens(assembler, environment);
+    emitRecordCloses(assembler, environment);
     assembler.bind(done);
     assembler.mov(rax, RESULT);
     epilogue();
@@ -164,12 +167,18 @@ function emitBeforeClose(assembler: Assembler, environment: HookEnvironment): vo
   assembler.mov(CLOSING_STATE, rcx);
   emitUnlink(assembler, environment);
   emitWrapperAddress(assembler, rax, at(r10, wrapper.descriptor), r11, done, environment);
+  assembler.mov(rdx, ROW);
+  assembler.mov(low32(rcx), at(r10, wrapper.descriptorNumber));
+  assembler.or(rcx, at(rdx, wrapperRow.descriptorKey));
   assembler.mov(r10, rax);
+  assembler.cmp(rcx, at(r10, wrapper.key));
+  assembler.j('ne', done); // its place has been given to another key
   assembler.mov(rcx, at(r10, slot.state));
   assembler.test(low32(rcx), 1);
   assembler.j('e', stranger);
   assembler.mov(DESCRIPTOR, r10);
   assembler.mov(DESCRIPTOR_STATE, rcx);
+  emitUnlink(assembler, environment);
   assembler.jmp(done);
   assembler.bind(stranger); // _close was given the FILE's descriptor, and the FILE is going to close it again
   emitUnlessClosed(assembler, done);
@@ -215,7 +224,7 @@ function emitSettleMisuse(assembler: Assembler): void {
   assembler.bind(done);
 }
 
-/** Libraries give up what they close even when its handle cannot be closed. Only _dup2 leaves what it was to replace as it was when it fails. */
+/** Libraries give up what they close even when its handle cannot be closed; some functions leave it as it was when they fail. */
 function emitRecordCloses(assembler: Assembler, environment: HookEnvironment): void {
   const [record, done] = assembler.labels('record', 'done');
   const close = (memory: Memory, state: Memory) => {
@@ -231,12 +240,9 @@ function emitRecordCloses(assembler: Assembler, environment: HookEnvironment): v
   assembler.cmp(FAILED, 0);
   assembler.j('e', record);
   assembler.mov(rdx, ROW);
-  assembler.movzx8(rax, at(rdx, wrapperRow.replaces));
+  assembler.movzx8(rax, at(rdx, wrapperRow.keepsOnFailure));
   assembler.test(low32(rax), low32(rax));
-  assembler.j('e', record);
-  assembler.movzx8(rax, at(rdx, wrapperRow.closesType));
-  assembler.cmp(low32(rax), typeIndex('Descriptor'));
-  assembler.j('e', done);
+  assembler.j('ne', done);
   assembler.bind(record);
   close(CLOSING, CLOSING_STATE);
   close(DESCRIPTOR, DESCRIPTOR_STATE);
@@ -245,7 +251,9 @@ function emitRecordCloses(assembler: Assembler, environment: HookEnvironment): v
 
 /** Records what the call has opened. */
 function emitRecordOpens(assembler: Assembler, environment: HookEnvironment): void {
-  const [next, stored, have, stream, search, recorded, done] = assembler.labels('next', 'stored', 'have', 'stream', 'search', 'recorded', 'done');
+  const [next, stored, pointer, have, stream, search, recorded, done] = assembler.labels(
+    'next', 'stored', 'pointer', 'have', 'stream', 'search', 'recorded', 'done',
+  ); // prettier-ignore
   assembler.cmp(FAILED, 0);
   assembler.j('ne', done);
   assembler.movImmediate64(OPENED, 0);
@@ -263,9 +271,15 @@ function emitRecordOpens(assembler: Assembler, environment: HookEnvironment): vo
   assembler.mov(rcx, indexed(rsp, rcx, 8, ARGUMENTS));
   assembler.j('e', stored);
   assembler.jmp(have); // the argument is the number itself
-  assembler.bind(stored); // an int, or a pointer; of an int the upper half is not looked at
+  assembler.bind(stored);
+  assembler.movzx8(rax, at(rdx, wrapperRow.opensType));
+  assembler.cmp(low32(rax), typeIndex('Descriptor'));
+  assembler.j('ne', pointer);
   assembler.mov(rax, OPENED);
-  assembler.mov(rcx, indexed(rcx, rax, 4));
+  assembler.mov(low32(rcx), indexed(rcx, rax, 4)); // int
+  assembler.jmp(have);
+  assembler.bind(pointer);
+  assembler.mov(rcx, at(rcx)); // FILE *
   assembler.bind(have);
   assembler.mov(VALUE, rcx);
 
@@ -274,9 +288,12 @@ function emitRecordOpens(assembler: Assembler, environment: HookEnvironment): vo
   assembler.j('e', stream);
   assembler.cmp(low32(rax), typeIndex('Search'));
   assembler.j('e', search);
-  emitOpenDescriptor(assembler, done, environment);
+  emitOpenDescriptor(assembler, recorded, environment);
   assembler.jmp(recorded);
   assembler.bind(search);
+  // Of a device (`NUL`) FindFirstFile gives a constant, which is no search of its own.
+  assembler.cmp(VALUE, LOWEST_ADDRESS);
+  assembler.j('b', recorded);
   assembler.xor(low32(r9), low32(r9));
   emitOpen(assembler, VALUE, done, environment);
   assembler.jmp(recorded);
@@ -348,7 +365,7 @@ function emitOpenStream(assembler: Assembler, full: Label, environment: HookEnvi
   assembler.test(low32(rax), 1);
   assembler.j('ne', open);
   assembler.bind(isNew);
-  emitOpenDescriptor(assembler, full, environment);
+  emitOpenDescriptor(assembler, open, environment);
   assembler.bind(open);
 
   assembler.mov(rax, WRAPPER);
@@ -363,8 +380,10 @@ function emitOpenStream(assembler: Assembler, full: Label, environment: HookEnvi
   assembler.mov(rax, KEY);
   assembler.test(rax, rax);
   assembler.j('e', linked);
+  assembler.mov(low32(r8), at(rax, wrapper.key));
   emitWrapperIndex(assembler, rax, rcx, environment);
   assembler.mov(rdx, WRAPPER);
   assembler.mov(at(rdx, wrapper.descriptor), low32(rax));
+  assembler.mov(at(rdx, wrapper.descriptorNumber), low32(r8));
   assembler.bind(linked);
 }

@@ -37,6 +37,8 @@ export const wrapperRow = {
   opensCount: 0x34,
   /** Which results say that the call has failed: {@link failureBits}. */
   failure: 0x35,
+  /** 1 where a failure leaves open what the call was to close. */
+  keepsOnFailure: 0x36,
   sizeBytes: 0x38,
 } as const;
 
@@ -90,6 +92,7 @@ export function emitWrapperRow(assembler: Assembler, rowNumber: number, descript
     data.setUint8(wrapperRow.opensCount, opens.count);
   }
   data.setUint8(wrapperRow.failure, failureBits[description.failure]);
+  data.setUint8(wrapperRow.keepsOnFailure, Number(description.keepsOnFailure));
   assembler.align(8);
   const label = assembler.bind(assembler.label(`${description.name} row`));
   assembler.data(new Uint8Array(data.buffer));

@@ -72,6 +72,8 @@ export function emitClaimWrapper(assembler: Assembler, begin: Label, environment
   assembler.bind(evict);
   assembler.mov(rax, at(r10, wrapper.key));
   assembler.mov(rdx, at(r10, slot.state));
+  assembler.test(rdx, rdx);
+  assembler.j('e', advanceEviction); // another thread has just been given it
   assembler.test(low32(rdx), 1);
   assembler.j('ne', advanceEviction);
   assembler.lockCmpxchg(at(r10, wrapper.key), rcx);
@@ -167,7 +169,7 @@ export function emitCloseWrapper(assembler: Assembler, begin: Label, environment
 
 /**
  * Takes the name of the wrapper at r10 off its handle's slot: a library is about to close the handle as it should be closed. What has been
- * closed beneath it keeps the name, which tells what the library's own close is refused for. Clobbers rcx, r11.
+ * closed beneath it keeps the name, which tells what the library's own close is refused for. Clobbers rax, rcx, r11.
  */
 export function emitUnlink(assembler: Assembler, environment: Environment): void {
   const [done] = assembler.labels('done');
@@ -178,6 +180,10 @@ export function emitUnlink(assembler: Assembler, environment: Environment): void
   assembler.mov(r11, at(rcx, slot.state));
   assembler.test(low32(r11), 1);
   assembler.j('e', done);
+  assembler.mov(rax, r10);
+  emitWrapperIndex(assembler, rax, r11, environment);
+  assembler.cmp(low32(rax), at(rcx, slot.wrapper));
+  assembler.j('ne', done);
   assembler.movImmediate32(at(rcx, slot.wrapper), 0);
   assembler.bind(done);
 }
