@@ -148,15 +148,7 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
     assembler.lockCmpxchg(at(rcx, slot.state), r10);
     assembler.j('ne', done); // the value belongs to somebody else already
     assembler.bind(closed);
-    assembler.mov(save[0], rcx);
-    assembler.mov(save[1], r10);
-    assembler.mov(save[2], r9);
-    assembler.mov(rcx, r8);
-    assembler.call(environment.captureStack);
-    assembler.mov(rcx, save[0]);
-    assembler.mov(r8, save[1]);
-    assembler.mov(r9, save[2]);
-    emitWriteClosing(assembler, environment);
+    emitWriteClosing(assembler, r10, save, environment);
     // The stack that opened it learns where such handles are closed, but by what a runtime closes at the exit nothing is learnt.
     // Reading first keeps the line shared.
     assembler.mov(rax, environment.ledger);
@@ -181,8 +173,24 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
   });
 }
 
-/** Writes a close into the slot at rcx, whose state is in r8; the row is in r9, its stack's id in eax, and then in r10. Clobbers rdx, r11. */
-export function emitWriteClosing(assembler: Assembler, environment: Pick<RecorderEnvironment, 'ledger'>): void {
+/**
+ * Writes a close, made at the return address in r8 by the row in r9, into the slot at rcx, whose state is then `state`. Leaves the slot in rcx,
+ * its state in r8, the close's stack in r10. Clobbers the other volatile registers, and three places of the frame.
+ */
+export function emitWriteClosing(
+  assembler: Assembler,
+  state: Register,
+  [slotPlace, statePlace, rowPlace]: readonly [Memory, Memory, Memory, ...Memory[]],
+  environment: Pick<RecorderEnvironment, 'ledger' | 'captureStack'>,
+): void {
+  assembler.mov(slotPlace, rcx);
+  assembler.mov(statePlace, state);
+  assembler.mov(rowPlace, r9);
+  assembler.mov(rcx, r8);
+  assembler.call(environment.captureStack);
+  assembler.mov(rcx, slotPlace);
+  assembler.mov(r8, statePlace);
+  assembler.mov(r9, rowPlace);
   assembler.mov(low32(r10), low32(rax));
   assembler.mov(r11, SYSTEM_TIME);
   assembler.mov(at(rcx, slot.closedTime), r11);

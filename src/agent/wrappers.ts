@@ -48,7 +48,7 @@ export function emitFindWrapper(assembler: Assembler, begin: Label, environment:
 
 /** Emits `r10 = void* claimWrapper(rcx = u64 key)`: finds the place of a key or gives it one; NULL where there is no room. A leaf function. */
 export function emitClaimWrapper(assembler: Assembler, begin: Label, environment: Environment): void {
-  const [next, advance, full, evict, advanceEviction, found] = assembler.labels('next', 'advance', 'full', 'evict', 'advanceEviction', 'found');
+  const [next, advance, evict, advanceEviction, found] = assembler.labels('next', 'advance', 'evict', 'advanceEviction', 'found');
   assembler.align(16);
   assembler.bind(begin);
   emitFirstPlace(assembler, rcx, r10, r11, environment);
@@ -85,7 +85,6 @@ export function emitClaimWrapper(assembler: Assembler, begin: Label, environment
   assembler.add(r10, WRAPPER_SIZE_BYTES);
   assembler.cmp(r10, r11);
   assembler.j('b', evict);
-  assembler.bind(full);
   assembler.mov(rax, environment.ledger);
   assembler.lockInc32(at(rax, header.droppedWrappers));
   assembler.xor(low32(r10), low32(r10));
@@ -153,15 +152,7 @@ export function emitCloseWrapper(assembler: Assembler, begin: Label, environment
     assembler.sub(rdx, 1); // the same generation, closed
     assembler.lockCmpxchg(at(rcx, slot.state), rdx);
     assembler.j('ne', done); // it has been given out again already
-    assembler.mov(save[0], rcx);
-    assembler.mov(save[1], rdx);
-    assembler.mov(save[2], r9);
-    assembler.mov(rcx, r8);
-    assembler.call(environment.captureStack);
-    assembler.mov(rcx, save[0]);
-    assembler.mov(r8, save[1]);
-    assembler.mov(r9, save[2]);
-    emitWriteClosing(assembler, environment);
+    emitWriteClosing(assembler, rdx, save, environment);
     assembler.bind(done);
     epilogue();
   });

@@ -1,4 +1,5 @@
 import { type Finding, type HandleObject, nouns, type Rule, type Stack, type Wrapper } from '../model.ts';
+import { hexadecimal } from './hexadecimal.ts';
 import { drawStack, type StackView } from './stack-view.ts';
 import { cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
 
@@ -106,10 +107,6 @@ function describeObject({ name, socket, wrapper }: HandleObject, arrow: string):
 function describeWrapper({ type, descriptor }: Wrapper, value: bigint): string {
   if (type === 'Descriptor') return `descriptor ${value}`;
   return join([`FILE ${hexadecimal(value)}`, descriptor === undefined ? undefined : `descriptor ${descriptor}`], ', ');
-}
-
-function hexadecimal(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }
 
 function join(parts: readonly (string | undefined)[], separator: string): string {

@@ -1,5 +1,6 @@
 import type { Finding, Frame, HandleObject, Report, Stack } from '../model.ts';
 import { escapeJson } from './escape.ts';
+import { hexadecimal } from './hexadecimal.ts';
 import type { Reporter } from './reporter.ts';
 import { countSuppressed } from './suppressions-view.ts';
 
@@ -68,10 +69,6 @@ function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
     socket: socket && { protocol: socket.protocol, local: socket.local, remote: socket.remote, state: socket.state },
     wrapper: wrapper && { type: wrapper.type, value: wrapper.value === undefined ? undefined : hexadecimal(wrapper.value), descriptor: wrapper.descriptor },
   };
-}
-
-function hexadecimal(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }
 
 function stackToJson(stack: Stack | undefined): readonly object[] | undefined {
