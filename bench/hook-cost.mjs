@@ -35,7 +35,7 @@ const closeStub = Uint8Array.of(0x31, 0xc0, 0xc3); // xor eax, eax; ret
 
 const layout = ledgerLayout(1 << 16);
 const ledgerAddress = allocate(layout.sizeBytes);
-const ledger = new Ledger(viewMemory(ledgerAddress, layout.sizeBytes), layout);
+const ledger = new Ledger((offset, sizeBytes) => new DataView(viewMemory(ledgerAddress + BigInt(offset), sizeBytes)), layout);
 ledger.initialise();
 
 const stubs = allocate(0x1000);
@@ -53,10 +53,11 @@ const image = buildAgentImage({
   judgedName: '\\unused',
   checked: false,
 });
-const base = allocate(image.bytes.length);
-write(base, image.bytes);
+const base = allocate(image.sizeBytes);
+const { bytes: agent, patches } = image.place(base, []);
+write(base, agent);
 /** Where the jump at a hooked stub's head leads: 3 bytes of mov r10, rcx and 5 of jmp. */
-const [openHook, closeHook] = image.patches(base).map(({ address, bytes }) => address + 8n + BigInt(Buffer.from(bytes).readInt32LE(4)));
+const [openHook, closeHook] = patches.map(({ address, bytes }) => address + 8n + BigInt(Buffer.from(bytes).readInt32LE(4)));
 
 const PAIRS = 1_000_000;
 /** Nanoseconds for one call; the lowest of several, for everything that disturbs makes it longer. */

@@ -1,7 +1,6 @@
 // The tool in Windows Node.js: starts the bundle, which is one function. What V8 compiled of it when it was bundled lies beside it, as
 // compiling took half of the time of a start.
 'use strict';
-const { hash } = require('node:crypto');
 const { existsSync, readFileSync, writeFileSync, writeSync } = require('node:fs');
 const { join } = require('node:path');
 const { Script } = require('node:vm');
@@ -9,17 +8,24 @@ const { Script } = require('node:vm');
 const directory = join(__dirname, '../bundle');
 const bundle = join(directory, 'unclosed.js');
 const compiled = join(directory, `unclosed-${process.versions.v8}.compiled`);
-const hashSizeBytes = 32;
 
 /**
  * V8 compiles the bundle itself when what was compiled is of another version, or for other flags. Of another text it would see only
- * that the length differs, so the text's hash is part of the file.
+ * that the length differs, so the file begins with the bundle's first line, which names its content (scripts/bundle.js).
  */
 function load() {
-  const text = readFileSync(bundle);
+  const text = readFileSync(bundle, 'latin1');
   const file = existsSync(compiled) ? readFileSync(compiled) : Buffer.alloc(0);
-  const isOfText = file.subarray(0, hashSizeBytes).equals(hash('sha256', text, 'buffer'));
-  return new Script(text.toString(), { filename: bundle, ...(isOfText && { cachedData: file.subarray(hashSizeBytes) }) });
+  const line = firstLine(text);
+  const isOfText = file.toString('latin1', 0, line.length) === line;
+  return new Script(text, { filename: bundle, ...(isOfText && { cachedData: file.subarray(line.length) }) });
+}
+
+/**
+ * @param {string} text
+ */
+function firstLine(text) {
+  return text.slice(0, text.indexOf('\n') + 1);
 }
 
 /**
@@ -40,7 +46,8 @@ function run(script) {
  * @param {Script} script
  */
 function save(script) {
-  writeFileSync(compiled, Buffer.concat([hash('sha256', readFileSync(bundle), 'buffer'), script.createCachedData()]));
+  const line = firstLine(readFileSync(bundle, 'latin1'));
+  writeFileSync(compiled, Buffer.concat([Buffer.from(line, 'latin1'), script.createCachedData()]));
 }
 
 async function start() {

@@ -72,21 +72,22 @@ export async function audit(options: AuditOptions): Promise<Report> {
   const program = findProgram(options.program);
   checkProgram(program);
   const given = (options.suppressions ?? []).flatMap(parseSuppressions);
-  const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions)];
   const markName = options.mark === undefined ? undefined : parseMarkName(options.mark);
   using marks = markName === undefined ? undefined : await MarkListener.open(markName, options.settleMs ?? 0);
   using _variable = tellMarkName(markName);
   using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
-  using target = SuspendedProcess.spawn({
+  const starting = SuspendedProcess.spawn({
     program,
     args: options.args ?? [],
     stdin: streams.stdin,
     stdout: streams.stdout,
     stderr: streams.stderr,
   });
+  using prepared = await prepareMeanwhile(starting, options.recording);
+  const { target, recording } = prepared;
   const passedOn = [streams.stdin, streams.stdout, streams.stderr].map((stream) => stream.asRawHandle());
   streams.targetStarted();
-  using recording = Recording.start(target, options.recording);
+  recording.start(target);
   const inherited = await noteOpenHandles(target, recording, passedOn);
   const firstModules = listFirstModules(target, program);
   const startTime = fileTimeNow();
@@ -94,8 +95,12 @@ export async function audit(options: AuditOptions): Promise<Report> {
   const markCounts = marks && new MarkCounts(recording.ledger, started);
   if (markCounts !== undefined) marks?.start(markCounts);
 
+  using symbolizer = new Symbolizer([], options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
   target.resume();
-  const judged = await judge({ target, recording, startTime, firstModules, options, ...(marks && markCounts && { marks, markCounts }) });
+  // While the target runs, there is time for what is going to be needed.
+  symbolizer.readAhead(listBottoms(firstModules));
+  const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions())];
+  const judged = await judge({ target, recording, startTime, firstModules, symbolizer, options, ...(marks && markCounts && { marks, markCounts }) });
   await streams.drain();
   const durationMs = judged.time - started;
 
@@ -111,6 +116,26 @@ export async function audit(options: AuditOptions): Promise<Report> {
     completeness: judgeCompleteness(recording, judged, noteIterations(evidence, options, markName)),
     stats: { durationMs, opens, closes, openHandles, hookedCalls: recording.hooked.length, distinctStacks, ...countIterations(evidence) },
   };
+}
+
+/**
+ * Prepares the recording while Windows starts the target, which takes about as long.
+ *
+ * @returns both, to be disposed of together; when one of them fails, nothing of the other is left
+ */
+async function prepareMeanwhile(
+  starting: Promise<SuspendedProcess>,
+  options: RecordingOptions | undefined,
+): Promise<Disposable & { readonly target: SuspendedProcess; readonly recording: Recording }> {
+  const preparing = (async () => Recording.prepare(options))();
+  const [target, recording] = await Promise.allSettled([starting, preparing]);
+  const dispose = (): void => {
+    using _target = target.status === 'fulfilled' ? target.value : undefined;
+    using _recording = recording.status === 'fulfilled' ? recording.value : undefined;
+  };
+  if (target.status === 'fulfilled' && recording.status === 'fulfilled') return { target: target.value, recording: recording.value, [Symbol.dispose]: dispose };
+  dispose();
+  throw target.status === 'rejected' ? target.reason : (recording as PromiseRejectedResult).reason;
 }
 
 /** The findings that are left, each with a line to suppress it by, and what was suppressed. */
@@ -153,12 +178,19 @@ function tellMarkName(mark: MarkName | undefined): Disposable | undefined {
   };
 }
 
+/** Paths of the DLLs that every stack goes through. */
+function listBottoms(firstModules: readonly Module[]): readonly string[] {
+  const ntdll = firstModules.find(({ isSystem }) => isSystem)?.path;
+  return ntdll === undefined ? [] : [ntdll, ...['kernel32.dll', 'kernelbase.dll'].map((name) => win32.join(ntdll, '..', name))];
+}
+
 interface Audited {
   readonly target: SuspendedProcess;
   readonly recording: Recording;
   readonly startTime: bigint;
   /** The modules that were mapped before recording began. */
   readonly firstModules: readonly Module[];
+  readonly symbolizer: Symbolizer;
   readonly options: AuditOptions;
   readonly marks?: MarkListener;
   readonly markCounts?: MarkCounts;
@@ -235,20 +267,20 @@ class Interruption implements AsHandle, Disposable {
 async function gatherFromLedger(audited: Audited): Promise<GatheredEvidence> {
   const { ledger } = audited.recording;
   ledger.check();
-  using symbolizer = createSymbolizer(audited, []);
-  return await gatherPostMortem({ ...audited, ledger, symbolizer });
+  addModules(audited, []);
+  return await gatherPostMortem({ ...audited, ledger });
 }
 
 async function gatherWhileItStands(audited: Audited): Promise<GatheredEvidence> {
   const { target, recording } = audited;
   recording.ledger.check();
-  using symbolizer = createSymbolizer(audited, listModules(target));
-  return await gatherLive(target, target.pid, { ...audited, ledger: recording.ledger, symbolizer });
+  addModules(audited, listModules(target));
+  return await gatherLive(target, target.pid, { ...audited, ledger: recording.ledger });
 }
 
-/** Knows the modules that are loaded now and those that were, for a stack may be older than an unloaded DLL. */
-function createSymbolizer({ recording, firstModules, options }: Audited, loaded: readonly Module[]): Symbolizer {
-  const symbolizer = new Symbolizer(loaded, options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
+/** Adds the modules that are loaded now and those that were, for a stack may be older than an unloaded DLL. */
+function addModules({ symbolizer, recording, firstModules }: Audited, loaded: readonly Module[]): void {
+  symbolizer.addModules(loaded);
   symbolizer.addModules(firstModules);
   const context = readNameContext();
   const noted = [...recording.ledger.images()].map(({ base, sizeBytes, path: kernelPath }): Module => {
@@ -257,7 +289,6 @@ function createSymbolizer({ recording, firstModules, options }: Audited, loaded:
   });
   // Of two images that lay at one place, the stacks are more likely of the later one.
   symbolizer.addModules(noted.toReversed());
-  return symbolizer;
 }
 
 /**

@@ -1,10 +1,10 @@
 import { Assembler, type Label, type Memory } from './assembler.ts';
 import { emitExitGate, type GateEnvironment } from './exit-gate.ts';
-import { emitHookFunctions, type FunctionPatches } from './function-patches.ts';
+import { emitHookFunctions, emitPatchTable, type PatchTable, setJump } from './function-patches.ts';
 import { type FunctionRow, functionTable } from './function-table.ts';
 import { type HookRow, hookTable } from './hook-table.ts';
-import type { CodeRange, HookEnvironment, Quarantine } from './hook-frame.ts';
-import { emitHook } from './hooks.ts';
+import { type CodeRange, emitThunk, type HookEnvironment, type Quarantine } from './hook-frame.ts';
+import { emitHook, emitSharedHook, sharedShape } from './hooks.ts';
 import { emitForgetWalks, emitNoteImage } from './images.ts';
 import { emitNoteInherited } from './inherited-handles.ts';
 import type { LedgerLayout } from './ledger-layout.ts';
@@ -12,16 +12,17 @@ import { emitNoteMisuse, emitRecordMisuse } from './misuse-recorder.ts';
 import { emitQuarantine } from './quarantine.ts';
 import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordOpen } from './recorder.ts';
 import { emitInternStack } from './stack-pool.ts';
-import { emitSocketHook } from './socket-hook.ts';
+import { emitSocketHook, sharedSocketShape } from './socket-hook.ts';
 import { emitIsSocketPath } from './socket-path.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
-import { JUMP_SIZE_BYTES, type MovedPrologue } from './prologue.ts';
-import { hookedHead, jumpHead } from './stub.ts';
+import type { MovedPrologue } from './prologue.ts';
+import { hookedHead } from './stub.ts';
+import type { CodePatch } from './target-code.ts';
 import { emitForeseeUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
 import { emitWrapperHook } from './wrapper-hook.ts';
-import { emitWrapperRow, emitWrapperThunk, type WrapperModule } from './wrapper-row.ts';
+import { emitWrapperRow, type WrapperModule } from './wrapper-row.ts';
 import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './wrappers.ts';
 
 /** A system call that is going to be hooked. */
@@ -47,10 +48,8 @@ export interface HookedFunction {
 
 /** A DLL whose functions are going to be hooked. */
 export interface HookedModule extends WrapperModule {
-  readonly identity: FunctionPatches['identity'];
+  readonly identity: PatchTable['identity'];
   readonly functions: readonly HookedFunction[];
-  /** Memory in reach of the functions, {@link RELAY_SIZE_BYTES} for each. */
-  readonly relays: bigint;
 }
 
 export interface AgentOptions {
@@ -71,13 +70,23 @@ export interface AgentOptions {
   readonly checked: boolean;
 }
 
-/** The agent, ready to be written at an address of which only its distance to ntdll matters. */
+/** The agent, of which only its distance to ntdll is still open, and where its relays are. */
 export interface AgentImage {
+  readonly sizeBytes: number;
+  /**
+   * What to write where, once it is known where the image will lie.
+   *
+   * @param relays for each module memory in reach of its functions, {@link RELAY_SIZE_BYTES} for each of them
+   */
+  place(imageBase: bigint, relays: readonly bigint[]): PlacedImage;
+}
+
+export interface PlacedImage {
   readonly bytes: Uint8Array;
-  /** What to write over each stub's head once the image lies at `imageBase`. */
-  patches(imageBase: bigint): { readonly address: bigint; readonly bytes: Uint8Array }[];
-  /** What to write at each module's {@link HookedModule.relays}: jumps on to the hooks. */
-  relays(imageBase: bigint): { readonly address: bigint; readonly bytes: Uint8Array }[];
+  /** Jumps on to the hooks, for each module. */
+  readonly relays: readonly CodePatch[];
+  /** What comes over the heads of the stubs. */
+  readonly patches: readonly CodePatch[];
 }
 
 /** `jmp [rip]` and the address, padded. */
@@ -157,9 +166,12 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     ...(quarantine === undefined ? {} : { quarantine }),
   };
 
-  const socketFunctionCount = hookedFunctions.filter(({ row }) => row.kind === 'socket').length;
+  const bodyNames = new Set([
+    ...options.calls.map(({ row }) => sharedShape(row) ?? row.name),
+    ...hookedFunctions.flatMap(({ row }) => (row.kind === 'socket' ? sharedSocketShape(row) : [])),
+  ]);
   const sharedFunctionCount = 15 + (quarantine === undefined ? 0 : Object.keys(quarantine).length);
-  const functionCount = options.calls.length + socketFunctionCount + sharedFunctionCount;
+  const functionCount = bodyNames.size + sharedFunctionCount;
   const walkEnvironment = {
     ledger,
     walkCache,
@@ -171,6 +183,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     checked: options.checked,
   };
   const wrapperHook = routine('wrapperHook');
+  const patchTables = options.modules.map((module) => emitPatchTable(assembler, module));
 
   functions.push(
     emitCaptureStack(assembler, shared.captureStack, shared.fullWalk, shared.internStack, walkEnvironment),
@@ -187,7 +200,7 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     emitExitGate(assembler, environment.exitGate, environment),
     emitResolveAccept(assembler, environment.resolveAccept, environment),
     emitNoteImage(assembler, environment.noteImage, environment),
-    emitHookFunctions(assembler, environment.hookFunctions, options.modules.map((module) => functionPatches(assembler, module)), environment),
+    emitHookFunctions(assembler, environment.hookFunctions, patchTables, environment),
   );
   if (quarantine !== undefined) functions.push(...emitQuarantine(assembler, quarantine, environment));
   emitInternStack(assembler, shared.internStack, ledger, layout);
@@ -199,18 +212,32 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
   emitFindWrapper(assembler, environment.findWrapper, environment);
   emitClaimWrapper(assembler, environment.claimWrapper, environment);
 
+  const bodies = new Map<string, Label>();
+  const bodyOf = (shape: string, emit: (begin: Label) => FramedFunction): Label => {
+    let body = bodies.get(shape);
+    if (body === undefined) {
+      body = routine(shape);
+      bodies.set(shape, body);
+      functions.push(emit(body));
+    }
+    return body;
+  };
   const hooks = options.calls.map((call) => {
-    const begin = routine(`${call.row.name} hook`);
-    const trampoline = trampolines.get(call.row.name);
-    if (trampoline === undefined) throw new Error(`no trampoline for ${call.row.name}`);
-    functions.push(emitHook(assembler, begin, trampoline, call.row, call.rowNumber, environment));
+    const { row, rowNumber } = call;
+    const begin = routine(`${row.name} hook`);
+    const trampoline = trampolines.get(row.name)!;
+    const shape = sharedShape(row);
+    if (shape === undefined) functions.push(emitHook(assembler, begin, trampoline, row, rowNumber, environment));
+    else emitThunk(assembler, begin, rowNumber, trampoline, bodyOf(shape, (body) => emitSharedHook(assembler, body, row, environment)));
     return { call, begin };
   });
   const functionHooks = hookedFunctions.map(({ row, rowNumber, module }, index) => {
     const begin = routine(`${row.name} hook`);
-    const trampoline = functionTrampolines[index]!;
-    if (row.kind === 'socket') functions.push(emitSocketHook(assembler, begin, trampoline, row, rowNumber, environment));
-    else emitWrapperThunk(assembler, begin, trampoline, emitWrapperRow(assembler, rowNumber, row, module), wrapperHook);
+    const [data, body] =
+      row.kind === 'socket'
+        ? [rowNumber, bodyOf(sharedSocketShape(row), (label) => emitSocketHook(assembler, label, row, environment))]
+        : [emitWrapperRow(assembler, rowNumber, row, module), wrapperHook];
+    emitThunk(assembler, begin, data, functionTrampolines[index]!, body);
     return { module, begin };
   });
   if (functions.length !== functionCount) throw new Error(`${functions.length} framed functions, ${functionCount} announced`);
@@ -232,21 +259,28 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
       table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES + 8, offsetOf(unwind), true); // DWORD UnwindData
     });
   return {
-    bytes,
-    patches: (base) =>
-      hooks.map(({ call, begin }) => ({
-        address: call.stubAddress,
-        bytes: hookedHead(call.stubAddress, base + BigInt(offsetOf(begin))),
-      })),
-    relays: (base) =>
-      options.modules.map((module) => {
-        const relays = new Assembler();
-        for (const { begin } of functionHooks.filter((hook) => hook.module === module)) {
-          relays.align(RELAY_SIZE_BYTES);
-          emitFarJump(relays, base + BigInt(offsetOf(begin)));
-        }
-        return { address: module.relays, bytes: relays.assemble().bytes };
-      }),
+    sizeBytes: bytes.length,
+    place(base, relays) {
+      options.modules.forEach(({ functions: hooked }, module) => {
+        const tableOffset = offsetOf(patchTables[module]!.table);
+        hooked.forEach(({ address }, index) => setJump(bytes, tableOffset, index, address, relays[module]! + BigInt(index * RELAY_SIZE_BYTES)));
+      });
+      return {
+        bytes,
+        relays: options.modules.map((module, index) => {
+          const jumps = new Assembler();
+          for (const { begin } of functionHooks.filter((hook) => hook.module === module)) {
+            jumps.align(RELAY_SIZE_BYTES);
+            emitFarJump(jumps, base + BigInt(offsetOf(begin)));
+          }
+          return { address: relays[index]!, bytes: jumps.assemble().bytes };
+        }),
+        patches: hooks.map(({ call, begin }) => ({
+          address: call.stubAddress,
+          bytes: hookedHead(call.stubAddress, base + BigInt(offsetOf(begin))),
+        })),
+      };
+    },
   };
 }
 
@@ -260,18 +294,6 @@ function emitFarJump(assembler: Assembler, address: bigint): void {
 
 /** `[rip + 0]`: the eight bytes behind the instruction. */
 const absoluteTarget: Memory = { kind: 'memory', displacement: 0, behind: true };
-
-/** Emits the table that `hookFunctions` works from. */
-function functionPatches(assembler: Assembler, { base, identity, functions, relays }: HookedModule): FunctionPatches {
-  const table = assembler.bind(assembler.label('function patches'));
-  functions.forEach(({ address, code }, index) => {
-    assembler.data64(address);
-    assembler.data(code.subarray(0, 8));
-    assembler.data(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)));
-    assembler.data(code.subarray(JUMP_SIZE_BYTES, 8));
-  });
-  return { moduleBase: base, identity, table, count: functions.length };
-}
 
 /** Emits one UNWIND_INFO per shape of frame. */
 function emitUnwindInfo(assembler: Assembler, functions: readonly FramedFunction[]): Map<FramedFunction, Label> {

@@ -2,18 +2,42 @@ import { type Assembler, at, indexed, type Label, low32, type Memory, r8, r9, ra
 import type { HookEnvironment } from './hook-frame.ts';
 import { header } from './ledger-layout.ts';
 import { emitNativeCall } from './stack-walk.ts';
+import { jumpHead } from './stub.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 const PAGE_EXECUTE_READWRITE = 0x40;
 
 /** The functions of one DLL, and where the DLL must come to lie for their hooks to fit. */
-export interface FunctionPatches {
+export interface PatchTable {
   readonly moduleBase: bigint;
   /** Offsets from the PE header, and the 32 bits there, that together tell this DLL from every other. */
   readonly identity: readonly (readonly [offset: number, value: number])[];
   /** 3 x u64 each: address, the eight bytes that must be there, the eight bytes that take their place. */
   readonly table: Label;
   readonly count: number;
+}
+
+const ENTRY_SIZE_BYTES = 0x18;
+const ENTRY_CODE = 0x10;
+
+/** Emits the table of a module. What takes the place of the functions' first bytes is their own code until {@link setJump} has been told. */
+export function emitPatchTable(
+  assembler: Assembler,
+  { base, identity, functions }: { readonly base: bigint; readonly identity: PatchTable['identity']; readonly functions: readonly { readonly address: bigint; readonly code: Uint8Array }[] },
+): PatchTable {
+  assembler.align(8);
+  const table = assembler.bind(assembler.label('patch table'));
+  for (const { address, code } of functions) {
+    assembler.data64(address);
+    assembler.data(code.subarray(0, 8));
+    assembler.data(code.subarray(0, 8));
+  }
+  return { moduleBase: base, identity, table, count: functions.length };
+}
+
+/** Lets the function of a table's entry begin with a jump to `target`, in the assembled image. */
+export function setJump(image: Uint8Array, tableOffset: number, index: number, address: bigint, target: bigint): void {
+  image.set(jumpHead(address, target), tableOffset + index * ENTRY_SIZE_BYTES + ENTRY_CODE);
 }
 
 /**
@@ -23,7 +47,7 @@ export interface FunctionPatches {
 export function emitHookFunctions(
   assembler: Assembler,
   begin: Label,
-  modules: readonly FunctionPatches[],
+  modules: readonly PatchTable[],
   environment: Pick<HookEnvironment, 'ledger' | 'nativeCall'>,
 ): FramedFunction {
   const frame: FrameShape = { pushes: [rbx, rsi], sizeBytes: 0x58 };
@@ -80,7 +104,7 @@ export function emitHookFunctions(
     assembler.mov(rax, at(rax));
     assembler.cmp(rax, at(r8, 8));
     assembler.j('ne', elsewhere);
-    assembler.add(r8, 0x18);
+    assembler.add(r8, ENTRY_SIZE_BYTES);
     assembler.sub(low32(rdx), 1);
     assembler.j('ne', compareNext);
 
@@ -91,7 +115,7 @@ export function emitHookFunctions(
     assembler.test(low32(rax), low32(rax));
     assembler.j('s', missed);
     assembler.mov(rax, at(rbx));
-    assembler.mov(rcx, at(rbx, 0x10));
+    assembler.mov(rcx, at(rbx, ENTRY_CODE));
     assembler.mov(at(rax), rcx); // one write, before the first call
     protect(original, ours);
     assembler.mov(rax, environment.ledger);
@@ -101,7 +125,7 @@ export function emitHookFunctions(
     assembler.mov(rax, environment.ledger);
     assembler.lockInc32(at(rax, header.functionsMissed));
     assembler.bind(counted);
-    assembler.add(rbx, 0x18);
+    assembler.add(rbx, ENTRY_SIZE_BYTES);
     assembler.sub(low32(rsi), 1);
     assembler.jmp(next);
     assembler.bind(done);

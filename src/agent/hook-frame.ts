@@ -1,4 +1,4 @@
-import { type Assembler, at, type Label, low32, type Memory, r11, r8, r9, rax, rcx, rdx, type Register, rsp } from './assembler.ts';
+import { type Assembler, at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, relative, rsp } from './assembler.ts';
 import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
 import { type LedgerLayout, type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from './ledger-layout.ts';
 import { emitSlotAddress } from './recorder.ts';
@@ -76,11 +76,12 @@ export function typeIndex(type: ObjectType): number {
   return objectTypes.indexOf(type);
 }
 
-/** A hook in the making. */
-export interface Hook {
+/** A hook's body in the making: of one row, or of all rows of one shape. */
+export interface HookBody {
   readonly assembler: Assembler;
-  readonly row: HookRow;
-  readonly rowNumber: number;
+  readonly row: Pick<HookRow, 'argumentCount' | 'uses'>;
+  /** The row's number in the ledger, or where it is kept. */
+  readonly rowNumber: number | Memory;
   readonly environment: HookEnvironment;
   /** Copies the stack arguments, makes the call, keeps its result; eax holds the status. */
   passThrough(): void;
@@ -88,8 +89,38 @@ export interface Hook {
   return(): void;
 }
 
+/** A hook of one row in the making. */
+export interface Hook extends HookBody {
+  readonly row: HookRow;
+  readonly rowNumber: number;
+}
+
+/**
+ * Emits the hook of one row that shares its body with others: `r10 = row, r11 = trampoline, jmp body`. Both registers are the called
+ * function's to use.
+ *
+ * @param row a number, or the row's data
+ */
+export function emitThunk(assembler: Assembler, begin: Label, row: number | Label, trampoline: Label, body: Label): void {
+  assembler.align(16);
+  assembler.bind(begin);
+  if (typeof row === 'number') assembler.mov(low32(r10), row);
+  else assembler.lea(r10, relative(row));
+  assembler.lea(r11, relative(trampoline));
+  assembler.jmp(body);
+}
+
+/** Where a body that is shared keeps what {@link emitThunk} has left in r10 and r11. */
+export const ROW: Memory = saved(5);
+export const TRAMPOLINE: Memory = saved(6);
+
+export function emitKeepRow(assembler: Assembler): void {
+  assembler.mov(ROW, r10);
+  assembler.mov(TRAMPOLINE, r11);
+}
+
 /** Copies the stack arguments, makes the call, keeps its result. Clobbers rax before the call. */
-export function emitPassThrough(assembler: Assembler, trampoline: Label, argumentCount: number): void {
+export function emitPassThrough(assembler: Assembler, trampoline: Label | Memory, argumentCount: number): void {
   for (let index = 4; index < argumentCount; index++) {
     assembler.mov(rax, callerArgument(hookFrame, index));
     assembler.mov(at(rsp, 0x20 + (index - 4) * 8), rax);
@@ -113,7 +144,7 @@ export function emitSaveArgument(assembler: Assembler, index: number, place: Mem
 }
 
 /** The handles that the call works on, in saved places 0, 1, 2. A call with a quarantined one ends here. */
-export function emitSaveUses(hook: Hook): void {
+export function emitSaveUses(hook: HookBody): void {
   hook.row.uses.forEach((index, place) => emitSaveArgument(hook.assembler, index, saved(place)));
   const { assembler, environment } = hook;
   const { quarantine } = environment;
@@ -138,7 +169,7 @@ export function emitUnlessQuarantined(assembler: Assembler, { isQuarantined }: Q
 }
 
 /** Records the misuse of the value and returns STATUS_INVALID_HANDLE, without the call. */
-export function emitRefusal(hook: Hook, value: Memory, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE): void {
+export function emitRefusal(hook: HookBody, value: Memory, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE): void {
   const { assembler } = hook;
   assembler.mov(low32(rax), STATUS_INVALID_HANDLE);
   assembler.mov(RESULT, rax);
@@ -175,16 +206,19 @@ export function emitReturnAddress(assembler: Assembler): void {
 }
 
 /** Records the misuse of the value in rcx; eax holds the status. */
-export function emitMisuse(hook: Hook, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE | typeof MISUSE_CLOSED_AS_HANDLE): void {
-  const { assembler, rowNumber, environment } = hook;
+export function emitMisuse(
+  { assembler, rowNumber, environment }: Pick<HookBody, 'assembler' | 'rowNumber' | 'environment'>,
+  kind: typeof MISUSE_CLOSE | typeof MISUSE_USE | typeof MISUSE_CLOSED_AS_HANDLE,
+): void {
   assembler.mov(low32(r9), low32(rax));
-  assembler.mov(low32(rdx), rowNumber | (kind << 16));
+  assembler.mov(low32(rdx), rowNumber);
+  assembler.or(low32(rdx), kind << 16);
   emitReturnAddress(assembler);
   assembler.call(environment.recordMisuse);
 }
 
 /** If the call was refused because of a handle, records which. eax holds the status. */
-export function emitReportUses(hook: Hook): void {
+export function emitReportUses(hook: HookBody): void {
   const { assembler, row, environment } = hook;
   if (row.uses.length === 0) return;
   const [refused, fine, choose] = assembler.labels('refused', 'fine', 'choose');

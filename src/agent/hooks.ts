@@ -1,9 +1,9 @@
 import { type Assembler, at, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
 import {
-  emitLoadOpened, emitLoadState, emitMisuse, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
-  emitSaveArgument, emitSaveUses, emitUnlessQuarantined, type Hook, type HookEnvironment, hookFrame, type Quarantine, RESULT, SAVE, saved,
-  STATUS_INVALID_HANDLE, typeIndex,
+  emitKeepRow, emitLoadOpened, emitLoadState, emitMisuse, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
+  emitSaveArgument, emitSaveUses, emitUnlessQuarantined, type Hook, type HookBody, type HookEnvironment, hookFrame, type Quarantine, RESULT, ROW, SAVE,
+  saved, STATUS_INVALID_HANDLE, TRAMPOLINE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
 import type { HookRow } from './hook-table.ts';
 import {
@@ -48,11 +48,38 @@ export function emitHook(
         epilogue();
       },
     };
-    emitters[row.role](hook);
+    emitters[row.role as keyof typeof emitters](hook);
   });
 }
 
-const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
+/** What rows have in common whose hooks are the same but for the row's number and the call itself: absent where a hook is its row's own. */
+export function sharedShape({ role, argumentCount, uses }: HookRow): string | undefined {
+  return role === 'uses' ? `${argumentCount} arguments, uses ${uses.join(' and ')}` : undefined;
+}
+
+/** Emits the body that the hooks of one {@link sharedShape} lead to, by way of {@link emitThunk}. */
+export function emitSharedHook(assembler: Assembler, begin: Label, row: HookRow, environment: HookEnvironment): FramedFunction {
+  return framedFunction(assembler, begin, hookFrame, (epilogue) => {
+    const body: HookBody = {
+      assembler,
+      row,
+      rowNumber: ROW,
+      environment,
+      passThrough: () => emitPassThrough(assembler, TRAMPOLINE, row.argumentCount),
+      return() {
+        assembler.mov(rax, RESULT);
+        epilogue();
+      },
+    };
+    emitKeepRow(assembler);
+    emitSaveUses(body);
+    body.passThrough();
+    emitReportUses(body);
+    body.return();
+  });
+}
+
+const emitters: Record<Exclude<HookRow['role'], 'uses'>, (hook: Hook) => void> = {
   opens(hook) {
     emitOpens(hook, () => {});
   },
@@ -120,13 +147,6 @@ const emitters: Record<HookRow['role'], (hook: Hook) => void> = {
   },
 
   duplicates: emitDuplicates,
-
-  uses(hook) {
-    emitSaveUses(hook);
-    hook.passThrough();
-    emitReportUses(hook);
-    hook.return();
-  },
 
   waits(hook) {
     const { assembler, environment, rowNumber } = hook;

@@ -5,6 +5,7 @@ import {
 } from './ledger-layout.ts'; // prettier-ignore
 import { recordedCalls } from './function-table.ts';
 import { type ObjectType, objectTypes } from './hook-table.ts';
+import { LedgerMemory, type ViewLedger } from './ledger-memory.ts';
 import type { Wrapper } from '../model.ts';
 
 /** One recorded call; stacks are ids until they are asked for with {@link Ledger.stack}. */
@@ -64,24 +65,23 @@ export class LedgerDamagedError extends Error {
  * it is used, and what cannot be right is a {@link LedgerDamagedError} or counts as "not recorded".
  */
 export class Ledger {
-  readonly #view: DataView;
+  readonly #memory: LedgerMemory;
   readonly #layout: LedgerLayout;
   /** Handles that were open before recording began: their first generation is no call of the target's. */
   #openBefore = 0;
   /** Where the agent's own code lies in the target. */
   #agent = { begin: 0n, end: 0n };
 
-  constructor(memory: ArrayBuffer, layout: LedgerLayout) {
-    if (memory.byteLength < layout.sizeBytes) throw new LedgerDamagedError(`it has ${memory.byteLength} bytes, not ${layout.sizeBytes}`);
-    this.#view = new DataView(memory);
+  constructor(view: ViewLedger, layout: LedgerLayout) {
+    this.#memory = new LedgerMemory(view, layout);
     this.#layout = layout;
   }
 
   /** Writes the header of an empty ledger. */
   initialise(): void {
-    this.#view.setBigUint64(header.magic, LEDGER_MAGIC, true);
-    this.#view.setBigUint64(header.slotCount, BigInt(this.#layout.slotCount), true);
-    this.#view.setBigUint64(header.stackPoolUsed, 8n, true); // id 0 means "no stack"
+    this.#memory.setBigUint64(header.magic, LEDGER_MAGIC);
+    this.#memory.setBigUint64(header.slotCount, BigInt(this.#layout.slotCount));
+    this.#memory.setBigUint64(header.stackPoolUsed, 8n); // id 0 means "no stack"
   }
 
   /** Leaves the agent's own frames out of stacks: a call that a hooked function makes goes through them. */
@@ -94,32 +94,32 @@ export class Ledger {
     const place = this.#slotOffset(value);
     if (place === undefined) return;
     this.#openBefore++;
-    this.#view.setUint32(place + slot.openedGeneration, 1, true);
-    this.#view.setUint16(place + slot.objectType, objectTypes.indexOf(objectType), true);
-    this.#view.setBigUint64(place + slot.state, 3n, true); // generation 1, open
-    const used = this.#view.getBigUint64(header.slotsUsed, true);
+    this.#memory.setUint32(place + slot.openedGeneration, 1);
+    this.#memory.setUint16(place + slot.objectType, objectTypes.indexOf(objectType));
+    this.#memory.setBigUint64(place + slot.state, 3n); // generation 1, open
+    const used = this.#memory.getBigUint64(header.slotsUsed);
     const index = (BigInt.asUintN(64, value) >> 2n) + 1n;
-    if (index > used) this.#view.setBigUint64(header.slotsUsed, index, true);
+    if (index > used) this.#memory.setBigUint64(header.slotsUsed, index);
   }
 
   /** Notes the handle by which the agent occupies quarantined values; it is never given up itself. */
   setSentinel(value: bigint): void {
     const place = this.#slotOffset(value);
     if (place === undefined) throw new Error(`no slot for the sentinel 0x${value.toString(16)}`);
-    this.#view.setBigUint64(header.sentinel, value, true);
-    this.#view.setBigUint64(place + slot.state, STATE_QUARANTINED | STATE_OCCUPIED, true);
+    this.#memory.setBigUint64(header.sentinel, value);
+    this.#memory.setBigUint64(place + slot.state, STATE_QUARANTINED | STATE_OCCUPIED);
   }
 
   /** Whether a value means nothing to the target, whatever the kernel's table says of it. */
   isQuarantined(value: bigint): boolean {
     const place = this.#slotOffset(value);
-    return place !== undefined && this.#view.getBigInt64(place + slot.state, true) < 0n;
+    return place !== undefined && this.#memory.getBigInt64(place + slot.state) < 0n;
   }
 
   /** @throws LedgerDamagedError when the header is not the one that was written */
   check(): void {
-    if (this.#view.getBigUint64(header.magic, true) !== LEDGER_MAGIC) throw new LedgerDamagedError('its first word is wrong');
-    if (this.#view.getBigUint64(header.slotCount, true) !== BigInt(this.#layout.slotCount)) {
+    if (this.#memory.getBigUint64(header.magic) !== LEDGER_MAGIC) throw new LedgerDamagedError('its first word is wrong');
+    if (this.#memory.getBigUint64(header.slotCount) !== BigInt(this.#layout.slotCount)) {
       throw new LedgerDamagedError('its number of slots is wrong');
     }
     this.#slotsUsed();
@@ -127,12 +127,12 @@ export class Ledger {
 
   /** A counter of the header. */
   counter(name: CounterName): number {
-    return this.#view.getUint32(header[name], true);
+    return this.#memory.getUint32(header[name]);
   }
 
   /** Values of the handles that the exit gate itself holds. */
   gateHandles(): readonly bigint[] {
-    return [0, 8].map((offset) => this.#view.getBigInt64(header.gateHandles + offset, true)).filter((value) => value !== 0n);
+    return [0, 8].map((offset) => this.#memory.getBigInt64(header.gateHandles + offset)).filter((value) => value !== 0n);
   }
 
   /** What is recorded of a handle value; undefined when it was never seen or has no slot. */
@@ -144,13 +144,13 @@ export class Ledger {
   /** What stands for an open handle; undefined for one that is the program's own. */
   wrapperOf(value: bigint): Wrapper | undefined {
     const place = this.#slotOffset(value);
-    const found = place === undefined ? undefined : this.#wrapperOffset(this.#view.getUint32(place + slot.wrapper, true));
-    if (found === undefined || BigInt.asIntN(64, value) !== this.#view.getBigInt64(found + wrapper.handle, true)) return undefined;
+    const found = place === undefined ? undefined : this.#wrapperOffset(this.#memory.getUint32(place + slot.wrapper));
+    if (found === undefined || BigInt.asIntN(64, value) !== this.#memory.getBigInt64(found + wrapper.handle)) return undefined;
     if (this.#readLife(found)?.isOpen !== true) return undefined;
-    const descriptor = this.#wrapperOffset(this.#view.getUint32(found + wrapper.descriptor, true));
-    const descriptorKey = descriptor === undefined ? 0n : this.#view.getBigUint64(descriptor + wrapper.key, true);
+    const descriptor = this.#wrapperOffset(this.#memory.getUint32(found + wrapper.descriptor));
+    const descriptorKey = descriptor === undefined ? 0n : this.#memory.getBigUint64(descriptor + wrapper.key);
     return {
-      ...nameWrapper(this.#view.getBigUint64(found + wrapper.key, true)),
+      ...nameWrapper(this.#memory.getBigUint64(found + wrapper.key)),
       ...((descriptorKey & DESCRIPTOR_KEY) === 0n ? {} : { descriptor: Number(BigInt.asIntN(32, descriptorKey)) }),
     };
   }
@@ -159,7 +159,7 @@ export class Ledger {
   *openValues(): Generator<bigint> {
     const used = this.#slotsUsed();
     for (let index = 0; index < used; index++) {
-      const state = this.#view.getUint8(this.#layout.slotsOffset + index * SLOT_SIZE_BYTES);
+      const state = this.#memory.getUint8(this.#layout.slotsOffset + index * SLOT_SIZE_BYTES);
       if (state & 1) yield BigInt(index) << 2n;
     }
   }
@@ -170,14 +170,14 @@ export class Ledger {
     const used = this.#slotsUsed();
     for (let index = 0; index < used; index++) {
       const place = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES;
-      const isClosed = (this.#view.getUint8(place) & 1) === 0;
-      if (isClosed && this.#view.getUint16(place + slot.closedWhileExiting, true) === 1) yield BigInt(index) << 2n;
+      const isClosed = (this.#memory.getUint8(place) & 1) === 0;
+      if (isClosed && this.#memory.getUint16(place + slot.closedWhileExiting) === 1) yield BigInt(index) << 2n;
     }
   }
 
   /** FILETIME at which the process began to exit; undefined when it did not, in an orderly way. */
   exitingTime(): bigint | undefined {
-    return this.counter('exiting') === 0 ? undefined : this.#view.getBigUint64(header.exitingTime, true);
+    return this.counter('exiting') === 0 ? undefined : this.#memory.getBigUint64(header.exitingTime);
   }
 
   /** How many opens and closes succeeded, over all values. */
@@ -187,8 +187,8 @@ export class Ledger {
     const used = this.#slotsUsed();
     for (let index = 0; index < used; index++) {
       const place = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES + slot.state;
-      const low = this.#view.getUint32(place, true);
-      const high = this.#view.getUint32(place + 4, true) & (0xffff_ffff >>> STATE_FLAG_BITS);
+      const low = this.#memory.getUint32(place);
+      const high = this.#memory.getUint32(place + 4) & (0xffff_ffff >>> STATE_FLAG_BITS);
       opens += (low >>> 1) + high * 0x8000_0000; // the generation
       open += low & 1;
     }
@@ -200,26 +200,26 @@ export class Ledger {
   stack(id: number): readonly bigint[] {
     const place = this.#stackOffset(id);
     if (place === undefined) return [];
-    const count = Math.min(this.#view.getUint32(place + stackNode.frameCount, true), MAXIMUM_FRAMES);
-    const frames = Array.from({ length: count }, (_, index) => this.#view.getBigUint64(place + stackNode.frames + index * 8, true));
+    const count = Math.min(this.#memory.getUint32(place + stackNode.frameCount), MAXIMUM_FRAMES);
+    const frames = Array.from({ length: count }, (_, index) => this.#memory.getBigUint64(place + stackNode.frames + index * 8));
     return frames.filter((address) => address < this.#agent.begin || address >= this.#agent.end);
   }
 
   /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
   closedBy(id: number): number {
     const place = this.#stackOffset(id);
-    return place === undefined ? 0 : this.#view.getUint32(place + stackNode.closedBy, true);
+    return place === undefined ? 0 : this.#memory.getUint32(place + stackNode.closedBy);
   }
 
   /** Stacks of which a handle was closed while the program ran, with the stack that closed one last. */
   *closedStacks(): Generator<{ readonly id: number; readonly closedBy: number }> {
-    const used = this.#view.getBigUint64(header.stackPoolUsed, true);
+    const used = this.#memory.getBigUint64(header.stackPoolUsed);
     const end = used > BigInt(STACK_POOL_SIZE_BYTES) ? STACK_POOL_SIZE_BYTES : Number(used);
     for (let offset = 8; offset + stackNode.frames <= end; ) {
       const place = this.#layout.stackPoolOffset + offset;
-      const count = this.#view.getUint32(place + stackNode.frameCount, true);
+      const count = this.#memory.getUint32(place + stackNode.frameCount);
       if (count === 0 || count > MAXIMUM_FRAMES) return; // not written yet, or overwritten: where the next one begins is not known
-      const closedBy = this.#view.getUint32(place + stackNode.closedBy, true);
+      const closedBy = this.#memory.getUint32(place + stackNode.closedBy);
       if (closedBy !== 0) yield { id: offset / 8, closedBy };
       offset += stackNode.frames + count * 8;
     }
@@ -229,24 +229,24 @@ export class Ledger {
   *misuses(): Generator<LedgerMisuse> {
     for (let index = 0; index < MISUSE_COUNT; index++) {
       const place = this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES;
-      if (this.#view.getUint32(place + misuse.ready, true) !== 1) continue;
-      const kind = this.#view.getUint16(place + misuse.kind, true);
-      const valueCount = Math.min(this.#view.getUint32(place + misuse.valueCount, true), MISUSE_VALUE_COUNT);
-      const values = Array.from({ length: valueCount }, (_, at) => this.#view.getBigInt64(place + misuse.values + at * 8, true));
+      if (this.#memory.getUint32(place + misuse.ready) !== 1) continue;
+      const kind = this.#memory.getUint16(place + misuse.kind);
+      const valueCount = Math.min(this.#memory.getUint32(place + misuse.valueCount), MISUSE_VALUE_COUNT);
+      const values = Array.from({ length: valueCount }, (_, at) => this.#memory.getBigInt64(place + misuse.values + at * 8));
       // A call that has not come back may have been the end of the process.
-      const count = this.#view.getUint32(place + misuse.count, true) + this.#view.getUint32(place + misuse.pending, true);
+      const count = this.#memory.getUint32(place + misuse.count) + this.#memory.getUint32(place + misuse.pending);
       if (count === 0) continue;
-      const wrapperKey = this.#view.getBigUint64(place + misuse.wrapperKey, true);
+      const wrapperKey = this.#memory.getBigUint64(place + misuse.wrapperKey);
       yield {
         kind: misuseKinds.get(kind) ?? 'use',
-        status: this.#view.getUint32(place + misuse.status, true),
+        status: this.#memory.getUint32(place + misuse.status),
         count,
         values: [...new Set(values)],
         offending: {
-          call: callName(this.#view.getUint16(place + misuse.offendingCall, true)),
-          threadId: this.#view.getUint32(place + misuse.offendingThread, true),
-          time: this.#view.getBigUint64(place + misuse.offendingTime, true),
-          stackId: this.#view.getUint32(place + misuse.offendingStack, true),
+          call: callName(this.#memory.getUint16(place + misuse.offendingCall)),
+          threadId: this.#memory.getUint32(place + misuse.offendingThread),
+          time: this.#memory.getBigUint64(place + misuse.offendingTime),
+          stackId: this.#memory.getUint32(place + misuse.offendingStack),
         },
         life: this.#readLife(place + misuse.life) ?? NEVER_SEEN,
         ...(wrapperKey === 0n ? {} : { wrapper: nameWrapper(wrapperKey) }),
@@ -257,29 +257,29 @@ export class Ledger {
 
   /** The images that were mapped, in order; one that was unloaded is among them still. */
   *images(): Generator<LedgerImage> {
-    const count = Math.min(this.#view.getUint32(header.imageCount, true), IMAGE_COUNT);
+    const count = Math.min(this.#memory.getUint32(header.imageCount), IMAGE_COUNT);
     for (let index = 0; index < count; index++) {
       const place = this.#layout.imagesOffset + index * IMAGE_SIZE_BYTES;
-      const base = this.#view.getBigUint64(place + image.base, true);
-      const sizeBytes = this.#view.getUint32(place + image.sizeBytes, true);
-      const lengthBytes = Math.min(this.#view.getUint16(place + image.path, true), IMAGE_SIZE_BYTES - image.pathText) & ~1;
+      const base = this.#memory.getBigUint64(place + image.base);
+      const sizeBytes = this.#memory.getUint32(place + image.sizeBytes);
+      const lengthBytes = Math.min(this.#memory.getUint16(place + image.path), IMAGE_SIZE_BYTES - image.pathText) & ~1;
       if (base === 0n || sizeBytes === 0) continue;
       const text = new Uint16Array(lengthBytes / 2);
-      for (let at = 0; at < text.length; at++) text[at] = this.#view.getUint16(place + image.pathText + at * 2, true);
+      for (let at = 0; at < text.length; at++) text[at] = this.#memory.getUint16(place + image.pathText + at * 2);
       yield { base, sizeBytes, path: String.fromCharCode(...text) };
     }
   }
 
   #readVictim(place: number): Pick<LedgerMisuse, 'victim'> {
-    const victim = this.#view.getUint32(place + misuse.victim, true);
+    const victim = this.#memory.getUint32(place + misuse.victim);
     if ((victim & VICTIM) === 0) return {};
     const objectType = objectTypes[victim & 0xffff] ?? 'Unknown';
-    return { victim: { objectType, stackId: this.#view.getUint32(place + misuse.victimStack, true) } };
+    return { victim: { objectType, stackId: this.#memory.getUint32(place + misuse.victimStack) } };
   }
 
   /** Checked each time: a target that still runs may overwrite it at any moment. */
   #slotsUsed(): number {
-    const used = this.#view.getBigUint64(header.slotsUsed, true);
+    const used = this.#memory.getBigUint64(header.slotsUsed);
     if (used > BigInt(this.#layout.slotCount)) throw new LedgerDamagedError('its number of used slots is wrong');
     return Number(used);
   }
@@ -302,29 +302,29 @@ export class Ledger {
   }
 
   #readLife(place: number): LedgerLife | undefined {
-    const state = BigInt.asUintN(64 - STATE_FLAG_BITS, this.#view.getBigUint64(place + slot.state, true));
+    const state = BigInt.asUintN(64 - STATE_FLAG_BITS, this.#memory.getBigUint64(place + slot.state));
     if (state === 0n) return undefined;
     const generation = state >> 1n;
     const isOpen = (state & 1n) === 1n;
     const low = Number(BigInt.asUintN(32, generation));
-    const openedIsCurrent = this.#view.getUint32(place + slot.openedGeneration, true) === low;
-    const closedIsCurrent = !isOpen && this.#view.getUint32(place + slot.closedGeneration, true) === low;
+    const openedIsCurrent = this.#memory.getUint32(place + slot.openedGeneration) === low;
+    const closedIsCurrent = !isOpen && this.#memory.getUint32(place + slot.closedGeneration) === low;
     const opened: LedgerCall = {
-      call: callName(this.#view.getUint16(place + slot.openedCall, true) & ~MAY_BE_INHERITABLE),
-      threadId: this.#view.getUint32(place + slot.openedThread, true),
-      time: this.#view.getBigUint64(place + slot.openedTime, true),
-      stackId: this.#view.getUint32(place + slot.openedStack, true),
+      call: callName(this.#memory.getUint16(place + slot.openedCall) & ~MAY_BE_INHERITABLE),
+      threadId: this.#memory.getUint32(place + slot.openedThread),
+      time: this.#memory.getBigUint64(place + slot.openedTime),
+      stackId: this.#memory.getUint32(place + slot.openedStack),
     };
     const closed: LedgerCall = {
-      call: callName(this.#view.getUint16(place + slot.closedCall, true)),
-      threadId: this.#view.getUint32(place + slot.closedThread, true),
-      time: this.#view.getBigUint64(place + slot.closedTime, true),
-      stackId: this.#view.getUint32(place + slot.closedStack, true),
+      call: callName(this.#memory.getUint16(place + slot.closedCall)),
+      threadId: this.#memory.getUint32(place + slot.closedThread),
+      time: this.#memory.getBigUint64(place + slot.closedTime),
+      stackId: this.#memory.getUint32(place + slot.closedStack),
     };
     return {
       isOpen,
       generation,
-      objectType: (openedIsCurrent && objectTypes[this.#view.getUint16(place + slot.objectType, true)]) || 'Unknown',
+      objectType: (openedIsCurrent && objectTypes[this.#memory.getUint16(place + slot.objectType)]) || 'Unknown',
       opened: openedIsCurrent ? opened : undefined,
       closed: closedIsCurrent ? closed : undefined,
     };

@@ -29,7 +29,10 @@ export function emitRecordMisuse(
     const [noHandle, noWrapper, note, done] = assembler.labels('noHandle', 'noWrapper', 'note', 'done');
     assembler.mov(r10, rcx);
     emitSlotAddress(assembler, r10, r11, noHandle, environment);
-    assembler.jmp(note);
+    assembler.mov(rax, at(r10, slot.state));
+    assembler.test(rax, rax);
+    assembler.j('ne', note);
+    // No handle ever had the value. It may be an address all the same: heaps lie low, too.
     assembler.bind(noHandle);
     assembler.mov(rax, rdx);
     assembler.shr(low32(rax), 16);

@@ -37,8 +37,7 @@ export function recogniseStub(bytes: Uint8Array): Uint8Array | undefined {
 /**
  * The eight bytes that send a stub at `stubAddress` to `hookAddress`: `mov r10, rcx; jmp hook`.
  *
- * The first instruction stays, and the second is replaced by one of the same length, so a thread that stands between them
- * is sent on correctly: hooks can go in while the target runs.
+ * The first instruction stays, and the second is replaced by one of the same length.
  *
  * @throws Error when the hook is out of reach of a 32-bit jump
  */

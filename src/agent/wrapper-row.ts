@@ -1,4 +1,4 @@
-import { type Assembler, type Label, relative, r10, r11 } from './assembler.ts';
+import type { Assembler, Label } from './assembler.ts';
 import type { Failure, WrapperArgument, WrapperFunction } from './function-table.ts';
 import { typeIndex } from './hook-frame.ts';
 import { DESCRIPTOR_KEY } from './ledger-layout.ts';
@@ -58,15 +58,6 @@ const failureBits: Readonly<Record<Failure, number>> = {
   null: ZERO,
   invalid: NEGATIVE,
 };
-
-/** Emits `r10 = row, r11 = trampoline, jmp hook`: the hook of one function. */
-export function emitWrapperThunk(assembler: Assembler, begin: Label, trampoline: Label, data: Label, hook: Label): void {
-  assembler.align(16);
-  assembler.bind(begin);
-  assembler.lea(r10, relative(data));
-  assembler.lea(r11, relative(trampoline));
-  assembler.jmp(hook);
-}
 
 /** Emits the row of a function. */
 export function emitWrapperRow(assembler: Assembler, rowNumber: number, description: WrapperFunction, module: WrapperModule): Label {

@@ -1,4 +1,4 @@
-import { BOOL, DWORD, HANDLE, loadLibrary, NTSTATUS, POINTER, type Pointer } from './library.ts';
+import { BOOL, BOOLEAN, DWORD, HANDLE, loadLibrary, NTSTATUS, POINTER, type Pointer } from './library.ts';
 
 const advapi32 = loadLibrary('advapi32.dll');
 
@@ -17,3 +17,10 @@ export const GetTokenInformation: (
   TokenInformationLength: number,
   ReturnLength: Uint32Array,
 ) => boolean = advapi32.define('GetTokenInformation', BOOL, [HANDLE, DWORD, POINTER, DWORD, POINTER]);
+
+/**
+ * Random bytes of cryptographic quality. Its exported name is SystemFunction036.
+ *
+ * https://learn.microsoft.com/windows/win32/api/ntsecapi/nf-ntsecapi-rtlgenrandom
+ */
+export const RtlGenRandom: (RandomBuffer: Pointer, RandomBufferLength: number) => boolean = advapi32.define('SystemFunction036', BOOLEAN, [POINTER, DWORD]);

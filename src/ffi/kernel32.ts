@@ -1,4 +1,4 @@
-import { BOOL, DWORD, HANDLE, loadLibrary, LPCSTR, LPCWSTR, POINTER, type Pointer, ULONG64, VOID } from './library.ts';
+import { BOOL, DWORD, HANDLE, loadLibrary, LPCSTR, LPCWSTR, type NativeType, POINTER, type Pointer, ULONG64, VOID } from './library.ts';
 
 const kernel32 = loadLibrary('kernel32.dll');
 
@@ -121,8 +121,7 @@ export const WaitForSingleObject: (hHandle: HANDLE, dwMilliseconds: number) => n
   [HANDLE, DWORD],
 );
 
-/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw */
-export const CreateProcessW: (
+type CreateProcess<Result> = (
   lpApplicationName: string | null,
   lpCommandLine: Uint16Array,
   lpProcessAttributes: Pointer,
@@ -133,9 +132,15 @@ export const CreateProcessW: (
   lpCurrentDirectory: string | null,
   lpStartupInfo: Pointer,
   lpProcessInformation: Pointer,
-) => boolean = kernel32.define('CreateProcessW', BOOL, [
-  LPCWSTR, POINTER, POINTER, POINTER, BOOL, DWORD, POINTER, LPCWSTR, POINTER, POINTER,
-]); // prettier-ignore
+) => Result;
+
+const createProcessParameters: readonly NativeType[] = [LPCWSTR, POINTER, POINTER, POINTER, BOOL, DWORD, POINTER, LPCWSTR, POINTER, POINTER];
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw */
+export const CreateProcessW: CreateProcess<boolean> = kernel32.define('CreateProcessW', BOOL, createProcessParameters);
+
+/** {@link CreateProcessW} on another thread. */
+export const CreateProcessWAsync: CreateProcess<Promise<boolean>> = kernel32.defineAsync('CreateProcessW', BOOL, createProcessParameters);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-resumethread */
 export const ResumeThread: (hThread: HANDLE) => number = kernel32.define('ResumeThread', DWORD, [HANDLE]);
@@ -262,6 +267,9 @@ export const UpdateProcThreadAttribute: (
   lpPreviousValue: Pointer,
   lpReturnSize: Pointer,
 ) => boolean = kernel32.define('UpdateProcThreadAttribute', BOOL, [POINTER, DWORD, ULONG64, POINTER, ULONG64, POINTER, POINTER]);
+
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-deleteprocthreadattributelist */
+export const DeleteProcThreadAttributeList: (lpAttributeList: Pointer) => void = kernel32.define('DeleteProcThreadAttributeList', VOID, [POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getfiletype */
 export const GetFileType: (hFile: HANDLE) => number = kernel32.define('GetFileType', DWORD, [HANDLE]);

@@ -31,6 +31,8 @@ export const HANDLE: NativeType = { koffi: 'intptr', fromNative: (value: number 
 export const SOCKET: NativeType = { koffi: 'uintptr', fromNative: (value: number | bigint) => BigInt(value) };
 /** BOOL: any non-zero value is `true`. koffi's own `bool` is the one byte of C++. */
 export const BOOL: NativeType = { koffi: 'int32', fromNative: (value: number) => value !== 0, toNative: Number };
+/** BOOLEAN: one byte, of which any non-zero value is `true`. */
+export const BOOLEAN: NativeType = { koffi: 'uint8', fromNative: (value: number) => value !== 0, toNative: Number };
 /** DWORD, UINT, ULONG: a number. */
 export const DWORD: NativeType = { koffi: 'uint32' };
 /** WORD, USHORT: a number. */
@@ -132,6 +134,7 @@ export function loadLibrary(fileName: string): Library {
         new Promise((resolve, reject) => {
           native ??= find(name, result, parameters);
           native.async(...toNative(args), (error: unknown, value: unknown) => {
+            args.length = 0; // until now the other thread may have used their memory
             if (error) reject(error);
             else resolve(fromNative(value));
           });

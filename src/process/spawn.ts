@@ -1,6 +1,6 @@
 import {
-  CreateProcessW, GetExitCodeProcess, GetLastError, InitializeProcThreadAttributeList, ResumeThread, TerminateProcess, UpdateProcThreadAttribute,
-  WaitForSingleObject,
+  CreateProcessW, CreateProcessWAsync, DeleteProcThreadAttributeList, GetExitCodeProcess, GetLastError, InitializeProcThreadAttributeList, ResumeThread,
+  TerminateProcess, UpdateProcThreadAttribute, WaitForSingleObject,
 } from '../ffi/kernel32.ts'; // prettier-ignore
 import { addressOf } from '../ffi/library.ts';
 import { type AsHandle, type BorrowedHandle, failed, NULL_HANDLE, OwnedHandle, type RawHandle, unsafeRawHandle } from '../io/index.ts';
@@ -51,28 +51,32 @@ export class SuspendedProcess implements Disposable {
   }
 
   /**
-   * Starts a program suspended, in the current directory and with the current environment.
+   * Starts a program suspended, in the current directory and with the current environment. JavaScript goes on meanwhile.
    *
    * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw
    *
    * @throws Win32Error when Windows refuses
    */
-  static spawn(options: SpawnOptions): SuspendedProcess {
+  static async spawn(options: SpawnOptions): Promise<SuspendedProcess> {
     const streams = [options.stdin, options.stdout, options.stderr].map((stream) => stream.asHandle().asRawHandle());
-    const inherited = listInheritedHandles([...new Set(streams.filter((handle) => handle !== NULL_HANDLE))]);
+    using inherited = new InheritedHandles([...new Set(streams.filter((handle) => handle !== NULL_HANDLE))]);
     const startup = Buffer.alloc(112); // STARTUPINFOEXW
     startup.writeUInt32LE(112, 0); // DWORD cb
     startup.writeUInt32LE(STARTF_USESTDHANDLES, 60); // DWORD dwFlags
     startup.writeBigInt64LE(streams[0] ?? NULL_HANDLE, 80); // HANDLE hStdInput
     startup.writeBigInt64LE(streams[1] ?? NULL_HANDLE, 88); // HANDLE hStdOutput
     startup.writeBigInt64LE(streams[2] ?? NULL_HANDLE, 96); // HANDLE hStdError
-    startup.writeBigUInt64LE(addressOf(inherited.list), 104); // LPPROC_THREAD_ATTRIBUTE_LIST lpAttributeList
+    startup.writeBigUInt64LE(inherited.address, 104); // LPPROC_THREAD_ATTRIBUTE_LIST lpAttributeList
     const information = Buffer.alloc(24); // PROCESS_INFORMATION
     const line = Buffer.from(`${buildCommandLine(options.program, options.args)}\0`, 'utf16le');
     const characters = new Uint16Array(line.buffer.slice(line.byteOffset, line.byteOffset + line.byteLength));
     const flags = CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT;
-    for (let attempt = 1; !CreateProcessW(options.program, characters, null, null, true, flags, null, null, startup, information); attempt++) {
-      if (GetLastError() !== ERROR_INTERNAL_ERROR || attempt === ATTEMPTS) throw refusedToStart(options.program);
+    const parameters = [options.program, characters, null, null, true, flags, null, null, startup, information] as const;
+    // Why it failed only its own thread can ask: the second attempt is made on this one.
+    let isStarted = await CreateProcessWAsync(...parameters);
+    for (let attempt = 2; !isStarted; attempt++) {
+      isStarted = CreateProcessW(...parameters);
+      if (!isStarted && (GetLastError() !== ERROR_INTERNAL_ERROR || attempt === ATTEMPTS)) throw refusedToStart(options.program);
     }
     const process = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
     const thread = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(8))); // HANDLE hThread
@@ -113,16 +117,29 @@ export class SuspendedProcess implements Disposable {
   }
 }
 
-/** An attribute list that makes a child inherit these handles and no other; both buffers must live until the child does. */
-function listInheritedHandles(handles: readonly RawHandle[]): { readonly list: Buffer; readonly handles: BigInt64Array } {
-  const values = BigInt64Array.from(handles);
-  const size = new BigUint64Array(1);
-  InitializeProcThreadAttributeList(null, 1, 0, size); // fails, and says how much room it needs
-  const list = Buffer.alloc(Number(size[0]));
-  if (!InitializeProcThreadAttributeList(list, 1, 0, size)) throw failed('make a list of', 'inherited handles');
-  const size64 = BigInt(values.byteLength);
-  if (size64 > 0n && !UpdateProcThreadAttribute(list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, values, size64, null, null)) {
-    throw failed('make a list of', 'inherited handles');
+/** An attribute list that makes a child inherit these handles and no other; it must live until the child does. */
+class InheritedHandles implements Disposable {
+  readonly #list: Buffer;
+  readonly #values: BigInt64Array;
+
+  constructor(handles: readonly RawHandle[]) {
+    this.#values = BigInt64Array.from(handles);
+    const size = new BigUint64Array(1);
+    InitializeProcThreadAttributeList(null, 1, 0, size); // fails, and says how much room it needs
+    this.#list = Buffer.alloc(Number(size[0]));
+    if (!InitializeProcThreadAttributeList(this.#list, 1, 0, size)) throw failed('make a list of', 'inherited handles');
+    const sizeBytes = BigInt(this.#values.byteLength);
+    if (sizeBytes > 0n && !UpdateProcThreadAttribute(this.#list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, this.#values, sizeBytes, null, null)) {
+      throw failed('make a list of', 'inherited handles');
+    }
   }
-  return { list, handles: values };
+
+  /** True until it is disposed of. */
+  get address(): bigint {
+    return addressOf(this.#list);
+  }
+
+  [Symbol.dispose](): void {
+    DeleteProcThreadAttributeList(this.#list);
+  }
 }

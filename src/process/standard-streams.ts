@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
 
 import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFile } from '../ffi/kernel32.ts';
@@ -6,6 +5,7 @@ import { isWine } from '../ffi/ntdll.ts';
 import {
   type AsHandle, BorrowedHandle, createPipe, CURRENT_PROCESS, failed, NULL_HANDLE, OwnedHandle, standardHandle, unsafeRawHandle,
 } from '../io/index.ts'; // prettier-ignore
+import { randomBytes } from './random.ts';
 
 const DUPLICATE_SAME_ACCESS = 0x2;
 const FILE_TYPE_PIPE = 3;

@@ -1,5 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-
+import { BlockFile, TABLE_SIZE_BYTES_MAX } from './block-file.ts';
 import { type CodeSymbol, CodeSymbols, lastAtOrBelow } from './code-symbols.ts';
 import { type DwarfFunction, DwarfFunctions } from './dwarf-functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf-lines.ts';
@@ -30,8 +29,6 @@ const IMAGE_SYM_DTYPE_FUNCTION = 0x20;
 const UNW_FLAG_CHAININFO = 4;
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
 const COFF_SYMBOL_SIZE_BYTES = 18;
-/** No table of any real file is longer; a damaged length must not ask for gigabytes. */
-const TABLE_SIZE_BYTES_MAX = 1 << 28;
 const SECTIONS_MAX = 512;
 const NAMES_MAX = 1 << 20;
 const CHAIN_LENGTH_MAX = 32;
@@ -57,7 +54,8 @@ export class ExecutableFile implements Disposable {
   readonly #sections: readonly Section[];
   readonly #coffOffset: number;
   readonly #coffCount: number;
-  #symbols: CodeSymbols | undefined;
+  #exportedSymbols: CodeSymbols | undefined;
+  #allSymbols: CodeSymbols | undefined;
   #units: DwarfUnits | undefined;
   #lines: DwarfLines | undefined;
   #dwarfFunctions: DwarfFunctions | undefined;
@@ -76,26 +74,11 @@ export class ExecutableFile implements Disposable {
 
   /** Opens a file; `undefined` when it cannot be read or is no 64-bit executable. */
   static open(path: string): ExecutableFile | undefined {
-    let descriptor: number;
-    try {
-      descriptor = openSync(path, 'r');
-    } catch {
-      return undefined;
-    }
-    try {
-      const { size } = fstatSync(descriptor);
-      const read: Read = (offset, sizeBytes) => {
-        if (!(offset >= 0 && sizeBytes >= 0 && sizeBytes <= TABLE_SIZE_BYTES_MAX && offset + sizeBytes <= size)) return undefined;
-        const bytes = Buffer.alloc(sizeBytes);
-        return readSync(descriptor, bytes, 0, sizeBytes, offset) === sizeBytes ? bytes : undefined;
-      };
-      const file = ExecutableFile.#parse(read, () => closeSync(descriptor));
-      if (file === undefined) closeSync(descriptor);
-      return file;
-    } catch {
-      closeSync(descriptor);
-      return undefined;
-    }
+    const source = BlockFile.open(path);
+    if (source === undefined) return undefined;
+    const file = ExecutableFile.#parse((offset, sizeBytes) => source.read(offset, sizeBytes), () => source[Symbol.dispose]());
+    if (file === undefined) source[Symbol.dispose]();
+    return file;
   }
 
   /** The same for a file that is in memory. */
@@ -148,6 +131,12 @@ export class ExecutableFile implements Disposable {
     return false;
   }
 
+  /** Reads what most names are taken from, which {@link symbolOf} would do when first asked. */
+  readAhead(): void {
+    this.#exports().atOrBelow(0);
+    this.functionAt(0);
+  }
+
   /**
    * The symbol of the function that holds an address; `undefined` where no symbol can be said to be its name.
    *
@@ -156,20 +145,22 @@ export class ExecutableFile implements Disposable {
    * part of the nearest symbol if no other function begins between them and it is at most 4 KiB away.
    */
   symbolOf(rva: number): CodeSymbol | undefined {
-    const symbols = (this.#symbols ??= this.#readSymbols());
-    const nearest = symbols.atOrBelow(rva);
-    if (nearest === undefined) return undefined;
     const found = this.functionAt(rva);
-    const named = this.functionAt(nearest.rva);
-    if (found !== undefined) {
-      if (named?.begin === found.begin) return nearest;
-      // A part of a function that lies apart from its beginning: the name is the beginning's.
-      const first = symbols.atOrBelow(found.begin);
-      return first?.rva === found.begin ? first : undefined;
-    }
-    if (named !== undefined || rva - nearest.rva >= LEAF_SIZE_BYTES_MAX) return undefined;
+    if (found !== undefined) return this.#nameWithin(this.#exports(), found.begin, rva) ?? this.#nameWithin(this.#symbols(), found.begin, rva);
+    const nearest = this.#symbols().atOrBelow(rva);
+    if (nearest === undefined || rva - nearest.rva >= LEAF_SIZE_BYTES_MAX || this.functionAt(nearest.rva) !== undefined) return undefined;
     const previous = this.#entryAtOrBelow(rva);
     return previous === undefined || previous.begin < nearest.rva ? nearest : undefined;
+  }
+
+  /** The nearest of some symbols that is in the same function as `rva`, all parts of which belong to the one that starts at `begin`. */
+  #nameWithin(symbols: CodeSymbols, begin: number, rva: number): CodeSymbol | undefined {
+    const nearest = symbols.atOrBelow(rva);
+    if (nearest === undefined) return undefined;
+    if (this.functionAt(nearest.rva)?.begin === begin) return nearest;
+    // A part of a function that lies apart from its beginning: the name is the beginning's.
+    const first = symbols.atOrBelow(begin);
+    return first?.rva === begin ? first : undefined;
   }
 
   /** The source line of an address, from the file's DWARF; `undefined` where it has none for it. */
@@ -249,15 +240,14 @@ export class ExecutableFile implements Disposable {
     return this.#readAt(rva, sizeBytes) ?? Buffer.alloc(0);
   }
 
+  /** Exports alone: of the system's DLLs most functions on a stack are exported, and their other symbols are ten times as many. */
+  #exports(): CodeSymbols {
+    return (this.#exportedSymbols ??= collect(this.#readExports()));
+  }
+
   /** Exports and COFF functions. */
-  #readSymbols(): CodeSymbols {
-    const exported = this.#readExports();
-    const functions = this.#readCoffFunctions();
-    // A place below 0 is that of an exported name.
-    const symbols = new CodeSymbols((place) => (place < 0 ? exported.nameAt(-place) : functions.nameAt(place)), isBetterName);
-    exported.forEach((rva, place) => symbols.add(rva, -place));
-    functions.forEach((rva, place) => symbols.add(rva, place));
-    return symbols;
+  #symbols(): CodeSymbols {
+    return (this.#allSymbols ??= collect(this.#readExports(), this.#readCoffFunctions()));
   }
 
   #readExports(): NamedPlaces {
@@ -360,6 +350,15 @@ function isBetterName(name: string, known: string): boolean {
 interface NamedPlaces {
   forEach(note: (rva: number, place: number) => void): void;
   nameAt(place: number): string;
+}
+
+/** The symbols of several tables. */
+function collect(...tables: readonly NamedPlaces[]): CodeSymbols {
+  const count = tables.length;
+  // A symbol's place is its place in its table, and the table.
+  const symbols = new CodeSymbols((place) => tables[place % count]!.nameAt(Math.floor(place / count)), isBetterName);
+  tables.forEach((table, index) => table.forEach((rva, place) => symbols.add(rva, place * count + index)));
+  return symbols;
 }
 
 const noPlaces: NamedPlaces = { forEach: () => undefined, nameAt: () => '' };

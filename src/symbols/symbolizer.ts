@@ -60,6 +60,8 @@ export class Symbolizer implements Disposable {
   /** By ascending base. */
   #modules: Module[] = [];
   readonly #sources = new Map<Module, Source>();
+  /** Files that were read before their modules were known, by path in lower case. */
+  readonly #readAhead = new Map<string, ExecutableFile>();
   readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
   #dbghelp: DbghelpSession | undefined;
 
@@ -80,6 +82,20 @@ export class Symbolizer implements Disposable {
       if (below !== undefined && below.base + BigInt(below.sizeBytes) > module.base) continue;
       if (above !== undefined && module.base + BigInt(module.sizeBytes) > above.base) continue;
       this.#modules.splice(index + 1, 0, module);
+    }
+  }
+
+  /**
+   * Reads the names in files that are most likely going to be asked for, in time that is to spare. Their modules are still to be added.
+   *
+   * @param paths as those of the modules
+   */
+  readAhead(paths: readonly string[]): void {
+    for (const path of paths) {
+      const file = ExecutableFile.open(path);
+      if (file === undefined) continue;
+      file.readAhead();
+      this.#readAhead.set(path.toLowerCase(), file);
     }
   }
 
@@ -120,7 +136,9 @@ export class Symbolizer implements Disposable {
     this.#dbghelp?.[Symbol.dispose]();
     this.#dbghelp = undefined;
     for (const { file } of this.#sources.values()) file?.[Symbol.dispose]();
+    for (const file of this.#readAhead.values()) file[Symbol.dispose]();
     this.#sources.clear();
+    this.#readAhead.clear();
   }
 
   #find(address: bigint, kind: AddressKind): readonly Frame[] {
@@ -177,7 +195,7 @@ export class Symbolizer implements Disposable {
   /** Opens the module's file and, where that may tell more, its debug information. */
   #open(module: Module): Source {
     const path = toOpenablePath(module.path);
-    const opened = path === undefined ? undefined : ExecutableFile.open(path);
+    const opened = path === undefined ? undefined : this.#takeFile(path);
     // A file of another size is not the one that was loaded: it was replaced since, and its names would be false.
     const isSame = opened?.imageSizeBytes === module.sizeBytes;
     if (!isSame) opened?.[Symbol.dispose]();
@@ -190,6 +208,13 @@ export class Symbolizer implements Disposable {
     };
     this.#sources.set(module, source);
     return source;
+  }
+
+  #takeFile(path: string): ExecutableFile | undefined {
+    const key = path.toLowerCase();
+    const file = this.#readAhead.get(key);
+    this.#readAhead.delete(key);
+    return file ?? ExecutableFile.open(path);
   }
 
   #wantsDebugInformation(module: Module): boolean {

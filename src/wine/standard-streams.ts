@@ -14,57 +14,45 @@ import type { Host, Terminal } from './host.ts';
  * stdin is the audited program's, and this one is at its end.
  */
 export function installStandardStreams(host: Host): void {
-  for (const [name, fd, terminal] of [
-    ['stdout', 1, host.stdout],
-    ['stderr', 2, host.stderr],
-  ] as const) {
-    Object.defineProperty(process, name, { configurable: true, enumerable: true, value: new StandardStream(fd, terminal) });
+  const makers = {
+    stdout: () => makeOutput(1, host.stdout),
+    stderr: () => makeOutput(2, host.stderr),
+    stdin: () => Readable.from([]),
+  };
+  for (const [name, make] of Object.entries(makers)) {
+    let made: Readable | Writable | undefined;
+    // When they are first asked for, as Node.js' own: a tenth of a start went into streams that nobody used.
+    Object.defineProperty(process, name, { configurable: true, enumerable: true, get: () => (made ??= make()) });
   }
-  Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, value: Readable.from([]) });
 }
 
-/** A synchronous output stream, with what libraries ask of a terminal. */
-class StandardStream extends Writable {
-  /** 1 or 2, also when the text goes to the terminal by its path. */
-  readonly fd: 1 | 2;
-  /** True or absent, as in Node.js. */
-  readonly isTTY?: true;
-  readonly columns?: number;
-  readonly #colorDepth: number;
-  readonly #target: number;
-
-  constructor(fd: 1 | 2, terminal: Terminal | undefined) {
-    super({ decodeStrings: true });
-    this.fd = fd;
-    this.#colorDepth = terminal?.colorDepth ?? 1;
-    this.#target = (terminal?.path && openTerminal(terminal.path)) || fd;
-    if (terminal !== undefined) {
-      this.isTTY = true;
-      this.columns = terminal.columns;
-    }
-  }
-
-  getColorDepth(): number {
-    return this.#colorDepth;
-  }
-
-  hasColors(count = 16): boolean {
-    return count <= 2 ** this.#colorDepth;
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    try {
-      for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(this.#target, rest));
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (this.#target !== this.fd) closeSync(this.#target);
-    done(error);
-  }
+/**
+ * A synchronous output stream, with what libraries ask of a terminal. Its `fd` is 1 or 2, also when the text goes to the terminal by its
+ * path; `isTTY` is true or absent, as in Node.js.
+ */
+function makeOutput(fd: 1 | 2, terminal: Terminal | undefined): Writable {
+  const target = (terminal?.path && openTerminal(terminal.path)) || fd;
+  const colorDepth = terminal?.colorDepth ?? 1;
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      try {
+        for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(target, rest));
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+    destroy(error, done) {
+      if (target !== fd) closeSync(target);
+      done(error);
+    },
+  });
+  return Object.assign(stream, {
+    fd,
+    ...(terminal && { isTTY: true as const, columns: terminal.columns }),
+    getColorDepth: () => colorDepth,
+    hasColors: (count = 16) => count <= 2 ** colorDepth,
+  });
 }
 
 /** Undefined: only the console remains, which shows the text if not its colours. */

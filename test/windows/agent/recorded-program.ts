@@ -36,8 +36,9 @@ export async function runProgram(
   const said = () => readFileSync(outputFile, 'utf8');
   try {
     const [stdin, stdout] = [inheritable(input), inheritable(output)];
-    using target = SuspendedProcess.spawn({ program, args, stdin, stdout, stderr: stdout });
-    using recording = recordingOptions === undefined ? undefined : Recording.start(target, recordingOptions);
+    using target = await SuspendedProcess.spawn({ program, args, stdin, stdout, stderr: stdout });
+    using recording = recordingOptions === undefined ? undefined : Recording.prepare(recordingOptions);
+    recording?.start(target);
     target.resume();
     if (recording !== undefined) {
       const arrived = await waitForAny(recording.arrived, target);

@@ -26,7 +26,7 @@ describe('the handles that a process was born with', () => {
     using input = inheritable(reader);
     using output = inheritable(writer);
     // The event takes the place of stderr: a handle that is passed on, and is not among those that were meant.
-    using child = SuspendedProcess.spawn({ program: fixturePath('sleeps'), args: [], stdin: input, stdout: output, stderr: event });
+    using child = await SuspendedProcess.spawn({ program: fixturePath('sleeps'), args: [], stdin: input, stdout: output, stderr: event });
     const table = HandleTable.readProcess(child, child.pid);
     const meant: readonly RawHandle[] = [input.asRawHandle(), output.asRawHandle()];
     const found = await describeInherited(child, child.pid, listInherited(table, meant));
@@ -34,12 +34,12 @@ describe('the handles that a process was born with', () => {
     expect(listInherited(table, [...meant, event.asRawHandle()])).toEqual([]);
   });
 
-  it('are the streams that were passed on, and no other inheritable handle of the parent', () => {
+  it('are the streams that were passed on, and no other inheritable handle of the parent', async () => {
     using _stray = inheritable(createEvent(`unclosed-stray-${process.pid}`));
     const { reader, writer } = createPipe();
     using input = inheritable(reader);
     using output = inheritable(writer);
-    using child = SuspendedProcess.spawn({ program: fixturePath('sleeps'), args: [], stdin: input, stdout: output, stderr: output });
+    using child = await SuspendedProcess.spawn({ program: fixturePath('sleeps'), args: [], stdin: input, stdout: output, stderr: output });
     const table = HandleTable.readProcess(child, child.pid);
     expect(listInherited(table, []).map(({ value }) => value).toSorted()).toEqual([input, output].map((each) => each.asRawHandle()).toSorted());
     expect(listInherited(table, [input.asRawHandle(), output.asRawHandle()])).toEqual([]);

@@ -1,0 +1,107 @@
+import { GetModuleHandleW, GetProcAddress, LoadLibraryExW } from '../ffi/kernel32.ts';
+import { viewMemory } from '../ffi/library.ts';
+import { RtlLookupFunctionEntry } from '../ffi/ntdll.ts';
+import { failed } from '../io/index.ts';
+import { type HookedCall, type HookedFunction, type HookedModule, numberedFunctions, numberedRows } from './agent-image.ts';
+import { functionModules } from './function-table.ts';
+import type { CodeRange } from './hook-frame.ts';
+import { movePrologue } from './prologue.ts';
+import { recogniseStub, STUB_READ_SIZE_BYTES } from './stub.ts';
+
+const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
+/** More than any prologue that is moved. */
+const PROLOGUE_READ_SIZE_BYTES = 24;
+
+/** ntdll lies at the same address in every process of a session: Windows chooses it at boot, Wine fixes it. */
+export function ntdllBase(): bigint {
+  return GetModuleHandleW('ntdll.dll');
+}
+
+/** @throws Win32Error when this ntdll has no such export */
+export function ntdllExport(name: string): bigint {
+  const address = GetProcAddress(ntdllBase(), name);
+  if (address === 0n) throw failed('find', `ntdll!${name}`);
+  return address;
+}
+
+/** The stubs of the hook table's rows that this ntdll exports. They lie side by side, and are read and written in one piece. */
+export interface CallStubs {
+  readonly begin: bigint;
+  readonly sizeBytes: number;
+  readonly stubs: readonly Pick<HookedCall, 'row' | 'rowNumber' | 'stubAddress'>[];
+}
+
+export function locateStubs(): CallStubs {
+  const stubs = numberedRows.flatMap(({ row, rowNumber }) => {
+    const stubAddress = GetProcAddress(ntdllBase(), row.name);
+    return stubAddress === 0n ? [] : [{ row, rowNumber, stubAddress }];
+  });
+  const addresses = stubs.map(({ stubAddress }) => stubAddress).sort((a, b) => (a < b ? -1 : 1));
+  const [begin = 0n, last = 0n] = [addresses[0], addresses.at(-1)];
+  return { begin, sizeBytes: Number(last - begin) + STUB_READ_SIZE_BYTES, stubs };
+}
+
+/** Which of the stubs can be hooked, by their code in one process. */
+export function recogniseStubs({ begin, stubs }: CallStubs, code: Uint8Array): { readonly calls: readonly HookedCall[]; readonly unrecognised: readonly string[] } {
+  const calls: HookedCall[] = [];
+  const unrecognised: string[] = [];
+  for (const { row, rowNumber, stubAddress } of stubs) {
+    const start = Number(stubAddress - begin);
+    const stub = recogniseStub(code.subarray(start, start + STUB_READ_SIZE_BYTES));
+    if (stub === undefined) unrecognised.push(row.name);
+    else calls.push({ row, rowNumber, stubAddress, stub });
+  }
+  return { calls, unrecognised };
+}
+
+/** The functions that the system's DLLs are known to have here, for targets in which they will lie where they lie in this process. */
+export function findFunctions(): { readonly modules: readonly HookedModule[]; readonly unmovable: readonly string[] } {
+  const unmovable: string[] = [];
+  const modules = functionModules.flatMap((name): readonly HookedModule[] => {
+    const base = LoadLibraryExW(name, null, LOAD_LIBRARY_SEARCH_SYSTEM32);
+    if (base === 0n) return []; // what is not on this system cannot be called on it
+    const peHeader = new DataView(viewMemory(base, 0x1000)).getUint32(0x3c, true); // LONG e_lfanew
+    const headers = new DataView(viewMemory(base + BigInt(peHeader), 0x58));
+    const identity = [0x08, 0x28, 0x50].map((offset) => [offset, headers.getUint32(offset, true)] as const); // TimeDateStamp, AddressOfEntryPoint, SizeOfImage
+    const sizeBytes = headers.getUint32(0x50, true);
+    const end = base + BigInt(sizeBytes);
+    const found: HookedFunction[] = [];
+    let opensUnseen = false;
+    for (const { row, rowNumber } of numberedFunctions.filter((numbered) => numbered.row.module === name)) {
+      const address = GetProcAddress(base, row.name);
+      if (address < base || address >= end) continue; // not there, or forwarded to another DLL
+      const code = new Uint8Array(viewMemory(address, PROLOGUE_READ_SIZE_BYTES)).slice();
+      const moved = movePrologue(code, address, { base, end });
+      if (moved !== undefined) {
+        found.push({ row, rowNumber, address, code, moved });
+        continue;
+      }
+      unmovable.push(`${name}!${row.name}`);
+      opensUnseen ||= row.kind === 'wrapper' && row.opens !== undefined;
+    }
+    // What one function opens out of sight would seem closed to the others.
+    const functions = opensUnseen ? found.filter(({ row }) => row.kind !== 'wrapper') : found;
+    if (functions.length === 0) return [];
+    return [{
+      base,
+      sizeBytes,
+      number: functionModules.indexOf(name),
+      fileno: GetProcAddress(base, '_fileno'),
+      getOsfhandle: GetProcAddress(base, '_get_osfhandle'),
+      identity,
+      functions,
+    }];
+  });
+  return { modules, unmovable };
+}
+
+/** Where the code of CloseHandle lies, in this process and so in the target: Windows places its own DLLs once for all of a session. */
+export function findCloseHandle(): CodeRange | undefined {
+  const address = GetProcAddress(GetModuleHandleW('kernelbase.dll'), 'CloseHandle');
+  const imageBase = new BigUint64Array(1);
+  const entry = address === 0n ? 0n : RtlLookupFunctionEntry(address, imageBase, null);
+  if (entry === 0n) return undefined;
+  const [begin = 0, end = 0] = new Uint32Array(viewMemory(entry, 8)); // DWORD BeginAddress, EndAddress
+  return { begin: imageBase[0]! + BigInt(begin), sizeBytes: end - begin };
+}
+

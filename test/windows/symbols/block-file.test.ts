@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { BlockFile } from '../../../src/symbols/block-file.ts';
+
+const BLOCK = 0x1_0000;
+const content = Buffer.from(Array.from({ length: 3 * BLOCK + 100 }, (_, index) => (index * 7 + (index >> 8)) & 0xff));
+let directory: string;
+let path: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'unclosed-blocks-'));
+  path = join(directory, 'file');
+  writeFileSync(path, content);
+});
+
+afterAll(() => rmSync(directory, { recursive: true }));
+
+test.each([
+  ['nothing', 5, 0],
+  ['the first byte', 0, 1],
+  ['a part of a block', 100, 200],
+  ['a whole block', BLOCK, BLOCK],
+  ['the end of one block and the beginning of the next', BLOCK - 3, 6],
+  ['several blocks', 10, 2 * BLOCK + 5],
+  ['the last block, which is short', 3 * BLOCK + 1, 99],
+])('%s is read as it is, once and again', (_name, offset, sizeBytes) => {
+  using file = BlockFile.open(path);
+  for (let round = 0; round < 2; round++) {
+    expect(file!.read(offset, sizeBytes)?.equals(content.subarray(offset, offset + sizeBytes))).toBe(true);
+  }
+});
+
+test.each([
+  ['behind the end', 3 * BLOCK + 1, 100],
+  ['before the beginning', -1, 4],
+  ['of a size that is none', 0, Number.NaN],
+  ['of gigabytes', 0, 2 ** 40],
+])('what is %s is not there', (_name, offset, sizeBytes) => {
+  using file = BlockFile.open(path);
+  expect(file!.read(offset, sizeBytes)).toBeUndefined();
+});
+
+test('a file that is not there is none, and a directory has nothing in it', () => {
+  expect(BlockFile.open(join(directory, 'missing'))).toBeUndefined();
+  using opened = BlockFile.open(directory);
+  expect(opened?.read(0, 1)).toBeUndefined();
+});
