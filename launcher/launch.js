@@ -10,7 +10,7 @@ import { runProgram } from './run.js';
 import { findWine } from './wine.js';
 
 /** @import { End } from './run.js' */
-/** @import { Wine } from './wine.js' */
+/** @import { Loader, Wine } from './wine.js' */
 
 /**
  * A Windows to run programs on.
@@ -95,7 +95,7 @@ export async function launch(script, args) {
  *
  * @param {End} end
  * @param {readonly string[]} args
- * @param {Wine} wine
+ * @param {Loader} wine
  * @returns {string | undefined} undefined: an ordinary end
  */
 export function explainCrash({ code, signal, isForced }, args, wine) {

@@ -6,7 +6,7 @@ import { makeOnce } from './cache.js';
 import { LaunchFailure, say } from './failure.js';
 import { forwarderDll } from './forwarder-dll.js';
 import { runStep } from './step.js';
-import { wineserverOf } from './wine.js';
+import { startByWine, wineserverOf } from './wine.js';
 
 /** @import { Wine } from './wine.js' */
 
@@ -48,9 +48,9 @@ export async function ensurePrefix(wine, parent, environment) {
     env.WINEARCH = 'win64';
     env.WINEPREFIX = temporary;
     env.WINEDLLOVERRIDES = `${env.WINEDLLOVERRIDES};mscoree,mshtml=`;
-    await runStep(what, wine.path, ['wineboot', '-i'], { env });
+    await runStep(what, ...startByWine(wine, ['wineboot', '-i']), { env });
     // Wine 8 starts out as a Windows that Node.js calls too old.
-    await runStep(what, wine.path, ['winecfg', '-v', 'win10'], { env });
+    await runStep(what, ...startByWine(wine, ['winecfg', '-v', 'win10']), { env });
     addMissingDlls(join(temporary, 'drive_c/windows/system32'));
     // The registry is on disk when the server has ended; it would wait five seconds for other clients.
     await runStep(what, wineserverOf(wine), ['-k'], { env });
@@ -82,7 +82,7 @@ export async function startSession(wine, env) {
   // going waits for it.
   if (spawnSync(wineserverOf(wine), ['-p10'], { env, stdio: 'ignore' }).status !== 0) return;
   // Detached: Ctrl-C on this terminal is none of the services' business.
-  const program = spawn(wine.path, ['cmd', '/c', 'exit'], { env, stdio: 'ignore', detached: true });
+  const program = spawn(...startByWine(wine, ['cmd', '/c', 'exit']), { env, stdio: 'ignore', detached: true });
   await new Promise((resolve) => program.on('exit', resolve).on('error', resolve));
 }
 

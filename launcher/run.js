@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { LaunchFailure } from './failure.js';
 import { describeTerminal, isInForeground, onDriveZ } from './host.js';
 import { findProcesses, watchServer } from './processes.js';
+import { startByWine } from './wine.js';
 
 /** @import { Host } from '../src/wine/host.ts' */
 /** @import { Machine } from './launch.js' */
@@ -60,7 +61,7 @@ export function runProgram({ wine, environment, nativeModules }, command) {
       else if (signal !== 'SIGINT' || !isInForeground()) signalLaunch(mark, 'SIGINT');
     };
     for (const signal of handled) process.on(signal, onSignal);
-    const child = spawn(wine.path, command, {
+    const child = spawn(...startByWine(wine, command), {
       env: { ...environment, UNCLOSED_HOST: JSON.stringify(host) },
       stdio: 'inherit',
     });

@@ -6,7 +6,14 @@ import { LaunchFailure } from './failure.js';
 /** Older ones were never tried; 8 is what Debian 12 has. */
 export const oldestMajor = 8;
 
-/** @typedef {{ readonly path: string, readonly version: string }} Wine `version` is Wine's own text: `wine-8.0 (Debian 8.0~repack-4)` */
+/** @typedef {{ readonly path: string, readonly version: string }} Loader `version` is Wine's own text: `wine-8.0 (Debian 8.0~repack-4)` */
+/** @typedef {Loader & { readonly starter: readonly string[] }} Wine `starter` is the command that starts the loader; empty where it is started as it is */
+
+/**
+ * Without random addresses, for the loader and all that it starts. Linux 6.18 puts the heap of a program anywhere in the gibibyte behind it, and
+ * Debian's loader lies a little below an address that Wine cannot do without: one start of 8000 failed, silently (docs/platform.md).
+ */
+const withFixedAddresses = ['setarch', '-R'];
 
 /**
  * The loaders worth a try, best first. Debian's is named before its `/usr/bin/wine`, a script that complains on
@@ -34,10 +41,10 @@ export function wineCandidates(environment, list = listDirectory) {
  *
  * @param {readonly string[]} candidates
  * @param {(path: string) => string | undefined} versionOf what `wine --version` prints; undefined: there is none
- * @returns {{ wine?: Wine, tooOld: Wine[] }}
+ * @returns {{ wine?: Loader, tooOld: Loader[] }}
  */
 export function chooseWine(candidates, versionOf) {
-  /** @type {Wine[]} */
+  /** @type {Loader[]} */
   const tooOld = [];
   for (const path of candidates) {
     const version = versionOf(path);
@@ -55,14 +62,31 @@ export function chooseWine(candidates, versionOf) {
  * @throws {LaunchFailure} with the way to get it, when there is none
  */
 export function findWine(environment) {
-  const { wine, tooOld } = chooseWine(wineCandidates(environment), (path) => askVersion(path, environment));
-  if (wine) return wine;
-  throw new LaunchFailure(whyNoWine(environment, tooOld[0]));
+  let firstTooOld;
+  // Some containers have no setarch, or forbid what it does: there it is left to chance.
+  for (const starter of [withFixedAddresses, []]) {
+    const { wine, tooOld } = chooseWine(wineCandidates(environment), (path) => askVersion([...starter, path], environment));
+    if (wine) return { ...wine, starter };
+    [firstTooOld] = tooOld;
+  }
+  throw new LaunchFailure(whyNoWine(environment, firstTooOld));
+}
+
+/**
+ * The command line that starts a Windows program.
+ *
+ * @param {Wine} wine
+ * @param {readonly string[]} command of the program
+ * @returns {[file: string, args: string[]]}
+ */
+export function startByWine({ path, starter }, command) {
+  const [file = path, ...args] = [...starter, path, ...command];
+  return [file, args];
 }
 
 /**
  * @param {NodeJS.ProcessEnv} environment
- * @param {Wine | undefined} tooOld
+ * @param {Loader | undefined} tooOld
  * @returns {string}
  */
 export function whyNoWine(environment, tooOld) {
@@ -90,13 +114,14 @@ export function wineserverOf(wine) {
 }
 
 /**
- * @param {string} path
+ * @param {readonly string[]} command the loader's path is its last part
  * @param {NodeJS.ProcessEnv} environment
  * @returns {string | undefined}
  */
-function askVersion(path, environment) {
-  if (!isExecutable(path)) return undefined;
-  const { status, stdout } = spawnSync(path, ['--version'], {
+function askVersion(command, environment) {
+  const [file = '', ...args] = command;
+  if (!isExecutable(command.at(-1) ?? '')) return undefined;
+  const { status, stdout } = spawnSync(file, [...args, '--version'], {
     env: { ...environment, WINEDEBUG: '-all' },
     encoding: 'utf8',
     timeout: 10_000,

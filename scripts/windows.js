@@ -5,6 +5,7 @@ import { say } from '../launcher/failure.js';
 import { onDriveZ } from '../launcher/host.js';
 import { prepareMachine } from '../launcher/launch.js';
 import { watchServer } from '../launcher/processes.js';
+import { startByWine } from '../launcher/wine.js';
 
 /**
  * A place to run Windows programs: this machine, or Wine on it.
@@ -29,7 +30,7 @@ export async function findWindows() {
       const endWatch = watchServer(environment.WINEPREFIX ?? '', () => {
         say(`Cannot finish: the server of ${wine.version} crashed, and every program with it. Try again.`);
       });
-      const code = await runToEnd(wine.path, [program, ...args], { ...environment, ...variables });
+      const code = await runToEnd(...startByWine(wine, [program, ...args]), { ...environment, ...variables });
       endWatch();
       return code;
     },

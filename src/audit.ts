@@ -18,6 +18,7 @@ import { MarkCounts } from './marks/mark-counts.ts';
 import { MarkListener } from './marks/mark-listener.ts';
 import { type MarkName, parseMarkName } from './marks/mark-name.ts';
 import type { Completeness, Evidence, OpenHandle, Report, SuppressionUse } from './model.ts';
+import { nowMs } from './process/clock.ts';
 import { isSystemPath, listFirstModules, listModules, type Module } from './process/modules.ts';
 import { checkProgram, findProgram } from './process/program.ts';
 import { SuspendedProcess } from './process/spawn.ts';
@@ -91,14 +92,14 @@ export async function audit(options: AuditOptions): Promise<Report> {
   const inherited = await noteOpenHandles(target, recording, passedOn);
   const firstModules = listFirstModules(target, program);
   const startTime = fileTimeNow();
-  const started = performance.now();
+  const started = nowMs();
   const markCounts = marks && new MarkCounts(recording.ledger, started);
   if (markCounts !== undefined) marks?.start(markCounts);
 
   using symbolizer = new Symbolizer([], options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
   target.resume();
   // While the target runs, there is time for what is going to be needed.
-  symbolizer.readAhead(listBottoms(firstModules));
+  symbolizer.readAhead(listOpeners(firstModules));
   const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions())];
   const judged = await judge({ target, recording, startTime, firstModules, symbolizer, options, ...(marks && markCounts && { marks, markCounts }) });
   await streams.drain();
@@ -178,10 +179,10 @@ function tellMarkName(mark: MarkName | undefined): Disposable | undefined {
   };
 }
 
-/** Paths of the DLLs that every stack goes through. */
-function listBottoms(firstModules: readonly Module[]): readonly string[] {
+/** Paths of the DLLs that open handles in every process. */
+function listOpeners(firstModules: readonly Module[]): readonly string[] {
   const ntdll = firstModules.find(({ isSystem }) => isSystem)?.path;
-  return ntdll === undefined ? [] : [ntdll, ...['kernel32.dll', 'kernelbase.dll'].map((name) => win32.join(ntdll, '..', name))];
+  return ntdll === undefined ? [] : [ntdll, win32.join(ntdll, '..', 'kernelbase.dll')];
 }
 
 interface Audited {
@@ -201,7 +202,7 @@ interface Judgement {
   /** The target stood at its exit, and its handle table could be read. */
   readonly atGate: boolean;
   readonly aborted: boolean;
-  /** `performance.now()` at the judgement point. */
+  /** `nowMs` at the judgement point. */
   readonly time: number;
 }
 
@@ -219,7 +220,7 @@ async function judge(audited: Audited): Promise<Judgement> {
   let reason = await waitForOne(awaited);
   for (; reason === marks?.event; reason = await waitForOne(awaited)) marks.note();
   const aborted = reason === interruption;
-  const time = performance.now();
+  const time = nowMs();
   await marks?.finish();
   if (reason === ended) return { gathered: await gatherFromLedger(audited), atGate: false, aborted, time };
   const gathered = await gatherWhileItStands(audited);

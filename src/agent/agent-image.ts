@@ -4,7 +4,7 @@ import { emitHookFunctions, emitPatchTable, type PatchTable, setJump } from './f
 import { type FunctionRow, functionTable } from './function-table.ts';
 import { type HookRow, hookTable } from './hook-table.ts';
 import { type CodeRange, emitThunk, type HookEnvironment, type Quarantine } from './hook-frame.ts';
-import { emitHook, emitSharedHook, sharedShape } from './hooks.ts';
+import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks.ts';
 import { emitForgetWalks, emitNoteImage } from './images.ts';
 import { emitNoteInherited } from './inherited-handles.ts';
 import type { LedgerLayout } from './ledger-layout.ts';
@@ -101,7 +101,6 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
 
   const trampolines = new Map<string, Label>();
   for (const { row, stub } of options.calls) {
-    assembler.align(16);
     trampolines.set(row.name, assembler.bind(assembler.label(`${row.name} trampoline`)));
     assembler.data(stub);
   }
@@ -110,7 +109,6 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
 
   const hookedFunctions = options.modules.flatMap((module) => module.functions.map((hooked) => ({ ...hooked, module })));
   const functionTrampolines = hookedFunctions.map(({ row, code, moved }) => {
-    assembler.align(16);
     const trampoline = assembler.bind(assembler.label(`${row.name} trampoline`));
     assembler.data(code.subarray(0, moved.sizeBytes));
     emitFarJump(assembler, moved.continuesAt);
@@ -228,16 +226,15 @@ export function buildAgentImage(options: AgentOptions): AgentImage {
     const trampoline = trampolines.get(row.name)!;
     const shape = sharedShape(row);
     if (shape === undefined) functions.push(emitHook(assembler, begin, trampoline, row, rowNumber, environment));
-    else emitThunk(assembler, begin, rowNumber, trampoline, bodyOf(shape, (body) => emitSharedHook(assembler, body, row, environment)));
+    else emitThunk(assembler, begin, sharedRow(row, rowNumber), trampoline, bodyOf(shape, (body) => emitSharedHook(assembler, body, row, environment)));
     return { call, begin };
   });
-  const functionHooks = hookedFunctions.map(({ row, rowNumber, module }, index) => {
+  assembler.align(8);
+  const rows = hookedFunctions.map(({ row, rowNumber, module }) => (row.kind === 'socket' ? rowNumber : emitWrapperRow(assembler, rowNumber, row, module)));
+  const functionHooks = hookedFunctions.map(({ row, module }, index) => {
     const begin = routine(`${row.name} hook`);
-    const [data, body] =
-      row.kind === 'socket'
-        ? [rowNumber, bodyOf(sharedSocketShape(row), (label) => emitSocketHook(assembler, label, row, environment))]
-        : [emitWrapperRow(assembler, rowNumber, row, module), wrapperHook];
-    emitThunk(assembler, begin, data, functionTrampolines[index]!, body);
+    const body = row.kind === 'socket' ? bodyOf(sharedSocketShape(row), (label) => emitSocketHook(assembler, label, row, environment)) : wrapperHook;
+    emitThunk(assembler, begin, rows[index]!, functionTrampolines[index]!, body);
     return { module, begin };
   });
   if (functions.length !== functionCount) throw new Error(`${functions.length} framed functions, ${functionCount} announced`);

@@ -104,29 +104,42 @@ export interface Assembly {
 
 type Operand = Register | Memory;
 
-/** A label as its assembler knows it. */
-interface PlacedLabel extends Label {
-  /** Offset from the start of the code; -1: not known yet. */
-  place: number;
-  isBound: boolean;
+/** A place between the known bytes: how many of them are before it, and how many gaps. */
+interface Place {
+  at: number;
+  gapCount: number;
 }
 
-/**
- * What stands between the bytes whose values and number are known: it has its place only when every jump has its size. `at` counts
- * the known bytes before it.
- */
-type Mark =
-  | { readonly kind: 'label'; readonly at: number; readonly label: PlacedLabel }
-  | { readonly kind: 'jump'; readonly at: number; readonly label: PlacedLabel; readonly condition: Condition | undefined; place: number; isLong: boolean }
-  | { readonly kind: 'align'; readonly at: number; readonly sizeBytes: number; readonly fill: number; place: number }
-  /** 32 bits that are the distance to a label from the end of the instruction, `tail` bytes behind them. */
-  | { readonly kind: 'reference'; readonly at: number; readonly label: PlacedLabel; readonly tail: number; place: number };
+/** A label as its assembler knows it; `at` is -1 until it is bound. */
+interface PlacedLabel extends Label, Place {}
+
+/** What stands between the known bytes and has no size of its own: a jump, or a padding. */
+interface Gap {
+  /** Known bytes before it. */
+  readonly at: number;
+  /** Where a jump leads; absent for a padding. */
+  readonly label: PlacedLabel | undefined;
+  readonly condition: Condition | undefined;
+  /** What a padding fills up to a multiple of, and with what. */
+  readonly alignment: number;
+  readonly fill: number;
+  sizeBytes: number;
+}
+
+/** 32 bits among the known bytes that are the distance to a label from the end of the instruction, `tail` bytes behind them. */
+interface Reference extends Place {
+  readonly label: PlacedLabel;
+  readonly tail: number;
+}
+
+const SHORT_JUMP_SIZE_BYTES = 2;
 
 const int8 = (value: number): boolean => value >= -0x80 && value <= 0x7f;
 const int32 = (value: number): boolean => value >= -0x8000_0000 && value <= 0x7fff_ffff;
 
 export class Assembler {
-  readonly #marks: Mark[] = [];
+  readonly #gaps: Gap[] = [];
+  readonly #references: Reference[] = [];
   /** The known bytes; the first `#sizeBytes` of them are in use. */
   #bytes = new Uint8Array(4096);
   #view = new DataView(this.#bytes.buffer);
@@ -134,7 +147,7 @@ export class Assembler {
 
   /** A new label, not yet bound to a place. */
   label(name: string): Label {
-    const label: PlacedLabel = { kind: 'label', name, place: -1, isBound: false };
+    const label: PlacedLabel = { kind: 'label', name, at: -1, gapCount: 0 };
     return label;
   }
 
@@ -143,9 +156,16 @@ export class Assembler {
     return names.map((name) => this.label(name)) as { [Index in keyof Names]: Label };
   }
 
-  /** Binds a label to this place and returns it. */
+  /**
+   * Binds a label to this place and returns it.
+   *
+   * @throws Error when it is bound already
+   */
   bind(label: Label): Label {
-    this.#marks.push({ kind: 'label', at: this.#sizeBytes, label: label as PlacedLabel });
+    const placed = label as PlacedLabel;
+    if (placed.at >= 0) throw new Error(`label ${label.name} is bound twice`);
+    placed.at = this.#sizeBytes;
+    placed.gapCount = this.#gaps.length;
     return label;
   }
 
@@ -194,7 +214,7 @@ export class Assembler {
 
   /** Pads to a multiple of `sizeBytes` with `int3`, so that running into it stops at once. */
   align(sizeBytes: number, fill = 0xcc): void {
-    this.#marks.push({ kind: 'align', at: this.#sizeBytes, sizeBytes, fill, place: 0 });
+    this.#gaps.push({ at: this.#sizeBytes, label: undefined, condition: undefined, alignment: sizeBytes, fill, sizeBytes: 0 });
   }
 
   mov(target: Operand, source: Operand | number | bigint): void {
@@ -388,12 +408,12 @@ export class Assembler {
   }
 
   #jump(condition: Condition | undefined, label: Label): void {
-    this.#marks.push({ kind: 'jump', at: this.#sizeBytes, label: label as PlacedLabel, condition, place: 0, isLong: false });
+    this.#gaps.push({ at: this.#sizeBytes, label: label as PlacedLabel, condition, alignment: 0, fill: 0, sizeBytes: SHORT_JUMP_SIZE_BYTES });
   }
 
   /** 32 bits for the distance to a label from `tail` bytes behind them. */
   #reference(label: Label, tail: number): void {
-    this.#marks.push({ kind: 'reference', at: this.#grow(4), label: label as PlacedLabel, tail, place: 0 });
+    this.#references.push({ at: this.#grow(4), gapCount: this.#gaps.length, label: label as PlacedLabel, tail });
   }
 
   /** An instruction that has its register in the opcode. */
@@ -454,71 +474,63 @@ export class Assembler {
   }
 
   /**
-   * Lays the code out with the shortest jumps that reach, and resolves every label.
+   * Lays the code out with the shortest jumps that reach, and resolves every label. Once only.
    *
-   * @throws Error when a label is used but not bound, or bound twice
+   * @throws Error when a label is used but not bound
    */
   assemble(): Assembly {
-    const marks = this.#marks;
-    const jumps = marks.filter((mark) => mark.kind === 'jump');
-    for (const jump of jumps) jump.isLong = false;
-    for (const mark of marks) if (mark.kind !== 'align') mark.label.isBound = false;
-    for (const mark of marks) {
-      if (mark.kind !== 'label') continue;
-      if (mark.label.isBound) throw new Error(`label ${mark.label.name} is bound twice`);
-      mark.label.isBound = true;
-    }
-    let sizeBytes = this.#place();
+    const gaps = this.#gaps;
+    /** By how much the gaps before each gap, and before the end, move what follows. */
+    const moved = new Uint32Array(gaps.length + 1);
+    const offsetOf = (label: PlacedLabel): number => {
+      if (label.at < 0) throw new Error(`label ${label.name} is not bound`);
+      return label.at + moved[label.gapCount]!;
+    };
+    this.#place(moved);
     // A jump that grew can push another out of reach, never back into it: this ends.
     for (let hasGrown = true; hasGrown; ) {
       hasGrown = false;
-      for (const jump of jumps) {
-        if (!jump.isLong && !int8(offset(jump.label) - (jump.place + 2))) hasGrown = jump.isLong = true;
+      for (let index = 0; index < gaps.length; index++) {
+        const gap = gaps[index]!;
+        if (gap.label === undefined || gap.sizeBytes !== SHORT_JUMP_SIZE_BYTES) continue;
+        if (int8(offsetOf(gap.label) - (gap.at + moved[index]! + SHORT_JUMP_SIZE_BYTES))) continue;
+        gap.sizeBytes = gap.condition === undefined ? 5 : 6;
+        hasGrown = true;
       }
-      if (hasGrown) sizeBytes = this.#place();
+      if (hasGrown) this.#place(moved);
     }
-    return { bytes: this.#emit(sizeBytes), offsetOf: (label) => offset(label as PlacedLabel) };
+    return { bytes: this.#emit(moved, offsetOf), offsetOf: (label) => offsetOf(label as PlacedLabel) };
   }
 
-  /** Gives every mark its place, by the sizes that the jumps have now, and returns the size of it all. */
-  #place(): number {
-    let extra = 0;
-    for (const mark of this.#marks) {
-      const place = mark.at + extra;
-      if (mark.kind === 'label') {
-        mark.label.place = place;
-        continue;
-      }
-      mark.place = place;
-      if (mark.kind === 'jump') extra += jumpSize(mark);
-      else if (mark.kind === 'align') extra += paddingOf(mark);
+  /** Adds the gaps' sizes up, as the jumps are now; a padding's size follows from it. */
+  #place(moved: Uint32Array): void {
+    let sum = 0;
+    for (let index = 0; index < this.#gaps.length; index++) {
+      moved[index] = sum;
+      const gap = this.#gaps[index]!;
+      if (gap.label === undefined) gap.sizeBytes = Math.ceil((gap.at + sum) / gap.alignment) * gap.alignment - (gap.at + sum);
+      sum += gap.sizeBytes;
     }
-    return this.#sizeBytes + extra;
+    moved[this.#gaps.length] = sum;
   }
 
-  #emit(sizeBytes: number): Uint8Array {
-    const bytes = new Uint8Array(sizeBytes);
+  #emit(moved: Uint32Array, offsetOf: (label: PlacedLabel) => number): Uint8Array {
+    const gaps = this.#gaps;
+    const bytes = new Uint8Array(this.#sizeBytes + moved[gaps.length]!);
     const view = new DataView(bytes.buffer);
     let copied = 0;
-    let extra = 0;
-    const copyUntil = (at: number): void => {
-      bytes.set(this.#bytes.subarray(copied, at), copied + extra);
-      copied = at;
-    };
-    for (const mark of this.#marks) {
-      if (mark.kind === 'jump') {
-        copyUntil(mark.at);
-        emitJump(view, mark);
-        extra += jumpSize(mark);
-      } else if (mark.kind === 'align') {
-        copyUntil(mark.at);
-        bytes.fill(mark.fill, mark.place, mark.place + paddingOf(mark));
-        extra += paddingOf(mark);
-      }
+    for (let index = 0; index < gaps.length; index++) {
+      const gap = gaps[index]!;
+      if (gap.at > copied) bytes.set(this.#bytes.subarray(copied, gap.at), copied + moved[index]!);
+      copied = gap.at;
+      const place = gap.at + moved[index]!;
+      if (gap.label === undefined) bytes.fill(gap.fill, place, place + gap.sizeBytes);
+      else emitJump(view, place, gap, offsetOf(gap.label) - (place + gap.sizeBytes));
     }
-    copyUntil(this.#sizeBytes);
-    for (const mark of this.#marks) {
-      if (mark.kind === 'reference') view.setInt32(mark.place, offset(mark.label) - (mark.place + 4 + mark.tail), true);
+    bytes.set(this.#bytes.subarray(copied, this.#sizeBytes), copied + moved[gaps.length]!);
+    for (const { at: known, gapCount, label, tail } of this.#references) {
+      const place = known + moved[gapCount]!;
+      view.setInt32(place, offsetOf(label) - (place + 4 + tail), true);
     }
     return bytes;
   }
@@ -527,26 +539,8 @@ export class Assembler {
 const LOCK = 0xf0;
 const scaleBits = { 1: 0, 2: 1, 4: 2, 8: 3 } as const;
 
-function offset({ isBound, name, place }: PlacedLabel): number {
-  if (!isBound) throw new Error(`label ${name} is not bound`);
-  return place;
-}
-
-type Jump = Extract<Mark, { kind: 'jump' }>;
-
-function jumpSize({ isLong, condition }: Jump): number {
-  if (!isLong) return 2;
-  return condition === undefined ? 5 : 6;
-}
-
-function paddingOf({ place, sizeBytes }: Extract<Mark, { kind: 'align' }>): number {
-  return Math.ceil(place / sizeBytes) * sizeBytes - place;
-}
-
-function emitJump(view: DataView, jump: Jump): void {
-  const { place, condition, isLong } = jump;
-  const distance = offset(jump.label) - (place + jumpSize(jump));
-  if (!isLong) {
+function emitJump(view: DataView, place: number, { sizeBytes, condition }: Gap, distance: number): void {
+  if (sizeBytes === SHORT_JUMP_SIZE_BYTES) {
     view.setUint8(place, condition === undefined ? 0xeb : 0x70 + conditionCodes[condition]);
     view.setInt8(place + 1, distance);
   } else if (condition === undefined) {

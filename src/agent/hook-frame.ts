@@ -79,8 +79,9 @@ export function typeIndex(type: ObjectType): number {
 /** A hook's body in the making: of one row, or of all rows of one shape. */
 export interface HookBody {
   readonly assembler: Assembler;
-  readonly row: Pick<HookRow, 'argumentCount' | 'uses'>;
-  /** The row's number in the ledger, or where it is kept. */
+  /** Of a shape the first row: they are alike in all but their names, and in the types of what they open. */
+  readonly row: HookRow;
+  /** The row's number in the ledger, or {@link ROW}. */
   readonly rowNumber: number | Memory;
   readonly environment: HookEnvironment;
   /** Copies the stack arguments, makes the call, keeps its result; eax holds the status. */
@@ -91,7 +92,6 @@ export interface HookBody {
 
 /** A hook of one row in the making. */
 export interface Hook extends HookBody {
-  readonly row: HookRow;
   readonly rowNumber: number;
 }
 
@@ -102,7 +102,6 @@ export interface Hook extends HookBody {
  * @param row a number, or the row's data
  */
 export function emitThunk(assembler: Assembler, begin: Label, row: number | Label, trampoline: Label, body: Label): void {
-  assembler.align(16);
   assembler.bind(begin);
   if (typeof row === 'number') assembler.mov(low32(r10), row);
   else assembler.lea(r10, relative(row));
@@ -110,7 +109,10 @@ export function emitThunk(assembler: Assembler, begin: Label, row: number | Labe
   assembler.jmp(body);
 }
 
-/** Where a body that is shared keeps what {@link emitThunk} has left in r10 and r11. */
+/**
+ * Where a body that is shared keeps what {@link emitThunk} has left in r10 and r11. A row that is a number has the type of what the call opens in
+ * its upper half.
+ */
 export const ROW: Memory = saved(5);
 export const TRAMPOLINE: Memory = saved(6);
 
@@ -182,7 +184,7 @@ export function emitRefusal(hook: HookBody, value: Memory, kind: typeof MISUSE_C
  * `rcx = the handle that the call has stored where \`pointer\` says`. With a quarantine it is stored there anew if the program must know it by
  * another value. Keeps rdx, by way of `spare`.
  */
-export function emitLoadOpened(hook: Hook, pointer: Memory, spare: Memory): void {
+export function emitLoadOpened(hook: HookBody, pointer: Memory, spare: Memory): void {
   const { assembler, environment } = hook;
   assembler.mov(rcx, pointer);
   assembler.mov(rcx, at(rcx));
@@ -211,7 +213,8 @@ export function emitMisuse(
   kind: typeof MISUSE_CLOSE | typeof MISUSE_USE | typeof MISUSE_CLOSED_AS_HANDLE,
 ): void {
   assembler.mov(low32(r9), low32(rax));
-  assembler.mov(low32(rdx), rowNumber);
+  if (typeof rowNumber === 'number') assembler.mov(low32(rdx), rowNumber);
+  else assembler.movzx16(rdx, rowNumber);
   assembler.or(low32(rdx), kind << 16);
   emitReturnAddress(assembler);
   assembler.call(environment.recordMisuse);

@@ -5,7 +5,7 @@ import {
   emitSaveArgument, emitSaveUses, emitUnlessQuarantined, type Hook, type HookBody, type HookEnvironment, hookFrame, type Quarantine, RESULT, ROW, SAVE,
   saved, STATUS_INVALID_HANDLE, TRAMPOLINE, typeIndex,
 } from './hook-frame.ts'; // prettier-ignore
-import type { HookRow } from './hook-table.ts';
+import type { HookRow, OpenedHandle } from './hook-table.ts';
 import {
   header, MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED, wrapper,
 } from './ledger-layout.ts'; // prettier-ignore
@@ -52,9 +52,15 @@ export function emitHook(
   });
 }
 
-/** What rows have in common whose hooks are the same but for the row's number and the call itself: absent where a hook is its row's own. */
-export function sharedShape({ role, argumentCount, uses }: HookRow): string | undefined {
-  return role === 'uses' ? `${argumentCount} arguments, uses ${uses.join(' and ')}` : undefined;
+/** What rows have in common whose hooks share a body; absent where a hook is its row's own. */
+export function sharedShape({ role, argumentCount, uses, opens, attributes }: HookRow): string | undefined {
+  const isShared = role === 'uses' || (role === 'opens' && opens.length === 1);
+  return isShared ? `${role} ${opens.map(({ argument }) => argument)}, uses ${uses}, of ${argumentCount} arguments, attributes ${attributes}` : undefined;
+}
+
+/** What {@link emitThunk} tells the body of a {@link sharedShape} of its row. */
+export function sharedRow({ opens }: HookRow, rowNumber: number): number {
+  return callAndType(rowNumber, opens[0] ?? { type: 'Unknown' });
 }
 
 /** Emits the body that the hooks of one {@link sharedShape} lead to, by way of {@link emitThunk}. */
@@ -72,6 +78,10 @@ export function emitSharedHook(assembler: Assembler, begin: Label, row: HookRow,
       },
     };
     emitKeepRow(assembler);
+    if (row.role === 'opens') {
+      emitOpens(body, () => assembler.mov(low32(rdx), ROW));
+      return;
+    }
     emitSaveUses(body);
     body.passThrough();
     emitReportUses(body);
@@ -81,15 +91,19 @@ export function emitSharedHook(assembler: Assembler, begin: Label, row: HookRow,
 
 const emitters: Record<Exclude<HookRow['role'], 'uses'>, (hook: Hook) => void> = {
   opens(hook) {
-    emitOpens(hook, () => {});
+    emitOpens(hook, (opened) => hook.assembler.mov(low32(rdx), callAndType(hook.rowNumber, opened)));
   },
 
   'opens-file'(hook) {
-    const { assembler, environment } = hook;
+    const { assembler, environment, rowNumber } = hook;
     assembler.mov(saved(6), r8); // POBJECT_ATTRIBUTES
-    emitOpens(hook, () => {
+    emitOpens(hook, ({ type }) => {
+      assembler.mov(low32(rax), typeIndex(type));
       assembler.mov(rcx, saved(6));
       assembler.call(environment.isSocketPath);
+      assembler.mov(low32(rdx), low32(rax));
+      assembler.shl(low32(rdx), 16);
+      assembler.or(low32(rdx), rowNumber);
     });
   },
 
@@ -110,7 +124,7 @@ const emitters: Record<Exclude<HookRow['role'], 'uses'>, (hook: Hook) => void> =
       assembler.mov(low32(r9), rowNumber);
       assembler.call(environment.noteInherited);
     };
-    emitOpens(hook, () => {}, noteInherited);
+    emitOpens(hook, (opened) => assembler.mov(low32(rdx), callAndType(rowNumber, opened)), noteInherited);
   },
 
   closes(hook) {
@@ -440,12 +454,17 @@ function emitGiveUpClaim({ assembler, environment }: Hook): void {
   assembler.mov(rax, RESULT);
 }
 
+/** A row's number, and the type of what its call opens, as recordOpen takes them. */
+function callAndType(rowNumber: number, { type }: Pick<OpenedHandle, 'type'>): number {
+  return rowNumber | (typeIndex(type) << 16);
+}
+
 /**
  * An opening call: saved places 0 to 2 hold the handles it works on, 3 its OBJECT_ATTRIBUTES, 4 and 5 where the new handles are stored.
- * `chooseType` may emit code that leaves another type's index in eax, `succeeded` code that runs before the new handles are recorded.
+ * `loadCallAndType` emits code that leaves {@link callAndType} in edx, `succeeded` code that runs before the new handles are recorded.
  */
-function emitOpens(hook: Hook, chooseType: () => void, succeeded: () => void = () => {}): void {
-  const { assembler, row, rowNumber, environment } = hook;
+function emitOpens(hook: HookBody, loadCallAndType: (opened: OpenedHandle) => void, succeeded: () => void = () => {}): void {
+  const { assembler, row, environment } = hook;
   const [failed, done] = assembler.labels('failed', 'done');
   emitSaveUses(hook);
   if (row.attributes !== undefined) emitSaveArgument(assembler, row.attributes, saved(3));
@@ -455,11 +474,7 @@ function emitOpens(hook: Hook, chooseType: () => void, succeeded: () => void = (
   assembler.j('s', failed);
   succeeded();
   row.opens.forEach((opened, index) => {
-    assembler.mov(low32(rax), typeIndex(opened.type));
-    chooseType();
-    assembler.mov(low32(rdx), low32(rax));
-    assembler.shl(low32(rdx), 16);
-    assembler.or(low32(rdx), rowNumber);
+    loadCallAndType(opened);
     emitMayBeInheritable(hook, saved(3));
     emitLoadOpened(hook, saved(4 + index), saved(6));
     emitReturnAddress(assembler);

@@ -1,5 +1,5 @@
 import { type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp, teb } from './assembler.ts';
-import type { Hook, HookEnvironment } from './hook-frame.ts';
+import type { Hook, HookBody, HookEnvironment } from './hook-frame.ts';
 import { header, INHERITED_BY_NAME, INHERITED_COUNT, MAY_BE_INHERITABLE, MISUSE_INHERITED, SLOT_SIZE_BYTES, slot } from './ledger-layout.ts';
 import { emitSlotAddress } from './recorder.ts';
 import { emitNativeCall, tebField } from './stack-walk.ts';
@@ -188,7 +188,7 @@ export function emitNoteInherited(assembler: Assembler, begin: Label, environmen
 }
 
 /** Adds to the row in edx that what was opened may be inheritable, by the OBJECT_ATTRIBUTES that `attributes` points to. Clobbers rax. */
-export function emitMayBeInheritable({ assembler, row }: Pick<Hook, 'assembler' | 'row'>, attributes: Memory): void {
+export function emitMayBeInheritable({ assembler, row }: Pick<HookBody, 'assembler' | 'row'>, attributes: Memory): void {
   if (row.attributes === undefined) return assembler.or(low32(rdx), MAY_BE_INHERITABLE);
   const none = assembler.label('no attributes');
   assembler.mov(rax, attributes);

@@ -84,7 +84,6 @@ export function emitWrapperRow(assembler: Assembler, rowNumber: number, descript
   }
   data.setUint8(wrapperRow.failure, failureBits[description.failure]);
   data.setUint8(wrapperRow.keepsOnFailure, Number(description.keepsOnFailure));
-  assembler.align(8);
   const label = assembler.bind(assembler.label(`${description.name} row`));
   assembler.data(new Uint8Array(data.buffer));
   return label;

@@ -1,5 +1,3 @@
-import { pathToFileURL } from 'node:url';
-
 import { CreateEventW } from '../ffi/kernel32.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { isWine } from '../ffi/ntdll.ts';
@@ -63,7 +61,7 @@ export class HandleDescriber implements Disposable {
   constructor(options: HandleDescriberOptions = {}) {
     const script = process.env[QUERY_HELPER_VARIABLE];
     this.#filesInHelper = options.filesInHelper ?? (!isWine || Boolean(script));
-    this.#helper = new QueryHelper(script ? { script: pathToFileURL(script), ...options } : options);
+    this.#helper = new QueryHelper(script ? { script, ...options } : options);
   }
 
   /**

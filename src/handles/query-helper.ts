@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { extname, join } from 'node:path';
 
 import {
   type AnswerMessage,
@@ -28,8 +28,8 @@ export interface QueryHelperOptions {
   readonly silenceMs?: number;
   /** How long the helper may take to start. */
   readonly startupMs?: number;
-  /** The script that the helper runs. */
-  readonly script?: URL;
+  /** Path of the script that the helper runs. */
+  readonly script?: string;
 }
 
 /** Queries that the helper has and has not answered: enough to keep its threads busy while messages travel. */
@@ -173,7 +173,7 @@ export class QueryHelper implements Disposable {
   }
 
   #start(): ChildProcess {
-    const child = spawn(process.execPath, ['--no-warnings', fileURLToPath(this.#options.script)], {
+    const child = spawn(process.execPath, ['--no-warnings', this.#options.script], {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       windowsHide: true,
       env: {
@@ -200,7 +200,6 @@ export class QueryHelper implements Disposable {
 }
 
 /** The helper's script lies beside this file, compiled or not, as this file is. */
-function helperScript(): URL {
-  const extension = fileURLToPath(import.meta.url).endsWith('.ts') ? '.ts' : '.js';
-  return new URL(`./query-helper-main${extension}`, import.meta.url);
+function helperScript(): string {
+  return join(import.meta.dirname, `query-helper-main${extname(import.meta.filename)}`);
 }

@@ -1,5 +1,6 @@
 import type { Ledger, LedgerCall, LedgerLife } from '../agent/ledger.ts';
 import type { Mark } from '../model.ts';
+import { nowMs } from '../process/clock.ts';
 
 /** A site as the ledger alone knows it, and how many of its handles were open at each mark. */
 export interface CountedSite {
@@ -29,7 +30,7 @@ export class MarkCounts {
   readonly #marks: Mark[] = [];
   readonly #sites = new Map<string, { opened: LedgerCall; objectType: string; counts: number[] }>();
 
-  /** @param started `performance.now()` at the target's first instruction */
+  /** @param started `nowMs()` at the target's first instruction */
   constructor(ledger: Ledger, started: number) {
     this.#ledger = ledger;
     this.#started = started;
@@ -59,10 +60,10 @@ export class MarkCounts {
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    */
   async take(iterations: number, settleMs: number): Promise<void> {
-    const timeMs = performance.now() - this.#started;
-    const deadline = performance.now() + settleMs;
+    const timeMs = nowMs() - this.#started;
+    const deadline = nowMs() + settleMs;
     let fewest = this.#countOpen();
-    while (performance.now() < deadline && this.#hasGrown(fewest)) {
+    while (nowMs() < deadline && this.#hasGrown(fewest)) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, settleMs)));
       const again = this.#countOpen();
       for (const [key, tally] of fewest) tally.count = Math.min(tally.count, again.get(key)?.count ?? 0);

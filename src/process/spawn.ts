@@ -16,8 +16,8 @@ const WAIT_OBJECT_0 = 0;
 const INTERRUPTED_EXIT_CODE = 0xc000_013a;
 
 /**
- * Wine 8 loses about one new process in four thousand before its first instruction, and then says this
- * (docs/platform.md): nothing has happened, and the next attempt is another process.
+ * Under random addresses, where they could not be switched off, Wine loses one new process of thousands before its first instruction, and then
+ * says this (docs/platform.md): nothing has happened, and the next attempt is another process.
  */
 const ERROR_INTERNAL_ERROR = 1359;
 const ATTEMPTS = 3;

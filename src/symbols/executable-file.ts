@@ -131,9 +131,9 @@ export class ExecutableFile implements Disposable {
     return false;
   }
 
-  /** Reads what most names are taken from, which {@link symbolOf} would do when first asked. */
+  /** Reads what names are taken from, which {@link symbolOf} would do when first asked. */
   readAhead(): void {
-    this.#exports().atOrBelow(0);
+    for (const symbols of [this.#exports(), this.#symbols()]) symbols.atOrBelow(0);
     this.functionAt(0);
   }
 

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { findWindows } from '../../scripts/windows.js';
 import { inTerminal } from './terminal.js';
 import { prepareMachine } from '../../launcher/launch.js';
+import { startByWine } from '../../launcher/wine.js';
 
 const tool = fileURLToPath(new URL('../../bin/unclosed.js', import.meta.url));
 const fixtures = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
@@ -29,7 +30,7 @@ function runTool(args, input = '') {
  */
 async function start(program, ...args) {
   const { wine, environment } = await prepareMachine(process.env);
-  const child = spawn(wine.path, [join(fixtures, `${program}.exe`), ...args], { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(...startByWine(wine, [join(fixtures, `${program}.exe`), ...args]), { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
   const pid = await new Promise((resolve, reject) => {
     let output = '';
     child.on('exit', () => reject(new Error(`${program} ended early`)));

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ export async function runTool(args: readonly string[], onOutput?: (stderr: strin
   const [stdout, stderr] = [join(directory, 'stdout'), join(directory, 'stderr')];
   const files = [openSync(stdout, 'w'), openSync(stderr, 'w')] as const;
   try {
-    const child = start(args, files);
+    const child = spawn(process.execPath, [tool, ...args], { stdio: ['ignore', ...files], cwd: fixtureFolder });
     const watch = onOutput && setInterval(() => onOutput(readFileSync(stderr, 'utf8')), 50);
     await once(child, 'exit');
     clearInterval(watch);
@@ -39,17 +39,6 @@ export async function runTool(args: readonly string[], onOutput?: (stderr: strin
   } finally {
     files.forEach(closeSync);
     rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-  }
-}
-
-/** Wine 8 loses one new process in some thousand (docs/platform.md); libuv has no name for its ERROR_INTERNAL_ERROR. */
-function start(args: readonly string[], files: readonly [number, number]): ChildProcess {
-  const options: SpawnOptions = { stdio: ['ignore', ...files], cwd: fixtureFolder };
-  try {
-    return spawn(process.execPath, [tool, ...args], options);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'UNKNOWN') throw error;
-    return spawn(process.execPath, [tool, ...args], options);
   }
 }
 

@@ -24,15 +24,15 @@ function shell(line, { input = '', cwd = directory, env = {} } = {}) {
 
 const probe = fileURLToPath(new URL('probe.js', import.meta.url)).replaceAll('/', '\\');
 
-/** @returns {number} how many of the probe's processes there are, of this clone's */
-function countProbes() {
+/** @returns {string[]} the ids of the probe's processes, of this clone's */
+function listProbes() {
   return readdirSync('/proc').filter((pid) => {
     try {
       return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(probe);
     } catch {
       return false;
     }
-  }).length;
+  });
 }
 
 /** @param {() => boolean} holds */
@@ -172,22 +172,43 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
       child.kill(signal);
       assert.equal(await ended, 130);
       assert.equal(output, 'waiting\ninterrupted\n');
-      await eventually(() => countProbes() === 0);
+      await eventually(() => listProbes().length === 0);
     });
   }
 
-  it('ends everything at the second signal', async () => {
+  /**
+   * Starts a program that heeds no Ctrl-C and has started another one, and ends both.
+   *
+   * @param {() => void} look at both of them, while they run
+   * @returns {Promise<unknown>} the launcher's exit code
+   */
+  async function endStubborn(look) {
     const child = spawn(process.execPath, [start, 'wait', 'stubborn'], { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = new Promise((resolve) => child.on('close', resolve));
     let output = '';
     child.stdout.on('data', (chunk) => (output += chunk));
-    await eventually(() => output === 'waiting\n');
+    await eventually(() => output === 'waiting\n' && listProbes().length === 2);
+    look();
     child.kill('SIGTERM');
     await eventually(() => output === 'waiting\ninterrupted\n');
     await sleep(300); // sooner it would count as an echo of the first
     child.kill('SIGTERM');
-    assert.equal(await ended, 137);
-    await eventually(() => countProbes() === 0);
+    return await ended;
+  }
+
+  it('ends everything at the second signal', async () => {
+    assert.equal(await endStubborn(() => {}), 137);
+    await eventually(() => listProbes().length === 0);
+  });
+
+  const mayFixAddresses = spawnSync('setarch', ['-R', 'true']).status === 0;
+  it('starts Windows programs, and they others, without random addresses', { skip: !mayFixAddresses && 'setarch -R is not permitted here' }, async () => {
+    /** @type {string[]} */
+    let personalities = [];
+    await endStubborn(() => {
+      personalities = listProbes().map((pid) => readFileSync(`/proc/${pid}/personality`, 'latin1').trim());
+    });
+    assert.deepEqual(personalities, ['00040000', '00040000']); // ADDR_NO_RANDOMIZE: personality(2)
   });
 
   it('leaves Ctrl-C on a terminal to the Windows side, which gets it once', async () => {
@@ -199,6 +220,6 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     });
     assert.equal(stdout.match(/interrupted/g)?.length, 1);
     assert.equal(status, 130);
-    await eventually(() => countProbes() === 0);
+    await eventually(() => listProbes().length === 0);
   });
 });

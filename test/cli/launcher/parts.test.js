@@ -15,7 +15,7 @@ import { explainCrash } from '../../../launcher/launch.js';
 import { koffiPackage, matchesIntegrity, nodePackage } from '../../../launcher/packages.js';
 import { prefixName } from '../../../launcher/prefix.js';
 import { isAlive } from '../../../launcher/processes.js';
-import { chooseWine, whyNoWine, wineCandidates } from '../../../launcher/wine.js';
+import { chooseWine, findWine, whyNoWine, wineCandidates } from '../../../launcher/wine.js';
 import { isInstalled, npmThatKnowsPlatforms } from '../../../scripts/dependencies.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -73,6 +73,11 @@ describe('the choice of a Wine', () => {
       assert.deepEqual(choice.tooOld.map(({ path }) => path), tooOld);
     });
   }
+
+  it('is started as it is where there is no setarch', { skip: process.platform === 'win32' && 'there is no Wine on Windows' }, () => {
+    const { path } = findWine(process.env);
+    assert.deepEqual(findWine({ WINE: path, PATH: '/nowhere' }).starter, []);
+  });
 
   it('says for three families of Linux how to get one', () => {
     const text = whyNoWine({}, undefined);

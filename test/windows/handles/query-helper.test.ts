@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { expect, it } from 'vitest';
 
 import { OpenProcess } from '../../../src/ffi/kernel32.ts';
@@ -5,7 +7,7 @@ import { BOOL, DWORD, HANDLE, loadLibrary, NTSTATUS, POINTER, type Pointer } fro
 import { QueryHelper } from '../../../src/handles/query-helper.ts';
 import { createPipe, HandleOrNull, type PipeEnds } from '../../../src/io/index.ts';
 
-const READING_HELPER = new URL('./reading-helper-main.ts', import.meta.url);
+const READING_HELPER = join(import.meta.dirname, 'reading-helper-main.ts');
 const PROCESS_SUSPEND_RESUME = 0x800;
 const NtSuspendProcess: (process: HANDLE) => number = loadLibrary('ntdll.dll').define(
   'NtSuspendProcess',
@@ -85,7 +87,7 @@ it('asks a new helper where the old one was killed', async () => {
 }, 20_000);
 
 it('settles even where no helper ever runs', async () => {
-  using helper = new QueryHelper({ script: new URL('./no-such-script.mjs', import.meta.url) });
+  using helper = new QueryHelper({ script: join(import.meta.dirname, 'no-such-script.mjs') });
   expect(await helper.ask([{ processId: process.pid, value: 4n }])).toMatchObject([{ timedOut: true }]);
 }, 20_000);
 
