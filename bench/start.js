@@ -26,9 +26,11 @@ const [command, tool] = [inProject('bin/unclosed.js'), inProject('bin/windows.cj
 const stages = [
   ["loading koffi's binary", (name) => name === 'loadStatic'],
   ['making the agent', (name) => name === 'buildAgentImage'],
-  ['the rest of putting the recorder in place', (name) => name === '#install'],
+  ['the rest of preparing the recorder', (name) => name === 'prepare'],
+  ['putting the recorder in place', (name) => name === 'install'],
   ['starting the target', (name) => name === 'spawn'],
-  ['symbols', (name) => name === 'resolveStack'],
+  ['symbols, while the target runs', (name) => name === 'readAhead'],
+  ['other symbols', (name) => name === 'resolveStack'],
   ['evidence', (name) => /^gather/.test(name)],
   ['rules', (name) => name === 'findIn'],
   ['writing the report', (name) => name === 'writeReports'],

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path/posix';
 import { cacheDirectory } from './cache.js';
@@ -108,14 +108,17 @@ export function explainCrash({ code, signal, isForced }, args, wine) {
 /**
  * koffi asks for the module `node.dll` (some build Node.js as one) before it takes `node.exe`, once for each of the fifty functions
  * that it needs of it. Windows looks through the loaded modules only; Wine goes through all directories of the PATH first, which
- * takes half of koffi's start. An empty file where Wine looks first ends that: it is no module, and so the answer is "not loaded".
+ * takes half of koffi's start. A directory of that name where Wine looks first ends that: it cannot be opened as a file, and so the answer is
+ * "not loaded".
  *
  * @param {string} node Unix path of node.exe
  */
 function endSearchForNodeDll(node) {
   const path = join(dirname(node), 'node.dll');
   try {
-    if (!existsSync(path)) writeFileSync(path, '');
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+    rmSync(path, { force: true }); // of an older version
+    mkdirSync(path);
   } catch {
     // A cache that cannot be written to: the start takes longer.
   }

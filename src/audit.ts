@@ -88,7 +88,7 @@ export async function audit(options: AuditOptions): Promise<Report> {
   const { target, recording } = prepared;
   const passedOn = [streams.stdin, streams.stdout, streams.stderr].map((stream) => stream.asRawHandle());
   streams.targetStarted();
-  recording.start(target);
+  recording.install(target);
   const inherited = await noteOpenHandles(target, recording, passedOn);
   const firstModules = listFirstModules(target, program);
   const startTime = fileTimeNow();

@@ -114,7 +114,7 @@ export class Recording implements Disposable {
    * @param target opened with PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE and PROCESS_QUERY_INFORMATION
    * @throws Win32Error or NtStatusError when the target does not let itself be written to
    */
-  start(target: AsHandle): void {
+  install(target: AsHandle): void {
     const { layout, modules } = this.#options;
     const ledger = mapIntoTarget(this.#section, target, this.#agent.ledger);
     if (layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));

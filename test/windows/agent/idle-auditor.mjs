@@ -12,7 +12,7 @@ const [program, ...args] = process.argv.slice(2);
 const nothing = BorrowedHandle.borrowRaw(NULL_HANDLE);
 const target = await SuspendedProcess.spawn({ program, args, stdin: nothing, stdout: nothing, stderr: nothing });
 const recording = Recording.prepare();
-recording.start(target);
+recording.install(target);
 target.resume();
 writeSync(1, `running ${target.pid}\n`);
 await WaitForMultipleObjectsAsync(1, BigInt64Array.of(recording.arrived.asRawHandle()), false, 60_000);

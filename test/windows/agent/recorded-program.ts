@@ -38,7 +38,7 @@ export async function runProgram(
     const [stdin, stdout] = [inheritable(input), inheritable(output)];
     using target = await SuspendedProcess.spawn({ program, args, stdin, stdout, stderr: stdout });
     using recording = recordingOptions === undefined ? undefined : Recording.prepare(recordingOptions);
-    recording?.start(target);
+    recording?.install(target);
     target.resume();
     if (recording !== undefined) {
       const arrived = await waitForAny(recording.arrived, target);
