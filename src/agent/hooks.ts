@@ -1,4 +1,4 @@
-import { type Assembler, at, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
+import { type Assembler, at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
 import {
   emitKeepRow, emitLoadOpened, emitLoadState, emitMisuse, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
@@ -37,25 +37,39 @@ export function emitHook(
   environment: HookEnvironment,
 ): FramedFunction {
   return framedFunction(assembler, begin, hookFrame, (epilogue) => {
-    const hook: Hook = {
-      assembler,
-      row,
-      rowNumber,
-      environment,
-      passThrough: () => emitPassThrough(assembler, trampoline, row.argumentCount),
-      return() {
-        assembler.mov(rax, RESULT);
-        epilogue();
-      },
-    };
-    emitters[row.role as keyof typeof emitters](hook);
+    emitters[row.role as OwnRole](beginBody(assembler, row, rowNumber, trampoline, environment, epilogue));
   });
 }
 
+function beginBody<RowNumber extends number | Memory>(
+  assembler: Assembler,
+  row: HookRow,
+  rowNumber: RowNumber,
+  trampoline: Label | Memory,
+  environment: HookEnvironment,
+  epilogue: () => void,
+): HookBody & { readonly rowNumber: RowNumber } {
+  return {
+    assembler,
+    row,
+    rowNumber,
+    environment,
+    passThrough: () => emitPassThrough(assembler, trampoline, row.argumentCount),
+    return() {
+      assembler.mov(rax, RESULT);
+      epilogue();
+    },
+  };
+}
+
+/** Rows of these roles are many and alike; the others' hooks are their own. */
+type SharedRole = 'opens' | 'uses';
+type OwnRole = Exclude<HookRow['role'], SharedRole>;
+
 /** What rows have in common whose hooks share a body; absent where a hook is its row's own. */
 export function sharedShape({ role, argumentCount, uses, opens, attributes }: HookRow): string | undefined {
-  const isShared = role === 'uses' || (role === 'opens' && opens.length === 1);
-  return isShared ? `${role} ${opens.map(({ argument }) => argument)}, uses ${uses}, of ${argumentCount} arguments, attributes ${attributes}` : undefined;
+  if (role !== 'opens' && role !== 'uses') return undefined;
+  return `${role} ${opens.map(({ argument }) => argument)}, uses ${uses}, of ${argumentCount} arguments, attributes ${attributes}`;
 }
 
 /** What {@link emitThunk} tells the body of a {@link sharedShape} of its row. */
@@ -66,17 +80,7 @@ export function sharedRow({ opens }: HookRow, rowNumber: number): number {
 /** Emits the body that the hooks of one {@link sharedShape} lead to, by way of {@link emitThunk}. */
 export function emitSharedHook(assembler: Assembler, begin: Label, row: HookRow, environment: HookEnvironment): FramedFunction {
   return framedFunction(assembler, begin, hookFrame, (epilogue) => {
-    const body: HookBody = {
-      assembler,
-      row,
-      rowNumber: ROW,
-      environment,
-      passThrough: () => emitPassThrough(assembler, TRAMPOLINE, row.argumentCount),
-      return() {
-        assembler.mov(rax, RESULT);
-        epilogue();
-      },
-    };
+    const body = beginBody(assembler, row, ROW, TRAMPOLINE, environment, epilogue);
     emitKeepRow(assembler);
     if (row.role === 'opens') {
       emitOpens(body, () => assembler.mov(low32(rdx), ROW));
@@ -89,11 +93,7 @@ export function emitSharedHook(assembler: Assembler, begin: Label, row: HookRow,
   });
 }
 
-const emitters: Record<Exclude<HookRow['role'], 'uses'>, (hook: Hook) => void> = {
-  opens(hook) {
-    emitOpens(hook, (opened) => hook.assembler.mov(low32(rdx), callAndType(hook.rowNumber, opened)));
-  },
-
+const emitters: Record<OwnRole, (hook: Hook) => void> = {
   'opens-file'(hook) {
     const { assembler, environment, rowNumber } = hook;
     assembler.mov(saved(6), r8); // POBJECT_ATTRIBUTES
