@@ -11,7 +11,8 @@ const compiled = join(directory, `unclosed-${process.versions.v8}.compiled`);
 
 /**
  * V8 compiles the bundle itself when what was compiled is of another version, or for other flags. Of another text it would see only
- * that the length differs, so the file begins with the bundle's first line, which names its content (scripts/bundle.js).
+ * that the length differs, so the file begins with the bundle's first line, which names its content (scripts/bundle.js). Whoever edits
+ * the bundle by hand has to change that line, too.
  */
 function load() {
   const text = readFileSync(bundle, 'latin1');

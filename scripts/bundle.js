@@ -69,8 +69,13 @@ for (const { name, source, ...wrapper } of parts) {
   }
 }
 const bundle = join(directory, 'unclosed.js');
-// In ASCII, which Node.js reads, and V8 keeps, in half of the time. Its content's name comes first: see bin/windows.cjs.
-const text = readFileSync(bundle, 'utf8').replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+const written = readFileSync(bundle, 'utf8');
+if (/String\.raw`[^`]*[^\0-\x7f]/.test(written)) throw new Error('Cannot write the bundle in ASCII: escapes mean nothing in a raw template.');
+// In ASCII, which Node.js reads, and V8 keeps, in half of the time. A backslash that stands for nothing is left out, lest it begin an escape of
+// another meaning. The name of the content comes first: see bin/windows.cjs.
+const text = written.replaceAll(/(\\*)([^\0-\x7f])/g, (_, backslashes, unit) => {
+  return `${backslashes.slice(backslashes.length % 2)}\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+});
 writeFileSync(bundle, `// ${createHash('sha256').update(text).digest('hex')}\n${text}`);
 writeFileSync(join(directory, 'package.json'), '{ "type": "commonjs" }\n');
 writeFileSync(join(directory, 'LICENSES.txt'), [...packages].sort().map(describeLicense).join('\n'));

@@ -97,9 +97,10 @@ export async function audit(options: AuditOptions): Promise<Report> {
   if (markCounts !== undefined) marks?.start(markCounts);
 
   using symbolizer = new Symbolizer([], options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
-  target.resume();
-  // While the target runs, there is time for what is going to be needed.
-  symbolizer.readAhead(listOpeners(firstModules));
+  // An audit that was aborted while the target was being started is over before its first instruction.
+  if (options.signal?.aborted !== true) target.resume();
+  // While the target runs, there is time for what is going to be needed; but a mark must not wait.
+  if (marks === undefined) symbolizer.readAhead(listOpeners(firstModules));
   const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions())];
   const judged = await judge({ target, recording, startTime, firstModules, symbolizer, options, ...(marks && markCounts && { marks, markCounts }) });
   await streams.drain();

@@ -24,33 +24,54 @@ export function ntdllExport(name: string): bigint {
   return address;
 }
 
-/** The stubs of the hook table's rows that this ntdll exports. They lie side by side, and are read and written in one piece. */
-export interface CallStubs {
+/** Stubs that lie side by side, to be read and written in one piece. */
+export interface StubRange {
   readonly begin: bigint;
   readonly sizeBytes: number;
   readonly stubs: readonly Pick<HookedCall, 'row' | 'rowNumber' | 'stubAddress'>[];
 }
 
-export function locateStubs(): CallStubs {
-  const stubs = numberedRows.flatMap(({ row, rowNumber }) => {
-    const stubAddress = GetProcAddress(ntdllBase(), row.name);
-    return stubAddress === 0n ? [] : [{ row, rowNumber, stubAddress }];
-  });
-  const addresses = stubs.map(({ stubAddress }) => stubAddress).sort((a, b) => (a < b ? -1 : 1));
-  const [begin = 0n, last = 0n] = [addresses[0], addresses.at(-1)];
-  return { begin, sizeBytes: Number(last - begin) + STUB_READ_SIZE_BYTES, stubs };
+/** What lies further apart may have anything between. */
+const GAP_SIZE_BYTES_MAX = 0x1000n;
+
+/** Where the stubs of the hook table's rows lie that this ntdll exports. All known ones have them in one range. */
+export function locateStubs(): readonly StubRange[] {
+  const stubs = numberedRows
+    .map(({ row, rowNumber }) => ({ row, rowNumber, stubAddress: GetProcAddress(ntdllBase(), row.name) }))
+    .filter(({ stubAddress }) => stubAddress !== 0n)
+    .sort((a, b) => (a.stubAddress < b.stubAddress ? -1 : 1));
+  const ranges: { begin: bigint; sizeBytes: number; stubs: (typeof stubs)[number][] }[] = [];
+  for (const stub of stubs) {
+    let range = ranges.at(-1);
+    if (range === undefined || stub.stubAddress - range.begin - BigInt(range.sizeBytes) > GAP_SIZE_BYTES_MAX) {
+      range = { begin: stub.stubAddress, sizeBytes: 0, stubs: [] };
+      ranges.push(range);
+    }
+    range.sizeBytes = Number(stub.stubAddress - range.begin) + STUB_READ_SIZE_BYTES;
+    range.stubs.push(stub);
+  }
+  return ranges;
 }
 
-/** Which of the stubs can be hooked, by their code in one process. */
-export function recogniseStubs({ begin, stubs }: CallStubs, code: Uint8Array): { readonly calls: readonly HookedCall[]; readonly unrecognised: readonly string[] } {
+/**
+ * Which of the stubs can be hooked, by their code in one process.
+ *
+ * @param codes of the ranges
+ */
+export function recogniseStubs(
+  ranges: readonly StubRange[],
+  codes: readonly Uint8Array[],
+): { readonly calls: readonly HookedCall[]; readonly unrecognised: readonly string[] } {
   const calls: HookedCall[] = [];
   const unrecognised: string[] = [];
-  for (const { row, rowNumber, stubAddress } of stubs) {
-    const start = Number(stubAddress - begin);
-    const stub = recogniseStub(code.subarray(start, start + STUB_READ_SIZE_BYTES));
-    if (stub === undefined) unrecognised.push(row.name);
-    else calls.push({ row, rowNumber, stubAddress, stub });
-  }
+  ranges.forEach(({ begin, stubs }, index) => {
+    for (const { row, rowNumber, stubAddress } of stubs) {
+      const start = Number(stubAddress - begin);
+      const stub = recogniseStub(codes[index]!.subarray(start, start + STUB_READ_SIZE_BYTES));
+      if (stub === undefined) unrecognised.push(row.name);
+      else calls.push({ row, rowNumber, stubAddress, stub });
+    }
+  });
   return { calls, unrecognised };
 }
 

@@ -38,6 +38,8 @@ export function emitRecordMisuse(
     assembler.shr(low32(rax), 16);
     assembler.cmp(low32(rax), MISUSE_CLOSE);
     assembler.j('ne', noWrapper);
+    assembler.test(rcx, rcx);
+    assembler.j('e', noWrapper);
     assembler.mov(rax, rcx);
     assembler.shr(rax, USER_ADDRESS_BITS);
     assembler.j('ne', noWrapper);

@@ -5,7 +5,7 @@ import { type AsHandle, type BorrowedHandle, CURRENT_PROCESS, failed, failedWith
 import { readMemory } from '../process/memory.ts';
 import { randomBytes } from '../process/random.ts';
 import { type AgentImage, type AgentOptions, buildAgentImage, RELAY_SIZE_BYTES } from './agent-image.ts';
-import { type CallStubs, findCloseHandle, findFunctions, locateStubs, ntdllBase, ntdllExport, recogniseStubs } from './hook-places.ts';
+import { findCloseHandle, findFunctions, locateStubs, ntdllBase, ntdllExport, recogniseStubs, type StubRange } from './hook-places.ts';
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
 import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
@@ -27,11 +27,21 @@ const FILE_MAP_WRITE = 0x2;
 const ViewUnmap = 2;
 const ObjectNameInformation = 1;
 
+/** Nothing can be recorded in a target. */
+export class RecordingError extends Error {
+  constructor() {
+    super(
+      "Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.",
+    );
+    this.name = 'RecordingError';
+  }
+}
+
 /** An agent for a ledger at one place, and for the stubs of one ntdll. */
 interface Agent {
   readonly ledger: bigint;
-  /** The code of the stubs, as it is without hooks. */
-  readonly code: Buffer;
+  /** The code of the ranges of stubs, as it is without hooks. */
+  readonly codes: readonly Buffer[];
   readonly image: AgentImage;
   readonly hooked: readonly string[];
   readonly unrecognised: readonly string[];
@@ -52,7 +62,7 @@ export class Recording implements Disposable {
   readonly #section: OwnedHandle;
   readonly #arrived: OwnedHandle;
   readonly #judged: OwnedHandle;
-  readonly #stubs: CallStubs;
+  readonly #stubs: readonly StubRange[];
   readonly #options: Omit<AgentOptions, 'ledger' | 'calls'>;
   #agent: Agent;
   #holdsGate = true;
@@ -89,7 +99,7 @@ export class Recording implements Disposable {
       checked: options.checked ?? false,
     };
     this.#stubs = locateStubs();
-    this.#agent = this.#build(view, Buffer.from(viewMemory(this.#stubs.begin, this.#stubs.sizeBytes)));
+    this.#agent = this.#build(view, this.#stubs.map(({ begin, sizeBytes }) => Buffer.from(viewMemory(begin, sizeBytes))));
   }
 
   /**
@@ -112,16 +122,18 @@ export class Recording implements Disposable {
    * is changed before all of the agent is in place.
    *
    * @param target opened with PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE and PROCESS_QUERY_INFORMATION
+   * @throws RecordingError when no system call can be hooked
    * @throws Win32Error or NtStatusError when the target does not let itself be written to
    */
   install(target: AsHandle): void {
     const { layout, modules } = this.#options;
     const ledger = mapIntoTarget(this.#section, target, this.#agent.ledger);
     if (layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
-    const { begin, sizeBytes } = this.#stubs;
-    const code = readMemory(target, begin, sizeBytes);
+    const codes = this.#stubs.map(({ begin, sizeBytes }) => readMemory(target, begin, sizeBytes));
     // Something lies in the target where the ledger lies here, or other software has hooked one process and not the other.
-    if (ledger !== this.#agent.ledger || !code.equals(this.#agent.code)) this.#agent = this.#build(ledger, code);
+    const fits = ledger === this.#agent.ledger && codes.every((code, index) => code.equals(this.#agent.codes[index]!));
+    if (!fits) this.#agent = this.#build(ledger, codes);
+    if (this.hooked.length === 0) throw new RecordingError();
 
     const { image } = this.#agent;
     const base = allocateNear(target, ntdllBase(), image.sizeBytes);
@@ -130,13 +142,17 @@ export class Recording implements Disposable {
     writeCode(target, { address: base, bytes: placed.bytes });
     for (const relay of placed.relays) writeCode(target, relay);
     this.ledger.hideAgent(base, image.sizeBytes);
-    for (const { address, bytes } of placed.patches) code.set(bytes, Number(address - begin));
-    overwriteCode(target, { address: begin, bytes: code });
+    this.#stubs.forEach(({ begin, sizeBytes }, index) => {
+      const code = Buffer.from(codes[index]!);
+      const patches = placed.patches.filter(({ address }) => address >= begin && address < begin + BigInt(sizeBytes));
+      for (const { address, bytes } of patches) code.set(bytes, Number(address - begin));
+      if (patches.length > 0) overwriteCode(target, { address: begin, bytes: code });
+    });
   }
 
-  #build(ledger: bigint, code: Buffer): Agent {
-    const { calls, unrecognised } = recogniseStubs(this.#stubs, code);
-    return { ledger, code: Buffer.from(code), image: buildAgentImage({ ...this.#options, ledger, calls }), hooked: calls.map(({ row }) => row.name), unrecognised };
+  #build(ledger: bigint, codes: readonly Buffer[]): Agent {
+    const { calls, unrecognised } = recogniseStubs(this.#stubs, codes);
+    return { ledger, codes, image: buildAgentImage({ ...this.#options, ledger, calls }), hooked: calls.map(({ row }) => row.name), unrecognised };
   }
 
   /** Names of the system calls that are hooked. */

@@ -40,6 +40,7 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'CloseError',
   'ProgramError',
   'LedgerDamagedError',
+  'RecordingError',
   'ReportFileError',
   'ProcessNotFoundError',
   'HandleNotFoundError',

@@ -142,6 +142,12 @@ export const CreateProcessW: CreateProcess<boolean> = kernel32.define('CreatePro
 /** {@link CreateProcessW} on another thread. */
 export const CreateProcessWAsync: CreateProcess<Promise<boolean>> = kernel32.defineAsync('CreateProcessW', BOOL, createProcessParameters);
 
+/** https://learn.microsoft.com/windows/win32/api/processenv/nf-processenv-getenvironmentstringsw */
+export const GetEnvironmentStringsW: () => bigint = kernel32.define('GetEnvironmentStringsW', POINTER, []);
+
+/** https://learn.microsoft.com/windows/win32/api/processenv/nf-processenv-freeenvironmentstringsw */
+export const FreeEnvironmentStringsW: (penv: bigint) => boolean = kernel32.define('FreeEnvironmentStringsW', BOOL, [POINTER]);
+
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-resumethread */
 export const ResumeThread: (hThread: HANDLE) => number = kernel32.define('ResumeThread', DWORD, [HANDLE]);
 

@@ -1,5 +1,12 @@
 import koffi, { type TypeObject } from 'koffi';
 
+try {
+  // Async calls run on stacks of koffi's, of 128 KiB unless told: CreateProcess, and what security software hooks into it, may want what a thread has.
+  koffi.config({ async_stack_size: 1 << 20 });
+} catch {
+  // Somebody else in this process has called by koffi before, and so decided.
+}
+
 declare const handleBrand: unique symbol;
 declare const socketBrand: unique symbol;
 

@@ -1,6 +1,6 @@
 import {
-  CreateProcessW, CreateProcessWAsync, DeleteProcThreadAttributeList, GetExitCodeProcess, GetLastError, InitializeProcThreadAttributeList, ResumeThread,
-  TerminateProcess, UpdateProcThreadAttribute, WaitForSingleObject,
+  CreateProcessW, CreateProcessWAsync, DeleteProcThreadAttributeList, FreeEnvironmentStringsW, GetEnvironmentStringsW, GetExitCodeProcess, GetLastError,
+  InitializeProcThreadAttributeList, ResumeThread, TerminateProcess, UpdateProcThreadAttribute, WaitForSingleObject,
 } from '../ffi/kernel32.ts'; // prettier-ignore
 import { addressOf } from '../ffi/library.ts';
 import { type AsHandle, type BorrowedHandle, failed, NULL_HANDLE, OwnedHandle, type RawHandle, unsafeRawHandle } from '../io/index.ts';
@@ -9,6 +9,7 @@ import { refusedToStart } from './program.ts';
 
 const CREATE_SUSPENDED = 0x4;
 const EXTENDED_STARTUPINFO_PRESENT = 0x8_0000;
+const CREATE_UNICODE_ENVIRONMENT = 0x400;
 const PROC_THREAD_ATTRIBUTE_HANDLE_LIST = 0x2_0002n;
 const STARTF_USESTDHANDLES = 0x100;
 const WAIT_OBJECT_0 = 0;
@@ -51,7 +52,8 @@ export class SuspendedProcess implements Disposable {
   }
 
   /**
-   * Starts a program suspended, in the current directory and with the current environment. JavaScript goes on meanwhile.
+   * Starts a program suspended, in the current directory and with the environment as it is now. JavaScript goes on meanwhile; what it
+   * starts until then by other means may inherit the three handles, too.
    *
    * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw
    *
@@ -59,6 +61,7 @@ export class SuspendedProcess implements Disposable {
    */
   static async spawn(options: SpawnOptions): Promise<SuspendedProcess> {
     const streams = [options.stdin, options.stdout, options.stderr].map((stream) => stream.asHandle().asRawHandle());
+    using environment = new Environment();
     using inherited = new InheritedHandles([...new Set(streams.filter((handle) => handle !== NULL_HANDLE))]);
     const startup = Buffer.alloc(112); // STARTUPINFOEXW
     startup.writeUInt32LE(112, 0); // DWORD cb
@@ -70,17 +73,17 @@ export class SuspendedProcess implements Disposable {
     const information = Buffer.alloc(24); // PROCESS_INFORMATION
     const line = Buffer.from(`${buildCommandLine(options.program, options.args)}\0`, 'utf16le');
     const characters = new Uint16Array(line.buffer.slice(line.byteOffset, line.byteOffset + line.byteLength));
-    const flags = CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT;
-    const parameters = [options.program, characters, null, null, true, flags, null, null, startup, information] as const;
+    const flags = CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT;
+    const parameters = [options.program, characters, null, null, true, flags, environment.address, null, startup, information] as const;
     // Why it failed only its own thread can ask: the second attempt is made on this one.
     let isStarted = await CreateProcessWAsync(...parameters);
     for (let attempt = 2; !isStarted; attempt++) {
       isStarted = CreateProcessW(...parameters);
       if (!isStarted && (GetLastError() !== ERROR_INTERNAL_ERROR || attempt === ATTEMPTS)) throw refusedToStart(options.program);
     }
-    const process = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
+    const child = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
     const thread = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(8))); // HANDLE hThread
-    return new SuspendedProcess(information.readUInt32LE(16), [options.program, ...options.args], process, thread);
+    return new SuspendedProcess(information.readUInt32LE(16), [options.program, ...options.args], child, thread);
   }
 
   asHandle(): BorrowedHandle {
@@ -114,6 +117,15 @@ export class SuspendedProcess implements Disposable {
     using _thread = this.#thread;
     using process = this.#process;
     if (!this.#resumed) TerminateProcess(process.asRawHandle(), 1);
+  }
+}
+
+/** A copy of this process' environment as it is now. */
+class Environment implements Disposable {
+  readonly address: bigint = GetEnvironmentStringsW();
+
+  [Symbol.dispose](): void {
+    FreeEnvironmentStringsW(this.address);
   }
 }
 

@@ -21,12 +21,14 @@ export interface EndedProgram {
  * Runs a program with its output in a file, watched by a recording if options for one are given.
  *
  * @param atGate is called when the target stands at the exit gate
+ * @param beforeInstall is called when the recording is prepared, and the target as it was made
  */
 export async function runProgram(
   program: string,
   args: readonly string[],
   recordingOptions?: RecordingOptions,
   atGate: (recording: Recording) => void = () => {},
+  beforeInstall: (target: SuspendedProcess) => void = () => {},
 ): Promise<EndedProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'unclosed-agent-'));
   const outputFile = join(folder, 'output.txt');
@@ -38,6 +40,7 @@ export async function runProgram(
     const [stdin, stdout] = [inheritable(input), inheritable(output)];
     using target = await SuspendedProcess.spawn({ program, args, stdin, stdout, stderr: stdout });
     using recording = recordingOptions === undefined ? undefined : Recording.prepare(recordingOptions);
+    beforeInstall(target);
     recording?.install(target);
     target.resume();
     if (recording !== undefined) {

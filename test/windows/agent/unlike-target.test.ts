@@ -1,0 +1,100 @@
+// Targets in which something is not as it is in the auditor, for which the agent was prepared.
+import { expect, test } from 'vitest';
+
+import { numberedRows } from '../../../src/agent/agent-image.ts';
+import { ntdllBase } from '../../../src/agent/hook-places.ts';
+import { ledgerLayout } from '../../../src/agent/ledger-layout.ts';
+import { type Recording, RecordingError } from '../../../src/agent/recording.ts';
+import { audit } from '../../../src/audit.ts';
+import { GetProcAddress, VirtualAllocEx, VirtualProtectEx, VirtualQueryEx, WriteProcessMemory } from '../../../src/ffi/kernel32.ts';
+import { type AsHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
+import { listProcesses } from '../../../src/process/processes.ts';
+import { fixturePath } from '../tool.ts';
+import { runProgram } from './recorded-program.ts';
+
+const MEM_RESERVE = 0x2000;
+const MEM_MAPPED = 0x4_0000;
+const PAGE_NOACCESS = 1;
+const PAGE_EXECUTE_READWRITE = 0x40;
+/** Of a size that nothing else here has. */
+const SLOT_COUNT = 1 << 11;
+
+/** Where this process sees the ledger: its only mapped view of that size. */
+function findLedger(): bigint {
+  const { sizeBytes } = ledgerLayout(SLOT_COUNT);
+  const found: bigint[] = [];
+  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+  for (let address = 0n; VirtualQueryEx(CURRENT_PROCESS, address, region, 48n) !== 0n; ) {
+    const [base, size] = [region.readBigUInt64LE(0), region.readBigUInt64LE(24)]; // PVOID BaseAddress, SIZE_T RegionSize
+    if (region.readUInt32LE(40) === MEM_MAPPED && size - BigInt(sizeBytes) >= 0n && size - BigInt(sizeBytes) < 0x1000n) found.push(base);
+    address = base + size;
+  }
+  expect(found).toHaveLength(1);
+  return found[0]!;
+}
+
+function occupyLedger(target: AsHandle): void {
+  const ledger = findLedger();
+  expect(VirtualAllocEx(target.asHandle().asRawHandle(), ledger, 0x1_0000n, MEM_RESERVE, PAGE_NOACCESS)).toBe(ledger);
+}
+
+/** Lets a call of the target begin as with the hook of other software: `ud2`, as nobody makes that call. */
+function spoil(name: string): (target: AsHandle) => void {
+  return (target) => {
+    const address = GetProcAddress(ntdllBase(), name);
+    const process = target.asHandle().asRawHandle();
+    expect(VirtualProtectEx(process, address, 2n, PAGE_EXECUTE_READWRITE, new Uint32Array(1))).toBe(true);
+    expect(WriteProcessMemory(process, address, Uint8Array.of(0x0f, 0x0b), 2n, null)).toBe(true);
+  };
+}
+
+/** Programs of ours that run; on Wine 8 one that has been ended is listed a little longer. */
+function listRunning(): readonly string[] {
+  return listProcesses().filter(({ parentId }) => parentId === process.pid).map(({ name }) => name);
+}
+
+test.each<{ what: string; unrecognised: readonly string[]; beforeInstall: (target: AsHandle) => void }>([
+  { what: 'something lies in the ledger’s place', unrecognised: [], beforeInstall: occupyLedger },
+  { what: 'a call was hooked by other software', unrecognised: ['NtCreateKeyedEvent'], beforeInstall: spoil('NtCreateKeyedEvent') },
+])('where $what, all else is recorded', async ({ unrecognised, beforeInstall }) => {
+  let recorded: Recording | undefined;
+  let opens = 0;
+  const { exitCode } = await runProgram(
+    fixturePath('many-threads-clean'),
+    [],
+    { slotCount: SLOT_COUNT, checked: true },
+    (recording) => {
+      recorded = recording;
+      recording.ledger.check();
+      expect(recording.ledger.counter('walkMismatches')).toBe(0);
+      opens = recording.ledger.totals().opens;
+    },
+    beforeInstall,
+  );
+  expect(exitCode).toBe(0);
+  expect(opens).toBeGreaterThan(100);
+  expect(recorded?.unrecognised).toEqual(unrecognised);
+});
+
+test('where no call has a known form, nothing is recorded and the target does not run', async () => {
+  const exported = numberedRows.map(({ row }) => row.name).filter((name) => GetProcAddress(ntdllBase(), name) !== 0n);
+  const spoilAll = (target: AsHandle): void => exported.forEach((name) => spoil(name)(target));
+  const run = runProgram(fixturePath('sleeps'), [], {}, () => {}, spoilAll);
+  await expect(run).rejects.toThrow(RecordingError);
+  await expect.poll(listRunning, { timeout: 5000 }).toEqual([]);
+});
+
+test('where the ledger cannot be made, the target that was being started is not left behind', async () => {
+  const audited = audit({ program: fixturePath('sleeps'), recording: { slotCount: 2 ** 40 } });
+  await expect(audited).rejects.toThrow(/^Cannot create a ledger of \d+ MiB: /);
+  await expect.poll(listRunning, { timeout: 5000 }).toEqual([]);
+});
+
+test('an audit that is aborted while its target is being started is over before the first instruction', async () => {
+  const abort = new AbortController();
+  const audited = audit({ program: fixturePath('leaks-event'), signal: abort.signal });
+  abort.abort();
+  const { stats, completeness } = await audited;
+  expect(stats.opens).toBe(0);
+  expect(completeness.complete).toBe(false);
+});
