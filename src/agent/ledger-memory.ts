@@ -5,10 +5,10 @@ export type ViewLedger = (offset: number, sizeBytes: number) => DataView;
 
 interface Window {
   readonly begin: number;
+  readonly end: number;
   /** The end of what it may ever show. */
   readonly limit: number;
-  end: number;
-  view: DataView;
+  readonly view: DataView;
 }
 
 const FIRST_SIZE_BYTES = 0x1_0000;
@@ -21,17 +21,22 @@ const FIRST_SIZE_BYTES = 0x1_0000;
  */
 export class LedgerMemory {
   readonly #view: ViewLedger;
-  readonly #parts: Window;
-  readonly #stackPool: Window;
-  readonly #slots: Window;
   readonly #layout: LedgerLayout;
+  /** What is before the stack pool, the pool, and the slots. */
+  readonly #windows: [parts: Window, stackPool: Window, slots: Window];
+  /** The one that was looked through last: what is read next is most often beside it. */
+  #window: Window;
 
   constructor(view: ViewLedger, layout: LedgerLayout) {
+    const { stackPoolOffset, slotsOffset, sizeBytes } = layout;
     this.#view = view;
     this.#layout = layout;
-    this.#parts = this.#open(0, layout.stackPoolOffset, layout.stackPoolOffset);
-    this.#stackPool = this.#open(layout.stackPoolOffset, layout.slotsOffset, FIRST_SIZE_BYTES);
-    this.#slots = this.#open(layout.slotsOffset, layout.sizeBytes, FIRST_SIZE_BYTES);
+    this.#windows = [
+      this.#open(0, stackPoolOffset, stackPoolOffset),
+      this.#open(stackPoolOffset, FIRST_SIZE_BYTES, slotsOffset),
+      this.#open(slotsOffset, FIRST_SIZE_BYTES, sizeBytes),
+    ];
+    this.#window = this.#windows[0];
   }
 
   getUint8(offset: number): number {
@@ -74,21 +79,22 @@ export class LedgerMemory {
     view.setBigUint64(offset - begin, value, true);
   }
 
+  /** The window that shows the eight bytes at an offset, or as many as there are before its limit. */
   #windowOf(offset: number): Window {
-    const { stackPoolOffset, slotsOffset } = this.#layout;
-    const window = offset < stackPoolOffset ? this.#parts : offset < slotsOffset ? this.#stackPool : this.#slots;
-    if (offset + 8 > window.end && window.end < window.limit) this.#widen(window, offset + 8);
-    return window;
+    const window = this.#window;
+    return offset >= window.begin && offset + 8 <= window.end ? window : this.#select(offset);
   }
 
-  /** At least to twice its size, so that it seldom happens. */
-  #widen(window: Window, end: number): void {
-    const sizeBytes = Math.max(end - window.begin, 2 * (window.end - window.begin));
-    Object.assign(window, this.#open(window.begin, window.limit, sizeBytes));
+  #select(offset: number): Window {
+    const index = offset < this.#layout.stackPoolOffset ? 0 : offset < this.#layout.slotsOffset ? 1 : 2;
+    const { begin, end, limit } = this.#windows[index];
+    // At least to twice its size, so that it seldom has to be widened.
+    if (offset + 8 > end && end < limit) this.#windows[index] = this.#open(begin, Math.max(offset + 8 - begin, 2 * (end - begin)), limit);
+    return (this.#window = this.#windows[index]);
   }
 
-  #open(begin: number, limit: number, sizeBytes: number): Window {
+  #open(begin: number, sizeBytes: number, limit: number): Window {
     const end = Math.min(limit, begin + sizeBytes);
-    return { begin, limit, end, view: this.#view(begin, end - begin) };
+    return { begin, end, limit, view: this.#view(begin, end - begin) };
   }
 }
