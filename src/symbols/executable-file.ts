@@ -54,6 +54,7 @@ export class ExecutableFile implements Disposable {
   readonly #sections: readonly Section[];
   readonly #coffOffset: number;
   readonly #coffCount: number;
+  #exportedPlaces: NamedPlaces | undefined;
   #exportedSymbols: CodeSymbols | undefined;
   #allSymbols: CodeSymbols | undefined;
   #units: DwarfUnits | undefined;
@@ -242,12 +243,16 @@ export class ExecutableFile implements Disposable {
 
   /** Exports alone: of the system's DLLs most functions on a stack are exported, and their other symbols are ten times as many. */
   #exports(): CodeSymbols {
-    return (this.#exportedSymbols ??= collect(this.#readExports()));
+    return (this.#exportedSymbols ??= collect(this.#exportTable()));
   }
 
   /** Exports and COFF functions. */
   #symbols(): CodeSymbols {
-    return (this.#allSymbols ??= collect(this.#readExports(), this.#readCoffFunctions()));
+    return (this.#allSymbols ??= collect(this.#exportTable(), this.#readCoffFunctions()));
+  }
+
+  #exportTable(): NamedPlaces {
+    return (this.#exportedPlaces ??= this.#readExports());
   }
 
   #readExports(): NamedPlaces {
