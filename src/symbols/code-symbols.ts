@@ -6,59 +6,64 @@ export interface CodeSymbol {
   readonly name: string;
 }
 
-/** More functions than any file has names for. */
-const COUNT_MAX = 2 ** 21;
+/** Rows of a table that can be told apart; more than any real file has functions. */
+export const ROW_COUNT_MAX: number = 2 ** 21;
+
+/** A symbol's address and the row of its table, in one number: a double holds both, and sorting plain numbers is a tenth of the work of comparing. */
+export function symbolKey(rva: number, row: number): number {
+  return rva * ROW_COUNT_MAX + row;
+}
 
 /**
- * The symbols of a file by address. A DLL has some thousand, of which a report names a few: where the others' names stand is noted,
- * and they are never read.
+ * The symbols of a table by address. A DLL has some thousand, of which a report names a few: in which row the others' names stand is
+ * noted, and they are never read.
  */
 export class CodeSymbols {
-  readonly #nameAt: (place: number) => string;
-  readonly #isBetterName: (name: string, known: string) => boolean;
-  readonly #places: number[] = [];
-  /** rva * COUNT_MAX + index into the places: a double holds both, and sorting plain numbers is a tenth of the work of comparing. */
-  readonly #keys: number[] = [];
-  #sorted: Float64Array | undefined;
+  readonly #keys: Float64Array;
+  readonly #nameAt: (row: number) => string;
 
   /**
-   * @param nameAt reads a name, by the number that stands for its place
-   * @param isBetterName which of two names of one address is shown
+   * @param keys see {@link symbolKey}, in any order; several may have one address
+   * @param nameAt reads the name in a row
    */
-  constructor(nameAt: (place: number) => string, isBetterName: (name: string, known: string) => boolean) {
+  constructor(keys: readonly number[], nameAt: (row: number) => string) {
+    this.#keys = Float64Array.from(keys).sort();
     this.#nameAt = nameAt;
-    this.#isBetterName = isBetterName;
-  }
-
-  /** Notes a symbol; two may have one address. */
-  add(rva: number, place: number): void {
-    if (this.#places.length === COUNT_MAX) return;
-    this.#keys.push(rva * COUNT_MAX + this.#places.length);
-    this.#places.push(place);
-    this.#sorted = undefined;
   }
 
   /** The last symbol at an address or below, by its best name; `undefined` where there is none. */
   atOrBelow(rva: number): CodeSymbol | undefined {
-    const keys = (this.#sorted ??= Float64Array.from(this.#keys).sort());
-    let index = lastAtOrBelow(keys.length, (i) => rvaOf(keys[i]!), rva);
+    let index = lastAtOrBelow(this.#keys.length, (i) => this.#rvaAt(i), rva);
     if (index < 0) return undefined;
-    const nearest = rvaOf(keys[index]!);
-    let name = this.#nameOf(keys[index]!);
-    while (--index >= 0 && rvaOf(keys[index]!) === nearest) {
-      const other = this.#nameOf(keys[index]!);
-      if (this.#isBetterName(other, name)) name = other;
-    }
-    return { rva: nearest, name };
+    let best = this.#symbolAt(index);
+    while (--index >= 0 && this.#rvaAt(index) === best.rva) best = nearer(best, this.#symbolAt(index));
+    return best;
   }
 
-  #nameOf(key: number): string {
-    return this.#nameAt(this.#places[key % COUNT_MAX]!);
+  #rvaAt(index: number): number {
+    return Math.floor(this.#keys[index]! / ROW_COUNT_MAX);
+  }
+
+  #symbolAt(index: number): CodeSymbol {
+    return { rva: this.#rvaAt(index), name: this.#nameAt(this.#keys[index]! % ROW_COUNT_MAX) };
   }
 }
 
-function rvaOf(key: number): number {
-  return Math.floor(key / COUNT_MAX);
+export const noSymbols: CodeSymbols = new CodeSymbols([], () => '');
+
+/** Of two symbols at or below an address the nearer one; of two at one place the one with the better name. */
+export function nearer(a: CodeSymbol, b: CodeSymbol): CodeSymbol;
+export function nearer(a: CodeSymbol | undefined, b: CodeSymbol | undefined): CodeSymbol | undefined;
+export function nearer(a: CodeSymbol | undefined, b: CodeSymbol | undefined): CodeSymbol | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  if (a.rva !== b.rva) return a.rva > b.rva ? a : b;
+  return isBetterName(a.name, b.name) ? a : b;
+}
+
+/** `NtClose` rather than `ZwClose`, `fopen` than ucrtbase's `_o_fopen`; the function's own name rather than `.text` or a label; else the first by spelling. */
+function isBetterName(name: string, known: string): boolean {
+  const rank = (text: string): number => (/^(?:Zw[A-Z]|_o_)/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);
+  return rank(name) !== rank(known) ? rank(name) < rank(known) : name < known;
 }
 
 /** The last index whose value is at most `limit`, or -1; values ascend. */

@@ -1,8 +1,9 @@
 import { BlockFile, TABLE_SIZE_BYTES_MAX } from './block-file.ts';
-import { type CodeSymbol, CodeSymbols, lastAtOrBelow } from './code-symbols.ts';
+import { type CodeSymbol, CodeSymbols, lastAtOrBelow, nearer, noSymbols } from './code-symbols.ts';
 import { type DwarfFunction, DwarfFunctions } from './dwarf-functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf-lines.ts';
 import { DwarfUnits } from './dwarf-units.ts';
+import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols, readName } from './name-tables.ts';
 
 /** Where to read what of a file; `undefined` where the file ends before it. */
 type Read = (offset: number, sizeBytes: number) => Buffer | undefined;
@@ -20,15 +21,14 @@ const IMAGE_FILE_MACHINE_AMD64 = 0x8664;
 const PE32_PLUS = 0x20b;
 const IMAGE_SCN_MEM_EXECUTE = 0x2000_0000;
 const EXPORTS = 0;
+const EXPORT_DIRECTORY_SIZE_BYTES = 40;
 const EXCEPTIONS = 3;
 const DEBUG = 6;
 const IMAGE_DEBUG_TYPE_CODEVIEW = 2;
 /** CV_INFO_PDB70: DWORD CvSignature 'RSDS', GUID Signature, DWORD Age, BYTE PdbFileName[] */
 const PDB_PATH_OFFSET = 24;
-const IMAGE_SYM_DTYPE_FUNCTION = 0x20;
 const UNW_FLAG_CHAININFO = 4;
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
-const COFF_SYMBOL_SIZE_BYTES = 18;
 const SECTIONS_MAX = 512;
 const NAMES_MAX = 1 << 20;
 const CHAIN_LENGTH_MAX = 32;
@@ -54,9 +54,8 @@ export class ExecutableFile implements Disposable {
   readonly #sections: readonly Section[];
   readonly #coffOffset: number;
   readonly #coffCount: number;
-  #exportedPlaces: NamedPlaces | undefined;
-  #exportedSymbols: CodeSymbols | undefined;
-  #allSymbols: CodeSymbols | undefined;
+  #exports: CodeSymbols | undefined;
+  #coffFunctions: CodeSymbols | undefined;
   #units: DwarfUnits | undefined;
   #lines: DwarfLines | undefined;
   #dwarfFunctions: DwarfFunctions | undefined;
@@ -134,7 +133,7 @@ export class ExecutableFile implements Disposable {
 
   /** Reads what names are taken from, which {@link symbolOf} would do when first asked. */
   readAhead(): void {
-    for (const symbols of [this.#exports(), this.#symbols()]) symbols.atOrBelow(0);
+    this.#nearest(0, 'all');
     this.functionAt(0);
   }
 
@@ -147,20 +146,21 @@ export class ExecutableFile implements Disposable {
    */
   symbolOf(rva: number): CodeSymbol | undefined {
     const found = this.functionAt(rva);
-    if (found !== undefined) return this.#nameWithin(this.#exports(), found.begin, rva) ?? this.#nameWithin(this.#symbols(), found.begin, rva);
-    const nearest = this.#symbols().atOrBelow(rva);
+    // Of the system's DLLs most functions on a stack are exported, and their other symbols are ten times as many.
+    if (found !== undefined) return this.#nameWithin('exports', found.begin, rva) ?? this.#nameWithin('all', found.begin, rva);
+    const nearest = this.#nearest(rva, 'all');
     if (nearest === undefined || rva - nearest.rva >= LEAF_SIZE_BYTES_MAX || this.functionAt(nearest.rva) !== undefined) return undefined;
     const previous = this.#entryAtOrBelow(rva);
     return previous === undefined || previous.begin < nearest.rva ? nearest : undefined;
   }
 
   /** The nearest of some symbols that is in the same function as `rva`, all parts of which belong to the one that starts at `begin`. */
-  #nameWithin(symbols: CodeSymbols, begin: number, rva: number): CodeSymbol | undefined {
-    const nearest = symbols.atOrBelow(rva);
+  #nameWithin(which: 'exports' | 'all', begin: number, rva: number): CodeSymbol | undefined {
+    const nearest = this.#nearest(rva, which);
     if (nearest === undefined) return undefined;
     if (this.functionAt(nearest.rva)?.begin === begin) return nearest;
     // A part of a function that lies apart from its beginning: the name is the beginning's.
-    const first = symbols.atOrBelow(begin);
+    const first = this.#nearest(begin, which);
     return first?.rva === begin ? first : undefined;
   }
 
@@ -241,69 +241,34 @@ export class ExecutableFile implements Disposable {
     return this.#readAt(rva, sizeBytes) ?? Buffer.alloc(0);
   }
 
-  /** Exports alone: of the system's DLLs most functions on a stack are exported, and their other symbols are ten times as many. */
-  #exports(): CodeSymbols {
-    return (this.#exportedSymbols ??= collect(this.#exportTable()));
+  /** The nearest symbol below an address: of the exports alone, or of all. */
+  #nearest(rva: number, which: 'exports' | 'all'): CodeSymbol | undefined {
+    const exported = (this.#exports ??= this.#readExports()).atOrBelow(rva);
+    return which === 'exports' ? exported : nearer(exported, (this.#coffFunctions ??= this.#readCoffFunctions()).atOrBelow(rva));
   }
 
-  /** Exports and COFF functions. */
-  #symbols(): CodeSymbols {
-    return (this.#allSymbols ??= collect(this.#exportTable(), this.#readCoffFunctions()));
-  }
-
-  #exportTable(): NamedPlaces {
-    return (this.#exportedPlaces ??= this.#readExports());
-  }
-
-  #readExports(): NamedPlaces {
-    const { rva, sizeBytes } = this.#directory(EXPORTS);
-    const directory = this.#readAt(rva, 40); // IMAGE_EXPORT_DIRECTORY
-    const all = this.#readAt(rva, Math.min(sizeBytes, TABLE_SIZE_BYTES_MAX));
-    if (directory === undefined || all === undefined) return noPlaces;
+  #readExports(): CodeSymbols {
+    const { rva: directoryRva, sizeBytes } = this.#directory(EXPORTS);
+    const directory = this.#readAt(directoryRva, Math.min(sizeBytes, TABLE_SIZE_BYTES_MAX));
+    if (directory === undefined || directory.length < EXPORT_DIRECTORY_SIZE_BYTES) return noSymbols;
     const functionCount = Math.min(directory.readUInt32LE(20), NAMES_MAX); // DWORD NumberOfFunctions
     const nameCount = Math.min(directory.readUInt32LE(24), NAMES_MAX); // DWORD NumberOfNames
     const functions = this.#readAt(directory.readUInt32LE(28), functionCount * 4); // DWORD AddressOfFunctions
     const names = this.#readAt(directory.readUInt32LE(32), nameCount * 4); // DWORD AddressOfNames
     const ordinals = this.#readAt(directory.readUInt32LE(36), nameCount * 2); // DWORD AddressOfNameOrdinals
-    if (functions === undefined || names === undefined || ordinals === undefined) return noPlaces;
-    const code = this.#sections.filter(({ isCode }) => isCode);
-    return {
-      forEach(note) {
-        for (let i = 0; i < nameCount; i++) {
-          const ordinal = ordinals.readUInt16LE(i * 2);
-          if (ordinal >= functionCount) continue;
-          const target = functions.readUInt32LE(ordinal * 4);
-          const isForwarder = target >= rva && target < rva + sizeBytes; // the text `NTDLL.RtlAllocateHeap`
-          const name = names.readUInt32LE(i * 4) - rva;
-          if (!isForwarder && code.some((section) => isIn(section, target)) && name > 0 && isName(all, name)) note(target, name);
-        }
-      },
-      nameAt: (place) => readName(all, place),
-    };
+    if (functions === undefined || names === undefined || ordinals === undefined) return noSymbols;
+    const sections = this.#sections.filter(({ isCode }) => isCode);
+    return exportedSymbols({ directory, directoryRva, functions, names, ordinals }, (rva) => sections.some((section) => isIn(section, rva)));
   }
 
-  #readCoffFunctions(): NamedPlaces {
-    if (this.#coffCount === 0) return noPlaces;
+  #readCoffFunctions(): CodeSymbols {
+    if (this.#coffCount === 0) return noSymbols;
     const table = this.#read(this.#coffOffset, this.#coffCount * COFF_SYMBOL_SIZE_BYTES);
-    if (table === undefined) return noPlaces;
-    const fields = new DataView(table.buffer, table.byteOffset, table.length); // quicker than Buffer's checks, ten thousand times
+    if (table === undefined) return noSymbols;
     const stringsOffset = this.#coffOffset + table.length;
     const stringsSizeBytes = this.#read(stringsOffset, 4)?.readUInt32LE(0) ?? 0;
     const strings = this.#read(stringsOffset, stringsSizeBytes) ?? Buffer.alloc(0);
-    const isLong = (at: number): boolean => fields.getUint32(at, true) === 0; // else the name itself, up to 8 bytes
-    const sections = this.#sections;
-    return {
-      forEach(note) {
-        // BYTE NumberOfAuxSymbols: what follows a symbol and belongs to it
-        for (let at = 0; at < table.length; at += (1 + table[at + 17]!) * COFF_SYMBOL_SIZE_BYTES) {
-          if (fields.getUint16(at + 14, true) !== IMAGE_SYM_DTYPE_FUNCTION) continue;
-          const section = sections[fields.getInt16(at + 12, true) - 1]; // SHORT SectionNumber, from 1
-          if (!section?.isCode) continue;
-          if (isLong(at) ? isName(strings, fields.getUint32(at + 4, true)) : isName(table, at)) note(section.rva + fields.getUint32(at + 8, true), at);
-        }
-      },
-      nameAt: (at) => (isLong(at) ? readName(strings, fields.getUint32(at + 4, true)) : readName(table.subarray(at, at + 8), 0)),
-    };
+    return coffSymbols(table, strings, this.#sections.map(({ isCode, rva }) => (isCode ? rva : undefined)));
   }
 
   /** The contents of a section; empty where the file has none of that name. */
@@ -345,40 +310,6 @@ export class ExecutableFile implements Disposable {
   }
 }
 
-/** `NtClose` rather than `ZwClose`, `fopen` than ucrtbase's `_o_fopen`; the function's own name rather than `.text` or a label; else the first by spelling. */
-function isBetterName(name: string, known: string): boolean {
-  const rank = (text: string): number => (/^(?:Zw[A-Z]|_o_)/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);
-  return rank(name) !== rank(known) ? rank(name) < rank(known) : name < known;
-}
-
-/** Places in code that have a name, by the place of the name. */
-interface NamedPlaces {
-  forEach(note: (rva: number, place: number) => void): void;
-  nameAt(place: number): string;
-}
-
-/** The symbols of several tables. */
-function collect(...tables: readonly NamedPlaces[]): CodeSymbols {
-  const count = tables.length;
-  // A symbol's place is its place in its table, and the table.
-  const symbols = new CodeSymbols((place) => tables[place % count]!.nameAt(Math.floor(place / count)), isBetterName);
-  tables.forEach((table, index) => table.forEach((rva, place) => symbols.add(rva, place * count + index)));
-  return symbols;
-}
-
-const noPlaces: NamedPlaces = { forEach: () => undefined, nameAt: () => '' };
-
 function isIn({ rva: start, virtualSizeBytes, fileSizeBytes }: Section, rva: number): boolean {
   return rva >= start && rva < start + Math.max(virtualSizeBytes, fileSizeBytes);
-}
-
-/** Whether there is a name that is not empty. */
-function isName(bytes: Buffer, offset: number): boolean {
-  return (bytes[offset] ?? 0) !== 0;
-}
-
-function readName(bytes: Buffer, offset: number): string {
-  if (offset < 0 || offset >= bytes.length) return '';
-  const end = bytes.indexOf(0, offset);
-  return bytes.toString('utf8', offset, Math.min(end < 0 ? bytes.length : end, offset + 4096));
 }

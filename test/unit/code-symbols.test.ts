@@ -1,17 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
-import { CodeSymbols } from '../../src/symbols/code-symbols.ts';
+import { CodeSymbols, nearer, symbolKey } from '../../src/symbols/code-symbols.ts';
 
 function symbolsOf(entries: readonly (readonly [rva: number, name: string])[]): { symbols: CodeSymbols; read: string[] } {
   const read: string[] = [];
-  const nameAt = (place: number): string => {
-    const name = entries[place]![1];
+  const nameAt = (row: number): string => {
+    const name = entries[row]![1];
     read.push(name);
     return name;
   };
-  const symbols = new CodeSymbols(nameAt, (name, known) => name < known);
-  entries.forEach(([rva], place) => symbols.add(rva, place));
-  return { symbols, read };
+  return { symbols: new CodeSymbols(entries.map(([rva], row) => symbolKey(rva, row)), nameAt), read };
 }
 
 describe('CodeSymbols', () => {
@@ -37,10 +35,24 @@ describe('CodeSymbols', () => {
     expect(read).toEqual(['b']);
   });
 
-  it('takes a symbol after it was asked', () => {
-    const { symbols } = symbolsOf([[0x1000, 'a'], [0x2000, 'b']]); // prettier-ignore
-    symbols.atOrBelow(0x2000);
-    symbols.add(0x1800, 0);
-    expect(symbols.atOrBelow(0x1900)).toEqual({ rva: 0x1800, name: 'a' });
+  it.each([
+    ['ZwClose', 'NtClose'],
+    ['_o_fopen', 'fopen'],
+    ['.text', 'main'],
+    ['.text', '_o_main'],
+    ['LocalFree', 'GlobalFree'],
+  ])('shows %s only where there is no %s', (worse, better) => {
+    const { symbols } = symbolsOf([[0x1000, better], [0x1000, worse]]); // prettier-ignore
+    expect(symbols.atOrBelow(0x1000)?.name).toBe(better);
+    expect(nearer({ rva: 1, name: worse }, { rva: 1, name: better }).name).toBe(better);
+    expect(nearer({ rva: 1, name: better }, { rva: 1, name: worse }).name).toBe(better);
   });
+});
+
+describe('nearer', () => {
+  const [low, high] = [{ rva: 0x1000, name: 'low' }, { rva: 0x2000, name: 'high' }]; // prettier-ignore
+  it.each([[low, high, high], [high, low, high], [undefined, low, low], [low, undefined, low], [undefined, undefined, undefined]])( // prettier-ignore
+    'of %j and %j is %j',
+    (a, b, expected) => expect(nearer(a, b)).toBe(expected),
+  );
 });
