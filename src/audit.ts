@@ -99,22 +99,28 @@ export async function audit(options: AuditOptions): Promise<Report> {
   using symbolizer = new Symbolizer([], options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
-  // While the target runs, there is time for what is going to be needed; but a mark must not wait.
-  if (marks === undefined) symbolizer.readAhead(listOpeners(firstModules));
-  const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions())];
-  const judged = await judge({ target, recording, startTime, firstModules, symbolizer, options, ...(marks && markCounts && { marks, markCounts }) });
-  await streams.drain();
+  using interruption = new Interruption(options.signal);
+  const judged = await judge({ target, recording, startTime, firstModules, symbolizer, interruption, ...(marks && markCounts && { marks, markCounts }) });
   const durationMs = judged.time - started;
-
   const { openHandles, distinctStacks } = judged.gathered;
   const evidence = { ...judged.gathered.evidence, inherited };
+  const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions())];
+
+  const ending = waitForEnd(target, judged.aborted ? undefined : interruption);
+  let found: ReturnType<typeof findIn>;
+  try {
+    found = findIn(evidence, options, suppressions);
+  } finally {
+    await ending;
+  }
+  await streams.drain();
   const exitCode = target.exitCode();
   const { opens, closes } = recording.ledger.totals();
   return {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
     target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
-    ...findIn(evidence, options, suppressions),
+    ...found,
     completeness: judgeCompleteness(recording, judged, noteIterations(evidence, options, markName)),
     stats: { durationMs, opens, closes, openHandles, hookedCalls: recording.hooked.length, distinctStacks, ...countIterations(evidence) },
   };
@@ -193,7 +199,7 @@ interface Audited {
   /** The modules that were mapped before recording began. */
   readonly firstModules: readonly Module[];
   readonly symbolizer: Symbolizer;
-  readonly options: AuditOptions;
+  readonly interruption: Interruption;
   readonly marks?: MarkListener;
   readonly markCounts?: MarkCounts;
 }
@@ -209,16 +215,18 @@ interface Judgement {
 
 const INFINITE_MS = 0xffff_ffff;
 
-/** Waits until the target is about to exit, or is gone, and gathers the evidence at that point. */
+/** Waits until the target is about to exit, or is gone, gathers the evidence at that point, and lets the target end, or makes it end. */
 async function judge(audited: Audited): Promise<Judgement> {
-  const { target, recording, options, marks } = audited;
-  using interruption = new Interruption(options.signal);
+  const { target, recording, interruption, marks } = audited;
   const arrived = recording.arrived;
   const ended = target.asHandle();
 
   // A mark that was made before the exit is heard before it.
   const awaited = [...(marks?.event === undefined ? [] : [marks.event]), arrived, ended, interruption];
-  let reason = await waitForOne(awaited);
+  const waiting = waitForOne(awaited);
+  // While the target runs, there is time for what is going to be needed; but a mark must not wait.
+  if (marks === undefined) await workMeanwhile(waiting, audited.symbolizer.readAhead(listOpeners(audited.firstModules)));
+  let reason = await waiting;
   for (; reason === marks?.event; reason = await waitForOne(awaited)) marks.note();
   const aborted = reason === interruption;
   const time = nowMs();
@@ -227,9 +235,30 @@ async function judge(audited: Audited): Promise<Judgement> {
   const gathered = await gatherWhileItStands(audited);
   if (reason === arrived) recording.release();
   else target.terminate();
-  // Once judged it has nothing left to do but to end.
-  while ((await waitForOne(aborted ? [ended] : [ended, interruption])) !== ended) target.terminate();
   return { gathered, atGate: reason === arrived, aborted, time };
+}
+
+/**
+ * Does work in small pieces until something else has happened; what is left then is not done.
+ *
+ * @param waiting for what else happens; that it failed, its own user is told
+ */
+async function workMeanwhile(waiting: Promise<unknown>, work: Iterable<unknown>): Promise<void> {
+  let isOver = false;
+  const end = (): void => {
+    isOver = true;
+  };
+  void waiting.then(end, end);
+  for (const _piece of work) {
+    await new Promise(setImmediate);
+    if (isOver) return;
+  }
+}
+
+/** Once judged, a target has nothing left to do but to end: an interruption ends it at once. */
+async function waitForEnd(target: SuspendedProcess, interruption: Interruption | undefined): Promise<void> {
+  const ended = target.asHandle();
+  while ((await waitForOne(interruption === undefined ? [ended] : [ended, interruption])) !== ended) target.terminate();
 }
 
 /** @returns the handle that is signalled, the first of them if several are */

@@ -131,10 +131,12 @@ export class ExecutableFile implements Disposable {
     return false;
   }
 
-  /** Reads what names are taken from, which {@link symbolOf} would do when first asked. */
-  readAhead(): void {
-    this.#nearest(0, 'all');
-    this.functionAt(0);
+  /** Reads what names are taken from, a table in each step, which {@link symbolOf} would do when first asked. */
+  *readAhead(): Generator<void> {
+    for (const read of [() => this.functionAt(0), () => this.#nearest(0, 'exports'), () => this.#nearest(0, 'all')]) {
+      read();
+      yield;
+    }
   }
 
   /**

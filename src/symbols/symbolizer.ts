@@ -86,16 +86,18 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * Reads the names in files that are most likely going to be asked for, in time that is to spare. Their modules are still to be added.
+   * Reads the names in files that are most likely going to be asked for, in time that is to spare: a piece for each step of the iteration, which
+   * may end at any. Their modules are still to be added.
    *
    * @param paths as those of the modules
    */
-  readAhead(paths: readonly string[]): void {
+  *readAhead(paths: readonly string[]): Generator<void> {
     for (const path of paths) {
       const file = ExecutableFile.open(path);
       if (file === undefined) continue;
-      file.readAhead();
       this.#readAhead.set(path.toLowerCase(), file);
+      yield;
+      yield* file.readAhead();
     }
   }
 
