@@ -3,7 +3,9 @@ import { writeSync } from 'node:fs';
 import koffi from 'koffi';
 
 const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
-const { buildAgentImage, numberedRows } = await built('agent/agent-image.js');
+const { agentCode } = await built('agent/agent-code.js');
+const { linkAgent } = await built('agent/agent-image.js');
+const { numberedRows } = await built('agent/hook-table.js');
 const { Ledger } = await built('agent/ledger.js');
 const { ledgerLayout } = await built('agent/ledger-layout.js');
 const { GetModuleHandleW, GetProcAddress, VirtualAllocEx } = await built('ffi/kernel32.js');
@@ -42,19 +44,19 @@ const stubs = allocate(0x1000);
 write(stubs, openStub);
 write(stubs + 0x40n, closeStub);
 const call = (name, stubAddress, stub) => ({ ...numberedRows.find(({ row }) => row.name === name), stubAddress, stub });
-const image = buildAgentImage({
+const code = await agentCode({ quarantine: false, checked: false });
+const base = allocate(code.bytes.length);
+const target = {
   calls: [call('NtCreateEvent', stubs, openStub), call('NtClose', stubs + 0x40n, closeStub)],
   modules: [],
-  canCompareObjects: false,
+  closeHandle: undefined,
   ledger: ledgerAddress,
   layout,
-  exportAddress: (name) => GetProcAddress(GetModuleHandleW('ntdll.dll'), name),
+  nativeAddress: (name) => GetProcAddress(GetModuleHandleW('ntdll.dll'), name),
   arrivedName: '\\unused',
   judgedName: '\\unused',
-  checked: false,
-});
-const base = allocate(image.sizeBytes);
-const { bytes: agent, patches } = image.place(base, []);
+};
+const { bytes: agent, patches } = linkAgent(code, target, base, []);
 write(base, agent);
 /** Where the jump at a hooked stub's head leads: 3 bytes of mov r10, rcx and 5 of jmp. */
 const [openHook, closeHook] = patches.map(({ address, bytes }) => address + 8n + BigInt(Buffer.from(bytes).readInt32LE(4)));

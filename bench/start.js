@@ -25,8 +25,7 @@ const [command, tool] = [inProject('bin/unclosed.js'), inProject('bin/windows.cj
  */
 const stages = [
   ["loading koffi's binary", (name) => name === 'loadStatic'],
-  ['making the agent', (name) => name === 'buildAgentImage'],
-  ['the rest of preparing the recorder', (name) => name === 'prepare'],
+  ['preparing the recorder', (name) => name === 'prepare' || name === 'Recording'],
   ['putting the recorder in place', (name) => name === 'install'],
   ['starting the target', (name) => name === 'spawn'],
   ['symbols, while the target runs', (name) => name === 'readAhead'],

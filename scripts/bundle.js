@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
+import { assembleAgent } from '../dist/agent/agent-assembly.js';
+import { variantName } from '../dist/agent/agent-code.js';
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const directory = join(root, 'bundle');
 
@@ -41,15 +44,33 @@ const colorsAsTold = {
  * koffi finds its binary by way of a module in the binary's package, which does nothing but load it: another file to look for. And it makes
  * itself a `require` by `node:module`, which loads all that ES modules need.
  */
+const binary = '@koromix/koffi-win32-x64/win32_x64/koffi.node';
+// Where npm puts it, or by its name, for which Node.js looks in five times as many places.
+const findBinary = `["/../node_modules/", "/../../"].map((way) => __dirname + way + "${binary}").find(require("node:fs").existsSync) ?? "${binary}"`;
 const binaryAtOnce = {
   name: 'binary-at-once',
   renderChunk: (/** @type {string} */ code) =>
     code
-      .replaceAll('("@koromix/koffi-win32-x64")', '("@koromix/koffi-win32-x64/win32_x64/koffi.node")')
+      .replaceAll('("@koromix/koffi-win32-x64")', `(${findBinary})`)
       .replaceAll('require("node:module").createRequire)(require("url").pathToFileURL(__filename).href)', 'require)'),
 };
 
-const plugins = [builtInsWhenNeeded, colorsAsTold, binaryAtOnce];
+/** The agent's code is put in as it is assembled now: to assemble it at each start took a tenth of it. Checks are for tests. */
+const agentAsAssembled = {
+  name: 'agent-as-assembled',
+  load: (/** @type {string} */ id) => {
+    if (!/[\\/]dist[\\/]agent[\\/]prebuilt-code\.js$/.test(id)) return null;
+    const variants = [false, true].map((quarantine) => ({ quarantine, checked: false }));
+    const entries = variants.map((variant) => {
+      const { bytes, ...offsets } = assembleAgent(variant);
+      const code = { ...offsets, bytes: Buffer.from(bytes).toString('base64') };
+      return `[${JSON.stringify(variantName(variant))}, () => (${JSON.stringify(code)})]`;
+    });
+    return `export const prebuiltCode = new Map([${entries.join(',\n')}]);`;
+  },
+};
+
+const plugins = [builtInsWhenNeeded, colorsAsTold, binaryAtOnce, agentAsAssembled];
 
 /** @type {Set<string>} */
 const packages = new Set();

@@ -12,7 +12,7 @@ import { displayName } from './handles/display-name.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import { describeInherited, listInherited } from './handles/inherited.ts';
 import { readNameContext } from './handles/name-context.ts';
-import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle, type RawHandle } from './io/index.ts';
+import { type AsHandle, BorrowedHandle, CURRENT_PROCESS, HandleOrNull, type OwnedHandle, type RawHandle } from './io/index.ts';
 import { MARK_VARIABLE } from './marks/mark.ts';
 import { MarkCounts } from './marks/mark-counts.ts';
 import { MarkListener } from './marks/mark-listener.ts';
@@ -135,8 +135,7 @@ async function prepareMeanwhile(
   starting: Promise<SuspendedProcess>,
   options: RecordingOptions | undefined,
 ): Promise<Disposable & { readonly target: SuspendedProcess; readonly recording: Recording }> {
-  const preparing = (async () => Recording.prepare(options))();
-  const [target, recording] = await Promise.allSettled([starting, preparing]);
+  const [target, recording] = await Promise.allSettled([starting, prepareRecording(options)]);
   const dispose = (): void => {
     using _target = target.status === 'fulfilled' ? target.value : undefined;
     using _recording = recording.status === 'fulfilled' ? recording.value : undefined;
@@ -144,6 +143,13 @@ async function prepareMeanwhile(
   if (target.status === 'fulfilled' && recording.status === 'fulfilled') return { target: target.value, recording: recording.value, [Symbol.dispose]: dispose };
   dispose();
   throw target.status === 'rejected' ? target.reason : (recording as PromiseRejectedResult).reason;
+}
+
+async function prepareRecording(options: RecordingOptions | undefined): Promise<Recording> {
+  // What the types of handles are called is learnt with the first table that is looked at: the target's would have to wait for it.
+  const own = HandleTable.readProcess(BorrowedHandle.borrowRaw(CURRENT_PROCESS), process.pid);
+  if (own.count > 0) own.typeAt(0);
+  return await Recording.prepare(options);
 }
 
 /** The findings that are left, each with a line to suppress it by, and what was suppressed. */

@@ -1,12 +1,12 @@
-import { at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
+import { at, type Label, low32, type Memory, r10, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import {
   emitLoadOpened, emitMisuse, emitReadState, emitRefusal, emitReturnAddress, emitUnlessQuarantined, type Hook, hookFrame, type Quarantine,
-  RESULT, saved, STATUS_INVALID_HANDLE, typeIndex,
+  RESULT, saved, STATUS_INVALID_HANDLE,
 } from './hook-frame.ts'; // prettier-ignore
+import { typeIndex } from './hook-table.ts';
 import { OBJ_INHERIT } from './inherited-handles.ts';
 import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from './ledger-layout.ts';
 import { emitSlotAddress, PROCESS_UNKNOWN, THIS_PROCESS } from './recorder.ts';
-import { emitNativeCall } from './stack-walk.ts';
 import { callerArgument } from './unwind-info.ts';
 
 const DUPLICATE_CLOSE_SOURCE = 1;
@@ -56,7 +56,7 @@ export function emitDuplicates(hook: Hook): void {
   assembler.j('e', typed);
   assembler.xor(low32(rax), low32(rax));
   assembler.mov(r10, rdx);
-  emitSlotAddress(assembler, r10, r11, notPseudo, environment);
+  emitSlotAddress(assembler, r10, notPseudo, environment);
   assembler.mov(low32(rax), at(r10, slot.openedCall));
   assembler.shr(low32(rax), 16);
   assembler.bind(notPseudo);
@@ -125,7 +125,7 @@ export function emitDuplicates(hook: Hook): void {
   assembler.lea(r8, at(rsp, 0x30)); // PUBLIC_OBJECT_BASIC_INFORMATION, among this hook's stack arguments
   assembler.mov(low32(r9), 0x38);
   assembler.movImmediate64(at(rsp, 0x20), 0);
-  emitNativeCall(assembler, environment.nativeCall('NtQueryObject'));
+  assembler.call(environment.native('NtQueryObject'));
   assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
   assembler.j('ne', done);
   assembler.mov(rcx, sourceHandle);
@@ -166,7 +166,7 @@ export function emitDuplicates(hook: Hook): void {
   hook.return();
 }
 
-/** Refuses a quarantined source of this very process. Clobbers rax, r11. */
+/** Refuses a quarantined source of this very process. Clobbers rax. */
 function emitRefuseQuarantinedSource(
   hook: Hook,
   quarantine: Quarantine,

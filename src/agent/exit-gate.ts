@@ -1,6 +1,7 @@
 import { type Assembler, at, type Label, low32, rax, rcx, rdx, r8, r9, relative, rsp, teb } from './assembler.ts';
 import { header } from './ledger-layout.ts';
-import { emitNativeCall, tebField } from './stack-walk.ts';
+import { GATE_NAME_TEXT, type LinkedEnvironment } from './linkage.ts';
+import { tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 /** States of {@link header.gateState}. */
@@ -9,13 +10,12 @@ export const GATE_WAITING = 1;
 export const GATE_PASSED = 2;
 export const GATE_UNATTENDED = 3;
 
-export interface GateEnvironment {
-  readonly ledger: bigint;
-  nativeCall(name: string): Label | bigint;
+/** Where the names stand that the gate opens the auditor's objects by; see {@link setGateName}. */
+export interface GateEnvironment extends LinkedEnvironment {
   /** Full object-manager path of the event that says "the target is at the gate". */
-  readonly arrivedName: string;
+  readonly arrivedName: Label;
   /** Full object-manager path of the mutant that the auditor holds until it has read everything. */
-  readonly judgedName: string;
+  readonly judgedName: Label;
 }
 
 /** How long a target waits for an auditor that lives but does not answer. */
@@ -41,23 +41,14 @@ const waited = 0x88;
  * kernel releases when the auditor dies, so a target never hangs on a dead auditor; without the objects it passes at once.
  */
 export function emitExitGate(assembler: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
-  const arrivedName = assembler.label('arrivedName');
-  const judgedName = assembler.label('judgedName');
-  assembler.align(16);
-  assembler.bind(arrivedName);
-  assembler.data(Buffer.from(environment.arrivedName, 'utf16le'));
-  assembler.align(16);
-  assembler.bind(judgedName);
-  assembler.data(Buffer.from(environment.judgedName, 'utf16le'));
-
-  const native = (name: string) => emitNativeCall(assembler, environment.nativeCall(name));
+  const native = (name: string) => assembler.call(environment.native(name));
   const field = (offset: number) => {
-    assembler.mov(r9, environment.ledger);
+    assembler.mov(r9, environment.words.ledger);
     return at(r9, offset);
   };
 
   /** `NtOpen…(&handle, access, &attributes)`; the result is in eax. */
-  const open = (call: string, access: number, name: Label, lengthBytes: number) => {
+  const open = (call: string, access: number, name: Label) => {
     assembler.movImmediate64(at(rsp, objectAttributes), 0x30); // ULONG Length
     assembler.movImmediate64(at(rsp, objectAttributes + 0x08), 0); // HANDLE RootDirectory
     assembler.lea(rax, at(rsp, objectName));
@@ -65,8 +56,10 @@ export function emitExitGate(assembler: Assembler, begin: Label, environment: Ga
     assembler.movImmediate64(at(rsp, objectAttributes + 0x18), OBJ_CASE_INSENSITIVE); // ULONG Attributes
     assembler.movImmediate64(at(rsp, objectAttributes + 0x20), 0); // PVOID SecurityDescriptor
     assembler.movImmediate64(at(rsp, objectAttributes + 0x28), 0); // PVOID SecurityQualityOfService
-    assembler.movImmediate64(at(rsp, objectName), lengthBytes | (lengthBytes << 16)); // USHORT Length, MaximumLength
     assembler.lea(rax, relative(name));
+    assembler.mov(low32(rcx), at(rax)); // USHORT Length, MaximumLength
+    assembler.mov(at(rsp, objectName), rcx);
+    assembler.add(rax, GATE_NAME_TEXT);
     assembler.mov(at(rsp, objectName + 8), rax); // PWSTR Buffer
     assembler.lea(rcx, at(rsp, handle));
     assembler.mov(low32(rdx), access);
@@ -102,12 +95,12 @@ export function emitExitGate(assembler: Assembler, begin: Label, environment: Ga
 
     assembler.bind(mine);
     assembler.mov(field(header.gateExitCode), rcx);
-    open('NtOpenEvent', EVENT_MODIFY_STATE, arrivedName, environment.arrivedName.length * 2);
+    open('NtOpenEvent', EVENT_MODIFY_STATE, environment.arrivedName);
     assembler.j('s', unattended);
     assembler.mov(rax, at(rsp, handle));
     assembler.mov(at(rsp, event), rax);
     assembler.mov(field(header.gateHandles), rax);
-    open('NtOpenMutant', MUTANT_ACCESS, judgedName, environment.judgedName.length * 2);
+    open('NtOpenMutant', MUTANT_ACCESS, environment.judgedName);
     assembler.j('s', noMutant);
     assembler.mov(rax, at(rsp, handle));
     assembler.mov(at(rsp, mutant), rax);

@@ -209,3 +209,12 @@ export const functionTable: readonly FunctionRow[] = [
 
 /** What stands in the ledger for a row: its place in the hook table and then in the function table, from 1 on. */
 export const recordedCalls: readonly (HookRow | FunctionRow)[] = [...hookTable, ...functionTable];
+
+/** A row with the number that stands for it in the ledger. */
+export interface NumberedFunction {
+  readonly row: FunctionRow;
+  /** Those of the hook table come first. */
+  readonly rowNumber: number;
+}
+
+export const numberedFunctions: readonly NumberedFunction[] = functionTable.map((row, index) => ({ row, rowNumber: hookTable.length + index + 1 }));

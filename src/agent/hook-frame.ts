@@ -1,7 +1,7 @@
 import { type Assembler, at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, relative, rsp } from './assembler.ts';
-import { type HookRow, objectTypes, type ObjectType } from './hook-table.ts';
-import { type LedgerLayout, type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from './ledger-layout.ts';
-import { emitSlotAddress } from './recorder.ts';
+import type { HookRow } from './hook-table.ts';
+import { type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from './ledger-layout.ts';
+import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
 import { callerArgument, type FrameShape, returnAddressOffset } from './unwind-info.ts';
 
 // What every hook is made of: its frame, the way through to the real call, and the reports that it may make.
@@ -18,20 +18,10 @@ export interface Quarantine {
   readonly moveOutOfQuarantine: Label;
 }
 
-/** A function's code. */
-export interface CodeRange {
-  readonly begin: bigint;
-  readonly sizeBytes: number;
-}
-
 /** What hooks call; all of it is emitted once. */
-export interface HookEnvironment {
-  readonly ledger: bigint;
-  readonly layout: LedgerLayout;
-  readonly walkCache: bigint;
+export interface HookEnvironment extends RecorderEnvironment {
   readonly recordOpen: Label;
   readonly recordClose: Label;
-  readonly captureStack: Label;
   readonly recordMisuse: Label;
   readonly noteMisuse: Label;
   readonly findWrapper: Label;
@@ -48,11 +38,8 @@ export interface HookEnvironment {
   readonly forgetWalks: Label;
   readonly noteImage: Label;
   readonly hookFunctions: Label;
-  /** CloseHandle, which closes neither sockets nor registry keys as they should be closed. */
-  readonly closeHandle?: CodeRange;
   /** Absent when closed values may be used again at once. */
   readonly quarantine?: Quarantine;
-  nativeCall(name: string): Label | bigint;
 }
 
 /** NTSTATUS values as `cmp eax, imm32` takes them. */
@@ -70,11 +57,6 @@ export function saved(index: number): Memory {
 
 /** The real call's result. */
 export const RESULT: Memory = saved(7);
-
-/** The number that stands for a type in a slot. */
-export function typeIndex(type: ObjectType): number {
-  return objectTypes.indexOf(type);
-}
 
 /** A hook's body in the making: of one row, or of all rows of one shape. */
 export interface HookBody {
@@ -245,17 +227,17 @@ export function emitReportUses(hook: HookBody): void {
   assembler.bind(fine);
 }
 
-/** The slot's state of the value in `value`, 0 where it has no slot, into `place`. Clobbers rax, r11. */
+/** The slot's state of the value in `value`, 0 where it has no slot, into `place`. Clobbers rax. */
 export function emitReadState(hook: Pick<Hook, 'assembler' | 'environment'>, value: Register | Memory, place: Memory): void {
   emitLoadState(hook, value);
   hook.assembler.mov(place, rax);
 }
 
-/** The same, into rax. Clobbers r11. */
+/** The same, into rax. */
 export function emitLoadState({ assembler, environment }: Pick<Hook, 'assembler' | 'environment'>, value: Register | Memory): void {
   const [none, read] = assembler.labels('none', 'read');
   assembler.mov(rax, value);
-  emitSlotAddress(assembler, rax, r11, none, environment);
+  emitSlotAddress(assembler, rax, none, environment);
   assembler.mov(rax, at(rax, slot.state));
   assembler.jmp(read);
   assembler.bind(none);

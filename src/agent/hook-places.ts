@@ -2,25 +2,30 @@ import { GetModuleHandleW, GetProcAddress, LoadLibraryExW } from '../ffi/kernel3
 import { viewMemory } from '../ffi/library.ts';
 import { RtlLookupFunctionEntry } from '../ffi/ntdll.ts';
 import { failed } from '../io/index.ts';
-import { type HookedCall, type HookedFunction, type HookedModule, numberedFunctions, numberedRows } from './agent-image.ts';
-import { functionModules } from './function-table.ts';
-import type { CodeRange } from './hook-frame.ts';
-import { movePrologue } from './prologue.ts';
+import type { CodeRange, HookedCall, HookedFunction, HookedModule } from './agent-image.ts';
+import { functionModules, numberedFunctions } from './function-table.ts';
+import { numberedRows } from './hook-table.ts';
+import { optionalNatives } from './linkage.ts';
+import { identityOffsets } from './patch-table.ts';
+import { movePrologue, PROLOGUE_SIZE_BYTES_MAX } from './prologue.ts';
 import { recogniseStub, STUB_READ_SIZE_BYTES } from './stub.ts';
 
 const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
-/** More than any prologue that is moved. */
-const PROLOGUE_READ_SIZE_BYTES = 24;
 
 /** ntdll lies at the same address in every process of a session: Windows chooses it at boot, Wine fixes it. */
 export function ntdllBase(): bigint {
   return GetModuleHandleW('ntdll.dll');
 }
 
-/** @throws Win32Error when this ntdll has no such export */
-export function ntdllExport(name: string): bigint {
+/**
+ * The address of a function of ntdll that the agent calls.
+ *
+ * @returns 0 where this ntdll has none of an {@link optionalNatives | optional one}
+ * @throws Win32Error when it has none of another
+ */
+export function nativeAddress(name: string): bigint {
   const address = GetProcAddress(ntdllBase(), name);
-  if (address === 0n) throw failed('find', `ntdll!${name}`);
+  if (address === 0n && !optionalNatives.has(name)) throw failed('find', `ntdll!${name}`);
   return address;
 }
 
@@ -83,7 +88,7 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
     if (base === 0n) return []; // what is not on this system cannot be called on it
     const peHeader = new DataView(viewMemory(base, 0x1000)).getUint32(0x3c, true); // LONG e_lfanew
     const headers = new DataView(viewMemory(base + BigInt(peHeader), 0x58));
-    const identity = [0x08, 0x28, 0x50].map((offset) => [offset, headers.getUint32(offset, true)] as const); // TimeDateStamp, AddressOfEntryPoint, SizeOfImage
+    const identity = identityOffsets.map((offset) => headers.getUint32(offset, true));
     const sizeBytes = headers.getUint32(0x50, true);
     const end = base + BigInt(sizeBytes);
     const found: HookedFunction[] = [];
@@ -91,7 +96,7 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
     for (const { row, rowNumber } of numberedFunctions.filter((numbered) => numbered.row.module === name)) {
       const address = GetProcAddress(base, row.name);
       if (address < base || address >= end) continue; // not there, or forwarded to another DLL
-      const code = new Uint8Array(viewMemory(address, PROLOGUE_READ_SIZE_BYTES)).slice();
+      const code = new Uint8Array(viewMemory(address, PROLOGUE_SIZE_BYTES_MAX)).slice();
       const moved = movePrologue(code, address, { base, end });
       if (moved !== undefined) {
         found.push({ row, rowNumber, address, code, moved });

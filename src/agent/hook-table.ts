@@ -17,6 +17,11 @@ export const objectTypes = [
 
 export type ObjectType = (typeof objectTypes)[number];
 
+/** The number that stands for a type in a slot. */
+export function typeIndex(type: ObjectType): number {
+  return objectTypes.indexOf(type);
+}
+
 /** A handle that a successful call stores through a pointer argument. */
 export interface OpenedHandle {
   /** Index of the pointer argument. */
@@ -67,11 +72,14 @@ export interface HookRow {
 }
 
 /** Calls that are documented to begin with (*Handle, DesiredAccess, *ObjectAttributes). What is named here is read in the target. */
-const attributed: RegExp =
-  /^Nt(?:Create|Open)(?:File|Event|Mutant|Semaphore|Timer|IoCompletion|Section|Key|DirectoryObject|SymbolicLinkObject|JobObject|Process|Thread)$|^NtCreate(?:NamedPipeFile|MailslotFile|SectionEx|ThreadEx)$|^NtOpenKeyEx$/;
+const attributed: ReadonlySet<string> = new Set([
+  ...['File', 'Event', 'Mutant', 'Semaphore', 'Timer', 'IoCompletion', 'Section', 'Key', 'DirectoryObject', 'SymbolicLinkObject', 'JobObject', 'Process', 'Thread']
+    .flatMap((type) => [`NtCreate${type}`, `NtOpen${type}`]),
+  'NtCreateNamedPipeFile', 'NtCreateMailslotFile', 'NtCreateSectionEx', 'NtCreateThreadEx', 'NtOpenKeyEx',
+]); // prettier-ignore
 
 function row(name: string, argumentCount: number, role: HookRole, uses: number[] = [], opens: OpenedHandle[] = []): HookRow {
-  return { name, argumentCount, role, uses, opens, ...(attributed.test(name) ? { attributes: 2 } : {}) };
+  return { name, argumentCount, role, uses, opens, ...(attributed.has(name) ? { attributes: 2 } : {}) };
 }
 
 /** A call whose first argument receives the handle. */
@@ -315,3 +323,12 @@ export const hookTable: readonly HookRow[] = [
   uses('NtCommitTransaction', 2),
   uses('NtRollbackTransaction', 2),
 ];
+
+/** A row with the number that stands for it in the ledger. */
+export interface NumberedRow {
+  readonly row: HookRow;
+  /** From 1. */
+  readonly rowNumber: number;
+}
+
+export const numberedRows: readonly NumberedRow[] = hookTable.map((row, index) => ({ row, rowNumber: index + 1 }));

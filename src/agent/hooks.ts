@@ -3,15 +3,15 @@ import { emitDuplicates } from './duplicate-hook.ts';
 import {
   emitKeepRow, emitLoadOpened, emitLoadState, emitMisuse, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
   emitSaveArgument, emitSaveUses, emitUnlessQuarantined, type Hook, type HookBody, type HookEnvironment, hookFrame, type Quarantine, RESULT, ROW, SAVE,
-  saved, STATUS_INVALID_HANDLE, TRAMPOLINE, typeIndex,
+  saved, STATUS_INVALID_HANDLE, TRAMPOLINE,
 } from './hook-frame.ts'; // prettier-ignore
-import type { HookRow, OpenedHandle } from './hook-table.ts';
+import { type HookRow, type OpenedHandle, typeIndex } from './hook-table.ts';
 import {
   header, MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED, wrapper,
 } from './ledger-layout.ts'; // prettier-ignore
 import { emitMayBeInheritable, emitNoteChange, ObjectHandleFlagInformation } from './inherited-handles.ts';
 import { emitSlotAddress, THIS_PROCESS } from './recorder.ts';
-import { emitNativeCall, SYSTEM_TIME } from './stack-walk.ts';
+import { SYSTEM_TIME } from './stack-walk.ts';
 import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from './unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';
 import { emitWrapperAddress } from './wrappers.ts';
@@ -113,7 +113,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     const changes = saved(1);
     assembler.mov(rax, SYSTEM_TIME);
     assembler.mov(began, rax);
-    assembler.mov(rax, environment.ledger);
+    assembler.mov(rax, environment.words.ledger);
     assembler.mov(low32(rax), at(rax, header.inheritanceChanges));
     assembler.mov(changes, rax);
     // Before the handles of the new process are recorded: it cannot have inherited these.
@@ -167,7 +167,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     const [noAccept] = assembler.labels('noAccept');
     emitSaveUses(hook);
     hook.passThrough();
-    assembler.mov(r10, environment.ledger);
+    assembler.mov(r10, environment.words.ledger);
     assembler.cmpImmediate32(at(r10, header.pendingAccepts), 0);
     assembler.j('e', noAccept);
     assembler.mov(rcx, saved(0));
@@ -278,10 +278,10 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     assembler.call(environment.exitGate);
     assembler.jmp(pass);
     assembler.bind(begins); // NULL ends the other threads: the first step of an orderly exit
-    assembler.mov(rcx, environment.ledger);
+    assembler.mov(rcx, environment.words.ledger);
     assembler.movImmediate32(at(rcx, header.exiting), 1);
     assembler.add(rcx, header.exitingTime);
-    emitNativeCall(assembler, environment.nativeCall('NtQuerySystemTime'));
+    assembler.call(environment.native('NtQuerySystemTime'));
     assembler.bind(pass);
     assembler.mov(rcx, saved(0));
     assembler.mov(rdx, saved(1));
@@ -342,7 +342,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     assembler.movImmediate64(at(rsp, 0x20), 0x30);
     assembler.movImmediate64(at(rsp, 0x28), 0);
     assembler.movImmediate64(at(rsp, SAVE - 0x08), 0);
-    emitNativeCall(assembler, environment.nativeCall('NtQueryVirtualMemory'));
+    assembler.call(environment.native('NtQueryVirtualMemory'));
     assembler.mov(low32(rax), at(rsp, SAVE - 0x30 + 0x28)); // DWORD Type
     assembler.bind(asked);
     assembler.mov(saved(3), rax);
@@ -366,25 +366,22 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
  */
 function emitNoteCloseHandle(hook: Hook): void {
   const { assembler, environment } = hook;
-  const { closeHandle } = environment;
-  if (closeHandle === undefined) return;
   const [note, fine] = assembler.labels('note', 'fine');
   assembler.mov(rax, saved(1));
   assembler.test(low32(rax), 1);
   assembler.j('e', fine);
   assembler.mov(rax, at(rsp, returnAddressOffset(hookFrame)));
-  assembler.mov(r10, closeHandle.begin);
-  assembler.sub(rax, r10);
-  assembler.cmp(rax, closeHandle.sizeBytes);
+  assembler.sub(rax, environment.words.closeHandle);
+  assembler.cmp(rax, environment.words.closeHandleSizeBytes);
   assembler.j('a', fine);
   assembler.mov(r10, rcx);
-  emitSlotAddress(assembler, r10, r11, fine, environment);
+  emitSlotAddress(assembler, r10, fine, environment);
   assembler.movzx16(rax, at(r10, slot.objectType));
   assembler.cmp(low32(rax), typeIndex('Socket'));
   assembler.j('e', note);
   assembler.cmp(low32(rax), typeIndex('Key'));
   assembler.j('e', note);
-  emitWrapperAddress(assembler, rax, at(r10, slot.wrapper), r11, fine, environment);
+  emitWrapperAddress(assembler, rax, at(r10, slot.wrapper), fine, environment);
   assembler.cmp(at(rax, wrapper.handle), rcx);
   assembler.j('ne', fine);
   assembler.mov(rax, at(rax, slot.state));
@@ -425,13 +422,13 @@ function emitClaim(hook: Hook, quarantine: Quarantine): void {
   assembler.test(low32(rax), 1);
   assembler.j('e', claimed); // opened out of the recorder's sight, if at all: there is nothing to claim
   assembler.mov(r10, saved(0));
-  emitSlotAddress(assembler, r10, r11, claimed, environment);
+  emitSlotAddress(assembler, r10, claimed, environment);
   assembler.mov(r11, CLAIM);
   assembler.or(r11, rax);
   assembler.lockCmpxchg(at(r10, slot.state), r11);
   assembler.j('ne', look);
   assembler.mov(saved(1), r11);
-  assembler.mov(r11, environment.ledger);
+  assembler.mov(r11, environment.words.ledger);
   assembler.mov(r11, at(r11, header.opens));
   assembler.mov(at(r10, slot.opensBefore), low32(r11));
   assembler.bind(claimed);
@@ -443,7 +440,7 @@ function emitGiveUpClaim({ assembler, environment }: Hook): void {
   assembler.cmp(saved(1), 0);
   assembler.j('ns', unclaimed);
   assembler.mov(r10, saved(0));
-  emitSlotAddress(assembler, r10, r11, unclaimed, environment);
+  emitSlotAddress(assembler, r10, unclaimed, environment);
   assembler.mov(rax, at(r10, slot.state));
   assembler.bind(exchange);
   assembler.mov(r11, ~CLAIM);

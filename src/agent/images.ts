@@ -1,7 +1,7 @@
 import { type Assembler, at, indexed, type Label, low32, r10, r9, rax, rcx, rdx, r8, rsp } from './assembler.ts';
 import type { HookEnvironment } from './hook-frame.ts';
-import { header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, WALK_CACHE_COUNT } from './ledger-layout.ts';
-import { emitNativeCall } from './stack-walk.ts';
+import { header, IMAGES_OFFSET, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, WALK_CACHE_COUNT } from './ledger-layout.ts';
+import type { LinkedEnvironment } from './linkage.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 const MEM_IMAGE = 0x100_0000;
@@ -10,7 +10,7 @@ const MEM_IMAGE = 0x100_0000;
 export function emitNoteImage(
   assembler: Assembler,
   begin: Label,
-  environment: Pick<HookEnvironment, 'ledger' | 'layout' | 'nativeCall' | 'hookFunctions'>,
+  environment: Pick<HookEnvironment, 'words' | 'native' | 'hookFunctions'>,
 ): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x78 };
   const base = at(rsp, 0x30);
@@ -26,7 +26,7 @@ export function emitNoteImage(
       assembler.mov(low32(r8), informationClass);
       assembler.movImmediate64(at(rsp, 0x20), sizeBytes);
       assembler.movImmediate64(at(rsp, 0x28), 0);
-      emitNativeCall(assembler, environment.nativeCall('NtQueryVirtualMemory'));
+      assembler.call(environment.native('NtQueryVirtualMemory'));
       assembler.test(low32(rax), low32(rax));
     };
     assembler.mov(base, rcx);
@@ -37,13 +37,13 @@ export function emitNoteImage(
     assembler.j('ne', done);
     assembler.mov(rcx, base);
     assembler.call(environment.hookFunctions);
-    assembler.mov(r10, environment.ledger);
+    assembler.mov(r10, environment.words.ledger);
     assembler.mov(low32(rax), 1);
     assembler.lockXadd(at(r10, header.imageCount), low32(rax));
     assembler.cmp(low32(rax), IMAGE_COUNT);
     assembler.j('ae', done);
     assembler.shl(rax, Math.log2(IMAGE_SIZE_BYTES));
-    assembler.lea(rax, indexed(r10, rax, 1, environment.layout.imagesOffset));
+    assembler.lea(rax, indexed(r10, rax, 1, IMAGES_OFFSET));
     assembler.mov(place, rax);
     assembler.lea(r9, at(rax, image.path));
     query(MemoryMappedFilenameInformation, IMAGE_SIZE_BYTES - image.path);
@@ -61,11 +61,11 @@ export function emitNoteImage(
 }
 
 /** Emits `void forgetWalks()`: empties the walk cache. A leaf function. */
-export function emitForgetWalks(assembler: Assembler, begin: Label, walkCache: bigint): void {
+export function emitForgetWalks(assembler: Assembler, begin: Label, { words }: LinkedEnvironment): void {
   const [next] = assembler.labels('next');
   assembler.align(16);
   assembler.bind(begin);
-  assembler.mov(rcx, walkCache);
+  assembler.mov(rcx, words.walkCache);
   assembler.xor(low32(rax), low32(rax));
   assembler.lea(rdx, at(rcx, WALK_CACHE_COUNT * 8));
   assembler.bind(next);

@@ -2,7 +2,7 @@ import { type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, 
 import type { Hook, HookBody, HookEnvironment } from './hook-frame.ts';
 import { header, INHERITED_BY_NAME, INHERITED_COUNT, MAY_BE_INHERITABLE, MISUSE_INHERITED, SLOT_SIZE_BYTES, slot } from './ledger-layout.ts';
 import { emitSlotAddress } from './recorder.ts';
-import { emitNativeCall, tebField } from './stack-walk.ts';
+import { tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 /*
@@ -64,7 +64,7 @@ const namedCount = place(9);
 const standardHandles = [place(10), place(11), place(12)] as const;
 const questionsLeft = place(13);
 
-type Environment = Pick<HookEnvironment, 'ledger' | 'layout' | 'nativeCall' | 'recordMisuse'>;
+type Environment = Pick<HookEnvironment, 'words' | 'native' | 'recordMisuse'>;
 
 /**
  * Emits `void noteInherited(u64 time before the call, u32 changes before it, u64* returnAddress, u32 row)`: after an NtCreateUserProcess that
@@ -85,7 +85,7 @@ export function emitNoteInherited(assembler: Assembler, begin: Label, environmen
     emitLookForList(assembler, done);
     emitReadParameters(assembler);
 
-    assembler.mov(rax, environment.ledger);
+    assembler.mov(rax, environment.words.ledger);
     assembler.mov(rdx, at(rax, header.slotsUsed));
     assembler.cmp(rdx, SLOT_COUNT_MAX);
     assembler.j('be', enough);
@@ -131,7 +131,7 @@ export function emitNoteInherited(assembler: Assembler, begin: Label, environmen
     assembler.lea(r8, flags);
     assembler.mov(low32(r9), 2); // sizeof OBJECT_HANDLE_FLAG_INFORMATION
     assembler.movImmediate64(at(rsp, 0x20), 0);
-    emitNativeCall(assembler, environment.nativeCall('NtQueryObject'));
+    assembler.call(environment.native('NtQueryObject'));
     assembler.test(low32(rax), low32(rax));
     assembler.j('ne', next);
     assembler.movzx8(rax, flags); // BOOLEAN Inherit
@@ -142,7 +142,7 @@ export function emitNoteInherited(assembler: Assembler, begin: Label, environmen
     assembler.mov(rdx, at(r10, slot.state));
     assembler.cmp(rdx, state);
     assembler.j('ne', next); // closed meanwhile, and perhaps opened as something else
-    assembler.mov(r10, environment.ledger);
+    assembler.mov(r10, environment.words.ledger);
     assembler.mov(low32(rdx), at(r10, header.inheritanceChanges));
     assembler.cmp(low32(rdx), changes);
     assembler.j('ne', cut);
@@ -170,17 +170,17 @@ export function emitNoteInherited(assembler: Assembler, begin: Label, environmen
     assembler.call(environment.recordMisuse);
     assembler.test(low32(rax), low32(rax));
     assembler.j('ne', next);
-    assembler.mov(rax, environment.ledger);
+    assembler.mov(rax, environment.words.ledger);
     assembler.lockInc32(at(rax, header.inheritedRecords));
     assembler.jmp(next);
 
     assembler.bind(end);
-    assembler.mov(rax, environment.ledger);
+    assembler.mov(rax, environment.words.ledger);
     assembler.mov(rdx, at(rax, header.slotsUsed));
     assembler.cmp(rdx, SLOT_COUNT_MAX);
     assembler.j('be', done);
     assembler.bind(cut);
-    assembler.mov(rax, environment.ledger);
+    assembler.mov(rax, environment.words.ledger);
     assembler.lockInc32(at(rax, header.inheritedCut));
     assembler.bind(done);
     epilogue();
@@ -204,10 +204,10 @@ export function emitMayBeInheritable({ assembler, row }: Pick<HookBody, 'assembl
 /** Before a change of whether the handle is inheritable: counts it, and notes that the handle may be. Clobbers rax, r10, r11. */
 export function emitNoteChange({ assembler, environment }: Pick<Hook, 'assembler' | 'environment'>, handle: Memory): void {
   const [again, none] = assembler.labels('again', 'no slot');
-  assembler.mov(rax, environment.ledger);
+  assembler.mov(rax, environment.words.ledger);
   assembler.lockInc32(at(rax, header.inheritanceChanges));
   assembler.mov(r10, handle);
-  emitSlotAddress(assembler, r10, r11, none, environment);
+  emitSlotAddress(assembler, r10, none, environment);
   assembler.mov(low32(rax), at(r10, slot.openedCall));
   assembler.bind(again);
   assembler.mov(low32(r11), low32(rax));
@@ -222,12 +222,11 @@ function argument(index: number): Memory {
   return at(r8, 8 + index * 8);
 }
 
-/** `r10 = the slot whose index is in rax`. Clobbers r11. */
-function emitSlot(assembler: Assembler, { ledger, layout }: Environment): void {
+/** `r10 = the slot whose index is in rax`. */
+function emitSlot(assembler: Assembler, { words }: Environment): void {
   assembler.mov(r10, rax);
   assembler.shl(r10, Math.log2(SLOT_SIZE_BYTES));
-  assembler.mov(r11, ledger + BigInt(layout.slotsOffset));
-  assembler.add(r10, r11);
+  assembler.add(r10, words.slots);
 }
 
 /** Jumps to `found` where the PS_ATTRIBUTE_LIST says that not everything inheritable is inherited, or is too long to be one. Keeps r8. */

@@ -4,7 +4,7 @@
  * whole is one aligned 64-bit word.
  *
  * ```
- * header | misuse table | images | wrappers | walk cache | quarantine | recent opens | stack index | stack pool | slots
+ * header | misuse table | images | wrappers | walk cache | stack index | stack pool | quarantine | recent opens | slots
  * ```
  */
 
@@ -240,38 +240,48 @@ export const STACK_POOL_SIZE_BYTES: number = 48 << 20;
 /** An entry of the walk cache: see stack-walk.ts. */
 export const WALK_CACHE_COUNT: number = 1 << 14;
 
+const MISUSES_OFFSET = HEADER_SIZE_BYTES;
+export const IMAGES_OFFSET: number = MISUSES_OFFSET + MISUSE_COUNT * MISUSE_SIZE_BYTES;
+const WRAPPERS_OFFSET = IMAGES_OFFSET + IMAGE_COUNT * IMAGE_SIZE_BYTES;
+const WALK_CACHE_OFFSET = WRAPPERS_OFFSET + WRAPPER_COUNT * WRAPPER_SIZE_BYTES;
+export const STACK_INDEX_OFFSET: number = WALK_CACHE_OFFSET + WALK_CACHE_COUNT * 8;
+export const STACK_POOL_OFFSET: number = STACK_INDEX_OFFSET + STACK_INDEX_COUNT * 4;
+const QUARANTINE_OFFSET = STACK_POOL_OFFSET + STACK_POOL_SIZE_BYTES;
+
 export interface LedgerLayout {
   readonly slotCount: number;
   readonly misusesOffset: number;
   readonly imagesOffset: number;
   readonly wrappersOffset: number;
   readonly walkCacheOffset: number;
+  readonly stackIndexOffset: number;
+  readonly stackPoolOffset: number;
   readonly quarantineOffset: number;
   /** Values that are quarantined, a power of two; 0 without a quarantine. */
   readonly quarantineCount: number;
   readonly recentOpensOffset: number;
-  readonly stackIndexOffset: number;
-  readonly stackPoolOffset: number;
   readonly slotsOffset: number;
   readonly sizeBytes: number;
 }
 
-/** Places the parts of a ledger that can record `slotCount` handle values. */
+/** Places the parts of a ledger that can record `slotCount` handle values; what is before the quarantine lies at the same place in all. */
 export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayout {
-  const misusesOffset = HEADER_SIZE_BYTES;
-  const imagesOffset = misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES;
-  const wrappersOffset = imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES;
-  const walkCacheOffset = wrappersOffset + WRAPPER_COUNT * WRAPPER_SIZE_BYTES;
-  const quarantineOffset = walkCacheOffset + WALK_CACHE_COUNT * 8;
-  const recentOpensOffset = quarantineOffset + alignUp(quarantineCount * 4);
-  const stackIndexOffset = recentOpensOffset + (quarantineCount === 0 ? 0 : RECENT_OPEN_COUNT * 8);
-  const stackPoolOffset = stackIndexOffset + STACK_INDEX_COUNT * 4;
-  const slotsOffset = stackPoolOffset + STACK_POOL_SIZE_BYTES;
-  const sizeBytes = slotsOffset + slotCount * SLOT_SIZE_BYTES;
+  const recentOpensOffset = QUARANTINE_OFFSET + alignUp(quarantineCount * 4);
+  const slotsOffset = recentOpensOffset + (quarantineCount === 0 ? 0 : RECENT_OPEN_COUNT * 8);
   return {
-    slotCount, misusesOffset, imagesOffset, wrappersOffset, walkCacheOffset, quarantineOffset, quarantineCount, recentOpensOffset, stackIndexOffset, stackPoolOffset,
-    slotsOffset, sizeBytes,
-  }; // prettier-ignore
+    slotCount,
+    misusesOffset: MISUSES_OFFSET,
+    imagesOffset: IMAGES_OFFSET,
+    wrappersOffset: WRAPPERS_OFFSET,
+    walkCacheOffset: WALK_CACHE_OFFSET,
+    stackIndexOffset: STACK_INDEX_OFFSET,
+    stackPoolOffset: STACK_POOL_OFFSET,
+    quarantineOffset: QUARANTINE_OFFSET,
+    quarantineCount,
+    recentOpensOffset,
+    slotsOffset,
+    sizeBytes: slotsOffset + slotCount * SLOT_SIZE_BYTES,
+  };
 }
 
 /** To a cache line. */

@@ -28,7 +28,7 @@ export function emitRecordMisuse(
   return framedFunction(assembler, begin, callerFrame, (epilogue) => {
     const [noHandle, noWrapper, note, done] = assembler.labels('noHandle', 'noWrapper', 'note', 'done');
     assembler.mov(r10, rcx);
-    emitSlotAddress(assembler, r10, r11, noHandle, environment);
+    emitSlotAddress(assembler, r10, noHandle, environment);
     assembler.mov(rax, at(r10, slot.state));
     assembler.test(rax, rax);
     assembler.j('ne', note);
@@ -96,7 +96,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.cmp(low32(rax), WRAPPER_COUNT);
     assembler.j('ae', noWrapper);
     assembler.shl(rax, Math.log2(WRAPPER_SIZE_BYTES));
-    assembler.mov(rdx, environment.ledger + BigInt(environment.layout.wrappersOffset));
+    assembler.mov(rdx, environment.words.wrappers);
     assembler.mov(rax, indexed(rdx, rax, 1, wrapper.key));
     assembler.mov(at(rsp, wrapperKey), rax);
     assembler.bind(noWrapper);
@@ -110,7 +110,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.xor(low32(rax), low32(rax));
     for (let index = 0; index < LIFE_QWORDS; index++) assembler.mov(at(rsp, life + index * 8), rax);
     assembler.bind(haveLife);
-    if (environment.layout.quarantineCount > 0) emitFindVictim(assembler, value, environment);
+    if (environment.hasQuarantine) emitFindVictim(assembler, value, environment);
     assembler.mov(rcx, r8);
     assembler.call(environment.captureStack);
     assembler.mov(stack, rax);
@@ -133,7 +133,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.mov(rax, at(rsp, life + slot.state));
     assembler.and(low32(rax), 1);
     mix();
-    if (environment.layout.quarantineCount > 0) {
+    if (environment.hasQuarantine) {
       assembler.mov(low32(rax), at(rsp, victim + 4));
       assembler.and(low32(rax), VICTIM | 0);
       mix();
@@ -149,7 +149,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.bind(notNull);
     assembler.or(r8, 1); // never zero, which means free
 
-    assembler.mov(rcx, environment.ledger + BigInt(environment.layout.misusesOffset));
+    assembler.mov(rcx, environment.words.misuses);
     assembler.mov(r10, r8);
     assembler.shr(r10, 64 - Math.log2(MISUSE_COUNT));
     assembler.mov(low32(r11), PROBE_COUNT);
@@ -167,7 +167,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.sub(low32(r11), 1);
     assembler.j('ne', probe);
     assembler.bind(full);
-    assembler.mov(rdx, environment.ledger);
+    assembler.mov(rdx, environment.words.ledger);
     assembler.mov(rax, callAndKind);
     assembler.shr(low32(rax), 16);
     assembler.cmp(low32(rax), MISUSE_INHERITED);
@@ -195,7 +195,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
       assembler.mov(rax, at(rsp, life + index * 8));
       assembler.mov(at(r9, misuse.life + index * 8), rax);
     }
-    if (environment.layout.quarantineCount > 0) {
+    if (environment.hasQuarantine) {
       assembler.mov(low32(rax), at(rsp, victim));
       assembler.mov(at(r9, misuse.victimStack), low32(rax));
       assembler.mov(low32(rax), at(rsp, victim + 4));
@@ -219,7 +219,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
   });
 }
 
-/** Finds what a quarantined value would mean: what was opened next after its close. Keeps r8. Clobbers rax, rcx, rdx, r9, r11. */
+/** Finds what a quarantined value would mean: what was opened next after its close. Keeps r8. Clobbers rax, rcx, rdx, r9. */
 function emitFindVictim(assembler: Assembler, value: Memory, environment: RecorderEnvironment): void {
   const [none, forgotten, found] = assembler.labels('none', 'forgotten', 'found');
   assembler.movImmediate64(at(rsp, victim), 0);
@@ -227,16 +227,16 @@ function emitFindVictim(assembler: Assembler, value: Memory, environment: Record
   assembler.test(rax, rax);
   assembler.j('ns', none);
   assembler.mov(rcx, value);
-  emitSlotAddress(assembler, rcx, r11, none, environment);
+  emitSlotAddress(assembler, rcx, none, environment);
   assembler.mov(low32(rdx), at(rcx, slot.opensBefore));
-  assembler.mov(r9, environment.ledger);
+  assembler.mov(r9, environment.words.ledger);
   assembler.mov(rax, at(r9, header.opens));
   assembler.sub(low32(rax), low32(rdx));
   assembler.j('e', none);
   assembler.cmp(low32(rax), RECENT_OPEN_COUNT);
   assembler.j('a', forgotten);
   assembler.and(low32(rdx), RECENT_OPEN_COUNT - 1);
-  assembler.mov(r9, environment.ledger + BigInt(environment.layout.recentOpensOffset));
+  assembler.mov(r9, environment.words.recentOpens);
   assembler.mov(rax, indexed(r9, rdx, 8));
   assembler.jmp(found);
   assembler.bind(forgotten);

@@ -1,6 +1,9 @@
 /** Bytes that the jump at a function's beginning needs. */
 export const JUMP_SIZE_BYTES = 5;
 
+/** More of a function's beginning is never looked at, nor moved. */
+export const PROLOGUE_SIZE_BYTES_MAX = 24;
+
 const JMP_REL32 = 0xe9;
 
 /** How a function is run from elsewhere when a jump has taken the place of its beginning. */

@@ -1,10 +1,9 @@
 import {
-  type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp,
+  type Assembler, at, indexed, type Label, low32, type Memory, r10, r8, r9, rax, rcx, rdx, type Register, rsp,
 } from './assembler.ts'; // prettier-ignore
 import { type HookEnvironment, type Quarantine, STATUS_INVALID_HANDLE } from './hook-frame.ts';
 import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from './ledger-layout.ts';
 import { emitSlotAddress } from './recorder.ts';
-import { emitNativeCall } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 /*
@@ -20,7 +19,7 @@ import { type FramedFunction, framedFunction, type FrameShape } from './unwind-i
  * The last N closed values are quarantined; the one that leaves is free again.
  */
 
-type Environment = Pick<HookEnvironment, 'ledger' | 'layout' | 'nativeCall'>;
+type Environment = Pick<HookEnvironment, 'words' | 'native'>;
 
 const DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES = 2 | 4;
 const CURRENT_PROCESS = -1n;
@@ -73,7 +72,7 @@ function emitIsQuarantined(assembler: Assembler, begin: Label, environment: Envi
     assembler.lea(r8, at(rsp, information));
     assembler.mov(low32(r9), 0x38);
     assembler.movImmediate64(at(rsp, 0x20), 0);
-    emitNativeCall(assembler, environment.nativeCall('NtQueryObject'));
+    assembler.call(environment.native('NtQueryObject'));
     assembler.cmp(low32(rax), STATUS_INVALID_HANDLE);
     assembler.j('e', refuse);
     // Somebody was handed the value: a hook, which moves the object away at once, or a call that is not hooked.
@@ -126,7 +125,6 @@ function emitAwaitClose(assembler: Assembler, begin: Label, environment: Environ
 }
 
 function emitEnterQuarantine(assembler: Assembler, begin: Label, environment: Environment): FramedFunction {
-  const { layout } = environment;
   return framedFunction(assembler, begin, frame, (epilogue) => {
     const [marked, swap, evict, occupy, done] = assembler.labels('marked', 'swap', 'evict', 'occupy', 'done');
     assembler.and(rcx, -4);
@@ -141,16 +139,17 @@ function emitEnterQuarantine(assembler: Assembler, begin: Label, environment: En
     assembler.or(rdx, rax);
     assembler.lockCmpxchg(at(r10, slot.state), rdx);
     assembler.j('ne', done);
-    assembler.mov(rdx, environment.ledger);
+    assembler.mov(rdx, environment.words.ledger);
     assembler.mov(rdx, at(rdx, header.opens));
     assembler.mov(at(r10, slot.opensBefore), low32(rdx));
     assembler.bind(marked);
 
-    assembler.mov(r8, environment.ledger);
+    assembler.mov(r8, environment.words.ledger);
     assembler.mov(low32(rdx), 1);
     assembler.lockXadd(at(r8, header.quarantineNext), low32(rdx));
-    assembler.and(low32(rdx), layout.quarantineCount - 1);
-    assembler.mov(r9, environment.ledger + BigInt(layout.quarantineOffset));
+    assembler.mov(r9, environment.words.quarantineMask);
+    assembler.and(low32(rdx), low32(r9));
+    assembler.mov(r9, environment.words.quarantine);
     assembler.lea(r9, indexed(r9, rdx, 4));
     assembler.mov(rcx, value);
     assembler.mov(low32(rax), at(r9));
@@ -166,7 +165,7 @@ function emitEnterQuarantine(assembler: Assembler, begin: Label, environment: En
     emitTestFlag(assembler, rax, STATE_OCCUPIED);
     assembler.j('e', occupy);
     assembler.mov(rcx, scratch);
-    emitNativeCall(assembler, environment.nativeCall('NtClose'));
+    assembler.call(environment.native('NtClose'));
 
     assembler.bind(occupy);
     emitOccupy(assembler, environment);
@@ -200,7 +199,7 @@ function emitMoveOutOfQuarantine(assembler: Assembler, begin: Label, environment
     assembler.test(low32(rax), low32(rax));
     assembler.j('s', stay); // some objects have one handle for life
     assembler.mov(rcx, value);
-    emitNativeCall(assembler, environment.nativeCall('NtClose'));
+    assembler.call(environment.native('NtClose'));
     assembler.mov(rax, scratch);
     assembler.mov(value, rax);
     emitOccupy(assembler, environment);
@@ -219,7 +218,7 @@ function emitMoveOutOfQuarantine(assembler: Assembler, begin: Label, environment
 /** Occupies whichever value the kernel gives next, if it is a quarantined one that is free; else gives it back. */
 function emitOccupy(assembler: Assembler, environment: Environment): void {
   const [mark, giveBack, done] = assembler.labels('mark', 'giveBack', 'done');
-  assembler.mov(rdx, environment.ledger);
+  assembler.mov(rdx, environment.words.ledger);
   assembler.mov(rdx, at(rdx, header.sentinel));
   emitDuplicate(assembler, rdx, scratch, 0, environment);
   assembler.test(low32(rax), low32(rax));
@@ -236,7 +235,7 @@ function emitOccupy(assembler: Assembler, environment: Environment): void {
   assembler.jmp(done);
   assembler.bind(giveBack);
   assembler.mov(rcx, scratch);
-  emitNativeCall(assembler, environment.nativeCall('NtClose'));
+  assembler.call(environment.native('NtClose'));
   assembler.bind(done);
 }
 
@@ -249,7 +248,7 @@ function emitDuplicate(assembler: Assembler, source: Register, copy: Memory, opt
   assembler.movImmediate64(at(rsp, 0x20), 0); // ACCESS_MASK DesiredAccess: none, where the options do not say "the same"
   assembler.movImmediate64(at(rsp, 0x28), 0); // ULONG HandleAttributes
   assembler.movImmediate64(at(rsp, 0x30), options); // ULONG Options
-  emitNativeCall(assembler, environment.nativeCall('NtDuplicateObject'));
+  assembler.call(environment.native('NtDuplicateObject'));
 }
 
 /**
@@ -266,7 +265,7 @@ function emitForget(assembler: Assembler, retry: Label, notQuarantined: Label, e
   assembler.lockCmpxchg(at(r10, slot.state), rdx);
   assembler.j('ne', retry);
   if (!lost) return;
-  assembler.mov(rdx, environment.ledger);
+  assembler.mov(rdx, environment.words.ledger);
   assembler.lockInc32(at(rdx, header.quarantineLost));
 }
 
@@ -276,10 +275,10 @@ function emitTestFlag(assembler: Assembler, state: Register, flag: bigint): void
   assembler.test(state, rdx);
 }
 
-/** Address of the slot of the value in `from`. Clobbers r11. */
+/** Address of the slot of the value in `from`. */
 function emitSlot(assembler: Assembler, target: Register, from: Memory, none: Label, environment: Environment): void {
   assembler.mov(target, from);
-  emitSlotAddress(assembler, target, r11, none, environment);
+  emitSlotAddress(assembler, target, none, environment);
 }
 
 /** Gives the processor away for a millisecond. */
@@ -287,7 +286,7 @@ function emitSleep(assembler: Assembler, environment: Environment): void {
   assembler.movImmediate64(scratch, -10_000); // 100 ns, relative
   assembler.xor(low32(rcx), low32(rcx));
   assembler.lea(rdx, scratch);
-  emitNativeCall(assembler, environment.nativeCall('NtDelayExecution'));
+  assembler.call(environment.native('NtDelayExecution'));
 }
 
 function saveArguments(assembler: Assembler): void {

@@ -2,9 +2,10 @@ import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
 import {
-  header, type LedgerLayout, RECENT_OPEN_COUNT, SLOT_SIZE_BYTES, slot, stackNode, STATE_FLAG_BITS, VICTIM,
+  header, RECENT_OPEN_COUNT, SLOT_SIZE_BYTES, slot, stackNode, STATE_FLAG_BITS, VICTIM,
 } from './ledger-layout.ts'; // prettier-ignore
-import { emitNativeCall, SYSTEM_TIME, tebField } from './stack-walk.ts';
+import { SYSTEM_TIME, tebField } from './stack-walk.ts';
+import type { LinkedEnvironment } from './linkage.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 /**
@@ -13,31 +14,27 @@ import { type FramedFunction, framedFunction, type FrameShape } from './unwind-i
  * may open its slot, and a close takes effect only if the slot still holds the generation that the closer saw before
  * its call.
  */
-export interface RecorderEnvironment {
-  readonly ledger: bigint;
-  readonly layout: LedgerLayout;
+export interface RecorderEnvironment extends LinkedEnvironment {
   readonly captureStack: Label;
-  nativeCall(name: string): Label | bigint;
+  /** Closed values are quarantined. */
+  readonly hasQuarantine: boolean;
 }
 
 /**
  * Emits code that turns the handle value in `value` into the address of its slot; jumps to `none` for pseudo handles
  * and for values beyond the ledger. The two low bits of a handle value are the application's own (tag bits).
- * Clobbers `scratch`.
  */
 export function emitSlotAddress(
   assembler: Assembler,
   value: Register,
-  scratch: Register,
   none: Label,
-  environment: Pick<RecorderEnvironment, 'ledger' | 'layout'>,
+  { words }: Pick<LinkedEnvironment, 'words'>,
 ): void {
   assembler.shr(value, 2);
-  assembler.cmp(value, environment.layout.slotCount);
+  assembler.cmp(value, words.slotCount);
   assembler.j('ae', none);
   assembler.shl(value, Math.log2(SLOT_SIZE_BYTES));
-  assembler.mov(scratch, environment.ledger + BigInt(environment.layout.slotsOffset));
-  assembler.add(value, scratch);
+  assembler.add(value, words.slots);
 }
 
 /** Counts an event about a value that has no slot, unless it is a pseudo handle. Clobbers rax. */
@@ -46,7 +43,7 @@ function emitBeyondCapacity(assembler: Assembler, valueShifted: Register, enviro
   assembler.mov(rax, valueShifted);
   assembler.shr(rax, 31); // a negative value, shifted right by 2, has bits above 31; kernel handles fit in 32 bits
   assembler.j('ne', pseudo);
-  assembler.mov(rax, environment.ledger);
+  assembler.mov(rax, environment.words.ledger);
   assembler.lockInc32(at(rax, header.beyondCapacity));
   assembler.bind(pseudo);
 }
@@ -70,10 +67,10 @@ export function emitRecordOpen(assembler: Assembler, begin: Label, environment: 
     assembler.mov(r10, rcx);
     assembler.shr(r10, 2);
     assembler.add(r10, 1);
-    emitSlotAddress(assembler, rcx, rax, beyond, environment);
+    emitSlotAddress(assembler, rcx, beyond, environment);
     assembler.mov(save[0], rcx);
     assembler.mov(save[1], rdx);
-    assembler.mov(r9, environment.ledger);
+    assembler.mov(r9, environment.words.ledger);
     assembler.bind(raise);
     assembler.mov(rax, at(r9, header.slotsUsed));
     assembler.cmp(r10, rax);
@@ -83,14 +80,14 @@ export function emitRecordOpen(assembler: Assembler, begin: Label, environment: 
     assembler.bind(inUse);
     assembler.mov(rcx, r8);
     assembler.call(environment.captureStack);
-    if (environment.layout.quarantineCount > 0) emitNoteRecentOpen(assembler, save[1], environment);
+    if (environment.hasQuarantine) emitNoteRecentOpen(assembler, save[1], environment);
     assembler.mov(rcx, save[0]);
     assembler.mov(r8, at(rcx, slot.state));
-    if (environment.layout.quarantineCount > 0) {
+    if (environment.hasQuarantine) {
       const notQuarantined = assembler.label('notQuarantined');
       assembler.test(r8, r8);
       assembler.j('ns', notQuarantined);
-      assembler.mov(r9, environment.ledger);
+      assembler.mov(r9, environment.words.ledger);
       assembler.lockInc32(at(r9, header.quarantineLost));
       assembler.bind(notQuarantined);
       assembler.shl(r8, STATE_FLAG_BITS);
@@ -124,10 +121,10 @@ export function emitWriteOpening(assembler: Assembler, rowAndType: Memory): void
 export function emitRecordClose(assembler: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(assembler, begin, recordFrame, (epilogue) => {
     const [beyond, unseen, exchange, closed, done] = assembler.labels('beyond', 'unseen', 'exchange', 'closed', 'done');
-    emitSlotAddress(assembler, rcx, rax, beyond, environment);
+    emitSlotAddress(assembler, rcx, beyond, environment);
     assembler.mov(rax, rdx);
     assembler.mov(r10, rdx);
-    if (environment.layout.quarantineCount > 0) {
+    if (environment.hasQuarantine) {
       const unclaimed = assembler.label('unclaimed');
       assembler.test(rdx, rdx);
       assembler.j('ns', unclaimed);
@@ -151,7 +148,7 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
     emitWriteClosing(assembler, r10, save, environment);
     // The stack that opened it learns where such handles are closed, but by what a runtime closes at the exit nothing is learnt.
     // Reading first keeps the line shared.
-    assembler.mov(rax, environment.ledger);
+    assembler.mov(rax, environment.words.ledger);
     assembler.cmpImmediate32(at(rax, header.exiting), 0);
     assembler.j('ne', done);
     assembler.shr(r8, 1);
@@ -160,7 +157,7 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
     assembler.mov(low32(rax), at(rcx, slot.openedStack));
     assembler.test(low32(rax), low32(rax));
     assembler.j('e', done);
-    assembler.mov(rdx, environment.ledger + BigInt(environment.layout.stackPoolOffset));
+    assembler.mov(rdx, environment.words.stackPool);
     assembler.lea(rdx, indexed(rdx, rax, 8));
     assembler.cmp(low32(r10), at(rdx, stackNode.closedBy));
     assembler.j('e', done);
@@ -181,7 +178,7 @@ export function emitWriteClosing(
   assembler: Assembler,
   state: Register,
   [slotPlace, statePlace, rowPlace]: readonly [Memory, Memory, Memory, ...Memory[]],
-  environment: Pick<RecorderEnvironment, 'ledger' | 'captureStack'>,
+  environment: Pick<RecorderEnvironment, 'words' | 'captureStack'>,
 ): void {
   assembler.mov(slotPlace, rcx);
   assembler.mov(statePlace, state);
@@ -196,7 +193,7 @@ export function emitWriteClosing(
   assembler.mov(at(rcx, slot.closedTime), r11);
   assembler.mov(low32(r11), teb(tebField.threadId));
   assembler.mov(at(rcx, slot.closedThread), low32(r11));
-  assembler.mov(rax, environment.ledger);
+  assembler.mov(rax, environment.words.ledger);
   assembler.mov(low32(rax), at(rax, header.exiting));
   assembler.shl(low32(rax), 16);
   assembler.or(low32(rax), low32(r9));
@@ -207,12 +204,12 @@ export function emitWriteClosing(
 }
 
 /** Notes the open of the stack in rax, of the row and type in `rowAndType`, in the ring of recent opens. Keeps rax. Clobbers rdx, r9, r11. */
-function emitNoteRecentOpen(assembler: Assembler, rowAndType: Memory, { ledger, layout }: RecorderEnvironment): void {
-  assembler.mov(r11, ledger);
+function emitNoteRecentOpen(assembler: Assembler, rowAndType: Memory, { words }: LinkedEnvironment): void {
+  assembler.mov(r11, words.ledger);
   assembler.mov(low32(rdx), 1);
   assembler.lockXadd(at(r11, header.opens), rdx);
   assembler.and(low32(rdx), RECENT_OPEN_COUNT - 1);
-  assembler.mov(r11, ledger + BigInt(layout.recentOpensOffset));
+  assembler.mov(r11, words.recentOpens);
   assembler.lea(r11, indexed(r11, rdx, 8));
   assembler.mov(r9, rowAndType);
   assembler.shr(r9, 16);
@@ -239,7 +236,7 @@ export function emitChooseHandle(assembler: Assembler, begin: Label, environment
   assembler.test(r9, r9); // an optional handle that was not given
   assembler.j('e', skip);
   assembler.mov(r10, r9);
-  emitSlotAddress(assembler, r10, r11, chosen, environment);
+  emitSlotAddress(assembler, r10, chosen, environment);
   assembler.mov(rax, at(r10, slot.state));
   assembler.test(low32(rax), 1);
   assembler.j('e', chosen);
@@ -270,34 +267,36 @@ const STATUS_NOT_SAME_OBJECT_SIGNED = 0xc000_01ac | 0;
 export function emitIsThisProcess(
   assembler: Assembler,
   begin: Label,
-  environment: RecorderEnvironment & { readonly canCompareObjects: boolean },
+  environment: LinkedEnvironment,
 ): FramedFunction {
   return framedFunction(assembler, begin, isThisProcessFrame, (epilogue) => {
-    const [yes, no, refused, invalid] = assembler.labels('yes', 'no', 'refused', 'invalid');
+    const [yes, no, refused, invalid, compared] = assembler.labels('yes', 'no', 'refused', 'invalid', 'compared');
     assembler.cmp(rcx, -1);
     assembler.j('e', yes);
     assembler.test(rcx, rcx);
     assembler.j('e', no);
-    if (environment.canCompareObjects) {
-      assembler.mov(rdx, -1n);
-      emitNativeCall(assembler, environment.nativeCall('NtCompareObjects'));
-      assembler.test(low32(rax), low32(rax));
-      assembler.j('e', yes);
-      assembler.cmp(low32(rax), STATUS_NOT_SAME_OBJECT_SIGNED);
-      assembler.j('e', no);
-      assembler.jmp(refused);
-    } else {
-      assembler.xor(low32(rdx), low32(rdx)); // ProcessBasicInformation
-      assembler.lea(r8, at(rsp, 0x30));
-      assembler.mov(low32(r9), 0x30);
-      assembler.movImmediate64(at(rsp, 0x20), 0);
-      emitNativeCall(assembler, environment.nativeCall('NtQueryInformationProcess'));
-      assembler.test(low32(rax), low32(rax));
-      assembler.j('s', refused);
-      assembler.mov(rax, at(rsp, 0x30 + 0x20)); // HANDLE UniqueProcessId
-      assembler.cmp(rax, teb(tebField.processId));
-      assembler.j('ne', no);
-    }
+    assembler.mov(rax, environment.native('NtCompareObjects'));
+    assembler.test(rax, rax);
+    assembler.j('ne', compared);
+    assembler.xor(low32(rdx), low32(rdx)); // ProcessBasicInformation
+    assembler.lea(r8, at(rsp, 0x30));
+    assembler.mov(low32(r9), 0x30);
+    assembler.movImmediate64(at(rsp, 0x20), 0);
+    assembler.call(environment.native('NtQueryInformationProcess'));
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('s', refused);
+    assembler.mov(rax, at(rsp, 0x30 + 0x20)); // HANDLE UniqueProcessId
+    assembler.cmp(rax, teb(tebField.processId));
+    assembler.j('e', yes);
+    assembler.jmp(no);
+    assembler.bind(compared);
+    assembler.mov(rdx, -1n);
+    assembler.call(rax);
+    assembler.test(low32(rax), low32(rax));
+    assembler.j('e', yes);
+    assembler.cmp(low32(rax), STATUS_NOT_SAME_OBJECT_SIGNED);
+    assembler.j('ne', refused);
+    assembler.jmp(no);
     assembler.bind(yes);
     assembler.mov(low32(rax), THIS_PROCESS);
     epilogue();
@@ -307,7 +306,7 @@ export function emitIsThisProcess(
     assembler.bind(refused);
     assembler.cmp(low32(rax), STATUS_INVALID_HANDLE_SIGNED);
     assembler.j('e', invalid);
-    assembler.mov(rax, environment.ledger);
+    assembler.mov(rax, environment.words.ledger);
     assembler.lockInc32(at(rax, header.unresolvedDuplicates));
     assembler.bind(invalid);
     assembler.mov(low32(rax), PROCESS_UNKNOWN);

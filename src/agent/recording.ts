@@ -1,11 +1,12 @@
-import { CreateEventW, CreateFileMappingW, CreateMutexW, DuplicateHandle, GetProcAddress, MapViewOfFile, ReleaseMutex, UnmapViewOfFile } from '../ffi/kernel32.ts';
+import { CreateEventW, CreateFileMappingW, CreateMutexW, DuplicateHandle, MapViewOfFile, ReleaseMutex, UnmapViewOfFile } from '../ffi/kernel32.ts';
 import { viewMemory } from '../ffi/library.ts';
 import { NtMapViewOfSection, NtQueryObject } from '../ffi/ntdll.ts';
 import { type AsHandle, type BorrowedHandle, CURRENT_PROCESS, failed, failedWithStatus, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { readMemory } from '../process/memory.ts';
 import { randomBytes } from '../process/random.ts';
-import { type AgentImage, type AgentOptions, buildAgentImage, RELAY_SIZE_BYTES } from './agent-image.ts';
-import { findCloseHandle, findFunctions, locateStubs, ntdllBase, ntdllExport, recogniseStubs, type StubRange } from './hook-places.ts';
+import { type AgentCode, agentCode } from './agent-code.ts';
+import { type AgentTarget, linkAgent, RELAY_SIZE_BYTES } from './agent-image.ts';
+import { findCloseHandle, findFunctions, locateStubs, nativeAddress, ntdllBase, recogniseStubs, type StubRange } from './hook-places.ts';
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
 import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
@@ -37,21 +38,10 @@ export class RecordingError extends Error {
   }
 }
 
-/** An agent for a ledger at one place, and for the stubs of one ntdll. */
-interface Agent {
-  readonly ledger: bigint;
-  /** The code of the ranges of stubs, as it is without hooks. */
-  readonly codes: readonly Buffer[];
-  readonly image: AgentImage;
-  readonly hooked: readonly string[];
-  readonly unrecognised: readonly string[];
-}
-
 /**
  * The agent at work in one target, seen from the auditor: the ledger, and the gate at which the target waits when it exits.
  *
- * It is prepared while there is no target yet, as if the target were this process: the system's DLLs lie at the same addresses in
- * all processes of a session. Disposing of it releases the gate and the auditor's view; the target keeps its agent, whose ledger nobody reads
+ * It is prepared while there is no target yet: the system's DLLs lie in every process of a session where they lie in this one. Disposing of it releases the gate and the auditor's view; the target keeps its agent, whose ledger nobody reads
  * then.
  */
 export class Recording implements Disposable {
@@ -63,20 +53,25 @@ export class Recording implements Disposable {
   readonly #arrived: OwnedHandle;
   readonly #judged: OwnedHandle;
   readonly #stubs: readonly StubRange[];
-  readonly #options: Omit<AgentOptions, 'ledger' | 'calls'>;
-  #agent: Agent;
+  readonly #code: AgentCode;
+  readonly #target: Omit<AgentTarget, 'ledger' | 'calls'>;
+  readonly #ledgerAddress: bigint;
+  #hooked: readonly string[] = [];
+  #unrecognised: readonly string[] = [];
   #holdsGate = true;
 
-  private constructor(options: RecordingOptions, resources: Disposable[]) {
+  private constructor(options: RecordingOptions, code: AgentCode, resources: Disposable[]) {
     const keep = <T extends Disposable>(resource: T): T => {
       resources.push(resource);
       return resource;
     };
     this.#resources = resources;
+    this.#code = code;
     const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0);
     this.#section = keep(createSection(layout.sizeBytes));
     const view = MapViewOfFile(this.#section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
     if (view === 0n) throw failed('map', 'the ledger');
+    this.#ledgerAddress = view;
     keep({ [Symbol.dispose]: () => UnmapViewOfFile(view) });
     this.ledger = new Ledger((offset, sizeBytes) => new DataView(viewMemory(view + BigInt(offset), sizeBytes)), layout);
     this.ledger.initialise();
@@ -88,18 +83,15 @@ export class Recording implements Disposable {
 
     const { modules, unmovable } = findFunctions();
     this.unmovable = unmovable;
-    this.#options = {
+    this.#target = {
       modules,
       closeHandle: findCloseHandle(),
-      canCompareObjects: GetProcAddress(ntdllBase(), 'NtCompareObjects') !== 0n,
       layout,
-      exportAddress: ntdllExport,
+      nativeAddress,
       arrivedName: objectName(this.#arrived),
       judgedName: objectName(this.#judged),
-      checked: options.checked ?? false,
     };
     this.#stubs = locateStubs();
-    this.#agent = this.#build(view, this.#stubs.map(({ begin, sizeBytes }) => Buffer.from(viewMemory(begin, sizeBytes))));
   }
 
   /**
@@ -107,10 +99,11 @@ export class Recording implements Disposable {
    *
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
-  static prepare(options: RecordingOptions = {}): Recording {
+  static async prepare(options: RecordingOptions = {}): Promise<Recording> {
+    const code = await agentCode({ quarantine: (options.quarantine ?? 0) > 0, checked: options.checked ?? false });
     const resources: Disposable[] = [];
     try {
-      return new Recording(options, resources);
+      return new Recording(options, code, resources);
     } catch (error) {
       disposeAll(resources);
       throw error;
@@ -126,43 +119,38 @@ export class Recording implements Disposable {
    * @throws Win32Error or NtStatusError when the target does not let itself be written to
    */
   install(target: AsHandle): void {
-    const { layout, modules } = this.#options;
-    const ledger = mapIntoTarget(this.#section, target, this.#agent.ledger);
+    const { layout, modules } = this.#target;
+    const ledger = mapIntoTarget(this.#section, target, this.#ledgerAddress);
     if (layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
     const codes = this.#stubs.map(({ begin, sizeBytes }) => readMemory(target, begin, sizeBytes));
-    // Something lies in the target where the ledger lies here, or other software has hooked one process and not the other.
-    const fits = ledger === this.#agent.ledger && codes.every((code, index) => code.equals(this.#agent.codes[index]!));
-    if (!fits) this.#agent = this.#build(ledger, codes);
-    if (this.hooked.length === 0) throw new RecordingError();
+    const { calls, unrecognised } = recogniseStubs(this.#stubs, codes);
+    if (calls.length === 0) throw new RecordingError();
+    this.#hooked = calls.map(({ row }) => row.name);
+    this.#unrecognised = unrecognised;
 
-    const { image } = this.#agent;
-    const base = allocateNear(target, ntdllBase(), image.sizeBytes);
+    const sizeBytes = this.#code.bytes.length;
+    const base = allocateNear(target, ntdllBase(), sizeBytes);
     const relays = modules.map((module) => allocateNear(target, module.base, module.functions.length * RELAY_SIZE_BYTES));
-    const placed = image.place(base, relays);
-    writeCode(target, { address: base, bytes: placed.bytes });
-    for (const relay of placed.relays) writeCode(target, relay);
-    this.ledger.hideAgent(base, image.sizeBytes);
-    this.#stubs.forEach(({ begin, sizeBytes }, index) => {
-      const code = Buffer.from(codes[index]!);
-      const patches = placed.patches.filter(({ address }) => address >= begin && address < begin + BigInt(sizeBytes));
+    const image = linkAgent(this.#code, { ...this.#target, ledger, calls }, base, relays);
+    writeCode(target, { address: base, bytes: image.bytes });
+    for (const relay of image.relays) writeCode(target, relay);
+    this.ledger.hideAgent(base, sizeBytes);
+    this.#stubs.forEach(({ begin, sizeBytes: rangeSizeBytes }, index) => {
+      const code = codes[index]!;
+      const patches = image.patches.filter(({ address }) => address >= begin && address < begin + BigInt(rangeSizeBytes));
       for (const { address, bytes } of patches) code.set(bytes, Number(address - begin));
       if (patches.length > 0) overwriteCode(target, { address: begin, bytes: code });
     });
   }
 
-  #build(ledger: bigint, codes: readonly Buffer[]): Agent {
-    const { calls, unrecognised } = recogniseStubs(this.#stubs, codes);
-    return { ledger, codes, image: buildAgentImage({ ...this.#options, ledger, calls }), hooked: calls.map(({ row }) => row.name), unrecognised };
-  }
-
-  /** Names of the system calls that are hooked. */
+  /** Names of the system calls that are hooked in the target. */
   get hooked(): readonly string[] {
-    return this.#agent.hooked;
+    return this.#hooked;
   }
 
   /** Exports of ntdll whose code has no known shape: they run as they are, unrecorded. */
   get unrecognised(): readonly string[] {
-    return this.#agent.unrecognised;
+    return this.#unrecognised;
   }
 
   /** Signalled once each time the target has come to its exit and waits to be judged. */

@@ -1,5 +1,8 @@
 import { type Assembler, at, indexed, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
-import { header, type LedgerLayout, MAXIMUM_FRAMES, STACK_INDEX_COUNT, STACK_POOL_SIZE_BYTES, stackNode } from './ledger-layout.ts';
+import {
+  header, MAXIMUM_FRAMES, STACK_INDEX_COUNT, STACK_INDEX_OFFSET, STACK_POOL_OFFSET, STACK_POOL_SIZE_BYTES, stackNode,
+} from './ledger-layout.ts'; // prettier-ignore
+import type { LinkedEnvironment } from './linkage.ts';
 
 /** How many places a stack may be looked for before it is dropped, and counted. */
 const PROBE_COUNT = 64;
@@ -11,7 +14,7 @@ const PROBE_COUNT = 64;
  *
  * A leaf function: it needs no unwind data.
  */
-export function emitInternStack(assembler: Assembler, begin: Label, ledger: bigint, layout: LedgerLayout): void {
+export function emitInternStack(assembler: Assembler, begin: Label, { words }: LinkedEnvironment): void {
   const [probe, insert, copy, taken, dropped, found] = assembler.labels('probe', 'insert', 'copy', 'taken', 'dropped', 'found');
   const savedProbes = at(rsp, 0x08); // our caller's home space
   const savedPosition = at(rsp, 0x10);
@@ -19,15 +22,15 @@ export function emitInternStack(assembler: Assembler, begin: Label, ledger: bigi
 
   assembler.align(16);
   assembler.bind(begin);
-  assembler.mov(r9, ledger);
+  assembler.mov(r9, words.ledger);
   assembler.mov(r10, r8);
   assembler.shr(r10, 64 - Math.log2(STACK_INDEX_COUNT));
   assembler.mov(low32(r11), PROBE_COUNT);
   assembler.bind(probe);
-  assembler.mov(low32(rax), indexed(r9, r10, 4, layout.stackIndexOffset));
+  assembler.mov(low32(rax), indexed(r9, r10, 4, STACK_INDEX_OFFSET));
   assembler.test(low32(rax), low32(rax));
   assembler.j('e', insert);
-  assembler.cmp(r8, indexed(r9, rax, 8, layout.stackPoolOffset + stackNode.hash));
+  assembler.cmp(r8, indexed(r9, rax, 8, STACK_POOL_OFFSET + stackNode.hash));
   assembler.j('e', found);
   assembler.add(low32(r10), 1);
   assembler.and(low32(r10), STACK_INDEX_COUNT - 1);
@@ -48,7 +51,7 @@ export function emitInternStack(assembler: Assembler, begin: Label, ledger: bigi
   assembler.lockXadd(at(r9, header.stackPoolUsed), rax);
   assembler.cmp(rax, STACK_POOL_SIZE_BYTES - stackNode.frames - MAXIMUM_FRAMES * 8);
   assembler.j('a', dropped);
-  assembler.lea(r10, indexed(r9, rax, 1, layout.stackPoolOffset));
+  assembler.lea(r10, indexed(r9, rax, 1, STACK_POOL_OFFSET));
   assembler.shr(rax, 3);
   assembler.mov(nodeId, rax);
   assembler.mov(at(r10, stackNode.hash), r8);
@@ -63,7 +66,7 @@ export function emitInternStack(assembler: Assembler, begin: Label, ledger: bigi
   assembler.mov(r10, savedPosition);
   assembler.mov(r11, nodeId);
   assembler.xor(low32(rax), low32(rax));
-  assembler.lockCmpxchg(indexed(r9, r10, 4, layout.stackIndexOffset), low32(r11));
+  assembler.lockCmpxchg(indexed(r9, r10, 4, STACK_INDEX_OFFSET), low32(r11));
   assembler.j('ne', taken);
   assembler.mov(low32(rax), low32(r11));
   assembler.ret();

@@ -3,6 +3,7 @@ import {
   type Register, relative, rsi, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
 import { header, MAXIMUM_FRAMES, WALK_CACHE_COUNT, WALKER_COUNT } from './ledger-layout.ts';
+import type { LinkedEnvironment } from './linkage.ts';
 import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffset } from './unwind-info.ts';
 
 /**
@@ -73,27 +74,15 @@ export const foreseen = {
 } as const;
 
 /** Everything that the emitted code needs to know of the target. */
-export interface WalkEnvironment {
-  /** Address of the ledger in the target. */
-  readonly ledger: bigint;
-  readonly walkCache: bigint;
-  /** Address of an ntdll export, or of its trampoline where it is hooked. */
-  nativeCall(name: string): Label | bigint;
-  /** The agent's own RUNTIME_FUNCTION table, its length and the address that it is relative to. */
+export interface WalkEnvironment extends LinkedEnvironment {
+  /** The agent's own RUNTIME_FUNCTION table, a u32 that is its length, and the address that it is relative to. */
   readonly functionTable: Label;
-  readonly functionCount: () => number;
+  readonly functionCount: Label;
   readonly imageBase: Label;
   /** Also walks every stack with the unwinder and counts where the two differ: for tests. */
   readonly checked: boolean;
   /** See unwind-check.ts. */
   readonly foreseeUnwind: Label;
-}
-
-/** Calls a native function; only rax and the volatile registers change. */
-export function emitNativeCall(assembler: Assembler, target: Label | bigint): void {
-  if (typeof target !== 'bigint') return assembler.call(target);
-  assembler.mov(rax, target);
-  assembler.call(rax);
 }
 
 /** One step of the hash: `hash = (hash ^ value) * multiplier; hash ^= hash >> 32`. Clobbers `scratch`. */
@@ -131,7 +120,7 @@ export function emitCaptureStack(assembler: Assembler, begin: Label, fullWalk: L
 
     assembler.mov(rsi, rcx); // where the return address lies
     assembler.mov(rbx, rcx); // kept for the slow walk
-    assembler.mov(rdi, environment.walkCache);
+    assembler.mov(rdi, environment.words.walkCache);
     assembler.mov(r12, teb(tebField.stackBase));
     assembler.sub(r12, 8);
     assembler.mov(r13, HASH_SEED);
@@ -241,7 +230,7 @@ function emitCheck(assembler: Assembler, fullWalk: Label, environment: WalkEnvir
   assembler.j('b', compare);
   assembler.jmp(same);
   assembler.bind(mismatch);
-  assembler.mov(rax, environment.ledger);
+  assembler.mov(rax, environment.words.ledger);
   assembler.lockInc32(at(rax, header.walkMismatches));
   assembler.bind(same);
 }
@@ -282,7 +271,7 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.mov(rax, at(rdx));
     assembler.mov(at(rdi), rax);
     assembler.mov(low32(rsi), 1); // frames so far
-    assembler.mov(r14, environment.ledger);
+    assembler.mov(r14, environment.words.ledger);
 
     // The unwinder may wait for a lock, and the wait may be a hooked call: a thread that is already here goes back.
     assembler.mov(low32(r9), teb(tebField.threadId));
@@ -324,9 +313,9 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.lockCmpxchg(at(r14, header.unwindRegistered), low32(rcx));
     assembler.j('ne', registered);
     assembler.lea(rcx, relative(environment.functionTable));
-    assembler.mov(low32(rdx), environment.functionCount());
+    assembler.mov(low32(rdx), relative(environment.functionCount));
     assembler.lea(r8, relative(environment.imageBase));
-    emitNativeCall(assembler, environment.nativeCall('RtlAddFunctionTable'));
+    assembler.call(environment.native('RtlAddFunctionTable'));
     assembler.bind(registered);
 
     assembler.bind(loop);
@@ -340,7 +329,7 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.mov(rcx, ctx(context.rip));
     assembler.lea(rdx, at(rsp, walk.imageBase));
     assembler.xor(low32(r8), low32(r8));
-    emitNativeCall(assembler, environment.nativeCall('RtlLookupFunctionEntry'));
+    assembler.call(environment.native('RtlLookupFunctionEntry'));
     assembler.mov(r12, rax); // PRUNTIME_FUNCTION
     assembler.mov(r13, ctx(context.rip));
     assembler.mov(rbp, ctx(context.rbp));
@@ -373,7 +362,7 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.mov(at(rsp, 0x30), rax);
     assembler.lea(rax, at(rsp, walk.contextPointers));
     assembler.mov(at(rsp, 0x38), rax);
-    emitNativeCall(assembler, environment.nativeCall('RtlVirtualUnwind'));
+    assembler.call(environment.native('RtlVirtualUnwind'));
     // The walk goes up, and stays inside the stack.
     assembler.mov(r9, ctx(context.rsp));
     assembler.cmp(r9, rbx);
@@ -384,7 +373,7 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     // r10: the cache entry of the address that was just left; r11: its tag.
     assembler.mov(low32(rax), low32(r13));
     assembler.and(low32(rax), WALK_CACHE_COUNT - 1);
-    assembler.mov(r10, environment.walkCache);
+    assembler.mov(r10, environment.words.walkCache);
     assembler.lea(r10, indexed(r10, rax, 8));
     assembler.mov(r11, r13);
     assembler.shr(r11, INDEX_BITS);
@@ -455,7 +444,7 @@ export function emitFullWalk(assembler: Assembler, begin: Label, environment: Wa
     assembler.lea(r9, at(rsp, walk.memoryInformation));
     assembler.movImmediate64(at(rsp, 0x20), 0x30);
     assembler.movImmediate64(at(rsp, 0x28), 0);
-    emitNativeCall(assembler, environment.nativeCall('NtQueryVirtualMemory'));
+    assembler.call(environment.native('NtQueryVirtualMemory'));
     assembler.mov(r10, r12);
     assembler.mov(r11, rbx);
     assembler.test(low32(rax), low32(rax));

@@ -1,6 +1,8 @@
 import { type Assembler, at, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, teb } from './assembler.ts';
-import { type HookEnvironment, typeIndex } from './hook-frame.ts';
+import type { HookEnvironment } from './hook-frame.ts';
+import { typeIndex } from './hook-table.ts';
 import { header, MAY_BE_INHERITABLE, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES } from './ledger-layout.ts';
+import type { LinkedEnvironment } from './linkage.ts';
 import { tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
@@ -14,11 +16,11 @@ export const IOCTL_AFD_WINE_ACCEPT = 0x12_0324;
  * Emits `void noteAccept(HANDLE event, u32* handle, IO_STATUS_BLOCK* status)`: an accept of Wine's that is still pending. The
  * thread is about to wait for the event; {@link emitResolveAccept} then finds the handle. A leaf function.
  */
-export function emitNoteAccept(assembler: Assembler, begin: Label, ledger: bigint): void {
+export function emitNoteAccept(assembler: Assembler, begin: Label, { words }: LinkedEnvironment): void {
   const [next, mine, free] = assembler.labels('next', 'mine', 'free');
   assembler.align(16);
   assembler.bind(begin);
-  assembler.mov(r9, ledger);
+  assembler.mov(r9, words.ledger);
   assembler.add(r9, header.pendingAcceptTable);
   assembler.mov(low32(r10), teb(tebField.threadId));
   assembler.mov(low32(r11), PENDING_ACCEPT_COUNT);
@@ -33,7 +35,7 @@ export function emitNoteAccept(assembler: Assembler, begin: Label, ledger: bigin
   assembler.j('ne', next);
   assembler.ret(); // all places taken: this accept's handle is found by the kernel's table alone
   assembler.bind(free);
-  assembler.mov(rax, ledger);
+  assembler.mov(rax, words.ledger);
   assembler.lockInc32(at(rax, header.pendingAccepts));
   assembler.bind(mine);
   assembler.mov(at(r9, 0x08), rcx);
@@ -46,13 +48,13 @@ export function emitNoteAccept(assembler: Assembler, begin: Label, ledger: bigin
  * Emits `void resolveAccept(HANDLE waited for, u64 status of the wait, u64* returnAddress, u32 row)`: if this thread waited for a
  * pending accept, records the handle that it delivered.
  */
-export function emitResolveAccept(assembler: Assembler, begin: Label, environment: Pick<HookEnvironment, 'ledger' | 'recordOpen'>): FramedFunction {
+export function emitResolveAccept(assembler: Assembler, begin: Label, environment: Pick<HookEnvironment, 'words' | 'recordOpen'>): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x28 };
   return framedFunction(assembler, begin, frame, (epilogue) => {
     const [next, mine, done] = assembler.labels('next', 'mine', 'done');
     assembler.test(low32(rdx), low32(rdx)); // STATUS_SUCCESS: the event was set
     assembler.j('ne', done);
-    assembler.mov(r10, environment.ledger);
+    assembler.mov(r10, environment.words.ledger);
     assembler.add(r10, header.pendingAcceptTable);
     assembler.mov(low32(rax), teb(tebField.threadId));
     assembler.mov(low32(r11), PENDING_ACCEPT_COUNT);
@@ -72,7 +74,7 @@ export function emitResolveAccept(assembler: Assembler, begin: Label, environmen
     assembler.mov(rdx, at(r10, 0x10));
     assembler.mov(low32(rcx), at(rdx)); // obj_handle_t
     assembler.movImmediate64(at(r10), 0);
-    assembler.mov(rax, environment.ledger);
+    assembler.mov(rax, environment.words.ledger);
     assembler.lockDec32(at(rax, header.pendingAccepts));
     assembler.test(low32(r11), low32(r11));
     assembler.j('ne', done);

@@ -2,7 +2,8 @@ import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp,
 } from './assembler.ts'; // prettier-ignore
 import type { WrapperType } from './function-table.ts';
-import { type HookEnvironment, STATUS_INVALID_HANDLE, typeIndex } from './hook-frame.ts';
+import { type HookEnvironment, STATUS_INVALID_HANDLE } from './hook-frame.ts';
+import { typeIndex } from './hook-table.ts';
 import { DESCRIPTOR_KEY, MISUSE_CLOSE, MISUSE_USE, misuse, slot, wrapper } from './ledger-layout.ts';
 import { type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from './unwind-info.ts';
 import { INT, NEGATIVE, openedFrom, POSITIVE, wrapperRow, ZERO } from './wrapper-row.ts';
@@ -166,7 +167,7 @@ function emitBeforeClose(assembler: Assembler, environment: HookEnvironment): vo
   assembler.mov(CLOSING, r10);
   assembler.mov(CLOSING_STATE, rcx);
   emitUnlink(assembler, environment);
-  emitWrapperAddress(assembler, rax, at(r10, wrapper.descriptor), r11, done, environment);
+  emitWrapperAddress(assembler, rax, at(r10, wrapper.descriptor), done, environment);
   assembler.mov(rdx, ROW);
   assembler.mov(low32(rcx), at(r10, wrapper.descriptorNumber));
   assembler.or(rcx, at(rdx, wrapperRow.descriptorKey));
@@ -381,7 +382,7 @@ function emitOpenStream(assembler: Assembler, full: Label, environment: HookEnvi
   assembler.test(rax, rax);
   assembler.j('e', linked);
   assembler.mov(low32(r8), at(rax, wrapper.key));
-  emitWrapperIndex(assembler, rax, rcx, environment);
+  emitWrapperIndex(assembler, rax, environment);
   assembler.mov(rdx, WRAPPER);
   assembler.mov(at(rdx, wrapper.descriptor), low32(rax));
   assembler.mov(at(rdx, wrapper.descriptorNumber), low32(r8));

@@ -1,14 +1,12 @@
 import type { Assembler, Label } from './assembler.ts';
-import type { Failure, WrapperArgument, WrapperFunction } from './function-table.ts';
-import { typeIndex } from './hook-frame.ts';
+import { type Failure, functionModules, type WrapperArgument, type WrapperFunction } from './function-table.ts';
+import { typeIndex } from './hook-table.ts';
 import { DESCRIPTOR_KEY } from './ledger-layout.ts';
 
 /** Where a C runtime's module lies, and what tells its wrappers and their handles. */
 export interface WrapperModule {
   readonly base: bigint;
   readonly sizeBytes: number;
-  /** Tells one C runtime's descriptors from another's. */
-  readonly number: number;
   /** `_fileno` and `_get_osfhandle`; 0 in a module without descriptors. */
   readonly fileno: bigint;
   readonly getOsfhandle: bigint;
@@ -59,15 +57,20 @@ const failureBits: Readonly<Record<Failure, number>> = {
   invalid: NEGATIVE,
 };
 
-/** Emits the row of a function. */
-export function emitWrapperRow(assembler: Assembler, rowNumber: number, description: WrapperFunction, module: WrapperModule): Label {
+/** Completes a row in the assembled image, for where the function's module lies. */
+export function setWrapperModule(image: DataView, rowOffset: number, { base, sizeBytes, fileno, getOsfhandle }: WrapperModule): void {
+  image.setBigUint64(rowOffset + wrapperRow.moduleBase, base, true);
+  image.setUint32(rowOffset + wrapperRow.moduleSize, sizeBytes, true);
+  image.setBigUint64(rowOffset + wrapperRow.fileno, fileno, true);
+  image.setBigUint64(rowOffset + wrapperRow.getOsfhandle, getOsfhandle, true);
+}
+
+/** Emits the row of a function, of which {@link setWrapperModule} tells the rest. */
+export function emitWrapperRow(assembler: Assembler, rowNumber: number, description: WrapperFunction): Label {
   const { uses, closes, opens } = description;
   const data = new DataView(new ArrayBuffer(wrapperRow.sizeBytes));
-  data.setBigUint64(wrapperRow.moduleBase, module.base, true);
-  data.setUint32(wrapperRow.moduleSize, module.sizeBytes, true);
-  data.setBigUint64(wrapperRow.fileno, module.fileno, true);
-  data.setBigUint64(wrapperRow.getOsfhandle, module.getOsfhandle, true);
-  data.setBigUint64(wrapperRow.descriptorKey, DESCRIPTOR_KEY | (BigInt(module.number) << 32n), true);
+  const runtime = BigInt(functionModules.indexOf(description.module)); // tells one C runtime's descriptors from another's
+  data.setBigUint64(wrapperRow.descriptorKey, DESCRIPTOR_KEY | (runtime << 32n), true);
   data.setUint32(wrapperRow.number, rowNumber, true);
   const setArgument = (typeAt: number, named: WrapperArgument | undefined) => {
     data.setUint8(typeAt, named === undefined ? 0 : typeIndex(named.type));

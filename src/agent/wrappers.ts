@@ -13,16 +13,15 @@ import { type FramedFunction, framedFunction, type FrameShape } from './unwind-i
  * of a handle's value does in its slot. Only where there is no room does a new key take the place of one that is closed.
  */
 
-type Environment = Pick<RecorderEnvironment, 'ledger' | 'layout' | 'captureStack'>;
+type Environment = Pick<RecorderEnvironment, 'words' | 'captureStack'>;
 
-/** `target` becomes the address of the first place where a key may lie. Clobbers `scratch`. */
-function emitFirstPlace(assembler: Assembler, key: Register, target: Register, scratch: Register, { ledger, layout }: Environment): void {
+/** `target` becomes the address of the first place where a key may lie. */
+function emitFirstPlace(assembler: Assembler, key: Register, target: Register, { words }: Environment): void {
   assembler.mov(target, HASH_MULTIPLIER);
   assembler.imul(target, key);
   assembler.shr(target, 64 - WRAPPER_HASH_BITS);
   assembler.shl(target, Math.log2(WRAPPER_SIZE_BYTES));
-  assembler.mov(scratch, ledger + BigInt(layout.wrappersOffset));
-  assembler.add(target, scratch);
+  assembler.add(target, words.wrappers);
 }
 
 /** Emits `r10 = void* findWrapper(rax = u64 key)`: NULL if it was never seen. A leaf function; keeps all but r10 and r11. */
@@ -30,7 +29,7 @@ export function emitFindWrapper(assembler: Assembler, begin: Label, environment:
   const [next, none, found] = assembler.labels('next', 'none', 'found');
   assembler.align(16);
   assembler.bind(begin);
-  emitFirstPlace(assembler, rax, r10, r11, environment);
+  emitFirstPlace(assembler, rax, r10, environment);
   assembler.lea(r11, at(r10, WRAPPER_PROBE_COUNT * WRAPPER_SIZE_BYTES));
   assembler.bind(next);
   assembler.cmp(at(r10, wrapper.key), rax);
@@ -51,7 +50,7 @@ export function emitClaimWrapper(assembler: Assembler, begin: Label, environment
   const [next, advance, evict, advanceEviction, found] = assembler.labels('next', 'advance', 'evict', 'advanceEviction', 'found');
   assembler.align(16);
   assembler.bind(begin);
-  emitFirstPlace(assembler, rcx, r10, r11, environment);
+  emitFirstPlace(assembler, rcx, r10, environment);
   assembler.lea(r11, at(r10, WRAPPER_PROBE_COUNT * WRAPPER_SIZE_BYTES));
   assembler.bind(next);
   assembler.mov(rax, at(r10, wrapper.key));
@@ -85,7 +84,7 @@ export function emitClaimWrapper(assembler: Assembler, begin: Label, environment
   assembler.add(r10, WRAPPER_SIZE_BYTES);
   assembler.cmp(r10, r11);
   assembler.j('b', evict);
-  assembler.mov(rax, environment.ledger);
+  assembler.mov(rax, environment.words.ledger);
   assembler.lockInc32(at(rax, header.droppedWrappers));
   assembler.xor(low32(r10), low32(r10));
   assembler.ret();
@@ -114,34 +113,33 @@ export function emitOpenWrapper(assembler: Assembler, begin: Label, environment:
     assembler.mov(r10, r9);
     assembler.test(r10, r10);
     assembler.j('e', unlinked);
-    emitSlotAddress(assembler, r10, r11, unlinked, environment);
+    emitSlotAddress(assembler, r10, unlinked, environment);
     assembler.mov(rax, at(r10, slot.state));
     assembler.test(low32(rax), 1);
     assembler.j('e', unlinked);
     assembler.mov(rax, rcx);
-    emitWrapperIndex(assembler, rax, rdx, environment);
+    emitWrapperIndex(assembler, rax, environment);
     assembler.mov(at(r10, slot.wrapper), low32(rax));
     assembler.bind(unlinked);
     epilogue();
   });
 }
 
-/** The address of a wrapper in `register` becomes its index plus 1. Clobbers `scratch`. */
-export function emitWrapperIndex(assembler: Assembler, register: Register, scratch: Register, { ledger, layout }: Environment): void {
-  assembler.mov(scratch, ledger + BigInt(layout.wrappersOffset - WRAPPER_SIZE_BYTES));
-  assembler.sub(register, scratch);
+/** The address of a wrapper in `register` becomes its index plus 1. */
+export function emitWrapperIndex(assembler: Assembler, register: Register, { words }: Environment): void {
+  assembler.sub(register, words.wrappers);
   assembler.shr(register, Math.log2(WRAPPER_SIZE_BYTES));
+  assembler.add(register, 1);
 }
 
-/** `target` becomes the address of the wrapper whose index plus 1 is there; jumps to `none` for none. Clobbers `scratch`. */
-export function emitWrapperAddress(assembler: Assembler, target: Register, index: Memory, scratch: Register, none: Label, { ledger, layout }: Environment): void {
+/** `target` becomes the address of the wrapper whose index plus 1 is there; jumps to `none` for none. */
+export function emitWrapperAddress(assembler: Assembler, target: Register, index: Memory, none: Label, { words }: Environment): void {
   assembler.mov(low32(target), index);
   assembler.sub(low32(target), 1);
   assembler.cmp(low32(target), WRAPPER_COUNT);
   assembler.j('ae', none);
   assembler.shl(target, Math.log2(WRAPPER_SIZE_BYTES));
-  assembler.mov(scratch, ledger + BigInt(layout.wrappersOffset));
-  assembler.add(target, scratch);
+  assembler.add(target, words.wrappers);
 }
 
 /** Emits `void closeWrapper(void* wrapper, u64 state before the call, u64* returnAddress, u32 row)`; it was open then. */
@@ -167,12 +165,12 @@ export function emitUnlink(assembler: Assembler, environment: Environment): void
   assembler.mov(rcx, at(r10, wrapper.handle));
   assembler.test(rcx, rcx);
   assembler.j('e', done);
-  emitSlotAddress(assembler, rcx, r11, done, environment);
+  emitSlotAddress(assembler, rcx, done, environment);
   assembler.mov(r11, at(rcx, slot.state));
   assembler.test(low32(r11), 1);
   assembler.j('e', done);
   assembler.mov(rax, r10);
-  emitWrapperIndex(assembler, rax, r11, environment);
+  emitWrapperIndex(assembler, rax, environment);
   assembler.cmp(low32(rax), at(rcx, slot.wrapper));
   assembler.j('ne', done);
   assembler.movImmediate32(at(rcx, slot.wrapper), 0);

@@ -48,7 +48,12 @@ export function moduleName(frame: Frame): string {
  */
 export function functionName(frame: Frame): string | undefined {
   if (frame.function === undefined || frame.function === '' || frame.offset >= farthestNamedOffset) return undefined;
-  return frame.function
+  return withoutBuildMarks(frame.function);
+}
+
+function withoutBuildMarks(name: string): string {
+  if (!/[.:[]/.test(name)) return name; // as most are, and quicker to tell
+  return name
     .replace(/(?:\s*\[clone [^\]]*\])+$/, '')
     .replace(/(?:\.(?:constprop|isra|part|cold|lto_priv|llvm)(?:\.\d+)*)+$/, '')
     .replace(/::h[0-9a-f]{16}$/, '');

@@ -3,8 +3,10 @@
  * direction of text (`\p{C}` holds format characters, unassigned and private code points and lone surrogates;
  * Default_Ignorable the rest), line and paragraph separators, and spaces that are not the space.
  */
-const unprintable: RegExp = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
+const unprintable = (): RegExp => /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
 const outsideAscii: RegExp = /[^\x20-\x7e]/gu;
+/** Of nearly all texts nothing else is asked: the tables of Unicode's properties take a while to load. */
+const printableAscii: RegExp = /^[\x20-\x7e]*$/;
 
 const shortForms: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
@@ -16,7 +18,8 @@ const shortForms: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r',
  * @param ascii replaces everything outside of ASCII as well, for consoles that cannot show it
  */
 export function escapeText(text: string, ascii: boolean = false): string {
-  const visible = text.replace(unprintable, escapeCharacter);
+  if (printableAscii.test(text)) return text;
+  const visible = text.replace(unprintable(), escapeCharacter);
   return ascii ? visible.replace(outsideAscii, escapeCharacter) : visible;
 }
 

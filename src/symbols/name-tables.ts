@@ -50,8 +50,6 @@ const IMAGE_SYM_DTYPE_FUNCTION = 0x20;
  */
 export function coffSymbols(table: Buffer, strings: Buffer, codeSections: readonly (number | undefined)[]): CodeSymbols {
   const words = toUint16Array(table);
-  const long = (at: number): number => words[at]! + words[at + 1]! * 0x1_0000;
-  const isLong = (at: number): boolean => long(at) === 0; // else the name itself, up to 8 bytes
   const keys: number[] = [];
   const count = Math.min(Math.floor(words.length / COFF_SYMBOL_WORDS), ROW_COUNT_MAX);
   for (let row = 0; row < count; row++) {
@@ -60,13 +58,16 @@ export function coffSymbols(table: Buffer, strings: Buffer, codeSections: readon
     row += words[at + 8]! >> 8;
     if (words[at + 7] !== IMAGE_SYM_DTYPE_FUNCTION) continue; // WORD Type, +14
     const section = codeSections[words[at + 6]! - 1]; // SHORT SectionNumber, +12, from 1
-    if (section === undefined || (isLong(at) && !strings[long(at + 2)])) continue;
-    const rva = section + long(at + 4); // DWORD Value, +8
+    if (section === undefined) continue;
+    // Zero, and where in the strings the name is; else the name itself, up to 8 bytes.
+    if (words[at] === 0 && words[at + 1] === 0 && !strings[words[at + 2]! + words[at + 3]! * 0x1_0000]) continue;
+    const rva = section + words[at + 4]! + words[at + 5]! * 0x1_0000; // DWORD Value, +8
     if (rva < 2 ** 32) keys.push(symbolKey(rva, at / COFF_SYMBOL_WORDS));
   }
   return new CodeSymbols(keys, (row) => {
     const at = row * COFF_SYMBOL_WORDS;
-    return isLong(at) ? readName(strings, long(at + 2)) : readName(table.subarray(at * 2, at * 2 + 8), 0);
+    if (words[at] !== 0 || words[at + 1] !== 0) return readName(table.subarray(at * 2, at * 2 + 8), 0);
+    return readName(strings, words[at + 2]! + words[at + 3]! * 0x1_0000);
   });
 }
 

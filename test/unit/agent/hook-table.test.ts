@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
-import { numberedFunctions, numberedRows } from '../../../src/agent/agent-image.ts';
 import { SAVE, saved } from '../../../src/agent/hook-frame.ts';
-import { functionTable, recordedCalls } from '../../../src/agent/function-table.ts';
-import { hookTable, objectTypes } from '../../../src/agent/hook-table.ts';
+import { functionTable, numberedFunctions, recordedCalls } from '../../../src/agent/function-table.ts';
+import { hookTable, numberedRows, objectTypes } from '../../../src/agent/hook-table.ts';
 import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger-layout.ts';
 
 const HOME_SPACE_SIZE = 0x20;

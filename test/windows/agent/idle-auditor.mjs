@@ -11,7 +11,7 @@ const { SuspendedProcess } = await built('process/spawn.js');
 const [program, ...args] = process.argv.slice(2);
 const nothing = BorrowedHandle.borrowRaw(NULL_HANDLE);
 const target = await SuspendedProcess.spawn({ program, args, stdin: nothing, stdout: nothing, stderr: nothing });
-const recording = Recording.prepare();
+const recording = await Recording.prepare();
 recording.install(target);
 target.resume();
 writeSync(1, `running ${target.pid}\n`);

@@ -39,7 +39,7 @@ export async function runProgram(
   try {
     const [stdin, stdout] = [inheritable(input), inheritable(output)];
     using target = await SuspendedProcess.spawn({ program, args, stdin, stdout, stderr: stdout });
-    using recording = recordingOptions === undefined ? undefined : Recording.prepare(recordingOptions);
+    using recording = recordingOptions === undefined ? undefined : await Recording.prepare(recordingOptions);
     beforeInstall(target);
     recording?.install(target);
     target.resume();

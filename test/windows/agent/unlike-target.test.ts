@@ -1,7 +1,7 @@
 // Targets in which something is not as it is in the auditor, for which the agent was prepared.
 import { expect, test } from 'vitest';
 
-import { numberedRows } from '../../../src/agent/agent-image.ts';
+import { numberedRows } from '../../../src/agent/hook-table.ts';
 import { ntdllBase } from '../../../src/agent/hook-places.ts';
 import { ledgerLayout } from '../../../src/agent/ledger-layout.ts';
 import { type Recording, RecordingError } from '../../../src/agent/recording.ts';

@@ -1,0 +1,219 @@
+import type { AgentCode, AgentVariant } from './agent-code.ts';
+import { Assembler, type Label, type Memory, relative } from './assembler.ts';
+import { emitExitGate, type GateEnvironment } from './exit-gate.ts';
+import { emitHookFunctions } from './function-patches.ts';
+import { functionModules, numberedFunctions } from './function-table.ts';
+import { emitThunk, type HookEnvironment, type Quarantine } from './hook-frame.ts';
+import { numberedRows } from './hook-table.ts';
+import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks.ts';
+import { emitForgetWalks, emitNoteImage } from './images.ts';
+import { emitNoteInherited } from './inherited-handles.ts';
+import {
+  CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES, GATE_NAME_SIZE_BYTES, type LinkedWord, linkedWords,
+} from './linkage.ts'; // prettier-ignore
+import { emitNoteMisuse, emitRecordMisuse } from './misuse-recorder.ts';
+import { emitPatchTable } from './patch-table.ts';
+import { emitQuarantine } from './quarantine.ts';
+import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordOpen } from './recorder.ts';
+import { emitInternStack } from './stack-pool.ts';
+import { emitSocketHook, sharedSocketShape } from './socket-hook.ts';
+import { emitIsSocketPath } from './socket-path.ts';
+import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
+import { emitForeseeUnwind } from './unwind-check.ts';
+import { type FramedFunction, unwindInfo } from './unwind-info.ts';
+import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
+import { emitWrapperHook } from './wrapper-hook.ts';
+import { emitWrapperRow } from './wrapper-row.ts';
+import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './wrappers.ts';
+
+const RUNTIME_FUNCTION_SIZE_BYTES = 12;
+
+/** Assembles the agent: hooks of all rows of both tables, the routines they share, the unwind data of them all, and room for what is linked. */
+export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVariant): AgentCode {
+  const assembler = new Assembler();
+  const imageBase = assembler.bind(assembler.label('imageBase'));
+  const functions: FramedFunction[] = [];
+  const routine = (name: string) => assembler.label(name);
+
+  const words = new Map(linkedWords.map((name) => [name, routine(name)]));
+  const natives = new Map<string, Label>();
+  const native = (name: string): Memory => {
+    let label = natives.get(name);
+    if (label === undefined) {
+      label = routine(name);
+      natives.set(name, label);
+    }
+    return relative(label);
+  };
+
+  const shared = {
+    captureStack: routine('captureStack'),
+    fullWalk: routine('fullWalk'),
+    internStack: routine('internStack'),
+    foreseeUnwind: routine('foreseeUnwind'),
+    functionTable: routine('functionTable'),
+    functionCount: routine('functionCount'),
+  };
+  const quarantine: Quarantine = {
+    isQuarantined: routine('isQuarantined'),
+    awaitClose: routine('awaitClose'),
+    enterQuarantine: routine('enterQuarantine'),
+    moveOutOfQuarantine: routine('moveOutOfQuarantine'),
+  };
+  const environment: HookEnvironment & GateEnvironment = {
+    words: Object.fromEntries([...words].map(([name, label]) => [name, relative(label)])) as Record<LinkedWord, Memory>,
+    native,
+    arrivedName: routine('arrivedName'),
+    judgedName: routine('judgedName'),
+    recordOpen: routine('recordOpen'),
+    recordClose: routine('recordClose'),
+    captureStack: shared.captureStack,
+    recordMisuse: routine('recordMisuse'),
+    noteMisuse: routine('noteMisuse'),
+    findWrapper: routine('findWrapper'),
+    claimWrapper: routine('claimWrapper'),
+    openWrapper: routine('openWrapper'),
+    closeWrapper: routine('closeWrapper'),
+    noteInherited: routine('noteInherited'),
+    chooseHandle: routine('chooseHandle'),
+    isThisProcess: routine('isThisProcess'),
+    exitGate: routine('exitGate'),
+    isSocketPath: routine('isSocketPath'),
+    noteAccept: routine('noteAccept'),
+    resolveAccept: routine('resolveAccept'),
+    forgetWalks: routine('forgetWalks'),
+    noteImage: routine('noteImage'),
+    hookFunctions: routine('hookFunctions'),
+    hasQuarantine,
+    ...(hasQuarantine ? { quarantine } : {}),
+  };
+  const walkEnvironment = { ...environment, ...shared, imageBase, checked };
+
+  const wrapperHook = routine('wrapperHook');
+  const patchTables = functionModules.map((name) => emitPatchTable(assembler, numberedFunctions.filter(({ row }) => row.module === name).length));
+  functions.push(
+    emitCaptureStack(assembler, shared.captureStack, shared.fullWalk, shared.internStack, walkEnvironment),
+    emitFullWalk(assembler, shared.fullWalk, walkEnvironment),
+    emitRecordOpen(assembler, environment.recordOpen, environment),
+    emitRecordClose(assembler, environment.recordClose, environment),
+    emitRecordMisuse(assembler, environment.recordMisuse, environment),
+    emitNoteMisuse(assembler, environment.noteMisuse, environment),
+    emitOpenWrapper(assembler, environment.openWrapper, environment),
+    emitCloseWrapper(assembler, environment.closeWrapper, environment),
+    emitWrapperHook(assembler, wrapperHook, environment),
+    emitIsThisProcess(assembler, environment.isThisProcess, environment),
+    emitNoteInherited(assembler, environment.noteInherited, environment),
+    emitExitGate(assembler, environment.exitGate, environment),
+    emitResolveAccept(assembler, environment.resolveAccept, environment),
+    emitNoteImage(assembler, environment.noteImage, environment),
+    emitHookFunctions(assembler, environment.hookFunctions, patchTables, environment),
+  );
+  if (hasQuarantine) functions.push(...emitQuarantine(assembler, quarantine, environment));
+  emitInternStack(assembler, shared.internStack, environment);
+  emitForeseeUnwind(assembler, shared.foreseeUnwind);
+  emitChooseHandle(assembler, environment.chooseHandle, environment);
+  emitIsSocketPath(assembler, environment.isSocketPath);
+  emitNoteAccept(assembler, environment.noteAccept, environment);
+  emitForgetWalks(assembler, environment.forgetWalks, environment);
+  emitFindWrapper(assembler, environment.findWrapper, environment);
+  emitClaimWrapper(assembler, environment.claimWrapper, environment);
+
+  const bodies = new Map<string, Label>();
+  const bodyOf = (shape: string, emit: (begin: Label) => FramedFunction): Label => {
+    let body = bodies.get(shape);
+    if (body === undefined) {
+      body = routine(shape);
+      bodies.set(shape, body);
+      functions.push(emit(body));
+    }
+    return body;
+  };
+  const callTrampolines = numberedRows.map(({ row }) => routine(`${row.name} trampoline`));
+  const callHooks = numberedRows.map(({ row, rowNumber }, index) => {
+    const begin = routine(`${row.name} hook`);
+    const trampoline = callTrampolines[index]!;
+    const shape = sharedShape(row);
+    if (shape === undefined) functions.push(emitHook(assembler, begin, trampoline, row, rowNumber, environment));
+    else emitThunk(assembler, begin, sharedRow(row, rowNumber), trampoline, bodyOf(shape, (body) => emitSharedHook(assembler, body, row, environment)));
+    return begin;
+  });
+  assembler.align(8);
+  const wrapperRows = numberedFunctions.map(({ row, rowNumber }) => (row.kind === 'socket' ? undefined : emitWrapperRow(assembler, rowNumber, row)));
+  const functionTrampolines = numberedFunctions.map(({ row }) => routine(`${row.name} trampoline`));
+  const functionHooks = numberedFunctions.map(({ row, rowNumber }, index) => {
+    const begin = routine(`${row.name} hook`);
+    const body = row.kind === 'socket' ? bodyOf(sharedSocketShape(row), (label) => emitSocketHook(assembler, label, row, environment)) : wrapperHook;
+    emitThunk(assembler, begin, wrapperRows[index] ?? rowNumber, functionTrampolines[index]!, body);
+    return begin;
+  });
+
+  /** Room for something that is linked in; returns where the first begins. */
+  const reserve = (labels: readonly Label[], sizeBytes: number): Label => {
+    assembler.align(16);
+    for (const label of labels) {
+      assembler.bind(label);
+      assembler.data(new Uint8Array(sizeBytes));
+    }
+    return labels[0]!;
+  };
+  const linked = {
+    callTrampolines: reserve(callTrampolines, CALL_TRAMPOLINE_SIZE_BYTES),
+    functionTrampolines: reserve(functionTrampolines, FUNCTION_TRAMPOLINE_SIZE_BYTES),
+    words: reserve([...words.values()], 8),
+    natives: reserve([...natives.values()], 8),
+  };
+  reserve([environment.arrivedName, environment.judgedName], GATE_NAME_SIZE_BYTES);
+
+  const unwindLabels = emitUnwindInfo(assembler, functions);
+  assembler.align(4);
+  assembler.bind(shared.functionCount);
+  assembler.data(new Uint8Array(Uint32Array.of(functions.length).buffer));
+  assembler.bind(shared.functionTable);
+  assembler.data(new Uint8Array(functions.length * RUNTIME_FUNCTION_SIZE_BYTES));
+
+  const { bytes, offsetOf } = assembler.assemble();
+  const table = new DataView(bytes.buffer, bytes.byteOffset + offsetOf(shared.functionTable));
+  functions
+    .toSorted((a, b) => offsetOf(a.begin) - offsetOf(b.begin))
+    .forEach((entry, index) => {
+      const unwind = unwindLabels.get(entry);
+      if (unwind === undefined) throw new Error(`no unwind data for ${entry.begin.name}`);
+      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES, offsetOf(entry.begin), true); // DWORD BeginAddress
+      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES + 4, offsetOf(entry.end), true); // DWORD EndAddress
+      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES + 8, offsetOf(unwind), true); // DWORD UnwindData
+    });
+  return {
+    bytes,
+    wordsOffset: offsetOf(linked.words),
+    natives: [...natives.keys()],
+    nativesOffset: offsetOf(linked.natives),
+    arrivedNameOffset: offsetOf(environment.arrivedName),
+    judgedNameOffset: offsetOf(environment.judgedName),
+    callHooks: callHooks.map(offsetOf),
+    callTrampolinesOffset: offsetOf(linked.callTrampolines),
+    functionHooks: functionHooks.map(offsetOf),
+    functionTrampolinesOffset: offsetOf(linked.functionTrampolines),
+    wrapperRows: wrapperRows.map((row) => (row === undefined ? 0 : offsetOf(row))),
+    patchedModules: patchTables.map(({ module }) => offsetOf(module)),
+    patchedFunctions: patchTables.map((patched) => offsetOf(patched.functions)),
+  };
+}
+
+/** Emits one UNWIND_INFO per shape of frame. */
+function emitUnwindInfo(assembler: Assembler, functions: readonly FramedFunction[]): Map<FramedFunction, Label> {
+  const byContent = new Map<string, Label>();
+  const byFunction = new Map<FramedFunction, Label>();
+  for (const entry of functions) {
+    const info = unwindInfo(entry.frame);
+    const content = info.join();
+    let label = byContent.get(content);
+    if (label === undefined) {
+      assembler.align(4);
+      label = assembler.bind(assembler.label('UNWIND_INFO'));
+      assembler.data(info);
+      byContent.set(content, label);
+    }
+    byFunction.set(entry, label);
+  }
+  return byFunction;
+}
