@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import koffi from 'koffi';
 
 const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
-const { agentCode } = await built('agent/agent-code.js');
+const { loadCode } = await built('agent/load-code.js');
 const { linkAgent } = await built('agent/agent-image.js');
 const { numberedRows } = await built('agent/hook-table.js');
 const { Ledger } = await built('agent/ledger.js');
@@ -44,7 +44,7 @@ const stubs = allocate(0x1000);
 write(stubs, openStub);
 write(stubs + 0x40n, closeStub);
 const call = (name, stubAddress, stub) => ({ ...numberedRows.find(({ row }) => row.name === name), stubAddress, stub });
-const code = await agentCode({ quarantine: false, checked: false });
+const code = await loadCode({ quarantine: false, checked: false });
 const base = allocate(code.bytes.length);
 const target = {
   calls: [call('NtCreateEvent', stubs, openStub), call('NtClose', stubs + 0x40n, closeStub)],

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
-import { assembleAgent } from '../dist/agent/agent-assembly.js';
+import { assembleAgent } from '../dist/agent/code/assembly.js';
 import { variantName } from '../dist/agent/agent-code.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -40,13 +40,13 @@ const colorsAsTold = {
   load: (/** @type {string} */ id) => (id === '\0supports-color' ? 'export default { stdout: false, stderr: false };' : null),
 };
 
+const binary = '@koromix/koffi-win32-x64/win32_x64/koffi.node';
+/** Where npm puts it, or by its name, for which Node.js looks in five times as many places. */
+const findBinary = `["/../node_modules/", "/../../"].map((way) => __dirname + way + "${binary}").find(require("node:fs").existsSync) ?? "${binary}"`;
 /**
  * koffi finds its binary by way of a module in the binary's package, which does nothing but load it: another file to look for. And it makes
  * itself a `require` by `node:module`, which loads all that ES modules need.
  */
-const binary = '@koromix/koffi-win32-x64/win32_x64/koffi.node';
-// Where npm puts it, or by its name, for which Node.js looks in five times as many places.
-const findBinary = `["/../node_modules/", "/../../"].map((way) => __dirname + way + "${binary}").find(require("node:fs").existsSync) ?? "${binary}"`;
 const binaryAtOnce = {
   name: 'binary-at-once',
   renderChunk: (/** @type {string} */ code) =>
@@ -55,17 +55,19 @@ const binaryAtOnce = {
       .replaceAll('require("node:module").createRequire)(require("url").pathToFileURL(__filename).href)', 'require)'),
 };
 
-/** The agent's code is put in as it is assembled now: to assemble it at each start took a tenth of it. Checks are for tests. */
+/** The agent's code for each variant that a start needs, as text: the checks are for tests. */
+const prebuilt = [false, true].map((quarantine) => {
+  const variant = { quarantine, checked: false };
+  const { bytes, ...offsets } = assembleAgent(variant);
+  return { name: variantName(variant), code: { ...offsets, bytes: Buffer.from(bytes).toString('base64') } };
+});
+
+/** It is put in, for to assemble it at each start took a tenth of it. */
 const agentAsAssembled = {
   name: 'agent-as-assembled',
   load: (/** @type {string} */ id) => {
     if (!/[\\/]dist[\\/]agent[\\/]prebuilt-code\.js$/.test(id)) return null;
-    const variants = [false, true].map((quarantine) => ({ quarantine, checked: false }));
-    const entries = variants.map((variant) => {
-      const { bytes, ...offsets } = assembleAgent(variant);
-      const code = { ...offsets, bytes: Buffer.from(bytes).toString('base64') };
-      return `[${JSON.stringify(variantName(variant))}, () => (${JSON.stringify(code)})]`;
-    });
+    const entries = prebuilt.map(({ name, code }) => `[${JSON.stringify(name)}, () => (${JSON.stringify(code)})]`);
     return `export const prebuiltCode = new Map([${entries.join(',\n')}]);`;
   },
 };
@@ -91,6 +93,10 @@ for (const { name, source, ...wrapper } of parts) {
 }
 const bundle = join(directory, 'unclosed.js');
 const written = readFileSync(bundle, 'utf8');
+// What is changed is found by its spelling: where that is another one by now, the tool would only be slower.
+for (const part of [findBinary, ...prebuilt.map(({ code }) => code.bytes)]) {
+  if (!written.includes(part)) throw new Error(`Cannot bundle: what is put in is not there: ${part.slice(0, 100)}`);
+}
 if (/String\.raw`[^`]*[^\0-\x7f]/.test(written)) throw new Error('Cannot write the bundle in ASCII: escapes mean nothing in a raw template.');
 // In ASCII, which Node.js reads, and V8 keeps, in half of the time. A backslash that stands for nothing is left out, lest it begin an escape of
 // another meaning. The name of the content comes first: see bin/windows.cjs.

@@ -1,6 +1,6 @@
 import { win32 } from 'node:path';
 
-import { GATE_UNATTENDED } from './agent/exit-gate.ts';
+import { GATE_UNATTENDED } from './agent/code/exit-gate.ts';
 import { Recording, type RecordingOptions } from './agent/recording.ts';
 import { defaultSuppressions } from './analyze/default-suppressions.ts';
 import { analyze, type AnalyzeOptions } from './analyze/index.ts';
@@ -12,7 +12,7 @@ import { displayName } from './handles/display-name.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import { describeInherited, listInherited } from './handles/inherited.ts';
 import { readNameContext } from './handles/name-context.ts';
-import { type AsHandle, BorrowedHandle, CURRENT_PROCESS, HandleOrNull, type OwnedHandle, type RawHandle } from './io/index.ts';
+import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle, type RawHandle } from './io/index.ts';
 import { MARK_VARIABLE } from './marks/mark.ts';
 import { MarkCounts } from './marks/mark-counts.ts';
 import { MarkListener } from './marks/mark-listener.ts';
@@ -98,8 +98,8 @@ export async function audit(options: AuditOptions): Promise<Report> {
 
   using symbolizer = new Symbolizer([], options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
   // An audit that was aborted while the target was being started is over before its first instruction.
-  if (options.signal?.aborted !== true) target.resume();
   using interruption = new Interruption(options.signal);
+  if (options.signal?.aborted !== true) target.resume();
   const judged = await judge({ target, recording, startTime, firstModules, symbolizer, interruption, ...(marks && markCounts && { marks, markCounts }) });
   const durationMs = judged.time - started;
   const { openHandles, distinctStacks } = judged.gathered;
@@ -146,9 +146,7 @@ async function prepareMeanwhile(
 }
 
 async function prepareRecording(options: RecordingOptions | undefined): Promise<Recording> {
-  // What the types of handles are called is learnt with the first table that is looked at: the target's would have to wait for it.
-  const own = HandleTable.readProcess(BorrowedHandle.borrowRaw(CURRENT_PROCESS), process.pid);
-  if (own.count > 0) own.typeAt(0);
+  HandleTable.learnTypeNames(); // which else the target would have to wait for
   return await Recording.prepare(options);
 }
 
@@ -238,10 +236,12 @@ async function judge(audited: Audited): Promise<Judgement> {
   const time = nowMs();
   await marks?.finish();
   if (reason === ended) return { gathered: await gatherFromLedger(audited), atGate: false, aborted, time };
-  const gathered = await gatherWhileItStands(audited);
-  if (reason === arrived) recording.release();
-  else target.terminate();
-  return { gathered, atGate: reason === arrived, aborted, time };
+  try {
+    return { gathered: await gatherWhileItStands(audited), atGate: reason === arrived, aborted, time };
+  } finally {
+    if (reason === arrived) recording.release();
+    else target.terminate();
+  }
 }
 
 /**

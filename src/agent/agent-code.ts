@@ -1,5 +1,3 @@
-import { prebuiltCode } from './prebuilt-code.ts';
-
 /** How the agent's code may differ beside what is linked in. */
 export interface AgentVariant {
   /** Closed values are quarantined. */
@@ -35,14 +33,6 @@ export interface AgentCode {
   /** Of each {@link functionModules | module}'s {@link patchedModule}, and of the first {@link patchedFunction} that belongs to it. */
   readonly patchedModules: readonly number[];
   readonly patchedFunctions: readonly number[];
-}
-
-/** The code of a variant: as it was assembled when the tool was bundled, else assembled now. */
-export async function agentCode(variant: AgentVariant): Promise<AgentCode> {
-  const prebuilt = prebuiltCode.get(variantName(variant))?.();
-  if (prebuilt !== undefined) return { ...prebuilt, bytes: Buffer.from(prebuilt.bytes, 'base64') };
-  const { assembleAgent } = await import('./agent-assembly.ts');
-  return assembleAgent(variant);
 }
 
 export function variantName({ quarantine, checked }: AgentVariant): string {

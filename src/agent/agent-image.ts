@@ -73,7 +73,7 @@ export const RELAY_SIZE_BYTES = 16;
  * @throws Error when anything is out of reach
  */
 export function linkAgent(code: AgentCode, target: AgentTarget, imageBase: bigint, relays: readonly bigint[]): PlacedImage {
-  const bytes = code.bytes.slice();
+  const bytes = new Uint8Array(code.bytes); // a copy: what Node.js calls a slice is none
   const view = new DataView(bytes.buffer);
   const words = chooseWords(target);
   linkedWords.forEach((name, index) => view.setBigUint64(code.wordsOffset + index * 8, words[name], true));
@@ -91,7 +91,7 @@ export function linkAgent(code: AgentCode, target: AgentTarget, imageBase: bigin
   code.natives.forEach((name, index) => {
     view.setBigUint64(code.nativesOffset + index * 8, trampolines.get(name) ?? target.nativeAddress(name), true);
   });
-  const linkedRelays = target.modules.map((module, index) => linkModule(code, view, module, imageBase, relays[index]!));
+  const linkedRelays = target.modules.map((module, index) => linkModule(code, bytes, module, imageBase, relays[index]!));
   return { bytes, relays: linkedRelays, patches };
 }
 
@@ -114,8 +114,8 @@ function chooseWords({ ledger, layout, closeHandle }: AgentTarget): Readonly<Rec
 }
 
 /** Links the functions of one DLL, and returns its relays. */
-function linkModule(code: AgentCode, view: DataView, module: HookedModule, imageBase: bigint, relays: bigint): CodePatch {
-  const bytes = new Uint8Array(view.buffer);
+function linkModule(code: AgentCode, bytes: Uint8Array, module: HookedModule, imageBase: bigint, relays: bigint): CodePatch {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   const head = code.patchedModules[module.number]!;
   view.setBigUint64(head + patchedModule.base, module.base, true);
   module.identity.forEach((value, index) => view.setUint32(head + patchedModule.identity + index * 4, value, true));

@@ -254,7 +254,6 @@ export interface LedgerLayout {
   readonly imagesOffset: number;
   readonly wrappersOffset: number;
   readonly walkCacheOffset: number;
-  readonly stackIndexOffset: number;
   readonly stackPoolOffset: number;
   readonly quarantineOffset: number;
   /** Values that are quarantined, a power of two; 0 without a quarantine. */
@@ -274,7 +273,6 @@ export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayo
     imagesOffset: IMAGES_OFFSET,
     wrappersOffset: WRAPPERS_OFFSET,
     walkCacheOffset: WALK_CACHE_OFFSET,
-    stackIndexOffset: STACK_INDEX_OFFSET,
     stackPoolOffset: STACK_POOL_OFFSET,
     quarantineOffset: QUARANTINE_OFFSET,
     quarantineCount,

@@ -22,7 +22,7 @@ const FIRST_SIZE_BYTES = 0x1_0000;
 export class LedgerMemory {
   readonly #view: ViewLedger;
   readonly #layout: LedgerLayout;
-  /** What is before the stack pool, the pool, and the slots. */
+  /** What is before the stack pool, from there to the slots, and the slots. */
   readonly #windows: [parts: Window, stackPool: Window, slots: Window];
   /** The one that was looked through last: what is read next is most often beside it. */
   #window: Window;

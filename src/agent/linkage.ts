@@ -1,8 +1,11 @@
-import type { Memory } from './assembler.ts';
+import type { Memory } from './code/assembler.ts';
+import { PROLOGUE_SIZE_BYTES_MAX } from './prologue.ts';
+import { FAR_JUMP_SIZE_BYTES, STUB_READ_SIZE_BYTES } from './stub.ts';
 
 /**
  * What the agent's code cannot know when it is assembled: 64-bit words behind it, which it reads as compiled code reads its import address
- * table, and which are filled in for one target. All else of the code is the same for every target.
+ * table, and which are filled in for one target; and so are the trampolines, the names of the gate and what is told of the functions of DLLs
+ * (patch-table.ts, wrapper-row.ts). The code itself is the same for every target.
  */
 export const linkedWords = [
   /** Addresses of the ledger and its parts in the target. */
@@ -51,7 +54,7 @@ export function setGateName(image: Uint8Array, offset: number, name: string): vo
   image.set(text, offset + GATE_NAME_TEXT);
 }
 
-/** Room for the longest known stub. */
-export const CALL_TRAMPOLINE_SIZE_BYTES = 32;
-/** Room for a {@link PROLOGUE_SIZE_BYTES_MAX | prologue} and a {@link farJump}. */
-export const FUNCTION_TRAMPOLINE_SIZE_BYTES = 40;
+/** Room for a whole stub. */
+export const CALL_TRAMPOLINE_SIZE_BYTES: number = STUB_READ_SIZE_BYTES;
+/** Room for a prologue and a {@link farJump}. */
+export const FUNCTION_TRAMPOLINE_SIZE_BYTES: number = PROLOGUE_SIZE_BYTES_MAX + FAR_JUMP_SIZE_BYTES;

@@ -1,4 +1,4 @@
-import type { Assembler, Label } from './assembler.ts';
+import type { Assembler, Label } from './code/assembler.ts';
 
 // What the agent is told of the functions that it hooks once their DLLs are mapped (function-patches.ts).
 

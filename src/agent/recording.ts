@@ -4,11 +4,12 @@ import { NtMapViewOfSection, NtQueryObject } from '../ffi/ntdll.ts';
 import { type AsHandle, type BorrowedHandle, CURRENT_PROCESS, failed, failedWithStatus, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { readMemory } from '../process/memory.ts';
 import { randomBytes } from '../process/random.ts';
-import { type AgentCode, agentCode } from './agent-code.ts';
+import type { AgentCode } from './agent-code.ts';
 import { type AgentTarget, linkAgent, RELAY_SIZE_BYTES } from './agent-image.ts';
 import { findCloseHandle, findFunctions, locateStubs, nativeAddress, ntdllBase, recogniseStubs, type StubRange } from './hook-places.ts';
 import { Ledger } from './ledger.ts';
 import { ledgerLayout } from './ledger-layout.ts';
+import { loadCode } from './load-code.ts';
 import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
 
 export interface RecordingOptions {
@@ -41,8 +42,8 @@ export class RecordingError extends Error {
 /**
  * The agent at work in one target, seen from the auditor: the ledger, and the gate at which the target waits when it exits.
  *
- * It is prepared while there is no target yet: the system's DLLs lie in every process of a session where they lie in this one. Disposing of it releases the gate and the auditor's view; the target keeps its agent, whose ledger nobody reads
- * then.
+ * It is prepared while there is no target yet: the system's DLLs lie in every process of a session where they lie in this one. Disposing of
+ * it releases the gate and the auditor's view; the target keeps its agent, whose ledger nobody reads then.
  */
 export class Recording implements Disposable {
   readonly ledger: Ledger;
@@ -100,7 +101,7 @@ export class Recording implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async prepare(options: RecordingOptions = {}): Promise<Recording> {
-    const code = await agentCode({ quarantine: (options.quarantine ?? 0) > 0, checked: options.checked ?? false });
+    const code = await loadCode({ quarantine: (options.quarantine ?? 0) > 0, checked: options.checked ?? false });
     const resources: Disposable[] = [];
     try {
       return new Recording(options, code, resources);
@@ -195,7 +196,10 @@ function placeSentinel(target: AsHandle): bigint {
   return value[0]!;
 }
 
-/** Maps the whole section, where it lies in this process if that place is free; the target needs no handle for it. */
+/**
+ * Maps the whole section; the target needs no handle for it. Where it lies in this process it is in nobody's way: no DLL of the system
+ * is going to be mapped there, and the low addresses are left to the program's heap, as when it runs alone. Elsewhere if that place is taken.
+ */
 function mapIntoTarget(section: AsHandle, target: AsHandle, wanted: bigint): bigint {
   const map = (base: BigUint64Array): number => {
     const size = new BigUint64Array(1);

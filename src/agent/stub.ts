@@ -45,9 +45,11 @@ export function hookedHead(stubAddress: bigint, hookAddress: bigint): Uint8Array
   return Uint8Array.of(0x4c, 0x8b, 0xd1, ...jumpHead(stubAddress + 3n, hookAddress));
 }
 
-/** `jmp [rip]; dq target`, 14 bytes: reaches everywhere and changes no register. */
+export const FAR_JUMP_SIZE_BYTES = 14;
+
+/** `jmp [rip]; dq target`: reaches everywhere and changes no register. */
 export function farJump(target: bigint): Uint8Array {
-  const jump = new Uint8Array(14);
+  const jump = new Uint8Array(FAR_JUMP_SIZE_BYTES);
   jump.set([0xff, 0x25]);
   new DataView(jump.buffer).setBigUint64(6, target, true);
   return jump;

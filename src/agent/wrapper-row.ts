@@ -1,4 +1,4 @@
-import type { Assembler, Label } from './assembler.ts';
+import type { Assembler, Label } from './code/assembler.ts';
 import { type Failure, functionModules, type WrapperArgument, type WrapperFunction } from './function-table.ts';
 import { typeIndex } from './hook-table.ts';
 import { DESCRIPTOR_KEY } from './ledger-layout.ts';

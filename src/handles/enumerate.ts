@@ -96,6 +96,15 @@ export class HandleTable {
     return HandleTable.readSystem().ofProcess(processId);
   }
 
+  /**
+   * Learns what the types of handles are called, so that the next table is not kept waiting for it.
+   *
+   * @throws NtStatusError when the kernel refuses
+   */
+  static learnTypeNames(): void {
+    typeNames(typeof tryReadTable(PROCESS, BorrowedHandle.borrowRaw(CURRENT_PROCESS)) === 'number' ? SYSTEM : PROCESS);
+  }
+
   /** The handles of one process of this table, in the same order; shares this table's memory. */
   ofProcess(processId: number): HandleTable {
     const pidWord = this.#layout.processIdWord;

@@ -6,29 +6,28 @@ export interface CodeSymbol {
   readonly name: string;
 }
 
-/** Rows of a table that can be told apart; more than any real file has functions. */
-export const ROW_COUNT_MAX: number = 2 ** 21;
+/** More functions than any real file has names for. */
+export const SYMBOL_COUNT_MAX: number = 2 ** 21;
 
-/** A symbol's address and the row of its table, in one number: a double holds both, and sorting plain numbers is a tenth of the work of comparing. */
-export function symbolKey(rva: number, row: number): number {
-  return rva * ROW_COUNT_MAX + row;
+/** A symbol's address and its number, in one: a double holds both, and sorting plain numbers is a tenth of the work of comparing. */
+export function symbolKey(rva: number, number: number): number {
+  return rva * SYMBOL_COUNT_MAX + number;
 }
 
 /**
- * The symbols of a table by address. A DLL has some thousand, of which a report names a few: in which row the others' names stand is
- * noted, and they are never read.
+ * The symbols of a table by address. A DLL has some thousand, of which a report names a few: the others' names are never read.
  */
 export class CodeSymbols {
   readonly #keys: Float64Array;
-  readonly #nameAt: (row: number) => string;
+  readonly #nameOf: (number: number) => string;
 
   /**
    * @param keys see {@link symbolKey}, in any order; several may have one address
-   * @param nameAt reads the name in a row
+   * @param nameOf reads the name of a symbol, by its number
    */
-  constructor(keys: readonly number[], nameAt: (row: number) => string) {
+  constructor(keys: readonly number[], nameOf: (number: number) => string) {
     this.#keys = Float64Array.from(keys).sort();
-    this.#nameAt = nameAt;
+    this.#nameOf = nameOf;
   }
 
   /** The last symbol at an address or below, by its best name; `undefined` where there is none. */
@@ -41,11 +40,11 @@ export class CodeSymbols {
   }
 
   #rvaAt(index: number): number {
-    return Math.floor(this.#keys[index]! / ROW_COUNT_MAX);
+    return Math.floor(this.#keys[index]! / SYMBOL_COUNT_MAX);
   }
 
   #symbolAt(index: number): CodeSymbol {
-    return { rva: this.#rvaAt(index), name: this.#nameAt(this.#keys[index]! % ROW_COUNT_MAX) };
+    return { rva: this.#rvaAt(index), name: this.#nameOf(this.#keys[index]! % SYMBOL_COUNT_MAX) };
   }
 }
 

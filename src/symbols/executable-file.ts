@@ -133,10 +133,12 @@ export class ExecutableFile implements Disposable {
 
   /** Reads what names are taken from, a table in each step, which {@link symbolOf} would do when first asked. */
   *readAhead(): Generator<void> {
-    for (const read of [() => this.functionAt(0), () => this.#nearest(0, 'exports'), () => this.#nearest(0, 'all')]) {
-      read();
-      yield;
-    }
+    this.functionAt(0);
+    yield;
+    this.#nearest(0, 'exports');
+    yield;
+    this.#nearest(0, 'all');
+    yield;
   }
 
   /**

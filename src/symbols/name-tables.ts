@@ -1,4 +1,4 @@
-import { CodeSymbols, ROW_COUNT_MAX, symbolKey } from './code-symbols.ts';
+import { CodeSymbols, SYMBOL_COUNT_MAX, symbolKey } from './code-symbols.ts';
 
 /**
  * The tables of a file that name its functions. They are read whole, a row of a table in as few steps as can be: a DLL of the system has
@@ -29,7 +29,7 @@ export function exportedSymbols({ directory, directoryRva, ...tables }: ExportTa
   const [functions, names, ordinals] = [toUint32Array(tables.functions), toUint32Array(tables.names), toUint16Array(tables.ordinals)];
   const forwardersEnd = directoryRva + directory.length;
   const keys: number[] = [];
-  const count = Math.min(names.length, ROW_COUNT_MAX);
+  const count = Math.min(names.length, SYMBOL_COUNT_MAX);
   for (let row = 0; row < count; row++) {
     const rva = functions[ordinals[row]!];
     if (rva === undefined || (rva >= directoryRva && rva < forwardersEnd)) continue; // a forwarder: the text `NTDLL.RtlAllocateHeap`
@@ -51,21 +51,21 @@ const IMAGE_SYM_DTYPE_FUNCTION = 0x20;
 export function coffSymbols(table: Buffer, strings: Buffer, codeSections: readonly (number | undefined)[]): CodeSymbols {
   const words = toUint16Array(table);
   const keys: number[] = [];
-  const count = Math.min(Math.floor(words.length / COFF_SYMBOL_WORDS), ROW_COUNT_MAX);
-  for (let row = 0; row < count; row++) {
-    const at = row * COFF_SYMBOL_WORDS;
-    // BYTE NumberOfAuxSymbols, +17: what follows a symbol and belongs to it
-    row += words[at + 8]! >> 8;
+  const places: number[] = []; // of the rows of the symbols
+  // BYTE NumberOfAuxSymbols, +17: what follows a symbol and belongs to it
+  for (let at = 0; at + COFF_SYMBOL_WORDS <= words.length && keys.length < SYMBOL_COUNT_MAX; at += (1 + (words[at + 8]! >> 8)) * COFF_SYMBOL_WORDS) {
     if (words[at + 7] !== IMAGE_SYM_DTYPE_FUNCTION) continue; // WORD Type, +14
     const section = codeSections[words[at + 6]! - 1]; // SHORT SectionNumber, +12, from 1
     if (section === undefined) continue;
     // Zero, and where in the strings the name is; else the name itself, up to 8 bytes.
-    if (words[at] === 0 && words[at + 1] === 0 && !strings[words[at + 2]! + words[at + 3]! * 0x1_0000]) continue;
+    const isNamed = words[at] === 0 && words[at + 1] === 0 ? strings[words[at + 2]! + words[at + 3]! * 0x1_0000] : words[at]! & 0xff;
     const rva = section + words[at + 4]! + words[at + 5]! * 0x1_0000; // DWORD Value, +8
-    if (rva < 2 ** 32) keys.push(symbolKey(rva, at / COFF_SYMBOL_WORDS));
+    if (!isNamed || rva >= 2 ** 32) continue;
+    keys.push(symbolKey(rva, keys.length));
+    places.push(at);
   }
-  return new CodeSymbols(keys, (row) => {
-    const at = row * COFF_SYMBOL_WORDS;
+  return new CodeSymbols(keys, (number) => {
+    const at = places[number]!;
     if (words[at] !== 0 || words[at + 1] !== 0) return readName(table.subarray(at * 2, at * 2 + 8), 0);
     return readName(strings, words[at + 2]! + words[at + 3]! * 0x1_0000);
   });
@@ -78,15 +78,17 @@ export function readName(bytes: Buffer, offset: number): string {
   return bytes.toString('utf8', offset, Math.min(end < 0 ? bytes.length : end, offset + 4096));
 }
 
-/** A copy, for a view's numbers have to lie at multiples of their size. */
 function toUint32Array(bytes: Buffer): Uint32Array {
-  return new Uint32Array(copyOf(bytes), 0, Math.floor(bytes.length / 4));
+  const { buffer, byteOffset } = aligned(bytes, 4);
+  return new Uint32Array(buffer, byteOffset, Math.floor(bytes.length / 4));
 }
 
 function toUint16Array(bytes: Buffer): Uint16Array {
-  return new Uint16Array(copyOf(bytes), 0, Math.floor(bytes.length / 2));
+  const { buffer, byteOffset } = aligned(bytes, 2);
+  return new Uint16Array(buffer, byteOffset, Math.floor(bytes.length / 2));
 }
 
-function copyOf(bytes: Buffer): ArrayBuffer {
-  return Uint8Array.prototype.slice.call(bytes).buffer as ArrayBuffer;
+/** The same bytes where numbers of that size may lie: copied, if need be. */
+function aligned(bytes: Uint8Array, sizeBytes: number): Uint8Array {
+  return bytes.byteOffset % sizeBytes === 0 ? bytes : new Uint8Array(bytes);
 }

@@ -70,6 +70,21 @@ describe('the house', () => {
     expect(upwards).toEqual([]);
   });
 
+  it('has no file that leads back to itself', () => {
+    const importsOf = new Map(files.map((file) => [file.path, file.specifiers.filter((each) => each.startsWith('.')).map((each) => posix.join(posix.dirname(file.path), each))]));
+    const reached = (from: string): ReadonlySet<string> => {
+      const found = new Set<string>();
+      for (const queue = [from]; queue.length > 0; ) {
+        for (const next of importsOf.get(queue.pop()!) ?? []) {
+          if (!found.has(next)) queue.push(next);
+          found.add(next);
+        }
+      }
+      return found;
+    };
+    expect([...importsOf.keys()].filter((path) => reached(path).has(path))).toEqual([]);
+  });
+
   it.each(Object.entries(pure))('%s is pure', (storey, allowed) => {
     const foreign = files
       .filter((file) => file.storey === storey)

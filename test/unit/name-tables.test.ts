@@ -39,6 +39,7 @@ describe('coffSymbols', () => {
     ['a short name', { name: 'main', value: 0x10 }, { rva: 0x1010, name: 'main' }],
     ['a name of eight bytes, which nothing ends', { name: 'mainmain', value: 0x10 }, { rva: 0x1010, name: 'mainmain' }],
     ['a name in the string table', { name: 4, value: 0x10 }, { rva: 0x1010, name: 'a_name_of_more_than_eight_bytes' }],
+    ['a name that begins with a zero', { name: '\0abc', value: 0x10 }, undefined],
     ['a name beyond the string table', { name: 400, value: 0x10 }, undefined],
     ['an empty name', { name: 35, value: 0x10 }, undefined],
     ['a function of another section', { name: 'main', value: 0x10, section: 3 }, { rva: 0x8010, name: 'main' }],

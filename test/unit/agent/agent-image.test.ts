@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { assembleAgent } from '../../../src/agent/agent-assembly.ts';
-import { type AgentCode, agentCode } from '../../../src/agent/agent-code.ts';
+import { assembleAgent } from '../../../src/agent/code/assembly.ts';
+import type { AgentCode } from '../../../src/agent/agent-code.ts';
 import { type AgentTarget, type HookedModule, linkAgent, RELAY_SIZE_BYTES } from '../../../src/agent/agent-image.ts';
+import { loadCode } from '../../../src/agent/load-code.ts';
 import { functionModules, numberedFunctions } from '../../../src/agent/function-table.ts';
 import { numberedRows } from '../../../src/agent/hook-table.ts';
 import { ledgerLayout } from '../../../src/agent/ledger-layout.ts';
-import { linkedWords, setGateName } from '../../../src/agent/linkage.ts';
+import { FUNCTION_TRAMPOLINE_SIZE_BYTES, linkedWords, setGateName } from '../../../src/agent/linkage.ts';
 import { patchedFunction, patchedModule } from '../../../src/agent/patch-table.ts';
 
 const IMAGE_BASE = 0x1_4000_0000n;
@@ -55,7 +56,7 @@ describe.each([
 
   test('is the same whenever it is assembled', async () => {
     expect(assembleAgent(variant)).toEqual(code);
-    expect(await agentCode(variant)).toEqual(code);
+    expect(await loadCode(variant)).toEqual(code);
   });
 
   test('has a hook of its own for each row', () => {
@@ -65,7 +66,7 @@ describe.each([
   });
 
   test('is not changed by being linked, and nothing in it but what is reserved', () => {
-    const before = code.bytes.slice();
+    const before = new Uint8Array(code.bytes);
     const { bytes } = link(code, target());
     expect(code.bytes).toEqual(before);
     // All that is reserved is zero until then.
@@ -73,6 +74,15 @@ describe.each([
     expect(changed.filter((index) => before[index] !== 0)).toEqual([]);
     expect(changed.length).toBeGreaterThan(1000);
   });
+});
+
+test('code that lies anywhere in memory is linked alike, and not changed', () => {
+  const code = assembleAgent({ quarantine: false, checked: false });
+  const pool = Buffer.alloc(code.bytes.length + 3);
+  pool.set(code.bytes, 3);
+  const linked = link({ ...code, bytes: pool.subarray(3) }, target());
+  expect(linked).toEqual(link(code, target()));
+  expect(Buffer.compare(pool.subarray(3), code.bytes)).toBe(0);
 });
 
 describe('a linked agent', () => {
@@ -123,7 +133,7 @@ describe('a linked agent', () => {
 
         const row = rowNumber - numberedRows.length - 1;
         expect(word(relays[index]!.bytes, place * RELAY_SIZE_BYTES + 6)).toBe(IMAGE_BASE + BigInt(code.functionHooks[row]!));
-        const trampoline = code.functionTrampolinesOffset + row * 40;
+        const trampoline = code.functionTrampolinesOffset + row * FUNCTION_TRAMPOLINE_SIZE_BYTES;
         expect(bytes.subarray(trampoline, trampoline + 5)).toEqual(prologue.subarray(0, 5));
         expect(word(bytes, trampoline + 5 + 6)).toBe(address + 5n);
       });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { SAVE, saved } from '../../../src/agent/hook-frame.ts';
+import { SAVE, saved } from '../../../src/agent/code/hook-frame.ts';
 import { functionTable, numberedFunctions, recordedCalls } from '../../../src/agent/function-table.ts';
 import { hookTable, numberedRows, objectTypes } from '../../../src/agent/hook-table.ts';
 import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger-layout.ts';

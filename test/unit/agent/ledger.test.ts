@@ -5,7 +5,7 @@ import { hookTable, objectTypes } from '../../../src/agent/hook-table.ts';
 import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger.ts';
 import {
   DESCRIPTOR_KEY, header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, ledgerLayout, MAXIMUM_FRAMES, MAY_BE_INHERITABLE, MISUSE_COUNT, MISUSE_SIZE_BYTES,
-  MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_POOL_SIZE_BYTES, stackNode, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
+  MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_INDEX_OFFSET, STACK_POOL_SIZE_BYTES, stackNode, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
 } from '../../../src/agent/ledger-layout.ts'; // prettier-ignore
 import { seededRandom } from './random.ts';
 
@@ -90,7 +90,7 @@ const closed = { call: 'NtClose', threadId: 0x28, time: 2000n, stackId: 50 };
 
 test('the parts of a ledger follow each other without overlap, aligned to a cache line', () => {
   const offsets = [
-    layout.misusesOffset, layout.imagesOffset, layout.wrappersOffset, layout.walkCacheOffset, layout.stackIndexOffset, layout.stackPoolOffset, layout.slotsOffset,
+    layout.misusesOffset, layout.imagesOffset, layout.wrappersOffset, layout.walkCacheOffset, STACK_INDEX_OFFSET, layout.stackPoolOffset, layout.slotsOffset,
   ]; // prettier-ignore
   expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
   for (const offset of offsets) expect(offset % 64).toBe(0);

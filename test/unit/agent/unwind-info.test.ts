@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
-import { Assembler, r12, r15, rbp, rbx, rdi, type Register, rsi } from '../../../src/agent/assembler.ts';
+import { Assembler, r12, r15, rbp, rbx, rdi, type Register, rsi } from '../../../src/agent/code/assembler.ts';
 import {
   callerArgument, framedFunction, type FrameShape, returnAddressOffset, savedRegisterOffset, unwindInfo,
-} from '../../../src/agent/unwind-info.ts'; // prettier-ignore
+} from '../../../src/agent/code/unwind-info.ts'; // prettier-ignore
 
 function hex(bytes: Iterable<number>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');

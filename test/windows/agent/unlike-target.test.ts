@@ -1,40 +1,24 @@
-// Targets in which something is not as it is in the auditor, for which the agent was prepared.
+// Targets in which something is not as it is in the auditor.
 import { expect, test } from 'vitest';
 
 import { numberedRows } from '../../../src/agent/hook-table.ts';
 import { ntdllBase } from '../../../src/agent/hook-places.ts';
-import { ledgerLayout } from '../../../src/agent/ledger-layout.ts';
 import { type Recording, RecordingError } from '../../../src/agent/recording.ts';
 import { audit } from '../../../src/audit.ts';
-import { GetProcAddress, VirtualAllocEx, VirtualProtectEx, VirtualQueryEx, WriteProcessMemory } from '../../../src/ffi/kernel32.ts';
-import { type AsHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
-import { listProcesses } from '../../../src/process/processes.ts';
+import { GetProcAddress, VirtualAllocEx, VirtualProtectEx, WriteProcessMemory } from '../../../src/ffi/kernel32.ts';
+import type { AsHandle } from '../../../src/io/index.ts';
 import { fixturePath } from '../tool.ts';
+import { findLedger, listRunning } from './own-process.ts';
 import { runProgram } from './recorded-program.ts';
 
 const MEM_RESERVE = 0x2000;
-const MEM_MAPPED = 0x4_0000;
 const PAGE_NOACCESS = 1;
 const PAGE_EXECUTE_READWRITE = 0x40;
 /** Of a size that nothing else here has. */
 const SLOT_COUNT = 1 << 11;
 
-/** Where this process sees the ledger: its only mapped view of that size. */
-function findLedger(): bigint {
-  const { sizeBytes } = ledgerLayout(SLOT_COUNT);
-  const found: bigint[] = [];
-  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
-  for (let address = 0n; VirtualQueryEx(CURRENT_PROCESS, address, region, 48n) !== 0n; ) {
-    const [base, size] = [region.readBigUInt64LE(0), region.readBigUInt64LE(24)]; // PVOID BaseAddress, SIZE_T RegionSize
-    if (region.readUInt32LE(40) === MEM_MAPPED && size - BigInt(sizeBytes) >= 0n && size - BigInt(sizeBytes) < 0x1000n) found.push(base);
-    address = base + size;
-  }
-  expect(found).toHaveLength(1);
-  return found[0]!;
-}
-
 function occupyLedger(target: AsHandle): void {
-  const ledger = findLedger();
+  const ledger = findLedger(SLOT_COUNT)!;
   expect(VirtualAllocEx(target.asHandle().asRawHandle(), ledger, 0x1_0000n, MEM_RESERVE, PAGE_NOACCESS)).toBe(ledger);
 }
 
@@ -46,11 +30,6 @@ function spoil(name: string): (target: AsHandle) => void {
     expect(VirtualProtectEx(process, address, 2n, PAGE_EXECUTE_READWRITE, new Uint32Array(1))).toBe(true);
     expect(WriteProcessMemory(process, address, Uint8Array.of(0x0f, 0x0b), 2n, null)).toBe(true);
   };
-}
-
-/** Programs of ours that run; on Wine 8 one that has been ended is listed a little longer. */
-function listRunning(): readonly string[] {
-  return listProcesses().filter(({ parentId }) => parentId === process.pid).map(({ name }) => name);
 }
 
 test.each<{ what: string; unrecognised: readonly string[]; beforeInstall: (target: AsHandle) => void }>([

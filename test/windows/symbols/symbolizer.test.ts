@@ -256,6 +256,23 @@ it('a program with DWARF whose linker left a record without a PDB is not given t
   expect(other?.namesPdb).toBe(true);
 });
 
+it('names the same functions whether their files were read ahead, in part or not at all', () => {
+  const modules = listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS));
+  const ntdll = modules.find(({ name }) => name.toLowerCase() === 'ntdll.dll')!;
+  const addresses = Array.from({ length: 2000 }, (_, index) => ntdll.base + BigInt(Math.floor((ntdll.sizeBytes / 2000) * index)));
+  const namesAfter = (pieces: number): readonly (string | undefined)[] => {
+    using symbolizer = new Symbolizer();
+    const reading = symbolizer.readAhead([ntdll.path, join(scratchFolder, 'nothing.dll')]);
+    for (let piece = 0; piece < pieces; piece++) reading.next();
+    reading.return();
+    symbolizer.addModules([ntdll]);
+    return addresses.map((address) => symbolizer.resolve(address).function);
+  };
+  const names = namesAfter(0);
+  expect(names.filter((name) => name !== undefined).length).toBeGreaterThan(50);
+  for (const pieces of [1, 2, 3, 4, 9]) expect(namesAfter(pieces)).toEqual(names);
+});
+
 describe('an executable file that is damaged', () => {
   const file = join(buildFolder, 'prints-addresses.exe');
 

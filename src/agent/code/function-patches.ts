@@ -1,7 +1,7 @@
+import { header } from '../ledger-layout.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
+import { identityOffsets, patchedFunction, patchedModule, type PatchTable } from '../patch-table.ts';
 import { type Assembler, at, indexed, type Label, low32, type Memory, r8, r9, rax, rbx, rcx, rdx, relative, rsi, rsp } from './assembler.ts';
-import { header } from './ledger-layout.ts';
-import type { LinkedEnvironment } from './linkage.ts';
-import { identityOffsets, patchedFunction, patchedModule, type PatchTable } from './patch-table.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 const PAGE_EXECUTE_READWRITE = 0x40;

@@ -1,6 +1,6 @@
+import { header } from '../ledger-layout.ts';
+import { GATE_NAME_TEXT, type LinkedEnvironment } from '../linkage.ts';
 import { type Assembler, at, type Label, low32, rax, rcx, rdx, r8, r9, relative, rsp, teb } from './assembler.ts';
-import { header } from './ledger-layout.ts';
-import { GATE_NAME_TEXT, type LinkedEnvironment } from './linkage.ts';
 import { tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 

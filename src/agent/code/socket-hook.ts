@@ -1,10 +1,10 @@
+import type { SocketFunction } from '../function-table.ts';
+import { MISUSE_CLOSE, MISUSE_USE } from '../ledger-layout.ts';
 import { type Assembler, type Label, low32, rax, rcx, teb } from './assembler.ts';
-import type { SocketFunction } from './function-table.ts';
 import {
   emitKeepRow, emitMisuse, emitPassThrough, emitReadState, type HookEnvironment, hookFrame, RESULT, ROW, saved, STATUS_INVALID_HANDLE,
   STATUS_OBJECT_TYPE_MISMATCH, TRAMPOLINE,
 } from './hook-frame.ts'; // prettier-ignore
-import { MISUSE_CLOSE, MISUSE_USE } from './ledger-layout.ts';
 import { tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction } from './unwind-info.ts';
 

@@ -1,16 +1,16 @@
+import { type HookRow, type OpenedHandle, typeIndex } from '../hook-table.ts';
+import {
+  header, MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED, wrapper,
+} from '../ledger-layout.ts'; // prettier-ignore
 import { type Assembler, at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
 import {
   emitKeepRow, emitLoadOpened, emitLoadState, emitMisuse, emitPassThrough, emitReadState, emitRefusal, emitReportUses, emitReturnAddress,
-  emitSaveArgument, emitSaveUses, emitUnlessQuarantined, type Hook, type HookBody, type HookEnvironment, hookFrame, type Quarantine, RESULT, ROW, SAVE,
+  emitSaveArgument, emitSaveUses, emitUnlessQuarantined, type Hook, type HookBody, type HookEnvironment, hookFrame, RESULT, ROW, SAVE,
   saved, STATUS_INVALID_HANDLE, TRAMPOLINE,
 } from './hook-frame.ts'; // prettier-ignore
-import { type HookRow, type OpenedHandle, typeIndex } from './hook-table.ts';
-import {
-  header, MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot, STATE_CLOSING, STATE_QUARANTINED, wrapper,
-} from './ledger-layout.ts'; // prettier-ignore
 import { emitMayBeInheritable, emitNoteChange, ObjectHandleFlagInformation } from './inherited-handles.ts';
-import { emitSlotAddress, THIS_PROCESS } from './recorder.ts';
+import { emitSlotAddress, type Quarantine, THIS_PROCESS } from './recorder.ts';
 import { SYSTEM_TIME } from './stack-walk.ts';
 import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from './unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';

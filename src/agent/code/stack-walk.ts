@@ -1,9 +1,9 @@
+import { header, MAXIMUM_FRAMES, WALK_CACHE_COUNT, WALKER_COUNT } from '../ledger-layout.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 import {
   absolute, type Assembler, at, indexed, type Label, low32, type Memory, r8, r9, r10, r11, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx,
   type Register, relative, rsi, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
-import { header, MAXIMUM_FRAMES, WALK_CACHE_COUNT, WALKER_COUNT } from './ledger-layout.ts';
-import type { LinkedEnvironment } from './linkage.ts';
 import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffset } from './unwind-info.ts';
 
 /**

@@ -1,7 +1,7 @@
+import { header, IMAGES_OFFSET, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, WALK_CACHE_COUNT } from '../ledger-layout.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 import { type Assembler, at, indexed, type Label, low32, r10, r9, rax, rcx, rdx, r8, rsp } from './assembler.ts';
 import type { HookEnvironment } from './hook-frame.ts';
-import { header, IMAGES_OFFSET, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, WALK_CACHE_COUNT } from './ledger-layout.ts';
-import type { LinkedEnvironment } from './linkage.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 const MEM_IMAGE = 0x100_0000;

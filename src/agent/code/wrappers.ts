@@ -1,7 +1,7 @@
-import { type Assembler, at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp } from './assembler.ts';
 import {
   header, slot, WRAPPER_COUNT, WRAPPER_HASH_BITS, WRAPPER_PROBE_COUNT, WRAPPER_SIZE_BYTES, wrapper,
-} from './ledger-layout.ts'; // prettier-ignore
+} from '../ledger-layout.ts'; // prettier-ignore
+import { type Assembler, at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp } from './assembler.ts';
 import { emitSlotAddress, emitWriteClosing, emitWriteOpening, type RecorderEnvironment } from './recorder.ts';
 import { HASH_MULTIPLIER } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';

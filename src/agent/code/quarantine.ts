@@ -1,9 +1,9 @@
+import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from '../ledger-layout.ts';
 import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r8, r9, rax, rcx, rdx, type Register, rsp,
 } from './assembler.ts'; // prettier-ignore
-import { type HookEnvironment, type Quarantine, STATUS_INVALID_HANDLE } from './hook-frame.ts';
-import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from './ledger-layout.ts';
-import { emitSlotAddress } from './recorder.ts';
+import { type HookEnvironment, STATUS_INVALID_HANDLE } from './hook-frame.ts';
+import { emitSlotAddress, type Quarantine } from './recorder.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
 /*

@@ -1,8 +1,8 @@
+import { typeIndex } from '../hook-table.ts';
+import { header, MAY_BE_INHERITABLE, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES } from '../ledger-layout.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 import { type Assembler, at, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, teb } from './assembler.ts';
 import type { HookEnvironment } from './hook-frame.ts';
-import { typeIndex } from './hook-table.ts';
-import { header, MAY_BE_INHERITABLE, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES } from './ledger-layout.ts';
-import type { LinkedEnvironment } from './linkage.ts';
 import { tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 

@@ -1,29 +1,29 @@
-import type { AgentCode, AgentVariant } from './agent-code.ts';
+import type { AgentCode, AgentVariant } from '../agent-code.ts';
+import { functionModules, numberedFunctions } from '../function-table.ts';
+import { numberedRows } from '../hook-table.ts';
+import {
+  CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES, GATE_NAME_SIZE_BYTES, type LinkedWord, linkedWords,
+} from '../linkage.ts'; // prettier-ignore
+import { emitPatchTable } from '../patch-table.ts';
+import { emitWrapperRow } from '../wrapper-row.ts';
 import { Assembler, type Label, type Memory, relative } from './assembler.ts';
 import { emitExitGate, type GateEnvironment } from './exit-gate.ts';
 import { emitHookFunctions } from './function-patches.ts';
-import { functionModules, numberedFunctions } from './function-table.ts';
-import { emitThunk, type HookEnvironment, type Quarantine } from './hook-frame.ts';
-import { numberedRows } from './hook-table.ts';
+import { emitThunk, type HookEnvironment } from './hook-frame.ts';
 import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks.ts';
 import { emitForgetWalks, emitNoteImage } from './images.ts';
 import { emitNoteInherited } from './inherited-handles.ts';
-import {
-  CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES, GATE_NAME_SIZE_BYTES, type LinkedWord, linkedWords,
-} from './linkage.ts'; // prettier-ignore
 import { emitNoteMisuse, emitRecordMisuse } from './misuse-recorder.ts';
-import { emitPatchTable } from './patch-table.ts';
 import { emitQuarantine } from './quarantine.ts';
-import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordOpen } from './recorder.ts';
-import { emitInternStack } from './stack-pool.ts';
+import { emitChooseHandle, emitIsThisProcess, emitRecordClose, emitRecordOpen, type Quarantine } from './recorder.ts';
 import { emitSocketHook, sharedSocketShape } from './socket-hook.ts';
 import { emitIsSocketPath } from './socket-path.ts';
+import { emitInternStack } from './stack-pool.ts';
 import { emitCaptureStack, emitFullWalk } from './stack-walk.ts';
 import { emitForeseeUnwind } from './unwind-check.ts';
 import { type FramedFunction, unwindInfo } from './unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './wine-accept.ts';
 import { emitWrapperHook } from './wrapper-hook.ts';
-import { emitWrapperRow } from './wrapper-row.ts';
 import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './wrappers.ts';
 
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
@@ -84,7 +84,6 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
     forgetWalks: routine('forgetWalks'),
     noteImage: routine('noteImage'),
     hookFunctions: routine('hookFunctions'),
-    hasQuarantine,
     ...(hasQuarantine ? { quarantine } : {}),
   };
   const walkEnvironment = { ...environment, ...shared, imageBase, checked };

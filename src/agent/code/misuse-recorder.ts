@@ -1,8 +1,8 @@
-import { type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp, teb } from './assembler.ts';
 import {
   header, MISUSE_CLOSE, MISUSE_COUNT, MISUSE_INHERITED, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT, misuse, RECENT_OPEN_COUNT, SLOT_SIZE_BYTES, slot, VICTIM,
   WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
-} from './ledger-layout.ts'; // prettier-ignore
+} from '../ledger-layout.ts'; // prettier-ignore
+import { type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp, teb } from './assembler.ts';
 import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
@@ -110,7 +110,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.xor(low32(rax), low32(rax));
     for (let index = 0; index < LIFE_QWORDS; index++) assembler.mov(at(rsp, life + index * 8), rax);
     assembler.bind(haveLife);
-    if (environment.hasQuarantine) emitFindVictim(assembler, value, environment);
+    if (environment.quarantine !== undefined) emitFindVictim(assembler, value, environment);
     assembler.mov(rcx, r8);
     assembler.call(environment.captureStack);
     assembler.mov(stack, rax);
@@ -133,7 +133,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
     assembler.mov(rax, at(rsp, life + slot.state));
     assembler.and(low32(rax), 1);
     mix();
-    if (environment.hasQuarantine) {
+    if (environment.quarantine !== undefined) {
       assembler.mov(low32(rax), at(rsp, victim + 4));
       assembler.and(low32(rax), VICTIM | 0);
       mix();
@@ -195,7 +195,7 @@ export function emitNoteMisuse(assembler: Assembler, begin: Label, environment: 
       assembler.mov(rax, at(rsp, life + index * 8));
       assembler.mov(at(r9, misuse.life + index * 8), rax);
     }
-    if (environment.hasQuarantine) {
+    if (environment.quarantine !== undefined) {
       assembler.mov(low32(rax), at(rsp, victim));
       assembler.mov(at(r9, misuse.victimStack), low32(rax));
       assembler.mov(low32(rax), at(rsp, victim + 4));

@@ -1,6 +1,6 @@
+import { header, INHERITED_BY_NAME, INHERITED_COUNT, MAY_BE_INHERITABLE, MISUSE_INHERITED, SLOT_SIZE_BYTES, slot } from '../ledger-layout.ts';
 import { type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp, teb } from './assembler.ts';
 import type { Hook, HookBody, HookEnvironment } from './hook-frame.ts';
-import { header, INHERITED_BY_NAME, INHERITED_COUNT, MAY_BE_INHERITABLE, MISUSE_INHERITED, SLOT_SIZE_BYTES, slot } from './ledger-layout.ts';
 import { emitSlotAddress } from './recorder.ts';
 import { tebField } from './stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';

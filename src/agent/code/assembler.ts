@@ -23,8 +23,6 @@ export interface Memory {
   readonly gs?: true;
   /** Relative to the instruction pointer. */
   readonly label?: Label;
-  /** `[rip + displacement]`: memory behind the instruction. */
-  readonly behind?: true;
 }
 
 /** A place in the code; made by {@link Assembler.label}, put by {@link Assembler.bind}. */
@@ -175,12 +173,6 @@ export class Assembler {
     this.#bytes.set(bytes, at);
   }
 
-  /** 64 bits of data, little-endian. */
-  data64(value: bigint): void {
-    const at = this.#grow(8);
-    this.#view.setBigUint64(at, value, true);
-  }
-
   /** Makes room for more bytes and returns where. */
   #grow(sizeBytes: number): number {
     const at = this.#sizeBytes;
@@ -206,6 +198,11 @@ export class Assembler {
     else this.#view.setInt32(at, value, true);
   }
 
+  #immediate64(value: bigint): void {
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, value, true);
+  }
+
   /** 32 bits that the processor extends with their sign where 64 are needed. */
   #signed32(value: number): void {
     if (!int32(value)) throw new Error(`${value} does not fit in 32 bits`);
@@ -229,7 +226,7 @@ export class Assembler {
       this.#immediate(Number(source), 4);
     } else {
       this.#plusRegister(0xb8, target.code, target.sizeBytes === 8);
-      if (target.sizeBytes === 8) this.data64(BigInt(source));
+      if (target.sizeBytes === 8) this.#immediate64(BigInt(source));
       else this.#immediate(Number(BigInt.asIntN(32, BigInt(source))), 4);
     }
   }
@@ -447,7 +444,7 @@ export class Assembler {
   }
 
   /** ModRM, SIB and displacement of a memory operand. */
-  #address(reg: number, { base, index, scale, displacement, label, behind }: Memory, immediateSizeBytes: number): void {
+  #address(reg: number, { base, index, scale, displacement, label }: Memory, immediateSizeBytes: number): void {
     if (label) {
       this.#byte(reg | 5);
       this.#reference(label, immediateSizeBytes);
@@ -455,8 +452,8 @@ export class Assembler {
     }
     if (base === undefined) {
       // Without a base, mod 00 rm 101 is rip-relative: SIB without base and index is the absolute form.
-      this.#byte(reg | (behind ? 5 : 4));
-      if (!behind) this.#byte(0x25);
+      this.#byte(reg | 4);
+      this.#byte(0x25);
       this.#signed32(displacement);
       return;
     }

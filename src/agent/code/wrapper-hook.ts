@@ -1,12 +1,12 @@
+import type { WrapperType } from '../function-table.ts';
+import { typeIndex } from '../hook-table.ts';
+import { DESCRIPTOR_KEY, MISUSE_CLOSE, MISUSE_USE, misuse, slot, wrapper } from '../ledger-layout.ts';
+import { INT, NEGATIVE, openedFrom, POSITIVE, wrapperRow, ZERO } from '../wrapper-row.ts';
 import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, rsp,
 } from './assembler.ts'; // prettier-ignore
-import type { WrapperType } from './function-table.ts';
 import { type HookEnvironment, STATUS_INVALID_HANDLE } from './hook-frame.ts';
-import { typeIndex } from './hook-table.ts';
-import { DESCRIPTOR_KEY, MISUSE_CLOSE, MISUSE_USE, misuse, slot, wrapper } from './ledger-layout.ts';
 import { type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from './unwind-info.ts';
-import { INT, NEGATIVE, openedFrom, POSITIVE, wrapperRow, ZERO } from './wrapper-row.ts';
 import { emitUnlink, emitWrapperAddress, emitWrapperIndex } from './wrappers.ts';
 
 /*

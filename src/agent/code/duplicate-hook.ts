@@ -1,12 +1,12 @@
+import { typeIndex } from '../hook-table.ts';
+import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from '../ledger-layout.ts';
 import { at, type Label, low32, type Memory, r10, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import {
-  emitLoadOpened, emitMisuse, emitReadState, emitRefusal, emitReturnAddress, emitUnlessQuarantined, type Hook, hookFrame, type Quarantine,
+  emitLoadOpened, emitMisuse, emitReadState, emitRefusal, emitReturnAddress, emitUnlessQuarantined, type Hook, hookFrame,
   RESULT, saved, STATUS_INVALID_HANDLE,
 } from './hook-frame.ts'; // prettier-ignore
-import { typeIndex } from './hook-table.ts';
 import { OBJ_INHERIT } from './inherited-handles.ts';
-import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from './ledger-layout.ts';
-import { emitSlotAddress, PROCESS_UNKNOWN, THIS_PROCESS } from './recorder.ts';
+import { emitSlotAddress, PROCESS_UNKNOWN, type Quarantine, THIS_PROCESS } from './recorder.ts';
 import { callerArgument } from './unwind-info.ts';
 
 const DUPLICATE_CLOSE_SOURCE = 1;

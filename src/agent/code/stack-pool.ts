@@ -1,8 +1,8 @@
-import { type Assembler, at, indexed, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 import {
   header, MAXIMUM_FRAMES, STACK_INDEX_COUNT, STACK_INDEX_OFFSET, STACK_POOL_OFFSET, STACK_POOL_SIZE_BYTES, stackNode,
-} from './ledger-layout.ts'; // prettier-ignore
-import type { LinkedEnvironment } from './linkage.ts';
+} from '../ledger-layout.ts'; // prettier-ignore
+import type { LinkedEnvironment } from '../linkage.ts';
+import { type Assembler, at, indexed, type Label, low32, r10, r11, r8, r9, rax, rcx, rdx, rsp } from './assembler.ts';
 
 /** How many places a stack may be looked for before it is dropped, and counted. */
 const PROBE_COUNT = 64;

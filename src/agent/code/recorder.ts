@@ -1,12 +1,24 @@
 import {
+  header, RECENT_OPEN_COUNT, SLOT_SIZE_BYTES, slot, stackNode, STATE_FLAG_BITS, VICTIM,
+} from '../ledger-layout.ts'; // prettier-ignore
+import type { LinkedEnvironment } from '../linkage.ts';
+import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, rsp, teb,
 } from './assembler.ts'; // prettier-ignore
-import {
-  header, RECENT_OPEN_COUNT, SLOT_SIZE_BYTES, slot, stackNode, STATE_FLAG_BITS, VICTIM,
-} from './ledger-layout.ts'; // prettier-ignore
 import { SYSTEM_TIME, tebField } from './stack-walk.ts';
-import type { LinkedEnvironment } from './linkage.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
+
+/** The routines of the quarantine, which quarantine.ts explains. */
+export interface Quarantine {
+  /** `u32 isQuarantined(rax = HANDLE value)`: 1 if the value must be refused. Keeps the argument registers. */
+  readonly isQuarantined: Label;
+  /** `void awaitClose(rax = HANDLE value)`: until another thread's close of the value is recorded. Keeps the argument registers. */
+  readonly awaitClose: Label;
+  /** `void enterQuarantine(HANDLE value)`: after its close was recorded. */
+  readonly enterQuarantine: Label;
+  /** `HANDLE moveOutOfQuarantine(HANDLE value)`: the value by which the program may know the object that it has just opened. */
+  readonly moveOutOfQuarantine: Label;
+}
 
 /**
  * The routines that write the ledger. They are called by hooks, keep to volatile registers (the stack walk needs the
@@ -16,8 +28,8 @@ import { type FramedFunction, framedFunction, type FrameShape } from './unwind-i
  */
 export interface RecorderEnvironment extends LinkedEnvironment {
   readonly captureStack: Label;
-  /** Closed values are quarantined. */
-  readonly hasQuarantine: boolean;
+  /** Absent when closed values may be used again at once. */
+  readonly quarantine?: Quarantine;
 }
 
 /**
@@ -80,10 +92,10 @@ export function emitRecordOpen(assembler: Assembler, begin: Label, environment: 
     assembler.bind(inUse);
     assembler.mov(rcx, r8);
     assembler.call(environment.captureStack);
-    if (environment.hasQuarantine) emitNoteRecentOpen(assembler, save[1], environment);
+    if (environment.quarantine !== undefined) emitNoteRecentOpen(assembler, save[1], environment);
     assembler.mov(rcx, save[0]);
     assembler.mov(r8, at(rcx, slot.state));
-    if (environment.hasQuarantine) {
+    if (environment.quarantine !== undefined) {
       const notQuarantined = assembler.label('notQuarantined');
       assembler.test(r8, r8);
       assembler.j('ns', notQuarantined);
@@ -124,7 +136,7 @@ export function emitRecordClose(assembler: Assembler, begin: Label, environment:
     emitSlotAddress(assembler, rcx, beyond, environment);
     assembler.mov(rax, rdx);
     assembler.mov(r10, rdx);
-    if (environment.hasQuarantine) {
+    if (environment.quarantine !== undefined) {
       const unclaimed = assembler.label('unclaimed');
       assembler.test(rdx, rdx);
       assembler.j('ns', unclaimed);
@@ -270,14 +282,14 @@ export function emitIsThisProcess(
   environment: LinkedEnvironment,
 ): FramedFunction {
   return framedFunction(assembler, begin, isThisProcessFrame, (epilogue) => {
-    const [yes, no, refused, invalid, compared] = assembler.labels('yes', 'no', 'refused', 'invalid', 'compared');
+    const [yes, no, refused, invalid, compare] = assembler.labels('yes', 'no', 'refused', 'invalid', 'compare');
     assembler.cmp(rcx, -1);
     assembler.j('e', yes);
     assembler.test(rcx, rcx);
     assembler.j('e', no);
     assembler.mov(rax, environment.native('NtCompareObjects'));
     assembler.test(rax, rax);
-    assembler.j('ne', compared);
+    assembler.j('ne', compare);
     assembler.xor(low32(rdx), low32(rdx)); // ProcessBasicInformation
     assembler.lea(r8, at(rsp, 0x30));
     assembler.mov(low32(r9), 0x30);
@@ -289,7 +301,7 @@ export function emitIsThisProcess(
     assembler.cmp(rax, teb(tebField.processId));
     assembler.j('e', yes);
     assembler.jmp(no);
-    assembler.bind(compared);
+    assembler.bind(compare);
     assembler.mov(rdx, -1n);
     assembler.call(rax);
     assembler.test(low32(rax), low32(rax));

@@ -1,5 +1,5 @@
+import { typeIndex } from '../hook-table.ts';
 import { type Assembler, at, type Label, low32, rax, rcx } from './assembler.ts';
-import { typeIndex } from './hook-table.ts';
 
 /**
  * Emits `u32 isSocketPath(OBJECT_ATTRIBUTES*)`: the type index of `Socket` for a path that begins with `\Device\Afd`, else of

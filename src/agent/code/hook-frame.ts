@@ -1,22 +1,10 @@
+import type { HookRow } from '../hook-table.ts';
+import { type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from '../ledger-layout.ts';
 import { type Assembler, at, type Label, low32, type Memory, r10, r11, r8, r9, rax, rcx, rdx, type Register, relative, rsp } from './assembler.ts';
-import type { HookRow } from './hook-table.ts';
-import { type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from './ledger-layout.ts';
-import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
+import { emitSlotAddress, type Quarantine, type RecorderEnvironment } from './recorder.ts';
 import { callerArgument, type FrameShape, returnAddressOffset } from './unwind-info.ts';
 
 // What every hook is made of: its frame, the way through to the real call, and the reports that it may make.
-
-/** The routines of the quarantine, which quarantine.ts explains. */
-export interface Quarantine {
-  /** `u32 isQuarantined(rax = HANDLE value)`: 1 if the value must be refused. Keeps the argument registers. */
-  readonly isQuarantined: Label;
-  /** `void awaitClose(rax = HANDLE value)`: until another thread's close of the value is recorded. Keeps the argument registers. */
-  readonly awaitClose: Label;
-  /** `void enterQuarantine(HANDLE value)`: after its close was recorded. */
-  readonly enterQuarantine: Label;
-  /** `HANDLE moveOutOfQuarantine(HANDLE value)`: the value by which the program may know the object that it has just opened. */
-  readonly moveOutOfQuarantine: Label;
-}
 
 /** What hooks call; all of it is emitted once. */
 export interface HookEnvironment extends RecorderEnvironment {
@@ -38,8 +26,6 @@ export interface HookEnvironment extends RecorderEnvironment {
   readonly forgetWalks: Label;
   readonly noteImage: Label;
   readonly hookFunctions: Label;
-  /** Absent when closed values may be used again at once. */
-  readonly quarantine?: Quarantine;
 }
 
 /** NTSTATUS values as `cmp eax, imm32` takes them. */

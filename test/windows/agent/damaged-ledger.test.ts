@@ -1,0 +1,30 @@
+// A target can write to its ledger. Here somebody does, while it runs.
+import { afterEach, describe, expect, test } from 'vitest';
+
+import { HEADER_SIZE_BYTES, header } from '../../../src/agent/ledger-layout.ts';
+import { LedgerDamagedError } from '../../../src/agent/ledger.ts';
+import { audit } from '../../../src/audit.ts';
+import { viewMemory } from '../../../src/ffi/library.ts';
+import { fixturePath } from '../tool.ts';
+import { findLedger, listRunning } from './own-process.ts';
+
+const viewHeader = (ledger: bigint): DataView => new DataView(viewMemory(ledger, HEADER_SIZE_BYTES));
+
+/** Of a size that nothing else here has. */
+const SLOT_COUNT = 1 << 13;
+
+describe('an audit whose ledger was overwritten', () => {
+  const abort = new AbortController();
+  afterEach(() => abort.abort());
+
+  test('fails, and leaves no target behind when it is aborted', async () => {
+    const audited = audit({ program: fixturePath('stays-quiet'), recording: { slotCount: SLOT_COUNT }, signal: abort.signal });
+    audited.catch(() => undefined); // looked at below
+    const imagesOf = (ledger: bigint | undefined): number => (ledger === undefined ? 0 : viewHeader(ledger).getUint32(header.imageCount, true));
+    await expect.poll(() => imagesOf(findLedger(SLOT_COUNT)), { timeout: 10_000 }).toBeGreaterThan(2); // it runs
+    viewHeader(findLedger(SLOT_COUNT)!).setBigUint64(header.magic, 0n, true);
+    abort.abort();
+    await expect(audited).rejects.toThrow(LedgerDamagedError);
+    await expect.poll(() => listRunning(), { timeout: 5000 }).toEqual([]);
+  });
+});
