@@ -1,5 +1,5 @@
-// `npm run bench:start`: what it takes to audit a program that does nothing, beside Node.js that runs an empty script; from the
-// shell, through the launcher, and in Windows itself. With `-- --stages`, also where the time goes, by Node.js' own profiler.
+// `npm run bench:start`: what it takes to audit a program that does nothing, beside Node.js that runs an empty script; in Windows, and from
+// the shell, where the launcher is a Node.js, too: there it is beside both. With `-- --stages`, also where the time goes, by Node.js' own profiler.
 //
 // Prints figures and asserts nothing. Runs on the host: it brings Windows, and then runs itself in Windows Node.js.
 import { spawn, spawnSync } from 'node:child_process';
@@ -44,7 +44,7 @@ if (process.argv[2] !== 'measure') {
     const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
     try {
       const empty = writeEmptyScript(directory);
-      const bare = () => windows.run(windows.node, [windows.toWindowsPath(empty)]);
+      const bare = async () => (await run(process.execPath, [empty])) || (await windows.run(windows.node, [windows.toWindowsPath(empty)]));
       await compare('from the shell', bare, () => run(process.execPath, [command, ...audit]));
     } finally {
       rmSync(directory, { recursive: true });
