@@ -97,8 +97,8 @@ export async function audit(options: AuditOptions): Promise<Report> {
   if (markCounts !== undefined) marks?.start(markCounts);
 
   using symbolizer = new Symbolizer([], options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
-  // An audit that was aborted while the target was being started is over before its first instruction.
   using interruption = new Interruption(options.signal);
+  // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
   const judged = await judge({ target, recording, startTime, firstModules, symbolizer, interruption, ...(marks && markCounts && { marks, markCounts }) });
   const durationMs = judged.time - started;

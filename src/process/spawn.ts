@@ -23,6 +23,9 @@ const INTERRUPTED_EXIT_CODE = 0xc000_013a;
 const ERROR_INTERNAL_ERROR = 1359;
 const ATTEMPTS = 3;
 
+/** To end a process that is ending already is refused with this; to end one that we have started we have every right. */
+const ERROR_ACCESS_DENIED = 5;
+
 export interface SpawnOptions {
   /** Whole path of the program, as Windows spells it. */
   readonly program: string;
@@ -100,9 +103,14 @@ export class SuspendedProcess implements Disposable {
     this.#resumed = true;
   }
 
-  /** Ends the process at once, as from outside. */
+  /**
+   * Ends the process at once, as from outside; one that has ended, or is about to, is left to that.
+   *
+   * @throws Win32Error when Windows refuses
+   */
   terminate(): void {
-    if (!TerminateProcess(this.#process.asRawHandle(), INTERRUPTED_EXIT_CODE)) throw failed('end process', String(this.pid));
+    if (TerminateProcess(this.#process.asRawHandle(), INTERRUPTED_EXIT_CODE)) return;
+    if (GetLastError() !== ERROR_ACCESS_DENIED) throw failed('end process', String(this.pid));
   }
 
   /** The exit code once the process has ended, unsigned. */

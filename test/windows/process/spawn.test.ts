@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+
+import { WaitForSingleObject } from '../../../src/ffi/kernel32.ts';
+import { SuspendedProcess } from '../../../src/process/spawn.ts';
+import { StandardStreams } from '../../../src/process/standard-streams.ts';
+import { fixturePath } from '../tool.ts';
+
+const STATUS_CONTROL_C_EXIT = 0xc000_013a;
+const TIMEOUT_MS = 10_000;
+
+async function start(name: string): Promise<SuspendedProcess> {
+  using streams = new StandardStreams({ stdout: 'stdout' });
+  const { stdin, stdout, stderr } = streams;
+  return await SuspendedProcess.spawn({ program: fixturePath(name), args: [], stdin, stdout, stderr });
+}
+
+function waitFor(target: SuspendedProcess): void {
+  expect(WaitForSingleObject(target.asHandle().asRawHandle(), TIMEOUT_MS)).toBe(0);
+}
+
+test('a process that is ended by us has the exit code of one that Ctrl-C ends, also when it is ended twice', async () => {
+  using target = await start('stays-quiet');
+  target.terminate();
+  target.terminate();
+  waitFor(target);
+  expect(target.exitCode()).toBe(STATUS_CONTROL_C_EXIT);
+});
+
+test('a process that has ended by itself keeps its exit code when it is ended', async () => {
+  using target = await start('does-nothing');
+  target.resume();
+  waitFor(target);
+  target.terminate();
+  expect(target.exitCode()).toBe(0);
+});
