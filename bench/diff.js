@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const HANDLES = 1_000_000;
 const ROUNDS = 5;
-const tool = fileURLToPath(new URL('../bin/unclosed.js', import.meta.url));
+const tool = fileURLToPath(new URL('../bin/unclosed.cjs', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
 
 /**

@@ -12,7 +12,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const ROUNDS = 5;
 const HANDLES = Number(process.env['BENCH_HANDLES'] ?? 100_000);
 const MANY_HANDLES = Number(process.env['BENCH_MANY_HANDLES'] ?? 1_000_000);
-const tool = fileURLToPath(new URL('../bin/unclosed.js', import.meta.url));
+const tool = fileURLToPath(new URL('../bin/unclosed.cjs', import.meta.url));
 /** @param {string} name */
 const program = (name) => fileURLToPath(new URL(`../fixtures/build/${name}.exe`, import.meta.url));
 

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const tool = fileURLToPath(new URL('../bin/unclosed.js', import.meta.url));
+const tool = fileURLToPath(new URL('../bin/unclosed.cjs', import.meta.url));
 const [program, rounds = '5'] = process.argv.slice(2);
 
 /** Microseconds for one pair. */

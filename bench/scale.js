@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROUNDS = 3;
 const CALLS = Number(process.env['BENCH_CALLS'] ?? 1_000_000);
-const tool = fileURLToPath(new URL('../bin/unclosed.js', import.meta.url));
+const tool = fileURLToPath(new URL('../bin/unclosed.cjs', import.meta.url));
 const program = fileURLToPath(new URL('../fixtures/build/leaks-many.exe', import.meta.url));
 
 if (process.argv[2] !== 'measure') {

@@ -15,8 +15,7 @@ const self = fileURLToPath(import.meta.url);
 /** @param {string} path */
 const inProject = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const audit = ['run', '--', inProject('fixtures/build/does-nothing.exe')];
-/** What a shell starts, and what the launcher starts in Windows Node.js. */
-const [command, tool] = [inProject('bin/unclosed.js'), inProject('bin/windows.cjs')];
+const command = inProject('bin/unclosed.cjs');
 
 /**
  * The stages of an audit, by a function that they go through; the innermost counts.
@@ -55,7 +54,7 @@ if (process.argv[2] !== 'measure') {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
   try {
     const empty = writeEmptyScript(directory);
-    await compare('in Windows', () => run(process.execPath, [empty]), () => run(process.execPath, [tool, ...audit]));
+    await compare('in Windows', () => run(process.execPath, [empty]), () => run(process.execPath, [command, ...audit]));
     if (process.argv.includes('--stages')) showStages(directory);
   } finally {
     rmSync(directory, { recursive: true });
@@ -113,8 +112,8 @@ async function run(file, args) {
  */
 function showStages(directory) {
   for (let round = 0; round < ROUNDS; round++) {
-    const { status } = spawnSync(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, tool, ...audit], { stdio: 'ignore' });
-    if (status !== 0) throw new Error(`${tool} ${audit.join(' ')}: exit code ${status}`);
+    const { status } = spawnSync(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, command, ...audit], { stdio: 'ignore' });
+    if (status !== 0) throw new Error(`${command} ${audit.join(' ')}: exit code ${status}`);
   }
   const profiles = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile')).map((name) => splitByStage(JSON.parse(readFileSync(join(directory, name), 'utf8'))));
   for (const stage of [...stages.map(([name]) => name), ...Object.values(others)]) {

@@ -6,7 +6,7 @@ import { root, runMain, setUp } from './setup.js';
 await runMain(async () => {
   await setUp(['demo']);
   const program = join('fixtures', 'build', 'demo.exe');
-  const { status } = spawnSync(process.execPath, [join('bin', 'unclosed.js'), 'run', ...process.argv.slice(2), '--', program], {
+  const { status } = spawnSync(process.execPath, [join('bin', 'unclosed.cjs'), 'run', ...process.argv.slice(2), '--', program], {
     cwd: root,
     stdio: 'inherit',
   });

@@ -1,6 +1,6 @@
 // `npm test [-- <part of a path> …]`: all tests, after whatever set-up they take. The last line is the sum.
 //
-// test/unit and test/windows run by vitest in Windows Node.js, under Wine on Linux; test/cli starts bin/unclosed.js
+// test/unit and test/windows run by vitest in Windows Node.js, under Wine on Linux; test/cli starts bin/unclosed.cjs
 // as a user does, so it runs in the Node.js of this machine, by its own test runner.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

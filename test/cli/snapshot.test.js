@@ -11,7 +11,7 @@ import { inTerminal } from './terminal.js';
 import { prepareMachine } from '../../launcher/launch.js';
 import { startByWine } from '../../launcher/wine.js';
 
-const tool = fileURLToPath(new URL('../../bin/unclosed.js', import.meta.url));
+const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 const fixtures = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-snapshot-'));
 const disk = join(directory, 'disk');

@@ -414,7 +414,7 @@ describe('unclosed close', () => {
     ['n\n', 1, true],
     ['y\n', 0, false],
   ])('after the answer %j it exits with %i', async (answer, exitCode, staysOpen) => {
-    const tool = fileURLToPath(new URL('../../bin/unclosed.js', import.meta.url));
+    const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
     const child = spawn(process.execPath, [tool, 'close', String(target.processId), target.value('free-mutex')], { stdio: ['pipe', 'ignore', 'ignore'] });
     child.stdin.end(answer);
     await once(child, 'exit');
@@ -429,7 +429,7 @@ describe('unclosed close', () => {
     try {
       const { handles } = await list(String(changing.processId), '--name', `unclosed-before-${changing.processId}`);
       const value = String(handles[0]!['handle']);
-      const tool = fileURLToPath(new URL('../../bin/unclosed.js', import.meta.url));
+      const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
       const child = spawn(process.execPath, [tool, 'close', String(changing.processId), value], { stdio: ['pipe', 'ignore', 'pipe'] });
       let stderr = '';
       child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { Frame, Level, Rule } from '../../src/model.ts';
 
-const tool = fileURLToPath(new URL('../../bin/unclosed.js', import.meta.url));
+const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 
 /** Directory of the built fixtures. */
 export const fixtureFolder: string = fileURLToPath(new URL('../../fixtures/build', import.meta.url));

@@ -1,4 +1,4 @@
-// Starts probe.js as bin/unclosed.js starts the tool.
+// Starts probe.js as bin/unclosed.cjs starts the tool.
 import { fileURLToPath } from 'node:url';
 import { launch } from '../../../launcher/launch.js';
 

@@ -10,7 +10,7 @@ import { cacheDirectory } from '../../../launcher/cache.js';
 import { nodePackage } from '../../../launcher/packages.js';
 
 /** The command, by its Unix path. */
-export const tool = fileURLToPath(new URL('../../../bin/unclosed.js', import.meta.url));
+export const tool = fileURLToPath(new URL('../../../bin/unclosed.cjs', import.meta.url));
 /** The command as a shell takes it. */
 export const unclosed = `'${process.execPath}' '${tool}'`;
 /** Directory of the built fixtures. */

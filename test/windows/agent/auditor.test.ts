@@ -9,7 +9,7 @@ import { HandleOrNull, type OwnedHandle } from '../../../src/io/index.ts';
 import { fixturePath, type JsonReport, runTool } from '../tool.ts';
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const tool = here('../../../bin/unclosed.js');
+const tool = here('../../../bin/unclosed.cjs');
 
 const SYNCHRONIZE = 0x10_0000;
 const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;

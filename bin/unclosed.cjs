@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// On Windows this is the tool; on Linux it hands itself to a Windows Node.js under Wine. CommonJS, as what it loads on Windows is: the loader
+// of ES modules would take a tenth of a start.
+'use strict';
+const { writeSync } = require('node:fs');
+const { join } = require('node:path');
+
+/** @returns {string | undefined} undefined: the tool can run here */
+function whyNotHere() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (process.arch !== 'x64') return `Cannot run in Node.js for ${process.arch}: the recorder is x64 machine code. Try the x64 Node.js.`;
+  if (major < 22 || (major === 22 && minor < 12)) return `Cannot run in Node.js ${process.versions.node}: 22.12 or newer is needed. Try https://nodejs.org/`;
+  return undefined;
+}
+
+/**
+ * @param {string} text
+ */
+function refuse(text) {
+  writeSync(2, `unclosed: ${text}\n`);
+  process.exitCode = 2;
+}
+
+async function launch() {
+  try {
+    const launcher = await import('../launcher/launch.js');
+    process.exitCode = await launcher.launch(join(__dirname, 'windows.cjs'), process.argv.slice(2));
+  } catch (error) {
+    // A throw must not end in Node's own exit code 1, which means "findings".
+    refuse(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+}
+
+if (process.platform !== 'win32') {
+  launch();
+} else {
+  const reason = whyNotHere();
+  if (reason === undefined) require('./windows.cjs').start();
+  else refuse(reason);
+}
