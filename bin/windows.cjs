@@ -33,12 +33,13 @@ function firstLine(text) {
  * Runs the command that this process was started with.
  *
  * @param {Script} script
- * @returns {Promise<void>}
+ * @returns {Promise<typeof import('../dist/cli/start.js')>} the tool, which has run
  */
-function run(script) {
+async function run(script) {
   const tool = /** @type {typeof import('../dist/cli/start.js')} */ ({});
   script.runInThisContext()(tool, require, { exports: tool }, bundle, directory);
-  return tool.start();
+  await tool.start();
+  return tool;
 }
 
 /**
@@ -53,7 +54,8 @@ function save(script) {
 
 async function start() {
   try {
-    await run(load());
+    const tool = await run(load());
+    await tool.end();
   } catch (error) {
     // A throw must not end in Node's own exit code 1, which means "findings".
     writeSync(2, `unclosed: ${error instanceof Error ? error.stack : error}\n`);

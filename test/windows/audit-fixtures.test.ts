@@ -57,7 +57,7 @@ describe('an audit finds what is planted and nothing else in', () => {
       const listed = values.get(finding.rule) ?? [];
       if (listed.length > 0) expect(listed).toEqual(expect.arrayContaining([...finding.handles]));
     }
-    expect(run.exitCode).toBe(serious.length > 0 ? 1 : 0);
+    expect(run.exitCode, run.stderr).toBe(serious.length > 0 ? 1 : 0);
     if (exitCode !== undefined) expect(report.target.exitCode).toBe(exitCode);
     expect(report.completeness.complete, report.completeness.notes.join('\n')).toBe(expectation.isToBeKilled !== true);
   });
