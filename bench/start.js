@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { withoutRealPaths } from '../launcher/launch.js';
+
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 21);
 const AIM_MS = 150;
 const self = fileURLToPath(import.meta.url);
@@ -16,6 +18,8 @@ const self = fileURLToPath(import.meta.url);
 const inProject = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const audit = ['run', '--', inProject('fixtures/build/does-nothing.exe')];
 const command = inProject('bin/unclosed.cjs');
+/** In Windows Node.js, as the launcher starts it. */
+const commandInWindows = [...withoutRealPaths, inProject('bin/windows.cjs'), ...audit];
 
 /**
  * The stages of an audit, by a function that they go through; the innermost counts.
@@ -54,7 +58,7 @@ if (process.argv[2] !== 'measure') {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
   try {
     const empty = writeEmptyScript(directory);
-    await compare('in Windows', () => run(process.execPath, [empty]), () => run(process.execPath, [command, ...audit]));
+    await compare('in Windows', () => run(process.execPath, [empty]), () => run(process.execPath, commandInWindows));
     if (process.argv.includes('--stages')) showStages(directory);
   } finally {
     rmSync(directory, { recursive: true });
@@ -112,8 +116,8 @@ async function run(file, args) {
  */
 function showStages(directory) {
   for (let round = 0; round < ROUNDS; round++) {
-    const { status } = spawnSync(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, command, ...audit], { stdio: 'ignore' });
-    if (status !== 0) throw new Error(`${command} ${audit.join(' ')}: exit code ${status}`);
+    const { status } = spawnSync(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, ...commandInWindows], { stdio: 'ignore' });
+    if (status !== 0) throw new Error(`${commandInWindows.join(' ')}: exit code ${status}`);
   }
   const profiles = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile')).map((name) => splitByStage(JSON.parse(readFileSync(join(directory, name), 'utf8'))));
   for (const stage of [...stages.map(([name]) => name), ...Object.values(others)]) {

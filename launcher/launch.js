@@ -26,7 +26,7 @@ import { findWine } from './wine.js';
 const ownExitCodes = [0, 1, 2, 3, 130];
 
 /** The script's path is a real one already; to make sure of that for every file, Node.js asks for every directory on the way to it. */
-const withoutRealPaths = ['--preserve-symlinks', '--preserve-symlinks-main'];
+export const withoutRealPaths = ['--preserve-symlinks', '--preserve-symlinks-main'];
 
 /**
  * Finds Wine, and makes or fetches on first use whatever else it takes to run Windows programs.
