@@ -22,7 +22,7 @@ export async function start(): Promise<void> {
 
 /**
  * Ends this process with the exit code that the command has set, once all is written. At once, as linkers end: what Node.js takes apart at an
- * orderly end has failed one time of some thousand, after a report that was whole, with an exit code that says nothing (docs/platform.md).
+ * orderly end has failed one time of some eight thousand, after a report that was whole, with an exit code that says nothing (docs/platform.md).
  *
  * It ends in order where Node.js itself was asked to write something at its end, and where koffi cannot be loaded.
  */

@@ -1,8 +1,9 @@
 import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from '../ledger-layout.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 import {
   type Assembler, at, indexed, type Label, low32, type Memory, r10, r8, r9, rax, rcx, rdx, type Register, rsp,
 } from './assembler.ts'; // prettier-ignore
-import { type HookEnvironment, STATUS_INVALID_HANDLE } from './hook-frame.ts';
+import { STATUS_INVALID_HANDLE } from './hook-frame.ts';
 import { emitSlotAddress, type Quarantine } from './recorder.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from './unwind-info.ts';
 
@@ -18,8 +19,6 @@ import { type FramedFunction, framedFunction, type FrameShape } from './unwind-i
  *
  * The last N closed values are quarantined; the one that leaves is free again.
  */
-
-type Environment = Pick<HookEnvironment, 'words' | 'native'>;
 
 const DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES = 2 | 4;
 const CURRENT_PROCESS = -1n;
@@ -43,7 +42,7 @@ const saved = [place(3), place(4), place(5), place(6)] as const;
 const argumentRegisters = [rcx, rdx, r8, r9] as const;
 
 /** Emits the four routines, in the order of {@link Quarantine}. */
-export function emitQuarantine(assembler: Assembler, routines: Quarantine, environment: Environment): FramedFunction[] {
+export function emitQuarantine(assembler: Assembler, routines: Quarantine, environment: LinkedEnvironment): FramedFunction[] {
   return [
     emitIsQuarantined(assembler, routines.isQuarantined, environment),
     emitAwaitClose(assembler, routines.awaitClose, environment),
@@ -52,7 +51,7 @@ export function emitQuarantine(assembler: Assembler, routines: Quarantine, envir
   ];
 }
 
-function emitIsQuarantined(assembler: Assembler, begin: Label, environment: Environment): FramedFunction {
+function emitIsQuarantined(assembler: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
   return framedFunction(assembler, begin, frame, (epilogue) => {
     const [look, refuse, lost, forget, pass, done] = assembler.labels('look', 'refuse', 'lost', 'forget', 'pass', 'done');
     saveArguments(assembler);
@@ -94,7 +93,7 @@ function emitIsQuarantined(assembler: Assembler, begin: Label, environment: Envi
   });
 }
 
-function emitAwaitClose(assembler: Assembler, begin: Label, environment: Environment): FramedFunction {
+function emitAwaitClose(assembler: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
   return framedFunction(assembler, begin, frame, (epilogue) => {
     const [look, asleep, done] = assembler.labels('look', 'asleep', 'done');
     saveArguments(assembler);
@@ -124,7 +123,7 @@ function emitAwaitClose(assembler: Assembler, begin: Label, environment: Environ
   });
 }
 
-function emitEnterQuarantine(assembler: Assembler, begin: Label, environment: Environment): FramedFunction {
+function emitEnterQuarantine(assembler: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
   return framedFunction(assembler, begin, frame, (epilogue) => {
     const [marked, swap, evict, occupy, done] = assembler.labels('marked', 'swap', 'evict', 'occupy', 'done');
     assembler.and(rcx, -4);
@@ -185,7 +184,7 @@ function emitEnterQuarantine(assembler: Assembler, begin: Label, environment: En
   });
 }
 
-function emitMoveOutOfQuarantine(assembler: Assembler, begin: Label, environment: Environment): FramedFunction {
+function emitMoveOutOfQuarantine(assembler: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
   return framedFunction(assembler, begin, frame, (epilogue) => {
     const [next, stay, forget, settled] = assembler.labels('next', 'stay', 'forget', 'settled');
     assembler.mov(value, rcx);
@@ -216,7 +215,7 @@ function emitMoveOutOfQuarantine(assembler: Assembler, begin: Label, environment
 }
 
 /** Occupies whichever value the kernel gives next, if it is a quarantined one that is free; else gives it back. */
-function emitOccupy(assembler: Assembler, environment: Environment): void {
+function emitOccupy(assembler: Assembler, environment: LinkedEnvironment): void {
   const [mark, giveBack, done] = assembler.labels('mark', 'giveBack', 'done');
   assembler.mov(rdx, environment.words.ledger);
   assembler.mov(rdx, at(rdx, header.sentinel));
@@ -240,7 +239,7 @@ function emitOccupy(assembler: Assembler, environment: Environment): void {
 }
 
 /** `NtDuplicateObject` within this process; the status is in eax. */
-function emitDuplicate(assembler: Assembler, source: Register, copy: Memory, options: number, environment: Environment): void {
+function emitDuplicate(assembler: Assembler, source: Register, copy: Memory, options: number, environment: LinkedEnvironment): void {
   if (source.code !== rdx.code) throw new Error('the source is the second argument');
   assembler.mov(rcx, CURRENT_PROCESS);
   assembler.mov(r8, CURRENT_PROCESS);
@@ -255,7 +254,7 @@ function emitDuplicate(assembler: Assembler, source: Register, copy: Memory, opt
  * Ends the quarantine of the slot at r10; rax then holds its state before. Jumps to `notQuarantined` where it had ended. What the
  * quarantine loses by it is counted.
  */
-function emitForget(assembler: Assembler, retry: Label, notQuarantined: Label, environment: Environment, { lost } = { lost: true }): void {
+function emitForget(assembler: Assembler, retry: Label, notQuarantined: Label, environment: LinkedEnvironment, { lost } = { lost: true }): void {
   assembler.mov(rax, at(r10, slot.state));
   assembler.bind(retry);
   assembler.test(rax, rax);
@@ -276,13 +275,13 @@ function emitTestFlag(assembler: Assembler, state: Register, flag: bigint): void
 }
 
 /** Address of the slot of the value in `from`. */
-function emitSlot(assembler: Assembler, target: Register, from: Memory, none: Label, environment: Environment): void {
+function emitSlot(assembler: Assembler, target: Register, from: Memory, none: Label, environment: LinkedEnvironment): void {
   assembler.mov(target, from);
   emitSlotAddress(assembler, target, none, environment);
 }
 
 /** Gives the processor away for a millisecond. */
-function emitSleep(assembler: Assembler, environment: Environment): void {
+function emitSleep(assembler: Assembler, environment: LinkedEnvironment): void {
   assembler.movImmediate64(scratch, -10_000); // 100 ns, relative
   assembler.xor(low32(rcx), low32(rcx));
   assembler.lea(rdx, scratch);
