@@ -22,13 +22,16 @@ function refuse(text) {
 }
 
 async function launch() {
+  // Node.js ends with 0, "no findings", when nothing is left that could settle what is awaited; and with 1, "findings", after a throw.
+  let isDone = false;
+  process.on('exit', () => isDone || refuse('Cannot finish: the launch came to a halt before it was done. This is a fault of unclosed: please report it.'));
   try {
     const launcher = await import('../launcher/launch.js');
     process.exitCode = await launcher.launch(join(__dirname, 'windows.cjs'), process.argv.slice(2));
   } catch (error) {
-    // A throw must not end in Node's own exit code 1, which means "findings".
     refuse(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
+  isDone = true;
 }
 
 if (process.platform !== 'win32') {

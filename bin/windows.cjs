@@ -57,7 +57,7 @@ async function start() {
     const tool = await run(load());
     await tool.end();
   } catch (error) {
-    // A throw must not end in Node's own exit code 1, which means "findings".
+    // The bundle cannot be loaded, which must not end in Node's own exit code 1: that means "findings".
     writeSync(2, `unclosed: ${error instanceof Error ? error.stack : error}\n`);
     process.exitCode = 2;
   }

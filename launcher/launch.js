@@ -1,12 +1,14 @@
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path/posix';
 import { cacheDirectory } from './cache.js';
 import { LaunchFailure, say } from './failure.js';
 import { hasUtf8Locale, onDriveZ, wineEnvironment } from './host.js';
 import { fetchPackage, koffiPackage, nodePackage } from './packages.js';
-import { ensurePrefix, startSession } from './prefix.js';
+import { ensurePrefix } from './prefix.js';
 import { runProgram } from './run.js';
+import { explainLostServer } from './session.js';
 import { findWine } from './wine.js';
 
 /** @import { End } from './run.js' */
@@ -22,8 +24,9 @@ import { findWine } from './wine.js';
  * @property {NodeJS.ProcessEnv} environment
  */
 
-/** The exit codes that the tool itself ever returns; see "The command line" in docs. */
-const ownExitCodes = [0, 1, 2, 3, 130];
+/** What the tool ends with when it has said why by itself; see "The command line" in docs. */
+const errorCode = 2;
+const interruptedCode = 130;
 
 /** The script's path is a real one already; to make sure of that for every file, Node.js asks for every directory on the way to it. */
 export const withoutRealPaths = ['--preserve-symlinks', '--preserve-symlinks-main'];
@@ -53,7 +56,6 @@ export async function prepareMachine(environment) {
   ]);
   for (const result of [prefix, nativeModules, fetched]) if (result.status === 'rejected') throw result.reason;
   env.WINEPREFIX = /** @type {PromiseFulfilledResult<string>} */ (prefix).value;
-  await startSession(wine, env);
   const node = join(directory, nodePackage.part);
   endSearchForNodeDll(node);
   return {
@@ -78,31 +80,35 @@ export async function prepareMachine(environment) {
 export async function launch(script, args) {
   try {
     const machine = await prepareMachine(process.env);
-    const end = await runProgram(machine, [machine.node, ...withoutRealPaths, onDriveZ(script), ...args]);
-    const crash = explainCrash(end, args, machine.wine);
-    if (crash === undefined) return end.code;
-    say(crash);
-    return 2;
+    const { code, complaint } = judgeEnd(await runProgram(machine, [machine.node, ...withoutRealPaths, onDriveZ(script), ...args]), machine.wine);
+    if (complaint !== undefined) say(complaint);
+    return code;
   } catch (error) {
     if (!(error instanceof LaunchFailure)) throw error;
     say(error.message);
-    return 2;
+    return errorCode;
   }
 }
 
 /**
- * What to tell the user about an end that is none of the tool's own.
+ * The exit code for an end, and what to tell the user of one that is no end of the tool's own. Nothing but the tool's word makes a launch
+ * succeed, whatever its process ended with.
  *
  * @param {End} end
- * @param {readonly string[]} args
  * @param {Loader} wine
- * @returns {string | undefined} undefined: an ordinary end
+ * @returns {{ code: number, complaint?: string }}
  */
-export function explainCrash({ code, signal, isForced }, args, wine) {
-  const own = args.slice(0, args.includes('--') ? args.indexOf('--') : args.length);
-  if (isForced || (signal === null && (ownExitCodes.includes(code) || own.includes('--forward-exit-code')))) return undefined;
+export function judgeEnd({ said, code, signal, lostServer, interruptions }, wine) {
+  if (said.exitCode !== undefined) return { code: said.exitCode & 0xff }; // Linux keeps no more of it
+  if (interruptions > 1) return { code: 128 + constants.signals.SIGKILL };
+  if (interruptions > 0) return { code: interruptedCode, complaint: 'Cannot finish: interrupted before there was anything to report.' };
+  if (lostServer) return { code: errorCode, complaint: explainLostServer(wine) };
+  if (code === errorCode) return { code: errorCode };
   const end = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  return `Cannot finish: Windows Node.js ${nodePackage.version} crashed under ${wine.version} (${end}). Try WINEDEBUG=err+all in the environment to see Wine's reason.`;
+  return {
+    code: errorCode,
+    complaint: `Cannot finish: Windows Node.js ${nodePackage.version} ended early under ${wine.version} (${end}). Try again, and WINEDEBUG=err+all in the environment to see Wine's reason.`,
+  };
 }
 
 /**

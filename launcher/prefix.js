@@ -1,10 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
 import { makeOnce } from './cache.js';
 import { LaunchFailure, say } from './failure.js';
 import { forwarderDll } from './forwarder-dll.js';
+import { killProcesses } from './processes.js';
 import { runStep } from './step.js';
 import { startByWine, wineserverOf } from './wine.js';
 
@@ -48,13 +48,17 @@ export async function ensurePrefix(wine, parent, environment) {
     env.WINEARCH = 'win64';
     env.WINEPREFIX = temporary;
     env.WINEDLLOVERRIDES = `${env.WINEDLLOVERRIDES};mscoree,mshtml=`;
-    await runStep(what, ...startByWine(wine, ['wineboot', '-i']), { env });
-    // Wine 8 starts out as a Windows that Node.js calls too old.
-    await runStep(what, ...startByWine(wine, ['winecfg', '-v', 'win10']), { env });
-    addMissingDlls(join(temporary, 'drive_c/windows/system32'));
-    // The registry is on disk when the server has ended; it would wait five seconds for other clients.
-    await runStep(what, wineserverOf(wine), ['-k'], { env });
-    await runStep(what, wineserverOf(wine), ['-w'], { env });
+    try {
+      await runStep(what, ...startByWine(wine, ['wineboot', '-i']), { env });
+      // Wine 8 starts out as a Windows that Node.js calls too old.
+      await runStep(what, ...startByWine(wine, ['winecfg', '-v', 'win10']), { env });
+      addMissingDlls(join(temporary, 'drive_c/windows/system32'));
+      // The registry is on disk when the server has ended; it would wait five seconds for other clients.
+      await runStep(what, wineserverOf(wine), ['-k'], { env });
+      await runStep(what, wineserverOf(wine), ['-w'], { env });
+    } finally {
+      killProcesses(`WINEPREFIX=${temporary}`); // a step that failed may have left some
+    }
     if (!existsSync(join(temporary, 'system.reg'))) throw new LaunchFailure(`${what}: ${prefix}: Wine left no registry in it.`);
   });
   const owner = statSync(prefix).uid;
@@ -64,26 +68,6 @@ export async function ensurePrefix(wine, parent, environment) {
     );
   }
   return prefix;
-}
-
-/**
- * Starts Wine's server and services for a prefix, unless they run.
- *
- * The first program in a prefix would start them, and they would keep its stdout and stderr open for the seconds
- * that they live on: `unclosed … | jq` would wait for them. These get none.
- *
- * @param {Wine} wine
- * @param {NodeJS.ProcessEnv} env
- * @returns {Promise<void>}
- */
-export async function startSession(wine, env) {
-  // It goes into the background and returns 0, or returns 2 when there is one already. It stays for ten seconds after
-  // the last program, so that the next launch is quick; Debian's would go at once, and a launch that meets it
-  // going waits for it.
-  if (spawnSync(wineserverOf(wine), ['-p10'], { env, stdio: 'ignore' }).status !== 0) return;
-  // Detached: Ctrl-C on this terminal is none of the services' business.
-  const program = spawn(...startByWine(wine, ['cmd', '/c', 'exit']), { env, stdio: 'ignore', detached: true });
-  await new Promise((resolve) => program.on('exit', resolve).on('error', resolve));
 }
 
 /**

@@ -7,12 +7,86 @@ import { readdirSync, readFileSync } from 'node:fs';
  * @returns {{ pid: number, command: string }[]}
  */
 export function findProcesses(variable) {
-  return readdirSync('/proc').flatMap((name) => {
-    const pid = Number(name);
-    if (!(pid > 0) || pid === process.pid) return [];
-    if (!readOfProcess(pid, 'environ').split('\0').includes(variable)) return [];
+  return listProcesses().flatMap((pid) => {
+    if (pid === process.pid || !readOfProcess(pid, 'environ').split('\0').includes(variable)) return [];
     return [{ pid, command: readOfProcess(pid, 'cmdline').replaceAll('\0', ' ').trim() }];
   });
+}
+
+/**
+ * Ends every process that has a variable in its environment, and those that they start meanwhile.
+ *
+ * @param {string} variable `NAME=value`
+ * @param {(command: string) => boolean} [isMeant] by its command line; all are by default
+ */
+export function killProcesses(variable, isMeant = () => true) {
+  /** @type {Set<number>} */
+  const killed = new Set();
+  for (;;) {
+    const left = findProcesses(variable).filter(({ pid, command }) => !killed.has(pid) && isMeant(command));
+    if (left.length === 0) return;
+    for (const { pid } of left) {
+      killed.add(pid);
+      sendSignal(pid, 'SIGKILL');
+    }
+  }
+}
+
+/**
+ * @param {number} pid may be of a process that has ended
+ * @param {NodeJS.Signals} signal
+ */
+export function sendSignal(pid, signal) {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended meanwhile.
+  }
+}
+
+/** @returns {number[]} */
+export function listProcesses() {
+  return readdirSync('/proc').map(Number).filter((pid) => pid > 0);
+}
+
+/**
+ * A variable of the environment that a process was started with.
+ *
+ * @param {number} pid
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+export function variableOf(pid, name) {
+  const start = `${name}=`;
+  return readOfProcess(pid, 'environ').split('\0').find((entry) => entry.startsWith(start))?.slice(start.length);
+}
+
+/**
+ * When a process was started, in clock ticks since the machine was: with its id it names a process for good, as ids are given
+ * out again.
+ *
+ * @param {number} pid
+ * @returns {number | undefined} undefined: it does not run. A process that has ended does not, though it may be there until
+ *   its parent asks for its exit code; in a container whose first process takes no care of orphans that is for ever
+ */
+export function startTimeOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // proc(5): the name stands in parentheses and may hold anything; behind it come the state, field 3, and more.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z' && readdirSync(`/proc/${pid}/task`).length === 1) return undefined;
+    return Number(fields[22 - 3]);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {number} pid
+ * @returns {boolean}
+ */
+export function isAlive(pid) {
+  return startTimeOf(pid) !== undefined;
 }
 
 /**
@@ -25,7 +99,7 @@ export function findProcesses(variable) {
  * @param {'environ' | 'cmdline'} name
  * @returns {string}
  */
-function readOfProcess(pid, name) {
+export function readOfProcess(pid, name) {
   try {
     const text = readFileSync(`/proc/${pid}/${name}`, 'utf8');
     if (text !== '') return text;
@@ -46,95 +120,4 @@ function readOfProcess(pid, name) {
     // It ended meanwhile.
   }
   return '';
-}
-
-/**
- * Whether a process runs. One that has ended, and that nobody has asked for its exit code, does not: in a container whose
- * first process takes no care of orphans it stays for ever.
- *
- * @param {number} pid
- * @returns {boolean}
- */
-export function isAlive(pid) {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
-  }
-  return !isZombie(pid);
-}
-
-/**
- * @param {number} pid
- * @returns {boolean}
- */
-function isZombie(pid) {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The state is behind the name, which stands in parentheses and may hold anything: proc(5).
-    const state = stat.charAt(stat.lastIndexOf(')') + 2);
-    return state === 'Z' && readdirSync(`/proc/${pid}/task`).length === 1;
-  } catch {
-    return false;
-  }
-}
-
-/**
- * Tells when the server of a Wine prefix crashed, and ends every program in the prefix, which would wait for it for
- * ever. (Wine 8's does crash, if rarely, where many pipes are read and closed at once: it wakes an object that is
- * gone.)
- *
- * Every launch starts a server, which ends at once where there is one. The one that is met twice is the one that the
- * programs have. Where none was met twice before it crashed, programs that are without any server twice tell it.
- *
- * @param {string} prefix
- * @param {() => void} onCrash called at most once
- * @returns {() => void} ends the watch
- */
-export function watchServer(prefix, onCrash) {
-  /** @type {number | undefined} */
-  let server;
-  /** @type {readonly number[]} */
-  let metBefore = [];
-  let wereWithout = false;
-  const hasCrashed = () => {
-    if (server !== undefined) return !isAlive(server);
-    const all = findProcesses(`WINEPREFIX=${prefix}`);
-    const servers = all.filter(({ command }) => /^\S*\/wineserver\S*( |$)/.test(command)).map(({ pid }) => pid);
-    server = servers.find((pid) => metBefore.includes(pid));
-    metBefore = servers;
-    const areWithout = servers.length === 0 && all.length > 0;
-    const hadNone = wereWithout && areWithout;
-    wereWithout = areWithout;
-    return hadNone;
-  };
-  const timer = setInterval(() => {
-    if (!hasCrashed()) return;
-    clearInterval(timer);
-    onCrash();
-    killAll(prefix);
-  }, 3000);
-  return () => clearInterval(timer);
-}
-
-/**
- * Ends every process in a Wine prefix by force, and those that they start meanwhile.
- *
- * @param {string} prefix
- */
-function killAll(prefix) {
-  /** @type {Set<number>} */
-  const killed = new Set();
-  for (;;) {
-    const left = findProcesses(`WINEPREFIX=${prefix}`).filter(({ pid }) => !killed.has(pid));
-    if (left.length === 0) return;
-    for (const { pid } of left) {
-      killed.add(pid);
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It ended meanwhile.
-      }
-    }
-  }
 }

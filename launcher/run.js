@@ -1,29 +1,41 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:os';
-import { LaunchFailure } from './failure.js';
 import { describeTerminal, isInForeground, onDriveZ } from './host.js';
-import { findProcesses, watchServer } from './processes.js';
-import { startByWine } from './wine.js';
+import { findProcesses, killProcesses, sendSignal } from './processes.js';
+import { runInSession, startSession } from './session.js';
+import { VerdictFile } from './verdict.js';
 
 /** @import { Host } from '../src/wine/host.ts' */
 /** @import { Machine } from './launch.js' */
+/** @import { ProgramEnd, Session } from './session.js' */
+/** @import { Said } from './verdict.js' */
 
 /**
- * How a program ended.
+ * How the tool ended.
  *
- * @typedef {object} End
- * @property {number} code as a shell would say it
- * @property {NodeJS.Signals | null} signal that ended it
- * @property {boolean} isForced it was the user who ended it
+ * @typedef {ProgramEnd & { said: Said, interruptions: number }} End `said` is what it said of itself; the user sent so many signals
  */
 
 /** One Ctrl-C may come twice, from the terminal and from a parent that passes it on, as npm and timeout(1) do. */
 const echoMs = 200;
+/** How often a program is started that loses its server before it has begun: then nothing has been done that could not be done again. */
+const attempts = 3;
 
 /**
- * Runs a Windows program to its end.
+ * Runs the tool to its end; and anew when it never began, as the server that it met was about to end.
  *
+ * @param {Machine} machine
+ * @param {readonly [program: string, ...args: string[]]} command
+ * @returns {Promise<End>}
+ */
+export async function runProgram(machine, command) {
+  for (let attempt = 1; ; attempt += 1) {
+    const session = await startSession(machine.wine, machine.environment);
+    const end = await runOnce(machine, session, command);
+    if (!end.lostServer || end.said.hasStarted || end.interruptions > 0 || attempt === attempts) return end;
+  }
+}
+
+/**
  * Signals (tried on Wine 8): SIGINT makes Wine raise CTRL_C_EVENT in the process that got it, so that the tool can
  * end its work and report. SIGTERM and SIGHUP have no meaning to a Windows program, Wine just dies of them; they
  * are passed on as SIGINT. The second signal of any kind ends everything that belongs to this launch.
@@ -32,10 +44,12 @@ const echoMs = 200;
  * already, as on Windows. A signal that was sent to this process alone is given to all of them, for the same result.
  *
  * @param {Machine} machine
- * @param {readonly [program: string, ...args: string[]]} command
+ * @param {Session} session
+ * @param {readonly string[]} command
  * @returns {Promise<End>}
  */
-export function runProgram({ wine, environment, nativeModules }, command) {
+async function runOnce({ wine, environment, nativeModules }, session, command) {
+  const verdict = new VerdictFile();
   const stdout = describeTerminal(1);
   const stderr = describeTerminal(2);
   /** @type {Host} */
@@ -45,55 +59,45 @@ export function runProgram({ wine, environment, nativeModules }, command) {
     ...(stderr && { stderr }),
     ...(nativeModules !== undefined && { nativeModules: onDriveZ(nativeModules) }),
     launch: randomUUID(),
+    verdict: verdict.path,
   };
-  const mark = `UNCLOSED_HOST=${JSON.stringify(host)}`;
-  return new Promise((resolve, reject) => {
-    let signals = 0;
-    let lastTime = Number.NEGATIVE_INFINITY;
-    /** @type {NodeJS.Signals[]} */
-    const handled = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-    const onSignal = (/** @type {NodeJS.Signals} */ signal) => {
-      const now = performance.now();
-      if (now - lastTime < echoMs) return;
-      lastTime = now;
-      signals += 1;
-      if (signals > 1) signalLaunch(mark, 'SIGKILL');
-      else if (signal !== 'SIGINT' || !isInForeground()) signalLaunch(mark, 'SIGINT');
-    };
-    for (const signal of handled) process.on(signal, onSignal);
-    const child = spawn(...startByWine(wine, command), {
-      env: { ...environment, UNCLOSED_HOST: JSON.stringify(host) },
-      stdio: 'inherit',
-    });
-    const endWatch = watchServer(environment.WINEPREFIX ?? '', () => {
-      reject(new LaunchFailure(`Cannot finish: the server of ${wine.version} crashed, and every program with it. Try again.`));
-    });
-    child.on('error', (error) => reject(new LaunchFailure(`Cannot run Wine: ${wine.path}: ${error.message}.`)));
-    child.on('exit', (code, signal) => {
-      for (const name of handled) process.off(name, onSignal);
-      endWatch();
-      if (signal !== null) signalLaunch(mark, 'SIGKILL');
-      resolve({ code: signal === null ? /** @type {number} */ (code) : 128 + constants.signals[signal], signal, isForced: signals > 1 });
-    });
-  });
+  const text = JSON.stringify(host);
+  const mark = `UNCLOSED_HOST=${text}`;
+  let interruptions = 0;
+  let lastTime = Number.NEGATIVE_INFINITY;
+  /** @type {NodeJS.Signals[]} */
+  const handled = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  const onSignal = (/** @type {NodeJS.Signals} */ signal) => {
+    const now = performance.now();
+    if (now - lastTime < echoMs) return;
+    lastTime = now;
+    interruptions += 1;
+    if (interruptions > 1) killLaunch(mark);
+    else if (signal !== 'SIGINT' || !isInForeground()) interruptLaunch(mark);
+  };
+  for (const signal of handled) process.on(signal, onSignal);
+  try {
+    const end = await runInSession(wine, session, command, { env: { ...environment, UNCLOSED_HOST: text }, stdio: 'inherit' });
+    const said = verdict.read();
+    // What the audited program has started may go on after an audit, but not after half of one.
+    if (said.exitCode === undefined) killLaunch(mark);
+    return { ...end, said, interruptions };
+  } finally {
+    for (const signal of handled) process.off(signal, onSignal);
+    verdict.close();
+  }
 }
 
 /** Wine's own services: they carry the mark too when this launch was the first to start them, but serve others and end by themselves. */
 const service = /^C:\\windows\\system32\\(services|plugplay|svchost|winedevice|explorer|rpcss|wineboot|spoolsv)\.exe/i;
+const isProgram = (/** @type {string} */ command) => !service.test(command);
 
-/**
- * Sends a signal to every process that carries this launch's mark in its environment, which children inherit.
- *
- * @param {string} mark
- * @param {NodeJS.Signals} signal
- */
-function signalLaunch(mark, signal) {
-  for (const { pid, command } of findProcesses(mark)) {
-    if (service.test(command)) continue;
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // It ended meanwhile.
-    }
-  }
+/** @param {string} mark in the environment of all that belongs to a launch */
+function killLaunch(mark) {
+  killProcesses(mark, isProgram);
+}
+
+/** @param {string} mark likewise */
+function interruptLaunch(mark) {
+  for (const { pid, command } of findProcesses(mark)) if (isProgram(command)) sendSignal(pid, 'SIGINT');
 }

@@ -5,5 +5,6 @@ const { load, run, save } = /** @type {typeof import('../bin/windows.cjs')} */ (
 
 const script = load();
 process.argv = [process.execPath, '', 'run', '--fail-on', 'never', '--', process.env['ComSpec'] ?? 'cmd.exe', '/c', 'exit'];
-await run(script);
+const tool = await run(script);
 save(script);
+await tool.end();

@@ -4,8 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { say } from '../launcher/failure.js';
 import { onDriveZ } from '../launcher/host.js';
 import { prepareMachine } from '../launcher/launch.js';
-import { watchServer } from '../launcher/processes.js';
-import { startByWine } from '../launcher/wine.js';
+import { explainLostServer, runInSession, startSession } from '../launcher/session.js';
 
 /**
  * A place to run Windows programs: this machine, or Wine on it.
@@ -17,6 +16,9 @@ import { startByWine } from '../launcher/wine.js';
  *   process's stdout and stderr, and more variables in the environment; gives the exit code
  */
 
+/** @type {import('node:child_process').StdioOptions} */
+const stdio = ['ignore', 'inherit', 'inherit'];
+
 /** @returns {Promise<Windows>} */
 export async function findWindows() {
   if (process.platform === 'win32') {
@@ -27,12 +29,11 @@ export async function findWindows() {
     node,
     toWindowsPath: onDriveZ,
     async run(program, args, variables) {
-      const endWatch = watchServer(environment.WINEPREFIX ?? '', () => {
-        say(`Cannot finish: the server of ${wine.version} crashed, and every program with it. Try again.`);
-      });
-      const code = await runToEnd(...startByWine(wine, [program, ...args]), { ...environment, ...variables });
-      endWatch();
-      return code;
+      const session = await startSession(wine, environment);
+      const { code, lostServer } = await runInSession(wine, session, [program, ...args], { env: { ...environment, ...variables }, stdio });
+      if (!lostServer) return code ?? 128;
+      say(explainLostServer(wine));
+      return 2;
     },
   };
 }
@@ -64,7 +65,7 @@ export function runScript(windows, script, args) {
  */
 function runToEnd(file, args, env) {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(file, args, { env, stdio });
     child.on('error', reject);
     child.on('exit', (code) => resolve(code ?? 128));
   });

@@ -63,8 +63,8 @@ export async function runCommandLine(): Promise<void> {
 }
 
 /** Ends this process at once: nothing that comes after it runs. */
-export function endProcess(): void {
-  TerminateProcess(CURRENT_PROCESS, Number(process.exitCode ?? exitCodes.clean));
+export function endProcess(exitCode: number): void {
+  TerminateProcess(CURRENT_PROCESS, exitCode);
 }
 
 /** Says what went wrong, and returns the exit code for it. */

@@ -26,6 +26,8 @@ export interface Host {
   readonly nativeModules?: string;
   /** Differs from launch to launch; the launcher finds what a launch left running by it. */
   readonly launch: string;
+  /** A file by which to tell the launcher how the tool ends: see {@link sayVerdict}. Absent for what the tool starts: it has no say in that. */
+  readonly verdict?: string;
 }
 
 /**

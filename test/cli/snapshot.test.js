@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { findWindows } from '../../scripts/windows.js';
 import { inTerminal } from './terminal.js';
 import { prepareMachine } from '../../launcher/launch.js';
+import { startSession } from '../../launcher/session.js';
 import { startByWine } from '../../launcher/wine.js';
 
 const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
@@ -30,6 +31,7 @@ function runTool(args, input = '') {
  */
 async function start(program, ...args) {
   const { wine, environment } = await prepareMachine(process.env);
+  await startSession(wine, environment);
   const child = spawn(...startByWine(wine, [join(fixtures, `${program}.exe`), ...args]), { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
   const pid = await new Promise((resolve, reject) => {
     let output = '';

@@ -11,10 +11,11 @@ import { fileURLToPath } from 'node:url';
 import { cacheDirectory, makeOnce } from '../../../launcher/cache.js';
 import { forwarderDll } from '../../../launcher/forwarder-dll.js';
 import { onDriveZ, wineEnvironment } from '../../../launcher/host.js';
-import { explainCrash } from '../../../launcher/launch.js';
+import { judgeEnd } from '../../../launcher/launch.js';
 import { koffiPackage, matchesIntegrity, nodePackage } from '../../../launcher/packages.js';
 import { prefixName } from '../../../launcher/prefix.js';
 import { isAlive } from '../../../launcher/processes.js';
+import { parseVerdict } from '../../../launcher/verdict.js';
 import { chooseWine, findWine, whyNoWine, wineCandidates } from '../../../launcher/wine.js';
 import { isInstalled, npmThatKnowsPlatforms } from '../../../scripts/dependencies.js';
 
@@ -216,23 +217,46 @@ describe('the environment for Wine', () => {
   });
 });
 
-describe('explainCrash', () => {
+describe('judgeEnd', () => {
   const wine = { path: 'wine', version: 'wine-8.0' };
+  const silent = { said: { hasStarted: true }, code: 0, signal: null, lostServer: false, interruptions: 0 };
+  /** @type {[string, Partial<import('../../../launcher/run.js').End>, number, RegExp?][]} */
+  const cases = [
+    ['takes the tool\'s word for its exit code', { said: { hasStarted: true, exitCode: 1 }, code: 1 }, 1],
+    ['takes it when the process ended with another code', { said: { hasStarted: true, exitCode: 1 }, code: 0, lostServer: true }, 1],
+    ['keeps eight bits of it, as Linux does', { said: { hasStarted: true, exitCode: 0x1_02 }, code: 2 }, 2],
+    ['takes no exit code of 0 without it', {}, 2, /ended early under wine-8\.0 \(exit code 0\)\. Try again/],
+    ['takes no exit code of 1 without it', { code: 1 }, 2, /\(exit code 1\)/],
+    ['takes no exit code of a program that never began', { said: { hasStarted: false } }, 2, /\(exit code 0\)/],
+    ['names a signal', { code: null, signal: 'SIGSEGV' }, 2, /\(signal SIGSEGV\)/],
+    ['says that the server is lost', { code: null, lostServer: true }, 2, /the server of wine-8\.0 crashed/],
+    ['adds nothing to what the tool has said with exit code 2', { code: 2 }, 2],
+    ['says that an interruption came too early for a report', { interruptions: 1 }, 130, /interrupted before/],
+    ['is silent when the user has ended everything', { code: null, signal: 'SIGKILL', interruptions: 2 }, 137],
+  ];
+  for (const [title, end, code, complaint] of cases) {
+    it(title, () => {
+      const judged = judgeEnd({ ...silent, ...end }, wine);
+      assert.equal(judged.code, code);
+      if (complaint === undefined) assert.equal(judged.complaint, undefined);
+      else assert.match(judged.complaint ?? '', complaint);
+    });
+  }
+});
 
-  it('has nothing to say of the tool\'s own exit codes and of a forced end', () => {
-    for (const code of [0, 1, 2, 3, 130]) assert.equal(explainCrash({ code, signal: null, isForced: false }, [], wine), undefined);
-    assert.equal(explainCrash({ code: 137, signal: 'SIGKILL', isForced: true }, [], wine), undefined);
-  });
-
-  it('names the code or the signal of every other end', () => {
-    assert.match(explainCrash({ code: 5, signal: null, isForced: false }, ['run'], wine) ?? '', /crashed under wine-8\.0 \(exit code 5\)\. Try /);
-    assert.match(explainCrash({ code: 139, signal: 'SIGSEGV', isForced: false }, ['run'], wine) ?? '', /\(signal SIGSEGV\)/);
-  });
-
-  it('takes any code for the target\'s with --forward-exit-code, unless that is an argument of the target', () => {
-    assert.equal(explainCrash({ code: 5, signal: null, isForced: false }, ['run', '--forward-exit-code', '--', 'x'], wine), undefined);
-    assert.ok(explainCrash({ code: 5, signal: null, isForced: false }, ['run', '--', 'x', '--forward-exit-code'], wine));
-  });
+describe('parseVerdict', () => {
+  /** @type {[string, import('../../../launcher/verdict.js').Said][]} */
+  const cases = [
+    ['', { hasStarted: false }],
+    ['started\n', { hasStarted: true }],
+    ['started\nended 0\n', { hasStarted: true, exitCode: 0 }],
+    ['started\nended 3221225477\n', { hasStarted: true, exitCode: 3221225477 }],
+    ['started\nended 1', { hasStarted: true }], // the rest of the number may be missing
+    ['started\nended \n', { hasStarted: true }],
+    ['started\nended -1\n', { hasStarted: true }],
+    ['start', { hasStarted: false }],
+  ];
+  for (const [text, said] of cases) it(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(parseVerdict(text), said));
 });
 
 describe('forwarderDll', () => {

@@ -1,8 +1,10 @@
-// Runs in Windows Node.js, started by the launcher: does the one thing that its first argument names.
+// Runs in Windows Node.js, started by the launcher: does the one thing that its first argument names, and says so to the launcher as the tool does.
 import { spawn } from 'node:child_process';
 import { readFileSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { sayVerdict } from '../../../dist/wine/verdict.js';
 
+const { verdict = 'NUL' } = JSON.parse(process.env['UNCLOSED_HOST'] ?? '{}');
 const [what, ...args] = process.argv.slice(2);
 
 /** @type {Record<string, () => unknown>} */
@@ -20,6 +22,10 @@ const acts = {
   },
   exit() {
     process.exitCode = Number(args[0]);
+  },
+  /** Ends like a tool that finds nothing, and says nothing. */
+  vanish() {
+    process.exit(0);
   },
   /** Copies stdin to stdout. */
   copy() {
@@ -46,7 +52,9 @@ const acts = {
     spawn(process.execPath, [fileURLToPath(import.meta.url), 'sleep'], { stdio: 'inherit' });
     process.on('SIGINT', () => {
       print(1, 'interrupted\n');
-      if (args[0] !== 'stubborn') process.exit(130);
+      if (args[0] === 'stubborn') return;
+      sayVerdict(verdict, 'ended 130');
+      process.exit(130);
     });
     setTimeout(() => {}, 60_000);
     print(1, 'waiting\n');
@@ -65,4 +73,6 @@ function print(fd, content) {
   for (let rest = Buffer.from(content); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
 }
 
+sayVerdict(verdict, 'started');
 await acts[what ?? '']?.();
+if (!/^(?:wait|sleep)$/.test(what ?? '')) sayVerdict(verdict, `ended ${Number(process.exitCode ?? 0)}`);

@@ -1,0 +1,89 @@
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { basename } from 'node:path/posix';
+import { listProcesses, readOfProcess, startTimeOf } from './processes.js';
+
+/**
+ * The process that keeps the state of a Wine prefix: one at a time, and every program in the prefix hangs on the one that it met
+ * when it was started.
+ *
+ * @typedef {object} Server
+ * @property {number} pid
+ * @property {number} startTime as {@link startTimeOf} tells it
+ */
+
+/** How long it takes at most until the end of a server is noticed. */
+const watchIntervalMs = 200;
+
+/**
+ * The server of a prefix, the one that holds its lock. Every launch may start another one, which finds the lock taken and ends.
+ *
+ * @param {string} prefix
+ * @returns {Server | undefined} undefined: there is none
+ */
+export function findServer(prefix) {
+  const found = serversOf(prefix, listLockHolders());
+  // Not every sandbox tells of locks. One that will find the lock taken is younger than the one that holds it.
+  return found[0] ?? serversOf(prefix, listProcesses()).sort((one, other) => one.startTime - other.startTime)[0];
+}
+
+/**
+ * @param {Server} server
+ * @returns {boolean}
+ */
+export function isRunning({ pid, startTime }) {
+  return startTimeOf(pid) === startTime;
+}
+
+/**
+ * Tells once when a server has ended. (Wine 8's does crash, if rarely.)
+ *
+ * @param {Server} server
+ * @param {() => void} onEnd
+ * @returns {() => void} ends the watch
+ */
+export function watchServer(server, onEnd) {
+  const timer = setInterval(() => {
+    if (isRunning(server)) return;
+    clearInterval(timer);
+    onEnd();
+  }, watchIntervalMs);
+  return () => clearInterval(timer);
+}
+
+/**
+ * @param {string} prefix
+ * @param {readonly number[]} pids
+ * @returns {Server[]}
+ */
+function serversOf(prefix, pids) {
+  const { dev, ino } = statSync(prefix, { bigint: true });
+  // A server works in the prefix while it reads the registry, and then in a directory that every Wine names so, wherever it puts it.
+  const directory = `server-${dev.toString(16)}-${ino.toString(16)}`;
+  const isPrefix = (/** @type {string} */ path) => {
+    const place = statSync(path, { bigint: true });
+    return place.dev === dev && place.ino === ino;
+  };
+  return pids.flatMap((pid) => {
+    const [program = ''] = readOfProcess(pid, 'cmdline').split('\0');
+    if (!/^wineserver/.test(basename(program))) return [];
+    const workingDirectory = `/proc/${pid}/cwd`;
+    try {
+      if (basename(readlinkSync(workingDirectory)) !== directory && !isPrefix(workingDirectory)) return [];
+    } catch {
+      return []; // it ended meanwhile, or is another user's
+    }
+    const startTime = startTimeOf(pid);
+    return startTime === undefined ? [] : [{ pid, startTime }];
+  });
+}
+
+/** @returns {number[]} the processes that hold a lock of fcntl(2) on a file, to write to it */
+function listLockHolders() {
+  try {
+    // proc(5): `1: POSIX  ADVISORY  WRITE 4461 fe:00:2148636 0 0`; what waits for a lock has `->` after its number.
+    const lines = readFileSync('/proc/locks', 'latin1').matchAll(/^\d+: POSIX +\w+ +WRITE +(\d+) /gm);
+    return Array.from(lines, ([, pid]) => Number(pid));
+  } catch {
+    return [];
+  }
+}
