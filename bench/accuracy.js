@@ -1,35 +1,40 @@
 // `npm run accuracy [-- <part of a name> …]`: audits every program of the matrix (fixtures/matrix) and counts what was found, what was
-// missed and what was found without being there. Without arguments the table is written to docs/accuracy.md too.
-//
-// Runs on the host: it builds the programs, and then runs itself in Windows Node.js. Exit code 1 says that something was missed or
-// found wrongly.
-import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+// missed and what was found without being there. Without arguments the table is written to docs/accuracy.md too. Exit code 1 says that
+// something was missed or found wrongly.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { auditPrograms, matrixFolder } from '../fixtures/matrix/audits.mjs';
 import { matrix, shapes } from '../fixtures/matrix/cases.mjs';
+import { inProject, runBenchmark, say, spell } from './measure.js';
 
-const page = fileURLToPath(new URL('../docs/accuracy.md', import.meta.url));
+const page = inProject('docs/accuracy.md');
 
-if (process.argv[2] !== 'measure') {
-  const { runMain, setUp } = await import('../scripts/setup.js');
-  const { runScript } = await import('../scripts/windows.js');
-  await runMain(async () => {
-    const windows = await setUp(['matrix']);
-    return runScript(windows, fileURLToPath(import.meta.url), ['measure', ...process.argv.slice(2)]);
-  });
-} else {
-  process.exitCode = await measure(process.argv.slice(3));
-}
+await runBenchmark(import.meta.url, {
+  sizes: { programs: { full: matrix.length, smoke: 4 } },
+  takesNames: true,
+  programs: (options) => (options.programs < matrix.length ? choose(options).map(({ name }) => name) : ['matrix']),
+  inWindows: measure,
+});
 
 /** @import { Result } from '../fixtures/matrix/audits.mjs' */
 /** @import { Case } from '../fixtures/matrix/cases.mjs' */
 /** @import { Verdict } from '../fixtures/matrix/verdict.mjs' */
+/** @import { Options } from './measure.js' */
 
-/** @param {readonly string[]} parts */
-async function measure(parts) {
-  const programs = matrix.filter(({ name }) => parts.length === 0 || parts.some((part) => name.includes(part)));
+/** @param {Options<'programs'>} options */
+function isWhole({ programs, names }) {
+  return programs >= matrix.length && names.length === 0;
+}
+
+/** @param {Options<'programs'>} options */
+function choose({ programs, names }) {
+  return matrix.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part))).slice(0, programs);
+}
+
+/** @param {Options<'programs'>} options */
+async function measure(options) {
+  const programs = choose(options);
   const built = programs.filter(({ name }) => existsSync(join(matrixFolder, `${name}.exe`)));
   const started = performance.now();
   const results = await auditPrograms(built, { progress: true });
@@ -41,9 +46,8 @@ async function measure(parts) {
   say(`\n${tables}`);
   const unbuilt = programs.length - built.length;
   if (unbuilt > 0) say(`${unbuilt} programs were left out: clang and lld are not there to build them.`);
-  const times = results.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
-  say(`${results.length} programs in ${seconds.toFixed(0)} s; one audit takes ${times[times.length >> 1]?.toFixed(0)} ms (median).`);
-  if (parts.length === 0 && unbuilt === 0) writeFileSync(page, makePage(tables));
+  say(`${results.length} programs in ${seconds.toFixed(0)} s; one audit takes ${spell(results.map(({ tookMs }) => tookMs), 0)} ms.`);
+  if (isWhole(options) && unbuilt === 0) writeFileSync(page, makePage(tables));
   return results.some(({ verdict }) => verdict.complaints.length > 0) ? 1 : 0;
 }
 
@@ -106,9 +110,4 @@ function table(head, rows) {
 function makePage(tables) {
   const [introduction = ''] = readFileSync(page, 'utf8').split(/^<!-- .*-->$/m);
   return `${introduction}<!-- What follows is written by npm run accuracy. -->\n\n${tables}`;
-}
-
-/** @param {string} line */
-function say(line) {
-  writeSync(1, `${line}\n`);
 }

@@ -1,22 +1,9 @@
-// `npm run bench:diff`: how long `unclosed diff` takes for two snapshots of a million handles each, as whole processes.
-//
-// Prints figures and asserts nothing; the tool's bare start is printed beside them.
-import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// `npm run bench:diff`: how long `unclosed diff` takes for two snapshots of a million handles each, as a whole process; beside Node.js that only
+// parses both files.
+import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-const HANDLES = 1_000_000;
-const ROUNDS = 5;
-const tool = fileURLToPath(new URL('../bin/unclosed.cjs', import.meta.url));
-const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
-
-/**
- * @typedef {object} Generation
- * @property {string} name
- * @property {(index: number) => string | undefined} line the handle at an index; undefined: there is none
- */
+import { measureByTurns, ratios, run, runBenchmark, say, spell, spellCount, startNode, tool, withDirectory } from './measure.js';
 
 /** @param {number} index */
 const value = (index) => `0x${((index + 1) * 4).toString(16)}`;
@@ -50,18 +37,50 @@ const cases = [
   },
 ];
 
+const parse = `for (const file of process.argv.slice(1)) JSON.parse(require('node:fs').readFileSync(file, 'utf8'))`;
+
+await runBenchmark(import.meta.url, {
+  sizes: { rounds: { full: 5, smoke: 1 }, handles: { full: 1_000_000, smoke: 1000 } },
+  programs: () => [],
+  async inWindows({ rounds, handles }) {
+    await withDirectory(async (directory) => {
+      const { node, start } = await measureByTurns(rounds, { node: startNode, start: () => runTool(['--version']).tookMs });
+      say(`unclosed --version: Node.js alone ${spell(node, 0)} ms, tool ${spell(start, 0)} ms, ratio ${spell(ratios(start, node), 2)}`);
+      const files = [join(directory, 'before.json'), join(directory, 'after.json')];
+      for (const { name, before, after } of cases) {
+        for (const [index, file] of files.entries()) generate(file, handles, index === 0 ? before : after);
+        const { parsed, diffed } = await measureByTurns(rounds, {
+          parsed: () => run(process.execPath, ['-e', parse, ...files]).tookMs,
+          diffed: () => runTool(['diff', '--json', ...files]),
+        });
+        const ms = diffed.map(({ tookMs }) => tookMs);
+        const { opened, closed, recycled, kinds } = JSON.parse(diffed[0]?.stdout ?? '');
+        const sizeMB = files.reduce((sum, file) => sum + statSync(file).size, 0) / 1e6;
+        say(`2 × ${spellCount(handles)} handles, ${name}: parsed only ${spell(parsed, 0)} ms, diff ${spell(ms, 0)} ms, ratio ${spell(ratios(ms, parsed), 2)}`);
+        say(`  ${sizeMB.toFixed(1)} MB, ${opened} opened, ${closed} closed, ${recycled} recycled, ${kinds.length} kinds`);
+      }
+    });
+  },
+});
+
+/** @param {readonly string[]} args */
+function runTool(args) {
+  return run(process.execPath, [tool, ...args]);
+}
+
 /**
  * @param {string} file
+ * @param {number} handles
  * @param {(index: number) => string | undefined} line
  */
-function generate(file, line) {
+function generate(file, handles, line) {
   const descriptor = openSync(file, 'w');
   writeSync(descriptor, '{"kind":"unclosed snapshot","schemaVersion":1,"tool":"bench","host":"BENCH","taken":"2026-01-01T00:00:00.000Z","processes":[\n');
   writeSync(descriptor, '{"pid":1234,"image":"app.exe","started":"2026-01-01T00:00:00.0000000Z","handles":[\n');
   let count = 0;
   let index = 0;
   let text = '';
-  for (; count < HANDLES; index += 1) {
+  for (; count < handles; index += 1) {
     const handle = line(index);
     if (handle === undefined) continue;
     text += `${count === 0 ? '' : ',\n'}${handle}`;
@@ -73,35 +92,4 @@ function generate(file, line) {
   }
   writeSync(descriptor, `${text}\n]}\n],"handleCount":${count},"namesMissing":0}\n`);
   closeSync(descriptor);
-}
-
-/** @param {readonly string[]} args @returns {{ seconds: number, stdout: string }} */
-function time(args) {
-  const start = performance.now();
-  const { status, stdout, stderr } = spawnSync(process.execPath, [tool, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 });
-  if (status !== 0) throw new Error(`exit code ${status}: ${stderr}`);
-  return { seconds: (performance.now() - start) / 1000, stdout };
-}
-
-/** @param {readonly number[]} numbers */
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-/** @param {readonly number[]} numbers */
-const spell = (numbers) => `${median(numbers).toFixed(2)} s (${Math.min(...numbers).toFixed(2)} to ${Math.max(...numbers).toFixed(2)})`;
-
-try {
-  const starts = Array.from({ length: ROUNDS }, () => time(['--version']).seconds);
-  process.stdout.write(`bare start of the tool: ${spell(starts)}\n`);
-  for (const { name, before, after } of cases) {
-    const [a, b] = [join(directory, 'before.json'), join(directory, 'after.json')];
-    generate(a, before);
-    generate(b, after);
-    const runs = Array.from({ length: ROUNDS }, () => time(['diff', '--json', a, b]));
-    const { opened, closed, recycled, kinds } = JSON.parse(runs[0]?.stdout ?? '');
-    const sizeMegabytes = ((statSync(a).size + statSync(b).size) / 1e6).toFixed(0);
-    process.stdout.write(
-      `2 × ${HANDLES} handles, ${name}: ${spell(runs.map(({ seconds }) => seconds))}; ${sizeMegabytes} MB, ${opened} opened, ${closed} closed, ${recycled} recycled, ${kinds.length} kinds\n`,
-    );
-  }
-} finally {
-  rmSync(directory, { recursive: true });
 }

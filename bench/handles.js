@@ -1,83 +1,70 @@
 // `npm run bench:handles`: `unclosed handles --csv` side by side with a reference in C that makes the same calls and prints
-// the same words, alternating, as whole processes; and the memory that a table of a million handles takes.
-//
-// Prints ratios and asserts nothing. Runs on the host: it brings Windows, and then runs itself in Windows Node.js.
-import { spawn, spawnSync } from 'node:child_process';
+// the same words, as whole processes; and the memory that a table of a million handles takes.
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const ROUNDS = 5;
-const HANDLES = Number(process.env['BENCH_HANDLES'] ?? 100_000);
-const MANY_HANDLES = Number(process.env['BENCH_MANY_HANDLES'] ?? 1_000_000);
-const tool = fileURLToPath(new URL('../bin/unclosed.cjs', import.meta.url));
-/** @param {string} name */
-const program = (name) => fileURLToPath(new URL(`../fixtures/build/${name}.exe`, import.meta.url));
+import { fixture, measureByTurns, pairwise, ratios, run, runBenchmark, say, spell, spellCount, startNode, tool, withDirectory } from './measure.js';
+import { runWatched } from './process-usage.js';
 
-if (process.argv[2] !== 'measure') {
-  const { runMain, setUp } = await import('../scripts/setup.js');
-  const { runScript } = await import('../scripts/windows.js');
-  await runMain(async () => runScript(await setUp(), fileURLToPath(import.meta.url), ['measure']));
-} else {
-  await measureAll();
-}
-
-async function measureAll() {
-  const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
-  try {
-    const bareMs = median(Array.from({ length: ROUNDS }, () => time(process.execPath, ['-e', '0'])));
-    say(`node's bare start: ${bareMs.toFixed(0)} ms (median of ${ROUNDS})`);
-    await compare(directory, bareMs, false);
-    await compare(directory, bareMs, true);
-    await measureMemory(directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
+await runBenchmark(import.meta.url, {
+  sizes: { rounds: { full: 5, smoke: 1 }, handles: { full: 100_000, smoke: 1000 }, many: { full: 1_000_000, smoke: 2000 } },
+  programs: () => ['holds-handles', 'lists-handles'],
+  async inWindows({ rounds, handles, many }) {
+    await withDirectory(async (directory) => {
+      for (const isNamed of [false, true]) await compareWithC(directory, rounds, handles, isNamed);
+      await measureMemory(directory, rounds, many);
+    });
+  },
+});
 
 /**
  * @param {string} directory
- * @param {number} bareMs
- * @param {boolean} named
+ * @param {number} rounds
+ * @param {number} count
+ * @param {boolean} isNamed
  */
-async function compare(directory, bareMs, named) {
-  const target = await hold(HANDLES, named);
+async function compareWithC(directory, rounds, count, isNamed) {
+  const target = await hold(count, isNamed);
   try {
     const [ours, theirs] = [join(directory, 'ours.csv'), join(directory, 'theirs.csv')];
     const pid = String(target.pid);
-    const timesMs = { tool: /** @type {number[]} */ ([]), reference: /** @type {number[]} */ ([]) };
-    for (let round = 0; round < ROUNDS; round++) {
-      timesMs.reference.push(time(program('lists-handles'), [pid, theirs, ...(named ? ['names'] : [])]));
-      timesMs.tool.push(time(process.execPath, [tool, 'handles', pid, '--csv', ...(named ? [] : ['--no-names'])], ours));
-    }
-    const [toolMs, referenceMs] = [median(timesMs.tool), median(timesMs.reference)];
-    say(`\n${HANDLES.toLocaleString('en')} handles ${named ? 'with' : 'without'} names: tool ${spread(timesMs.tool)}, C ${spread(timesMs.reference)}`);
-    if (named) say(`  tool / C = ${(toolMs / referenceMs).toFixed(2)} (aim: at most 1.2)`);
-    else say(`  tool / (C + node's bare start) = ${(toolMs / (referenceMs + bareMs)).toFixed(2)} (aim: at most 1.5)`);
-    const events = [ours, theirs].map((file) => readFileSync(file, 'utf8').split('\n').filter((line) => line.includes(',Event,')));
-    const same = JSON.stringify(events[0]) === JSON.stringify(events[1]);
-    say(`  the same ${events[0]?.length.toLocaleString('en')} lines of events from both: ${same ? 'yes' : 'NO'}`);
+    const ms = await measureByTurns(rounds, {
+      node: startNode,
+      reference: () => run(fixture('lists-handles'), [pid, theirs, ...(isNamed ? ['names'] : [])]).tookMs,
+      tool: () => run(process.execPath, [tool, 'handles', pid, '--csv', ...(isNamed ? [] : ['--no-names'])], ours).tookMs,
+    });
+    say(`${spellCount(count)} handles ${isNamed ? 'with' : 'without'} names: Node.js alone ${spell(ms.node, 0)} ms, C ${spell(ms.reference, 0)} ms, tool ${spell(ms.tool, 0)} ms`);
+    const withStart = pairwise(ms.reference, ms.node, (one, other) => one + other);
+    if (isNamed) say(`  tool / C = ${spell(ratios(ms.tool, ms.reference), 2)} (aim: at most 1.2)`);
+    else say(`  tool / (C + Node.js alone) = ${spell(ratios(ms.tool, withStart), 2)} (aim: at most 1.5)`);
+    const [events, expected] = [ours, theirs].map((file) => readFileSync(file, 'utf8').split('\n').filter((line) => line.includes(',Event,')));
+    const areSame = JSON.stringify(events) === JSON.stringify(expected);
+    say(`  the same ${spellCount(expected?.length ?? 0)} lines of events from both: ${areSame ? 'yes' : 'NO'}`);
   } finally {
     target.kill();
   }
 }
 
-/** @param {string} directory */
-async function measureMemory(directory) {
-  const target = await hold(MANY_HANDLES, false);
+/**
+ * @param {string} directory
+ * @param {number} rounds
+ * @param {number} count
+ */
+async function measureMemory(directory, rounds, count) {
+  const target = await hold(count, false);
   try {
-    const [result, preload] = [join(directory, 'memory'), join(directory, 'preload.mjs')];
-    writeFileSync(
-      preload,
-      `import { writeFileSync } from 'node:fs';\nprocess.on('exit', () => writeFileSync(${JSON.stringify(result)}, String(process.resourceUsage().maxRSS)));\n`,
-    );
     const output = join(directory, 'many.csv');
-    for (const args of [['--count-only'], ['--csv', '--no-names']]) {
-      const tookMs = time(process.execPath, ['--import', pathToFileURL(preload).href, tool, 'handles', String(target.pid), ...args], output);
-      const peakMB = Number(readFileSync(result, 'utf8')) / 1024;
-      say(`\n${MANY_HANDLES.toLocaleString('en')} handles ${args.join(' ')}: peak ${peakMB.toFixed(0)} MB (aim: below 300), ${(tookMs / 1000).toFixed(1)} s, ${statSync(output).size.toLocaleString('en')} bytes`);
+    for (const options of [['--count-only'], ['--csv', '--no-names']]) {
+      const runs = await measureByTurns(rounds, {
+        node: () => runWatched(process.execPath, ['-e', '0']),
+        tool: () => runWatched(process.execPath, [tool, 'handles', String(target.pid), ...options], output),
+      });
+      const memory = { node: runs.node.map(({ peakMB }) => peakMB), tool: runs.tool.map(({ peakMB }) => peakMB) };
+      const ms = { node: runs.node.map(({ tookMs }) => tookMs), tool: runs.tool.map(({ tookMs }) => tookMs) };
+      say(`${spellCount(count)} handles ${options.join(' ')}: peak ${spell(memory.tool, 0)} MB (aim: below 300), ${spell(ratios(memory.tool, memory.node), 2)} times Node.js alone`);
+      say(`  ${spell(ms.tool, 0)} ms, ${spell(ratios(ms.tool, ms.node), 2)} times Node.js alone; ${spellCount(statSync(output).size)} bytes`);
     }
   } finally {
     target.kill();
@@ -88,41 +75,10 @@ async function measureMemory(directory) {
  * A process with that many handles.
  *
  * @param {number} count
- * @param {boolean} named
+ * @param {boolean} isNamed
  */
-async function hold(count, named) {
-  const target = spawn(program('holds-handles'), [String(count), ...(named ? ['named'] : [])], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function hold(count, isNamed) {
+  const target = spawn(fixture('holds-handles'), [String(count), ...(isNamed ? ['named'] : [])], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(target.stdout, 'data');
   return target;
-}
-
-/**
- * @param {string} file
- * @param {readonly string[]} args
- * @param {string} [output] where its stdout goes
- * @returns {number} milliseconds
- */
-function time(file, args, output) {
-  const descriptor = output === undefined ? 'ignore' : openSync(output, 'w');
-  const start = performance.now();
-  const { status, error, stderr } = spawnSync(file, args, { stdio: ['ignore', descriptor, 'pipe'], encoding: 'utf8' });
-  const tookMs = performance.now() - start;
-  if (descriptor !== 'ignore') closeSync(descriptor);
-  if (error !== undefined || status !== 0) throw new Error(`${file} ${args.join(' ')}: exit code ${status}: ${error?.message ?? stderr}`);
-  return tookMs;
-}
-
-/** @param {readonly number[]} values */
-function median(values) {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
-}
-
-/** @param {readonly number[]} timesMs */
-function spread(timesMs) {
-  return `${median(timesMs).toFixed(0)} ms (${Math.min(...timesMs).toFixed(0)} to ${Math.max(...timesMs).toFixed(0)})`;
-}
-
-/** @param {string} line */
-function say(line) {
-  writeSync(1, `${line}\n`);
 }

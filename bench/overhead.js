@@ -1,36 +1,38 @@
-// `npm run bench:overhead`: what recording costs, after whatever set-up the measuring takes. Nothing is asserted.
-//
-// Runs on the host; what is measured runs in Windows Node.js, under Wine on Linux.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { LaunchFailure } from '../launcher/failure.js';
-import { root, runMain, setUp } from '../scripts/setup.js';
-import { runScript } from '../scripts/windows.js';
+// `npm run bench:overhead`: what recording costs. The recorder by itself; and a program of nothing but CreateEvent and CloseHandle, on 1 and on 4
+// threads, alone and under `unclosed run`.
+import { fixture, measureByTurns, ratios, run, runBenchmark, say, spell, tool } from './measure.js';
 
-const built = join(root, 'fixtures/build/bench');
+await runBenchmark(import.meta.url, {
+  sizes: {
+    rounds: { full: 5, smoke: 1 },
+    'recorder-rounds': { full: 9, smoke: 2 },
+    'recorder-pairs': { full: 1_000_000, smoke: 10_000 },
+    pairs: { full: 200_000, smoke: 1000 },
+  },
+  programs: () => ['call-pairs-library', 'creates-and-closes'],
+  async inWindows({ rounds, pairs, ...recorder }) {
+    // In here, for it loads what is there on Windows only.
+    const { measureRecorder } = await import('./recorder-cost.js');
+    await measureRecorder(recorder['recorder-rounds'], recorder['recorder-pairs']);
+    say('\nCreateEvent and CloseHandle, microseconds a pair');
+    for (const threads of ['1', '4']) {
+      const program = fixture('creates-and-closes');
+      const args = [threads, String(pairs)];
+      const us = await measureByTurns(rounds, {
+        alone: () => readTime(run(program, args).stdout),
+        recorded: () => readTime(run(process.execPath, [tool, 'run', '--fail-on', 'never', '--', program, ...args]).stdout),
+      });
+      say(`${threads} thread${threads === '1' ? '' : 's'}: alone ${spell(us.alone, 2)}, recorded ${spell(us.recorded, 2)}, ratio ${spell(ratios(us.recorded, us.alone), 2)}`);
+    }
+  },
+});
 
 /**
- * @param {string} source
- * @param {string} output
- * @param {readonly string[]} flags
+ * Microseconds for one pair, by the program's own clock.
+ *
+ * @param {string} printed
  */
-function compile(source, output, flags) {
-  mkdirSync(built, { recursive: true });
-  const path = join(built, output);
-  const args = ['-O2', '-Wall', '-Wextra', ...flags, join(root, 'bench', source), '-o', path];
-  const { status, stderr, error } = spawnSync('x86_64-w64-mingw32-gcc', args, { encoding: 'utf8' });
-  if (status !== 0) throw new LaunchFailure(`Cannot build ${output}: ${error?.message ?? stderr}`);
-  return path;
+function readTime(printed) {
+  const [, pairs, microseconds] = /(\d+) pairs in (\d+) us/.exec(printed) ?? [];
+  return Number(microseconds) / Number(pairs);
 }
-
-await runMain(async () => {
-  const windows = await setUp();
-  const program = compile('create-close.c', 'create-close.exe', []);
-  const library = compile('call-pairs.c', 'call-pairs.dll', ['-shared']);
-  for (const [script, measured] of [['hook-cost.mjs', library], ['program-cost.mjs', program]]) {
-    const code = await runScript(windows, join(root, 'bench', script), [windows.toWindowsPath(measured), ...process.argv.slice(2)]);
-    if (code !== 0) return code;
-  }
-  return 0;
-});

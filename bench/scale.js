@@ -1,37 +1,80 @@
 // `npm run bench:scale`: what an audit costs when there is much of everything: leaked handles, and calls.
-//
-// Prints figures and asserts nothing. Runs on the host: it brings Windows, and then runs itself in Windows Node.js.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const ROUNDS = 3;
-const CALLS = Number(process.env['BENCH_CALLS'] ?? 1_000_000);
-const tool = fileURLToPath(new URL('../bin/unclosed.cjs', import.meta.url));
-const program = fileURLToPath(new URL('../fixtures/build/leaks-many.exe', import.meta.url));
+import { fixture, measureByTurns, ratios, run, runBenchmark, say, spell, spellCount, startNode, tool, withDirectory } from './measure.js';
+import { runWatched } from './process-usage.js';
 
-if (process.argv[2] !== 'measure') {
-  const { runMain, setUp } = await import('../scripts/setup.js');
-  const { runScript } = await import('../scripts/windows.js');
-  await runMain(async () => runScript(await setUp(['leaks-many']), fileURLToPath(import.meta.url), ['measure']));
-} else {
-  const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
-  try {
-    for (const [handles, aimSeconds] of [[100_000, 5], [1_000_000, 30]]) {
-      const runs = Array.from({ length: ROUNDS }, () => audit(directory, handles, 0));
-      const judging = runs.map(({ afterSeconds }) => afterSeconds).sort((a, b) => a - b);
-      say(`${handles.toLocaleString('en')} leaked handles: judged and reported in ${judging[1]?.toFixed(1)} s (${judging[0]?.toFixed(1)} to ${judging[2]?.toFixed(1)}; aim: ${aimSeconds}); ${runs[0]?.leaked.toLocaleString('en')} reported, peak ${runs[0]?.peakMB.toFixed(0)} MB`);
-    }
-    for (const calls of [1000, CALLS]) {
-      const { peakMB, processorSeconds, targetSeconds, share } = audit(directory, 0, calls);
-      say(`${calls.toLocaleString('en')} opens and closes: peak ${peakMB.toFixed(0)} MB, the auditor's processor time ${processorSeconds.toFixed(2)} s in ${targetSeconds.toFixed(1)} s`);
-      if (share !== undefined) say(`  in the middle of it, ${share.seconds.toFixed(1)} s: ${share.percent.toFixed(2)} % of a core (aim: under 1)`);
-    }
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+/** @import { Sample } from './process-usage.js' */
+
+const program = fixture('leaks-many');
+
+await runBenchmark(import.meta.url, {
+  sizes: {
+    rounds: { full: 3, smoke: 1 },
+    leaks: { full: 100_000, smoke: 1000 },
+    many: { full: 1_000_000, smoke: 2000 },
+    calls: { full: 1_000_000, smoke: 20_000 },
+  },
+  programs: () => ['leaks-many'],
+  async inWindows({ rounds, leaks, many, calls }) {
+    await withDirectory(async (directory) => {
+      await measureLeaks(directory, rounds, leaks, 5);
+      await measureLeaks(directory, rounds, many, 30);
+      await measureCalls(directory, rounds, 1000);
+      sayShare(await measureCalls(directory, rounds, calls));
+    });
+  },
+});
+
+/**
+ * @param {string} directory
+ * @param {number} rounds
+ * @param {number} leaks
+ * @param {number} aimS
+ */
+async function measureLeaks(directory, rounds, leaks, aimS) {
+  const { node, alone, audits } = await measureByTurns(rounds, {
+    node: startNode,
+    alone: () => run(program, [String(leaks), '0']).tookMs,
+    audits: () => audit(directory, leaks, 0),
+  });
+  const afterS = audits.map(({ afterMs }) => afterMs / 1000);
+  const inStarts = ratios(audits.map(({ afterMs }) => afterMs), node);
+  say(`${spellCount(leaks)} leaked handles: judged and reported in ${spell(afterS, 2)} s (aim: ${aimS}), ${spell(inStarts, 2)} times Node.js alone`);
+  sayPrice(alone, audits);
+  say(`  ${spellCount(Math.min(...audits.map(({ leaked }) => leaked)))} reported, peak ${spell(audits.map(({ peakMB }) => peakMB), 0)} MB`);
+}
+
+/**
+ * @param {string} directory
+ * @param {number} rounds
+ * @param {number} calls
+ */
+async function measureCalls(directory, rounds, calls) {
+  const { alone, audits } = await measureByTurns(rounds, {
+    alone: () => run(program, ['0', String(calls)]).tookMs,
+    audits: () => audit(directory, 0, calls),
+  });
+  const processorS = audits.map(({ processorMs }) => processorMs / 1000);
+  say(`${spellCount(calls)} opens and closes: peak ${spell(audits.map(({ peakMB }) => peakMB), 0)} MB, the auditor's processor time ${spell(processorS, 2)} s`);
+  sayPrice(alone, audits);
+  return audits;
+}
+
+/** @param {readonly { share: number | undefined }[]} audits */
+function sayShare(audits) {
+  const shares = audits.map(({ share }) => share).filter((share) => share !== undefined);
+  say(`  in its second half ${shares.length > 0 ? `the auditor takes ${spell(shares, 2)} % of a core (aim: under 1)` : 'there was no time to look twice'}`);
+}
+
+/**
+ * @param {readonly number[]} aloneMs
+ * @param {readonly { targetMs: number }[]} audits
+ */
+function sayPrice(aloneMs, audits) {
+  const auditedMs = audits.map(({ targetMs }) => targetMs);
+  say(`  the program ${spell(aloneMs, 0)} ms alone, ${spell(auditedMs, 0)} ms audited, ratio ${spell(ratios(auditedMs, aloneMs), 2)}`);
 }
 
 /**
@@ -41,45 +84,27 @@ if (process.argv[2] !== 'measure') {
  * @param {number} leaks
  * @param {number} calls
  */
-function audit(directory, leaks, calls) {
-  const [report, usage, preload] = [join(directory, 'report.json'), join(directory, 'usage.json'), join(directory, 'preload.mjs')];
-  writeFileSync(preload, `
-    import { writeFileSync } from 'node:fs';
-    const samples = [];
-    setInterval(() => { const { user, system } = process.cpuUsage(); samples.push([performance.now(), (user + system) / 1000]); }, 500).unref();
-    process.on('exit', () => writeFileSync(${JSON.stringify(usage)}, JSON.stringify({ ...process.resourceUsage(), samples })));
-  `);
-  const start = performance.now();
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ['--import', pathToFileURL(preload).href, tool, 'run', '--fail-on', 'never', '--reporter', `json=${report}`, '--max-handles', String(1 << 21), '--', program, String(leaks), String(calls)],
-    { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' },
-  );
-  const tookSeconds = (performance.now() - start) / 1000;
-  if (status !== 0) throw new Error(`${tool}: exit code ${status}: ${stderr}`);
-  const { findings, stats } = JSON.parse(readFileSync(report, 'utf8'));
-  const { maxRSS, userCPUTime, systemCPUTime, samples } = JSON.parse(readFileSync(usage, 'utf8'));
-  const leaked = findings.filter((/** @type {any} */ { rule, level }) => rule === 'leak' && level !== 'note').reduce((/** @type {number} */ sum, /** @type {any} */ { count }) => sum + count, 0);
-  const targetSeconds = stats.durationMs / 1000;
-  return { leaked, targetSeconds, afterSeconds: tookSeconds - targetSeconds, peakMB: maxRSS / 1024, processorSeconds: (userCPUTime + systemCPUTime) / 1e6, share: shareOf(samples, stats.durationMs) };
+async function audit(directory, leaks, calls) {
+  const report = join(directory, 'report.json');
+  const args = ['run', '--fail-on', 'never', '--reporter', `json=${report}`, '--max-handles', String(1 << 21), '--', program, String(leaks), String(calls)];
+  const { tookMs, processorMs, peakMB, samples } = await runWatched(process.execPath, [tool, ...args]);
+  /** @type {{ findings: { rule: string, level: string, count: number }[], stats: { durationMs: number } }} */
+  const { findings, stats: { durationMs: targetMs } } = JSON.parse(readFileSync(report, 'utf8'));
+  const leaked = findings.filter(({ rule, level }) => rule === 'leak' && level !== 'note').reduce((sum, { count }) => sum + count, 0);
+  return { leaked, targetMs, afterMs: tookMs - targetMs, peakMB, processorMs, share: shareOf(samples, targetMs) };
 }
 
 /**
- * The auditor's share of a core while the target works: not in its first two seconds, of which a part is the start's, and not after as
- * many milliseconds as the target ran, for it began after the auditor.
+ * The auditor's share of a core while the target works, in percent: in the second half of that, for the first has a part of the start, too.
+ * `undefined` where that was too short.
  *
- * @param {readonly (readonly [timeMs: number, processorMs: number])[]} samples
+ * @param {readonly Sample[]} samples
  * @param {number} targetMs
  */
 function shareOf(samples, targetMs) {
-  const during = samples.filter(([timeMs]) => timeMs > 2000 && timeMs < targetMs);
+  const beganMs = samples.find(({ hasChild }) => hasChild)?.timeMs ?? Number.NaN;
+  const during = samples.filter(({ timeMs }) => timeMs >= beganMs + targetMs / 2 && timeMs <= beganMs + targetMs);
   const [first, last] = [during[0], during.at(-1)];
   if (first === undefined || last === undefined || first === last) return undefined;
-  const tookMs = last[0] - first[0];
-  return { seconds: tookMs / 1000, percent: (100 * (last[1] - first[1])) / tookMs };
-}
-
-/** @param {string} text */
-function say(text) {
-  process.stdout.write(`${text}\n`);
+  return (100 * (last.processorMs - first.processorMs)) / (last.timeMs - first.timeMs);
 }

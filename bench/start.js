@@ -1,25 +1,15 @@
 // `npm run bench:start`: what it takes to audit a program that does nothing, beside Node.js that runs an empty script; in Windows, and from
 // the shell, where the launcher is a Node.js, too: there it is beside both. With `-- --stages`, also where the time goes, by Node.js' own profiler.
-//
-// Prints figures and asserts nothing. Runs on the host: it brings Windows, and then runs itself in Windows Node.js.
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { withoutRealPaths } from '../launcher/launch.js';
+import { fixture, inProject, measureByTurns, pairwise, ratios, run, runBenchmark, say, spell, tool, withDirectory } from './measure.js';
 
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 21);
 const AIM_MS = 150;
-const self = fileURLToPath(import.meta.url);
-/** @param {string} path */
-const inProject = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
-const audit = ['run', '--', inProject('fixtures/build/does-nothing.exe')];
-const command = inProject('bin/unclosed.cjs');
+const audit = ['run', '--', fixture('does-nothing')];
 /** In Windows Node.js, as the launcher starts it. */
-const commandInWindows = [...withoutRealPaths, inProject('bin/windows.cjs'), ...audit];
+const auditInWindows = [...withoutRealPaths, inProject('bin/windows.cjs'), ...audit];
 
 /**
  * The stages of an audit, by a function that they go through; the innermost counts.
@@ -39,31 +29,31 @@ const stages = [
 ];
 const others = { tool: 'the rest of the tool', node: 'Node.js itself, and waiting' };
 
-if (process.argv[2] !== 'measure') {
-  const { runMain, setUp } = await import('../scripts/setup.js');
-  const { runScript } = await import('../scripts/windows.js');
-  await runMain(async () => {
-    const windows = await setUp(['does-nothing']);
-    const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
-    try {
+await runBenchmark(import.meta.url, {
+  sizes: { rounds: { full: 21, smoke: 2 } },
+  flags: ['stages'],
+  programs: () => ['does-nothing'],
+  async onHost(windows, { rounds }) {
+    await withDirectory(async (directory) => {
       const empty = writeEmptyScript(directory);
-      const bare = async () => (await run(process.execPath, [empty])) || (await windows.run(windows.node, [windows.toWindowsPath(empty)]));
-      await compare('from the shell', bare, () => run(process.execPath, [command, ...audit]));
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
-    return runScript(windows, self, ['measure', ...process.argv.slice(2)]);
-  });
-} else {
-  const directory = mkdtempSync(join(tmpdir(), 'unclosed-bench-'));
-  try {
-    const empty = writeEmptyScript(directory);
-    await compare('in Windows', () => run(process.execPath, [empty]), () => run(process.execPath, commandInWindows));
-    if (process.argv.includes('--stages')) showStages(directory);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
+      const startInWindows = async () => {
+        const start = performance.now();
+        const code = await windows.run(windows.node, [windows.toWindowsPath(empty)]);
+        if (code !== 0) throw new Error(`An empty script ended with exit code ${code} in Windows.`);
+        return performance.now() - start;
+      };
+      const startBoth = async () => run(process.execPath, [empty]).tookMs + (await startInWindows());
+      await compare('from the shell', rounds, startBoth, () => run(process.execPath, [tool, ...audit]).tookMs);
+    });
+  },
+  async inWindows({ rounds, flags }) {
+    await withDirectory(async (directory) => {
+      const empty = writeEmptyScript(directory);
+      await compare('in Windows', rounds, () => run(process.execPath, [empty]).tookMs, () => run(process.execPath, auditInWindows).tookMs);
+      if (flags.has('stages')) showStages(directory, rounds);
+    });
+  },
+});
 
 /** @param {string} directory */
 function writeEmptyScript(directory) {
@@ -73,55 +63,32 @@ function writeEmptyScript(directory) {
 }
 
 /**
- * By turns, so that the machine's mood counts for both.
- *
  * @param {string} where
- * @param {() => Promise<number>} bare
- * @param {() => Promise<number>} audited
+ * @param {number} rounds
+ * @param {() => number | Promise<number>} bare
+ * @param {() => number} audited
  */
-async function compare(where, bare, audited) {
-  const bareMs = [];
-  const auditedMs = [];
-  await audited();
-  for (let round = 0; round < ROUNDS; round++) {
-    bareMs.push(await time(bare));
-    auditedMs.push(await time(audited));
-  }
-  const differenceMs = auditedMs.map((ms, round) => ms - (bareMs[round] ?? Number.NaN));
-  say(`${where}: Node.js alone ${show(bareMs)}, unclosed run ${show(auditedMs)}, difference ${show(differenceMs)} ms (aim: at most ${AIM_MS})`);
-}
-
-/** @param {() => Promise<number>} start */
-async function time(start) {
-  const before = performance.now();
-  const code = await start();
-  if (code !== 0) throw new Error(`What was to be measured ended with exit code ${code}.`);
-  return performance.now() - before;
-}
-
-/**
- * @param {string} file
- * @param {readonly string[]} args
- * @returns {Promise<number>}
- */
-async function run(file, args) {
-  const [code] = await once(spawn(file, args, { stdio: 'ignore' }), 'exit');
-  return code ?? 128;
+async function compare(where, rounds, bare, audited) {
+  audited(); // the files come from the disk once
+  const ms = await measureByTurns(rounds, { bare, audited });
+  const difference = pairwise(ms.audited, ms.bare, (one, other) => one - other);
+  say(`${where}: Node.js alone ${spell(ms.bare, 0)} ms, unclosed run ${spell(ms.audited, 0)} ms, ratio ${spell(ratios(ms.audited, ms.bare), 2)}`);
+  say(`  difference ${spell(difference, 0)} ms (aim: at most ${AIM_MS})`);
 }
 
 /**
  * Profiles whole processes.
  *
  * @param {string} directory
+ * @param {number} rounds
  */
-function showStages(directory) {
-  for (let round = 0; round < ROUNDS; round++) {
-    const { status } = spawnSync(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, ...commandInWindows], { stdio: 'ignore' });
-    if (status !== 0) throw new Error(`${commandInWindows.join(' ')}: exit code ${status}`);
+function showStages(directory, rounds) {
+  for (let round = 0; round < rounds; round++) {
+    run(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, ...auditInWindows]);
   }
   const profiles = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile')).map((name) => splitByStage(JSON.parse(readFileSync(join(directory, name), 'utf8'))));
   for (const stage of [...stages.map(([name]) => name), ...Object.values(others)]) {
-    say(`${show(profiles.map((profile) => profile.get(stage) ?? 0)).padStart(20)} ms  ${stage}`);
+    say(`${spell(profiles.map((profile) => profile.get(stage) ?? 0), 0).padStart(20)} ms  ${stage}`);
   }
 }
 
@@ -146,27 +113,4 @@ function splitByStage({ nodes, samples, timeDeltas }) {
     result.set(stage, (result.get(stage) ?? 0) + (timeDeltas[index] ?? 0) / 1000);
   });
   return result;
-}
-
-/**
- * The median, and the lowest and highest.
- *
- * @param {readonly number[]} values
- */
-function show(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return `${at(sorted, 0.5)} (${at(sorted, 0)} to ${at(sorted, 1)})`;
-}
-
-/**
- * @param {readonly number[]} sorted
- * @param {number} part
- */
-function at(sorted, part) {
-  return (sorted[Math.floor((sorted.length - 1) * part)] ?? Number.NaN).toFixed(0);
-}
-
-/** @param {string} text */
-function say(text) {
-  process.stdout.write(`${text}\n`);
 }

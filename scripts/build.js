@@ -19,7 +19,7 @@ const compiler = 'node_modules/@typescript/typescript-win32-x64/lib/tsc.exe';
  */
 export async function buildTypeScript(root, windows, say) {
   const stamp = join(root, 'dist/.built');
-  const state = hashFiles(root, ['src', 'bin', 'launcher', 'scripts', 'test/cli', 'tsconfig.json', 'tsconfig.host.json', 'package-lock.json']);
+  const state = hashFiles(root, ['src', 'bin', 'launcher', 'scripts', 'test/cli', 'bench', 'fixtures/matrix', 'tsconfig.json', 'tsconfig.host.json', 'package-lock.json']);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === state) return true;
   say('tsc …');
   rmSync(stamp, { force: true });

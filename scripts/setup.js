@@ -15,18 +15,23 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 /**
  * Makes a fresh clone on a fresh machine ready to work; says what it does, and is silent about what is done.
  *
- * @param {readonly string[]} [fixtures] the programs to build; all of them by default
+ * @param {readonly string[]} [fixtures] the programs to build; all of them by default, none when it is empty
  * @returns {Promise<Windows>}
  * @throws {LaunchFailure}
  */
-export async function setUp(fixtures = []) {
+export async function setUp(fixtures) {
   if (process.platform !== 'win32') installSystemPackages(say);
   installDependencies(root, say);
   const windows = await findWindows();
   if (!(await buildTypeScript(root, windows, say))) throw new LaunchFailure('Cannot build: tsc found errors.');
-  const { status } = spawnSync(process.execPath, [join(root, 'fixtures/build.mjs'), ...fixtures], { cwd: root, stdio: ['ignore', 2, 2] });
-  if (status !== 0) throw new LaunchFailure(`Cannot build the fixtures: node fixtures/build.mjs: exit code ${status}.`);
+  if (fixtures?.length !== 0) buildFixtures(fixtures ?? []);
   return windows;
+}
+
+/** @param {readonly string[]} names */
+function buildFixtures(names) {
+  const { status } = spawnSync(process.execPath, [join(root, 'fixtures/build.mjs'), ...names], { cwd: root, stdio: ['ignore', 2, 2] });
+  if (status !== 0) throw new LaunchFailure(`Cannot build the fixtures: node fixtures/build.mjs: exit code ${status}.`);
 }
 
 /**

@@ -1,0 +1,91 @@
+// The memory and the processor time of a process, seen from outside while it runs: what runs in it is what a user runs, to its own end.
+//
+// Both come from the list of all processes, the only place that is right about another process on Windows and under Wine. Under Wine 8,
+// GetProcessTimes gives the times of the process that asks, and K32GetProcessMemoryInfo is right of a process that runs, but gives zeros when it has
+// ended. Hence samples: the peak that the kernel keeps, and the time, lack what comes after the last of them.
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+
+const SAMPLE_MS = 20;
+const SystemProcessInformation = 5;
+
+/**
+ * @typedef {object} Sample
+ * @property {number} timeMs since the process was started
+ * @property {number} processorMs of all its threads that live
+ * @property {number} peakBytes
+ * @property {boolean} hasChild whether a process that it started is there
+ */
+
+/**
+ * Runs a program to its end, and looks at it every 20 ms.
+ *
+ * @param {string} file
+ * @param {readonly string[]} args
+ * @param {string} [output] the file for its stdout
+ * @returns {Promise<{ tookMs: number, processorMs: number, peakMB: number, samples: readonly Sample[] }>}
+ * @throws Error when it fails
+ */
+export async function runWatched(file, args, output) {
+  const readProcesses = await openProcessList();
+  const stdout = output === undefined ? 'ignore' : openSync(output, 'w');
+  const start = performance.now();
+  const child = spawn(file, args, { stdio: ['ignore', stdout, 'pipe'] });
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text) => (stderr += text));
+  /** @type {Sample[]} */
+  const samples = [];
+  const timer = setInterval(() => {
+    const timeMs = performance.now() - start;
+    const processes = readProcesses();
+    const own = processes.find(({ processId }) => processId === child.pid);
+    const hasChild = processes.some(({ parentId }) => parentId === child.pid);
+    if (own !== undefined) samples.push({ timeMs, processorMs: own.processorMs, peakBytes: own.peakBytes, hasChild });
+  }, SAMPLE_MS);
+  try {
+    const { code, tookMs } = await new Promise((resolve, reject) => {
+      let tookMs = 0;
+      child.on('error', reject);
+      child.on('exit', () => (tookMs = performance.now() - start));
+      child.on('close', (code) => resolve({ code, tookMs }));
+    });
+    if (code !== 0) throw new Error(`${[file, ...args].join(' ')}: exit code ${code}: ${stderr}`);
+    if (samples.length === 0) throw new Error(`${[file, ...args].join(' ')}: it ended before it could be looked at.`);
+    const processorMs = Math.max(...samples.map((sample) => sample.processorMs));
+    return { tookMs, processorMs, peakMB: Math.max(...samples.map(({ peakBytes }) => peakBytes)) / 1e6, samples };
+  } finally {
+    clearInterval(timer);
+    if (stdout !== 'ignore') closeSync(stdout);
+  }
+}
+
+async function openProcessList() {
+  // In here, for the host loads this module, too.
+  const { NtQuerySystemInformation } = await import('../dist/ffi/ntdll.js');
+  const table = Buffer.alloc(1 << 22);
+  return () => {
+    const status = NtQuerySystemInformation(SystemProcessInformation, table, table.length, null);
+    if (status !== 0) throw new Error(`Cannot list the processes: NTSTATUS 0x${(status >>> 0).toString(16)}.`);
+    return decode(table);
+  };
+}
+
+/**
+ * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation
+ *
+ * @param {Buffer} table SYSTEM_PROCESS_INFORMATION, one after the other
+ */
+function decode(table) {
+  const processes = [];
+  for (let at = 0, next = 1; next !== 0; at += next) {
+    next = table.readUInt32LE(at); // ULONG NextEntryOffset
+    const time = table.readBigInt64LE(at + 40) + table.readBigInt64LE(at + 48); // LARGE_INTEGER UserTime, KernelTime, of 100 ns
+    processes.push({
+      processId: table.readUInt32LE(at + 80), // HANDLE UniqueProcessId
+      parentId: table.readUInt32LE(at + 88), // HANDLE InheritedFromUniqueProcessId
+      processorMs: Number(time) / 10_000,
+      peakBytes: Number(table.readBigUInt64LE(at + 136)), // SIZE_T PeakWorkingSetSize
+    });
+  }
+  return processes;
+}
