@@ -6,7 +6,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { fixture, measureByTurns, pairwise, ratios, run, runBenchmark, say, spell, spellCount, startNode, tool, withDirectory } from './measure.js';
-import { runWatched } from './process-usage.js';
+import { peakMBOf, runWatched } from './process-usage.js';
 
 await runBenchmark(import.meta.url, {
   sizes: { rounds: { full: 5, smoke: 1 }, handles: { full: 100_000, smoke: 1000 }, many: { full: 1_000_000, smoke: 2000 } },
@@ -61,7 +61,7 @@ async function measureMemory(directory, rounds, count) {
         node: () => runWatched(process.execPath, ['-e', '0']),
         tool: () => runWatched(process.execPath, [tool, 'handles', String(target.pid), ...options], output),
       });
-      const memory = { node: runs.node.map(({ peakMB }) => peakMB), tool: runs.tool.map(({ peakMB }) => peakMB) };
+      const memory = { node: runs.node.map(peakMBOf), tool: runs.tool.map(peakMBOf) };
       const ms = { node: runs.node.map(({ tookMs }) => tookMs), tool: runs.tool.map(({ tookMs }) => tookMs) };
       say(`${spellCount(count)} handles ${options.join(' ')}: peak ${spell(memory.tool, 0)} MB (aim: below 300), ${spell(ratios(memory.tool, memory.node), 2)} times Node.js alone`);
       say(`  ${spell(ms.tool, 0)} ms, ${spell(ratios(ms.tool, ms.node), 2)} times Node.js alone; ${spellCount(statSync(output).size)} bytes`);

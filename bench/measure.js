@@ -28,7 +28,7 @@ import { runScript } from '../scripts/windows.js';
 
 /**
  * @template {string} Size
- * @typedef {Readonly<Record<Size, number>> & { isSmoke: boolean, flags: ReadonlySet<string>, names: readonly string[] }} Options
+ * @typedef {Readonly<Record<Size, number>> & { flags: ReadonlySet<string>, names: readonly string[] }} Options
  */
 
 /** @param {string} path */
@@ -71,25 +71,28 @@ export async function runBenchmark(url, benchmark) {
 function readOptions({ sizes, flags = [], takesNames = false }, args) {
   /** @type {readonly (readonly [string, { full: number, smoke: number }])[]} */
   const entries = Object.entries(sizes);
-  /** @type {Record<string, { type: 'string' | 'boolean' }>} */
-  const known = { smoke: { type: 'boolean' } };
-  for (const [name] of entries) known[name] = { type: 'string' };
-  for (const name of flags) known[name] = { type: 'boolean' };
-  const advice = `Try ${['--smoke', ...flags.map((name) => `--${name}`), ...entries.map(([name, { full }]) => `--${name} ${full}`)].join(', ')}.`;
-  const { values, positionals } = (() => {
-    try {
-      return parseArgs({ args, options: known, allowPositionals: takesNames });
-    } catch (error) {
-      throw new LaunchFailure(`${error instanceof Error ? error.message.split('. ', 1)[0] : error}. ${advice}`);
-    }
-  })();
-  const isSmoke = values['smoke'] === true;
+  const switches = ['smoke', ...flags];
+  const usage = [...switches.map((name) => `--${name}`), ...entries.map(([name, { full }]) => `--${name} ${full}`)].join(', ');
+  const { values, positionals } = parse();
   const numbers = entries.map(([name, { full, smoke }]) => {
-    const value = Number(values[name] ?? (isSmoke ? smoke : full));
-    if (!Number.isSafeInteger(value) || value < 1) throw new LaunchFailure(`"${values[name]}" is no number for --${name}. ${advice}`);
+    const value = Number(values[name] ?? (values['smoke'] === true ? smoke : full));
+    if (!Number.isSafeInteger(value) || value < 1) throw new LaunchFailure(`"${values[name]}" is no number for --${name}. Try ${usage}.`);
     return [name, value];
   });
-  return { ...Object.fromEntries(numbers), isSmoke, flags: new Set(flags.filter((name) => values[name] === true)), names: positionals };
+  return { ...Object.fromEntries(numbers), flags: new Set(flags.filter((name) => values[name] === true)), names: positionals };
+
+  function parse() {
+    /** @type {Record<string, { type: 'string' | 'boolean' }>} */
+    const options = {};
+    for (const [name] of entries) options[name] = { type: 'string' };
+    for (const name of switches) options[name] = { type: 'boolean' };
+    try {
+      return parseArgs({ args, options, allowPositionals: takesNames });
+    } catch (error) {
+      const [reason] = error instanceof Error ? error.message.split('. ', 1) : [error];
+      throw new LaunchFailure(`${reason}. Try ${usage}.`);
+    }
+  }
 }
 
 /**
@@ -180,7 +183,7 @@ export function spell(values, digits) {
 }
 
 /** @param {readonly number[]} values */
-export function median(values) {
+function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const [lower, upper] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
   return lower === undefined || upper === undefined ? Number.NaN : (lower + upper) / 2;

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { fixture, measureByTurns, ratios, run, runBenchmark, say, spell, spellCount, startNode, tool, withDirectory } from './measure.js';
-import { runWatched } from './process-usage.js';
+import { fixture, measureByTurns, ratios, runBenchmark, say, spell, spellCount, startNode, tool, withDirectory } from './measure.js';
+import { peakMBOf, processorMsOf, runWatched } from './process-usage.js';
 
 /** @import { Sample } from './process-usage.js' */
 
@@ -36,7 +36,7 @@ await runBenchmark(import.meta.url, {
 async function measureLeaks(directory, rounds, leaks, aimS) {
   const { node, alone, audits } = await measureByTurns(rounds, {
     node: startNode,
-    alone: () => run(program, [String(leaks), '0']).tookMs,
+    alone: () => runAlone(leaks, 0),
     audits: () => audit(directory, leaks, 0),
   });
   const afterS = audits.map(({ afterMs }) => afterMs / 1000);
@@ -53,7 +53,7 @@ async function measureLeaks(directory, rounds, leaks, aimS) {
  */
 async function measureCalls(directory, rounds, calls) {
   const { alone, audits } = await measureByTurns(rounds, {
-    alone: () => run(program, ['0', String(calls)]).tookMs,
+    alone: () => runAlone(0, calls),
     audits: () => audit(directory, 0, calls),
   });
   const processorS = audits.map(({ processorMs }) => processorMs / 1000);
@@ -78,6 +78,16 @@ function sayPrice(aloneMs, audits) {
 }
 
 /**
+ * Looked at as an audit is, for that costs Wine's server some time, too.
+ *
+ * @param {number} leaks
+ * @param {number} calls
+ */
+async function runAlone(leaks, calls) {
+  return (await runWatched(program, [String(leaks), String(calls)])).tookMs;
+}
+
+/**
  * One audit, as a whole process.
  *
  * @param {string} directory
@@ -87,11 +97,11 @@ function sayPrice(aloneMs, audits) {
 async function audit(directory, leaks, calls) {
   const report = join(directory, 'report.json');
   const args = ['run', '--fail-on', 'never', '--reporter', `json=${report}`, '--max-handles', String(1 << 21), '--', program, String(leaks), String(calls)];
-  const { tookMs, processorMs, peakMB, samples } = await runWatched(process.execPath, [tool, ...args]);
+  const watched = await runWatched(process.execPath, [tool, ...args]);
   /** @type {{ findings: { rule: string, level: string, count: number }[], stats: { durationMs: number } }} */
   const { findings, stats: { durationMs: targetMs } } = JSON.parse(readFileSync(report, 'utf8'));
   const leaked = findings.filter(({ rule, level }) => rule === 'leak' && level !== 'note').reduce((sum, { count }) => sum + count, 0);
-  return { leaked, targetMs, afterMs: tookMs - targetMs, peakMB, processorMs, share: shareOf(samples, targetMs) };
+  return { leaked, targetMs, afterMs: watched.tookMs - targetMs, peakMB: peakMBOf(watched), processorMs: processorMsOf(watched), share: shareOf(watched.samples, targetMs) };
 }
 
 /**
