@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { auditPrograms, matrixFolder } from '../fixtures/matrix/audits.mjs';
 import { matrix, shapes } from '../fixtures/matrix/cases.mjs';
+import { LaunchFailure } from '../launcher/failure.js';
 import { inProject, runBenchmark, say, spell } from './measure.js';
 
 const page = inProject('docs/accuracy.md');
@@ -13,7 +14,10 @@ const page = inProject('docs/accuracy.md');
 await runBenchmark(import.meta.url, {
   sizes: { programs: { full: matrix.length, smoke: 4 } },
   takesNames: true,
-  programs: (options) => (options.programs < matrix.length ? choose(options).map(({ name }) => name) : ['matrix']),
+  programs(options) {
+    const chosen = choose(options);
+    return options.programs < matrix.length ? chosen.map(({ name }) => name) : ['matrix'];
+  },
   inWindows: measure,
 });
 
@@ -29,7 +33,9 @@ function isWhole({ programs, names }) {
 
 /** @param {Options<'programs'>} options */
 function choose({ programs, names }) {
-  return matrix.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part))).slice(0, programs);
+  const chosen = matrix.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part))).slice(0, programs);
+  if (chosen.length === 0) throw new LaunchFailure(`Cannot audit ${names.join(', ')}: no program of the matrix has that in its name. Try leak-event.`);
+  return chosen;
 }
 
 /** @param {Options<'programs'>} options */

@@ -125,12 +125,13 @@ describe('a benchmark', () => {
     });
   }
 
-  for (const { args, says } of [
+  for (const { name = 'bench:start', args, says } of [
+    { name: 'accuracy', args: ['nope'], says: 'Cannot audit nope: no program of the matrix has that in its name. Try leak-event.' },
     { args: ['--nope'], says: "Unknown option '--nope'. Try --smoke, --stages, --rounds 21." },
     { args: ['--rounds', 'many'], says: '"many" is no number for --rounds. Try --smoke, --stages, --rounds 21.' },
   ]) {
-    it(`refuses ${args.join(' ')} before it does anything`, () => {
-      const { status, stdout, stderr } = runBenchmark('bench/start.js', args);
+    it(`refuses ${args.join(' ')} before it measures anything: ${name}`, () => {
+      const { status, stdout, stderr } = runBenchmark(benchmarks.get(name) ?? name, args);
       assert.deepEqual({ status, stdout, stderr }, { status: 2, stdout: '', stderr: `unclosed: ${says}\n` });
     });
   }
