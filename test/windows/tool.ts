@@ -26,12 +26,16 @@ export interface ToolRun {
  * Runs the tool as a user does, in a process of its own. Its output goes through files: Wine 8's server crashes where
  * the pipes of several programs are read at once (docs/platform.md).
  */
-export async function runTool(args: readonly string[], onOutput?: (stderr: string) => void): Promise<ToolRun> {
+export async function runTool(
+  args: readonly string[],
+  onOutput?: (stderr: string) => void,
+  nodeOptions: readonly string[] = [],
+): Promise<ToolRun> {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-tool-'));
   const [stdout, stderr] = [join(directory, 'stdout'), join(directory, 'stderr')];
   const files = [openSync(stdout, 'w'), openSync(stderr, 'w')] as const;
   try {
-    const child = spawn(process.execPath, [tool, ...args], { stdio: ['ignore', ...files], cwd: fixtureFolder });
+    const child = spawn(process.execPath, [...nodeOptions, tool, ...args], { stdio: ['ignore', ...files], cwd: fixtureFolder });
     const watch = onOutput && setInterval(() => onOutput(readFileSync(stderr, 'utf8')), 50);
     await once(child, 'exit');
     clearInterval(watch);
