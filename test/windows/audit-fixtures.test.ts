@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { demoExpectation, type ExpectedFinding, type FixtureExpectation, fixtureExpectations, runtimeFlavours } from '../../fixtures/expectations.ts';
 import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
+import { useAuditor } from './warm-auditor.ts';
 
 /** What one audit must say. */
 interface Audit {
@@ -25,18 +26,19 @@ const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): 
   });
 });
 
+const audit = useAuditor();
+
 describe('an audit finds what is planted and nothing else in', () => {
   it.each(audits)('$name', async ({ name, expectation, exitCode, findings }) => {
     let isKilled = false;
-    const killReady = (stderr: string) => {
-      const pid = /^ready (\d+)\r?$/m.exec(stderr)?.[1];
-      if (!expectation.isToBeKilled || pid === undefined || isKilled) return;
+    const killReady = (output: string) => {
+      const pid = /^ready (\d+)\r?$/m.exec(output)?.[1];
+      if (pid === undefined || isKilled) return;
       process.kill(Number(pid));
-      isKilled = true; // a second time is an error, once it is really gone; the tool may still be at work
+      isKilled = true; // a second time is an error, once it is really gone; the auditor may still be at work
     };
-    const run = await runTool(['run', '--json', '--notes', '--', fixturePath(name), ...(expectation.arguments ?? [])], killReady);
-    expect(run.stdout, run.stderr).not.toBe('');
-    const report = JSON.parse(run.stdout) as JsonReport;
+    const options = { program: fixturePath(name), args: expectation.arguments ?? [] };
+    const { report, output } = await audit(options, expectation.isToBeKilled && killReady);
 
     const serious = findings.filter(({ level }) => level !== 'note');
     expect(report.findings.filter(({ level }) => level !== 'note').map(summarise).toSorted()).toEqual(serious.map(summariseExpected).toSorted());
@@ -52,14 +54,31 @@ describe('an audit finds what is planted and nothing else in', () => {
       expect(note.message, 'a note about the program’s own call').toMatch(/for itself|by itself|before main/);
     }
     // The program prints the values of what it mistreats; up to ten of a site stand in the report.
-    const values = oracleValues(run.stderr);
+    const values = oracleValues(output);
     for (const finding of report.findings.filter(({ level }) => level !== 'note')) {
       const listed = values.get(finding.rule) ?? [];
       if (listed.length > 0) expect(listed).toEqual(expect.arrayContaining([...finding.handles]));
     }
-    expect(run.exitCode, run.stderr).toBe(serious.length > 0 ? 1 : 0);
     if (exitCode !== undefined) expect(report.target.exitCode).toBe(exitCode);
     expect(report.completeness.complete, report.completeness.notes.join('\n')).toBe(expectation.isToBeKilled !== true);
+  });
+});
+
+describe('the command reports what the library does, and exits with', () => {
+  it.each([
+    [1, 'double-closes-event', 'an error'],
+    [1, 'leaks-in-loop', 'a warning'],
+    [0, 'inherits-file', 'a note'],
+    [0, 'leaks-event-clean', 'nothing'],
+    [1, 'demo', 'all at once'],
+  ])('%i for %s, which has %s', async (exitCode, program) => {
+    const run = await runTool(['run', '--json', '--notes', '--', fixturePath(program)]);
+    const { findings, completeness } = JSON.parse(run.stdout) as JsonReport;
+    const { report } = await audit({ program: fixturePath(program) });
+    expect(findings.map(describeFinding)).toEqual(report.findings.map(describeFinding));
+    expect(findings.map(({ fingerprint }) => fingerprint)).toEqual(report.findings.map(({ fingerprint }) => fingerprint));
+    expect(completeness).toEqual(report.completeness);
+    expect(run.exitCode, run.stderr).toBe(exitCode);
   });
 });
 
