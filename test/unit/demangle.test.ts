@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { demangleItanium } from '../../src/symbols/demangle-itanium.ts';
 import { demangleRust } from '../../src/symbols/demangle-rust.ts';
+import { ends } from '../hang.ts';
 
 // What c++filt of binutils makes of these names, without parameters (-p).
 const cplusplus = [
@@ -72,10 +73,8 @@ describe('a hostile name', () => {
     ['a path that doubles itself', demangleRust, `_R${Array.from({ length: 60 }, () => 'INvB_1aB_B_').join('')}`],
     ['types in types', demangleRust, `_RINvC1a1b${'T'.repeat(3_900)}`],
     ['a name of a megabyte', demangleItanium, `_Z1000000${'a'.repeat(1_000_000)}`],
-  ] as const)('(%s) ends at once, in a name or none', (_, demangle, name) => {
-    const start = performance.now();
-    expect(demangle(name)?.length ?? 0).toBeLessThan(210_000);
-    expect(performance.now() - start).toBeLessThan(500);
+  ] as const)('(%s) comes to an end, in a name or none', (_, demangle, name) => {
+    expect(ends(() => demangle(name))?.length ?? 0).toBeLessThan(210_000);
   });
 
   it('with any damage gives a name or none, and never throws', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { DwarfLines } from '../../src/symbols/dwarf-lines.ts';
 import { type DwarfSections, DwarfUnits } from '../../src/symbols/dwarf-units.ts';
+import { ends } from '../hang.ts';
 
 const u32 = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff];
 const u64 = (value: number): number[] => [...u32(value % 2 ** 32), ...u32(Math.floor(value / 2 ** 32))];
@@ -107,12 +108,13 @@ describe.each([
   });
 });
 
+/** 2 ** 49 as a ULEB128 number. */
+const hugeCount = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1];
+
 it.each([
-  ['a count of files without bytes to name them', [0, 0xff, 0xff, 0xff, 0xff, 0x7f]],
-  ['a file format that takes no room', [1, 1, 0x19, 0xff, 0xff, 0xff, 0xff, 0x7f]],
+  ['a count of files without bytes to name them', [0, ...hugeCount]],
+  ['a file format that takes no room', [1, 1, 0x19, ...hugeCount]],
   ['a number without end', [1, 1, 8, ...Array.from({ length: 200 }, () => 0x80), 0]],
-])('%s ends at once', (_, files) => {
-  const start = performance.now();
-  expect(readLines(sections(lineUnit(5, files, program))).find(0x1000)).toBeUndefined();
-  expect(performance.now() - start).toBeLessThan(1_000);
+])('%s comes to an end', (_, files) => {
+  expect(ends(() => readLines(sections(lineUnit(5, files, program))).find(0x1000))).toBeUndefined();
 });

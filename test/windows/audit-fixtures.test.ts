@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-
 import { describe, expect, it } from 'vitest';
 
 import { demoExpectation, type ExpectedFinding, type FixtureExpectation, fixtureExpectations, runtimeFlavours } from '../../fixtures/expectations.ts';
-import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
+import { fixturePath, isBuilt, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
 import { useAuditor } from './warm-auditor.ts';
 
 /** What one audit must say. */
@@ -17,7 +15,7 @@ interface Audit {
 
 const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): readonly Audit[] => {
   const { program, exitCode, cleanExitCode = exitCode, findings } = expectation;
-  const flavours = [...runtimeFlavours(expectation), ...(expectation.hasPdbFlavour && existsSync(fixturePath(`${program}-pdb`)) ? ['-pdb'] : [])];
+  const flavours = [...runtimeFlavours(expectation), ...(expectation.hasPdbFlavour && isBuilt(`${program}-pdb`) ? ['-pdb'] : [])];
   return flavours.flatMap((flavour) => {
     const name = `${program}${flavour}`;
     const bad = { name, program, expectation, exitCode, findings };

@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { expect, test } from 'vitest';
 
 import { demoExpectation, type FixtureExpectation, fixtureExpectations, runtimeFlavours } from '../../fixtures/expectations.ts';
+import { isBuilt } from './tool.ts';
 
 const buildFolder = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
 const oracleLine = /^(leak|[a-z-]+-close|[a-z-]+-use|wrong-closer|wrong-type|inherited) ([A-Z]\w+)( 0x[0-9a-f]+)?$/;
@@ -33,8 +33,7 @@ function listRuns(expectation: FixtureExpectation): readonly BareRun[] {
     .flatMap(({ rule, objectType, count }) => Array.from({ length: count }, () => `${rule} ${objectType}`))
     .toSorted();
   const flavours = [...runtimeFlavours(expectation)];
-  // The flavour is not built where clang is missing, and the build has said so.
-  if (expectation.hasPdbFlavour && existsSync(`${buildFolder}\\${program}-pdb.exe`)) flavours.push('-pdb');
+  if (expectation.hasPdbFlavour && isBuilt(`${program}-pdb`)) flavours.push('-pdb');
   return flavours.flatMap((flavour) => {
     const buggy = { name: `${program}${flavour}`, parameters, exitCode, oracle };
     if (expectation.hasNoTwin) return [buggy];

@@ -1,22 +1,22 @@
 import { describe, expect, it } from 'vitest';
 
-import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool, type ToolRun } from './tool.ts';
+import type { RecordingOptions } from '../../src/audit.ts';
+import { fixturePath, type JsonFinding, programFrame } from './tool.ts';
+import { useAuditor } from './warm-auditor.ts';
 
-async function audit(program: string, options: readonly string[], ...args: readonly string[]): Promise<{ report: JsonReport; run: ToolRun; inherited: readonly JsonFinding[] }> {
-  const run = await runTool(['run', '--json', '--notes', ...options, '--', fixturePath(program), ...args]);
-  expect(run.stdout, run.stderr).not.toBe('');
-  const report = JSON.parse(run.stdout) as JsonReport;
+const auditor = useAuditor();
+
+async function audit(program: string, recording: RecordingOptions, ...args: readonly string[]): Promise<{ output: string; inherited: readonly JsonFinding[] }> {
+  const { report, output } = await auditor({ program: fixturePath(program), args, recording });
   expect(report.completeness.complete, report.completeness.notes.join()).toBe(true);
-  expect(report.target.exitCode, run.stderr).toBe(0);
-  return { report, run, inherited: report.findings.filter(({ rule }) => rule === 'inherited') };
+  expect(report.target.exitCode, output).toBe(0);
+  return { output, inherited: report.findings.filter(({ rule }) => rule === 'inherited') };
 }
 
-const recordings = [
-  ['without a quarantine', []],
-  ['with a quarantine', ['--quarantine']],
-] as const;
-
-describe.each(recordings)('what a child inherits, %s,', (_name, options) => {
+describe.each([
+  ['without a quarantine', {}],
+  ['with a quarantine', { quarantine: 1024 }],
+])('what a child inherits, %s,', (_name, recording) => {
   it.each([
     ['inherits-file', 1],
     ['inherits-socket', 1],
@@ -24,23 +24,23 @@ describe.each(recordings)('what a child inherits, %s,', (_name, options) => {
     ['inherits-pipe-end', 1],
     ['inherits-stream', 1],
   ] as const)('is told of %s, and of its clean twin nothing', async (program, count) => {
-    expect((await audit(program, options)).inherited.map((finding) => [finding.level, finding.count])).toEqual([['note', count]]);
-    expect((await audit(`${program}-clean`, options)).inherited).toEqual([]);
+    expect((await audit(program, recording)).inherited.map((finding) => [finding.level, finding.count])).toEqual([['note', count]]);
+    expect((await audit(`${program}-clean`, recording)).inherited).toEqual([]);
   });
 
   it('is nothing to speak of when it was named to the child', async () => {
-    expect((await audit('passes-descriptor', options)).inherited).toEqual([]);
+    expect((await audit('passes-descriptor', recording)).inherited).toEqual([]);
   });
 
   it('has its name as long as it is open', async () => {
-    const { inherited } = await audit('inherits-file', options, 'keep');
+    const { inherited } = await audit('inherits-file', recording, 'keep');
     expect(inherited.map(({ object }) => object.name?.toLowerCase().endsWith('inherits-file.exe'))).toEqual([true]);
-    expect((await audit('inherits-file', options)).inherited.map(({ object }) => object.name)).toEqual([undefined]);
+    expect((await audit('inherits-file', recording)).inherited.map(({ object }) => object.name)).toEqual([undefined]);
   });
 
   it('is never more than it is in truth, whatever other threads open, close and change meanwhile', async () => {
-    const { inherited, run } = await audit('races-to-inherit', options);
-    const [, early, late] = /^inherited: (\d+), late (\d+)\r?$/m.exec(run.stderr) ?? [];
+    const { inherited, output } = await audit('races-to-inherit', recording);
+    const [, early, late] = /^inherited: (\d+), late (\d+)\r?$/m.exec(output) ?? [];
     const told = (name: string) =>
       inherited.filter(({ stacks }) => programFrame(stacks['opened'])?.function === name).reduce((sum, { count }) => sum + count, 0);
     expect(told('open_event')).toBeLessThanOrEqual(Number(early));

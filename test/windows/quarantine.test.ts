@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
-import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool, type ToolRun } from './tool.ts';
+import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
+import { type Audited, useAuditor } from './warm-auditor.ts';
 
-async function auditQuarantined(program: string, ...args: readonly string[]): Promise<{ report: JsonReport; run: ToolRun; serious: readonly JsonFinding[] }> {
-  const run = await runTool(['run', '--json', '--quarantine', '--', fixturePath(program), ...args]);
-  expect(run.stdout, run.stderr).not.toBe('');
-  const report = JSON.parse(run.stdout) as JsonReport;
-  expect(report.completeness).toMatchObject({ complete: true });
-  return { report, run, serious: report.findings.filter(({ level }) => level !== 'note') };
+const audit = useAuditor();
+
+async function auditQuarantined(program: string): Promise<Audited & { serious: readonly JsonFinding[] }> {
+  const audited = await audit({ program: fixturePath(program), recording: { quarantine: 1024 } });
+  expect(audited.report.completeness).toMatchObject({ complete: true });
+  return { ...audited, serious: audited.report.findings.filter(({ level }) => level !== 'note') };
 }
 
 function functionsOf({ stacks }: JsonFinding): Record<string, string | undefined> {
@@ -33,11 +34,17 @@ describe('with a quarantine', () => {
   });
 
   it('every second close of a race is caught, and the other thread’s objects stay usable', async () => {
-    const { serious, run } = await auditQuarantined('races-to-close');
+    const { serious, output } = await auditQuarantined('races-to-close');
     expect(serious.reduce((sum, { count }) => sum + count, 0)).toBe(100);
     expect(serious.every(({ rule }) => rule === 'stale-close' || rule === 'double-close')).toBe(true);
     for (const finding of serious) expect(functionsOf(finding)).toMatchObject({ offending: 'close_again', closed: 'close_event', opened: 'open_event' });
-    expect(run.stderr).toMatch(/^innocent calls that failed: 0\r?$/m);
+    expect(output).toMatch(/^innocent calls that failed: 0\r?$/m);
+  });
+
+  it('--quarantine alone is as long', async () => {
+    const run = await runTool(['run', '--json', '--quarantine', '--', fixturePath('uses-recycled-value')]);
+    expect((JSON.parse(run.stdout) as JsonReport).findings.map(({ rule }) => rule)).toEqual(['stale-use']);
+    expect(run.exitCode).toBe(1);
   });
 
   it('of four values, eight threads may open and close handles as they like, and the count is exact', async () => {

@@ -38,6 +38,7 @@ class Auditor {
   readonly #directory: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<readonly unknown[]>;
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(directory: string, child: ChildProcess) {
     this.#directory = directory;
@@ -57,7 +58,14 @@ class Auditor {
     return auditor;
   }
 
-  async audit(options: Omit<AuditOptions, 'signal'>, onOutput?: (output: string) => void): Promise<Audited> {
+  /** One after the other: the programs share the output. */
+  audit(options: Omit<AuditOptions, 'signal'>, onOutput?: (output: string) => void): Promise<Audited> {
+    const audited = this.#last.then(() => this.#auditNext(options, onOutput));
+    this.#last = audited.catch(() => undefined); // its own caller hears of it
+    return audited;
+  }
+
+  async #auditNext(options: Omit<AuditOptions, 'signal'>, onOutput?: (output: string) => void): Promise<Audited> {
     const start = this.#read().length;
     const output = (): string => this.#read().subarray(start).toString('utf8');
     const watch = onOutput && setInterval(() => onOutput(output()), 50);

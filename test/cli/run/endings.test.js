@@ -155,14 +155,12 @@ describe('a program', { skip }, () => {
   });
 
   it('that leaves a child running does not keep the report back', () => {
-    const stay = 'setTimeout(() => {}, 30001)';
+    const stay = 'setInterval(() => {}, 30001)';
     const leave = `require("child_process").spawn(process.execPath, ["-e", "${stay}"], { detached: true, stdio: "inherit" }).unref()`;
-    const started = performance.now();
     const { stdout, status } = shell(`${unclosed} run --fail-on error --reporter json=child.json -- '${windowsNode}' -e '${leave}; console.log("left")' 2>err`, { cwd });
     assert.equal(stdout, 'left\n');
     assert.equal(status, 0, readFileSync(join(cwd, 'err'), 'utf8'));
-    assert.ok(performance.now() - started < 20_000);
-    assert.equal(findProcesses(stay).length, 1, 'it is not ours to end');
+    assert.equal(findProcesses(stay).length, 1, 'it still runs, and it is not ours to end');
     killProgram('node.exe', stay);
   });
 });

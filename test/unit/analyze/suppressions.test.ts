@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { defaultSuppressions } from '../../../src/analyze/default-suppressions.ts';
 import { analyze } from '../../../src/analyze/index.ts';
 import { parseSuppressions, suggestSuppression, suppress } from '../../../src/analyze/suppressions.ts';
+import { ends } from '../../hang.ts';
 import type { Finding, HandleObject, OpenHandle } from '../../../src/model.ts';
 import { reporters } from '../../../src/report/index.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
@@ -73,12 +74,10 @@ describe('a suppression', () => {
     expect(isSuppressed(find('gate-1', undefined), 'leak:name:gate-')).toBe(false);
   });
 
-  it('takes no time for a hostile name', () => {
+  it('comes to an end on a hostile name', () => {
     const long = called('NtCreateEvent', `app!${'a'.repeat(20_000)}`, ...mainBottom);
     const finding = analyze({ open: [openSite({ opened: long })], misuses: [] })[0]!;
-    const started = performance.now();
-    expect(isSuppressed(finding, 'leak:a*a*b')).toBe(false);
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(ends(() => isSuppressed(finding, 'leak:a*a*b'))).toBe(false);
   });
 });
 

@@ -15,6 +15,6 @@ const recording = await Recording.prepare();
 recording.install(target);
 target.resume();
 writeSync(1, `running ${target.pid}\n`);
-await WaitForMultipleObjectsAsync(1, BigInt64Array.of(recording.arrived.asRawHandle()), false, 60_000);
+await WaitForMultipleObjectsAsync(1, BigInt64Array.of(recording.arrived.asRawHandle()), false, 0xffff_ffff);
 writeSync(1, 'at gate\n');
 setInterval(() => {}, 60_000);

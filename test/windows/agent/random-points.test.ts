@@ -1,10 +1,8 @@
-import { existsSync } from 'node:fs';
-
 import { describe, expect, test } from 'vitest';
 
 import { MAXIMUM_FRAMES } from '../../../src/agent/ledger-layout.ts';
 import type { RecordingOptions } from '../../../src/agent/recording.ts';
-import { fixturePath } from '../tool.ts';
+import { fixturePath, isBuilt } from '../tool.ts';
 import { runProgram } from './recorded-program.ts';
 
 const POINTS = 1500;
@@ -69,8 +67,7 @@ async function compareStacks(program: string, seed: number, options: RecordingOp
 
 const builds = ['', '-release', '-pdb']
   .map((flavour) => `opens-at-random-points${flavour}`)
-  // The flavour is not built where clang is missing, and the build has said so.
-  .filter((name) => existsSync(fixturePath(name)));
+  .filter(isBuilt);
 
 describe('the recorded stacks are those that the program itself walks, at random points of', () => {
   test.each(builds)('%s', async (name) => {

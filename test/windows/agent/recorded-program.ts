@@ -7,9 +7,9 @@ import { Recording, type RecordingOptions } from '../../../src/agent/recording.t
 import { SetHandleInformation, WaitForMultipleObjectsAsync } from '../../../src/ffi/kernel32.ts';
 import { type AsHandle, type BorrowedHandle, borrowFile, failed } from '../../../src/io/index.ts';
 import { SuspendedProcess } from '../../../src/process/spawn.ts';
+import { HANG_MS } from '../../hang.ts';
 
 const HANDLE_FLAG_INHERIT = 1;
-const TIMEOUT_MS = 60_000;
 
 /** How a program ended, and what it wrote to its stdout and stderr. */
 export interface EndedProgram {
@@ -72,5 +72,5 @@ function inheritable(fileDescriptor: number): BorrowedHandle {
 /** Index of the first that is signalled. */
 function waitForAny(...objects: readonly AsHandle[]): Promise<number> {
   const handles = BigInt64Array.from(objects, (object) => object.asHandle().asRawHandle());
-  return WaitForMultipleObjectsAsync(handles.length, handles, false, TIMEOUT_MS);
+  return WaitForMultipleObjectsAsync(handles.length, handles, false, HANG_MS);
 }

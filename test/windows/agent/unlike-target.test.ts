@@ -60,13 +60,13 @@ test('where no call has a known form, nothing is recorded and the target does no
   const spoilAll = (target: AsHandle): void => exported.forEach((name) => spoil(name)(target));
   const run = runProgram(fixturePath('sleeps'), [], {}, () => {}, spoilAll);
   await expect(run).rejects.toThrow(RecordingError);
-  await expect.poll(listRunning, { timeout: 5000 }).toEqual([]);
+  await expect.poll(listRunning).toEqual([]);
 });
 
 test('where the ledger cannot be made, the target that was being started is not left behind', async () => {
   const audited = audit({ program: fixturePath('sleeps'), recording: { slotCount: 2 ** 40 } });
   await expect(audited).rejects.toThrow(/^Cannot create a ledger of \d+ MiB: /);
-  await expect.poll(listRunning, { timeout: 5000 }).toEqual([]);
+  await expect.poll(listRunning).toEqual([]);
 });
 
 test('an audit that is aborted while its target is being started is over before the first instruction', async () => {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 
 import { openChildProcess } from '../../../src/io/index.ts';
+import { HANG_MS } from '../../hang.ts';
 import { GetProcessId, WAIT_OBJECT_0, WAIT_TIMEOUT, WaitForSingleObject } from './win32.ts';
 
 describe('openChildProcess()', () => {
@@ -27,7 +28,7 @@ describe('openChildProcess()', () => {
     const child = spawn(process.execPath, ['-e', ''], { stdio: 'ignore' });
     using handle = openChildProcess(child);
     // Blocks the event loop: Node cannot report the exit meanwhile.
-    expect(WaitForSingleObject(handle.asRawHandle(), 30_000)).toBe(WAIT_OBJECT_0);
+    expect(WaitForSingleObject(handle.asRawHandle(), HANG_MS)).toBe(WAIT_OBJECT_0);
     using again = openChildProcess(child);
     expect(GetProcessId(again.asRawHandle())).toBe(child.pid);
   });

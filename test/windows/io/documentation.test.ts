@@ -29,13 +29,13 @@ afterAll(() => {
 });
 
 describe('docs/ownership-library.md', () => {
-  test('has examples, and they compile', { timeout: 60_000 }, () => {
+  test('has examples, and they compile', () => {
     expect(examples.length).toBeGreaterThanOrEqual(5);
     const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, '-p', workshop], { encoding: 'utf8' });
     expect({ status, output: stdout + stderr }).toEqual({ status: 0, output: '' });
   });
 
-  test.each(examples)('$name runs as it says', { timeout: 30_000 }, ({ name }) => {
+  test.each(examples)('$name runs as it says', ({ name }) => {
     const program = join(workshop, 'out', 'dist', 'documentation-examples', `${name}.js`);
     const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
     expect({ status, output: stdout + stderr }).toEqual({ status: 0, output: '' });

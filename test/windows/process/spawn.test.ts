@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import { WaitForSingleObject } from '../../../src/ffi/kernel32.ts';
 import { SuspendedProcess } from '../../../src/process/spawn.ts';
 import { StandardStreams } from '../../../src/process/standard-streams.ts';
+import { HANG_MS } from '../../hang.ts';
 import { fixturePath } from '../tool.ts';
 
 const STATUS_CONTROL_C_EXIT = 0xc000_013a;
-const TIMEOUT_MS = 10_000;
 
 async function start(name: string): Promise<SuspendedProcess> {
   using streams = new StandardStreams({ stdout: 'stdout' });
@@ -15,7 +15,7 @@ async function start(name: string): Promise<SuspendedProcess> {
 }
 
 function waitFor(target: SuspendedProcess): void {
-  expect(WaitForSingleObject(target.asHandle().asRawHandle(), TIMEOUT_MS)).toBe(0);
+  expect(WaitForSingleObject(target.asHandle().asRawHandle(), HANG_MS)).toBe(0);
 }
 
 test('a process that is ended by us has the exit code of one that Ctrl-C ends, also when it is ended twice', async () => {

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { fixturePath, type JsonReport, runTool } from '../tool.ts';
+import { fixturePath, isBuilt, type JsonReport, runTool } from '../tool.ts';
 
 /** The innermost first, as the source says by `// frame: <function>` on the line of each. */
 function expectedFrames(source: string): readonly { function: string; line: number }[] {
@@ -23,7 +23,7 @@ const programs = [
   ['leaks-in-template-dwarf4', 'leaks-in-template.cpp', 'clang and DWARF 4'],
   ['leaks-in-template-dwarf5', 'leaks-in-template.cpp', 'clang and DWARF 5'],
   ['leaks-in-template-pdb', 'leaks-in-template.cpp', 'clang and a PDB'],
-].filter(([program]) => existsSync(fixturePath(program!))) as [string, string, string][];
+].filter(([program]) => isBuilt(program!)) as [string, string, string][];
 
 describe('a leak in an inlined function has the frames that the source has', () => {
   it.each(programs)('in %s (%s, by %s)', async (program, source) => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, win32 } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,8 @@ import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
 import { listModules, type Module } from '../../../src/process/modules.ts';
 import { ExecutableFile } from '../../../src/symbols/executable-file.ts';
 import { Symbolizer } from '../../../src/symbols/symbolizer.ts';
+import { ends } from '../../hang.ts';
+import { isBuilt } from '../tool.ts';
 
 const buildFolder = fileURLToPath(new URL('../../../fixtures/build/', import.meta.url));
 const scratchFolder = mkdtempSync(join(tmpdir(), 'unclosed-symbols-'));
@@ -38,7 +40,7 @@ const flavours = [
   ['DWARF 4', 'prints-addresses.exe'],
   ['DWARF 5', 'prints-addresses-dwarf5.exe'],
   ['a PDB', 'prints-addresses-pdb.exe'],
-].filter(([, name]) => existsSync(join(buildFolder, name!))) as [string, string][];
+].filter(([, name]) => isBuilt(name!.replace(/\.exe$/, ''))) as [string, string][];
 
 describe.each(flavours)('a program with %s', (_, name) => {
   const { program, calls } = run(join(buildFolder, name));
@@ -189,27 +191,23 @@ describe('the modules of this very process', () => {
     expect(named).toBeGreaterThan(500);
   });
 
-  it('are quick: ten thousand addresses take less than 3 seconds', () => {
+  it('are read once for twenty thousand addresses', () => {
     using symbolizer = new Symbolizer(modules);
-    const places = Array.from({ length: 10_000 }, (_, i) => {
+    const places = Array.from({ length: 20_000 }, (_, i) => {
       const module = modules[i % modules.length]!;
-      return module.base + BigInt(0x1000 + Math.floor((module.sizeBytes - 0x1000) * (i / 10_000)));
+      return module.base + BigInt(0x1000 + Math.floor((module.sizeBytes - 0x1000) * (i / 20_000)));
     });
-    const start = performance.now();
-    const frames = symbolizer.resolveStack(places);
-    expect(performance.now() - start).toBeLessThan(3_000);
+    const frames = ends(() => symbolizer.resolveStack(places));
     expect(frames.filter((frame) => frame.function !== undefined).length).toBeGreaterThan(500);
   });
 });
 
-describe.each(flavours)('ten thousand addresses of a program with %s', (_, name) => {
-  it('take less than 3 seconds, and each is in a function', () => {
+describe.each(flavours)('twenty thousand questions to a program with %s', (_, name) => {
+  it('come to an end, and most are in a function', () => {
     const { program } = run(join(buildFolder, name));
     using symbolizer = new Symbolizer([program]);
-    const start = performance.now();
-    const frames = Array.from({ length: 10_000 }, (_, i) => symbolizer.resolve(program.base + 0x1000n + BigInt(i)));
-    expect(performance.now() - start).toBeLessThan(3_000);
-    expect(frames.filter((frame) => frame.function !== undefined).length).toBeGreaterThan(8_000);
+    const frames = ends(() => Array.from({ length: 20_000 }, (_, i) => symbolizer.resolve(program.base + 0x1000n + BigInt(i % 10_000))));
+    expect(frames.filter((frame) => frame.function !== undefined).length).toBeGreaterThan(16_000);
   });
 });
 
@@ -247,9 +245,8 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
   });
 });
 
-it('a program with DWARF whose linker left a record without a PDB is not given to dbghelp', () => {
+it.runIf(isBuilt('leaks-in-template-dwarf5'))('a program with DWARF whose linker left a record without a PDB is not given to dbghelp', () => {
   const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
-  if (!existsSync(path)) return;
   using file = ExecutableFile.open(path);
   expect(file?.namesPdb).toBe(false);
   using other = ExecutableFile.open(path.replace('dwarf5', 'pdb'));
@@ -276,13 +273,12 @@ it('names the same functions whether their files were read ahead, in part or not
 describe('an executable file that is damaged', () => {
   const file = join(buildFolder, 'prints-addresses.exe');
 
-  it('gives names or none, and never throws nor takes long, whichever bytes are wrong', () => {
+  it('gives names or none, and never throws and comes to an end, whichever bytes are wrong', () => {
     const whole = readFileSync(file);
     const rvas = Array.from({ length: 40 }, (_, i) => 0x1000 + i * 300);
     let seed = 42;
     const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
-    const start = performance.now();
-    for (let round = 0; round < 300; round++) {
+    const readDamaged = (round: number): void => {
       const bytes = Buffer.from(whole);
       const damage = round % 2 === 0 ? 4 : 200;
       for (let i = 0; i < damage; i++) bytes[random(round % 3 === 0 ? 1024 : bytes.length)] = random(256);
@@ -295,8 +291,8 @@ describe('an executable file that is damaged', () => {
         parsed?.lineOf(rva);
       }
       parsed?.namesPdb;
-    }
-    expect(performance.now() - start).toBeLessThan(20_000);
+    };
+    ends(() => Array.from({ length: 300 }, (_, round) => readDamaged(round)));
   });
 
   it('is not opened at all when it is not one', () => {

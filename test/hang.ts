@@ -1,0 +1,20 @@
+import { Script } from 'node:vm';
+
+/**
+ * When what has not happened yet counts as never. A guard and no measure: the machine may be busy with ten other things, and Wine
+ * is slow. There is no other time limit in the tests.
+ */
+export const HANG_MS = 300_000;
+
+/** As {@link HANG_MS}, for work that takes a second or two on an idle machine. */
+const WORK_HANG_MS = 60_000;
+
+/**
+ * Does work that must end by itself, on an input for which an algorithm that grows too fast would need many minutes. That is
+ * ended, and fails: a test's own timeout does not interrupt what never comes back to the event loop.
+ *
+ * @throws Error (ERR_SCRIPT_EXECUTION_TIMEOUT) when it does not end
+ */
+export function ends<Result>(work: () => Result): Result {
+  return new Script('work()').runInNewContext({ work }, { timeout: WORK_HANG_MS }) as Result;
+}
