@@ -1,4 +1,5 @@
-// `npm test [-- <part of a path> …]`: all tests, after whatever set-up they take. The last line is the sum.
+// `npm test [-- <part of a path> …]`: all tests, after whatever set-up they take. At the end the slowest test files are named; the
+// last line is the sum.
 //
 // test/unit and test/windows run by vitest in Windows Node.js, under Wine on Linux; test/cli starts bin/unclosed.cjs
 // as a user does, so it runs in the Node.js of this machine, by its own test runner.
@@ -11,14 +12,19 @@ import { root, runMain, setUp } from './setup.js';
 import { runScript } from './windows.js';
 
 /** @import { Windows } from './windows.js' */
-/** @typedef {{ passed: number, failed: number }} Sum */
+/** @typedef {{ passed: number, failed: number, files: readonly TestFile[] }} Sum */
+/** @typedef {{ path: string, durationMs: number }} TestFile */
+
+const SLOWEST_COUNT = 10;
 
 await runMain(async () => {
   const filters = process.argv.slice(2);
-  const windows = await setUp();
+  // The tests in test/unit need none of the programs.
+  const windows = await setUp(listTests('test/windows', filters).length + listTests('test/cli', filters).length > 0 ? [] : 'none');
   const sums = [await runVitest(windows, filters), await runHostTests(filters)];
   const passed = sums.reduce((total, sum) => total + sum.passed, 0);
   const failed = sums.reduce((total, sum) => total + sum.failed, 0);
+  process.stdout.write(describeSlowest(sums.flatMap(({ files }) => files)));
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
   // No test at all is no success.
   return failed === 0 && passed > 0 ? 0 : 1;
@@ -41,11 +47,12 @@ async function runVitest(windows, filters) {
       `--outputFile.json=${windows.toWindowsPath(results)}`,
       ...filters,
     ]);
-    const { numPassedTests: passed, numFailedTests: failed } = existsSync(results)
-      ? JSON.parse(readFileSync(results, 'utf8'))
-      : { numPassedTests: 0, numFailedTests: 0 };
     // Vitest may crash; a file that cannot be imported, or an error outside of any test, fails no test of its own.
-    return { passed, failed: code === 0 && existsSync(results) ? failed : Math.max(failed, 1) };
+    if (!existsSync(results)) return { passed: 0, failed: 1, files: [] };
+    /** @type {{ numPassedTests: number, numFailedTests: number, testResults: { name: string, startTime: number, endTime: number }[] }} */
+    const { numPassedTests: passed, numFailedTests: failed, testResults } = JSON.parse(readFileSync(results, 'utf8'));
+    const files = testResults.map(({ name, startTime, endTime }) => ({ path: /test\/(?:unit|windows)\/.*$/.exec(name.replaceAll('\\', '/'))?.[0] ?? name, durationMs: endTime - startTime }));
+    return { passed, failed: code === 0 ? failed : Math.max(failed, 1), files };
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -56,19 +63,49 @@ async function runVitest(windows, filters) {
  * @returns {Promise<Sum>}
  */
 async function runHostTests(filters) {
-  const files = readdirSync(join(root, 'test/cli'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.js'))
-    .map((name) => join(root, 'test/cli', name))
-    .filter((file) => filters.length === 0 || filters.some((filter) => relative(root, file).replaceAll('\\', '/').includes(filter)));
-  const sum = { passed: 0, failed: 0 };
-  if (files.length === 0) return sum;
-  const events = run({ files, concurrency: 1 });
-  events.on('test:pass', ({ details, skip }) => {
+  const tests = listTests('test/cli', filters);
+  const sum = { passed: 0, failed: 0, files: /** @type {TestFile[]} */ ([]) };
+  if (tests.length === 0) return sum;
+  const events = run({ files: tests.map((path) => join(root, path)), concurrency: 1 });
+  /** @type {Map<string, number>} */
+  const durations = new Map();
+  const count = (/** @type {{ file?: string | undefined, nesting: number, details: { duration_ms: number } }} */ { file, nesting, details }) => {
+    if (file !== undefined && nesting === 0) durations.set(file, (durations.get(file) ?? 0) + details.duration_ms);
+  };
+  events.on('test:pass', (test) => {
+    count(test);
+    const { details, skip } = test;
     if (details.type !== 'suite' && skip === undefined) sum.passed += 1;
   });
-  events.on('test:fail', ({ details }) => {
-    if (details.type !== 'suite') sum.failed += 1;
+  events.on('test:fail', (test) => {
+    count(test);
+    if (test.details.type !== 'suite') sum.failed += 1;
   });
   for await (const text of events.compose(new spec())) process.stdout.write(text);
+  sum.files = [...durations].map(([file, durationMs]) => ({ path: relative(root, file).replaceAll('\\', '/'), durationMs }));
   return sum;
+}
+
+/**
+ * Test files below a directory whose paths hold one of the filters, as vitest understands them.
+ *
+ * @param {string} directory
+ * @param {readonly string[]} filters
+ * @returns {readonly string[]}
+ */
+function listTests(directory, filters) {
+  return readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.test\.[jt]s$/.test(name))
+    .map((name) => `${directory}/${name.replaceAll('\\', '/')}`)
+    .filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter.replaceAll('\\', '/'))));
+}
+
+/**
+ * @param {readonly TestFile[]} files
+ * @returns {string} a line for each of the slowest
+ */
+function describeSlowest(files) {
+  const slowest = files.toSorted((one, other) => other.durationMs - one.durationMs).slice(0, SLOWEST_COUNT);
+  const rows = slowest.map(({ path, durationMs }) => `${(durationMs / 1000).toFixed(1).padStart(8)} s  ${path}\n`);
+  return rows.length === 0 ? '' : `\nThe slowest test files:\n${rows.join('')}`;
 }

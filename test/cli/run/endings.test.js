@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { cacheDirectory } from '../../../launcher/cache.js';
 import { inTerminal } from '../terminal.js';
-import { eventually, findProcesses, fixtures, makeDirectory, shell, skip, tool, unclosed, windowsNode } from './shell.js';
+import { eventually, findProcesses, fixtures, HANG_MS, makeDirectory, shell, skip, tool, unclosed, windowsNode } from './shell.js';
 
 const cwd = makeDirectory();
 
@@ -42,7 +42,7 @@ async function start(script, options = []) {
   const ended = new Promise((resolve) => child.on('close', (status) => resolve({ stdout, stderr, status })));
   await eventually(() => existsSync(join(cwd, 'ready')) || child.exitCode !== null);
   assert.equal(child.exitCode, null, stderr);
-  return { pid: /** @type {number} */ (child.pid), ended: /** @type {Promise<import('./shell.js').Ended>} */ (ended) };
+  return { pid: /** @type {number} */ (child.pid), said: () => stderr, ended: /** @type {Promise<import('./shell.js').Ended>} */ (ended) };
 }
 
 describe('Ctrl-C', { skip }, () => {
@@ -98,9 +98,10 @@ describe('Ctrl-C', { skip }, () => {
   });
 
   it('ends everything when it comes again, and leaves no half report', async () => {
-    const { pid, ended } = await start('ignores.cjs', ['--reporter', 'json=report.json']);
+    const { pid, said, ended } = await start('ignores.cjs', ['--reporter', 'json=report.json']);
     process.kill(pid, 'SIGINT');
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    // Sooner the second would count as an echo of the first.
+    await eventually(() => said().includes('interrupted'));
     process.kill(pid, 'SIGINT');
     const { status } = await ended;
     assert.equal(status, 137);
@@ -155,7 +156,7 @@ describe('a program', { skip }, () => {
   });
 
   it('that leaves a child running does not keep the report back', () => {
-    const stay = 'setInterval(() => {}, 30001)';
+    const stay = `setTimeout(() => {}, ${HANG_MS})`;
     const leave = `require("child_process").spawn(process.execPath, ["-e", "${stay}"], { detached: true, stdio: "inherit" }).unref()`;
     const { stdout, status } = shell(`${unclosed} run --fail-on error --reporter json=child.json -- '${windowsNode}' -e '${leave}; console.log("left")' 2>err`, { cwd });
     assert.equal(stdout, 'left\n');
