@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
-import { fixturePath, type JsonReport, runTool } from './tool.ts';
+import { fixturePath, type JsonReport } from './tool.ts';
+import { useAuditor } from './warm-auditor.ts';
+
+const auditor = useAuditor();
 
 async function audit(program: string, ...args: readonly string[]): Promise<JsonReport> {
-  const { stdout, stderr } = await runTool(['run', '--json', '--', fixturePath(program), ...args]);
-  expect(stdout, stderr).not.toBe('');
-  return JSON.parse(stdout) as JsonReport;
+  const { report } = await auditor({ program: fixturePath(program), args });
+  return { ...report, findings: report.findings.filter(({ level }) => level !== 'note') };
 }
 
 describe('what stands for handles', () => {

@@ -3,7 +3,10 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { fixturePath, isBuilt, type JsonReport, runTool } from '../tool.ts';
+import { fixturePath, isBuilt, runTool } from '../tool.ts';
+import { useAuditor } from '../warm-auditor.ts';
+
+const audit = useAuditor();
 
 /** The innermost first, as the source says by `// frame: <function>` on the line of each. */
 function expectedFrames(source: string): readonly { function: string; line: number }[] {
@@ -27,9 +30,8 @@ const programs = [
 
 describe('a leak in an inlined function has the frames that the source has', () => {
   it.each(programs)('in %s (%s, by %s)', async (program, source) => {
-    const run = await runTool(['run', '--json', '--', fixturePath(program)]);
-    expect(run.stdout, run.stderr).not.toBe('');
-    const { findings } = JSON.parse(run.stdout) as JsonReport;
+    const { report } = await audit({ program: fixturePath(program) });
+    const findings = report.findings.filter(({ level }) => level !== 'note');
     expect(findings).toHaveLength(1);
     const frames = (findings[0]!.stacks['opened'] ?? []).filter((frame) => frame.system !== true && frame.runtime !== true);
 
