@@ -48,7 +48,7 @@ const examinations: readonly Examination[] = [
   { name: 'system', examine: examineSystem, advice: 'Windows 10 or later, or Wine 8 or later' },
   { name: 'native calls', needed: true, examine: examineNativeCalls, advice: 'to install unclosed again, with optional dependencies: koffi’s binary for Windows is one' },
   { name: 'recording', needed: true, examine: examineRecording, advice: 'again without software that hooks ntdll (security products do), or an account that may start programs' },
-  { name: 'names', examine: examineNames, advice: 'again: the helper process may have been too slow on a busy machine' },
+  { name: 'names', examine: examineNames, advice: 'again, or without software that keeps one Node.js from starting another (security products may)' },
   { name: 'privileges', examine: examinePrivileges, advice: 'an elevated terminal' },
   { name: 'PDB', examine: examinePdb, advice: 'a Windows with dbghelp.dll: it is part of every one' },
   { name: 'symbol path', examine: examineSymbolPath, advice: 'another --symbols or _NT_SYMBOL_PATH' },

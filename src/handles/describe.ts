@@ -12,7 +12,7 @@ import { readNameContext } from './name-context.ts';
 import { queryObjectName } from './object-name.ts';
 import { nameProcessObject, type ProcessObject, queryProcessObject } from './process-objects.ts';
 import { QueryHelper, type QueryHelperOptions } from './query-helper.ts';
-import { type FileAnswer, QUERY_HELPER_VARIABLE } from './query-protocol.ts';
+import { type FileAnswer, FILES_IN_HELPER_VARIABLE } from './query-protocol.ts';
 import { querySocket } from './sockets.ts';
 import { TcpTable } from './tcp-table.ts';
 
@@ -59,9 +59,8 @@ export class HandleDescriber implements Disposable {
   #event: OwnedHandle | undefined;
 
   constructor(options: HandleDescriberOptions = {}) {
-    const script = process.env[QUERY_HELPER_VARIABLE];
-    this.#filesInHelper = options.filesInHelper ?? (!isWine || Boolean(script));
-    this.#helper = new QueryHelper(script ? { script, ...options } : options);
+    this.#filesInHelper = options.filesInHelper ?? (!isWine || process.env[FILES_IN_HELPER_VARIABLE] === '1');
+    this.#helper = new QueryHelper(options);
   }
 
   /**

@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { extname, join } from 'node:path';
 
+import { readProcessorTime } from '../process/processes.ts';
 import {
   type AnswerMessage,
   type FileAnswer,
   type FileQuery,
-  QUERY_THREADS_VARIABLE,
+  POOL_SIZE_VARIABLE,
   QUERY_TIMEOUT_VARIABLE,
   type QueryMessage,
 } from './query-protocol.ts';
+import { Silence, TICK_MS } from './silence.ts';
 
 /** What is to be found out about one file handle of one process. */
 export interface FileQuestion {
@@ -20,13 +22,13 @@ export interface FileQuestion {
 
 /** How patient a {@link QueryHelper} is. */
 export interface QueryHelperOptions {
-  /** How long one query may take. */
+  /** How long one query may take, where nobody has to wait for a processor: see `QueryWatch`. */
   readonly timeoutMs?: number;
-  /** How many queries run at a time, each on a thread of its own. At most 256, koffi's limit for calls under way. */
+  /** How many queries run at a time, each on a thread of its own. At most 255: koffi makes 256 calls at a time, and one is a control. */
   readonly threads?: number;
-  /** How long the helper may be silent while it has work before it is given up for hung. */
+  /** How long the helper may say nothing and use no processor time, while it has work, before it is given up for hung. */
   readonly silenceMs?: number;
-  /** How long the helper may take to start. */
+  /** How much longer while it starts. */
   readonly startupMs?: number;
   /** Path of the script that the helper runs. */
   readonly script?: string;
@@ -49,7 +51,7 @@ interface Pending extends FileQuery {
  *
  * The name of a synchronous file object is told only when the call that holds its lock is done, and nothing can cancel
  * the wait: neither JavaScript nor a killed thread, which would take the heap's lock with it. So the waiting is done
- * elsewhere, on a thread each; those that took too long are marked, and the process is ended with its threads. Starts
+ * elsewhere, on a thread each; those that are blocked are marked, and the process is ended with its threads. Starts
  * lazily: a program that never asks pays nothing.
  */
 export class QueryHelper implements Disposable {
@@ -119,20 +121,20 @@ export class QueryHelper implements Disposable {
   ): Promise<{ failed: boolean; underWay: readonly Pending[] }> {
     const isNew = this.#child === undefined;
     const child = (this.#child ??= this.#start());
+    const asked = new Map(queue.map((query) => [query.id, query]));
     const underWay = new Map<number, Pending>();
     let next = 0;
 
     return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
+      const { silenceMs, startupMs } = this.#options;
+      const readUsed = (): bigint | undefined => readProcessorTime(child.pid ?? 0);
+      const silence = new Silence({ silenceMs, startupMs: isNew ? startupMs : 0, readProcessorTime: readUsed });
+      const timer = setInterval(() => silence.tick() && finish(true), TICK_MS);
       const finish = (failed: boolean, isSpent = failed): void => {
-        clearTimeout(timer);
+        clearInterval(timer);
         child.off('message', onMessage).off('error', onError).off('exit', onExit);
-        if (isSpent) this.#end();
+        if (isSpent) this.#end(child);
         resolve({ failed, underWay: [...underWay.values()] });
-      };
-      const watch = (patienceMs: number): void => {
-        clearTimeout(timer);
-        timer = setTimeout(() => finish(true), patienceMs);
       };
       const sendMore = (): void => {
         const queries: FileQuery[] = [];
@@ -146,9 +148,10 @@ export class QueryHelper implements Disposable {
       };
       const onMessage = (message: unknown): void => {
         const { answers: answered, exhausted } = message as AnswerMessage;
+        silence.hear();
         for (const answer of answered) {
-          const query = underWay.get(answer.id);
-          if (query === undefined) continue;
+          const query = asked.get(answer.id);
+          if (query === undefined) continue; // It was asked before, and has come back after all.
           underWay.delete(answer.id);
           answers[query.index] = answer;
         }
@@ -158,7 +161,6 @@ export class QueryHelper implements Disposable {
           return finish(false, true);
         }
         sendMore();
-        watch(this.#options.silenceMs + this.#options.timeoutMs);
       };
       const onError = (error: Error): void => {
         if (child.pid === undefined) reject(new Error(`Cannot start the query helper: ${error.message}`));
@@ -167,7 +169,6 @@ export class QueryHelper implements Disposable {
       const onExit = (): void => finish(true);
 
       child.on('message', onMessage).on('error', onError).on('exit', onExit);
-      watch(this.#options.silenceMs + this.#options.timeoutMs + (isNew ? this.#options.startupMs : 0));
       sendMore();
     });
   }
@@ -180,10 +181,10 @@ export class QueryHelper implements Disposable {
         ...process.env,
         NODE_OPTIONS: '',
         [QUERY_TIMEOUT_VARIABLE]: String(this.#options.timeoutMs),
-        [QUERY_THREADS_VARIABLE]: String(this.#options.threads),
+        [POOL_SIZE_VARIABLE]: String(this.#options.threads + 1),
       },
     });
-    // It must not keep the auditor alive; while questions are under way, the watchdog's timer does.
+    // It must not keep the auditor alive; while questions are under way, the timer that watches its silence does.
     child.unref();
     child.channel?.unref();
     child.on('error', () => undefined); // Failures between questions show in the next one.
@@ -193,9 +194,9 @@ export class QueryHelper implements Disposable {
     return child;
   }
 
-  #end(): void {
-    this.#child?.kill('SIGKILL');
-    this.#child = undefined;
+  #end(child: ChildProcess | undefined = this.#child): void {
+    child?.kill('SIGKILL');
+    if (this.#child === child) this.#child = undefined;
   }
 }
 

@@ -20,7 +20,10 @@ export interface FileAnswer {
   readonly socket?: SocketDescription;
   /** When they were asked for. */
   readonly details?: readonly FileDetail[];
-  /** The query did not end in time, and blocks a thread of the helper until the helper is ended. */
+  /**
+   * The query is blocked, and blocks a thread of the helper until the helper is ended. Should it come back before, another
+   * answer follows.
+   */
   readonly timedOut?: true;
   /** Which call failed, and with what: `DuplicateHandle 6`, `NtQueryObject 0xc0000022`. */
   readonly problem?: string;
@@ -33,17 +36,15 @@ export interface QueryMessage {
 
 /** From the helper process to the auditor. */
 export interface AnswerMessage {
+  /** None: the message says that the helper lives, and that its queries take their time. */
   readonly answers: readonly FileAnswer[];
   /** All threads of the helper are blocked: it will answer nothing more. */
   readonly exhausted?: true;
 }
 
-/** Environment variables that tell the helper how long a query may take and how many may run at a time. */
+/** Environment variables that tell the helper how long a query may take and how many threads libuv has. */
 export const QUERY_TIMEOUT_VARIABLE = 'UNCLOSED_QUERY_TIMEOUT_MS';
-export const QUERY_THREADS_VARIABLE = 'UV_THREADPOOL_SIZE';
+export const POOL_SIZE_VARIABLE = 'UV_THREADPOOL_SIZE';
 
-/**
- * Environment variable that names the script of the helper, and has files asked there on Wine too: tests put a helper
- * there whose questions really block, as on Wine none of ours does.
- */
-export const QUERY_HELPER_VARIABLE = 'UNCLOSED_QUERY_HELPER';
+/** Environment variable that, when it is `1`, has files asked in the helper on Wine too, as on Windows: for tests. */
+export const FILES_IN_HELPER_VARIABLE = 'UNCLOSED_FILES_IN_HELPER';

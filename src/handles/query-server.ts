@@ -9,7 +9,8 @@ import {
 } from '../ffi/kernel32.ts';
 import { queryFileDetails } from './file-details.ts';
 import { queryObjectNameAsync } from './object-name.ts';
-import type { AnswerMessage, FileAnswer, FileQuery, QueryMessage } from './query-protocol.ts';
+import { type AnswerMessage, type FileAnswer, type FileQuery, POOL_SIZE_VARIABLE, QUERY_TIMEOUT_VARIABLE, type QueryMessage } from './query-protocol.ts';
+import { QueryWatch } from './query-watch.ts';
 import { querySocketAsync } from './sockets.ts';
 
 // This module runs in the helper process, which Node may load from TypeScript as it is: no syntax that must be lowered
@@ -25,12 +26,29 @@ export type Inspect = (handle: HANDLE, details: boolean) => Promise<Omit<FileAns
 
 /** What the helper process is given to do its work with. */
 export interface QueryServerOptions {
-  /** How long one query may take before it is answered with `timedOut`. */
+  /** How long one query may take, where nobody has to wait for a processor, before it is answered with `timedOut`. */
   readonly timeoutMs: number;
-  /** How many queries run at a time; libuv must have as many threads. */
+  /** How many queries run at a time; libuv must have one thread more, for the controls of {@link QueryWatch}. */
   readonly threads: number;
   readonly send: (message: AnswerMessage) => void;
-  readonly inspect?: Inspect;
+  readonly inspect: Inspect;
+  readonly askControl: () => Promise<unknown>;
+}
+
+/** Makes this process the helper of the auditor that started it, until that has gone. */
+export function serveAuditor(inspect: Inspect = inspectFile): void {
+  const ownEvent = CreateEventW(null, true, false, null);
+  const answer = createQueryServer({
+    timeoutMs: Number(process.env[QUERY_TIMEOUT_VARIABLE]),
+    threads: Number(process.env[POOL_SIZE_VARIABLE]) - 1,
+    send: (message) => process.send!(message),
+    inspect,
+    // Nobody else has this event: its name, which it lacks, is told at once. Where there is none, the question fails as quickly.
+    askControl: () => queryObjectNameAsync(ownEvent),
+  });
+  process.on('message', (message) => answer(message as QueryMessage));
+  // An orderly exit would join libuv's threads, some of which may be blocked for ever.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 }
 
 /**
@@ -38,22 +56,32 @@ export interface QueryServerOptions {
  *
  * A query that blocks costs its thread and nothing else: it is reported as timed out, its duplicate is never closed (to
  * close it may block as well), and the process that runs this is ended from outside, which is the one sure way to end
- * a thread that waits for a file object's lock. Where all threads are blocked, that is said, and no query is begun.
+ * a thread that waits for a file object's lock. Where all threads are blocked, that is said, and no query is begun. A
+ * query that comes back after all is answered once more.
  */
 export function createQueryServer(options: QueryServerOptions): (message: QueryMessage) => void {
-  const inspect = options.inspect ?? inspectFile;
   const processes = new Map<number, HANDLE | number>();
   const waiting: FileQuery[] = [];
   let running = 0;
-  let blocked = 0;
+  const blocked = new Set<FileQuery>();
   let outbox: FileAnswer[] = [];
+  const watch = new QueryWatch<FileQuery>({
+    timeoutMs: options.timeoutMs,
+    sleep: (durationMs) => new Promise((resolve) => setTimeout(resolve, durationMs)),
+    askControl: options.askControl,
+    onRound: () => options.send({ answers: [] }),
+    onBlocked(query) {
+      blocked.add(query);
+      post({ id: query.id, timedOut: true });
+    },
+  });
 
   function post(answer: FileAnswer): void {
     if (outbox.push(answer) > 1) return;
     setImmediate(() => {
       const answers = outbox;
       outbox = [];
-      options.send(blocked >= options.threads ? { answers, exhausted: true } : { answers });
+      options.send(blocked.size >= options.threads ? { answers, exhausted: true } : { answers });
     });
   }
 
@@ -77,7 +105,7 @@ export function createQueryServer(options: QueryServerOptions): (message: QueryM
     }
     const handle = BigInt.asIntN(64, duplicate[0]!) as HANDLE;
     try {
-      return await inspect(handle, query.details === true);
+      return await options.inspect(handle, query.details === true);
     } finally {
       CloseHandle(handle);
     }
@@ -85,19 +113,14 @@ export function createQueryServer(options: QueryServerOptions): (message: QueryM
 
   function begin(query: FileQuery): void {
     running++;
-    let isBlocked = false;
-    const timer = setTimeout(() => {
-      isBlocked = true;
-      blocked++;
-      post({ id: query.id, timedOut: true });
-    }, options.timeoutMs);
+    watch.begin(query);
     void answerQuery(query)
       .catch((error: unknown) => ({ problem: error instanceof Error ? error.message : String(error) }))
       .then((answer) => {
-        clearTimeout(timer);
+        watch.end(query);
         running--;
-        if (isBlocked) blocked--;
-        else post({ ...answer, id: query.id });
+        blocked.delete(query);
+        post({ ...answer, id: query.id });
         beginMore();
       });
   }

@@ -13,6 +13,8 @@ export interface ProcessInfo {
   /** FILETIME: with the id it names the process for good, for ids are used again. */
   readonly startTime: bigint;
   readonly threadCount: number;
+  /** What its threads have used, those that have ended included, in units of 100 ns. Windows and Linux count in ticks of 10 to 16 ms. */
+  readonly processorTime: bigint;
   /** What the kernel says. Wine 8 and 10 tell how many handles there is room for, a power of two and more than there are [ran]. */
   readonly handleCount: number;
 }
@@ -69,6 +71,7 @@ export function decodeProcesses(table: Buffer, address: bigint): readonly Proces
       sessionId: table.readUInt32LE(at + 100), // ULONG SessionId
       startTime: table.readBigInt64LE(at + 32), // LARGE_INTEGER CreateTime
       threadCount: table.readUInt32LE(at + 4), // ULONG NumberOfThreads
+      processorTime: table.readBigInt64LE(at + 40) + table.readBigInt64LE(at + 48), // LARGE_INTEGER UserTime, KernelTime
       handleCount: table.readUInt32LE(at + 96), // ULONG HandleCount
     });
     const next = table.readUInt32LE(at); // ULONG NextEntryOffset
@@ -76,6 +79,15 @@ export function decodeProcesses(table: Buffer, address: bigint): readonly Proces
     at += next;
   }
   return processes;
+}
+
+/**
+ * How much processor time a process has used: see {@link ProcessInfo.processorTime}. `undefined` when it does not run.
+ *
+ * GetProcessTimes would be the call for it, but tells the caller's own times whichever process it is asked about [ran, Wine 8].
+ */
+export function readProcessorTime(processId: number): bigint | undefined {
+  return listProcesses().find((process) => process.processId === processId)?.processorTime;
 }
 
 /**

@@ -35,12 +35,10 @@ export interface ToolRun {
 /**
  * Runs the tool as a user does, in a process of its own. Its output goes through files: Wine 8's server crashes where
  * the pipes of several programs are read at once (docs/platform.md).
+ *
+ * @param nodeOptions for the Node.js that runs the tool
  */
-export async function runTool(
-  args: readonly string[],
-  onOutput?: (stderr: string) => void,
-  nodeOptions: readonly string[] = [],
-): Promise<ToolRun> {
+export async function runTool(args: readonly string[], onOutput?: (stderr: string) => void, nodeOptions: readonly string[] = []): Promise<ToolRun> {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-tool-'));
   const [stdout, stderr] = [join(directory, 'stdout'), join(directory, 'stderr')];
   const files = [openSync(stdout, 'w'), openSync(stderr, 'w')] as const;

@@ -41,17 +41,14 @@ describe.each([
   ['in the helper process', true],
 ])('looked at %s', (_, filesInHelper) => {
   let descriptions: ReadonlyMap<string, HandleDescription>;
-  let durationMs: number;
   beforeAll(async () => {
-    using describer = new HandleDescriber({ filesInHelper, timeoutMs: 400 });
+    using describer = new HandleDescriber({ filesInHelper });
     const handles = holder.held.map(({ value, type }) => {
       return { processId: holder.processId, value: BigInt(value), type: type === 'Socket' ? 'File' : type };
     });
-    const start = performance.now();
     const result = await describer.describe(target, handles);
-    durationMs = performance.now() - start;
     descriptions = new Map(result.map((description, i) => [holder.held[i]!.key, description]));
-  }, 30_000);
+  });
 
   it('every object is what the process says it is', () => {
     for (const held of holder.held) {
@@ -75,10 +72,6 @@ describe.each([
       if (held.name === undefined || !['File', 'Key'].includes(held.type)) continue;
       expect(descriptions.get(held.key)!.object.name?.toLowerCase(), held.key).toBe(held.name.toLowerCase());
     }
-  });
-
-  it('it takes less than 3 seconds', () => {
-    expect(durationMs).toBeLessThan(3_000);
   });
 });
 

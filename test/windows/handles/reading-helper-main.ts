@@ -1,21 +1,13 @@
 import { BOOL, DWORD, HANDLE, loadLibrary, POINTER, type Pointer } from '../../../src/ffi/library.ts';
-import { QUERY_THREADS_VARIABLE, QUERY_TIMEOUT_VARIABLE, type QueryMessage } from '../../../src/handles/query-protocol.ts';
-import { createQueryServer } from '../../../src/handles/query-server.ts';
+import { serveAuditor } from '../../../src/handles/query-server.ts';
 
 // A helper whose question to a file is to read a byte from it: that blocks for ever where a pipe is empty, on Windows
 // and on Wine alike, as a name query does on Windows where somebody else reads.
 const ReadFileAsync: (file: HANDLE, buffer: Pointer, size: number, read: Pointer, overlapped: Pointer) => Promise<boolean> =
   loadLibrary('kernel32.dll').defineAsync('ReadFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
 
-const answer = createQueryServer({
-  timeoutMs: Number(process.env[QUERY_TIMEOUT_VARIABLE]),
-  threads: Number(process.env[QUERY_THREADS_VARIABLE]),
-  send: (message) => process.send!(message),
-  inspect: async (handle) => {
-    const byte = new Uint8Array(1);
-    await ReadFileAsync(handle, byte, 1, new Uint32Array(1), null);
-    return { name: `byte ${byte[0]}` };
-  },
+serveAuditor(async (handle) => {
+  const byte = new Uint8Array(1);
+  await ReadFileAsync(handle, byte, 1, new Uint32Array(1), null);
+  return { name: `byte ${byte[0]}` };
 });
-process.on('message', (message) => answer(message as QueryMessage));
-process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
