@@ -276,8 +276,8 @@ describe('50 synchronous pipes with a call pending for ever', () => {
   });
 
   it('are listed the same when all files are asked in the helper process', async () => {
-    const helped = await withHelper(() => list('blocks-pipes.exe'));
-    const direct = await list('blocks-pipes.exe');
+    const helped = await withHelper(() => list(String(target.processId)));
+    const direct = await list(String(target.processId));
     expect(helped.handles).toEqual(direct.handles);
   });
 });
