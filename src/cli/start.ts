@@ -65,6 +65,8 @@ async function endByError(error: unknown): Promise<void> {
   isDone = true;
   writeSync(2, `unclosed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exitCode = exitCodes.error;
+  const main = await import('./main.ts').catch(() => undefined);
+  await main?.endSuspendedProcesses();
   await endProcess(exitCodes.error);
 }
 

@@ -36,6 +36,18 @@ export interface SpawnOptions {
   readonly stderr: AsHandle;
 }
 
+const starts = new Set<Promise<SuspendedProcess>>();
+const suspended = new Set<SuspendedProcess>();
+
+/**
+ * Ends every process that would wait for ever for its first instruction: for a tool that ends in the middle of its work. Those that run are
+ * left to themselves.
+ */
+export async function endSuspendedProcesses(): Promise<void> {
+  await Promise.allSettled(starts);
+  for (const process of suspended) process[Symbol.dispose]();
+}
+
 /**
  * A process that has not run its first instruction yet. Unless it was {@link resume | resumed}, disposing of it ends it: a
  * suspended process is never left behind.
@@ -52,6 +64,7 @@ export class SuspendedProcess implements Disposable {
     this.command = command;
     this.#process = process;
     this.#thread = thread;
+    suspended.add(this);
   }
 
   /**
@@ -63,6 +76,16 @@ export class SuspendedProcess implements Disposable {
    * @throws Win32Error when Windows refuses
    */
   static async spawn(options: SpawnOptions): Promise<SuspendedProcess> {
+    const start = SuspendedProcess.#start(options);
+    starts.add(start);
+    try {
+      return await start;
+    } finally {
+      starts.delete(start);
+    }
+  }
+
+  static async #start(options: SpawnOptions): Promise<SuspendedProcess> {
     const streams = [options.stdin, options.stdout, options.stderr].map((stream) => stream.asHandle().asRawHandle());
     using environment = new Environment();
     using inherited = new InheritedHandles([...new Set(streams.filter((handle) => handle !== NULL_HANDLE))]);
@@ -101,6 +124,7 @@ export class SuspendedProcess implements Disposable {
   resume(): void {
     if (ResumeThread(this.#thread.asRawHandle()) === 0xffff_ffff) throw failed('resume process', String(this.pid));
     this.#resumed = true;
+    suspended.delete(this);
   }
 
   /**
@@ -122,6 +146,7 @@ export class SuspendedProcess implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    suspended.delete(this);
     using _thread = this.#thread;
     using process = this.#process;
     if (!this.#resumed) TerminateProcess(process.asRawHandle(), 1);
