@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const start = fileURLToPath(new URL('start.js', import.meta.url));
+const start = fileURLToPath(new URL('../launcher/start.js', import.meta.url));
 
 describe('the first launch', { skip: process.platform === 'win32' && 'there is no launcher on Windows' }, () => {
   const home = mkdtempSync(join(tmpdir(), 'unclosed-cold-'));
