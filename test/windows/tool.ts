@@ -33,8 +33,8 @@ export interface ToolRun {
 }
 
 /**
- * Runs the tool as a user does, in a process of its own. Its output goes through files: Wine 8's server crashes where
- * the pipes of several programs are read at once (docs/platform.md).
+ * Runs the tool as a user does, in a process of its own. Its output goes through files: Wine 8's server may crash where
+ * Node.js destroys a pipe whose end it has read (docs/platform.md).
  *
  * @param nodeOptions for the Node.js that runs the tool
  */
