@@ -17,8 +17,12 @@ function whyNotHere() {
  * @param {string} text
  */
 function refuse(text) {
-  writeSync(2, `unclosed: ${text}\n`);
   process.exitCode = 2;
+  try {
+    writeSync(2, `unclosed: ${text}\n`);
+  } catch {
+    // Nobody hears it: the exit code says it alone.
+  }
 }
 
 async function launch() {

@@ -58,8 +58,12 @@ async function start() {
     await tool.end();
   } catch (error) {
     // The bundle cannot be loaded, which must not end in Node's own exit code 1: that means "findings".
-    writeSync(2, `unclosed: ${error instanceof Error ? error.stack : error}\n`);
     process.exitCode = 2;
+    try {
+      writeSync(2, `unclosed: ${error instanceof Error ? error.stack : error}\n`);
+    } catch {
+      // Nobody hears it: the exit code says it alone.
+    }
   }
 }
 

@@ -10,6 +10,12 @@ export class LaunchFailure extends Error {}
  * @param {string} text
  */
 export function say(text) {
-  let rest = Buffer.from(`unclosed: ${text}\n`);
-  while (rest.length > 0) rest = rest.subarray(writeSync(2, rest));
+  for (let rest = Buffer.from(`unclosed: ${text}\n`); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(2, rest));
+    } catch (error) {
+      // Where nobody reads any more, or stderr is closed, the exit code says it alone.
+      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') return;
+    }
+  }
 }

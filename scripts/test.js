@@ -2,14 +2,16 @@
 // last line is the sum.
 //
 // test/unit and test/windows run by vitest in Windows Node.js, under Wine on Linux; test/cli starts bin/unclosed.cjs
-// as a user does, so it runs in the Node.js of this machine, by its own test runner. What lies in test/cli/own-prefix runs beside vitest.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+// as a user does, so it runs in the Node.js of this machine, by its own test runner. They run side by side: vitest; test/cli/own-prefix, each
+// file of which makes a Wine prefix for itself; and the rest of test/cli.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { cacheDirectory } from '../launcher/cache.js';
 import { root, runMain, setUp } from './setup.js';
-import { runScript } from './windows.js';
+import { findWindows, runScript } from './windows.js';
 
 /** @import { Windows } from './windows.js' */
 /** @typedef {{ passed: number, failed: number, files: readonly TestFile[] }} Sum */
@@ -24,9 +26,13 @@ await runMain(async () => {
   const windows = await setUp(needsFixtures ? undefined : []);
   const hostTests = listTests('test/cli', filters);
   const isApart = (/** @type {string} */ path) => path.startsWith('test/cli/own-prefix/');
-  // Tests with a Wine prefix of their own meet nobody there, and mostly wait.
-  const sums = await Promise.all([runVitest(windows, filters), runHostTests(hostTests.filter(isApart))]);
-  sums.push(await runHostTests(hostTests.filter((path) => !isApart(path))));
+  // Vitest has its prefix already; the other tests get another one, so that none of them meets what the others leave there for a moment.
+  if (process.platform !== 'win32') await moveHome();
+  const sums = await Promise.all([
+    runVitest(windows, filters),
+    runHostTests(hostTests.filter(isApart)),
+    runHostTests(hostTests.filter((path) => !isApart(path))),
+  ]);
   const passed = sums.reduce((total, sum) => total + sum.passed, 0);
   const failed = sums.reduce((total, sum) => total + sum.failed, 0);
   process.stdout.write(describeSlowest(sums.flatMap(({ files }) => files)));
@@ -34,6 +40,16 @@ await runMain(async () => {
   // No test at all is no success.
   return failed === 0 && passed > 0 ? 0 : 1;
 });
+
+/** Gives what is started from now on a cache with the same packages and a Wine prefix of its own. */
+async function moveHome() {
+  const cache = cacheDirectory(process.env);
+  const home = join(cache, 'tests');
+  mkdirSync(home, { recursive: true });
+  if (!existsSync(join(home, 'packages'))) symlinkSync(join(cache, 'packages'), join(home, 'packages'));
+  process.env.UNCLOSED_HOME = home;
+  await findWindows();
+}
 
 /**
  * @param {Windows} windows

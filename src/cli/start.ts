@@ -56,15 +56,15 @@ function heedHost(): void {
  */
 function refuseSilentEnd(): void {
   if (isDone) return;
-  writeSync(2, 'unclosed: Cannot finish: the work came to a halt before it was done. This is a fault of unclosed: please report it.\n');
   process.exitCode = exitCodes.error;
+  complain('Cannot finish: the work came to a halt before it was done. This is a fault of unclosed: please report it.');
 }
 
 /** Node.js itself would end with exit code 1, "findings". The launcher hears nothing, so that it ends what the tool has started. */
 async function endByError(error: unknown): Promise<void> {
   isDone = true;
-  writeSync(2, `unclosed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exitCode = exitCodes.error;
+  complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
   const main = await import('./main.ts').catch(() => undefined);
   await main?.endSuspendedProcesses();
   await endProcess(exitCodes.error);
@@ -86,7 +86,15 @@ function refuseWithoutKoffi(error: unknown): undefined {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (!/koffi/i.test(text)) throw error;
   const [reason = ''] = (error instanceof Error ? error.message : text).split(/\r?\n/, 1);
-  writeSync(2, `unclosed: Cannot load koffi, which calls Windows: ${reason.replace(/\.$/, '')}. Try to install unclosed again, with optional dependencies.\n`);
-  process.exitCode = 2;
+  process.exitCode = exitCodes.error;
+  complain(`Cannot load koffi, which calls Windows: ${reason.replace(/\.$/, '')}. Try to install unclosed again, with optional dependencies.`);
   return undefined;
+}
+
+function complain(text: string): void {
+  try {
+    writeSync(2, `unclosed: ${text}\n`);
+  } catch {
+    // Nobody hears it: the exit code says it alone.
+  }
 }

@@ -158,6 +158,13 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     assert.match(stderr, /^unclosed: On Linux, Windows programs need Wine 8 or newer \(64-bit\): WINE=\/nowhere\/wine is not one: it cannot be run\. Try /);
   });
 
+  for (const stderr of ['2>&-', '2>/dev/full']) {
+    it(`returns 2 also where nobody can hear why: ${stderr}`, () => {
+      assert.equal(shell(`${command} facts ${stderr}`, { env: { WINE: '/nowhere/wine' } }).status, 2);
+      assert.equal(shell(`${command} vanish ${stderr}`).status, 2);
+    });
+  }
+
   it('says why when it cannot write to its cache, and returns 2', () => {
     const { status, stderr } = shell(`${command} facts`, { env: { UNCLOSED_HOME: '/etc/passwd/cache' } });
     assert.equal(status, 2);

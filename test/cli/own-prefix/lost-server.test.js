@@ -53,7 +53,7 @@ describe('an audit', { skip }, () => {
     const outputs = ['out', 'err'].map((name) => join(directory, `${count}.${name}`));
     const [stdout = 0, stderr = 0] = outputs.map((path) => openSync(path, 'w'));
     const child = spawn(process.execPath, [tool, 'run', '--json', '--', program], {
-      env: { ...process.env, UNCLOSED_HOME: home },
+      env: { ...process.env, UNCLOSED_HOME: home, TMPDIR: directory },
       stdio: ['ignore', stdout, stderr],
     });
     closeSync(stdout);

@@ -24,7 +24,7 @@ function listPlaces() {
   const prefixes = readdirSync(join(cache, 'prefixes')).map((name) => join(cache, 'prefixes', name));
   const windows = prefixes.flatMap((prefix) => ['drive_c', 'drive_c/users/root/Temp', 'drive_c/windows/temp'].map((name) => join(prefix, name)));
   const places = [join(cache, 'packages'), join(cache, 'prefixes'), ...windows].filter((place) => existsSync(place));
-  return [...places.map((place) => readdirSync(place).join()), readdirSync(tmpdir()).filter((name) => /unclosed-(?!run-|test-|launcher-|cold-)/.test(name)).join()];
+  return [...places.map((place) => readdirSync(place).join()), readdirSync(tmpdir()).filter((name) => /unclosed-(?!run-|test-|launcher-|cold-|lost-)/.test(name)).join()];
 }
 
 /**
