@@ -30,7 +30,7 @@ import { startByWine, wineserverOf } from './wine.js';
 
 /** The environment variable that names the session. */
 const variable = 'UNCLOSED_SESSION';
-/** How often a session is begun whose server ends at once. */
+/** How often a session is begun that ends before a program has run in it. */
 const attempts = 5;
 /** Wine itself waits half a minute for its services. */
 const startTimeoutMs = 120_000;
@@ -61,12 +61,12 @@ export async function startSession(wine, environment) {
     return session;
   }
   throw new LaunchFailure(
-    `Cannot start ${wine.version}: ${prefix}: its server ended ${attempts} times before a program ran. Try WINEDEBUG=err+all in the environment to see Wine's reason.`,
+    `Cannot start ${wine.version} in ${prefix}: ${attempts} times its server ended or its first program failed. Try WINEDEBUG=err+all in the environment to see Wine's reason.`,
   );
 }
 
 /**
- * Runs a Windows program until it has ended, or its server has: without it a program may wait for ever. Nothing of the session is left then.
+ * Runs a Windows program until it has ended. One that loses its server may wait for ever: it is ended, with all that is left of the session.
  *
  * @param {Wine} wine
  * @param {Session} session
