@@ -55,9 +55,9 @@ export async function startSession(wine, environment) {
     if (server === undefined) continue; // it ended as we came
     const id = variableOf(server.pid, variable);
     const session = { server, id };
-    if (readMark(prefix) === describe(session)) return session;
+    if (readRecord(prefix) === describe(session)) return session;
     if (!(await startServices(wine, environment, session))) continue;
-    writeMark(prefix, describe(session));
+    writeRecord(prefix, describe(session));
     return session;
   }
   throw new LaunchFailure(
@@ -142,9 +142,9 @@ function describe({ server, id = '' }) {
  *
  * @param {string} prefix
  */
-function readMark(prefix) {
+function readRecord(prefix) {
   try {
-    return readFileSync(markOf(prefix), 'utf8');
+    return readFileSync(recordPath(prefix), 'utf8');
   } catch {
     return undefined;
   }
@@ -154,15 +154,15 @@ function readMark(prefix) {
  * @param {string} prefix
  * @param {string} text
  */
-function writeMark(prefix, text) {
+function writeRecord(prefix, text) {
   try {
-    writeFileSync(markOf(prefix), text);
+    writeFileSync(recordPath(prefix), text);
   } catch {
     // The next launch makes sure of the services by itself.
   }
 }
 
 /** @param {string} prefix */
-function markOf(prefix) {
+function recordPath(prefix) {
   return join(prefix, 'unclosed-session');
 }
