@@ -56,6 +56,9 @@ export function wineEnvironment(environment, { isUtf8 }) {
     if (/^NODE_(OPTIONS|CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|TEST_CONTEXT|V8_COVERAGE)$/.test(name)) delete result[name];
   }
   delete result.WINEARCH;
+  // Debian's Wine looks for a prefix's server there: two launches with another directory each would have two servers in one prefix, and Wine 10
+  // ends at once (docs/platform.md). Windows programs go by TEMP.
+  delete result.TMPDIR;
   result.WINEDEBUG ||= '-all';
   // No start-menu entries or file associations on the user's desktop. No debugger that starts by itself when the
   // audited program crashes: it keeps the streams open for seconds, or for ever, and prints a page of registers.

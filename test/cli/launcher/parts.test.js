@@ -207,6 +207,10 @@ describe('the environment for Wine', () => {
     assert.equal(WINEDLLOVERRIDES, 'x=n;winemenubuilder.exe,winedbg.exe=d');
   });
 
+  it('has no TMPDIR, by which Debian\'s Wine would find another server', () => {
+    assert.equal('TMPDIR' in wineEnvironment({ TMPDIR: '/elsewhere' }, { isUtf8: true }), false);
+  });
+
   it('sets a UTF-8 locale where there is none', () => {
     assert.equal(wineEnvironment({ LC_ALL: 'C' }, { isUtf8: false }).LC_ALL, 'C.UTF-8');
     assert.equal(wineEnvironment({ LC_ALL: 'de_DE.UTF-8' }, { isUtf8: true }).LC_ALL, 'de_DE.UTF-8');
