@@ -7,12 +7,11 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 
 const SAMPLE_MS = 20;
-const SystemProcessInformation = 5;
 
 /**
  * @typedef {object} Sample
  * @property {number} timeMs since the process was started
- * @property {number} processorMs of all its threads that live
+ * @property {number} processorMs of all its threads
  * @property {number} peakBytes
  * @property {boolean} hasChild whether a process that it started is there
  */
@@ -27,7 +26,8 @@ const SystemProcessInformation = 5;
  * @throws Error when it fails
  */
 export async function runWatched(file, args, output) {
-  const readProcesses = await openProcessList();
+  // In here, for the host loads this module, too.
+  const { listProcesses } = await import('../dist/process/processes.js');
   const stdout = output === undefined ? 'ignore' : openSync(output, 'w');
   const start = performance.now();
   const child = spawn(file, args, { stdio: ['ignore', stdout, 'pipe'] });
@@ -37,10 +37,10 @@ export async function runWatched(file, args, output) {
   const samples = [];
   const timer = setInterval(() => {
     const timeMs = performance.now() - start;
-    const processes = readProcesses();
+    const processes = listProcesses();
     const own = processes.find(({ processId }) => processId === child.pid);
     const hasChild = processes.some(({ parentId }) => parentId === child.pid);
-    if (own !== undefined) samples.push({ timeMs, processorMs: own.processorMs, peakBytes: own.peakBytes, hasChild });
+    if (own !== undefined) samples.push({ timeMs, processorMs: Number(own.processorTime) / 10_000, peakBytes: own.peakWorkingSetBytes, hasChild });
   }, SAMPLE_MS);
   try {
     const { code, tookMs } = await new Promise((resolve, reject) => {
@@ -65,35 +65,4 @@ export function peakMBOf({ samples }) {
 /** @param {{ samples: readonly Sample[] }} watched */
 export function processorMsOf({ samples }) {
   return Math.max(...samples.map(({ processorMs }) => processorMs));
-}
-
-async function openProcessList() {
-  // In here, for the host loads this module, too.
-  const { NtQuerySystemInformation } = await import('../dist/ffi/ntdll.js');
-  const table = Buffer.alloc(1 << 22);
-  return () => {
-    const status = NtQuerySystemInformation(SystemProcessInformation, table, table.length, null);
-    if (status !== 0) throw new Error(`Cannot list the processes: NTSTATUS 0x${(status >>> 0).toString(16)}.`);
-    return decode(table);
-  };
-}
-
-/**
- * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation
- *
- * @param {Buffer} table SYSTEM_PROCESS_INFORMATION, one after the other
- */
-function decode(table) {
-  const processes = [];
-  for (let at = 0, next = 1; next !== 0; at += next) {
-    next = table.readUInt32LE(at); // ULONG NextEntryOffset
-    const time = table.readBigInt64LE(at + 40) + table.readBigInt64LE(at + 48); // LARGE_INTEGER UserTime, KernelTime, of 100 ns
-    processes.push({
-      processId: table.readUInt32LE(at + 80), // HANDLE UniqueProcessId
-      parentId: table.readUInt32LE(at + 88), // HANDLE InheritedFromUniqueProcessId
-      processorMs: Number(time) / 10_000,
-      peakBytes: Number(table.readBigUInt64LE(at + 136)), // SIZE_T PeakWorkingSetSize
-    });
-  }
-  return processes;
 }

@@ -21,13 +21,13 @@ const SLOWEST_COUNT = 10;
 
 await runMain(async () => {
   const filters = process.argv.slice(2);
-  // The tests in test/unit need none of the programs.
-  const needsFixtures = ['test/windows', 'test/cli'].some((folder) => listTests(folder, filters).length > 0);
-  const windows = await setUp(needsFixtures ? undefined : []);
   const hostTests = listTests('test/cli', filters);
-  const isApart = (/** @type {string} */ path) => path.startsWith('test/cli/own-prefix/');
+  // The tests in test/unit need none of the programs.
+  const needsFixtures = hostTests.length > 0 || listTests('test/windows', filters).length > 0;
+  const windows = await setUp(needsFixtures ? undefined : []);
   // Vitest has its prefix already; the other tests get another one, so that none of them meets what the others leave there for a moment.
-  if (process.platform !== 'win32') await moveHome();
+  if (hostTests.length > 0 && process.platform !== 'win32') await moveHome();
+  const isApart = (/** @type {string} */ path) => path.startsWith('test/cli/own-prefix/');
   const sums = await Promise.all([
     runVitest(windows, filters),
     runHostTests(hostTests.filter(isApart)),

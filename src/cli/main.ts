@@ -62,11 +62,6 @@ export async function runCommandLine(): Promise<void> {
   }
 }
 
-/** Ends what this process has started and not let run yet, for an end in the middle of the work. */
-export async function endSuspendedProcesses(): Promise<void> {
-  await (await import('../process/spawn.ts')).endSuspendedProcesses();
-}
-
 /** Ends this process at once: nothing that comes after it runs. */
 export function endProcess(exitCode: number): void {
   TerminateProcess(CURRENT_PROCESS, exitCode);

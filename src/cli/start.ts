@@ -64,9 +64,9 @@ function refuseSilentEnd(): void {
 async function endByError(error: unknown): Promise<void> {
   isDone = true;
   process.exitCode = exitCodes.error;
-  complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  const main = await import('./main.ts').catch(() => undefined);
-  await main?.endSuspendedProcesses();
+  complain(textOf(error));
+  const processes = await import('../process/spawn.ts').catch(() => undefined); // without koffi there are none
+  await processes?.endSuspendedProcesses();
   await endProcess(exitCodes.error);
 }
 
@@ -83,12 +83,16 @@ async function endProcess(exitCode: number): Promise<void> {
 
 /** koffi calls Windows, and is loaded with the first module of the bundle: without it no command can say anything. */
 function refuseWithoutKoffi(error: unknown): undefined {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const text = textOf(error);
   if (!/koffi/i.test(text)) throw error;
   const [reason = ''] = (error instanceof Error ? error.message : text).split(/\r?\n/, 1);
   process.exitCode = exitCodes.error;
   complain(`Cannot load koffi, which calls Windows: ${reason.replace(/\.$/, '')}. Try to install unclosed again, with optional dependencies.`);
   return undefined;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function complain(text: string): void {

@@ -43,7 +43,7 @@ export function serveAuditor(inspect: Inspect = inspectFile): void {
     threads: Number(process.env[POOL_SIZE_VARIABLE]) - 1,
     send: (message) => process.send!(message),
     inspect,
-    // Nobody else has this event: its name, which it lacks, is told at once. Where there is none, the question fails as quickly.
+    // No other process has this event, so the query for its name cannot block. Without an event it fails as quickly.
     askControl: () => queryObjectNameAsync(ownEvent),
   });
   process.on('message', (message) => answer(message as QueryMessage));

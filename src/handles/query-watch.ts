@@ -8,7 +8,7 @@ export interface QueryWatchOptions<Query> {
   readonly sleep: (durationMs: number) => Promise<unknown>;
   /** Does a query that cannot block, on the way that all queries take: by a thread of the same pool. */
   readonly askControl: () => Promise<unknown>;
-  /** A round is over: whoever waits for the queries may be told that their process lives. */
+  /** A round is over, which shows that this process lives. */
   readonly onRound: () => void;
   readonly onBlocked: (query: Query) => void;
 }
@@ -19,7 +19,7 @@ export interface QueryWatchOptions<Query> {
  * The clock cannot tell them apart: on a busy machine, or while the process is suspended, any time may pass before a
  * query has had its turn. So patience is counted in rounds. A round is a short sleep and then a control, a query that
  * cannot block. A control that comes back proves that the event loop, the pool's threads, the scheduler and the kernel
- * (on Wine its server) have served somebody who came later than the query did. A query that is out for as many rounds
+ * (on Wine its server) have served a call that came later than the query did. A query that is out for as many rounds
  * as there are in the time-out is blocked. Rounds of an idle machine take as long as their sleeps; those of a starved
  * one stretch with it, and where nothing is served at all, none ends and no query is called blocked.
  *

@@ -15,6 +15,7 @@ export interface ProcessInfo {
   readonly threadCount: number;
   /** What its threads have used, those that have ended included, in units of 100 ns. Windows and Linux count in ticks of 10 to 16 ms. */
   readonly processorTime: bigint;
+  readonly peakWorkingSetBytes: number;
   /** What the kernel says. Wine 8 and 10 tell how many handles there is room for, a power of two and more than there are [ran]. */
   readonly handleCount: number;
 }
@@ -29,7 +30,7 @@ export class ProcessNotFoundError extends Error {
 
 const SystemProcessInformation = 5;
 const STATUS_INFO_LENGTH_MISMATCH = 0xc0000004;
-const ENTRY_SIZE_BYTES = 104;
+const ENTRY_SIZE_BYTES = 144;
 const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
 /**
@@ -72,6 +73,7 @@ export function decodeProcesses(table: Buffer, address: bigint): readonly Proces
       startTime: table.readBigInt64LE(at + 32), // LARGE_INTEGER CreateTime
       threadCount: table.readUInt32LE(at + 4), // ULONG NumberOfThreads
       processorTime: table.readBigInt64LE(at + 40) + table.readBigInt64LE(at + 48), // LARGE_INTEGER UserTime, KernelTime
+      peakWorkingSetBytes: Number(table.readBigUInt64LE(at + 136)), // SIZE_T PeakWorkingSetSize
       handleCount: table.readUInt32LE(at + 96), // ULONG HandleCount
     });
     const next = table.readUInt32LE(at); // ULONG NextEntryOffset

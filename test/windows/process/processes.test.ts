@@ -22,11 +22,11 @@ it('a name that several processes have is refused where one is needed, with thei
 });
 
 it('any damaged list gives what can be read of it, and ends', () => {
-  const table = Buffer.alloc(208);
+  const table = Buffer.alloc(288);
   for (let position = 0; position < table.length; position += 4) {
-    for (const value of [0, 1, 0x68, 0x7fff_ffff, 0xffff_ffff]) {
+    for (const value of [0, 1, 0x90, 0x7fff_ffff, 0xffff_ffff]) {
       const damaged = Buffer.from(table);
-      damaged.writeUInt32LE(0x68, 0);
+      damaged.writeUInt32LE(0x90, 0);
       damaged.writeUInt32LE(value, position);
       expect(decodeProcesses(damaged, 0n).length).toBeLessThanOrEqual(2);
     }
