@@ -2,7 +2,7 @@ import { Script } from 'node:vm';
 
 /**
  * When what has not happened yet counts as never. A guard and no measure: the machine may be busy with ten other things, and Wine
- * is slow. There is no other time limit in the tests.
+ * is slow. Tests set no limits of their own.
  */
 export const HANG_MS = 300_000;
 

@@ -10,7 +10,8 @@ import { spawn } from 'node:child_process';
  * @param {object} [options]
  * @param {string} [options.cwd]
  * @param {NodeJS.ProcessEnv} [options.env]
- * @param {(write: (text: string) => void) => Promise<void>} [options.type] types on the keyboard
+ * @param {(write: (text: string) => void, shown: () => string) => Promise<void>} [options.type] types on the keyboard, and may look
+ *   at what the terminal got until then
  * @returns {Promise<{ status: number | null, stdout: string }>} what the terminal got, with its ends of lines
  */
 export async function inTerminal(line, { cwd, env = {}, type } = {}) {
@@ -28,6 +29,6 @@ export async function inTerminal(line, { cwd, env = {}, type } = {}) {
     child.on('exit', () => child.stdin.end());
     child.on('close', resolve);
   });
-  await Promise.all([ended, type?.((text) => child.stdin.write(text))]);
+  await Promise.all([ended, type?.((text) => child.stdin.write(text), () => stdout)]);
   return { status: child.exitCode, stdout };
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { eventually } from '../run/shell.js';
 import { inTerminal } from '../terminal.js';
 
 const start = fileURLToPath(new URL('start.js', import.meta.url));
@@ -33,12 +34,6 @@ function listProbes() {
       return false;
     }
   });
-}
-
-/** @param {() => boolean} holds */
-async function eventually(holds) {
-  for (let tries = 0; tries < 100 && !holds(); tries += 1) await sleep(50);
-  assert.ok(holds());
 }
 
 const lines = 32_768;
@@ -222,8 +217,8 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
 
   it('leaves Ctrl-C on a terminal to the Windows side, which gets it once', async () => {
     const { stdout, status } = await inTerminal(`${command} wait`, {
-      type: async (write) => {
-        await sleep(3000);
+      type: async (write, shown) => {
+        await eventually(() => shown().includes('waiting'));
         write('\x03');
       },
     });

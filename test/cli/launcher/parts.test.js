@@ -6,7 +6,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { homedir, hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { cacheDirectory, makeOnce } from '../../../launcher/cache.js';
 import { forwarderDll } from '../../../launcher/forwarder-dll.js';
@@ -17,6 +16,7 @@ import { prefixName } from '../../../launcher/prefix.js';
 import { isAlive } from '../../../launcher/processes.js';
 import { parseVerdict } from '../../../launcher/verdict.js';
 import { chooseWine, findWine, whyNoWine, wineCandidates } from '../../../launcher/wine.js';
+import { eventually } from '../run/shell.js';
 import { isInstalled, npmThatKnowsPlatforms } from '../../../scripts/dependencies.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -29,8 +29,7 @@ describe('a process', { skip: process.platform === 'win32' && 'there is no launc
       const [text] = await once(parent.stdout, 'data');
       const orphan = Number(text);
       assert.equal(isAlive(orphan), true);
-      for (let tries = 0; tries < 100 && isAlive(orphan); tries += 1) await sleep(50);
-      assert.equal(isAlive(orphan), false);
+      await eventually(() => !isAlive(orphan));
       assert.equal(existsSync(`/proc/${orphan}`), true, 'it is still there, as a zombie');
       assert.equal(isAlive(parent.pid ?? 0), true);
     } finally {
