@@ -9,7 +9,8 @@ export default defineConfig({
     maxWorkers: 2,
     // test/cli is run on the host, by scripts/test.js.
     projects: [
-      // Pure logic, which leaves nothing behind for the next file: a process for each would take more time than most of them.
+      // Pure logic, which leaves nothing behind for the next file: a process for each would take more time than most of
+      // them.
       { test: { ...guards, name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false } },
       { test: { ...guards, name: 'windows', include: ['test/windows/**/*.test.ts'] } },
     ],

@@ -1,6 +1,6 @@
-// `npm run accuracy [-- <part of a name> …]`: audits every program of the matrix (fixtures/matrix) and counts what was found, what was
-// missed and what was found without being there. Without arguments the table is written to docs/accuracy.md too. Exit code 1 says that
-// something was missed or found wrongly.
+// `npm run accuracy [-- <part of a name> …]`: audits every program of the matrix (fixtures/matrix) and counts what was
+// found, what was missed and what was found without being there. Without arguments the table is written to
+// docs/accuracy.md too. Exit code 1 says that something was missed or found wrongly.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -33,8 +33,13 @@ function isWhole({ programs, names }) {
 
 /** @param {Options<'programs'>} options */
 function choose({ programs, names }) {
-  const chosen = matrix.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part))).slice(0, programs);
-  if (chosen.length === 0) throw new LaunchFailure(`Cannot audit ${names.join(', ')}: no program of the matrix has that in its name. Try leak-event.`);
+  const chosen = matrix
+    .filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)))
+    .slice(0, programs);
+  if (chosen.length === 0)
+    throw new LaunchFailure(
+      `Cannot audit ${names.join(', ')}: no program of the matrix has that in its name. Try leak-event.`,
+    );
   return chosen;
 }
 
@@ -45,14 +50,22 @@ async function measure(options) {
   const started = performance.now();
   const results = await auditPrograms(built, { progress: true });
   const seconds = (performance.now() - started) / 1000;
-  for (const { name, verdict: { complaints } } of results) {
+  for (const {
+    name,
+    verdict: { complaints },
+  } of results) {
     if (complaints.length > 0) say(`\n${name}\n${complaints.map((line) => `  ${line}`).join('\n')}`);
   }
   const tables = makeTables(results);
   say(`\n${tables}`);
   const unbuilt = programs.length - built.length;
   if (unbuilt > 0) say(`${unbuilt} programs were left out: clang and lld are not there to build them.`);
-  say(`${results.length} programs in ${seconds.toFixed(0)} s; one audit takes ${spell(results.map(({ tookMs }) => tookMs), 0)} ms.`);
+  say(
+    `${results.length} programs in ${seconds.toFixed(0)} s; one audit takes ${spell(
+      results.map(({ tookMs }) => tookMs),
+      0,
+    )} ms.`,
+  );
   if (isWhole(options) && unbuilt === 0) writeFileSync(page, makePage(tables));
   return results.some(({ verdict }) => verdict.complaints.length > 0) ? 1 : 0;
 }
@@ -61,27 +74,57 @@ async function measure(options) {
 function makeTables(results) {
   const byName = new Map(matrix.map((program) => [program.name, program]));
   const known = results.map(({ name, verdict }) => ({ ...verdict, program: /** @type {Case} */ (byName.get(name)) }));
-  const rules = [...new Set([...matrix.map(({ rule }) => rule), ...known.flatMap(({ falsePositives }) => falsePositives)])];
+  const rules = [
+    ...new Set([...matrix.map(({ rule }) => rule), ...known.flatMap(({ falsePositives }) => falsePositives)]),
+  ];
 
   /** @param {(each: typeof known[number]) => boolean} isIn @param {(rule: string) => boolean} isOfRule */
   const count = (isIn, isOfRule) => {
     const own = known.filter((each) => isIn(each) && isOfRule(each.program.rule));
-    const outcomes = (/** @type {Verdict['outcome']} */ outcome) => own.filter((each) => each.outcome === outcome).length;
+    const outcomes = (/** @type {Verdict['outcome']} */ outcome) =>
+      own.filter((each) => each.outcome === outcome).length;
     return {
       truePositives: outcomes('true positive'),
       falseNegatives: outcomes('false negative'),
       knownMisses: outcomes('known miss'),
-      falsePositives: known.filter(isIn).flatMap((each) => each.falsePositives).filter(isOfRule).length,
+      falsePositives: known
+        .filter(isIn)
+        .flatMap((each) => each.falsePositives)
+        .filter(isOfRule).length,
       trueNegatives: outcomes('true negative'),
     };
   };
   const rows = [...rules, 'all'].map((rule) => {
-    const { truePositives, falseNegatives, knownMisses, falsePositives, trueNegatives } = count(() => true, (each) => rule === 'all' || each === rule);
+    const { truePositives, falseNegatives, knownMisses, falsePositives, trueNegatives } = count(
+      () => true,
+      (each) => rule === 'all' || each === rule,
+    );
     const recall = percent(truePositives, truePositives + falseNegatives);
     const precision = percent(truePositives, truePositives + falsePositives);
-    return [rule === 'all' ? '**all**' : `\`${rule}\``, truePositives, falseNegatives, falsePositives, trueNegatives, recall, precision, knownMisses];
+    return [
+      rule === 'all' ? '**all**' : `\`${rule}\``,
+      truePositives,
+      falseNegatives,
+      falsePositives,
+      trueNegatives,
+      recall,
+      precision,
+      knownMisses,
+    ];
   });
-  const perRule = table(['rule', 'true positives', 'false negatives', 'false positives', 'true negatives', 'recall', 'precision', 'known misses'], rows);
+  const perRule = table(
+    [
+      'rule',
+      'true positives',
+      'false negatives',
+      'false positives',
+      'true negatives',
+      'recall',
+      'precision',
+      'known misses',
+    ],
+    rows,
+  );
 
   /** @param {'shape' | 'resource'} key */
   const perKey = (key) => {
@@ -89,7 +132,10 @@ function makeTables(results) {
     const cells = values.map((value) => [
       value,
       ...rules.map((rule) => {
-        const { truePositives, falseNegatives, knownMisses, falsePositives } = count(({ program }) => program[key] === value, (each) => each === rule);
+        const { truePositives, falseNegatives, knownMisses, falsePositives } = count(
+          ({ program }) => program[key] === value,
+          (each) => each === rule,
+        );
         const planted = truePositives + falseNegatives + knownMisses;
         if (planted + falsePositives === 0) return '';
         const found = `${truePositives}/${planted}`;

@@ -1,7 +1,8 @@
 // What the benchmarks share: their options, the way into Windows, rounds by turns, and how figures are spelt.
 //
-// A benchmark prints figures and asserts nothing. Each of its sizes is an option (`npm run bench:scale -- --calls 10000`), and `--smoke` makes all
-// of them so small that the whole takes seconds: `npm test` runs every benchmark in that way, to see that it works.
+// A benchmark prints figures and asserts nothing. Each of its sizes is an option (`npm run bench:scale -- --calls
+// 10000`), and `--smoke` makes all of them so small that the whole takes seconds: `npm test` runs every benchmark in
+// that way, to see that it works.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +23,8 @@ import { runScript } from '../scripts/windows.js';
  * @property {readonly string[]} [flags] options without a value
  * @property {boolean} [takesNames] whether there may be arguments that are no options
  * @property {(options: Options<Size>) => readonly string[]} programs the fixtures that it needs
- * @property {(windows: Windows, options: Options<Size>) => Promise<void>} [onHost] what is measured outside of Windows, first
+ * @property {(windows: Windows, options: Options<Size>) => Promise<void>} [onHost] what is measured outside of Windows,
+ * first
  * @property {(options: Options<Size>) => Promise<number | void>} inWindows gives the exit code, if it is not 0
  */
 
@@ -40,11 +42,15 @@ export const fixture = (name) => inProject(`fixtures/build/${name}.exe`);
 /** The tool as a user of Windows starts it: an argument of Node.js. */
 export const tool = inProject('bin/unclosed.cjs');
 
-/** First argument of a benchmark that runs in Windows Node.js already. On Windows nothing else would tell it from the one that started it. */
+/**
+ * First argument of a benchmark that runs in Windows Node.js already. On Windows nothing else would tell it from the
+ * one that started it.
+ */
 const inside = 'in-windows';
 
 /**
- * Runs a benchmark: on the host it brings Windows and the programs, and runs the same script once more, in Windows Node.js.
+ * Runs a benchmark: on the host it brings Windows and the programs, and runs the same script once more, in Windows
+ * Node.js.
  *
  * @template {string} Size
  * @param {string} url of the script
@@ -72,14 +78,22 @@ function readOptions({ sizes, flags = [], takesNames = false }, args) {
   /** @type {readonly (readonly [string, { full: number, smoke: number }])[]} */
   const entries = Object.entries(sizes);
   const switches = ['smoke', ...flags];
-  const usage = [...switches.map((name) => `--${name}`), ...entries.map(([name, { full }]) => `--${name} ${full}`)].join(', ');
+  const usage = [
+    ...switches.map((name) => `--${name}`),
+    ...entries.map(([name, { full }]) => `--${name} ${full}`),
+  ].join(', ');
   const { values, positionals } = parse();
   const numbers = entries.map(([name, { full, smoke }]) => {
     const value = Number(values[name] ?? (values['smoke'] === true ? smoke : full));
-    if (!Number.isSafeInteger(value) || value < 1) throw new LaunchFailure(`"${values[name]}" is no number for --${name}. Try ${usage}.`);
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new LaunchFailure(`"${values[name]}" is no number for --${name}. Try ${usage}.`);
     return [name, value];
   });
-  return { ...Object.fromEntries(numbers), flags: new Set(flags.filter((name) => values[name] === true)), names: positionals };
+  return {
+    ...Object.fromEntries(numbers),
+    flags: new Set(flags.filter((name) => values[name] === true)),
+    names: positionals,
+  };
 
   function parse() {
     /** @type {Record<string, { type: 'string' | 'boolean' }>} */
@@ -121,10 +135,15 @@ export async function withDirectory(use) {
 export function run(file, args, output) {
   const descriptor = output === undefined ? 'pipe' : openSync(output, 'w');
   const start = performance.now();
-  const { status, error, stdout, stderr } = spawnSync(file, args, { stdio: ['ignore', descriptor, 'pipe'], encoding: 'utf8', maxBuffer: 1 << 28 });
+  const { status, error, stdout, stderr } = spawnSync(file, args, {
+    stdio: ['ignore', descriptor, 'pipe'],
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
   const tookMs = performance.now() - start;
   if (descriptor !== 'pipe') closeSync(descriptor);
-  if (error !== undefined || status !== 0) throw new Error(`${[file, ...args].join(' ')}: exit code ${status}: ${error?.message ?? stderr}`);
+  if (error !== undefined || status !== 0)
+    throw new Error(`${[file, ...args].join(' ')}: exit code ${status}: ${error?.message ?? stderr}`);
   return { tookMs, stdout: stdout ?? '' };
 }
 
@@ -177,7 +196,8 @@ export function ratios(these, those) {
  * @param {number} digits
  */
 export function spell(values, digits) {
-  if (values.length === 0 || !values.every(Number.isFinite)) throw new Error(`Cannot tell the median of [${values.join(', ')}]: these are no figures.`);
+  if (values.length === 0 || !values.every(Number.isFinite))
+    throw new Error(`Cannot tell the median of [${values.join(', ')}]: these are no figures.`);
   const [lowest, highest] = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(digits));
   return `${median(values).toFixed(digits)}${values.length > 1 ? ` (${lowest} to ${highest})` : ''}`;
 }

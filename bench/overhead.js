@@ -1,5 +1,5 @@
-// `npm run bench:overhead`: what recording costs. The recorder by itself; and a program of nothing but CreateEvent and CloseHandle, on 1 and on 4
-// threads, alone and under `unclosed run`.
+// `npm run bench:overhead`: what recording costs. The recorder by itself; and a program of nothing but CreateEvent and
+// CloseHandle, on 1 and on 4 threads, alone and under `unclosed run`.
 import { fixture, measureByTurns, ratios, run, runBenchmark, say, spell, tool } from './measure.js';
 
 await runBenchmark(import.meta.url, {
@@ -20,9 +20,12 @@ await runBenchmark(import.meta.url, {
       const args = [threads, String(pairs)];
       const us = await measureByTurns(rounds, {
         alone: () => readTime(run(program, args).stdout),
-        recorded: () => readTime(run(process.execPath, [tool, 'run', '--fail-on', 'never', '--', program, ...args]).stdout),
+        recorded: () =>
+          readTime(run(process.execPath, [tool, 'run', '--fail-on', 'never', '--', program, ...args]).stdout),
       });
-      say(`${threads} thread${threads === '1' ? '' : 's'}: alone ${spell(us.alone, 2)}, recorded ${spell(us.recorded, 2)}, ratio ${spell(ratios(us.recorded, us.alone), 2)}`);
+      say(
+        `${threads} thread${threads === '1' ? '' : 's'}: alone ${spell(us.alone, 2)}, recorded ${spell(us.recorded, 2)}, ratio ${spell(ratios(us.recorded, us.alone), 2)}`,
+      );
     }
   },
 });

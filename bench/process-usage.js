@@ -1,8 +1,10 @@
-// The memory and the processor time of a process, seen from outside while it runs: what runs in it is what a user runs, to its own end.
+// The memory and the processor time of a process, seen from outside while it runs: what runs in it is what a user runs,
+// to its own end.
 //
-// Both come from the list of all processes, the only place that is right about another process on Windows and under Wine. Under Wine 8,
-// GetProcessTimes gives the times of the process that asks, and K32GetProcessMemoryInfo is right of a process that runs, but gives zeros when it has
-// ended. Hence samples: the peak that the kernel keeps, and the time, lack what comes after the last of them.
+// Both come from the list of all processes, the only place that is right about another process on Windows and under
+// Wine. Under Wine 8, GetProcessTimes gives the times of the process that asks, and K32GetProcessMemoryInfo is right of
+// a process that runs, but gives zeros when it has ended. Hence samples: the peak that the kernel keeps, and the time,
+// lack what comes after the last of them.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 
@@ -40,7 +42,13 @@ export async function runWatched(file, args, output) {
     const processes = listProcesses();
     const own = processes.find(({ processId }) => processId === child.pid);
     const hasChild = processes.some(({ parentId }) => parentId === child.pid);
-    if (own !== undefined) samples.push({ timeMs, processorMs: Number(own.processorTime) / 10_000, peakBytes: own.peakWorkingSetBytes, hasChild });
+    if (own !== undefined)
+      samples.push({
+        timeMs,
+        processorMs: Number(own.processorTime) / 10_000,
+        peakBytes: own.peakWorkingSetBytes,
+        hasChild,
+      });
   }, SAMPLE_MS);
   try {
     const { code, tookMs } = await new Promise((resolve, reject) => {

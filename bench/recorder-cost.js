@@ -1,11 +1,11 @@
 // The recorder alone: hooks of NtCreateEvent and NtClose in this very process, over stubs that make no system call.
 import koffi from 'koffi';
 
-import { linkAgent } from '../dist/agent/agent-image.js';
-import { numberedRows } from '../dist/agent/hook-table.js';
-import { ledgerLayout } from '../dist/agent/ledger-layout.js';
-import { Ledger } from '../dist/agent/ledger.js';
-import { loadCode } from '../dist/agent/load-code.js';
+import { linkAgent } from '../dist/agent/link/link-agent.js';
+import { numberedRows } from '../dist/agent/tables/hook-table.js';
+import { ledgerLayout } from '../dist/agent/ledger/layout.js';
+import { Ledger } from '../dist/agent/ledger/ledger.js';
+import { loadCode } from '../dist/agent/link/load-code.js';
 import { GetModuleHandleW, GetProcAddress, VirtualAllocEx } from '../dist/ffi/kernel32.js';
 import { viewMemory } from '../dist/ffi/library.js';
 import { CURRENT_PROCESS } from '../dist/io/index.js';
@@ -13,12 +13,26 @@ import { inProject, measureByTurns, ratios, say, spell, spellCount } from './mea
 
 const PAGE_EXECUTE_READWRITE = 0x40;
 
-/** Stubs of system calls that make none. A handle is one that each thread has for itself: its thread id, a multiple of 4 as handles are. */
+/**
+ * Stubs of system calls that make none. A handle is one that each thread has for itself: its thread id, a multiple of 4
+ * as handles are.
+ */
 const stubs = {
   open: Uint8Array.of(
-    0x65, 0x48, 0x8b, 0x04, 0x25, 0x48, 0, 0, 0, // mov rax, gs:[48h]
-    0x48, 0x89, 0x01, // mov [rcx], rax
-    0x31, 0xc0, // xor eax, eax
+    0x65,
+    0x48,
+    0x8b,
+    0x04,
+    0x25,
+    0x48,
+    0,
+    0,
+    0, // mov rax, gs:[48h]
+    0x48,
+    0x89,
+    0x01, // mov [rcx], rax
+    0x31,
+    0xc0, // xor eax, eax
     0xc3, // ret
   ),
   close: Uint8Array.of(0x31, 0xc0, 0xc3), // xor eax, eax; ret
@@ -29,18 +43,28 @@ const stubs = {
  * @param {number} pairs of calls in each
  */
 export async function measureRecorder(rounds, pairs) {
-  const callPairs = koffi.load(inProject('fixtures/build/call-pairs-library.dll')).func('measure', 'double', ['uintptr', 'uintptr', 'int', 'int', 'int']);
+  const callPairs = koffi
+    .load(inProject('fixtures/build/call-pairs-library.dll'))
+    .func('measure', 'double', ['uintptr', 'uintptr', 'int', 'int', 'int']);
   const { ledger, bare, hooked } = await placeRecorder();
   say(`The recorder alone, nanoseconds a call, the lowest of ${rounds}`); // everything that disturbs makes it longer
-  for (const { depth, threads } of [{ depth: 4, threads: 1 }, { depth: 12, threads: 1 }, { depth: 24, threads: 1 }, { depth: 12, threads: 2 }]) {
-    const time = (/** @type {Pair} */ { open, close }, count = pairs) => callPairs(open, close, Math.ceil(count / threads), depth, threads) / (2 * count);
+  for (const { depth, threads } of [
+    { depth: 4, threads: 1 },
+    { depth: 12, threads: 1 },
+    { depth: 24, threads: 1 },
+    { depth: 12, threads: 2 },
+  ]) {
+    const time = (/** @type {Pair} */ { open, close }, count = pairs) =>
+      callPairs(open, close, Math.ceil(count / threads), depth, threads) / (2 * count);
     const slowBefore = ledger.counter('slowWalks');
     time(bare, 1000);
     time(hooked, 1000);
     const ns = await measureByTurns(rounds, { alone: () => time(bare), recorded: () => time(hooked) });
     const [alone, recorded] = [Math.min(...ns.alone), Math.min(...ns.recorded)];
     const slow = ledger.counter('slowWalks') - slowBefore;
-    say(`stacks of ${lastStackDepth(ledger)} frames, ${threads} thread${threads === 1 ? '' : 's'}: ${spell([recorded - alone], 0)} (a call alone ${spell([alone], 1)}); ratio ${spell(ratios(ns.recorded, ns.alone), 1)}`);
+    say(
+      `stacks of ${lastStackDepth(ledger)} frames, ${threads} thread${threads === 1 ? '' : 's'}: ${spell([recorded - alone], 0)} (a call alone ${spell([alone], 1)}); ratio ${spell(ratios(ns.recorded, ns.alone), 1)}`,
+    );
     say(`  ${slow} of ${spellCount(2 * (rounds * pairs + 1000))} walks by the unwinder`);
   }
 }
@@ -51,7 +75,10 @@ export async function measureRecorder(rounds, pairs) {
 async function placeRecorder() {
   const layout = ledgerLayout(1 << 16);
   const ledgerAddress = allocate(layout.sizeBytes);
-  const ledger = new Ledger((offset, sizeBytes) => new DataView(viewMemory(ledgerAddress + BigInt(offset), sizeBytes)), layout);
+  const ledger = new Ledger(
+    (offset, sizeBytes) => new DataView(viewMemory(ledgerAddress + BigInt(offset), sizeBytes)),
+    layout,
+  );
   ledger.initialise();
 
   const open = allocate(0x1000);
@@ -76,7 +103,9 @@ async function placeRecorder() {
   const { bytes, patches } = linkAgent(code, target, base, []);
   write(base, bytes);
   // Where the jump at a hooked stub's head leads: 3 bytes of mov r10, rcx and 5 of jmp.
-  const [openHook = 0n, closeHook = 0n] = patches.map(({ address, bytes: head }) => address + 8n + BigInt(Buffer.from(head).readInt32LE(4)));
+  const [openHook = 0n, closeHook = 0n] = patches.map(
+    ({ address, bytes: head }) => address + 8n + BigInt(Buffer.from(head).readInt32LE(4)),
+  );
   return { ledger, bare: { open, close }, hooked: { open: openHook, close: closeHook } };
 }
 
@@ -107,7 +136,8 @@ function lastStackDepth(ledger) {
   let last = { time: -1n, stackId: 0 };
   for (let value = 0; value < 1 << 16; value += 4) {
     const opened = ledger.life(BigInt(value))?.opened;
-    if (opened !== undefined && BigInt(opened.time) > last.time) last = { time: BigInt(opened.time), stackId: opened.stackId };
+    if (opened !== undefined && BigInt(opened.time) > last.time)
+      last = { time: BigInt(opened.time), stackId: opened.stackId };
   }
   return ledger.stack(last.stackId).length;
 }

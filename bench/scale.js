@@ -2,7 +2,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { fixture, measureByTurns, ratios, runBenchmark, say, spell, spellCount, startNode, tool, withDirectory } from './measure.js';
+import {
+  fixture,
+  measureByTurns,
+  ratios,
+  runBenchmark,
+  say,
+  spell,
+  spellCount,
+  startNode,
+  tool,
+  withDirectory,
+} from './measure.js';
 import { peakMBOf, processorMsOf, runWatched } from './process-usage.js';
 
 /** @import { Sample } from './process-usage.js' */
@@ -40,10 +51,20 @@ async function measureLeaks(directory, rounds, leaks, aimS) {
     audits: () => audit(directory, leaks, 0),
   });
   const afterS = audits.map(({ afterMs }) => afterMs / 1000);
-  const inStarts = ratios(audits.map(({ afterMs }) => afterMs), node);
-  say(`${spellCount(leaks)} leaked handles: judged and reported in ${spell(afterS, 2)} s (aim: ${aimS}), ${spell(inStarts, 2)} times Node.js alone`);
+  const inStarts = ratios(
+    audits.map(({ afterMs }) => afterMs),
+    node,
+  );
+  say(
+    `${spellCount(leaks)} leaked handles: judged and reported in ${spell(afterS, 2)} s (aim: ${aimS}), ${spell(inStarts, 2)} times Node.js alone`,
+  );
   sayPrice(alone, audits);
-  say(`  ${spellCount(Math.min(...audits.map(({ leaked }) => leaked)))} reported, peak ${spell(audits.map(({ peakMB }) => peakMB), 0)} MB`);
+  say(
+    `  ${spellCount(Math.min(...audits.map(({ leaked }) => leaked)))} reported, peak ${spell(
+      audits.map(({ peakMB }) => peakMB),
+      0,
+    )} MB`,
+  );
 }
 
 /**
@@ -57,7 +78,12 @@ async function measureCalls(directory, rounds, calls) {
     audits: () => audit(directory, 0, calls),
   });
   const processorS = audits.map(({ processorMs }) => processorMs / 1000);
-  say(`${spellCount(calls)} opens and closes: peak ${spell(audits.map(({ peakMB }) => peakMB), 0)} MB, the auditor's processor time ${spell(processorS, 2)} s`);
+  say(
+    `${spellCount(calls)} opens and closes: peak ${spell(
+      audits.map(({ peakMB }) => peakMB),
+      0,
+    )} MB, the auditor's processor time ${spell(processorS, 2)} s`,
+  );
   sayPrice(alone, audits);
   return audits;
 }
@@ -65,7 +91,9 @@ async function measureCalls(directory, rounds, calls) {
 /** @param {readonly { share: number | undefined }[]} audits */
 function sayShare(audits) {
   const shares = audits.map(({ share }) => share).filter((share) => share !== undefined);
-  say(`  in its second half ${shares.length > 0 ? `the auditor takes ${spell(shares, 2)} % of a core (aim: under 1)` : 'there was no time to look twice'}`);
+  say(
+    `  in its second half ${shares.length > 0 ? `the auditor takes ${spell(shares, 2)} % of a core (aim: under 1)` : 'there was no time to look twice'}`,
+  );
 }
 
 /**
@@ -74,7 +102,9 @@ function sayShare(audits) {
  */
 function sayPrice(aloneMs, audits) {
   const auditedMs = audits.map(({ targetMs }) => targetMs);
-  say(`  the program ${spell(aloneMs, 0)} ms alone, ${spell(auditedMs, 0)} ms audited, ratio ${spell(ratios(auditedMs, aloneMs), 2)}`);
+  say(
+    `  the program ${spell(aloneMs, 0)} ms alone, ${spell(auditedMs, 0)} ms audited, ratio ${spell(ratios(auditedMs, aloneMs), 2)}`,
+  );
 }
 
 /**
@@ -96,17 +126,41 @@ async function runAlone(leaks, calls) {
  */
 async function audit(directory, leaks, calls) {
   const report = join(directory, 'report.json');
-  const args = ['run', '--fail-on', 'never', '--reporter', `json=${report}`, '--max-handles', String(1 << 21), '--', program, String(leaks), String(calls)];
+  const args = [
+    'run',
+    '--fail-on',
+    'never',
+    '--reporter',
+    `json=${report}`,
+    '--max-handles',
+    String(1 << 21),
+    '--',
+    program,
+    String(leaks),
+    String(calls),
+  ];
   const watched = await runWatched(process.execPath, [tool, ...args]);
   /** @type {{ findings: { rule: string, level: string, count: number }[], stats: { durationMs: number } }} */
-  const { findings, stats: { durationMs: targetMs } } = JSON.parse(readFileSync(report, 'utf8'));
-  const leaked = findings.filter(({ rule, level }) => rule === 'leak' && level !== 'note').reduce((sum, { count }) => sum + count, 0);
-  return { leaked, targetMs, afterMs: watched.tookMs - targetMs, peakMB: peakMBOf(watched), processorMs: processorMsOf(watched), share: shareOf(watched.samples, targetMs) };
+  const {
+    findings,
+    stats: { durationMs: targetMs },
+  } = JSON.parse(readFileSync(report, 'utf8'));
+  const leaked = findings
+    .filter(({ rule, level }) => rule === 'leak' && level !== 'note')
+    .reduce((sum, { count }) => sum + count, 0);
+  return {
+    leaked,
+    targetMs,
+    afterMs: watched.tookMs - targetMs,
+    peakMB: peakMBOf(watched),
+    processorMs: processorMsOf(watched),
+    share: shareOf(watched.samples, targetMs),
+  };
 }
 
 /**
- * The auditor's share of a core while the target works, in percent: in the second half of that, for the first has a part of the start, too.
- * `undefined` where that was too short.
+ * The auditor's share of a core while the target works, in percent: in the second half of that, for the first has a
+ * part of the start, too. `undefined` where that was too short.
  *
  * @param {readonly Sample[]} samples
  * @param {number} targetMs

@@ -1,10 +1,23 @@
-// `npm run bench:start`: what it takes to audit a program that does nothing, beside Node.js that runs an empty script; in Windows, and from
-// the shell, where the launcher is a Node.js, too: there it is beside both. With `-- --stages`, also where the time goes, by Node.js' own profiler.
+// `npm run bench:start`: what it takes to audit a program that does nothing, beside Node.js that runs an empty script;
+// in Windows, and from the shell, where the launcher is a Node.js, too: there it is beside both. With `-- --stages`,
+// also where the time goes, by Node.js' own profiler.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { withoutRealPaths } from '../launcher/launch.js';
-import { fixture, inProject, measureByTurns, pairwise, ratios, run, runBenchmark, say, spell, tool, withDirectory } from './measure.js';
+import {
+  fixture,
+  inProject,
+  measureByTurns,
+  pairwise,
+  ratios,
+  run,
+  runBenchmark,
+  say,
+  spell,
+  tool,
+  withDirectory,
+} from './measure.js';
 
 const AIM_MS = 150;
 const audit = ['run', '--', fixture('does-nothing')];
@@ -49,7 +62,12 @@ await runBenchmark(import.meta.url, {
   async inWindows({ rounds, flags }) {
     await withDirectory(async (directory) => {
       const empty = writeEmptyScript(directory);
-      await compare('in Windows', rounds, () => run(process.execPath, [empty]).tookMs, () => run(process.execPath, auditInWindows).tookMs);
+      await compare(
+        'in Windows',
+        rounds,
+        () => run(process.execPath, [empty]).tookMs,
+        () => run(process.execPath, auditInWindows).tookMs,
+      );
       if (flags.has('stages')) showStages(directory, rounds);
     });
   },
@@ -72,7 +90,9 @@ async function compare(where, rounds, bare, audited) {
   audited(); // the files come from the disk once
   const ms = await measureByTurns(rounds, { bare, audited });
   const difference = pairwise(ms.audited, ms.bare, (one, other) => one - other);
-  say(`${where}: Node.js alone ${spell(ms.bare, 0)} ms, unclosed run ${spell(ms.audited, 0)} ms, ratio ${spell(ratios(ms.audited, ms.bare), 2)}`);
+  say(
+    `${where}: Node.js alone ${spell(ms.bare, 0)} ms, unclosed run ${spell(ms.audited, 0)} ms, ratio ${spell(ratios(ms.audited, ms.bare), 2)}`,
+  );
   say(`  difference ${spell(difference, 0)} ms (aim: at most ${AIM_MS})`);
 }
 
@@ -84,11 +104,24 @@ async function compare(where, rounds, bare, audited) {
  */
 function showStages(directory, rounds) {
   for (let round = 0; round < rounds; round++) {
-    run(process.execPath, ['--cpu-prof', '--cpu-prof-interval', '250', `--cpu-prof-dir=${directory}`, ...auditInWindows]);
+    run(process.execPath, [
+      '--cpu-prof',
+      '--cpu-prof-interval',
+      '250',
+      `--cpu-prof-dir=${directory}`,
+      ...auditInWindows,
+    ]);
   }
-  const profiles = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile')).map((name) => splitByStage(JSON.parse(readFileSync(join(directory, name), 'utf8'))));
+  const profiles = readdirSync(directory)
+    .filter((name) => name.endsWith('.cpuprofile'))
+    .map((name) => splitByStage(JSON.parse(readFileSync(join(directory, name), 'utf8'))));
   for (const stage of [...stages.map(([name]) => name), ...Object.values(others)]) {
-    say(`${spell(profiles.map((profile) => profile.get(stage) ?? 0), 0).padStart(20)} ms  ${stage}`);
+    say(
+      `${spell(
+        profiles.map((profile) => profile.get(stage) ?? 0),
+        0,
+      ).padStart(20)} ms  ${stage}`,
+    );
   }
 }
 
@@ -104,7 +137,8 @@ function splitByStage({ nodes, samples, timeDeltas }) {
   for (const { id, children = [], callFrame } of nodes) {
     const own = stages.find(([, isIn]) => isIn(callFrame.functionName, callFrame.url))?.[0];
     const inherited = stageOf.get(id) ?? others.node;
-    const stage = own ?? (inherited === others.node && /[\\/]bundle[\\/]/.test(callFrame.url) ? others.tool : inherited);
+    const stage =
+      own ?? (inherited === others.node && /[\\/]bundle[\\/]/.test(callFrame.url) ? others.tool : inherited);
     for (const each of [id, ...children]) stageOf.set(each, stage);
   }
   const result = new Map();

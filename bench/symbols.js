@@ -1,5 +1,6 @@
-// `npm run bench:symbols`: what it takes to turn 10,000 different addresses into functions and lines: all over the modules of a Node.js, in one
-// program with DWARF, and in one with a PDB. Every round is a process of its own, which has read nothing yet.
+// `npm run bench:symbols`: what it takes to turn 10,000 different addresses into functions and lines: all over the
+// modules of a Node.js, in one program with DWARF, and in one with a PDB. Every round is a process of its own, which
+// has read nothing yet.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -26,11 +27,16 @@ if (process.argv[2] === 'round') {
           say(`${name} is left out: clang and lld are not there to build one`);
           continue;
         }
-        const { node, found } = await measureByTurns(rounds, { node: startNode, found: () => runRound(place, addresses) });
+        const { node, found } = await measureByTurns(rounds, {
+          node: startNode,
+          found: () => runRound(place, addresses),
+        });
         const ms = found.map(({ tookMs }) => tookMs);
         const { count = 0, named = 0, lines = 0 } = found[0] ?? {};
         const seconds = ms.map((each) => each / 1000);
-        say(`${spellCount(count)} addresses of ${name}: ${spell(seconds, 2)} s (aim: under ${AIM_S}), ${spell(ratios(ms, node), 2)} times Node.js alone; ${spellCount(named)} with a name, ${spellCount(lines)} with a line`);
+        say(
+          `${spellCount(count)} addresses of ${name}: ${spell(seconds, 2)} s (aim: under ${AIM_S}), ${spell(ratios(ms, node), 2)} times Node.js alone; ${spellCount(named)} with a name, ${spellCount(lines)} with a line`,
+        );
       }
     },
   });
@@ -57,7 +63,8 @@ async function resolveAddresses(place, wanted) {
   const { CURRENT_PROCESS, BorrowedHandle } = await import('../dist/io/index.js');
   const { Symbolizer } = await import('../dist/symbols/symbolizer.js');
   const program = programs[place];
-  const modules = program === undefined ? listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS)) : [await describe(program)];
+  const modules =
+    program === undefined ? listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS)) : [await describe(program)];
   const addresses = await chooseAddresses(modules, wanted);
   const before = performance.now();
   const symbolizer = new Symbolizer(modules);

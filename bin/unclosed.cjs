@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// On Windows this is the tool; on Linux it hands itself to a Windows Node.js under Wine. CommonJS, as what it loads on Windows is: the loader
-// of ES modules would take a tenth of a start.
+// On Windows this is the tool; on Linux it hands itself to a Windows Node.js under Wine. CommonJS, as what it loads on
+// Windows is: the loader of ES modules would take a tenth of a start.
 'use strict';
 const { writeSync } = require('node:fs');
 const { join } = require('node:path');
@@ -8,8 +8,10 @@ const { join } = require('node:path');
 /** @returns {string | undefined} undefined: the tool can run here */
 function whyNotHere() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if (process.arch !== 'x64') return `Cannot run in Node.js for ${process.arch}: the recorder is x64 machine code. Try the x64 Node.js.`;
-  if (major < 22 || (major === 22 && minor < 12)) return `Cannot run in Node.js ${process.versions.node}: 22.12 or newer is needed. Try https://nodejs.org/`;
+  if (process.arch !== 'x64')
+    return `Cannot run in Node.js for ${process.arch}: the recorder is x64 machine code. Try the x64 Node.js.`;
+  if (major < 22 || (major === 22 && minor < 12))
+    return `Cannot run in Node.js ${process.versions.node}: 22.12 or newer is needed. Try https://nodejs.org/`;
   return undefined;
 }
 
@@ -26,9 +28,17 @@ function refuse(text) {
 }
 
 async function launch() {
-  // Node.js ends with 0, "no findings", when nothing is left that could settle what is awaited; and with 1, "findings", after a throw.
+  // Node.js ends with 0, "no findings", when nothing is left that could settle what is awaited; and with 1, "findings",
+  // after a throw.
   let isDone = false;
-  process.on('exit', () => isDone || refuse('Cannot finish: the launch came to a halt before it was done. This is a fault of unclosed: please report it.'));
+  process.on(
+    'exit',
+    () =>
+      isDone ||
+      refuse(
+        'Cannot finish: the launch came to a halt before it was done. This is a fault of unclosed: please report it.',
+      ),
+  );
   try {
     const launcher = await import('../launcher/launch.js');
     process.exitCode = await launcher.launch(join(__dirname, 'windows.cjs'), process.argv.slice(2));

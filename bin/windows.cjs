@@ -1,5 +1,5 @@
-// The tool in Windows Node.js: starts the bundle, which is one function. What V8 compiled of it when it was bundled lies beside it, as
-// compiling took half of the time of a start.
+// The tool in Windows Node.js: starts the bundle, which is one function. What V8 compiled of it when it was bundled
+// lies beside it, as compiling took half of the time of a start.
 'use strict';
 const { existsSync, readFileSync, writeFileSync, writeSync } = require('node:fs');
 const { join } = require('node:path');
@@ -10,9 +10,9 @@ const bundle = join(directory, 'unclosed.js');
 const compiled = join(directory, `unclosed-${process.versions.v8}.compiled`);
 
 /**
- * V8 compiles the bundle itself when what was compiled is of another version, or for other flags. Of another text it would see only
- * that the length differs, so the file begins with the bundle's first line, which names its content (scripts/bundle.js). Whoever edits
- * the bundle by hand has to change that line, too.
+ * V8 compiles the bundle itself when what was compiled is of another version, or for other flags. Of another text it
+ * would see only that the length differs, so the file begins with the bundle's first line, which names its content
+ * (scripts/bundle.js). Whoever edits the bundle by hand has to change that line, too.
  */
 function load() {
   const text = readFileSync(bundle, 'latin1');

@@ -31,7 +31,8 @@ export function describeTerminal(fd) {
 
 /**
  * @param {number} fd
- * @returns {string | undefined} undefined: the terminal has no name here, as in a container that was handed one from outside
+ * @returns {string | undefined} undefined: the terminal has no name here, as in a container that was handed one from
+ * outside
  */
 function terminalPath(fd) {
   try {
@@ -53,11 +54,12 @@ export function wineEnvironment(environment, { isUtf8 }) {
   const result = { ...environment };
   // Meant for the Node.js of this machine: paths of the host, options of another version, inherited descriptors.
   for (const name of Object.keys(result)) {
-    if (/^NODE_(OPTIONS|CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|TEST_CONTEXT|V8_COVERAGE)$/.test(name)) delete result[name];
+    if (/^NODE_(OPTIONS|CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|TEST_CONTEXT|V8_COVERAGE)$/.test(name))
+      delete result[name];
   }
   delete result.WINEARCH;
-  // Debian's Wine looks for a prefix's server there: two launches with another directory each would have two servers in one prefix, and Wine 10
-  // ends at once (docs/platform.md). Windows programs go by TEMP.
+  // Debian's Wine looks for a prefix's server there: two launches with another directory each would have two servers in
+  // one prefix, and Wine 10 ends at once (docs/platform.md). Windows programs go by TEMP.
   delete result.TMPDIR;
   result.WINEDEBUG ||= '-all';
   // No start-menu entries or file associations on the user's desktop. No debugger that starts by itself when the

@@ -28,7 +28,10 @@ import { findWine } from './wine.js';
 const errorCode = 2;
 const interruptedCode = 130;
 
-/** The script's path is a real one already; to make sure of that for every file, Node.js asks for every directory on the way to it. */
+/**
+ * The script's path is a real one already; to make sure of that for every file, Node.js asks for every directory on the
+ * way to it.
+ */
 export const withoutRealPaths = ['--preserve-symlinks', '--preserve-symlinks-main'];
 
 /**
@@ -80,7 +83,10 @@ export async function prepareMachine(environment) {
 export async function launch(script, args) {
   try {
     const machine = await prepareMachine(process.env);
-    const { code, complaint } = judgeEnd(await runProgram(machine, [machine.node, ...withoutRealPaths, onDriveZ(script), ...args]), machine.wine);
+    const { code, complaint } = judgeEnd(
+      await runProgram(machine, [machine.node, ...withoutRealPaths, onDriveZ(script), ...args]),
+      machine.wine,
+    );
     if (complaint !== undefined) say(complaint);
     return code;
   } catch (error) {
@@ -91,8 +97,8 @@ export async function launch(script, args) {
 }
 
 /**
- * The exit code for an end, and what to tell the user of one that is no end of the tool's own. Nothing but the tool's word makes a launch
- * succeed, whatever its process ended with.
+ * The exit code for an end, and what to tell the user of one that is no end of the tool's own. Nothing but the tool's
+ * word makes a launch succeed, whatever its process ended with.
  *
  * @param {End} end
  * @param {Loader} wine
@@ -101,7 +107,8 @@ export async function launch(script, args) {
 export function judgeEnd({ said, code, signal, lostServer, interruptions }, wine) {
   if (said.exitCode !== undefined) return { code: said.exitCode & 0xff }; // Linux keeps no more of it
   if (interruptions > 1) return { code: 128 + constants.signals.SIGKILL };
-  if (interruptions > 0) return { code: interruptedCode, complaint: 'Cannot finish: interrupted before there was anything to report.' };
+  if (interruptions > 0)
+    return { code: interruptedCode, complaint: 'Cannot finish: interrupted before there was anything to report.' };
   if (lostServer) return { code: errorCode, complaint: explainLostServer(wine) };
   if (code === errorCode) return { code: errorCode };
   const end = signal === null ? `exit code ${code}` : `signal ${signal}`;
@@ -112,10 +119,10 @@ export function judgeEnd({ said, code, signal, lostServer, interruptions }, wine
 }
 
 /**
- * koffi asks for the module `node.dll` (some build Node.js as one) before it takes `node.exe`, once for each of the fifty functions
- * that it needs of it. Windows looks through the loaded modules only; Wine goes through all directories of the PATH first, which
- * takes half of koffi's start. A directory of that name where Wine looks first ends that: it cannot be opened as a file, and so the answer is
- * "not loaded".
+ * koffi asks for the module `node.dll` (some build Node.js as one) before it takes `node.exe`, once for each of the
+ * fifty functions that it needs of it. Windows looks through the loaded modules only; Wine goes through all directories
+ * of the PATH first, which takes half of koffi's start. A directory of that name where Wine looks first ends that: it
+ * cannot be opened as a file, and so the answer is "not loaded".
  *
  * @param {string} node Unix path of node.exe
  */

@@ -63,7 +63,8 @@ export async function fetchPackage(wanted, directory) {
       remedy: `Try: npm view ${spec}`,
     });
     const tarball = readdirSync(download).find((name) => name.endsWith('.tgz'));
-    if (tarball === undefined) throw new LaunchFailure(`Cannot fetch ${spec}: npm pack left no tarball. Try: npm pack ${spec}`);
+    if (tarball === undefined)
+      throw new LaunchFailure(`Cannot fetch ${spec}: npm pack left no tarball. Try: npm pack ${spec}`);
     const path = join(download, tarball);
     if (!matchesIntegrity(readFileSync(path), wanted.integrity)) {
       throw new LaunchFailure(
@@ -73,9 +74,11 @@ export async function fetchPackage(wanted, directory) {
     const member = `package/${wanted.part}`;
     await runStep(`Cannot unpack ${spec}`, 'tar', ['-xzf', path, '-C', download, member]);
     // Tar gave the publisher's date and rights; the place in the cache is ours.
-    for (const name of readdirSync(join(download, 'package'))) renameSync(join(download, 'package', name), join(temporary, name));
+    for (const name of readdirSync(join(download, 'package')))
+      renameSync(join(download, 'package', name), join(temporary, name));
     rmSync(download, { recursive: true });
-    if (!existsSync(join(temporary, wanted.part))) throw new LaunchFailure(`Cannot unpack ${spec}: it has no ${member}.`);
+    if (!existsSync(join(temporary, wanted.part)))
+      throw new LaunchFailure(`Cannot unpack ${spec}: it has no ${member}.`);
   });
 }
 

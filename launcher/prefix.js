@@ -22,7 +22,11 @@ const recipe = 1;
  * @returns {string}
  */
 export function prefixName(version, loader) {
-  const readable = version.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-').replace(/-$/, '').slice(0, 60);
+  const readable = version
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.]+/g, '-')
+    .replace(/-$/, '')
+    .slice(0, 60);
   const hash = createHash('sha256').update(`${recipe}\0${version}\0${loader}`).digest('hex').slice(0, 8);
   return `${readable}-${hash}`;
 }
@@ -59,7 +63,8 @@ export async function ensurePrefix(wine, parent, environment) {
     } finally {
       killProcesses(`WINEPREFIX=${temporary}`); // a step that failed may have left some
     }
-    if (!existsSync(join(temporary, 'system.reg'))) throw new LaunchFailure(`${what}: ${prefix}: Wine left no registry in it.`);
+    if (!existsSync(join(temporary, 'system.reg')))
+      throw new LaunchFailure(`${what}: ${prefix}: Wine left no registry in it.`);
   });
   const owner = statSync(prefix).uid;
   if (owner !== process.getuid?.()) {
@@ -79,5 +84,8 @@ export async function ensurePrefix(wine, parent, environment) {
 function addMissingDlls(system32) {
   const path = join(system32, 'bcryptprimitives.dll');
   if (existsSync(path)) return;
-  writeFileSync(path, forwarderDll({ dll: 'bcryptprimitives.dll', name: 'ProcessPrng', target: 'advapi32.SystemFunction036' }));
+  writeFileSync(
+    path,
+    forwarderDll({ dll: 'bcryptprimitives.dll', name: 'ProcessPrng', target: 'advapi32.SystemFunction036' }),
+  );
 }

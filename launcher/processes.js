@@ -46,7 +46,9 @@ export function sendSignal(pid, signal) {
 
 /** @returns {number[]} */
 export function listProcesses() {
-  return readdirSync('/proc').map(Number).filter((pid) => pid > 0);
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0);
 }
 
 /**
@@ -58,15 +60,19 @@ export function listProcesses() {
  */
 export function variableOf(pid, name) {
   const start = `${name}=`;
-  return readOfProcess(pid, 'environ').split('\0').find((entry) => entry.startsWith(start))?.slice(start.length);
+  return readOfProcess(pid, 'environ')
+    .split('\0')
+    .find((entry) => entry.startsWith(start))
+    ?.slice(start.length);
 }
 
 /**
- * When a process was started, in clock ticks since the machine was: with its id it names a process for good, as ids are given
- * out again.
+ * When a process was started, in clock ticks since the machine was: with its id it names a process for good, as ids are
+ * given out again.
  *
  * @param {number} pid
- * @returns {number | undefined} undefined: it does not run. A process that has ended does not, though it may be there until
+ * @returns {number | undefined} undefined: it does not run. A process that has ended does not, though it may be there
+ * until
  *   its parent asks for its exit code; in a container whose first process takes no care of orphans that is for ever
  */
 export function startTimeOf(pid) {

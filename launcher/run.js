@@ -12,12 +12,16 @@ import { VerdictFile } from './verdict.js';
 /**
  * How the tool ended.
  *
- * @typedef {ProgramEnd & { said: Said, interruptions: number }} End `said` is what it said of itself; the user sent so many signals
+ * @typedef {ProgramEnd & { said: Said, interruptions: number }} End `said` is what it said of itself; the user sent so
+ * many signals
  */
 
 /** One Ctrl-C may come twice, from the terminal and from a parent that passes it on, as npm and timeout(1) do. */
 const echoMs = 200;
-/** How often a program is started that loses its server before it has begun: then nothing has been done that could not be done again. */
+/**
+ * How often a program is started that loses its server before it has begun: then nothing has been done that could not
+ * be done again.
+ */
 const attempts = 3;
 
 /**
@@ -77,7 +81,10 @@ async function runOnce({ wine, environment, nativeModules }, session, command) {
   };
   for (const signal of handled) process.on(signal, onSignal);
   try {
-    const end = await runInSession(wine, session, command, { env: { ...environment, UNCLOSED_HOST: text }, stdio: 'inherit' });
+    const end = await runInSession(wine, session, command, {
+      env: { ...environment, UNCLOSED_HOST: text },
+      stdio: 'inherit',
+    });
     const said = verdict.read();
     // What the audited program has started may go on after an audit, but not after half of one.
     if (said.exitCode === undefined) killLaunch(mark);
@@ -88,7 +95,10 @@ async function runOnce({ wine, environment, nativeModules }, session, command) {
   }
 }
 
-/** Wine's own services: they carry the mark too when this launch was the first to start them, but serve others and end by themselves. */
+/**
+ * Wine's own services: they carry the mark too when this launch was the first to start them, but serve others and end
+ * by themselves.
+ */
 const service = /^C:\\windows\\system32\\(services|plugplay|svchost|winedevice|explorer|rpcss|wineboot|spoolsv)\.exe/i;
 const isProgram = (/** @type {string} */ command) => !service.test(command);
 

@@ -3,8 +3,8 @@ import { basename } from 'node:path/posix';
 import { listProcesses, readOfProcess, startTimeOf } from './processes.js';
 
 /**
- * The process that keeps the state of a Wine prefix: one at a time, and every program in the prefix hangs on the one that it met
- * when it was started.
+ * The process that keeps the state of a Wine prefix: one at a time, and every program in the prefix hangs on the one
+ * that it met when it was started.
  *
  * @typedef {object} Server
  * @property {number} pid
@@ -15,7 +15,8 @@ import { listProcesses, readOfProcess, startTimeOf } from './processes.js';
 const watchIntervalMs = 200;
 
 /**
- * The server of a prefix, the one that holds its lock. Every launch may start another one, which finds the lock taken and ends.
+ * The server of a prefix, the one that holds its lock. Every launch may start another one, which finds the lock taken
+ * and ends.
  *
  * @param {string} prefix
  * @returns {Server | undefined} undefined: there is none
@@ -57,7 +58,8 @@ export function watchServer(server, onEnd) {
  */
 function serversOf(prefix, pids) {
   const { dev, ino } = statSync(prefix, { bigint: true });
-  // A server works in the prefix while it reads the registry, and then in a directory that every Wine names so, wherever it puts it.
+  // A server works in the prefix while it reads the registry, and then in a directory that every Wine names so,
+  // wherever it puts it.
   const directory = `server-${dev.toString(16)}-${ino.toString(16)}`;
   const isPrefix = (/** @type {string} */ path) => {
     const place = statSync(path, { bigint: true });

@@ -15,7 +15,8 @@ import { startByWine, wineserverOf } from './wine.js';
  *
  * @typedef {object} Session
  * @property {Server} server
- * @property {string | undefined} id stands in the environment of the server and all of its programs; undefined when the server was
+ * @property {string | undefined} id stands in the environment of the server and all of its programs; undefined when the
+ * server was
  *   not started by a launcher
  */
 
@@ -38,10 +39,10 @@ const startTimeoutMs = 120_000;
 /**
  * Starts Wine's server and services for a prefix, unless they run.
  *
- * The first program in a prefix would start the services, and they would keep its stdout and stderr open for the seconds that they
- * live on, and for as long as others keep them busy: `unclosed … | jq` would wait for them. So a program is run first that has
- * no streams. Where another launch is about to do the same, this one does it too: only when such a program has ended are the
- * services there.
+ * The first program in a prefix would start the services, and they would keep its stdout and stderr open for the
+ * seconds that they live on, and for as long as others keep them busy: `unclosed … | jq` would wait for them. So a
+ * program is run first that has no streams. Where another launch is about to do the same, this one does it too: only
+ * when such a program has ended are the services there.
  *
  * @param {Wine} wine
  * @param {NodeJS.ProcessEnv} environment names the prefix
@@ -66,7 +67,8 @@ export async function startSession(wine, environment) {
 }
 
 /**
- * Runs a Windows program until it has ended. One that loses its server may wait for ever: it is ended, with all that is left of the session.
+ * Runs a Windows program until it has ended. One that loses its server may wait for ever: it is ended, with all that is
+ * left of the session.
  *
  * @param {Wine} wine
  * @param {Session} session
@@ -112,8 +114,9 @@ export function explainLostServer(wine) {
  * @returns {Server | undefined}
  */
 function startServer(wine, environment) {
-  // It goes into the background when it can be found, or ends when there is one already. It stays for ten seconds after the last
-  // program, so that the next launch is quick; Debian's would go at once, and a launch that meets it going waits for it.
+  // It goes into the background when it can be found, or ends when there is one already. It stays for ten seconds after
+  // the last program, so that the next launch is quick; Debian's would go at once, and a launch that meets it going
+  // waits for it.
   const env = { ...environment, [variable]: randomUUID() };
   spawnSync(wineserverOf(wine), ['-p10'], { env, stdio: 'ignore', timeout: startTimeoutMs });
   return findServer(environment.WINEPREFIX ?? '');
@@ -127,7 +130,13 @@ function startServer(wine, environment) {
  */
 async function startServices(wine, env, session) {
   // Detached: Ctrl-C on this terminal is none of the services' business.
-  const options = { env, stdio: /** @type {const} */ ('ignore'), detached: true, timeout: startTimeoutMs, killSignal: /** @type {const} */ ('SIGKILL') };
+  const options = {
+    env,
+    stdio: /** @type {const} */ ('ignore'),
+    detached: true,
+    timeout: startTimeoutMs,
+    killSignal: /** @type {const} */ ('SIGKILL'),
+  };
   const { code, lostServer } = await runInSession(wine, session, ['cmd', '/c', 'exit'], options);
   return code === 0 && !lostServer;
 }

@@ -19,7 +19,11 @@ export function runStep(what, file, args, { env = process.env, cwd, timeoutMs = 
     const child = spawn(file, args, { env, cwd, stdio: ['ignore', 'ignore', 'pipe'], timeout: timeoutMs });
     child.stderr.setEncoding('utf8').on('data', (text) => (output = (output + text).slice(-2000)));
     const fail = (/** @type {string} */ why) =>
-      reject(new LaunchFailure(`${what}: ${command}: ${why}.${output && `\n${output.trimEnd()}`}${remedy ? `\n${remedy}` : ''}`));
+      reject(
+        new LaunchFailure(
+          `${what}: ${command}: ${why}.${output && `\n${output.trimEnd()}`}${remedy ? `\n${remedy}` : ''}`,
+        ),
+      );
     child.on('error', (error) => fail(error.message));
     child.on('exit', (code, signal) => {
       child.stderr.destroy();

@@ -16,10 +16,11 @@ import { onDriveZ } from './host.js';
  */
 
 /**
- * A file by which the Windows side says that it runs, and at last that its work is done. The exit code of its process is not enough: that is 0,
- * "no findings", for every program whose Wine server has ended.
+ * A file by which the Windows side says that it runs, and at last that its work is done. The exit code of its process
+ * is not enough: that is 0, "no findings", for every program whose Wine server has ended.
  *
- * The file has no name, so that nothing is left of it whatever happens; the Windows side opens it by way of this process.
+ * The file has no name, so that nothing is left of it whatever happens; the Windows side opens it by way of this
+ * process.
  */
 export class VerdictFile {
   /** @type {number} */
@@ -33,7 +34,9 @@ export class VerdictFile {
       unlinkSync(path);
     } catch (error) {
       const { message } = /** @type {Error} */ (error);
-      throw new LaunchFailure(`Cannot make a temporary file: ${message}. Try TMPDIR=<a directory of yours> in the environment.`);
+      throw new LaunchFailure(
+        `Cannot make a temporary file: ${message}. Try TMPDIR=<a directory of yours> in the environment.`,
+      );
     }
   }
 

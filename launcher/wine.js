@@ -6,12 +6,19 @@ import { LaunchFailure } from './failure.js';
 /** Older ones were never tried; 8 is what Debian 12 has. */
 export const oldestMajor = 8;
 
-/** @typedef {{ readonly path: string, readonly version: string }} Loader `version` is Wine's own text: `wine-8.0 (Debian 8.0~repack-4)` */
-/** @typedef {Loader & { readonly starter: readonly string[] }} Wine `starter` is the command that starts the loader; empty where it is started as it is */
+/**
+ * @typedef {{ readonly path: string, readonly version: string }} Loader `version` is Wine's own text: `wine-8.0 (Debian
+ * 8.0~repack-4)`
+ */
+/**
+ * @typedef {Loader & { readonly starter: readonly string[] }} Wine `starter` is the command that starts the loader;
+ * empty where it is started as it is
+ */
 
 /**
- * Without random addresses, for the loader and all that it starts. Linux 6.18 puts the heap of a program anywhere in the gibibyte behind it, and
- * Debian's loader lies a little below an address that Wine cannot do without: one start of 8000 failed, silently (docs/platform.md).
+ * Without random addresses, for the loader and all that it starts. Linux 6.18 puts the heap of a program anywhere in
+ * the gibibyte behind it, and Debian's loader lies a little below an address that Wine cannot do without: one start of
+ * 8000 failed, silently (docs/platform.md).
  */
 const withFixedAddresses = ['setarch', '-R'];
 
@@ -65,7 +72,9 @@ export function findWine(environment) {
   let firstTooOld;
   // Some containers have no setarch, or forbid what it does: there it is left to chance.
   for (const starter of [withFixedAddresses, []]) {
-    const { wine, tooOld } = chooseWine(wineCandidates(environment), (path) => askVersion([...starter, path], environment));
+    const { wine, tooOld } = chooseWine(wineCandidates(environment), (path) =>
+      askVersion([...starter, path], environment),
+    );
     if (wine) return { ...wine, starter };
     [firstTooOld] = tooOld;
   }
@@ -91,8 +100,10 @@ export function startByWine({ path, starter }, command) {
  */
 export function whyNoWine(environment, tooOld) {
   const need = `On Linux, Windows programs need Wine ${oldestMajor} or newer (64-bit)`;
-  if (tooOld) return `${need}: found ${tooOld.version} at ${tooOld.path}. Try the packages of https://gitlab.winehq.org/wine/wine/-/wikis/Download`;
-  if (environment.WINE) return `${need}: WINE=${environment.WINE} is not one: it cannot be run. Try without WINE in the environment.`;
+  if (tooOld)
+    return `${need}: found ${tooOld.version} at ${tooOld.path}. Try the packages of https://gitlab.winehq.org/wine/wine/-/wikis/Download`;
+  if (environment.WINE)
+    return `${need}: WINE=${environment.WINE} is not one: it cannot be run. Try without WINE in the environment.`;
   return [
     `${need}, and none was found. Try:`,
     '  Debian, Ubuntu:  sudo apt-get install --no-install-recommends wine wine64',

@@ -9,8 +9,8 @@ import { runScript } from './windows.js';
 const compiler = 'node_modules/@typescript/typescript-win32-x64/lib/tsc.exe';
 
 /**
- * Compiles src/ to dist/, bundles the tool from that, and checks the types of the JavaScript, unless nothing changed since
- * that last succeeded.
+ * Compiles src/ to dist/, bundles the tool from that, and checks the types of the JavaScript, unless nothing changed
+ * since that last succeeded.
  *
  * @param {string} root
  * @param {Windows} windows
@@ -19,7 +19,18 @@ const compiler = 'node_modules/@typescript/typescript-win32-x64/lib/tsc.exe';
  */
 export async function buildTypeScript(root, windows, say) {
   const stamp = join(root, 'dist/.built');
-  const state = hashFiles(root, ['src', 'bin', 'launcher', 'scripts', 'test/cli', 'bench', 'fixtures/matrix', 'tsconfig.json', 'tsconfig.host.json', 'package-lock.json']);
+  const state = hashFiles(root, [
+    'src',
+    'bin',
+    'launcher',
+    'scripts',
+    'test/cli',
+    'bench',
+    'fixtures/matrix',
+    'tsconfig.json',
+    'tsconfig.host.json',
+    'package-lock.json',
+  ]);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === state) return true;
   say('tsc …');
   rmSync(stamp, { force: true });
@@ -69,7 +80,9 @@ function hashFiles(root, paths) {
 function listFiles(path) {
   if (!existsSync(path)) return [];
   try {
-    return readdirSync(path).sort().flatMap((name) => listFiles(join(path, name)));
+    return readdirSync(path)
+      .sort()
+      .flatMap((name) => listFiles(join(path, name)));
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOTDIR') return [path];
     throw error;

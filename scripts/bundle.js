@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
-import { assembleAgent } from '../dist/agent/code/assembly.js';
-import { variantName } from '../dist/agent/agent-code.js';
+import { assembleAgent } from '../dist/agent/emit/assembly.js';
+import { variantName } from '../dist/agent/emit/agent-code.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const directory = join(root, 'bundle');
@@ -18,34 +18,42 @@ rmSync(directory, { recursive: true, force: true });
 const earlyBuiltIns = ['node:fs', 'node:path'];
 
 /**
- * A built-in module is loaded where it is used for the first time: to load all that are imported took as long as a short program
- * runs. And no members are copied of those that are imported by default, as that would read all of them.
+ * A built-in module is loaded where it is used for the first time: to load all that are imported took as long as a
+ * short program runs. And no members are copied of those that are imported by default, as that would read all of them.
  */
 const builtInsWhenNeeded = {
   name: 'built-ins-when-needed',
   renderChunk: (/** @type {string} */ code) => {
     let result = code.replaceAll(/^(node_\w+) = __toESM\(\1, 1\);$/gm, '$1 = { __proto__: $1, default: $1 };');
-    for (const [declaration, variable, name = ''] of result.matchAll(/^let (node_\w+) = require\("(node:[\w/]+)"\);\n(?:\1 = [^;]+;\n)?/gm)) {
+    for (const [declaration, variable, name = ''] of result.matchAll(
+      /^let (node_\w+) = require\("(node:[\w/]+)"\);\n(?:\1 = [^;]+;\n)?/gm,
+    )) {
       if (earlyBuiltIns.includes(name)) continue;
-      result = result.replace(declaration, '').replaceAll(new RegExp(`\\b${variable}(?:\\.default)?\\b`, 'g'), `require("${name}")`);
+      result = result
+        .replace(declaration, '')
+        .replaceAll(new RegExp(`\\b${variable}(?:\\.default)?\\b`, 'g'), `require("${name}")`);
     }
     return result;
   },
 };
 
-/** Chalk asks what our terminals can do as soon as it is loaded, and needs many a part of Node.js for that. The tool always tells it. */
+/**
+ * Chalk asks what our terminals can do as soon as it is loaded, and needs many a part of Node.js for that. The tool
+ * always tells it.
+ */
 const colorsAsTold = {
   name: 'colors-as-told',
   resolveId: (/** @type {string} */ id) => (id === '#supports-color' ? '\0supports-color' : null),
-  load: (/** @type {string} */ id) => (id === '\0supports-color' ? 'export default { stdout: false, stderr: false };' : null),
+  load: (/** @type {string} */ id) =>
+    id === '\0supports-color' ? 'export default { stdout: false, stderr: false };' : null,
 };
 
 const binary = '@koromix/koffi-win32-x64/win32_x64/koffi.node';
 /** Where npm puts it, or by its name, for which Node.js looks in five times as many places. */
 const findBinary = `["/../node_modules/", "/../../"].map((way) => __dirname + way + "${binary}").find(require("node:fs").existsSync) ?? "${binary}"`;
 /**
- * koffi finds its binary by way of a module in the binary's package, which does nothing but load it: another file to look for. And it makes
- * itself a `require` by `node:module`, which loads all that ES modules need.
+ * koffi finds its binary by way of a module in the binary's package, which does nothing but load it: another file to
+ * look for. And it makes itself a `require` by `node:module`, which loads all that ES modules need.
  */
 const binaryAtOnce = {
   name: 'binary-at-once',
@@ -66,7 +74,7 @@ const prebuilt = [false, true].map((quarantine) => {
 const agentAsAssembled = {
   name: 'agent-as-assembled',
   load: (/** @type {string} */ id) => {
-    if (!/[\\/]dist[\\/]agent[\\/]prebuilt-code\.js$/.test(id)) return null;
+    if (!/[\\/]dist[\\/]agent[\\/]link[\\/]prebuilt-code\.js$/.test(id)) return null;
     const entries = prebuilt.map(({ name, code }) => `[${JSON.stringify(name)}, () => (${JSON.stringify(code)})]`);
     return `export const prebuiltCode = new Map([${entries.join(',\n')}]);`;
   },
@@ -76,11 +84,17 @@ const plugins = [builtInsWhenNeeded, colorsAsTold, binaryAtOnce, agentAsAssemble
 
 /** @type {Set<string>} */
 const packages = new Set();
-// CommonJS, for Node.js reads all members of the built-in modules that are imported by an ES module. Of the tool, what is imported
-// by `start` only when it is needed stays so. The helper is a program of its own, which the tool finds beside itself.
+// CommonJS, for Node.js reads all members of the built-in modules that are imported by an ES module. Of the tool, what
+// is imported by `start` only when it is needed stays so. The helper is a program of its own, which the tool finds
+// beside itself.
 const parts = [
-  { name: 'unclosed', source: 'cli/start.js', postBanner: '(function (exports, require, module, __filename, __dirname) {', postFooter: '})' },
-  { name: 'query-helper-main', source: 'handles/query-helper-main.js' },
+  {
+    name: 'unclosed',
+    source: 'cli/start.js',
+    postBanner: '(function (exports, require, module, __filename, __dirname) {',
+    postFooter: '})',
+  },
+  { name: 'query-helper-main', source: 'handles/query/query-helper-main.js' },
 ];
 for (const { name, source, ...wrapper } of parts) {
   const bundle = await rolldown({ input: { [name]: join(root, 'dist', source) }, platform: 'node', plugins });
@@ -97,9 +111,10 @@ const written = readFileSync(bundle, 'utf8');
 for (const part of [findBinary, ...prebuilt.map(({ code }) => code.bytes)]) {
   if (!written.includes(part)) throw new Error(`Cannot bundle: what is put in is not there: ${part.slice(0, 100)}`);
 }
-if (/String\.raw`[^`]*[^\0-\x7f]/.test(written)) throw new Error('Cannot write the bundle in ASCII: escapes mean nothing in a raw template.');
-// In ASCII, which Node.js reads, and V8 keeps, in half of the time. A backslash that stands for nothing is left out, lest it begin an escape of
-// another meaning. The name of the content comes first: see bin/windows.cjs.
+if (/String\.raw`[^`]*[^\0-\x7f]/.test(written))
+  throw new Error('Cannot write the bundle in ASCII: escapes mean nothing in a raw template.');
+// In ASCII, which Node.js reads, and V8 keeps, in half of the time. A backslash that stands for nothing is left out,
+// lest it begin an escape of another meaning. The name of the content comes first: see bin/windows.cjs.
 const text = written.replaceAll(/(\\*)([^\0-\x7f])/g, (_, backslashes, unit) => {
   return `${backslashes.slice(backslashes.length % 2)}\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 });

@@ -1,10 +1,22 @@
 // Runs an audit by the bundle, and saves what V8 compiled of it for that: see bin/windows.cjs. Runs in Windows Node.js.
 import { createRequire } from 'node:module';
 
-const { load, run, save } = /** @type {typeof import('../bin/windows.cjs')} */ (createRequire(import.meta.url)('../bin/windows.cjs'));
+const { load, run, save } = /** @type {typeof import('../bin/windows.cjs')} */ (
+  createRequire(import.meta.url)('../bin/windows.cjs')
+);
 
 const script = load();
-process.argv = [process.execPath, '', 'run', '--fail-on', 'never', '--', process.env['ComSpec'] ?? 'cmd.exe', '/c', 'exit'];
+process.argv = [
+  process.execPath,
+  '',
+  'run',
+  '--fail-on',
+  'never',
+  '--',
+  process.env['ComSpec'] ?? 'cmd.exe',
+  '/c',
+  'exit',
+];
 const tool = await run(script);
 save(script);
 await tool.end();

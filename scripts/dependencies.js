@@ -31,8 +31,9 @@ export function isInstalled(wanted, installed) {
 }
 
 /**
- * What comes before `ci` on the command line: an npm that installs for the platform that .npmrc names. Older ones, as Debian 12
- * and 13 have, look at their own platform only and leave the Windows packages out, without a word: they fetch a newer one.
+ * What comes before `ci` on the command line: an npm that installs for the platform that .npmrc names. Older ones, as
+ * Debian 12 and 13 have, look at their own platform only and leave the Windows packages out, without a word: they fetch
+ * a newer one.
  *
  * @param {string} version what `npm --version` prints
  * @returns {string[]}
@@ -51,15 +52,21 @@ export function npmThatKnowsPlatforms(version) {
  * @param {(text: string) => void} say
  */
 export function installDependencies(root, say) {
-  if (isInstalled(readLock(join(root, 'package-lock.json')), readLock(join(root, 'node_modules/.package-lock.json')))) return;
+  if (isInstalled(readLock(join(root, 'package-lock.json')), readLock(join(root, 'node_modules/.package-lock.json'))))
+    return;
   say('npm ci …');
   // npm.cmd is a script to Windows, which only a shell runs; there is nothing to quote.
   // Nothing but errors: a warning that chalk wants the Node.js of the Windows side would only confuse.
   const shell = process.platform === 'win32';
   const version = spawnSync('npm', ['--version'], { cwd: root, encoding: 'utf8', shell }).stdout ?? '';
   const [file = '', ...args] = npmThatKnowsPlatforms(version);
-  const { status, error } = spawnSync(file, [...args, 'ci', '--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier'], { cwd: root, stdio: ['ignore', 2, 2], shell });
-  if (status !== 0) throw new Error(`Cannot install the dependencies: npm ci: ${error?.message ?? `exit code ${status}`}.`);
+  const { status, error } = spawnSync(
+    file,
+    [...args, 'ci', '--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier'],
+    { cwd: root, stdio: ['ignore', 2, 2], shell },
+  );
+  if (status !== 0)
+    throw new Error(`Cannot install the dependencies: npm ci: ${error?.message ?? `exit code ${status}`}.`);
 }
 
 /**

@@ -7,7 +7,10 @@ Object.defineProperty(process, 'stderr', { value: undefined });
 
 const [program = '', ...args] = process.argv.slice(2);
 const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-for (const [fd, stream] of /** @type {const} */ ([[1, child.stdout], [2, child.stderr]])) {
+for (const [fd, stream] of /** @type {const} */ ([
+  [1, child.stdout],
+  [2, child.stderr],
+])) {
   stream.on('data', (/** @type {Buffer} */ chunk) => {
     for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
   });

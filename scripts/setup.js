@@ -30,7 +30,10 @@ export async function setUp(fixtures) {
 
 /** @param {readonly string[]} names */
 function buildFixtures(names) {
-  const { status } = spawnSync(process.execPath, [join(root, 'fixtures/build.mjs'), ...names], { cwd: root, stdio: ['ignore', 2, 2] });
+  const { status } = spawnSync(process.execPath, [join(root, 'fixtures/build.mjs'), ...names], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (status !== 0) throw new LaunchFailure(`Cannot build the fixtures: node fixtures/build.mjs: exit code ${status}.`);
 }
 

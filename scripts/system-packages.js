@@ -7,7 +7,12 @@ import { findWine } from '../launcher/wine.js';
 /** What the set-up needs on Linux: the program that shows that it is there, and its packages. */
 const needs = [
   { is: hasWine, debian: ['wine', 'wine64'], fedora: ['wine-core'], arch: ['wine'] },
-  { is: () => has('x86_64-w64-mingw32-gcc'), debian: ['gcc-mingw-w64-x86-64'], fedora: ['mingw64-gcc'], arch: ['mingw-w64-gcc'] },
+  {
+    is: () => has('x86_64-w64-mingw32-gcc'),
+    debian: ['gcc-mingw-w64-x86-64'],
+    fedora: ['mingw64-gcc'],
+    arch: ['mingw-w64-gcc'],
+  },
   // For the fixtures that carry their symbols in a PDB, which gcc cannot write.
   { is: () => has('clang'), debian: ['clang'], fedora: ['clang'], arch: ['clang'] },
   { is: () => has('ld.lld'), debian: ['lld'], fedora: ['lld'], arch: ['lld'] },
@@ -32,7 +37,10 @@ export function installSystemPackages(say) {
   ]) {
     const [file = '', ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
     const { status, error } = spawnSync(file, rest, { stdio: ['ignore', 2, 2] });
-    if (status !== 0) throw new LaunchFailure(`Cannot install packages: ${file} ${rest.join(' ')}: ${error?.message ?? `exit code ${status}`}.`);
+    if (status !== 0)
+      throw new LaunchFailure(
+        `Cannot install packages: ${file} ${rest.join(' ')}: ${error?.message ?? `exit code ${status}`}.`,
+      );
   }
   const still = needs.filter((need) => !need.is());
   if (still.length > 0) throw new LaunchFailure(`Installed, but not found or too old. ${howToInstall(still)}`);

@@ -1,9 +1,9 @@
-// `npm test [-- <part of a path> …]`: all tests, after whatever set-up they take. At the end the slowest test files are named; the
-// last line is the sum.
+// `npm test [-- <part of a path> …]`: all tests, after whatever set-up they take. At the end the slowest test files are
+// named; the last line is the sum.
 //
 // test/unit and test/windows run by vitest in Windows Node.js, under Wine on Linux; test/cli starts bin/unclosed.cjs
-// as a user does, so it runs in the Node.js of this machine, by its own test runner. They run side by side: vitest; test/cli/own-prefix, each
-// file of which makes a Wine prefix for itself; and the rest of test/cli.
+// as a user does, so it runs in the Node.js of this machine, by its own test runner. They run side by side: vitest;
+// test/cli/own-prefix, each file of which makes a Wine prefix for itself; and the rest of test/cli.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -11,6 +11,7 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { cacheDirectory } from '../launcher/cache.js';
 import { root, runMain, setUp } from './setup.js';
+import { checkStyle } from './style.js';
 import { findWindows, runScript } from './windows.js';
 
 /** @import { Windows } from './windows.js' */
@@ -25,10 +26,13 @@ await runMain(async () => {
   // The tests in test/unit need none of the programs.
   const needsFixtures = hostTests.length > 0 || listTests('test/windows', filters).length > 0;
   const windows = await setUp(needsFixtures ? undefined : []);
-  // Vitest has its prefix already; the other tests get another one, so that none of them meets what the others leave there for a moment.
+  // Vitest has its prefix already; the other tests get another one, so that none of them meets what the others leave
+  // there for a moment.
   if (hostTests.length > 0 && process.platform !== 'win32') await moveHome();
+  const style = filters.length === 0 ? [await testStyle(windows)] : [];
   const isApart = (/** @type {string} */ path) => path.startsWith('test/cli/own-prefix/');
   const sums = await Promise.all([
+    ...style,
     runVitest(windows, filters),
     runHostTests(hostTests.filter(isApart)),
     runHostTests(hostTests.filter((path) => !isApart(path))),
@@ -40,6 +44,16 @@ await runMain(async () => {
   // No test at all is no success.
   return failed === 0 && passed > 0 ? 0 : 1;
 });
+
+/**
+ * @param {Windows} windows
+ * @returns {Promise<Sum>}
+ */
+async function testStyle(windows) {
+  const isGood = await checkStyle(windows);
+  if (!isGood) process.stderr.write('The style is not the house’s: npm run style -- --write sets right what it can.\n');
+  return { passed: isGood ? 1 : 0, failed: isGood ? 0 : 1, files: [] };
+}
 
 /** Gives what is started from now on a cache with the same packages and a Wine prefix of its own. */
 async function moveHome() {
@@ -70,9 +84,15 @@ async function runVitest(windows, filters) {
     ]);
     // Vitest may crash; a file that cannot be imported, or an error outside of any test, fails no test of its own.
     if (!existsSync(results)) return { passed: 0, failed: 1, files: [] };
-    /** @type {{ numPassedTests: number, numFailedTests: number, testResults: { name: string, startTime: number, endTime: number }[] }} */
+    /**
+     * @type {{ numPassedTests: number, numFailedTests: number, testResults: { name: string, startTime: number, endTime:
+     * number }[] }}
+     */
     const { numPassedTests: passed, numFailedTests: failed, testResults } = JSON.parse(readFileSync(results, 'utf8'));
-    const files = testResults.map(({ name, startTime, endTime }) => ({ path: /test\/(?:unit|windows)\/.*$/.exec(name.replaceAll('\\', '/'))?.[0] ?? name, durationMs: endTime - startTime }));
+    const files = testResults.map(({ name, startTime, endTime }) => ({
+      path: /test\/(?:unit|windows)\/.*$/.exec(name.replaceAll('\\', '/'))?.[0] ?? name,
+      durationMs: endTime - startTime,
+    }));
     return { passed, failed: code === 0 ? failed : Math.max(failed, 1), files };
   } finally {
     rmSync(directory, { recursive: true });
@@ -89,7 +109,13 @@ async function runHostTests(tests) {
   const events = run({ files: tests.map((path) => join(root, path)), concurrency: 1 });
   /** @type {Map<string, number>} */
   const durations = new Map();
-  const count = (/** @type {{ file?: string | undefined, nesting: number, details: { duration_ms: number } }} */ { file, nesting, details }) => {
+  const count = (
+    /** @type {{ file?: string | undefined, nesting: number, details: { duration_ms: number } }} */ {
+      file,
+      nesting,
+      details,
+    },
+  ) => {
     if (file !== undefined && nesting === 0) durations.set(file, (durations.get(file) ?? 0) + details.duration_ms);
   };
   events.on('test:pass', (test) => {
@@ -102,7 +128,10 @@ async function runHostTests(tests) {
     if (test.details.type !== 'suite') sum.failed += 1;
   });
   for await (const text of events.compose(new spec())) process.stdout.write(text);
-  sum.files = [...durations].map(([file, durationMs]) => ({ path: relative(root, file).replaceAll('\\', '/'), durationMs }));
+  sum.files = [...durations].map(([file, durationMs]) => ({
+    path: relative(root, file).replaceAll('\\', '/'),
+    durationMs,
+  }));
   return sum;
 }
 

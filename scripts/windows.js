@@ -12,7 +12,8 @@ import { explainLostServer, runInSession, startSession } from '../launcher/sessi
  * @typedef {object} Windows
  * @property {string} node the Node.js to run the project's code in
  * @property {(path: string) => string} toWindowsPath
- * @property {(program: string, args: readonly string[], variables?: NodeJS.ProcessEnv) => Promise<number>} run with this
+ * @property {(program: string, args: readonly string[], variables?: NodeJS.ProcessEnv) => Promise<number>} run with
+ * this
  *   process's stdout and stderr, and more variables in the environment; gives the exit code
  */
 
@@ -22,7 +23,11 @@ const stdio = ['ignore', 'inherit', 'inherit'];
 /** @returns {Promise<Windows>} */
 export async function findWindows() {
   if (process.platform === 'win32') {
-    return { node: process.execPath, toWindowsPath: (path) => path, run: (program, args, variables) => runToEnd(program, args, { ...process.env, ...variables }) };
+    return {
+      node: process.execPath,
+      toWindowsPath: (path) => path,
+      run: (program, args, variables) => runToEnd(program, args, { ...process.env, ...variables }),
+    };
   }
   const { wine, node, environment } = await prepareMachine(process.env);
   return {
@@ -30,7 +35,10 @@ export async function findWindows() {
     toWindowsPath: onDriveZ,
     async run(program, args, variables) {
       const session = await startSession(wine, environment);
-      const { code, lostServer } = await runInSession(wine, session, [program, ...args], { env: { ...environment, ...variables }, stdio });
+      const { code, lostServer } = await runInSession(wine, session, [program, ...args], {
+        env: { ...environment, ...variables },
+        stdio,
+      });
       if (!lostServer) return code ?? 128;
       say(explainLostServer(wine));
       return 2;

@@ -1,11 +1,17 @@
 import { win32 } from 'node:path';
 
-import { GATE_UNATTENDED } from './agent/code/exit-gate.ts';
-import { Recording, type RecordingOptions } from './agent/recording.ts';
+import { GATE_UNATTENDED } from './agent/emit/hooks/exit-gate.ts';
+import { Recording, type RecordingOptions } from './agent/inject/recording.ts';
 import { defaultSuppressions } from './analyze/default-suppressions.ts';
 import { analyze, type AnalyzeOptions } from './analyze/index.ts';
 import { doubtIterations } from './analyze/iterations.ts';
-import { parseSuppressions, suggestSuppression, suppress, type Suppression, type SuppressionText } from './analyze/suppressions.ts';
+import {
+  parseSuppressions,
+  suggestSuppression,
+  suppress,
+  type Suppression,
+  type SuppressionText,
+} from './analyze/suppressions.ts';
 import { type GatheredEvidence, gatherLive, gatherPostMortem, recordedType } from './evidence.ts';
 import { CreateEventW, SetEvent, WaitForMultipleObjectsAsync } from './ffi/kernel32.ts';
 import { displayName } from './handles/display-name.ts';
@@ -29,10 +35,19 @@ import { toolName, toolVersion } from './version.ts';
 export type { AnalyzeOptions } from './analyze/index.ts';
 export type { SuppressionText } from './analyze/suppressions.ts';
 export { mark } from './marks/mark.ts';
-export type { RecordingOptions } from './agent/recording.ts';
+export type { RecordingOptions } from './agent/inject/recording.ts';
 export type {
-  Completeness, Finding, Frame, HandleObject, Level, Report, Rule, SocketDescription, Stack, Statistics,
-} from './model.ts'; // prettier-ignore
+  Completeness,
+  Finding,
+  Frame,
+  HandleObject,
+  Level,
+  Report,
+  Rule,
+  SocketDescription,
+  Stack,
+  Statistics,
+} from './model.ts';
 
 /** How to audit a program from its first instruction to its last. */
 export interface AuditOptions {
@@ -43,7 +58,10 @@ export interface AuditOptions {
   readonly targetStdout?: 'stdout' | 'stderr';
   readonly recording?: RecordingOptions;
   readonly analysis?: AnalyzeOptions;
-  /** By which event (`name`) or pipe (`pipe:name`) somebody says that one iteration of the target's work is over: docs/iterations.md. */
+  /**
+   * By which event (`name`) or pipe (`pipe:name`) somebody says that one iteration of the target's work is over:
+   * docs/iterations.md.
+   */
   readonly mark?: string;
   /** How long to wait at a mark for what an iteration left behind to be closed; 0 unless told. */
   readonly settleMs?: number;
@@ -60,8 +78,8 @@ export interface AuditOptions {
 /**
  * Runs a program and reports the handles and sockets that it left unclosed, closed twice, or used after closing.
  *
- * The target's standard streams are ours. Everything that was opened for it is closed when the promise settles, and a target
- * that could not be audited is not left running.
+ * The target's standard streams are ours. Everything that was opened for it is closed when the promise settles, and a
+ * target that could not be audited is not left running.
  *
  * @throws ProgramError when the program cannot be audited
  * @throws MarkError when marks cannot be taken by that name
@@ -100,7 +118,15 @@ export async function audit(options: AuditOptions): Promise<Report> {
   using interruption = new Interruption(options.signal);
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
-  const judged = await judge({ target, recording, startTime, firstModules, symbolizer, interruption, ...(marks && markCounts && { marks, markCounts }) });
+  const judged = await judge({
+    target,
+    recording,
+    startTime,
+    firstModules,
+    symbolizer,
+    interruption,
+    ...(marks && markCounts && { marks, markCounts }),
+  });
   const durationMs = judged.time - started;
   const { openHandles, distinctStacks } = judged.gathered;
   const evidence = { ...judged.gathered.evidence, inherited };
@@ -122,7 +148,15 @@ export async function audit(options: AuditOptions): Promise<Report> {
     target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
     ...found,
     completeness: judgeCompleteness(recording, judged, noteIterations(evidence, options, markName)),
-    stats: { durationMs, opens, closes, openHandles, hookedCalls: recording.hooked.length, distinctStacks, ...countIterations(evidence) },
+    stats: {
+      durationMs,
+      opens,
+      closes,
+      openHandles,
+      hookedCalls: recording.hooked.length,
+      distinctStacks,
+      ...countIterations(evidence),
+    },
   };
 }
 
@@ -140,7 +174,8 @@ async function prepareMeanwhile(
     using _target = target.status === 'fulfilled' ? target.value : undefined;
     using _recording = recording.status === 'fulfilled' ? recording.value : undefined;
   };
-  if (target.status === 'fulfilled' && recording.status === 'fulfilled') return { target: target.value, recording: recording.value, [Symbol.dispose]: dispose };
+  if (target.status === 'fulfilled' && recording.status === 'fulfilled')
+    return { target: target.value, recording: recording.value, [Symbol.dispose]: dispose };
   dispose();
   throw target.status === 'rejected' ? target.reason : (recording as PromiseRejectedResult).reason;
 }
@@ -151,7 +186,11 @@ async function prepareRecording(options: RecordingOptions | undefined): Promise<
 }
 
 /** The findings that are left, each with a line to suppress it by, and what was suppressed. */
-function findIn(evidence: Evidence, options: AuditOptions, suppressions: readonly Suppression[]): Pick<Report, 'findings' | 'suppressions'> {
+function findIn(
+  evidence: Evidence,
+  options: AuditOptions,
+  suppressions: readonly Suppression[],
+): Pick<Report, 'findings' | 'suppressions'> {
   const { findings, uses } = suppress(analyze(evidence, options.analysis), suppressions);
   const isOfInterest = ({ reason, findings: count }: SuppressionUse): boolean => reason === undefined || count > 0;
   return {
@@ -164,11 +203,18 @@ function countIterations({ marks }: Evidence): { readonly iterations?: number } 
   return marks === undefined ? {} : { iterations: marks.reduce((sum, { iterations }) => sum + iterations, 0) };
 }
 
-function noteIterations({ marks }: Evidence, { analysis, settleMs = 0 }: AuditOptions, name: MarkName | undefined): IterationNotes {
+function noteIterations(
+  { marks }: Evidence,
+  { analysis, settleMs = 0 }: AuditOptions,
+  name: MarkName | undefined,
+): IterationNotes {
   const doubt = marks === undefined ? undefined : doubtIterations(marks, name?.name ?? '', analysis?.warmUpIterations);
   return {
     gaps: doubt === undefined ? [] : [doubt],
-    notes: marks === undefined && settleMs > 0 ? ['There was nothing to settle: it is at marks that handles are waited for, and none were to be taken.'] : [],
+    notes:
+      marks === undefined && settleMs > 0
+        ? ['There was nothing to settle: it is at marks that handles are waited for, and none were to be taken.']
+        : [],
   };
 }
 
@@ -219,7 +265,10 @@ interface Judgement {
 
 const INFINITE_MS = 0xffff_ffff;
 
-/** Waits until the target is about to exit, or is gone, gathers the evidence at that point, and lets the target end, or makes it end. */
+/**
+ * Waits until the target is about to exit, or is gone, gathers the evidence at that point, and lets the target end, or
+ * makes it end.
+ */
 async function judge(audited: Audited): Promise<Judgement> {
   const { target, recording, interruption, marks } = audited;
   const arrived = recording.arrived;
@@ -229,7 +278,8 @@ async function judge(audited: Audited): Promise<Judgement> {
   const awaited = [...(marks?.event === undefined ? [] : [marks.event]), arrived, ended, interruption];
   const waiting = waitForOne(awaited);
   // While the target runs, there is time for what is going to be needed; but a mark must not wait.
-  if (marks === undefined) await workMeanwhile(waiting, audited.symbolizer.readAhead(listOpeners(audited.firstModules)));
+  if (marks === undefined)
+    await workMeanwhile(waiting, audited.symbolizer.readAhead(listOpeners(audited.firstModules)));
   let reason = await waiting;
   for (; reason === marks?.event; reason = await waitForOne(awaited)) marks.note();
   const aborted = reason === interruption;
@@ -272,7 +322,8 @@ async function waitForOne<Waited extends AsHandle>(handles: readonly Waited[]): 
   const raw = BigInt64Array.from(handles, (handle) => handle.asHandle().asRawHandle());
   const index = await WaitForMultipleObjectsAsync(raw.length, raw, false, INFINITE_MS);
   const signalled = handles[index];
-  if (signalled === undefined) throw new Error(`Cannot wait for the target: WaitForMultipleObjects returned 0x${index.toString(16)}.`);
+  if (signalled === undefined)
+    throw new Error(`Cannot wait for the target: WaitForMultipleObjects returned 0x${index.toString(16)}.`);
   return signalled;
 }
 
@@ -285,7 +336,10 @@ class Interruption implements AsHandle, Disposable {
   };
 
   constructor(signal: AbortSignal | undefined) {
-    this.#event = HandleOrNull.fromRawHandle(CreateEventW(null, false, signal?.aborted ?? false, null)).expect('create an event', '');
+    this.#event = HandleOrNull.fromRawHandle(CreateEventW(null, false, signal?.aborted ?? false, null)).expect(
+      'create an event',
+      '',
+    );
     this.#signal = signal;
     signal?.addEventListener('abort', this.#set);
   }
@@ -333,7 +387,11 @@ function addModules({ symbolizer, recording, firstModules }: Audited, loaded: re
  *
  * @returns those that it inherited beside what we passed on
  */
-function noteOpenHandles(target: SuspendedProcess, recording: Recording, passedOn: readonly RawHandle[]): Promise<readonly OpenHandle[]> {
+function noteOpenHandles(
+  target: SuspendedProcess,
+  recording: Recording,
+  passedOn: readonly RawHandle[],
+): Promise<readonly OpenHandle[]> {
   const table = HandleTable.readProcess(target, target.pid);
   for (let index = 0; index < table.count; index++) {
     if (recording.ledger.isQuarantined(table.valueAt(index))) continue; // the sentinel
@@ -342,8 +400,12 @@ function noteOpenHandles(target: SuspendedProcess, recording: Recording, passedO
   return describeInherited(target, target.pid, listInherited(table, passedOn));
 }
 
-/** What the completeness of a report says when the target was ended by {@link AuditOptions.signal}, or by a Ctrl-C of its own. */
-export const interruptedNote: string = 'The target was interrupted while it ran: what it would have closed later counts as open.';
+/**
+ * What the completeness of a report says when the target was ended by {@link AuditOptions.signal}, or by a Ctrl-C of
+ * its own.
+ */
+export const interruptedNote: string =
+  'The target was interrupted while it ran: what it would have closed later counts as open.';
 
 function judgeCompleteness(recording: Recording, judgement: Judgement, iterations: IterationNotes): Completeness {
   const { ledger } = recording;
@@ -353,11 +415,18 @@ function judgeCompleteness(recording: Recording, judgement: Judgement, iteration
   if (judgement.aborted) {
     gaps.push(interruptedNote);
   } else if (!judgement.atGate) {
-    const why = ledger.counter('gateState') === GATE_UNATTENDED ? 'could not wait for the auditor' : 'was ended from outside or by the kernel';
-    gaps.push(`The target ${why}: its handle table could not be read, so open handles are what the recorder knows, without names.`);
+    const why =
+      ledger.counter('gateState') === GATE_UNATTENDED
+        ? 'could not wait for the auditor'
+        : 'was ended from outside or by the kernel';
+    gaps.push(
+      `The target ${why}: its handle table could not be read, so open handles are what the recorder knows, without names.`,
+    );
   }
   if (recording.unrecognised.length > 0) {
-    gaps.push(`Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${recording.unrecognised.join(', ')}.`);
+    gaps.push(
+      `Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${recording.unrecognised.join(', ')}.`,
+    );
   }
   if (recording.unmovable.length > 0) {
     gaps.push(`Functions of an unknown form were not recorded: ${recording.unmovable.join(', ')}.`);
@@ -366,21 +435,35 @@ function judgeCompleteness(recording: Recording, judgement: Judgement, iteration
     const n = ledger.counter(counter);
     if (n > 0) gaps.push(sentence(n));
   };
-  count('functionsMissed', (n) => `${n} functions of Windows' DLLs could not be hooked: what they refuse by themselves was not seen.`);
+  count(
+    'functionsMissed',
+    (n) => `${n} functions of Windows' DLLs could not be hooked: what they refuse by themselves was not seen.`,
+  );
   count('beyondCapacity', (n) => `${n} calls were about handle values beyond the recorder's capacity.`);
   count('droppedStacks', (n) => `${n} calls have no stack: the recorder's room for stacks was full.`);
   count('droppedMisuses', (n) => `${n} refused calls were not kept: the recorder's room for them was full.`);
   count('unresolvedDuplicates', (n) => `${n} calls named a process that the recorder could not identify.`);
-  count('droppedWrappers', (n) => `${n} descriptors, streams or searches were not followed: the recorder's room for them was full.`);
-  count('quarantineLost', (n) => `${n} values left the quarantine too early: somebody was given them past the recorder.`);
+  count(
+    'droppedWrappers',
+    (n) => `${n} descriptors, streams or searches were not followed: the recorder's room for them was full.`,
+  );
+  count(
+    'quarantineLost',
+    (n) => `${n} values left the quarantine too early: somebody was given them past the recorder.`,
+  );
   count('nestedWalks', (n) => `${n} calls have a stack of one frame, because they were made by the stack walk itself.`);
   if (ledger.counter('inheritedCut') > 0) {
-    notes.push('Child processes inherited handles that could not all be looked at: there were too many, or other threads changed what is inheritable.');
+    notes.push(
+      'Child processes inherited handles that could not all be looked at: there were too many, or other threads changed what is inheritable.',
+    );
   }
   if (unseenOpens > 0) {
-    notes.push(`${unseenOpens} open handles were put into the target by the system or by another process, and are not its own.`);
+    notes.push(
+      `${unseenOpens} open handles were put into the target by the system or by another process, and are not its own.`,
+    );
   }
-  if (namesTimedOut > 0) notes.push(`${namesTimedOut} handles have no name in this report, because asking for it did not end in time.`);
+  if (namesTimedOut > 0)
+    notes.push(`${namesTimedOut} handles have no name in this report, because asking for it did not end in time.`);
   return { complete: gaps.length === 0, notes: [...gaps, ...notes] };
 }
 

@@ -1,7 +1,7 @@
-import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger.ts';
-import { functionTable } from './agent/function-table.ts';
-import { objectTypes } from './agent/hook-table.ts';
-import { INHERITED_BY_NAME } from './agent/ledger-layout.ts';
+import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger/ledger.ts';
+import { functionTable } from './agent/tables/function-table.ts';
+import { objectTypes } from './agent/tables/hook-table.ts';
+import { INHERITED_BY_NAME } from './agent/ledger/layout.ts';
 import { HandleDescriber } from './handles/describe.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import type { AsHandle } from './io/index.ts';
@@ -48,7 +48,11 @@ interface OpenEntry {
 }
 
 /** A live target's evidence: its kernel handle table, explained by the ledger. The target must not run meanwhile. */
-export async function gatherLive(target: AsHandle, processId: number, sources: EvidenceSources): Promise<GatheredEvidence> {
+export async function gatherLive(
+  target: AsHandle,
+  processId: number,
+  sources: EvidenceSources,
+): Promise<GatheredEvidence> {
   const table = HandleTable.readProcess(target, processId);
   const gateHandles = new Set(sources.ledger.gateHandles());
   function* entries(): Generator<OpenEntry> {
@@ -60,7 +64,10 @@ export async function gatherLive(target: AsHandle, processId: number, sources: E
   using describer = new HandleDescriber();
   // One round of questions for all sites: those that must be asked in the helper process wait for each other only once.
   return gather(entries(), sources, async (asked) => {
-    const answers = await describer.describe(target, asked.map(({ value, type }) => ({ processId, value, type })));
+    const answers = await describer.describe(
+      target,
+      asked.map(({ value, type }) => ({ processId, value, type })),
+    );
     return new Map(asked.map((entry, index) => [entry.value, answers[index]!]));
   });
 }
@@ -77,8 +84,8 @@ export function gatherPostMortem(sources: EvidenceSources): Promise<GatheredEvid
 }
 
 /**
- * Handles that the program left to its runtime: a C runtime closes forgotten streams when its DLL is detached, after the
- * program's last instruction. What a destructor of the program closes as late as that is no leak.
+ * Handles that the program left to its runtime: a C runtime closes forgotten streams when its DLL is detached, after
+ * the program's last instruction. What a destructor of the program closes as late as that is no leak.
  */
 function groupClosedAtExit(ledger: Ledger, calls: CallReader): Iterable<SiteGroup> {
   const groups = new Map<number, SiteGroup>();
@@ -96,7 +103,10 @@ function groupClosedAtExit(ledger: Ledger, calls: CallReader): Iterable<SiteGrou
 
 /** No code of the program stands between the exit of the process and the close. */
 function isClosedByRuntime(stack: Stack): boolean {
-  const exit = stack.findIndex(({ system, function: name }) => system === true && /^(?:RtlExitUserProcess|LdrShutdownProcess|ExitProcess)$/.test(name ?? ''));
+  const exit = stack.findIndex(
+    ({ system, function: name }) =>
+      system === true && /^(?:RtlExitUserProcess|LdrShutdownProcess|ExitProcess)$/.test(name ?? ''),
+  );
   return exit >= 0 && stack.slice(0, exit).every(({ system }) => system === true);
 }
 
@@ -114,10 +124,13 @@ async function gather(
 ): Promise<GatheredEvidence> {
   const { ledger } = sources;
   const recorded = [...ledger.misuses()];
-  const inheritances = recorded.filter(({ kind }) => kind === 'inherited').map((misuse) => new InheritanceRecord(misuse, ledger));
+  const inheritances = recorded
+    .filter(({ kind }) => kind === 'inherited')
+    .map((misuse) => new InheritanceRecord(misuse, ledger));
   const inheritancesOf = new Map<bigint, InheritanceRecord[]>();
   for (const inheritance of inheritances) {
-    for (const value of inheritance.values) inheritancesOf.set(value, [...(inheritancesOf.get(value) ?? []), inheritance]);
+    for (const value of inheritance.values)
+      inheritancesOf.set(value, [...(inheritancesOf.get(value) ?? []), inheritance]);
   }
   const groups = new Map<string, SiteGroup>();
   let openHandles = 0;
@@ -151,9 +164,13 @@ async function gather(
       status: misuse.status,
       count: misuse.count,
       values: misuse.values,
-      ...(life.objectType === 'Unknown' ? {} : { object: { type: life.objectType, ...(misuse.wrapper && { wrapper: misuse.wrapper }) } }),
+      ...(life.objectType === 'Unknown'
+        ? {}
+        : { object: { type: life.objectType, ...(misuse.wrapper && { wrapper: misuse.wrapper }) } }),
       offending: calls.read(misuse.offending),
-      ...(misuse.victim === undefined ? {} : { victim: { object: { type: misuse.victim.objectType }, opened: calls.stack(misuse.victim.stackId) } }),
+      ...(misuse.victim === undefined
+        ? {}
+        : { victim: { object: { type: misuse.victim.objectType }, opened: calls.stack(misuse.victim.stackId) } }),
       ...(life.opened?.call === undefined ? {} : { opened: calls.read(life.opened) }),
       ...(life.closed === undefined ? {} : { closed: calls.read(life.closed) }),
     };
@@ -173,7 +190,11 @@ async function gather(
 }
 
 /** What was open at a mark and is not at the judgement point: it may have grown all the same. */
-function listClosedAfterMarks(markCounts: MarkCounts, sites: readonly SiteGroup[], calls: CallReader): readonly OpenSite[] {
+function listClosedAfterMarks(
+  markCounts: MarkCounts,
+  sites: readonly SiteGroup[],
+  calls: CallReader,
+): readonly OpenSite[] {
   const open = new Set(sites.flatMap((site) => site.keys));
   return [...markCounts.sites].flatMap(([key, { opened, objectType, counts }]) => {
     if (open.has(key)) return [];
@@ -194,8 +215,8 @@ function listClosedAfterMarks(markCounts: MarkCounts, sites: readonly SiteGroup[
 const hookedFunctions: ReadonlySet<string> = new Set(functionTable.map(({ name }) => name));
 
 /**
- * Every misuse once: some of Winsock's functions pass a bad socket on to the kernel (on Wine `setsockopt`, `listen`), whose refusal
- * is recorded, and then that of the function itself. What the program called is what counts.
+ * Every misuse once: some of Winsock's functions pass a bad socket on to the kernel (on Wine `setsockopt`, `listen`),
+ * whose refusal is recorded, and then that of the function itself. What the program called is what counts.
  */
 function withoutInnerRefusals(ledger: Ledger, misuses: readonly RecordedMisuse[]): readonly RecordedMisuse[] {
   const recorded = misuses.map((misuse) => ({ misuse, stack: ledger.stack(misuse.offending.stackId) }));
@@ -237,7 +258,10 @@ class InheritanceRecord {
     return this.#misuse.values;
   }
 
-  /** Keeps the entry, which has one of the values, if it is that very handle: open since before a child inherited it for the first time. */
+  /**
+   * Keeps the entry, which has one of the values, if it is that very handle: open since before a child inherited it for
+   * the first time.
+   */
   offer(entry: OpenEntry): void {
     const { values, life, offending } = this.#misuse;
     const now = this.#ledger.life(entry.value);
@@ -306,7 +330,11 @@ class SiteGroup {
     return this.#life.isOpen ? this.#entries : [];
   }
 
-  finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>, markCounts: MarkCounts | undefined): OpenSite {
+  finish(
+    calls: CallReader,
+    descriptions: ReadonlyMap<bigint, Description>,
+    markCounts: MarkCounts | undefined,
+  ): OpenSite {
     const { opened } = this.#life;
     const describe = (entry: OpenEntry): OpenHandle => ({
       value: entry.value,
@@ -317,7 +345,8 @@ class SiteGroup {
     });
     const examples = this.#entries.slice(0, EXAMPLE_COUNT).map(describe);
     const siblingsClosedAt = opened && calls.closingStack(opened.stackId);
-    const closedElsewhere = opened !== undefined && siblingsClosedAt === undefined ? calls.closedElsewhere(opened.stackId) : [];
+    const closedElsewhere =
+      opened !== undefined && siblingsClosedAt === undefined ? calls.closedElsewhere(opened.stackId) : [];
     return {
       object: this.#count === 1 ? examples[0]!.object : { type: this.#type, ...commonWrapper(examples) },
       count: this.#count,
@@ -341,7 +370,9 @@ class SiteGroup {
 /** What all of the handles are known by, if they are known by the like. */
 function commonWrapper(handles: readonly OpenHandle[]): Pick<HandleObject, 'wrapper'> {
   const type = handles[0]?.object.wrapper?.type;
-  return type !== undefined && handles.every(({ object }) => object.wrapper?.type === type) ? { wrapper: { type } } : {};
+  return type !== undefined && handles.every(({ object }) => object.wrapper?.type === type)
+    ? { wrapper: { type } }
+    : {};
 }
 
 /** Turns the ledger's calls into ones with resolved stacks, each stack once. */
@@ -385,7 +416,10 @@ class CallReader {
     return id === 0 ? undefined : this.stack(id);
   }
 
-  /** Openings by the program's same instruction of which handles were closed, some of them; see {@link OpenSite.closedElsewhere}. */
+  /**
+   * Openings by the program's same instruction of which handles were closed, some of them; see
+   * {@link OpenSite.closedElsewhere}.
+   */
   closedElsewhere(openedStackId: number): readonly { readonly opened: Stack; readonly closed: Stack }[] {
     const site = this.#siteAddress(openedStackId);
     if (site === undefined) return [];
@@ -399,7 +433,10 @@ class CallReader {
         else if (pairs.length < CLOSED_ELSEWHERE_COUNT) pairs.push(pair);
       }
     }
-    return (this.#closedBySite.get(site) ?? []).map(({ id, closedBy }) => ({ opened: this.stack(id), closed: this.stack(closedBy) }));
+    return (this.#closedBySite.get(site) ?? []).map(({ id, closedBy }) => ({
+      opened: this.stack(id),
+      closed: this.stack(closedBy),
+    }));
   }
 
   /** Where the program's own innermost call of a stack returns to. */

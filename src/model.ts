@@ -20,8 +20,8 @@ export interface Frame {
   /** 1-based line in {@link file}. */
   readonly line?: number;
   /**
-   * The compiler put the function into its caller, which is the next frame: it has no return address of its own, and stands
-   * here because the symbols say so.
+   * The compiler put the function into its caller, which is the next frame: it has no return address of its own, and
+   * stands here because the symbols say so.
    */
   readonly inlined?: true;
   /** The module belongs to Windows (or Wine), not to the program. */
@@ -36,8 +36,8 @@ export type Stack = readonly Frame[];
 /** A kernel object as far as it is known; a socket is a `File` to the kernel and has type `Socket` here. */
 export interface HandleObject {
   /**
-   * Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. What is no handle of the kernel but stands for one is a
-   * `Descriptor` or `FILE` of a C runtime, or a `Search` of FindFirstFile.
+   * Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. What is no handle of the kernel but
+   * stands for one is a `Descriptor` or `FILE` of a C runtime, or a `Search` of FindFirstFile.
    */
   readonly type: string;
   /** Name in the form that a person would type: `C:\…`, `HKLM\…`, `\\.\pipe\…`. */
@@ -57,7 +57,13 @@ export interface Wrapper {
 }
 
 /** What a person calls an object, where that is not "… handle". */
-export const nouns: Readonly<Record<string, string>> = { Socket: 'socket', Descriptor: 'descriptor', FILE: 'FILE', Search: 'search handle', Unknown: 'handle' };
+export const nouns: Readonly<Record<string, string>> = {
+  Socket: 'socket',
+  Descriptor: 'descriptor',
+  FILE: 'FILE',
+  Search: 'search handle',
+  Unknown: 'handle',
+};
 
 /** What a socket is connected to, as far as it is known. */
 export interface SocketDescription {
@@ -93,8 +99,8 @@ export interface OpenSite {
   /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
   readonly siblingsClosedAt?: Stack;
   /**
-   * Where the very same instruction of the program was reached by other calls, and handles that it opened were closed: perhaps another
-   * round of an unrolled loop, perhaps another caller.
+   * Where the very same instruction of the program was reached by other calls, and handles that it opened were closed:
+   * perhaps another round of an unrolled loop, perhaps another caller.
    */
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
@@ -125,11 +131,16 @@ export interface OpenHandle {
   readonly protectFromClose: boolean;
 }
 
-/** A call that failed because of the handle it was given, or should not have been given it; the same misuse from the same stacks is one record. */
+/**
+ * A call that failed because of the handle it was given, or should not have been given it; the same misuse from the
+ * same stacks is one record.
+ */
 export interface Misuse {
   /** `closed-as-handle`: not refused, but a socket or a registry key was closed by CloseHandle, on whoever's behalf. */
   readonly kind: 'close' | 'use' | 'closed-as-handle';
-  /** NTSTATUS the call returned, unsigned: 0xc0000008 invalid handle, 0xc0000024 type mismatch, 0xc0000235 not closable. */
+  /**
+   * NTSTATUS the call returned, unsigned: 0xc0000008 invalid handle, 0xc0000024 type mismatch, 0xc0000235 not closable.
+   */
   readonly status: number;
   /** How often this very misuse happened; at least 1. */
   readonly count: number;
@@ -140,8 +151,8 @@ export interface Misuse {
   /** The call that was refused. */
   readonly offending: CallRecord;
   /**
-   * Of a quarantined value: what was opened next after its close, and would have the value now. Absent without a quarantine, and when
-   * nothing was opened since.
+   * Of a quarantined value: what was opened next after its close, and would have the value now. Absent without a
+   * quarantine, and when nothing was opened since.
    */
   readonly victim?: { readonly object: HandleObject; readonly opened: Stack };
   /** How the value was last opened before the misuse; absent when it never was. */
@@ -151,8 +162,8 @@ export interface Misuse {
 }
 
 /**
- * A handle that a child process inherited because it was inheritable and open, and that is none of the child's standard handles; the same from
- * the same stacks is one record.
+ * A handle that a child process inherited because it was inheritable and open, and that is none of the child's standard
+ * handles; the same from the same stacks is one record.
  */
 export interface Inheritance {
   /** How often: once for each handle and child. */
@@ -162,7 +173,10 @@ export interface Inheritance {
   readonly opened: CallRecord;
   /** The call that started the child. */
   readonly started: CallRecord;
-  /** The child was told of it, by the block in which C runtimes and libuv pass on file descriptors (STARTUPINFO's lpReserved2). */
+  /**
+   * The child was told of it, by the block in which C runtimes and libuv pass on file descriptors (STARTUPINFO's
+   * lpReserved2).
+   */
   readonly asDescriptor?: true;
 }
 
@@ -260,7 +274,9 @@ export interface Report {
   readonly completeness: Completeness;
   /** Suppressions that were in force, in order: those that were given, and of the default ones those that were used. */
   readonly suppressions?: readonly SuppressionUse[];
-  /** The runs, in order, when the target was run repeatedly; {@link target} and {@link stats} then say what they are of. */
+  /**
+   * The runs, in order, when the target was run repeatedly; {@link target} and {@link stats} then say what they are of.
+   */
   readonly runs?: readonly RunSummary[];
   readonly stats: Statistics;
 }

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const description = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as { name: string; version: string };
+const description = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
+  name: string;
+  version: string;
+};
 
 /** `unclosed`. */
 export const toolName: string = description.name;

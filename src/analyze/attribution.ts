@@ -52,6 +52,8 @@ function wasTheProgramsOwn(misuse: Misuse): boolean {
 export function outermostSystemFrame(stack: Stack): Frame | undefined {
   const { inner } = dissect(stack);
   // The thread's own beginning names nobody.
-  const named = inner.filter((frame) => !/^(?:RtlUserThreadStart|BaseThreadInitThunk|LdrInitializeThunk)$/.test(frame.function ?? ''));
+  const named = inner.filter(
+    (frame) => !/^(?:RtlUserThreadStart|BaseThreadInitThunk|LdrInitializeThunk)$/.test(frame.function ?? ''),
+  );
   return named.at(-1) ?? inner.at(-1);
 }

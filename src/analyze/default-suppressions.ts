@@ -4,16 +4,22 @@ import { parseLine, type Suppression } from './suppressions.ts';
 export const DEFAULT_SOURCE = 'default';
 
 /**
- * What programs keep until they end by the design of others, and cannot be told from a leak by looking. Few, and each with
- * its reason: what is here is hidden from everybody. Seen with Node.js 22 under Wine 8.
+ * What programs keep until they end by the design of others, and cannot be told from a leak by looking. Few, and each
+ * with its reason: what is here is hidden from everybody. Seen with Node.js 22 under Wine 8.
  */
 const rows: readonly (readonly [line: string, reason: string])[] = [
   [
     'leak:^node.exe!uv_once$',
     'libuv makes these once for a process and has no call to free them: the lock of the console, the threads of its pool, the job that child processes belong to',
   ],
-  ['leak:type:^IoCompletion$;^node.exe!uv_loop_init$;^node.exe!uv_default_loop$', 'the event loop of the main thread lives as long as the process'],
-  ['leak:type:^Section$;name:\\node-debug-handler-;^node.exe!node::Start$', 'a debugger finds Node.js by this section for as long as the process lives'],
+  [
+    'leak:type:^IoCompletion$;^node.exe!uv_loop_init$;^node.exe!uv_default_loop$',
+    'the event loop of the main thread lives as long as the process',
+  ],
+  [
+    'leak:type:^Section$;name:\\node-debug-handler-;^node.exe!node::Start$',
+    'a debugger finds Node.js by this section for as long as the process lives',
+  ],
   [
     'leak:^node.exe!v8::Isolate::Initialize$;^node.exe!node::Start$',
     'the main thread and the semaphore of its isolate are kept when process.exit or an uncaught exception ends Node.js without taking it down',

@@ -36,7 +36,10 @@ export interface SiteRule<Entry> {
   select(evidence: Evidence): readonly Entry[];
   /** The type of the object, which is part of a site's identity. */
   typeOf(entry: Entry): string;
-  /** Where it happened, free of everything that differs from run to run: part of a site's identity, and of its fingerprint. */
+  /**
+   * Where it happened, free of everything that differs from run to run: part of a site's identity, and of its
+   * fingerprint.
+   */
   siteOf(entry: Entry): readonly string[];
   /**
    * Judges all entries of one site together, in an order that does not depend on the evidence's.
@@ -72,9 +75,21 @@ function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
   const byValue = new Map(verdict.handles.map((handle) => [BigInt.asUintN(64, handle.value), handle.object]));
   const handles = [...byValue.keys()].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).slice(0, namedHandles);
   const objects = handles.map((value) => byValue.get(value)!);
-  const object = verdict.handles.length === 0 ? verdict.object : commonObject(verdict.handles.map((handle) => handle.object));
+  const object =
+    verdict.handles.length === 0 ? verdict.object : commonObject(verdict.handles.map((handle) => handle.object));
   const alike = objects.every((each) => canonicalText(each) === canonicalText(object));
-  return { rule, level, message, count, object, handles, ...(alike ? {} : { objects }), stacks, fingerprint: key, ...(growth === undefined ? {} : { growth }) };
+  return {
+    rule,
+    level,
+    message,
+    count,
+    object,
+    handles,
+    ...(alike ? {} : { objects }),
+    stacks,
+    fingerprint: key,
+    ...(growth === undefined ? {} : { growth }),
+  };
 }
 
 /** What all of the objects share: the type always, name, socket and wrapper only when they are the same everywhere. */

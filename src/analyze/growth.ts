@@ -41,9 +41,9 @@ export interface GrowthVerdict {
 }
 
 /**
- * Handles that one process may have, 2^24: https://learn.microsoft.com/windows/win32/sysinfo/kernel-objects. GDI and USER
- * objects: https://learn.microsoft.com/windows/win32/sysinfo/gdi-objects and …/user-objects, as long as nobody has changed
- * GDIProcessHandleQuota and USERProcessHandleQuota in the registry.
+ * Handles that one process may have, 2^24: https://learn.microsoft.com/windows/win32/sysinfo/kernel-objects. GDI and
+ * USER objects: https://learn.microsoft.com/windows/win32/sysinfo/gdi-objects and …/user-objects, as long as nobody has
+ * changed GDIProcessHandleQuota and USERProcessHandleQuota in the registry.
  */
 const LIMITS = { handles: 16_777_216, 'GDI objects': 10_000, 'USER objects': 10_000 } as const;
 
@@ -53,10 +53,14 @@ export function judgeGrowth(samples: readonly GrowthSample[]): GrowthVerdict {
   const hasGui = samples.length > 0 && samples.every(({ gui }) => gui !== undefined);
   const counts = [
     judge('handles', samples, ({ handleCount }) => handleCount),
-    ...(hasGui ? [judge('GDI objects', samples, ({ gui }) => gui!.gdi), judge('USER objects', samples, ({ gui }) => gui!.user)] : []),
+    ...(hasGui
+      ? [judge('GDI objects', samples, ({ gui }) => gui!.gdi), judge('USER objects', samples, ({ gui }) => gui!.user)]
+      : []),
     ...types.map((type) => judge(type, samples, (sample) => sample.types.get(type) ?? 0)),
   ];
-  const growing = counts.filter(({ what, isSteady }) => isSteady && what !== 'handles').sort((a, b) => b.slopePerSecond - a.slopePerSecond);
+  const growing = counts
+    .filter(({ what, isSteady }) => isSteady && what !== 'handles')
+    .sort((a, b) => b.slopePerSecond - a.slopePerSecond);
   const limits = counts.flatMap((count): readonly LimitForecast[] => {
     const { what, last } = count;
     if (!isLimited(what)) return [];

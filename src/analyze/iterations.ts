@@ -20,10 +20,14 @@ export interface IterationPlan {
   readonly iterations: number;
 }
 
-/** Where the warm-up ends: at the first mark that has as many iterations behind it, or more when several were counted at once. */
+/**
+ * Where the warm-up ends: at the first mark that has as many iterations behind it, or more when several were counted at
+ * once.
+ */
 export function planIterations(marks: readonly Mark[], warmUpIterations: number = WARM_UP_BY_DEFAULT): IterationPlan {
   let baseline = -1;
-  for (let behind = 0; behind < warmUpIterations && baseline < marks.length - 1; ) behind += marks[++baseline]!.iterations;
+  for (let behind = 0; behind < warmUpIterations && baseline < marks.length - 1; )
+    behind += marks[++baseline]!.iterations;
   const judged = marks.slice(baseline + 1);
   return { baseline, counts: judged.length, iterations: judged.reduce((sum, { iterations }) => sum + iterations, 0) };
 }
@@ -31,10 +35,14 @@ export function planIterations(marks: readonly Mark[], warmUpIterations: number 
 /**
  * Judges how a site moved from mark to mark: `undefined` when there are too few marks after the warm-up to tell.
  *
- * Of iterations that were counted together it is known only how many handles they left behind together: they count as grown
- * as far as there is one for each.
+ * Of iterations that were counted together it is known only how many handles they left behind together: they count as
+ * grown as far as there is one for each.
  */
-export function judgeIterations(countsAtMarks: readonly number[], marks: readonly Mark[], warmUpIterations?: number): IterationVerdict | undefined {
+export function judgeIterations(
+  countsAtMarks: readonly number[],
+  marks: readonly Mark[],
+  warmUpIterations?: number,
+): IterationVerdict | undefined {
   const plan = planIterations(marks, warmUpIterations);
   if (plan.counts < COUNTS_MIN) return undefined;
   const countAt = (index: number): number => (index < 0 ? 0 : (countsAtMarks[index] ?? 0));
@@ -57,7 +65,11 @@ export function addCounts(series: readonly (readonly number[])[], marks: readonl
 }
 
 /** Why growth could not be judged, for a person; undefined when it could. */
-export function doubtIterations(marks: readonly Mark[], name: string, warmUpIterations: number = WARM_UP_BY_DEFAULT): string | undefined {
+export function doubtIterations(
+  marks: readonly Mark[],
+  name: string,
+  warmUpIterations: number = WARM_UP_BY_DEFAULT,
+): string | undefined {
   if (marks.length === 0) return `No mark came by ${name}: growth from iteration to iteration could not be judged.`;
   if (planIterations(marks, warmUpIterations).counts >= COUNTS_MIN) return undefined;
   const all = marks.reduce((sum, mark) => sum + mark.iterations, 0);

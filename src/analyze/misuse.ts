@@ -33,11 +33,15 @@ export function wasOpen({ opened, closed }: Misuse): boolean {
 }
 
 /**
- * The refused value itself was closed before. Seen, or proven by a refused NtClose or its like, which take no other handle; that a
- * read or a duplication was refused may be the fault of another handle among its arguments (an event, a process).
+ * The refused value itself was closed before. Seen, or proven by a refused NtClose or its like, which take no other
+ * handle; that a read or a duplication was refused may be the fault of another handle among its arguments (an event, a
+ * process).
  */
 export function wasCertainlyClosed({ closed, offending }: Misuse): boolean {
-  return closed !== undefined || /^(?:NtClose|ZwClose|closesocket|_close|fclose|_fclose_nolock|_pclose|FindClose)$/.test(offending.call);
+  return (
+    closed !== undefined ||
+    /^(?:NtClose|ZwClose|closesocket|_close|fclose|_fclose_nolock|_pclose|FindClose)$/.test(offending.call)
+  );
 }
 
 /** The sentence of a call that was refused for an invalid handle while the one in question seemed to be open. */

@@ -2,11 +2,11 @@ import type { Completeness, Finding, Level, Report, Statistics, SuppressionUse }
 import { compareFindings } from './grouping.ts';
 
 /**
- * One report of several runs of a target. A finding stands in it once, as the run showed it in which it was worst, and says in
- * how many of the runs it was.
+ * One report of several runs of a target. A finding stands in it once, as the run showed it in which it was worst, and
+ * says in how many of the runs it was.
  *
- * The target is the first run that failed, or else the last; what {@link Statistics} count is added up, and what they measure
- * at one moment is of that run.
+ * The target is the first run that failed, or else the last; what {@link Statistics} count is added up, and what they
+ * measure at one moment is of that run.
  *
  * @throws RangeError without any run
  */
@@ -18,8 +18,15 @@ export function combineRuns(reports: readonly Report[]): Report {
     findings: combineFindings(reports.map(({ findings }) => findings)),
     completeness: combineCompleteness(reports.map(({ completeness }) => completeness)),
     suppressions: combineSuppressions(reports.map(({ suppressions = [] }) => suppressions)),
-    runs: reports.map(({ target: { pid, exitCode }, stats: { durationMs } }) => ({ pid, ...(exitCode === undefined ? {} : { exitCode }), durationMs })),
-    stats: combineStatistics(shown.stats, reports.map(({ stats }) => stats)),
+    runs: reports.map(({ target: { pid, exitCode }, stats: { durationMs } }) => ({
+      pid,
+      ...(exitCode === undefined ? {} : { exitCode }),
+      durationMs,
+    })),
+    stats: combineStatistics(
+      shown.stats,
+      reports.map(({ stats }) => stats),
+    ),
   };
 }
 
@@ -31,7 +38,9 @@ function combineFindings(runs: readonly (readonly Finding[])[]): readonly Findin
     .map((fingerprint) => {
       const found = runs.map((findings) => findings.find((finding) => finding.fingerprint === fingerprint));
       const seen = found.filter((finding) => finding !== undefined);
-      const worst = seen.reduce((a, b) => (ranks[b.level] < ranks[a.level] || (b.level === a.level && b.count > a.count) ? b : a));
+      const worst = seen.reduce((a, b) =>
+        ranks[b.level] < ranks[a.level] || (b.level === a.level && b.count > a.count) ? b : a,
+      );
       const counts = found.map((finding) => finding?.count ?? 0);
       return { ...worst, message: `${worst.message} ${spellRuns(worst, counts)}`, runs: counts };
     })
@@ -41,7 +50,8 @@ function combineFindings(runs: readonly (readonly Finding[])[]): readonly Findin
 /** `In each of 5 runs, 3 handles a run.`; a finding that is not in all of them is flaky. */
 function spellRuns({ rule }: Finding, counts: readonly number[]): string {
   const seen = counts.filter((count) => count > 0);
-  const noun = (count: number): string => (rule === 'leak' || rule === 'inherited' ? (count === 1 ? 'handle' : 'handles') : count === 1 ? 'time' : 'times');
+  const noun = (count: number): string =>
+    rule === 'leak' || rule === 'inherited' ? (count === 1 ? 'handle' : 'handles') : count === 1 ? 'time' : 'times';
   const [least, most] = [Math.min(...seen), Math.max(...seen)];
   const amount = least === most ? `${most} ${noun(most)} a run` : `${least} to ${most} ${noun(most)} a run`;
   if (counts.length === 1) return `In the only run, ${amount}.`;

@@ -80,14 +80,18 @@ export function trimStack(stack: Stack): Stack {
   // RtlUserThreadStart calls BaseThreadInitThunk: the pair is kept whole.
   while (end > 0 && end < stack.length && threadBottoms.has(functionName(stack[end]!) ?? '')) end += 1;
   while (end > 1 && stack[end - 1]!.module === '?') end -= 1;
-  return stack.slice(0, end).map((frame) => (isRuntime(frame) && frame.runtime !== true ? { ...frame, runtime: true } : frame));
+  return stack
+    .slice(0, end)
+    .map((frame) => (isRuntime(frame) && frame.runtime !== true ? { ...frame, runtime: true } : frame));
 }
 
 /** A stack taken apart: who asked for the call, and which function of the system was asked. */
 export interface Anatomy {
   /** The whole stack, trimmed. */
   readonly stack: Stack;
-  /** The program's frame that made the call or called the system for it; absent when only system code is on the stack. */
+  /**
+   * The program's frame that made the call or called the system for it; absent when only system code is on the stack.
+   */
   readonly site?: Frame;
   /** The function of the system that the program called; absent when the program made the system call itself. */
   readonly api?: Frame;
@@ -127,7 +131,9 @@ export function isBeforeMain(stack: Stack): boolean {
   return program.length > 0 && program.every((frame) => isStartup(frame));
 }
 
-/** The thread had not begun its own work: the loader was preparing it, which for the first thread is the whole program. */
+/**
+ * The thread had not begun its own work: the loader was preparing it, which for the first thread is the whole program.
+ */
 export function isLoading(stack: Stack): boolean {
   return trimStack(stack).some((frame) => functionName(frame) === 'LdrInitializeThunk');
 }
@@ -142,9 +148,9 @@ function normaliseFrame(frame: Frame): string {
 }
 
 /**
- * What of a stack is the same on every machine and in every build: the family of the function of the system that was called, without
- * its module (kernel32's functions moved to kernelbase, and differ on Wine), then the program's functions. How the
- * system does its work, how threads start and how deep a recursion went are left out.
+ * What of a stack is the same on every machine and in every build: the family of the function of the system that was
+ * called, without its module (kernel32's functions moved to kernelbase, and differ on Wine), then the program's
+ * functions. How the system does its work, how threads start and how deep a recursion went are left out.
  */
 export function normaliseStack(stack: Stack): readonly string[] {
   const { stack: trimmed, site, api, inner } = dissect(stack);
@@ -155,8 +161,9 @@ export function normaliseStack(stack: Stack): readonly string[] {
 }
 
 /**
- * `CreateEvent` for CreateEventA, CreateEventW, CreateEventExW. The functions of a family lead on to one another, by a call on one system and
- * on another by a jump, which leaves nothing on the stack: `CreateEventW` is a jump to `CreateEventExW` under Wine 10.
+ * `CreateEvent` for CreateEventA, CreateEventW, CreateEventExW. The functions of a family lead on to one another, by a
+ * call on one system and on another by a jump, which leaves nothing on the stack: `CreateEventW` is a jump to
+ * `CreateEventExW` under Wine 10.
  */
 function familyOf(name: string | undefined): string | undefined {
   return name?.replace(/(?<=[a-z\d])(?:Ex\d?)?[AW]?$/, '');

@@ -41,8 +41,8 @@ const rules: ReadonlySet<string> = new Set<Rule>([
 ]);
 
 /**
- * Understands a text of suppressions (docs/suppressions.md), in the manner of the sanitizers': `rule:pattern`, with `#` before a
- * comment.
+ * Understands a text of suppressions (docs/suppressions.md), in the manner of the sanitizers': `rule:pattern`, with `#`
+ * before a comment.
  *
  * @throws SuppressionError for the first line that is none
  */
@@ -65,7 +65,14 @@ export function parseLine(line: string, source: string, lineNumber: number, reas
   if (terms.some((term) => /^(?:(?:type|name|fingerprint):)?[*^$]*$/.test(term))) {
     throw new SuppressionError(source, lineNumber, 'a pattern matches everything', `${rule}:module!function`);
   }
-  return { line, source, lineNumber, ...(reason === undefined ? {} : { reason }), rule: rule as Rule | '*', terms: terms.map(parseTerm) };
+  return {
+    line,
+    source,
+    lineNumber,
+    ...(reason === undefined ? {} : { reason }),
+    rule: rule as Rule | '*',
+    terms: terms.map(parseTerm),
+  };
 }
 
 function parseTerm(term: string): Term {
@@ -74,8 +81,8 @@ function parseTerm(term: string): Term {
 }
 
 /**
- * As in the sanitizers: `*` is any text, `^` and `$` are the ends, and without them a pattern matches anywhere. Case does not
- * matter, as in Windows' names, and slashes are backslashes.
+ * As in the sanitizers: `*` is any text, `^` and `$` are the ends, and without them a pattern matches anywhere. Case
+ * does not matter, as in Windows' names, and slashes are backslashes.
  *
  * No regular expression: those of several asterisks take cubic time, and names come from the target.
  */
@@ -103,7 +110,10 @@ function fold(text: string): string {
   return text.toLowerCase().replaceAll('/', '\\');
 }
 
-/** What is left of the findings, and what each suppression kept out of them. A finding belongs to the first that matches it. */
+/**
+ * What is left of the findings, and what each suppression kept out of them. A finding belongs to the first that matches
+ * it.
+ */
 export function suppress(
   findings: readonly Finding[],
   suppressions: readonly Suppression[],
@@ -116,7 +126,13 @@ export function suppress(
   });
   const uses = suppressions.map((suppression): SuppressionUse => {
     const { line, source, lineNumber, reason } = suppression;
-    return { line, source, lineNumber, ...(reason === undefined ? {} : { reason }), findings: used.get(suppression) ?? 0 };
+    return {
+      line,
+      source,
+      lineNumber,
+      ...(reason === undefined ? {} : { reason }),
+      findings: used.get(suppression) ?? 0,
+    };
   });
   return { findings: left, uses };
 }
@@ -149,15 +165,17 @@ function spellingsOf(frame: Frame): readonly string[] {
 }
 
 /**
- * A line that suppresses a finding and others of its site: the rule, the object's type, and the innermost function of the
- * program with its caller. A site without names has its fingerprint.
+ * A line that suppresses a finding and others of its site: the rule, the object's type, and the innermost function of
+ * the program with its caller. A site without names has its fingerprint.
  */
 export function suggestSuppression({ rule, object, stacks, fingerprint }: Finding): string {
   const stack: Stack = stacks.offending ?? stacks.opened ?? [];
   const named = stack.flatMap((frame) => {
     const name = functionName(frame);
     // What has a meaning in a pattern stands for itself when any text may stand in its place.
-    return frame.system === true || frame.runtime === true || name === undefined ? [] : [`${moduleName(frame)}!${name}`.replaceAll(/[^ -~]|;/gu, '*')];
+    return frame.system === true || frame.runtime === true || name === undefined
+      ? []
+      : [`${moduleName(frame)}!${name}`.replaceAll(/[^ -~]|;/gu, '*')];
   });
   if (named.length === 0) return `${rule}:fingerprint:${fingerprint}`;
   const type = object.type === 'Unknown' ? [] : [`type:^${object.type}$`];

@@ -64,7 +64,8 @@ function findDoubt(samples: readonly CountSample[], growth: number): Trend['doub
   const share = (medians[3]! - medians[0]!) / 3;
   if (share <= 0) return 'not growing';
   if (mannKendallZ(counts) < CHANCE_Z) return 'not more than chance';
-  if (growth <= 0 || medians.some((each, quarter) => quarter > 0 && each - medians[quarter - 1]! < share * SHARE_MIN)) return 'not all the time';
+  if (growth <= 0 || medians.some((each, quarter) => quarter > 0 && each - medians[quarter - 1]! < share * SHARE_MIN))
+    return 'not all the time';
   if (largestFall(counts) > growth * FALL_MAX) return 'falls back';
   return undefined;
 }
@@ -103,7 +104,10 @@ function mannKendallZ(counts: readonly number[]): number {
 
 function quarterMedians(counts: readonly number[]): readonly number[] {
   return [0, 1, 2, 3].map((quarter) => {
-    const part = counts.slice(Math.floor((quarter * counts.length) / 4), Math.floor(((quarter + 1) * counts.length) / 4));
+    const part = counts.slice(
+      Math.floor((quarter * counts.length) / 4),
+      Math.floor(((quarter + 1) * counts.length) / 4),
+    );
     return median(Float64Array.from(part));
   });
 }

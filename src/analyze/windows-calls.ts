@@ -6,7 +6,10 @@ import { functionName, moduleName } from './stacks.ts';
  * Names are those of the documentation; a row covers the A, W, Ex and transacted variants of a function.
  */
 
-/** The DLLs whose business is to give handles to programs. Elsewhere a handle is the DLL's own unless a row says otherwise. */
+/**
+ * The DLLs whose business is to give handles to programs. Elsewhere a handle is the DLL's own unless a row says
+ * otherwise.
+ */
 const baseModule: RegExp =
   /^(?:ntdll|kernel32|kernelbase|advapi32|sechost|ws2_32|wsock32|mswsock|msvcrt|msvcr\d\w*|ucrtbased?|crtdll|(?:api|ext)-ms-.*)\.dll$/;
 
@@ -55,7 +58,10 @@ const baseRows: readonly Row[] = [
   { names: /^(?:Create|Open)WaitableTimer/, gives: ['Timer', 'IRTimer'] },
   { names: /^(?:Create|Open)FileMapping|^CreateToolhelp32Snapshot$/, gives: ['Section'] },
   { names: /^(?:CreateNamedPipe|CreatePipe$)/, gives: ['File'], keeps: isPipeRoot },
-  { names: /^(?:CreateFile|ReOpenFile$|OpenFile$|OpenFileById$|_lopen$|_lcreat$|CreateMailslot|FindFirst)/, gives: ['File'] },
+  {
+    names: /^(?:CreateFile|ReOpenFile$|OpenFile$|OpenFileById$|_lopen$|_lcreat$|CreateMailslot|FindFirst)/,
+    gives: ['File'],
+  },
   { names: /^(?:CreateConsoleScreenBuffer|OpenConsoleW)$/, gives: ['File'] },
   { names: /^RegOpen(?:CurrentUser|UserClassesRoot)$/, gives: ['Key'] },
   { names: /^Reg(?:(?:Open|Create)Key|ConnectRegistry|LoadAppKey)/, gives: ['Key'], keeps: isRegistryRoot },
@@ -128,14 +134,31 @@ export function givesHandle(api: Frame, object: HandleObject): boolean {
 
 const closers: ReadonlySet<string> = new Set([
   ...['CloseHandle', 'NtClose', 'ZwClose', 'DuplicateHandle', 'NtDuplicateObject', 'ZwDuplicateObject', '_lclose'],
-  ...['RegCloseKey', 'FindClose', '_findclose', 'FindCloseChangeNotification', 'FindVolumeClose', 'FindVolumeMountPointClose'],
-  ...['closesocket', 'WSPCloseSocket', 'WSACloseEvent', 'IcmpCloseHandle', 'ClosePrivateNamespace', 'ClosePseudoConsole'],
+  ...[
+    'RegCloseKey',
+    'FindClose',
+    '_findclose',
+    'FindCloseChangeNotification',
+    'FindVolumeClose',
+    'FindVolumeMountPointClose',
+  ],
+  ...[
+    'closesocket',
+    'WSPCloseSocket',
+    'WSACloseEvent',
+    'IcmpCloseHandle',
+    'ClosePrivateNamespace',
+    'ClosePseudoConsole',
+  ],
   ...['CloseDesktop', 'CloseWindowStation', 'CloseConsoleHandle'],
   ...['fclose', '_fclose_nolock', '_fcloseall', 'fcloseall', 'close', '_close', '_close_nolock', 'pclose', '_pclose'],
   ...['freopen', 'freopen_s', '_wfreopen', '_wfreopen_s', 'dup2', '_dup2', '_rmtmp'],
 ]);
 
-/** The system's function closes the handle that its caller gave it. A nameless one is taken to do so in the handle-giving DLLs. */
+/**
+ * The system's function closes the handle that its caller gave it. A nameless one is taken to do so in the
+ * handle-giving DLLs.
+ */
 export function closesHandle(api: Frame): boolean {
   const name = functionName(api);
   return name === undefined ? isBaseModule(api) : closers.has(name);
@@ -172,7 +195,9 @@ export function takesHandle(api: Frame): boolean | 'unknown' {
 }
 
 /** Functions whose purpose is to ask what a value is, or whether it is anything. */
-const probes: RegExp = startingWith('GetFileType|GetConsoleMode|GetHandleInformation|GetNumberOfConsole|_?isatty$|(?:Nt|Zw)QueryObject$');
+const probes: RegExp = startingWith(
+  'GetFileType|GetConsoleMode|GetHandleInformation|GetNumberOfConsole|_?isatty$|(?:Nt|Zw)QueryObject$',
+);
 
 /** Calling the function with an invalid value is a way of asking, not a mistake. */
 export function isProbe(api: Frame): boolean {

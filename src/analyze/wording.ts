@@ -21,9 +21,12 @@ export function spellFrames(frames: readonly Frame[]): string {
   );
   const where = [...new Set(lines)].sort(compareNumerically);
   const shown = where.length > 3 ? [...where.slice(0, 3), `${where.length - 3} more lines`] : where;
-  if (name !== undefined) return shown.length > 0 ? `${name} (${shown.join(', ')})` : `${baseName(first.module)}!${name}`;
+  if (name !== undefined)
+    return shown.length > 0 ? `${name} (${shown.join(', ')})` : `${baseName(first.module)}!${name}`;
   if (shown.length > 0) return shown.join(', ');
-  return first.module === '?' ? 'code outside of all modules' : `${baseName(first.module)}+0x${first.offset.toString(16)}`;
+  return first.module === '?'
+    ? 'code outside of all modules'
+    : `${baseName(first.module)}+0x${first.offset.toString(16)}`;
 }
 
 /** Where the program made the calls that these stacks show; lines of one function are listed together. */
@@ -96,7 +99,10 @@ function compareNumerically(left: string, right: string): number {
 }
 
 /** `, opened at a (x.c:1) and closed at b (x.c:2),`; says so when a close must have happened but was not seen. */
-export function spellHistory(misuses: readonly Pick<Misuse, 'opened' | 'closed'>[], close: 'was-closed' | 'may-be-open'): string {
+export function spellHistory(
+  misuses: readonly Pick<Misuse, 'opened' | 'closed'>[],
+  close: 'was-closed' | 'may-be-open',
+): string {
   const opened = misuses.flatMap((misuse) => (misuse.opened === undefined ? [] : [misuse.opened.stack]));
   const closed = misuses.flatMap((misuse) => (misuse.closed === undefined ? [] : [misuse.closed.stack]));
   const parts = opened.length === 0 ? [] : [`opened at ${spellPlace(...opened)}`];

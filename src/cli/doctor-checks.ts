@@ -29,7 +29,10 @@ export interface DoctorContext {
   readonly symbolPath: string | undefined;
 }
 
-/** One check; what it throws counts as missing. The modules of what is checked are loaded in it, for that may be what fails. */
+/**
+ * One check; what it throws counts as missing. The modules of what is checked are loaded in it, for that may be what
+ * fails.
+ */
 interface Examination {
   readonly name: string;
   readonly needed?: true;
@@ -46,9 +49,23 @@ const SE_DEBUG_PRIVILEGE = 20;
 const examinations: readonly Examination[] = [
   { name: 'node', needed: true, examine: examineNode, advice: 'Node.js 22 for Windows x64' },
   { name: 'system', examine: examineSystem, advice: 'Windows 10 or later, or Wine 8 or later' },
-  { name: 'native calls', needed: true, examine: examineNativeCalls, advice: 'to install unclosed again, with optional dependencies: koffi’s binary for Windows is one' },
-  { name: 'recording', needed: true, examine: examineRecording, advice: 'again without software that hooks ntdll (security products do), or an account that may start programs' },
-  { name: 'names', examine: examineNames, advice: 'again, or without software that keeps one Node.js from starting another (security products may)' },
+  {
+    name: 'native calls',
+    needed: true,
+    examine: examineNativeCalls,
+    advice: 'to install unclosed again, with optional dependencies: koffi’s binary for Windows is one',
+  },
+  {
+    name: 'recording',
+    needed: true,
+    examine: examineRecording,
+    advice: 'again without software that hooks ntdll (security products do), or an account that may start programs',
+  },
+  {
+    name: 'names',
+    examine: examineNames,
+    advice: 'again, or without software that keeps one Node.js from starting another (security products may)',
+  },
   { name: 'privileges', examine: examinePrivileges, advice: 'an elevated terminal' },
   { name: 'PDB', examine: examinePdb, advice: 'a Windows with dbghelp.dll: it is part of every one' },
   { name: 'symbol path', examine: examineSymbolPath, advice: 'another --symbols or _NT_SYMBOL_PATH' },
@@ -60,7 +77,9 @@ const examinations: readonly Examination[] = [
 export async function examineAll(context: DoctorContext): Promise<readonly Check[]> {
   const checks: Check[] = [];
   for (const { name, needed, examine, advice } of examinations) {
-    const found = await examine(context).catch((error: unknown): Omit<Check, 'name'> => ({ status: 'missing', detail: spellError(error), advice }));
+    const found = await examine(context).catch(
+      (error: unknown): Omit<Check, 'name'> => ({ status: 'missing', detail: spellError(error), advice }),
+    );
     checks.push({ name, ...found, ...(needed ? { needed } : {}) });
   }
   return checks;
@@ -73,13 +92,22 @@ export function canRun(checks: readonly Check[]): boolean {
 
 /** The first sentence: an error of our own ends with an advice, and the check has one already. */
 function spellError(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(/\s+Try .*$/s, '').replace(/\s+/g, ' ').replace(/\.$/, '');
+  return (error instanceof Error ? error.message : String(error))
+    .replace(/\s+Try .*$/s, '')
+    .replace(/\s+/g, ' ')
+    .replace(/\.$/, '');
 }
 
 async function examineNode(): Promise<Omit<Check, 'name'>> {
   const detail = `Node.js ${process.versions.node} for ${process.platform} ${process.arch}`;
-  if (process.platform !== 'win32' || process.arch !== 'x64') return { status: 'missing', detail, advice: 'Node.js for Windows x64: other programs than x64 ones are not audited' };
-  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE_MAJOR) return { status: 'missing', detail, advice: `Node.js ${OLDEST_NODE_MAJOR} or later` };
+  if (process.platform !== 'win32' || process.arch !== 'x64')
+    return {
+      status: 'missing',
+      detail,
+      advice: 'Node.js for Windows x64: other programs than x64 ones are not audited',
+    };
+  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE_MAJOR)
+    return { status: 'missing', detail, advice: `Node.js ${OLDEST_NODE_MAJOR} or later` };
   return { status: 'ok', detail };
 }
 
@@ -89,7 +117,10 @@ async function examineSystem({ host }: DoctorContext): Promise<Omit<Check, 'name
   if (!isWine) return { status: 'ok', detail: windows };
   const wine = host?.wine ?? 'Wine, started by other means than unclosed itself';
   // What stays open, and when, can differ: a finding is of the program as Wine runs it.
-  return { status: 'ok', detail: `${wine}, which says it is ${windows}: programs do what they do under Wine, which is not always what they do on Windows` };
+  return {
+    status: 'ok',
+    detail: `${wine}, which says it is ${windows}: programs do what they do under Wine, which is not always what they do on Windows`,
+  };
 }
 
 async function examineNativeCalls(): Promise<Omit<Check, 'name'>> {
@@ -103,15 +134,25 @@ async function examineNativeCalls(): Promise<Omit<Check, 'name'>> {
 async function examineRecording({ environment }: DoctorContext): Promise<Omit<Check, 'name'>> {
   const { audit } = await import('../audit.ts');
   const started = performance.now();
-  const report = await audit({ program: trialProgram(environment), args: ['/d', '/c', 'exit', '7'], signal: AbortSignal.timeout(TRIAL_TIMEOUT_MS) });
+  const report = await audit({
+    program: trialProgram(environment),
+    args: ['/d', '/c', 'exit', '7'],
+    signal: AbortSignal.timeout(TRIAL_TIMEOUT_MS),
+  });
   const { stats, target, completeness } = report;
-  if (target.exitCode !== 7) throw new Error(`the trial, ${target.command[0]}, ended with ${target.exitCode} and not with 7`);
-  if (stats.hookedCalls === 0 || stats.opens === 0) throw new Error(`the recorder saw nothing of the trial, ${target.command[0]}`);
+  if (target.exitCode !== 7)
+    throw new Error(`the trial, ${target.command[0]}, ended with ${target.exitCode} and not with 7`);
+  if (stats.hookedCalls === 0 || stats.opens === 0)
+    throw new Error(`the recorder saw nothing of the trial, ${target.command[0]}`);
   const detail =
     `a trial of cmd.exe, ${((performance.now() - started) / 1000).toFixed(1)} s: ${stats.hookedCalls} system calls hooked, ` +
     `${stats.opens} handles opened and ${stats.closes} closed, from ${stats.distinctStacks} places`;
   if (completeness.complete) return { status: 'ok', detail };
-  return { status: 'limited', detail: `${detail}; not everything was seen: ${completeness.notes[0] ?? ''}`, advice: 'again without software that hooks ntdll, as security products do' };
+  return {
+    status: 'limited',
+    detail: `${detail}; not everything was seen: ${completeness.notes[0] ?? ''}`,
+    advice: 'again without software that hooks ntdll, as security products do',
+  };
 }
 
 function trialProgram(environment: DoctorContext['environment']): string {
@@ -120,15 +161,23 @@ function trialProgram(environment: DoctorContext['environment']): string {
 
 async function examineNames(): Promise<Omit<Check, 'name'>> {
   const { isWine } = await import('../ffi/ntdll.ts');
-  const { QueryHelper } = await import('../handles/query-helper.ts');
+  const { QueryHelper } = await import('../handles/query/query-helper.ts');
   using helper = new QueryHelper();
   const started = performance.now();
   // Whatever this value is: what counts is that the helper starts, looks and answers.
   const answers = await helper.ask([{ processId: process.pid, value: 4n }]);
   const tookMs = Math.round(performance.now() - started);
-  if (answers.length !== 1 || helper.processId === undefined) throw new Error('the helper process that asks for names did not answer');
-  if (isWine) return { status: 'ok', detail: `no name can hang under Wine, so files are asked directly; the helper process answers too (${tookMs} ms)` };
-  return { status: 'ok', detail: `the name of a file in use may hang on Windows: a helper process asks, and is given up in time (it answered in ${tookMs} ms)` };
+  if (answers.length !== 1 || helper.processId === undefined)
+    throw new Error('the helper process that asks for names did not answer');
+  if (isWine)
+    return {
+      status: 'ok',
+      detail: `no name can hang under Wine, so files are asked directly; the helper process answers too (${tookMs} ms)`,
+    };
+  return {
+    status: 'ok',
+    detail: `the name of a file in use may hang on Windows: a helper process asks, and is given up in time (it answered in ${tookMs} ms)`,
+  };
 }
 
 async function examinePrivileges(): Promise<Omit<Check, 'name'>> {
@@ -136,7 +185,11 @@ async function examinePrivileges(): Promise<Omit<Check, 'name'>> {
   const { RtlAdjustPrivilege } = await import('../ffi/ntdll.ts');
   const status = RtlAdjustPrivilege(SE_DEBUG_PRIVILEGE, 1, 0, new Uint8Array(1));
   const elevation = isElevated() ? 'elevated' : 'not elevated';
-  if (status === 0) return { status: 'ok', detail: `${elevation}, SeDebugPrivilege is held: handles of other accounts’ processes can be read` };
+  if (status === 0)
+    return {
+      status: 'ok',
+      detail: `${elevation}, SeDebugPrivilege is held: handles of other accounts’ processes can be read`,
+    };
   const why = status === STATUS_PRIVILEGE_NOT_HELD ? 'is not held' : `is refused (NTSTATUS 0x${status.toString(16)})`;
   return {
     status: 'limited',
@@ -150,7 +203,11 @@ async function examinePdb(): Promise<Omit<Check, 'name'>> {
   const { DbghelpSession } = await import('../symbols/dbghelp-session.ts');
   using _session = new DbghelpSession('');
   if (!hasInlineFunctions()) {
-    return { status: 'limited', detail: 'dbghelp reads PDB files, but this one knows nothing of inlined functions', advice: 'Windows 8 or later' };
+    return {
+      status: 'limited',
+      detail: 'dbghelp reads PDB files, but this one knows nothing of inlined functions',
+      advice: 'Windows 8 or later',
+    };
   }
   return { status: 'ok', detail: 'dbghelp reads functions, lines and inlined functions from PDB files' };
 }
@@ -160,28 +217,59 @@ async function examineSymbolPath({ symbolPath, environment }: DoctorContext): Pr
   const { splitSymbolPath } = await import('../symbols/search-path.ts');
   const path = symbolPath ?? environment['_NT_SYMBOL_PATH'];
   if (path === undefined || path === '') {
-    const detail = 'none is set: a PDB is looked for beside its program and where its linker wrote it; Windows’ own functions have the names that its DLLs export';
+    const detail =
+      'none is set: a PDB is looked for beside its program and where its linker wrote it; Windows’ own functions have the names that its DLLs export';
     if (isWine) return { status: 'ok', detail };
-    return { status: 'limited', detail, advice: '_NT_SYMBOL_PATH=srv*C:\\symbols*https://msdl.microsoft.com/download/symbols for all names of Windows' };
+    return {
+      status: 'limited',
+      detail,
+      advice: '_NT_SYMBOL_PATH=srv*C:\\symbols*https://msdl.microsoft.com/download/symbols for all names of Windows',
+    };
   }
   const { directories, servers } = splitSymbolPath(path);
   const absent = directories.filter((directory) => !existsSync(directory));
   const from = symbolPath === undefined ? '_NT_SYMBOL_PATH' : '--symbols';
-  if (absent.length > 0) return { status: 'limited', detail: `${from} names what is not there: ${absent.join(', ')}`, advice: 'the directory that holds the PDB files' };
-  if (servers.length > 0 && isWine) return { status: 'limited', detail: `${from} names a symbol server, which Wine’s dbghelp does not ask`, advice: 'a directory with the PDB files' };
-  if (servers.length > 0) return { status: 'ok', detail: `${from}: ${path}; a server is asked only where symsrv.dll lies beside dbghelp.dll (Debugging Tools for Windows)` };
+  if (absent.length > 0)
+    return {
+      status: 'limited',
+      detail: `${from} names what is not there: ${absent.join(', ')}`,
+      advice: 'the directory that holds the PDB files',
+    };
+  if (servers.length > 0 && isWine)
+    return {
+      status: 'limited',
+      detail: `${from} names a symbol server, which Wine’s dbghelp does not ask`,
+      advice: 'a directory with the PDB files',
+    };
+  if (servers.length > 0)
+    return {
+      status: 'ok',
+      detail: `${from}: ${path}; a server is asked only where symsrv.dll lies beside dbghelp.dll (Debugging Tools for Windows)`,
+    };
   return { status: 'ok', detail: `${from}: ${path}` };
 }
 
 /** We read DWARF ourselves, so other programs are not needed; who looks for them here is told so. */
 async function examineDwarf({ environment }: DoctorContext): Promise<Omit<Check, 'name'>> {
   const { isWine } = await import('../ffi/ntdll.ts');
-  const directories = [...(environment['PATH'] ?? environment['Path'] ?? '').split(delimiter), ...(isWine ? ['Z:\\usr\\bin', 'Z:\\usr\\local\\bin'] : [])];
+  const directories = [
+    ...(environment['PATH'] ?? environment['Path'] ?? '').split(delimiter),
+    ...(isWine ? ['Z:\\usr\\bin', 'Z:\\usr\\local\\bin'] : []),
+  ];
   const found = ['llvm-symbolizer', 'addr2line'].filter((name) =>
-    directories.some((directory) => directory !== '' && ['', '.exe'].some((extension) => existsSync(join(directory, `${name}${extension}`)))),
+    directories.some(
+      (directory) =>
+        directory !== '' && ['', '.exe'].some((extension) => existsSync(join(directory, `${name}${extension}`))),
+    ),
   );
-  const others = found.length > 0 ? `${found.join(' and ')} ${found.length === 1 ? 'is' : 'are'} here and not needed` : 'llvm-symbolizer and addr2line are not needed';
-  return { status: 'ok', detail: `unclosed itself reads functions, lines and inlined functions from DWARF 2 to 5; ${others}` };
+  const others =
+    found.length > 0
+      ? `${found.join(' and ')} ${found.length === 1 ? 'is' : 'are'} here and not needed`
+      : 'llvm-symbolizer and addr2line are not needed';
+  return {
+    status: 'ok',
+    detail: `unclosed itself reads functions, lines and inlined functions from DWARF 2 to 5; ${others}`,
+  };
 }
 
 async function examineDemangling(): Promise<Omit<Check, 'name'>> {
@@ -193,7 +281,17 @@ async function examineDemangling(): Promise<Omit<Check, 'name'>> {
     ['older Rust', '_ZN5store3box4open17h0123456789abcdefE', 'store::box::open'],
   ] as const;
   const names = samples.map(([language]) => language);
-  const failing = samples.filter(([, decorated, plain]) => undecorate(decorated) !== plain).map(([language]) => language);
-  if (failing.length === 0) return { status: 'ok', detail: `names of ${names.slice(0, -1).join(', ')} and ${names.at(-1)} are spelled as in the source` };
-  return { status: 'limited', detail: `names of ${failing.join(', ')} stay decorated`, advice: 'c++filt or undname on what the report shows' };
+  const failing = samples
+    .filter(([, decorated, plain]) => undecorate(decorated) !== plain)
+    .map(([language]) => language);
+  if (failing.length === 0)
+    return {
+      status: 'ok',
+      detail: `names of ${names.slice(0, -1).join(', ')} and ${names.at(-1)} are spelled as in the source`,
+    };
+  return {
+    status: 'limited',
+    detail: `names of ${failing.join(', ')} stay decorated`,
+    advice: 'c++filt or undname on what the report shows',
+  };
 }

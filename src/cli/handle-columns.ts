@@ -27,11 +27,13 @@ export const handleColumns: readonly Column<ListedHandle>[] = [
 const bareLines = new WeakMap<HandleKind, readonly [process: ProcessInfo, before: string, after: string]>();
 
 /**
- * `formatCsv` of {@link handleColumns}. Of handles without names only the value differs within one process and kind, and
- * there may be a million: what is the same is made once.
+ * `formatCsv` of {@link handleColumns}. Of handles without names only the value differs within one process and kind,
+ * and there may be a million: what is the same is made once.
  */
 export function formatHandlesCsv(rows: readonly ListedHandle[]): string {
-  return rows.map((row) => (row.description === undefined ? formatBareLine(row) : formatCsv(handleColumns, [row]))).join('');
+  return rows
+    .map((row) => (row.description === undefined ? formatBareLine(row) : formatCsv(handleColumns, [row])))
+    .join('');
 }
 
 function formatBareLine(row: ListedHandle): string {
@@ -40,7 +42,17 @@ function formatBareLine(row: ListedHandle): string {
   if (line?.[0] !== process) {
     const at = handleColumns.findIndex(({ key }) => key === 'handle');
     const cells = handleColumns.map(({ read }) => csvCell(read(row)));
-    line = [process, cells.slice(0, at).map((cell) => `${cell},`).join(''), `${cells.slice(at + 1).map((cell) => `,${cell}`).join('')}\n`];
+    line = [
+      process,
+      cells
+        .slice(0, at)
+        .map((cell) => `${cell},`)
+        .join(''),
+      `${cells
+        .slice(at + 1)
+        .map((cell) => `,${cell}`)
+        .join('')}\n`,
+    ];
     bareLines.set(kind, line);
   }
   return line[1] + formatHandle(value) + line[2];
@@ -80,6 +92,12 @@ export function formatHandle(value: bigint): string {
 }
 
 /** `inherit`, `protect`, both, or nothing. */
-export function spellAttributes({ inheritable, protectFromClose }: { readonly inheritable: boolean; readonly protectFromClose: boolean }): string {
+export function spellAttributes({
+  inheritable,
+  protectFromClose,
+}: {
+  readonly inheritable: boolean;
+  readonly protectFromClose: boolean;
+}): string {
   return [inheritable ? 'inherit' : '', protectFromClose ? 'protect' : ''].filter(Boolean).join('|');
 }

@@ -42,7 +42,10 @@ export class HandleTableView {
       cells.reduce((width, cell) => Math.max(width, texts(cell).length), 0);
     const valueWidth = widest(({ value }) => value);
     const typeWidth = widest(({ type }) => type);
-    const accessWidth = Math.min(widest(({ row }) => row.kind.accessText), ACCESS_WIDTH_MAX);
+    const accessWidth = Math.min(
+      widest(({ row }) => row.kind.accessText),
+      ACCESS_WIDTH_MAX,
+    );
     const attributesWidth = widest(({ attributes }) => attributes);
     let text = '';
     for (const { row, value, type, attributes } of cells) {
@@ -67,15 +70,21 @@ export class HandleTableView {
     this.#headed = process;
     const listed = this.#processes.get(process.processId);
     const count = listed === undefined ? '' : `  ${this.#chalk.dim(countHandles(listed.handleCount))}`;
-    const problem = listed?.problem === undefined ? '' : `  ${this.#chalk.yellow(`cannot be opened: ${listed.problem}`)}`;
+    const problem =
+      listed?.problem === undefined ? '' : `  ${this.#chalk.yellow(`cannot be opened: ${listed.problem}`)}`;
     const space = this.#isFirst ? '' : '\n';
     this.#isFirst = false;
     return `${space}${this.#chalk.bold(labelProcess(process))}${count}${problem}\n`;
   }
 }
 
-/** Counts per type, the most frequent first, under a heading for each process, and their sum where there are several. */
-export function drawTypeCounts(counts: readonly TypeCount[], { colorLevel }: Pick<OutputDescription, 'colorLevel'>): string {
+/**
+ * Counts per type, the most frequent first, under a heading for each process, and their sum where there are several.
+ */
+export function drawTypeCounts(
+  counts: readonly TypeCount[],
+  { colorLevel }: Pick<OutputDescription, 'colorLevel'>,
+): string {
   const chalk = new Chalk({ level: colorLevel });
   const sections: string[] = [];
   const total = new Map<string, number>();
@@ -91,15 +100,24 @@ export function drawTypeCounts(counts: readonly TypeCount[], { colorLevel }: Pic
   return sections.join('\n');
 }
 
-function drawSection(label: string, counts: readonly { readonly type: string; readonly count: number }[], chalk: InstanceType<typeof Chalk>): string {
+function drawSection(
+  label: string,
+  counts: readonly { readonly type: string; readonly count: number }[],
+  chalk: InstanceType<typeof Chalk>,
+): string {
   const sum = counts.reduce((all, { count }) => all + count, 0);
   const width = Math.max(...counts.map(({ count }) => count.toLocaleString('en').length));
-  const lines = counts.map(({ type, count }) => `  ${count.toLocaleString('en').padStart(width)}  ${escapeText(type)}\n`);
+  const lines = counts.map(
+    ({ type, count }) => `  ${count.toLocaleString('en').padStart(width)}  ${escapeText(type)}\n`,
+  );
   return `${chalk.bold(label)}  ${chalk.dim(countHandles(sum))}\n${lines.join('')}`;
 }
 
 /** Counts per process, the most handles first, and their sum where there are several. */
-export function drawProcessCounts(counts: readonly ProcessCount[], { colorLevel }: Pick<OutputDescription, 'colorLevel'>): string {
+export function drawProcessCounts(
+  counts: readonly ProcessCount[],
+  { colorLevel }: Pick<OutputDescription, 'colorLevel'>,
+): string {
   const chalk = new Chalk({ level: colorLevel });
   const sum = counts.reduce((all, { count }) => all + count, 0);
   const width = sum.toLocaleString('en').length;

@@ -42,7 +42,8 @@ export function chooseOutput<Row>(
   columns: readonly Column<Row>[],
   toCsv: (rows: readonly Row[]) => string = (rows) => formatCsv(columns, rows),
 ): ListingOutput<Row> | undefined {
-  if (options.csv) return { begin: () => void write(1, csvHeader(columns)), rows: (rows) => write(1, toCsv(rows)), end: () => {} };
+  if (options.csv)
+    return { begin: () => void write(1, csvHeader(columns)), rows: (rows) => write(1, toCsv(rows)), end: () => {} };
   if (options.ndjson) return { begin: () => {}, rows: (rows) => write(1, formatNdjson(columns, rows)), end: () => {} };
   if (!options.json) return undefined;
   let isFirst = true;
@@ -54,7 +55,9 @@ export function chooseOutput<Row>(
       return write(1, text);
     },
     end(rest) {
-      const keys = Object.entries(rest).map(([key, value]) => `,\n  ${JSON.stringify(key)}: ${escapeJson(JSON.stringify(value))}`);
+      const keys = Object.entries(rest).map(
+        ([key, value]) => `,\n  ${JSON.stringify(key)}: ${escapeJson(JSON.stringify(value))}`,
+      );
       write(1, `${isFirst ? '' : '\n  '}]${keys.join('')}\n}\n`);
     },
   };

@@ -7,7 +7,9 @@ import { exitCodes } from './exit-code.ts';
 import { describeOutput, write } from './terminal.ts';
 
 const program = new Command(toolName)
-  .description('Finds the handles and sockets that a Windows program left unclosed, closed twice, or used after closing.')
+  .description(
+    'Finds the handles and sockets that a Windows program left unclosed, closed twice, or used after closing.',
+  )
   .version(toolVersion)
   .enablePositionalOptions()
   .exitOverride()
@@ -24,15 +26,15 @@ const program = new Command(toolName)
 
 /** In the order of the help. A command's modules, and the DLLs that they bind, are evaluated for that command alone. */
 const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> = new Map([
-  ['run', async () => (await import('./run.ts')).addRunCommand],
-  ['handles', async () => (await import('./handles.ts')).addHandlesCommand],
-  ['find', async () => (await import('./find.ts')).addFindCommand],
-  ['explain', async () => (await import('./explain.ts')).addExplainCommand],
-  ['close', async () => (await import('./close.ts')).addCloseCommand],
-  ['snapshot', async () => (await import('./snapshot.ts')).addSnapshotCommand],
-  ['diff', async () => (await import('./diff.ts')).addDiffCommand],
-  ['watch', async () => (await import('./watch.ts')).addWatchCommand],
-  ['doctor', async () => (await import('./doctor.ts')).addDoctorCommand],
+  ['run', async () => (await import('./commands/run.ts')).addRunCommand],
+  ['handles', async () => (await import('./commands/handles.ts')).addHandlesCommand],
+  ['find', async () => (await import('./commands/find.ts')).addFindCommand],
+  ['explain', async () => (await import('./commands/explain.ts')).addExplainCommand],
+  ['close', async () => (await import('./commands/close.ts')).addCloseCommand],
+  ['snapshot', async () => (await import('./commands/snapshot.ts')).addSnapshotCommand],
+  ['diff', async () => (await import('./commands/diff.ts')).addDiffCommand],
+  ['watch', async () => (await import('./commands/watch.ts')).addWatchCommand],
+  ['doctor', async () => (await import('./commands/doctor.ts')).addDoctorCommand],
 ]);
 
 /** Errors that a user is told of by their message alone, by name: most of their modules are not evaluated. */
@@ -69,18 +71,26 @@ export function endProcess(exitCode: number): void {
 
 /** Says what went wrong, and returns the exit code for it. */
 function explain(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.clean : exitCodes.error; // it has printed already
+  // it has printed already
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.clean : exitCodes.error;
   const isExpected = error instanceof Error && expectedErrors.has(error.name);
   const text = isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
   write(2, `${toolName}: ${text}\n`);
   return exitCodes.error;
 }
 
-/** Commander's message as one line in the words of our own: `error: unknown option '--nope'\n(Did you mean --notes?)`. */
+/**
+ * Commander's message as one line in the words of our own: `error: unknown option '--nope'\n(Did you mean --notes?)`.
+ */
 function spellUsageError(text: string): string {
-  const [first = '', ...rest] = text.trim().replace(/^error: /, '').split(/\s*\n\s*/);
+  const [first = '', ...rest] = text
+    .trim()
+    .replace(/^error: /, '')
+    .split(/\s*\n\s*/);
   const hint = rest.join(' ').replace(/^\(Did you mean (.*)\?\)$/, 'Try $1');
-  const sentences = [first.charAt(0).toUpperCase() + first.slice(1), hint].filter((part) => part !== '').map((part) => part.replace(/[^.!?]$/, '$&.'));
+  const sentences = [first.charAt(0).toUpperCase() + first.slice(1), hint]
+    .filter((part) => part !== '')
+    .map((part) => part.replace(/[^.!?]$/, '$&.'));
   const line = sentences.join(' ');
   if (/\bTry /.test(line)) return line;
   const command = program.commands.find((each) => each.name() === process.argv[2]);

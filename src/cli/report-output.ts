@@ -38,7 +38,8 @@ export class ReportFileError extends Error {
 export function parseReporter(value: string, previous: readonly ReporterChoice[] = []): readonly ReporterChoice[] {
   const [name = '', ...rest] = value.split('=');
   if (!isReporterName(name)) {
-    const known = new Intl.ListFormat('en', { type: 'disjunction' }).format(reporterNames); // made only here: it takes 20 ms
+    // made only here: it takes 20 ms
+    const known = new Intl.ListFormat('en', { type: 'disjunction' }).format(reporterNames);
     throw new InvalidArgumentError(`There is no reporter "${name}". Try ${known}.`);
   }
   const file = rest.join('=');
@@ -49,7 +50,8 @@ export function parseReporter(value: string, previous: readonly ReporterChoice[]
 /**
  * One more report; the same one twice is one.
  *
- * @throws InvalidArgumentError when its place has another report already: one of them would be lost, or both be unreadable
+ * @throws InvalidArgumentError when its place has another report already: one of them would be lost, or both be
+ * unreadable
  */
 export function addReporter(choices: readonly ReporterChoice[], choice: ReporterChoice): readonly ReporterChoice[] {
   const rival = choices.find((each) => placeOf(each) === placeOf(choice));
@@ -76,7 +78,8 @@ export function checkReportFiles(choices: readonly ReporterChoice[]): void {
   for (const { file } of choices) {
     if (file === undefined) continue;
     attempt(file, () => {
-      if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+      if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+        throw Object.assign(new Error(), { code: 'EISDIR' });
       if (opensAsDevice(file)) return;
       closeSync(openSync(unfinished(file), 'w'));
     });

@@ -13,7 +13,8 @@ let tellLauncher: (word: VerdictWord) => void = () => {};
 /**
  * Runs the command that this process was started with. Never rejects.
  *
- * What the launcher said of the host comes first, for all that comes after it looks at `process.stdout` as soon as it is loaded.
+ * What the launcher said of the host comes first, for all that comes after it looks at `process.stdout` as soon as it
+ * is loaded.
  */
 export async function start(): Promise<void> {
   process.on('exit', refuseSilentEnd).on('uncaughtException', (error) => void endByError(error));
@@ -52,7 +53,8 @@ function heedHost(): void {
 }
 
 /**
- * Node.js ends with exit code 0 when nothing is left that could settle what is awaited: "no findings", without a report.
+ * Node.js ends with exit code 0 when nothing is left that could settle what is awaited: "no findings", without a
+ * report.
  */
 function refuseSilentEnd(): void {
   if (isDone) return;
@@ -60,7 +62,10 @@ function refuseSilentEnd(): void {
   complain('Cannot finish: the work came to a halt before it was done. This is a fault of unclosed: please report it.');
 }
 
-/** Node.js itself would end with exit code 1, "findings". The launcher hears nothing, so that it ends what the tool has started. */
+/**
+ * Node.js itself would end with exit code 1, "findings". The launcher hears nothing, so that it ends what the tool has
+ * started.
+ */
 async function endByError(error: unknown): Promise<void> {
   isDone = true;
   process.exitCode = exitCodes.error;
@@ -71,12 +76,16 @@ async function endByError(error: unknown): Promise<void> {
 }
 
 /**
- * At once, as linkers end: what Node.js takes apart at an orderly end has failed one time of some eight thousand, after a report that was
- * whole, with an exit code that says nothing (docs/platform.md). It ends in order where Node.js itself was asked to write
- * something at its end, and where koffi cannot be loaded.
+ * At once, as linkers end: what Node.js takes apart at an orderly end has failed one time of some eight thousand, after
+ * a report that was whole, with an exit code that says nothing (docs/platform.md). It ends in order where Node.js
+ * itself was asked to write something at its end, and where koffi cannot be loaded.
  */
 async function endProcess(exitCode: number): Promise<void> {
-  if (process.env['NODE_V8_COVERAGE'] !== undefined || process.execArgv.some((option) => /^--(?:cpu|heap)-prof\b/.test(option))) return;
+  if (
+    process.env['NODE_V8_COVERAGE'] !== undefined ||
+    process.execArgv.some((option) => /^--(?:cpu|heap)-prof\b/.test(option))
+  )
+    return;
   const main = await import('./main.ts').catch(() => undefined);
   main?.endProcess(exitCode);
 }
@@ -87,7 +96,9 @@ function refuseWithoutKoffi(error: unknown): undefined {
   if (!/koffi/i.test(text)) throw error;
   const [reason = ''] = (error instanceof Error ? error.message : text).split(/\r?\n/, 1);
   process.exitCode = exitCodes.error;
-  complain(`Cannot load koffi, which calls Windows: ${reason.replace(/\.$/, '')}. Try to install unclosed again, with optional dependencies.`);
+  complain(
+    `Cannot load koffi, which calls Windows: ${reason.replace(/\.$/, '')}. Try to install unclosed again, with optional dependencies.`,
+  );
   return undefined;
 }
 

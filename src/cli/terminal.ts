@@ -56,7 +56,9 @@ function terminalOf(stream: OutputStream): Terminal | undefined {
   const host: Host | undefined = readHost(process.env);
   if (host !== undefined) return stream === 1 ? host.stdout : host.stderr;
   const output = stream === 1 ? process.stdout : process.stderr;
-  return output.isTTY ? { columns: output.columns, colorDepth: output.hasColors() ? output.getColorDepth() : 1 } : undefined;
+  return output.isTTY
+    ? { columns: output.columns, colorDepth: output.hasColors() ? output.getColorDepth() : 1 }
+    : undefined;
 }
 
 function forcedColorDepth(): number {

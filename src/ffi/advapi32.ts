@@ -3,7 +3,9 @@ import { BOOL, BOOLEAN, DWORD, HANDLE, loadLibrary, NTSTATUS, POINTER, type Poin
 const advapi32 = loadLibrary('advapi32.dll');
 
 /** https://learn.microsoft.com/windows/win32/api/ntsecapi/nf-ntsecapi-lsantstatustowinerror */
-export const LsaNtStatusToWinError: (Status: number) => number = advapi32.define('LsaNtStatusToWinError', DWORD, [NTSTATUS]);
+export const LsaNtStatusToWinError: (Status: number) => number = advapi32.define('LsaNtStatusToWinError', DWORD, [
+  NTSTATUS,
+]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocesstoken */
 export const OpenProcessToken: (ProcessHandle: HANDLE, DesiredAccess: number, TokenHandle: BigInt64Array) => boolean =
@@ -23,4 +25,8 @@ export const GetTokenInformation: (
  *
  * https://learn.microsoft.com/windows/win32/api/ntsecapi/nf-ntsecapi-rtlgenrandom
  */
-export const RtlGenRandom: (RandomBuffer: Pointer, RandomBufferLength: number) => boolean = advapi32.define('SystemFunction036', BOOLEAN, [POINTER, DWORD]);
+export const RtlGenRandom: (RandomBuffer: Pointer, RandomBufferLength: number) => boolean = advapi32.define(
+  'SystemFunction036',
+  BOOLEAN,
+  [POINTER, DWORD],
+);

@@ -55,14 +55,20 @@ export const UnDecorateSymbolNameW: (
 
 /** Whether this dbghelp knows of inlined functions: since Windows 8. The four functions below are there only then. */
 export function hasInlineFunctions(): boolean {
-  return ['SymAddrIncludeInlineTrace', 'SymQueryInlineTrace', 'SymFromInlineContextW', 'SymGetLineFromInlineContextW'].every(dbghelp.has);
+  return [
+    'SymAddrIncludeInlineTrace',
+    'SymQueryInlineTrace',
+    'SymFromInlineContextW',
+    'SymGetLineFromInlineContextW',
+  ].every(dbghelp.has);
 }
 
 /** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symaddrincludeinlinetrace */
-export const SymAddrIncludeInlineTrace: (hProcess: HANDLE, Address: bigint) => number = dbghelp.define('SymAddrIncludeInlineTrace', DWORD, [
-  HANDLE,
-  ULONG64,
-]);
+export const SymAddrIncludeInlineTrace: (hProcess: HANDLE, Address: bigint) => number = dbghelp.define(
+  'SymAddrIncludeInlineTrace',
+  DWORD,
+  [HANDLE, ULONG64],
+);
 
 /** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symqueryinlinetrace */
 export const SymQueryInlineTrace: (
@@ -73,7 +79,15 @@ export const SymQueryInlineTrace: (
   CurAddress: bigint,
   CurContext: Uint32Array,
   CurFrameIndex: Uint32Array,
-) => boolean = dbghelp.define('SymQueryInlineTrace', BOOL, [HANDLE, ULONG64, DWORD, ULONG64, ULONG64, POINTER, POINTER]);
+) => boolean = dbghelp.define('SymQueryInlineTrace', BOOL, [
+  HANDLE,
+  ULONG64,
+  DWORD,
+  ULONG64,
+  ULONG64,
+  POINTER,
+  POINTER,
+]);
 
 /** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symfrominlinecontextw */
 export const SymFromInlineContextW: (
@@ -92,4 +106,11 @@ export const SymGetLineFromInlineContextW: (
   qwModuleBaseAddress: bigint,
   pdwDisplacement: Pointer,
   Line64: Pointer,
-) => boolean = dbghelp.define('SymGetLineFromInlineContextW', BOOL, [HANDLE, ULONG64, DWORD, ULONG64, POINTER, POINTER]);
+) => boolean = dbghelp.define('SymGetLineFromInlineContextW', BOOL, [
+  HANDLE,
+  ULONG64,
+  DWORD,
+  ULONG64,
+  POINTER,
+  POINTER,
+]);

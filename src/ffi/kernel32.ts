@@ -1,4 +1,16 @@
-import { BOOL, DWORD, HANDLE, loadLibrary, LPCSTR, LPCWSTR, type NativeType, POINTER, type Pointer, ULONG64, VOID } from './library.ts';
+import {
+  BOOL,
+  DWORD,
+  HANDLE,
+  loadLibrary,
+  LPCSTR,
+  LPCWSTR,
+  type NativeType,
+  POINTER,
+  type Pointer,
+  ULONG64,
+  VOID,
+} from './library.ts';
 
 const kernel32 = loadLibrary('kernel32.dll');
 
@@ -62,18 +74,12 @@ export const CreatePipe: (
 ) => boolean = kernel32.define('CreatePipe', BOOL, [POINTER, POINTER, POINTER, DWORD]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocess */
-export const OpenProcess: (dwDesiredAccess: number, bInheritHandle: boolean, dwProcessId: number) => HANDLE = kernel32.define(
-  'OpenProcess',
-  HANDLE,
-  [DWORD, BOOL, DWORD],
-);
+export const OpenProcess: (dwDesiredAccess: number, bInheritHandle: boolean, dwProcessId: number) => HANDLE =
+  kernel32.define('OpenProcess', HANDLE, [DWORD, BOOL, DWORD]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openthread */
-export const OpenThread: (dwDesiredAccess: number, bInheritHandle: boolean, dwThreadId: number) => HANDLE = kernel32.define(
-  'OpenThread',
-  HANDLE,
-  [DWORD, BOOL, DWORD],
-);
+export const OpenThread: (dwDesiredAccess: number, bInheritHandle: boolean, dwThreadId: number) => HANDLE =
+  kernel32.define('OpenThread', HANDLE, [DWORD, BOOL, DWORD]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getprocessid */
 export const GetProcessId: (Process: HANDLE) => number = kernel32.define('GetProcessId', DWORD, [HANDLE]);
@@ -134,28 +140,46 @@ type CreateProcess<Result> = (
   lpProcessInformation: Pointer,
 ) => Result;
 
-const createProcessParameters: readonly NativeType[] = [LPCWSTR, POINTER, POINTER, POINTER, BOOL, DWORD, POINTER, LPCWSTR, POINTER, POINTER];
+const createProcessParameters: readonly NativeType[] = [
+  LPCWSTR,
+  POINTER,
+  POINTER,
+  POINTER,
+  BOOL,
+  DWORD,
+  POINTER,
+  LPCWSTR,
+  POINTER,
+  POINTER,
+];
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw */
 export const CreateProcessW: CreateProcess<boolean> = kernel32.define('CreateProcessW', BOOL, createProcessParameters);
 
 /** {@link CreateProcessW} on another thread. */
-export const CreateProcessWAsync: CreateProcess<Promise<boolean>> = kernel32.defineAsync('CreateProcessW', BOOL, createProcessParameters);
+export const CreateProcessWAsync: CreateProcess<Promise<boolean>> = kernel32.defineAsync(
+  'CreateProcessW',
+  BOOL,
+  createProcessParameters,
+);
 
 /** https://learn.microsoft.com/windows/win32/api/processenv/nf-processenv-getenvironmentstringsw */
 export const GetEnvironmentStringsW: () => bigint = kernel32.define('GetEnvironmentStringsW', POINTER, []);
 
 /** https://learn.microsoft.com/windows/win32/api/processenv/nf-processenv-freeenvironmentstringsw */
-export const FreeEnvironmentStringsW: (penv: bigint) => boolean = kernel32.define('FreeEnvironmentStringsW', BOOL, [POINTER]);
+export const FreeEnvironmentStringsW: (penv: bigint) => boolean = kernel32.define('FreeEnvironmentStringsW', BOOL, [
+  POINTER,
+]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-resumethread */
 export const ResumeThread: (hThread: HANDLE) => number = kernel32.define('ResumeThread', DWORD, [HANDLE]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-terminateprocess */
-export const TerminateProcess: (hProcess: HANDLE, uExitCode: number) => boolean = kernel32.define('TerminateProcess', BOOL, [
-  HANDLE,
-  DWORD,
-]);
+export const TerminateProcess: (hProcess: HANDLE, uExitCode: number) => boolean = kernel32.define(
+  'TerminateProcess',
+  BOOL,
+  [HANDLE, DWORD],
+);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getexitcodeprocess */
 export const GetExitCodeProcess: (hProcess: HANDLE, lpExitCode: Uint32Array) => boolean = kernel32.define(
@@ -196,11 +220,8 @@ export const VirtualQueryEx: (hProcess: HANDLE, lpAddress: bigint, lpBuffer: Poi
   kernel32.define('VirtualQueryEx', ULONG64, [HANDLE, ULONG64, POINTER, ULONG64]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-flushinstructioncache */
-export const FlushInstructionCache: (hProcess: HANDLE, lpBaseAddress: bigint, dwSize: bigint) => boolean = kernel32.define(
-  'FlushInstructionCache',
-  BOOL,
-  [HANDLE, ULONG64, ULONG64],
-);
+export const FlushInstructionCache: (hProcess: HANDLE, lpBaseAddress: bigint, dwSize: bigint) => boolean =
+  kernel32.define('FlushInstructionCache', BOOL, [HANDLE, ULONG64, ULONG64]);
 
 /** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-createfilemappingw */
 export const CreateFileMappingW: (
@@ -225,20 +246,23 @@ export const MapViewOfFile: (
 export const UnmapViewOfFile: (lpBaseAddress: bigint) => boolean = kernel32.define('UnmapViewOfFile', BOOL, [POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-getmodulehandlew */
-export const GetModuleHandleW: (lpModuleName: string | null) => bigint = kernel32.define('GetModuleHandleW', POINTER, [LPCWSTR]);
+export const GetModuleHandleW: (lpModuleName: string | null) => bigint = kernel32.define('GetModuleHandleW', POINTER, [
+  LPCWSTR,
+]);
 
 /** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-loadlibraryexw; `hFile` is reserved. */
-export const LoadLibraryExW: (lpLibFileName: string, hFile: null, dwFlags: number) => bigint = kernel32.define('LoadLibraryExW', POINTER, [
-  LPCWSTR,
+export const LoadLibraryExW: (lpLibFileName: string, hFile: null, dwFlags: number) => bigint = kernel32.define(
+  'LoadLibraryExW',
   POINTER,
-  DWORD,
-]);
+  [LPCWSTR, POINTER, DWORD],
+);
 
 /** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-getprocaddress */
-export const GetProcAddress: (hModule: bigint, lpProcName: string) => bigint = kernel32.define('GetProcAddress', POINTER, [
+export const GetProcAddress: (hModule: bigint, lpProcName: string) => bigint = kernel32.define(
+  'GetProcAddress',
   POINTER,
-  LPCSTR,
-]);
+  [POINTER, LPCSTR],
+);
 
 /** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-createmutexw */
 export const CreateMutexW: (lpMutexAttributes: Pointer, bInitialOwner: boolean, lpName: string | null) => HANDLE =
@@ -247,7 +271,10 @@ export const CreateMutexW: (lpMutexAttributes: Pointer, bInitialOwner: boolean, 
 /** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-releasemutex */
 export const ReleaseMutex: (hMutex: HANDLE) => boolean = kernel32.define('ReleaseMutex', BOOL, [HANDLE]);
 
-/** WaitForMultipleObjects on one of libuv's threads. https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects */
+/**
+ * WaitForMultipleObjects on one of libuv's threads.
+ * https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitformultipleobjects
+ */
 export const WaitForMultipleObjectsAsync: (
   nCount: number,
   lpHandles: BigInt64Array,
@@ -255,7 +282,9 @@ export const WaitForMultipleObjectsAsync: (
   dwMilliseconds: number,
 ) => Promise<number> = kernel32.defineAsync('WaitForMultipleObjects', DWORD, [DWORD, POINTER, BOOL, DWORD]);
 
-/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-initializeprocthreadattributelist */
+/**
+ * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-initializeprocthreadattributelist
+ */
 export const InitializeProcThreadAttributeList: (
   lpAttributeList: Pointer,
   dwAttributeCount: number,
@@ -272,10 +301,24 @@ export const UpdateProcThreadAttribute: (
   cbSize: bigint,
   lpPreviousValue: Pointer,
   lpReturnSize: Pointer,
-) => boolean = kernel32.define('UpdateProcThreadAttribute', BOOL, [POINTER, DWORD, ULONG64, POINTER, ULONG64, POINTER, POINTER]);
+) => boolean = kernel32.define('UpdateProcThreadAttribute', BOOL, [
+  POINTER,
+  DWORD,
+  ULONG64,
+  POINTER,
+  ULONG64,
+  POINTER,
+  POINTER,
+]);
 
-/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-deleteprocthreadattributelist */
-export const DeleteProcThreadAttributeList: (lpAttributeList: Pointer) => void = kernel32.define('DeleteProcThreadAttributeList', VOID, [POINTER]);
+/**
+ * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-deleteprocthreadattributelist
+ */
+export const DeleteProcThreadAttributeList: (lpAttributeList: Pointer) => void = kernel32.define(
+  'DeleteProcThreadAttributeList',
+  VOID,
+  [POINTER],
+);
 
 /** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getfiletype */
 export const GetFileType: (hFile: HANDLE) => number = kernel32.define('GetFileType', DWORD, [HANDLE]);

@@ -1,7 +1,8 @@
 import koffi, { type TypeObject } from 'koffi';
 
 try {
-  // Async calls run on stacks of koffi's, of 128 KiB unless told: CreateProcess, and what security software hooks into it, may want what a thread has.
+  // Async calls run on stacks of koffi's, of 128 KiB unless told: CreateProcess, and what security software hooks into
+  // it, may want what a thread has.
   koffi.config({ async_stack_size: 1 << 20 });
 } catch {
   // Somebody else in this process has called by koffi before, and so decided.
@@ -67,21 +68,32 @@ export function callbackType(result: NativeType, parameters: readonly NativeType
   let made: TypeObject | undefined;
   return {
     get koffi() {
-      return (made ??= koffi.pointer(koffi.proto(result.koffi, parameters.map((parameter) => parameter.koffi))));
+      return (made ??= koffi.pointer(
+        koffi.proto(
+          result.koffi,
+          parameters.map((parameter) => parameter.koffi),
+        ),
+      ));
     },
   };
 }
 
 /**
- * A DLL and the way to declare its exports. It is loaded, and an export looked for, when something is first called: a command needs
- * few of them, and every module that calls one is loaded with it.
+ * A DLL and the way to declare its exports. It is loaded, and an export looked for, when something is first called: a
+ * command needs few of them, and every module that calls one is loaded with it.
  */
 export interface Library {
   /** Declares one export. The first call throws an Error when there is no such DLL, or no export of that name in it. */
-  define<F extends (...args: never[]) => unknown>(name: string, result: NativeType, parameters: readonly NativeType[]): F;
+  define<F extends (...args: never[]) => unknown>(
+    name: string,
+    result: NativeType,
+    parameters: readonly NativeType[],
+  ): F;
   /** Whether the DLL has an export of that name. */
   has(name: string): boolean;
-  /** Declares an export that not every Windows (or Wine) has: `undefined` where it is missing. It is looked for at once. */
+  /**
+   * Declares an export that not every Windows (or Wine) has: `undefined` where it is missing. It is looked for at once.
+   */
   defineOptional<F extends (...args: never[]) => unknown>(
     name: string,
     result: NativeType,
@@ -105,7 +117,10 @@ export function loadLibrary(fileName: string): Library {
 
   function find(name: string, result: NativeType, parameters: readonly NativeType[]): KoffiFunc {
     const types = parameters.map((parameter) => parameter.koffi);
-    return load().func(name, result.koffi, [...types, ...new Array<string>(surplusCount(name, parameters)).fill('intptr')]);
+    return load().func(name, result.koffi, [
+      ...types,
+      ...new Array<string>(surplusCount(name, parameters)).fill('intptr'),
+    ]);
   }
 
   function define(name: string, result: NativeType, parameters: readonly NativeType[]): never {
@@ -155,18 +170,26 @@ type LibraryHandle = ReturnType<typeof koffi.load>;
 type KoffiFunc = ReturnType<LibraryHandle['func']>;
 
 /**
- * How many zeros a call is given behind its own arguments. koffi lays the frame of a call with fewer than five arguments at the very
- * end of its stack block; Wine 10 reads one word past the four home slots of every system call, and never returns when that is
- * beyond the block [ran]. A surplus argument is harmless in the x64 calling convention.
+ * How many zeros a call is given behind its own arguments. koffi lays the frame of a call with fewer than five
+ * arguments at the very end of its stack block; Wine 10 reads one word past the four home slots of every system call,
+ * and never returns when that is beyond the block [ran]. A surplus argument is harmless in the x64 calling convention.
  */
 function surplusCount(name: string, parameters: readonly NativeType[]): number {
   return /^Nt[A-Z]/.test(name) ? Math.max(0, 5 - parameters.length) : 0;
 }
 
-/** Converts the arguments that need it, in place, and adds zeros; `undefined` where there is neither, which is the common case and costs nothing. */
-function argumentConverter(parameters: readonly NativeType[], surplus: number): ((args: unknown[]) => unknown[]) | undefined {
+/**
+ * Converts the arguments that need it, in place, and adds zeros; `undefined` where there is neither, which is the
+ * common case and costs nothing.
+ */
+function argumentConverter(
+  parameters: readonly NativeType[],
+  surplus: number,
+): ((args: unknown[]) => unknown[]) | undefined {
   const zeros = new Array<bigint>(surplus).fill(0n);
-  const converters = parameters.flatMap(({ toNative }, index) => (toNative === undefined ? [] : [[index, toNative as (value: unknown) => unknown] as const]));
+  const converters = parameters.flatMap(({ toNative }, index) =>
+    toNative === undefined ? [] : [[index, toNative as (value: unknown) => unknown] as const],
+  );
   if (converters.length === 0 && surplus === 0) return undefined;
   return (args) => {
     for (const [index, convert] of converters) args[index] = convert(args[index]);

@@ -1,4 +1,14 @@
-import { DWORD, HANDLE, loadLibrary, type NativeType, NTSTATUS, POINTER, type Pointer, ULONG64, VOID } from './library.ts';
+import {
+  DWORD,
+  HANDLE,
+  loadLibrary,
+  type NativeType,
+  NTSTATUS,
+  POINTER,
+  type Pointer,
+  ULONG64,
+  VOID,
+} from './library.ts';
 
 const ntdll = loadLibrary('ntdll.dll');
 
@@ -11,11 +21,8 @@ export const NtQuerySystemInformation: (
 ) => number = ntdll.define('NtQuerySystemInformation', NTSTATUS, [DWORD, POINTER, DWORD, POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/winnt/nf-winnt-rtllookupfunctionentry */
-export const RtlLookupFunctionEntry: (ControlPc: bigint, ImageBase: BigUint64Array, HistoryTable: Pointer) => bigint = ntdll.define(
-  'RtlLookupFunctionEntry',
-  POINTER,
-  [ULONG64, POINTER, POINTER],
-);
+export const RtlLookupFunctionEntry: (ControlPc: bigint, ImageBase: BigUint64Array, HistoryTable: Pointer) => bigint =
+  ntdll.define('RtlLookupFunctionEntry', POINTER, [ULONG64, POINTER, POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess */
 export const NtQueryInformationProcess: (
@@ -93,17 +100,26 @@ export const NtDeviceIoControlFileAsync: DeviceIoControl<Promise<number>> = ntdl
   DEVICE_IO_CONTROL,
 );
 
-/** Whether two handles mean the same object: STATUS_SUCCESS, or STATUS_NOT_SAME_OBJECT. https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-compareobjecthandles */
-export const NtCompareObjects: ((FirstObjectHandle: HANDLE, SecondObjectHandle: HANDLE) => number) | undefined = ntdll.defineOptional(
-  'NtCompareObjects',
-  NTSTATUS,
-  [HANDLE, HANDLE],
-);
+/**
+ * Whether two handles mean the same object: STATUS_SUCCESS, or STATUS_NOT_SAME_OBJECT.
+ * https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-compareobjecthandles
+ */
+export const NtCompareObjects: ((FirstObjectHandle: HANDLE, SecondObjectHandle: HANDLE) => number) | undefined =
+  ntdll.defineOptional('NtCompareObjects', NTSTATUS, [HANDLE, HANDLE]);
 
-type QueryOfObject = (Handle: HANDLE, InformationClass: number, Information: Pointer, Length: number, ReturnLength: Pointer) => number;
+type QueryOfObject = (
+  Handle: HANDLE,
+  InformationClass: number,
+  Information: Pointer,
+  Length: number,
+  ReturnLength: Pointer,
+) => number;
 const QUERY_OF_OBJECT: readonly NativeType[] = [HANDLE, DWORD, POINTER, DWORD, POINTER];
 
-/** Each answers for one type of object. They are in winternl.h's neighbours only: declared after phnt's ntexapi.h and ntmmapi.h. */
+/**
+ * Each answers for one type of object. They are in winternl.h's neighbours only: declared after phnt's ntexapi.h and
+ * ntmmapi.h.
+ */
 export const NtQueryEvent: QueryOfObject = ntdll.define('NtQueryEvent', NTSTATUS, QUERY_OF_OBJECT);
 export const NtQueryMutant: QueryOfObject = ntdll.define('NtQueryMutant', NTSTATUS, QUERY_OF_OBJECT);
 export const NtQuerySemaphore: QueryOfObject = ntdll.define('NtQuerySemaphore', NTSTATUS, QUERY_OF_OBJECT);
@@ -112,11 +128,22 @@ export const NtQuerySection: QueryOfObject = ntdll.define('NtQuerySection', NTST
 /** https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwquerykey */
 export const NtQueryKey: QueryOfObject = ntdll.define('NtQueryKey', NTSTATUS, QUERY_OF_OBJECT);
 export const NtQueryIoCompletion: QueryOfObject = ntdll.define('NtQueryIoCompletion', NTSTATUS, QUERY_OF_OBJECT);
-export const NtQueryInformationJobObject: QueryOfObject = ntdll.define('NtQueryInformationJobObject', NTSTATUS, QUERY_OF_OBJECT);
+export const NtQueryInformationJobObject: QueryOfObject = ntdll.define(
+  'NtQueryInformationJobObject',
+  NTSTATUS,
+  QUERY_OF_OBJECT,
+);
 /** https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-ntqueryinformationtoken */
-export const NtQueryInformationToken: QueryOfObject = ntdll.define('NtQueryInformationToken', NTSTATUS, QUERY_OF_OBJECT);
+export const NtQueryInformationToken: QueryOfObject = ntdll.define(
+  'NtQueryInformationToken',
+  NTSTATUS,
+  QUERY_OF_OBJECT,
+);
 
-/** {@link https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-ntqueryinformationfile} on one of libuv's threads. */
+/**
+ * {@link https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-ntqueryinformationfile} on one of
+ * libuv's threads.
+ */
 export const NtQueryInformationFileAsync: (
   FileHandle: HANDLE,
   IoStatusBlock: Pointer,
@@ -126,8 +153,12 @@ export const NtQueryInformationFileAsync: (
 ) => Promise<number> = ntdll.defineAsync('NtQueryInformationFile', NTSTATUS, [HANDLE, POINTER, POINTER, DWORD, DWORD]);
 
 /** Switches a privilege of this process on or off, by its number (SeDebugPrivilege is 20). */
-export const RtlAdjustPrivilege: (Privilege: number, Enable: number, CurrentThread: number, Enabled: Uint8Array) => number =
-  ntdll.define('RtlAdjustPrivilege', NTSTATUS, [DWORD, DWORD, DWORD, POINTER]);
+export const RtlAdjustPrivilege: (
+  Privilege: number,
+  Enable: number,
+  CurrentThread: number,
+  Enabled: Uint8Array,
+) => number = ntdll.define('RtlAdjustPrivilege', NTSTATUS, [DWORD, DWORD, DWORD, POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/devnotes/rtlformatcurrentuserkeypath */
 export const RtlFormatCurrentUserKeyPath: (CurrentUserKeyPath: Pointer) => number = ntdll.define(
@@ -137,7 +168,9 @@ export const RtlFormatCurrentUserKeyPath: (CurrentUserKeyPath: Pointer) => numbe
 );
 
 /** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-rtlfreeunicodestring */
-export const RtlFreeUnicodeString: (UnicodeString: Pointer) => void = ntdll.define('RtlFreeUnicodeString', VOID, [POINTER]);
+export const RtlFreeUnicodeString: (UnicodeString: Pointer) => void = ntdll.define('RtlFreeUnicodeString', VOID, [
+  POINTER,
+]);
 
 /** Wine's own export, absent on Windows: a C string such as `8.0 (Debian 8.0~repack-4)`. */
 const wine_get_version: (() => bigint) | undefined = ntdll.defineOptional('wine_get_version', POINTER, []);
@@ -158,5 +191,14 @@ export const NtMapViewOfSection: (
   AllocationType: number,
   Win32Protect: number,
 ) => number = ntdll.define('NtMapViewOfSection', NTSTATUS, [
-  HANDLE, HANDLE, POINTER, ULONG64, ULONG64, POINTER, POINTER, DWORD, DWORD, DWORD,
-]); // prettier-ignore
+  HANDLE,
+  HANDLE,
+  POINTER,
+  ULONG64,
+  ULONG64,
+  POINTER,
+  POINTER,
+  DWORD,
+  DWORD,
+  DWORD,
+]);

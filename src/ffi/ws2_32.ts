@@ -3,10 +3,11 @@ import { DWORD, loadLibrary, LONG, POINTER, type Pointer, SOCKET, WORD } from '.
 const ws2_32 = loadLibrary('ws2_32.dll');
 
 /** https://learn.microsoft.com/windows/win32/api/winsock/nf-winsock-wsastartup */
-export const WSAStartup: (wVersionRequested: number, lpWSAData: Uint8Array) => number = ws2_32.define('WSAStartup', LONG, [
-  WORD,
-  POINTER,
-]);
+export const WSAStartup: (wVersionRequested: number, lpWSAData: Uint8Array) => number = ws2_32.define(
+  'WSAStartup',
+  LONG,
+  [WORD, POINTER],
+);
 
 /** https://learn.microsoft.com/windows/win32/api/winsock/nf-winsock-wsagetlasterror */
 export const WSAGetLastError: () => number = ws2_32.define('WSAGetLastError', LONG, []);
@@ -15,11 +16,8 @@ export const WSAGetLastError: () => number = ws2_32.define('WSAGetLastError', LO
 export const closesocket: (s: SOCKET) => number = ws2_32.define('closesocket', LONG, [SOCKET]);
 
 /** https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-wsaduplicatesocketw */
-export const WSADuplicateSocketW: (s: SOCKET, dwProcessId: number, lpProtocolInfo: Uint8Array) => number = ws2_32.define(
-  'WSADuplicateSocketW',
-  LONG,
-  [SOCKET, DWORD, POINTER],
-);
+export const WSADuplicateSocketW: (s: SOCKET, dwProcessId: number, lpProtocolInfo: Uint8Array) => number =
+  ws2_32.define('WSADuplicateSocketW', LONG, [SOCKET, DWORD, POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-wsasocketw */
 export const WSASocketW: (

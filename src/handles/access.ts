@@ -141,78 +141,169 @@ const ACCESS_NAMES: ReadonlyMap<string, AccessNames> = new Map<string, AccessNam
       ],
     },
   ],
-  ...([
-    ['Event', 'EVENT', 0x1f_0003, [[1, 'QUERY_STATE'], [2, 'MODIFY_STATE']]],
-    ['Semaphore', 'SEMAPHORE', 0x1f_0003, [[1, 'QUERY_STATE'], [2, 'MODIFY_STATE']]],
-    ['Mutant', 'MUTANT', 0x1f_0001, [[1, 'QUERY_STATE']]],
-    ['Timer', 'TIMER', 0x1f_0003, [[1, 'QUERY_STATE'], [2, 'MODIFY_STATE']]],
-    ['IRTimer', 'TIMER', 0x1f_0003, [[1, 'QUERY_STATE'], [2, 'MODIFY_STATE']]],
-    ['KeyedEvent', 'KEYEDEVENT', 0xf_0003, [[1, 'WAIT'], [2, 'WAKE']]],
-    ['IoCompletion', 'IO_COMPLETION', 0x1f_0003, [[1, 'QUERY_STATE'], [2, 'MODIFY_STATE']]],
-    ['Directory', 'DIRECTORY', 0xf_000f, [[1, 'QUERY'], [2, 'TRAVERSE'], [4, 'CREATE_OBJECT'], [8, 'CREATE_SUBDIRECTORY']]],
-    ['SymbolicLink', 'SYMBOLIC_LINK', 0xf_0001, [[1, 'QUERY'], [2, 'SET']]],
+  ...(
     [
-      'Section', // https://learn.microsoft.com/windows/win32/memory/file-mapping-security-and-access-rights
-      'SECTION',
-      0xf_001f,
-      [[1, 'QUERY'], [2, 'MAP_WRITE'], [4, 'MAP_READ'], [8, 'MAP_EXECUTE'], [0x10, 'EXTEND_SIZE'], [0x20, 'MAP_EXECUTE_EXPLICIT']],
-    ],
-    [
-      'Job', // https://learn.microsoft.com/windows/win32/procthread/job-object-security-and-access-rights
-      'JOB_OBJECT',
-      0x1f_003f,
       [
-        [1, 'ASSIGN_PROCESS'],
-        [2, 'SET_ATTRIBUTES'],
-        [4, 'QUERY'],
-        [8, 'TERMINATE'],
-        [0x10, 'SET_SECURITY_ATTRIBUTES'],
-        [0x20, 'IMPERSONATE'],
+        'Event',
+        'EVENT',
+        0x1f_0003,
+        [
+          [1, 'QUERY_STATE'],
+          [2, 'MODIFY_STATE'],
+        ],
       ],
-    ],
-    ['ALPC Port', 'PORT', 0x1f_0001, [[1, 'CONNECT']]],
-    ['DebugObject', 'DEBUG', 0x1f_000f, [[1, 'READ_EVENT'], [2, 'PROCESS_ASSIGN'], [4, 'SET_INFORMATION'], [8, 'QUERY_INFORMATION']]],
-    ['TpWorkerFactory', 'WORKER_FACTORY', 0xf_00ff, [
-      [1, 'RELEASE_WORKER'],
-      [2, 'WAIT'],
-      [4, 'SET_INFORMATION'],
-      [8, 'QUERY_INFORMATION'],
-      [0x10, 'READY_WORKER'],
-      [0x20, 'SHUTDOWN'],
-    ]],
-    [
-      'WindowStation', // https://learn.microsoft.com/windows/win32/winstation/window-station-security-and-access-rights
-      'WINSTA',
-      0xf_037f,
       [
-        [1, 'ENUMDESKTOPS'],
-        [2, 'READATTRIBUTES'],
-        [4, 'ACCESSCLIPBOARD'],
-        [8, 'CREATEDESKTOP'],
-        [0x10, 'WRITEATTRIBUTES'],
-        [0x20, 'ACCESSGLOBALATOMS'],
-        [0x40, 'EXITWINDOWS'],
-        [0x100, 'ENUMERATE'],
-        [0x200, 'READSCREEN'],
+        'Semaphore',
+        'SEMAPHORE',
+        0x1f_0003,
+        [
+          [1, 'QUERY_STATE'],
+          [2, 'MODIFY_STATE'],
+        ],
       ],
-    ],
-    [
-      'Desktop', // https://learn.microsoft.com/windows/win32/winstation/desktop-security-and-access-rights
-      'DESKTOP',
-      0xf_01ff,
+      ['Mutant', 'MUTANT', 0x1f_0001, [[1, 'QUERY_STATE']]],
       [
-        [1, 'READOBJECTS'],
-        [2, 'CREATEWINDOW'],
-        [4, 'CREATEMENU'],
-        [8, 'HOOKCONTROL'],
-        [0x10, 'JOURNALRECORD'],
-        [0x20, 'JOURNALPLAYBACK'],
-        [0x40, 'ENUMERATE'],
-        [0x80, 'WRITEOBJECTS'],
-        [0x100, 'SWITCHDESKTOP'],
+        'Timer',
+        'TIMER',
+        0x1f_0003,
+        [
+          [1, 'QUERY_STATE'],
+          [2, 'MODIFY_STATE'],
+        ],
       ],
-    ],
-  ] as const).map(([type, prefix, all, bits]): [string, AccessNames] => [
+      [
+        'IRTimer',
+        'TIMER',
+        0x1f_0003,
+        [
+          [1, 'QUERY_STATE'],
+          [2, 'MODIFY_STATE'],
+        ],
+      ],
+      [
+        'KeyedEvent',
+        'KEYEDEVENT',
+        0xf_0003,
+        [
+          [1, 'WAIT'],
+          [2, 'WAKE'],
+        ],
+      ],
+      [
+        'IoCompletion',
+        'IO_COMPLETION',
+        0x1f_0003,
+        [
+          [1, 'QUERY_STATE'],
+          [2, 'MODIFY_STATE'],
+        ],
+      ],
+      [
+        'Directory',
+        'DIRECTORY',
+        0xf_000f,
+        [
+          [1, 'QUERY'],
+          [2, 'TRAVERSE'],
+          [4, 'CREATE_OBJECT'],
+          [8, 'CREATE_SUBDIRECTORY'],
+        ],
+      ],
+      [
+        'SymbolicLink',
+        'SYMBOLIC_LINK',
+        0xf_0001,
+        [
+          [1, 'QUERY'],
+          [2, 'SET'],
+        ],
+      ],
+      [
+        'Section', // https://learn.microsoft.com/windows/win32/memory/file-mapping-security-and-access-rights
+        'SECTION',
+        0xf_001f,
+        [
+          [1, 'QUERY'],
+          [2, 'MAP_WRITE'],
+          [4, 'MAP_READ'],
+          [8, 'MAP_EXECUTE'],
+          [0x10, 'EXTEND_SIZE'],
+          [0x20, 'MAP_EXECUTE_EXPLICIT'],
+        ],
+      ],
+      [
+        'Job', // https://learn.microsoft.com/windows/win32/procthread/job-object-security-and-access-rights
+        'JOB_OBJECT',
+        0x1f_003f,
+        [
+          [1, 'ASSIGN_PROCESS'],
+          [2, 'SET_ATTRIBUTES'],
+          [4, 'QUERY'],
+          [8, 'TERMINATE'],
+          [0x10, 'SET_SECURITY_ATTRIBUTES'],
+          [0x20, 'IMPERSONATE'],
+        ],
+      ],
+      ['ALPC Port', 'PORT', 0x1f_0001, [[1, 'CONNECT']]],
+      [
+        'DebugObject',
+        'DEBUG',
+        0x1f_000f,
+        [
+          [1, 'READ_EVENT'],
+          [2, 'PROCESS_ASSIGN'],
+          [4, 'SET_INFORMATION'],
+          [8, 'QUERY_INFORMATION'],
+        ],
+      ],
+      [
+        'TpWorkerFactory',
+        'WORKER_FACTORY',
+        0xf_00ff,
+        [
+          [1, 'RELEASE_WORKER'],
+          [2, 'WAIT'],
+          [4, 'SET_INFORMATION'],
+          [8, 'QUERY_INFORMATION'],
+          [0x10, 'READY_WORKER'],
+          [0x20, 'SHUTDOWN'],
+        ],
+      ],
+      [
+        // https://learn.microsoft.com/windows/win32/winstation/window-station-security-and-access-rights
+        'WindowStation',
+        'WINSTA',
+        0xf_037f,
+        [
+          [1, 'ENUMDESKTOPS'],
+          [2, 'READATTRIBUTES'],
+          [4, 'ACCESSCLIPBOARD'],
+          [8, 'CREATEDESKTOP'],
+          [0x10, 'WRITEATTRIBUTES'],
+          [0x20, 'ACCESSGLOBALATOMS'],
+          [0x40, 'EXITWINDOWS'],
+          [0x100, 'ENUMERATE'],
+          [0x200, 'READSCREEN'],
+        ],
+      ],
+      [
+        'Desktop', // https://learn.microsoft.com/windows/win32/winstation/desktop-security-and-access-rights
+        'DESKTOP',
+        0xf_01ff,
+        [
+          [1, 'READOBJECTS'],
+          [2, 'CREATEWINDOW'],
+          [4, 'CREATEMENU'],
+          [8, 'HOOKCONTROL'],
+          [0x10, 'JOURNALRECORD'],
+          [0x20, 'JOURNALPLAYBACK'],
+          [0x40, 'ENUMERATE'],
+          [0x80, 'WRITEOBJECTS'],
+          [0x100, 'SWITCHDESKTOP'],
+        ],
+      ],
+    ] as const
+  ).map(([type, prefix, all, bits]): [string, AccessNames] => [
     type,
     {
       all: [[all, `${prefix}_ALL_ACCESS`]],

@@ -1,7 +1,15 @@
 import { CloseHandle, DuplicateHandle, SetHandleInformation } from '../ffi/kernel32.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { NtCompareObjects } from '../ffi/ntdll.ts';
-import { CURRENT_PROCESS, failed, formatRaw, HandleOrNull, NULL_HANDLE, type OwnedHandle, unsafeRawHandle } from '../io/index.ts';
+import {
+  CURRENT_PROCESS,
+  failed,
+  formatRaw,
+  HandleOrNull,
+  NULL_HANDLE,
+  type OwnedHandle,
+  unsafeRawHandle,
+} from '../io/index.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
 import { findHandle } from './explain.ts';
@@ -20,8 +28,8 @@ const HANDLE_FLAG_PROTECT_FROM_CLOSE = 2;
 /**
  * A handle of another process that somebody thinks of closing.
  *
- * A duplicate of its object is held from before they are asked until after the close: so the object that they were shown is
- * told from any other that the process gives the same value meanwhile, even of the same type and name.
+ * A duplicate of its object is held from before they are asked until after the close: so the object that they were
+ * shown is told from any other that the process gives the same value meanwhile, even of the same type and name.
  */
 export class HandleToClose implements Disposable {
   readonly #info: ProcessInfo;
@@ -48,8 +56,8 @@ export class HandleToClose implements Disposable {
   }
 
   /**
-   * Closes the handle, and makes sure of it by the kernel's table. The process runs meanwhile: between the last look and the
-   * close it may still change what the value means.
+   * Closes the handle, and makes sure of it by the kernel's table. The process runs meanwhile: between the last look
+   * and the close it may still change what the value means.
    *
    * https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-duplicatehandle
    *
@@ -81,10 +89,15 @@ export class HandleToClose implements Disposable {
     return unsafeRawHandle(copy[0]!);
   }
 
-  /** A value that was closed and is open again may mean the very same object only by another open of it: that counts as the same. */
+  /**
+   * A value that was closed and is open again may mean the very same object only by another open of it: that counts as
+   * the same.
+   */
   #meansTheObject(): boolean {
     const object = this.#object.asRawHandle();
-    const same = withDuplicate(this.#process, this.#value, undefined, (handle) => ({ isSame: NtCompareObjects === undefined || NtCompareObjects(handle, object) === 0 }));
+    const same = withDuplicate(this.#process, this.#value, undefined, (handle) => ({
+      isSame: NtCompareObjects === undefined || NtCompareObjects(handle, object) === 0,
+    }));
     return 'isSame' in same && same.isSame;
   }
 }

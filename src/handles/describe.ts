@@ -11,10 +11,10 @@ import type { FileDetail } from './file-details.ts';
 import { readNameContext } from './name-context.ts';
 import { queryObjectName } from './object-name.ts';
 import { nameProcessObject, type ProcessObject, queryProcessObject } from './process-objects.ts';
-import { QueryHelper, type QueryHelperOptions } from './query-helper.ts';
-import { type FileAnswer, FILES_IN_HELPER_VARIABLE } from './query-protocol.ts';
-import { querySocket } from './sockets.ts';
-import { TcpTable } from './tcp-table.ts';
+import { QueryHelper, type QueryHelperOptions } from './query/query-helper.ts';
+import { type FileAnswer, FILES_IN_HELPER_VARIABLE } from './query/protocol.ts';
+import { querySocket } from './sockets/sockets.ts';
+import { TcpTable } from './sockets/tcp-table.ts';
 
 /** What is described: a line of the handle table, or as much of it as is needed here. */
 export interface DescribableHandle {
@@ -74,8 +74,8 @@ export class HandleDescriber implements Disposable {
   }
 
   /**
-   * {@link describe} for handles of several processes: all that may block is asked in one round, so that its time-out is
-   * waited for once.
+   * {@link describe} for handles of several processes: all that may block is asked in one round, so that its time-out
+   * is waited for once.
    *
    * @param processOf the process of a handle, opened with PROCESS_DUP_HANDLE
    */
@@ -100,8 +100,8 @@ export class HandleDescriber implements Disposable {
   }
 
   /**
-   * How many handles to describe at a time: few, so that the first results come soon; but where some may block, many, so
-   * that their time-outs pass together.
+   * How many handles to describe at a time: few, so that the first results come soon; but where some may block, many,
+   * so that their time-outs pass together.
    */
   get batchSize(): number {
     return this.#filesInHelper ? 65_536 : 4_096;
@@ -121,7 +121,10 @@ export class HandleDescriber implements Disposable {
     }
     const answer = withDuplicate(process, value, undefined, (handle) => this.#inspect(handle, type));
     if (!('code' in answer)) return answer;
-    return { object: { type }, nameProblem: describeFailure('DuplicateHandle', answer.code, nameOfWin32Code(answer.code)) };
+    return {
+      object: { type },
+      nameProblem: describeFailure('DuplicateHandle', answer.code, nameOfWin32Code(answer.code)),
+    };
   }
 
   #inspect(handle: HANDLE, type: string): HandleDescription {
@@ -155,7 +158,8 @@ export class HandleDescriber implements Disposable {
   /** A socket still calls itself connected when its peer has closed: only the TCP table knows. */
   #refine(socket: SocketDescription): SocketDescription {
     const isTcp = socket.protocol === 'TCP' || socket.protocol === 'TCPv6';
-    if (!isTcp || socket.state !== 'connected' || socket.local === undefined || socket.remote === undefined) return socket;
+    if (!isTcp || socket.state !== 'connected' || socket.local === undefined || socket.remote === undefined)
+      return socket;
     this.#tcpTable ??= TcpTable.read();
     return this.#tcpTable.isClosing(socket.local, socket.remote) ? { ...socket, state: 'closed' } : socket;
   }

@@ -59,7 +59,9 @@ function displayKeyName(name: string, currentUserKey: string | undefined): strin
   return name;
 }
 
-/** Kernel names do not distinguish case here, and `\Device\HarddiskVolume1` is no parent of `\Device\HarddiskVolume10`. */
+/**
+ * Kernel names do not distinguish case here, and `\Device\HarddiskVolume1` is no parent of `\Device\HarddiskVolume10`.
+ */
 function isAtOrUnder(name: string, parent: string): boolean {
   if (parent.length === 0 || name.slice(0, parent.length).toLowerCase() !== parent.toLowerCase()) return false;
   return name.length === parent.length || name[parent.length] === '\\';

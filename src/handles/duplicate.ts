@@ -42,9 +42,13 @@ export function withDuplicate<T>(
   );
   if (!done) return { code: GetLastError() };
   const handle = unsafeRawHandle(duplicate[0]!);
+  let result: T;
   try {
-    return use(handle);
-  } finally {
-    if (!CloseHandle(handle)) throw failed('close the duplicate of handle', formatRaw(unsafeRawHandle(value)));
+    result = use(handle);
+  } catch (error) {
+    CloseHandle(handle); // what failed first says more
+    throw error;
   }
+  if (!CloseHandle(handle)) throw failed('close the duplicate of handle', formatRaw(unsafeRawHandle(value)));
+  return result;
 }

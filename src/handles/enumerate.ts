@@ -42,12 +42,23 @@ interface Layout {
 }
 
 // struct SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX: +0 PVOID Object, +8 ULONG_PTR UniqueProcessId, +16 ULONG_PTR HandleValue,
-// +24 ACCESS_MASK GrantedAccess, +28 USHORT CreatorBackTraceIndex, +30 USHORT ObjectTypeIndex, +32 ULONG HandleAttributes
-const SYSTEM: Layout = { informationClass: SystemExtendedHandleInformation, valueWord: 4, processIdWord: 2, typeShiftBits: 16 };
+// +24 ACCESS_MASK GrantedAccess, +28 USHORT CreatorBackTraceIndex, +30 USHORT ObjectTypeIndex, +32 ULONG
+// HandleAttributes
+const SYSTEM: Layout = {
+  informationClass: SystemExtendedHandleInformation,
+  valueWord: 4,
+  processIdWord: 2,
+  typeShiftBits: 16,
+};
 
 // struct PROCESS_HANDLE_TABLE_ENTRY_INFO: +0 HANDLE HandleValue, +8 SIZE_T HandleCount, +16 SIZE_T PointerCount,
 // +24 ACCESS_MASK GrantedAccess, +28 ULONG ObjectTypeIndex, +32 ULONG HandleAttributes
-const PROCESS: Layout = { informationClass: ProcessHandleInformation, valueWord: 0, processIdWord: undefined, typeShiftBits: 0 };
+const PROCESS: Layout = {
+  informationClass: ProcessHandleInformation,
+  valueWord: 0,
+  processIdWord: undefined,
+  typeShiftBits: 0,
+};
 
 const ACCESS_WORD = 6;
 const TYPE_WORD = 7;
@@ -84,8 +95,8 @@ export class HandleTable {
   }
 
   /**
-   * The handles of one process. Asks for them alone where the kernel can (Windows 8 and later, not Wine 8 or 10), and else
-   * picks them from the table of the system.
+   * The handles of one process. Asks for them alone where the kernel can (Windows 8 and later, not Wine 8 or 10), and
+   * else picks them from the table of the system.
    *
    * @param process opened with PROCESS_QUERY_INFORMATION; without that right the system's table is read
    * @throws NtStatusError when the kernel refuses
@@ -109,7 +120,9 @@ export class HandleTable {
   ofProcess(processId: number): HandleTable {
     const pidWord = this.#layout.processIdWord;
     if (pidWord === undefined) {
-      return processId === this.#processId ? this : new HandleTable(this.#words, this.#layout, processId, new Uint32Array(0));
+      return processId === this.#processId
+        ? this
+        : new HandleTable(this.#words, this.#layout, processId, new Uint32Array(0));
     }
     const words = this.#words;
     const found = new Uint32Array(this.count);
@@ -189,7 +202,10 @@ export class HandleTable {
     return this.#typeName(this.#typeIndexAt(index));
   }
 
-  /** Identifies the kernel object; `0n` where the kernel does not tell, as Wine 8 and 10 and Windows 11 24H2 without SeDebugPrivilege. */
+  /**
+   * Identifies the kernel object; `0n` where the kernel does not tell, as Wine 8 and 10 and Windows 11 24H2 without
+   * SeDebugPrivilege.
+   */
   objectAddressAt(index: number): bigint {
     if (this.#layout.processIdWord === undefined) return 0n; // the table of one process has no addresses
     const at = this.#entry(index);
@@ -248,7 +264,9 @@ export function countHandles(process: AsHandle, processId: number): number {
 function countEntries(words: Uint32Array): number {
   const count = words[0]! + words[1]! * 2 ** 32; // ULONG_PTR NumberOfHandles
   if (HEADER_WORDS + count * ENTRY_WORDS > words.length) {
-    throw new RangeError(`The handle table claims ${count} handles and has room for ${Math.floor((words.length - HEADER_WORDS) / ENTRY_WORDS)}`);
+    throw new RangeError(
+      `The handle table claims ${count} handles and has room for ${Math.floor((words.length - HEADER_WORDS) / ENTRY_WORDS)}`,
+    );
   }
   return count;
 }
@@ -270,7 +288,13 @@ function tryReadTable(layout: Layout, process: AsHandle | undefined): Uint32Arra
     const status =
       process === undefined
         ? NtQuerySystemInformation(layout.informationClass, words, sizeBytes, neededBytes)
-        : NtQueryInformationProcess(process.asHandle().asRawHandle(), layout.informationClass, words, sizeBytes, neededBytes);
+        : NtQueryInformationProcess(
+            process.asHandle().asRawHandle(),
+            layout.informationClass,
+            words,
+            sizeBytes,
+            neededBytes,
+          );
     if (status === 0) {
       lastTableSizeBytes.set(layout, sizeBytes);
       return words;
@@ -296,9 +320,9 @@ function typeNames(layout: Layout): ReadonlyMap<number, string> {
 }
 
 /**
- * How far the type indices of a handle table are from those of the type table: 0 on Windows [src], but -2 on Wine 8 and 10,
- * which count from 0 in the one and from 2 in the other [ran]. Measured with an event of our own, so that a Wine that
- * repairs this is understood too.
+ * How far the type indices of a handle table are from those of the type table: 0 on Windows [src], but -2 on Wine 8 and
+ * 10, which count from 0 in the one and from 2 in the other [ran]. Measured with an event of our own, so that a Wine
+ * that repairs this is understood too.
  */
 function measureTypeShift(layout: Layout): number {
   using probe = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect('create an event', '');

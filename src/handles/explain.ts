@@ -30,7 +30,9 @@ export interface Explanation {
 /** There is no such handle. */
 export class HandleNotFoundError extends Error {
   constructor(process: string, value: bigint, processId: number) {
-    super(`Cannot find handle ${formatRaw(unsafeRawHandle(value))}: ${process} has no such handle open. Try unclosed handles ${processId}.`);
+    super(
+      `Cannot find handle ${formatRaw(unsafeRawHandle(value))}: ${process} has no such handle open. Try unclosed handles ${processId}.`,
+    );
     this.name = 'HandleNotFoundError';
   }
 }
@@ -52,16 +54,34 @@ export function findHandle(processId: number, value: bigint): HandleEntry | unde
  * @param label the process' name for errors, escaped by the caller
  * @throws HandleNotFoundError when the process has no such handle
  */
-export async function explainHandle(process: ProcessInfo, value: bigint, label: string, describer: HandleDescriber): Promise<Explanation> {
+export async function explainHandle(
+  process: ProcessInfo,
+  value: bigint,
+  label: string,
+  describer: HandleDescriber,
+): Promise<Explanation> {
   const entry = findHandle(process.processId, value);
   if (entry === undefined) throw new HandleNotFoundError(label, value, process.processId);
   using target = openProcess(process.processId, PROCESS_DUP_HANDLE, label);
-  const asked: DescribableHandle = { processId: process.processId, value, type: entry.type, ...(entry.type === 'File' ? { details: true } : {}) };
+  const asked: DescribableHandle = {
+    processId: process.processId,
+    value,
+    type: entry.type,
+    ...(entry.type === 'File' ? { details: true } : {}),
+  };
   const [description] = await describer.describe(target, [asked]);
-  const details = description!.details ?? inspect(target, value, (handle) => queryObjectDetails(handle, entry.type)) ?? [];
+  const details =
+    description!.details ?? inspect(target, value, (handle) => queryObjectDetails(handle, entry.type)) ?? [];
   const references = inspect(target, value, (handle) => queryReferenceCounts(handle, 1));
   const others = findOthers(target, entry);
-  return { process, entry, description: description!, details, ...(references === undefined ? {} : { references }), ...others };
+  return {
+    process,
+    entry,
+    description: description!,
+    details,
+    ...(references === undefined ? {} : { references }),
+    ...others,
+  };
 }
 
 function inspect<T>(process: AsHandle, value: bigint, use: Parameters<typeof withDuplicate<T>>[3]): T | undefined {
@@ -86,9 +106,15 @@ function findOthers(target: AsHandle, entry: HandleEntry): Others {
     const found = processes.get(table.processIdAt(at));
     if (!isItself && found !== undefined && table.typeAt(at) === entry.type) candidates.push({ at, process: found });
   }
-  const other = ({ at, process }: (typeof candidates)[number]): OtherHandle => ({ process, value: table.valueAt(at), access: table.accessAt(at) });
-  if (address !== 0n) return { others: candidates.filter(({ at }) => table.objectAddressAt(at) === address).map(other) };
-  if (NtCompareObjects === undefined) return { others: [], othersProblem: 'this Windows tells neither where objects are nor whether two are the same' };
+  const other = ({ at, process }: (typeof candidates)[number]): OtherHandle => ({
+    process,
+    value: table.valueAt(at),
+    access: table.accessAt(at),
+  });
+  if (address !== 0n)
+    return { others: candidates.filter(({ at }) => table.objectAddressAt(at) === address).map(other) };
+  if (NtCompareObjects === undefined)
+    return { others: [], othersProblem: 'this Windows tells neither where objects are nor whether two are the same' };
   if (entry.type === 'File' && !isWine) {
     // The duplicate of a synchronous file may block when it is closed.
     return { others: [], othersProblem: 'Windows tells where files are only to administrators' };

@@ -31,12 +31,17 @@ export async function queryFileDetails(handle: HANDLE): Promise<readonly FileDet
   const position = await query(handle, FilePositionInformation, 8);
   return [
     ...(standard === undefined ? [] : decodeStandard(standard)),
-    ...(position === undefined || standard?.readUInt8(21) ? [] : [['positionBytes', Number(position.readBigInt64LE(0))] as FileDetail]),
+    ...(position === undefined || standard?.readUInt8(21)
+      ? []
+      : [['positionBytes', Number(position.readBigInt64LE(0))] as FileDetail]),
     ...modeDetails,
   ];
 }
 
-/** FILE_STANDARD_INFORMATION: +8 LARGE_INTEGER EndOfFile, +16 ULONG NumberOfLinks, +20 BOOLEAN DeletePending, +21 BOOLEAN Directory */
+/**
+ * FILE_STANDARD_INFORMATION: +8 LARGE_INTEGER EndOfFile, +16 ULONG NumberOfLinks, +20 BOOLEAN DeletePending, +21
+ * BOOLEAN Directory
+ */
 function decodeStandard(answer: Buffer): readonly FileDetail[] {
   const isDirectory = answer.readUInt8(21) !== 0;
   return [
@@ -47,7 +52,10 @@ function decodeStandard(answer: Buffer): readonly FileDetail[] {
   ];
 }
 
-/** FILE_PIPE_LOCAL_INFORMATION: +8 ULONG MaximumInstances, +12 CurrentInstances, +20 ReadDataAvailable, +32 NamedPipeState, +36 NamedPipeEnd */
+/**
+ * FILE_PIPE_LOCAL_INFORMATION: +8 ULONG MaximumInstances, +12 CurrentInstances, +20 ReadDataAvailable, +32
+ * NamedPipeState, +36 NamedPipeEnd
+ */
 function decodePipe(answer: Buffer): readonly FileDetail[] {
   const states = ['unknown', 'disconnected', 'listening', 'connected', 'closing'];
   return [
@@ -66,5 +74,7 @@ function spellMode(mode: number): string {
 async function query(handle: HANDLE, informationClass: number, sizeBytes: number): Promise<Buffer | undefined> {
   const answer = Buffer.alloc(sizeBytes);
   const status = new BigUint64Array(2); // IO_STATUS_BLOCK: +0 NTSTATUS, +8 ULONG_PTR Information
-  return (await NtQueryInformationFileAsync(handle, status, answer, sizeBytes, informationClass)) === 0 ? answer : undefined;
+  return (await NtQueryInformationFileAsync(handle, status, answer, sizeBytes, informationClass)) === 0
+    ? answer
+    : undefined;
 }

@@ -7,8 +7,8 @@ import type { HandleEntry, HandleTable } from './enumerate.ts';
 const givenToAll: ReadonlySet<string> = new Set(['WindowStation', 'Desktop', 'Directory', 'KeyedEvent']);
 
 /**
- * The handles that a process was born with because its parent had them open and inheritable, but for those that it was meant to
- * have: an inherited handle has the value that it has in the parent, and stays inheritable.
+ * The handles that a process was born with because its parent had them open and inheritable, but for those that it was
+ * meant to have: an inherited handle has the value that it has in the parent, and stays inheritable.
  *
  * @param table the process's handles before its first instruction
  * @param meant values of the handles that were passed on purpose: its standard streams
@@ -25,10 +25,17 @@ export function listInherited(table: HandleTable, meant: readonly RawHandle[]): 
  *
  * @throws Win32Error when the process that asks for names cannot be started
  */
-export async function describeInherited(process: AsHandle, processId: number, entries: readonly HandleEntry[]): Promise<readonly OpenHandle[]> {
+export async function describeInherited(
+  process: AsHandle,
+  processId: number,
+  entries: readonly HandleEntry[],
+): Promise<readonly OpenHandle[]> {
   if (entries.length === 0) return [];
   using describer = new HandleDescriber();
-  const descriptions = await describer.describe(process, entries.map(({ value, type }) => ({ processId, value, type })));
+  const descriptions = await describer.describe(
+    process,
+    entries.map(({ value, type }) => ({ processId, value, type })),
+  );
   return entries.map(({ value, type, access, inheritable, protectFromClose }, index) => ({
     value,
     object: descriptions[index]?.object ?? { type },

@@ -66,7 +66,10 @@ const UNNAMED_BATCH_SIZE = 4_096;
  *
  * @throws NtStatusError when the kernel does not give the table
  */
-export async function* listHandles(processes: readonly ProcessInfo[], options: ListOptions = {}): AsyncGenerator<readonly ListedHandle[]> {
+export async function* listHandles(
+  processes: readonly ProcessInfo[],
+  options: ListOptions = {},
+): AsyncGenerator<readonly ListedHandle[]> {
   const { filter = {}, describer, onProcess } = options;
   const isWantedType = tableTypeTest(filter.types);
   const batchSize = describer?.batchSize ?? UNNAMED_BATCH_SIZE;
@@ -102,7 +105,10 @@ function readTables(processes: readonly ProcessInfo[], opened: OpenedProcesses):
   if (processes.length === 1) {
     const { processId } = processes[0]!;
     const process = opened.tryGet(processId);
-    const table = process === undefined ? HandleTable.readSystem().ofProcess(processId) : HandleTable.readProcess(process, processId);
+    const table =
+      process === undefined
+        ? HandleTable.readSystem().ofProcess(processId)
+        : HandleTable.readProcess(process, processId);
     return () => table;
   }
   const byProcess = HandleTable.readSystem().byProcess();
@@ -123,14 +129,18 @@ async function describe(
   let next = 0;
   for (const { process, processId, value, kind } of batch) {
     const problem = opened.problem(processId);
-    const description = problem === undefined ? descriptions[next++]! : { object: { type: kind.type }, nameProblem: problem };
+    const description =
+      problem === undefined ? descriptions[next++]! : { object: { type: kind.type }, nameProblem: problem };
     const listed = { process, value, kind, description };
     if (matches(listed, filter)) described.push(listed);
   }
   return described;
 }
 
-function matches({ description }: { readonly description: HandleDescription }, { types, matchesName }: HandleFilter): boolean {
+function matches(
+  { description }: { readonly description: HandleDescription },
+  { types, matchesName }: HandleFilter,
+): boolean {
   if (types !== undefined && !types.has(description.object.type.toLowerCase())) return false;
   return matchesName === undefined || textsOf(description).some(matchesName);
 }
@@ -154,7 +164,8 @@ export function describeSocket({ protocol, local, remote, state }: NonNullable<H
  */
 export function describeMeaning(description: HandleDescription): string {
   const { object, nameProblem } = description;
-  if (nameProblem !== undefined) return nameProblem === 'timed out' ? 'name timed out' : `name not known: ${nameProblem}`;
+  if (nameProblem !== undefined)
+    return nameProblem === 'timed out' ? 'name timed out' : `name not known: ${nameProblem}`;
   const name = object.socket === undefined ? (object.name ?? '') : describeSocket(object.socket);
   return name + describeFate(description);
 }
@@ -187,7 +198,13 @@ class HandleKinds {
     const attributes = (table.inheritableAt(index) ? 1 : 0) + (table.protectFromCloseAt(index) ? 2 : 0);
     const last = this.#last;
     // Neighbours in the table are mostly alike, and then no key is built.
-    if (last !== undefined && last.type === type && last.access === access && this.#lastKey.charCodeAt(0) === attributes) return last;
+    if (
+      last !== undefined &&
+      last.type === type &&
+      last.access === access &&
+      this.#lastKey.charCodeAt(0) === attributes
+    )
+      return last;
     const key = `${String.fromCharCode(attributes)}${access} ${type}`;
     let kind = kinds.get(key);
     if (kind === undefined) {

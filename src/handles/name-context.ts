@@ -19,7 +19,9 @@ function readDrives(): ReadonlyMap<string, string> {
     const drive = `${String.fromCharCode(letter)}:`;
     const length = QueryDosDeviceW(drive, target, target.length);
     if (length === 0) continue;
-    const device = Buffer.from(target.buffer, 0, length * 2).toString('utf16le').split('\0', 1)[0]!;
+    const device = Buffer.from(target.buffer, 0, length * 2)
+      .toString('utf16le')
+      .split('\0', 1)[0]!;
     // A letter made with `subst` stands for \??\C:\dir: files there are named by the drive that they are on.
     if (device.startsWith('\\Device\\')) drives.set(drive, device);
   }

@@ -30,15 +30,25 @@ const ObjectBasicInformation = 0;
  * @returns `undefined` where the kernel refuses
  */
 export function queryReferenceCounts(handle: HANDLE, ours: number): ReferenceCounts | undefined {
-  // PUBLIC_OBJECT_BASIC_INFORMATION: +0 ULONG Attributes, +4 ACCESS_MASK GrantedAccess, +8 ULONG HandleCount, +12 ULONG PointerCount; 56 bytes
+  // PUBLIC_OBJECT_BASIC_INFORMATION: +0 ULONG Attributes, +4 ACCESS_MASK GrantedAccess, +8 ULONG HandleCount, +12 ULONG
+  // PointerCount; 56 bytes
   const basic = Buffer.alloc(56);
   if (NtQueryObject(handle, ObjectBasicInformation, basic, 56, null) !== 0) return undefined;
   return { handles: basic.readUInt32LE(8) - ours, pointers: basic.readUInt32LE(12) - ours };
 }
 
-type Query = (handle: HANDLE, informationClass: number, information: Buffer, length: number, returnLength: null) => number;
+type Query = (
+  handle: HANDLE,
+  informationClass: number,
+  information: Buffer,
+  length: number,
+  returnLength: null,
+) => number;
 
-/** What can be asked of an object of one type, each by a call of its own: the right for one may be there without the other's. */
+/**
+ * What can be asked of an object of one type, each by a call of its own: the right for one may be there without the
+ * other's.
+ */
 interface Question {
   readonly query: Query;
   readonly informationClass: number;
@@ -48,7 +58,12 @@ interface Question {
 
 const questions: Readonly<Record<string, readonly Question[]>> = {
   // phnt's ntexapi.h: EVENT_BASIC_INFORMATION: +0 EVENT_TYPE (0 notification), +4 LONG EventState
-  Event: [ask(NtQueryEvent, 0, 8, (b) => [['signalled', b.readInt32LE(4) !== 0], ['reset', b.readUInt32LE(0) === 0 ? 'manual' : 'automatic']])],
+  Event: [
+    ask(NtQueryEvent, 0, 8, (b) => [
+      ['signalled', b.readInt32LE(4) !== 0],
+      ['reset', b.readUInt32LE(0) === 0 ? 'manual' : 'automatic'],
+    ]),
+  ],
   Mutant: [
     // MUTANT_BASIC_INFORMATION: +0 LONG CurrentCount, +4 BOOLEAN OwnedByCaller, +5 BOOLEAN AbandonedState
     ask(NtQueryMutant, 0, 8, (b) => [
@@ -57,24 +72,46 @@ const questions: Readonly<Record<string, readonly Question[]>> = {
       ['abandoned', b.readUInt8(5) !== 0],
     ]),
     // MUTANT_OWNER_INFORMATION: CLIENT_ID { process, thread }
-    ask(NtQueryMutant, 1, 16, (b) => (b.readUInt32LE(0) === 0 ? [] : [['ownerProcess', b.readUInt32LE(0)], ['ownerThread', b.readUInt32LE(8)]])),
+    ask(NtQueryMutant, 1, 16, (b) =>
+      b.readUInt32LE(0) === 0
+        ? []
+        : [
+            ['ownerProcess', b.readUInt32LE(0)],
+            ['ownerThread', b.readUInt32LE(8)],
+          ],
+    ),
   ],
   // SEMAPHORE_BASIC_INFORMATION: +0 LONG CurrentCount, +4 LONG MaximumCount
-  Semaphore: [ask(NtQuerySemaphore, 0, 8, (b) => [['count', b.readInt32LE(0)], ['maximum', b.readInt32LE(4)]])],
+  Semaphore: [
+    ask(NtQuerySemaphore, 0, 8, (b) => [
+      ['count', b.readInt32LE(0)],
+      ['maximum', b.readInt32LE(4)],
+    ]),
+  ],
   // TIMER_BASIC_INFORMATION: +0 LARGE_INTEGER RemainingTime (100 ns), +8 BOOLEAN TimerState
   Timer: [
     ask(NtQueryTimer, 0, 16, (b) => {
       const remaining = b.readBigInt64LE(0);
       // A timer that was never set, or has run out, has none.
       const isDue = remaining > 0n && remaining < 0x7000_0000_0000_0000n;
-      return [['signalled', b.readUInt8(8) !== 0], ...(isDue ? [['remainingMs', Number(remaining / 10_000n)] as Detail] : [])];
+      return [
+        ['signalled', b.readUInt8(8) !== 0],
+        ...(isDue ? [['remainingMs', Number(remaining / 10_000n)] as Detail] : []),
+      ];
     }),
   ],
   // SECTION_BASIC_INFORMATION: +0 PVOID BaseAddress, +8 ULONG AllocationAttributes, +16 LARGE_INTEGER MaximumSize
   Section: [
     ask(NtQuerySection, 0, 24, (b) => [
       ['sizeBytes', b.readBigInt64LE(16)],
-      ['backedBy', (b.readUInt32LE(8) & 0x0100_0000) !== 0 ? 'image' : (b.readUInt32LE(8) & 0x0080_0000) !== 0 ? 'file' : 'page file'],
+      [
+        'backedBy',
+        (b.readUInt32LE(8) & 0x0100_0000) !== 0
+          ? 'image'
+          : (b.readUInt32LE(8) & 0x0080_0000) !== 0
+            ? 'file'
+            : 'page file',
+      ],
     ]),
   ],
   // KEY_FULL_INFORMATION: +0 LARGE_INTEGER LastWriteTime, +20 ULONG SubKeys, +32 ULONG Values; 44 bytes, then the class
@@ -87,22 +124,37 @@ const questions: Readonly<Record<string, readonly Question[]>> = {
   ],
   // IO_COMPLETION_BASIC_INFORMATION: +0 LONG Depth
   IoCompletion: [ask(NtQueryIoCompletion, 0, 4, (b) => [['queued', b.readInt32LE(0)]])],
-  // JOBOBJECT_BASIC_ACCOUNTING_INFORMATION: +36 DWORD TotalProcesses, +40 DWORD ActiveProcesses, +44 DWORD TotalTerminatedProcesses
-  Job: [ask(NtQueryInformationJobObject, 1, 48, (b) => [['activeProcesses', b.readUInt32LE(40)], ['totalProcesses', b.readUInt32LE(36)]])],
+  // JOBOBJECT_BASIC_ACCOUNTING_INFORMATION: +36 DWORD TotalProcesses, +40 DWORD ActiveProcesses, +44 DWORD
+  // TotalTerminatedProcesses
+  Job: [
+    ask(NtQueryInformationJobObject, 1, 48, (b) => [
+      ['activeProcesses', b.readUInt32LE(40)],
+      ['totalProcesses', b.readUInt32LE(36)],
+    ]),
+  ],
   Process: [
     // KERNEL_USER_TIMES: +0 LARGE_INTEGER CreateTime, +8 ExitTime, +16 KernelTime, +24 UserTime
-    ask(NtQueryInformationProcess, 4, 32, (b) => [...timeDetail('started', b.readBigInt64LE(0)), ...timeDetail('exited', b.readBigInt64LE(8))]),
+    ask(NtQueryInformationProcess, 4, 32, (b) => [
+      ...timeDetail('started', b.readBigInt64LE(0)),
+      ...timeDetail('exited', b.readBigInt64LE(8)),
+    ]),
   ],
   Token: [
     // TOKEN_STATISTICS: +24 TOKEN_TYPE (1 primary), +28 SECURITY_IMPERSONATION_LEVEL; 56 bytes
     ask(NtQueryInformationToken, 10, 56, (b) => [['kind', b.readUInt32LE(24) === 1 ? 'primary' : 'impersonation']]),
     // TOKEN_USER: +0 PSID Sid, +8 ULONG Attributes, and the SID behind them
     ask(NtQueryInformationToken, 1, 16 + 68, (b) => [['user', formatSid(b.subarray(16))]]),
-    ask(NtQueryInformationToken, 20, 4, (b) => [['elevated', b.readUInt32LE(0) !== 0]]), // TOKEN_ELEVATION: +0 DWORD TokenIsElevated
+    // TOKEN_ELEVATION: +0 DWORD TokenIsElevated
+    ask(NtQueryInformationToken, 20, 4, (b) => [['elevated', b.readUInt32LE(0) !== 0]]),
   ],
 };
 
-function ask(query: Query, informationClass: number, sizeBytes: number, decode: (answer: Buffer) => readonly Detail[]): Question {
+function ask(
+  query: Query,
+  informationClass: number,
+  sizeBytes: number,
+  decode: (answer: Buffer) => readonly Detail[],
+): Question {
   return { query, informationClass, sizeBytes, decode };
 }
 

@@ -15,9 +15,9 @@ const answerSizeBytes = new Uint32Array(1);
 /**
  * The name of an object as the kernel spells it.
  *
- * On Windows it may never return for a File: a synchronous file object answers when the call that holds its lock is done,
- * and a ConnectNamedPipe may not be for days. Use the {@link QueryHelper} there. On Wine the server answers at once,
- * whatever is pending [ran, Wine 8].
+ * On Windows it may never return for a File: a synchronous file object answers when the call that holds its lock is
+ * done, and a ConnectNamedPipe may not be for days. Use the {@link QueryHelper} there. On Wine the server answers at
+ * once, whatever is pending [ran, Wine 8].
  */
 export function queryObjectName(handle: HANDLE): NameAnswer {
   const status = NtQueryObject(handle, ObjectNameInformation, answer, NAME_SIZE_BYTES, answerSizeBytes);

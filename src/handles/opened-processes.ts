@@ -8,7 +8,10 @@ const PROCESS_QUERY_INFORMATION = 0x400;
 export class OpenedProcesses implements Disposable {
   readonly #processes = new Map<number, OwnedHandle | string>();
 
-  /** Opened with PROCESS_DUP_HANDLE, and with PROCESS_QUERY_INFORMATION where that is allowed; `undefined` where even that is not. */
+  /**
+   * Opened with PROCESS_DUP_HANDLE, and with PROCESS_QUERY_INFORMATION where that is allowed; `undefined` where even
+   * that is not.
+   */
   tryGet(processId: number): AsHandle | undefined {
     const process = this.#open(processId);
     return typeof process === 'string' ? undefined : process;

@@ -32,11 +32,7 @@ const WAIT_OBJECT_0 = 0;
 const WAIT_TIMEOUT = 258;
 
 /** What a process or thread handle of another process means. */
-export function queryProcessObject(
-  process: AsHandle,
-  value: bigint,
-  type: 'Process' | 'Thread',
-): ProcessObject {
+export function queryProcessObject(process: AsHandle, value: bigint, type: 'Process' | 'Thread'): ProcessObject {
   const query = type === 'Process' ? PROCESS_QUERY_LIMITED_INFORMATION : THREAD_QUERY_LIMITED_INFORMATION;
   // The right to ask may be granted to us even where the handle does not have it.
   for (const access of [query | SYNCHRONIZE, undefined, query]) {
@@ -46,7 +42,10 @@ export function queryProcessObject(
   return {};
 }
 
-/** `app.exe (4242)`, `thread 17 of app.exe (4242)`, as far as it is known. The image's name comes from the target: escape it. */
+/**
+ * `app.exe (4242)`, `thread 17 of app.exe (4242)`, as far as it is known. The image's name comes from the target:
+ * escape it.
+ */
 export function nameProcessObject({ processId, threadId, imagePath }: ProcessObject): string | undefined {
   if (processId === undefined) return undefined;
   const process = imagePath === undefined ? `process ${processId}` : `${win32.basename(imagePath)} (${processId})`;

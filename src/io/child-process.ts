@@ -30,5 +30,8 @@ export function openChildProcess(
     const advice = "Try opening it before its 'exit' event.";
     throw new Error(`Cannot open child process ${child.pid}: it has exited, and its id may be another's. ${advice}`);
   }
-  return HandleOrNull.fromRawHandle(OpenProcess(access, false, child.pid)).expect('open child process', String(child.pid));
+  return HandleOrNull.fromRawHandle(OpenProcess(access, false, child.pid)).expect(
+    'open child process',
+    String(child.pid),
+  );
 }

@@ -3,7 +3,9 @@
  * no call that names them: an unlisted code is shown as its number.
  */
 
-/** Win32 and Winsock codes share one number space. https://learn.microsoft.com/windows/win32/debug/system-error-codes */
+/**
+ * Win32 and Winsock codes share one number space. https://learn.microsoft.com/windows/win32/debug/system-error-codes
+ */
 const WIN32_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'ERROR_SUCCESS'],
   [1, 'ERROR_INVALID_FUNCTION'],

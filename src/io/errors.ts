@@ -1,7 +1,9 @@
 import { formatRaw, type RawHandle, type RawSocket } from './raw.ts';
 import { Win32Error } from './system-error.ts';
 
-/** A {@link HandleOrNull} held NULL: the call that returned it had failed, and its last error is still there to be read. */
+/**
+ * A {@link HandleOrNull} held NULL: the call that returned it had failed, and its last error is still there to be read.
+ */
 export class NullHandleError extends Error {
   override readonly name = 'NullHandleError';
 

@@ -36,8 +36,8 @@ export function borrowFile(file: number | FileHandle): BorrowedHandle {
 /**
  * Takes the handle out of a file descriptor, which is closed and must not be used any more.
  *
- * The C runtime cannot let go of a handle without closing it, so what comes back is a clone of it: another value for the
- * same open file, with the same position and access.
+ * The C runtime cannot let go of a handle without closing it, so what comes back is a clone of it: another value for
+ * the same open file, with the same position and access.
  *
  * @throws Error when the descriptor is not open, or this program does not export libuv
  * @throws Win32Error when Windows cannot clone the handle; the descriptor stays open
@@ -66,8 +66,8 @@ export async function takeFileHandle(file: FileHandle): Promise<OwnedHandle> {
  *
  * Node reads and writes descriptors synchronously: the handle must not have been opened with FILE_FLAG_OVERLAPPED.
  *
- * @throws Error when the C runtime takes no such handle (it is not one of a file, a pipe or a device) or has no descriptor
- * left, or this program does not export libuv; the owner keeps its handle
+ * @throws Error when the C runtime takes no such handle (it is not one of a file, a pipe or a device) or has no
+ * descriptor left, or this program does not export libuv; the owner keeps its handle
  */
 export function intoFileDescriptor(owner: OwnedHandle): number {
   const raw = owner.asRawHandle();

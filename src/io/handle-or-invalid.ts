@@ -10,8 +10,8 @@ import { UncheckedHandle } from './unchecked-handle.ts';
  * `CreateNamedPipeW`. All that can be done with it is to turn it into an {@link OwnedHandle}, which cannot be done
  * without the check.
  *
- * NULL is a valid handle here. Converting consumes; disposing of one that was not converted closes its handle, unless it
- * is INVALID_HANDLE_VALUE.
+ * NULL is a valid handle here. Converting consumes; disposing of one that was not converted closes its handle, unless
+ * it is INVALID_HANDLE_VALUE.
  *
  * Rust: `std::os::windows::io::HandleOrInvalid`.
  */

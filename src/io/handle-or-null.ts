@@ -8,8 +8,8 @@ import { UncheckedHandle } from './unchecked-handle.ts';
  * The result of a call that returns NULL when it failed, such as `OpenProcess`, `CreateEventW` and `CreateThread`. All
  * that can be done with it is to turn it into an {@link OwnedHandle}, which cannot be done without the check.
  *
- * `-1n` is a valid handle here: the current process. Converting consumes; disposing of one that was not converted closes
- * its handle, unless it is NULL.
+ * `-1n` is a valid handle here: the current process. Converting consumes; disposing of one that was not converted
+ * closes its handle, unless it is NULL.
  *
  * Rust: `std::os::windows::io::HandleOrNull`.
  */

@@ -27,7 +27,10 @@ export function isAsHandle(value: unknown): value is AsHandle {
   return hasMethod(value, 'asHandle');
 }
 
-/** Says whether something borrowed is still there, for owners that are not an {@link OwnedHandle}: a file of Node's, say. */
+/**
+ * Says whether something borrowed is still there, for owners that are not an {@link OwnedHandle}: a file of Node's,
+ * say.
+ */
 export interface Lender {
   /** Why the borrow is void, as it follows "its owner" (`was closed`); `undefined` while it is good. */
   goneBecause(): string | undefined;
@@ -36,8 +39,8 @@ export interface Lender {
 /**
  * A handle that somebody else closes.
  *
- * It may be `-1n`, which is the current process and not INVALID_HANDLE_VALUE, and it may be NULL. A borrow that outlived
- * its owner throws as soon as its value is asked for.
+ * It may be `-1n`, which is the current process and not INVALID_HANDLE_VALUE, and it may be NULL. A borrow that
+ * outlived its owner throws as soon as its value is asked for.
  *
  * Rust: `std::os::windows::io::BorrowedHandle`.
  */

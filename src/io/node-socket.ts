@@ -20,7 +20,8 @@ export type NodeSocket = Socket | Server | DatagramSocket;
  * the object is closed or destroyed.
  *
  * libuv has put the socket into non-blocking mode and takes every overlapped completion on it for its own: use it for
- * questions and options (`getsockname`, `setsockopt`), calls without OVERLAPPED, and {@link BorrowedSocket.tryCloneToOwned}.
+ * questions and options (`getsockname`, `setsockopt`), calls without OVERLAPPED, and
+ * {@link BorrowedSocket.tryCloneToOwned}.
  *
  * @param source in the main thread only, see {@link findLibuvHandle}
  * @throws Error when it is not open (a connection not yet connected, a server not yet listening), does not stand on a
@@ -98,7 +99,8 @@ function openTcp(owner: OwnedSocket, purpose: 'SOCKET' | 'SERVER'): object {
     throw new Error(`Cannot give socket ${formatRaw(raw)} to Node: it is not a TCP socket`);
   }
   // TCP.open reads a signed 32-bit integer.
-  if (raw > 0x7fff_ffffn) throw new Error(`Cannot give socket ${formatRaw(raw)} to Node: its value has more than 31 bits`);
+  if (raw > 0x7fff_ffffn)
+    throw new Error(`Cannot give socket ${formatRaw(raw)} to Node: its value has more than 31 bits`);
   const { TCP, constants } = tcpWrap();
   const tcp = new TCP(constants[purpose]);
   const error = tcp.open(Number(raw));

@@ -29,7 +29,8 @@ export class Ownership<Raw extends RawHandle | RawSocket> {
   #end: { readonly fate: string; readonly cause: Error } | undefined;
 
   /**
-   * @param owner whose garbage collection means that the handle was forgotten; `undefined` if nothing needs to be closed
+   * @param owner whose garbage collection means that the handle was forgotten; `undefined` if nothing needs to be
+   * closed
    * @param maker the function of this library that was called: its callers are the stack that is remembered
    */
   constructor(kind: LiveOwner['kind'], raw: Raw, owner: object | undefined, maker: (...args: never[]) => unknown) {

@@ -1,8 +1,8 @@
 import type { HANDLE, SOCKET } from '../ffi/library.ts';
 
 /**
- * A Windows `HANDLE` as the signed 64-bit value that the kernel sees. It says nothing about who closes it: that is
- * what {@link OwnedHandle} and {@link BorrowedHandle} are for. A plain `bigint` is not one: see {@link unsafeRawHandle}.
+ * A Windows `HANDLE` as the signed 64-bit value that the kernel sees. It says nothing about who closes it: that is what
+ * {@link OwnedHandle} and {@link BorrowedHandle} are for. A plain `bigint` is not one: see {@link unsafeRawHandle}.
  *
  * Rust: `std::os::windows::io::RawHandle`.
  */

@@ -33,8 +33,8 @@ export function isAsSocket(value: unknown): value is AsSocket {
 }
 
 /**
- * A socket that somebody else closes. It is never INVALID_SOCKET. A borrow that outlived its owner throws as soon as its
- * value is asked for.
+ * A socket that somebody else closes. It is never INVALID_SOCKET. A borrow that outlived its owner throws as soon as
+ * its value is asked for.
  *
  * Rust: `std::os::windows::io::BorrowedSocket`.
  */
@@ -253,5 +253,6 @@ function failedSocket(what: string, object: string): Win32Error {
 }
 
 function refuseInvalid(raw: RawSocket, how: string): void {
-  if (raw === INVALID_SOCKET) throw new RangeError(`INVALID_SOCKET cannot be ${how}: the call that returned it had failed`);
+  if (raw === INVALID_SOCKET)
+    throw new RangeError(`INVALID_SOCKET cannot be ${how}: the call that returned it had failed`);
 }

@@ -28,7 +28,13 @@ export abstract class SystemError extends Error {
   /** Windows' own text for the code, in English where it has it, with neither capital nor full stop. */
   readonly reason: string;
 
-  protected constructor(failure: Failure, code: number, codeName: string | undefined, codeText: string, reason: string) {
+  protected constructor(
+    failure: Failure,
+    code: number,
+    codeName: string | undefined,
+    codeText: string,
+    reason: string,
+  ) {
     const subject = failure.object === '' ? failure.what : `${failure.what} ${failure.object}`;
     const label = codeName === undefined ? codeText : `${codeName} ${codeText}`;
     const why = reason === '' ? label : `${reason} (${label})`;

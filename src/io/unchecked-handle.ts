@@ -2,7 +2,10 @@ import { OwnerGoneError } from './errors.ts';
 import { OwnedHandle } from './handle.ts';
 import type { RawHandle } from './raw.ts';
 
-/** What {@link HandleOrNull} and {@link HandleOrInvalid} share: a result that is a handle, or a value that means failure. */
+/**
+ * What {@link HandleOrNull} and {@link HandleOrInvalid} share: a result that is a handle, or a value that means
+ * failure.
+ */
 export class UncheckedHandle {
   /** `undefined`: the call had failed, and there is nothing to own. */
   readonly #owner: OwnedHandle | undefined;

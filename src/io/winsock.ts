@@ -8,7 +8,8 @@ let isStarted = false;
 
 /**
  * Starts Winsock 2.2 for this process, once; whatever in this library calls Winsock does so first. It is never cleaned
- * up, as it is neither by Rust's standard library nor by libuv, which starts it in every Node process on its own account.
+ * up, as it is neither by Rust's standard library nor by libuv, which starts it in every Node process on its own
+ * account.
  *
  * https://learn.microsoft.com/windows/win32/api/winsock/nf-winsock-wsastartup
  *

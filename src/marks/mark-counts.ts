@@ -1,4 +1,4 @@
-import type { Ledger, LedgerCall, LedgerLife } from '../agent/ledger.ts';
+import type { Ledger, LedgerCall, LedgerLife } from '../agent/ledger/ledger.ts';
 import type { Mark } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 
@@ -53,16 +53,16 @@ export class MarkCounts {
   /**
    * Counts what is open now, after some iterations have ended.
    *
-   * What one iteration left to others to close may take a while: for up to `settleMs` it looks again, and counts for each
-   * site the fewest that it saw, until no site has more than at the mark before. A leaked handle is there all the time; one
-   * that is about to be closed is not, and neither is one of the next iteration.
+   * What one iteration left to others to close may take a while: for up to `settleMs` it looks again, and counts for
+   * each site the fewest that it saw, until no site has more than at the mark before. A leaked handle is there all the
+   * time; one that is about to be closed is not, and neither is one of the next iteration.
    *
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    */
   async take(iterations: number, settleMs: number): Promise<void> {
     const timeMs = nowMs() - this.#started;
     const deadline = nowMs() + settleMs;
-    let fewest = this.#countOpen();
+    const fewest = this.#countOpen();
     while (nowMs() < deadline && this.#hasGrown(fewest)) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, settleMs)));
       const again = this.#countOpen();
@@ -73,7 +73,11 @@ export class MarkCounts {
       if (life.opened === undefined) continue;
       let site = this.#sites.get(key);
       if (site === undefined) {
-        site = { opened: life.opened, objectType: life.objectType, counts: Array.from({ length: this.#marks.length - 1 }, () => 0) };
+        site = {
+          opened: life.opened,
+          objectType: life.objectType,
+          counts: Array.from({ length: this.#marks.length - 1 }, () => 0),
+        };
         this.#sites.set(key, site);
       }
       site.counts.push(count);

@@ -13,8 +13,8 @@ const DRAIN_MS = 50;
 /**
  * Takes marks and has the open handles counted at each, one count after the other.
  *
- * Marks that come while a count is under way are counted together after it ({@link Mark.iterations}); each still counts as
- * an iteration. An event that is set twice before anybody looks is one mark: that is what an event is.
+ * Marks that come while a count is under way are counted together after it ({@link Mark.iterations}); each still counts
+ * as an iteration. An event that is set twice before anybody looks is one mark: that is what an event is.
  */
 export class MarkListener implements Disposable {
   /** Signalled by a mark; undefined where marks come by a pipe. To be answered with {@link note}. */
@@ -112,7 +112,8 @@ export class MarkListener implements Disposable {
       }
     });
     socket.on('end', () => {
-      if (hasRest) this.#noteLine(socket); // a last line without its end
+      if (hasRest)
+        this.#noteLine(socket); // a last line without its end
       else if (this.#pending === 0) socket.end();
     });
     socket.on('error', () => socket.destroy()); // it went away before the answer: its mark counts all the same
@@ -135,7 +136,10 @@ export class MarkListener implements Disposable {
   }
 }
 
-/** Somebody serves a pipe. Wine 8 and 10 let a second one be made of its name (FILE_FLAG_FIRST_PIPE_INSTANCE is not heeded), which shares its clients. */
+/**
+ * Somebody serves a pipe. Wine 8 and 10 let a second one be made of its name (FILE_FLAG_FIRST_PIPE_INSTANCE is not
+ * heeded), which shares its clients.
+ */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path, () => {

@@ -28,6 +28,9 @@ export function parseMarkName(text: string): MarkName {
   const advice = 'a name like my-test, or pipe:my-test';
   if (name === '') throw new MarkError(text, 'it has no name', advice);
   if (name.length > LONGEST) throw new MarkError(text, `it is longer than ${LONGEST} characters`, advice);
-  if (/[\\/:\x00-\x1f]/.test(name)) throw new MarkError(text, 'a name holds no backslash, slash, colon or control character', advice);
-  return pipe === undefined ? { kind: 'event', name: `${directory}\\${name}` } : { kind: 'pipe', name: `\\\\.\\pipe\\${name}` };
+  if (/[\\/:\x00-\x1f]/.test(name))
+    throw new MarkError(text, 'a name holds no backslash, slash, colon or control character', advice);
+  return pipe === undefined
+    ? { kind: 'event', name: `${directory}\\${name}` }
+    : { kind: 'pipe', name: `\\\\.\\pipe\\${name}` };
 }

@@ -36,7 +36,8 @@ export function whyCritical({ processId, name }: ProcessInfo): string | undefine
     using process = openProcess(processId, PROCESS_QUERY_LIMITED_INFORMATION);
     const isCritical = new Uint32Array(1);
     const status = NtQueryInformationProcess(process.asRawHandle(), ProcessBreakOnTermination, isCritical, 4, null);
-    if (status === 0 && isCritical[0] !== 0) return 'Windows has marked it as critical'; // not on Wine 8 and 10: STATUS_INVALID_INFO_CLASS [ran]
+    // not on Wine 8 and 10: STATUS_INVALID_INFO_CLASS [ran]
+    if (status === 0 && isCritical[0] !== 0) return 'Windows has marked it as critical';
     const path = readImagePath(process);
     return isNamed && (path === undefined || isSystemPath(path)) ? 'it is a part of Windows' : undefined;
   } catch (error) {

@@ -16,6 +16,7 @@ export function isElevated(): boolean {
   if (!OpenProcessToken(CURRENT_PROCESS, TOKEN_QUERY, raw)) throw failed('open', 'the token of this process');
   using token = OwnedHandle.fromRawHandle(unsafeRawHandle(raw[0]!));
   const elevation = new Uint32Array(1); // TOKEN_ELEVATION: DWORD TokenIsElevated
-  if (!GetTokenInformation(token.asRawHandle(), TokenElevation, elevation, 4, new Uint32Array(1))) throw failed('read', 'the token of this process');
+  if (!GetTokenInformation(token.asRawHandle(), TokenElevation, elevation, 4, new Uint32Array(1)))
+    throw failed('read', 'the token of this process');
   return elevation[0] !== 0;
 }

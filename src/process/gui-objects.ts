@@ -14,8 +14,8 @@ const GR_GDIOBJECTS = 0;
 const GR_USEROBJECTS = 1;
 
 /**
- * How many GDI and USER objects a process has; `undefined` where it is not told. Wine 8 and 10 answer 0 for every process,
- * also for one that has just made some [ran], so its answer is none.
+ * How many GDI and USER objects a process has; `undefined` where it is not told. Wine 8 and 10 answer 0 for every
+ * process, also for one that has just made some [ran], so its answer is none.
  *
  * https://learn.microsoft.com/windows/win32/api/winuser/nf-winuser-getguiresources
  *

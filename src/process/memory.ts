@@ -10,7 +10,8 @@ import { failed } from '../io/system-error.ts';
  */
 export function readMemory(process: AsHandle, address: bigint, sizeBytes: number): Buffer {
   const copy = tryReadMemory(process, address, sizeBytes);
-  if (copy === undefined) throw failed(`read ${sizeBytes} bytes of the target's memory at`, `0x${address.toString(16)}`);
+  if (copy === undefined)
+    throw failed(`read ${sizeBytes} bytes of the target's memory at`, `0x${address.toString(16)}`);
   return copy;
 }
 

@@ -11,7 +11,10 @@ export interface Module {
   /** Address of its first byte. */
   readonly base: bigint;
   readonly sizeBytes: number;
-  /** File name without its directory, as the loader spells it: `app.exe`. Comes from the target: escape it where it is shown. */
+  /**
+   * File name without its directory, as the loader spells it: `app.exe`. Comes from the target: escape it where it is
+   * shown.
+   */
   readonly name: string;
   /** Whole path, as the loader spells it. Comes from the target: escape it where it is shown. */
   readonly path: string;
@@ -83,7 +86,8 @@ export function listFirstModules(process: AsHandle, program: string): readonly M
 
 function firstModule(process: AsHandle, base: bigint | undefined, path: string, isSystem: boolean): readonly Module[] {
   const peOffset = base && tryReadMemory(process, base + 0x3cn, 4)?.readUInt32LE(0); // LONG e_lfanew
-  const sizeBytes = base && peOffset && tryReadMemory(process, base + BigInt(peOffset) + 0x50n, 4)?.readUInt32LE(0); // DWORD SizeOfImage
+  // DWORD SizeOfImage
+  const sizeBytes = base && peOffset && tryReadMemory(process, base + BigInt(peOffset) + 0x50n, 4)?.readUInt32LE(0);
   return base && sizeBytes ? [{ base, sizeBytes: Number(sizeBytes), name: win32.basename(path), path, isSystem }] : [];
 }
 

@@ -13,10 +13,16 @@ export interface ProcessInfo {
   /** FILETIME: with the id it names the process for good, for ids are used again. */
   readonly startTime: bigint;
   readonly threadCount: number;
-  /** What its threads have used, those that have ended included, in units of 100 ns. Windows and Linux count in ticks of 10 to 16 ms. */
+  /**
+   * What its threads have used, those that have ended included, in units of 100 ns. Windows and Linux count in ticks of
+   * 10 to 16 ms.
+   */
   readonly processorTime: bigint;
   readonly peakWorkingSetBytes: number;
-  /** What the kernel says. Wine 8 and 10 tell how many handles there is room for, a power of two and more than there are [ran]. */
+  /**
+   * What the kernel says. Wine 8 and 10 tell how many handles there is room for, a power of two and more than there are
+   * [ran].
+   */
   readonly handleCount: number;
 }
 
@@ -46,7 +52,8 @@ export function listProcesses(): readonly ProcessInfo[] {
     const neededBytes = new Uint32Array(1);
     const status = NtQuerySystemInformation(SystemProcessInformation, table, sizeBytes, neededBytes);
     if (status === 0) return decodeProcesses(table, addressOf(table));
-    if (status !== STATUS_INFO_LENGTH_MISMATCH || sizeBytes > 1 << 28) throw failedWithStatus('list the processes', '', status);
+    if (status !== STATUS_INFO_LENGTH_MISMATCH || sizeBytes > 1 << 28)
+      throw failedWithStatus('list the processes', '', status);
     sizeBytes = Math.max(sizeBytes * 2, neededBytes[0]!);
   }
 }
@@ -72,7 +79,8 @@ export function decodeProcesses(table: Buffer, address: bigint): readonly Proces
       sessionId: table.readUInt32LE(at + 100), // ULONG SessionId
       startTime: table.readBigInt64LE(at + 32), // LARGE_INTEGER CreateTime
       threadCount: table.readUInt32LE(at + 4), // ULONG NumberOfThreads
-      processorTime: table.readBigInt64LE(at + 40) + table.readBigInt64LE(at + 48), // LARGE_INTEGER UserTime, KernelTime
+      // LARGE_INTEGER UserTime, KernelTime
+      processorTime: table.readBigInt64LE(at + 40) + table.readBigInt64LE(at + 48),
       peakWorkingSetBytes: Number(table.readBigUInt64LE(at + 136)), // SIZE_T PeakWorkingSetSize
       handleCount: table.readUInt32LE(at + 96), // ULONG HandleCount
     });
@@ -86,19 +94,23 @@ export function decodeProcesses(table: Buffer, address: bigint): readonly Proces
 /**
  * How much processor time a process has used: see {@link ProcessInfo.processorTime}. `undefined` when it does not run.
  *
- * GetProcessTimes would be the call for it, but tells the caller's own times whichever process it is asked about [ran, Wine 8].
+ * GetProcessTimes would be the call for it, but tells the caller's own times whichever process it is asked about [ran,
+ * Wine 8].
  */
 export function readProcessorTime(processId: number): bigint | undefined {
   return listProcesses().find((process) => process.processId === processId)?.processorTime;
 }
 
 /**
- * The processes that `target` means: a process id, the name of a program (`.exe` may be left out, case does not matter),
- * several of these with commas, or `all`. Each once, in the kernel's order.
+ * The processes that `target` means: a process id, the name of a program (`.exe` may be left out, case does not
+ * matter), several of these with commas, or `all`. Each once, in the kernel's order.
  *
  * @throws ProcessNotFoundError when any of them means no process that runs
  */
-export function findProcesses(target: string, processes: readonly ProcessInfo[] = listProcesses()): readonly ProcessInfo[] {
+export function findProcesses(
+  target: string,
+  processes: readonly ProcessInfo[] = listProcesses(),
+): readonly ProcessInfo[] {
   if (target.toLowerCase() === 'all') return processes;
   const found = new Set<ProcessInfo>();
   for (const part of target.split(',').map((text) => text.trim())) {
@@ -116,7 +128,11 @@ export function findProcess(target: string, processes: readonly ProcessInfo[] = 
   const found = findNamed(target, processes);
   if (found.length === 1) return found[0]!;
   const ids = found.map(({ processId }) => processId);
-  throw new ProcessNotFoundError(JSON.stringify(target), `${found.length} processes have that name`, `one of their ids: ${ids.join(', ')}`);
+  throw new ProcessNotFoundError(
+    JSON.stringify(target),
+    `${found.length} processes have that name`,
+    `one of their ids: ${ids.join(', ')}`,
+  );
 }
 
 function findNamed(wanted: string, processes: readonly ProcessInfo[]): readonly ProcessInfo[] {
@@ -129,7 +145,11 @@ function findNamed(wanted: string, processes: readonly ProcessInfo[]): readonly 
   const name = wanted.toLowerCase();
   const found = processes.filter((process) => [name, `${name}.exe`].includes(process.name.toLowerCase()));
   if (found.length > 0 && name !== '') return found;
-  throw new ProcessNotFoundError(JSON.stringify(wanted), 'no process of that name runs', 'unclosed handles all --count-only for a list');
+  throw new ProcessNotFoundError(
+    JSON.stringify(wanted),
+    'no process of that name runs',
+    'unclosed handles all --count-only for a list',
+  );
 }
 
 /** A process that has ended is found by its id for as long as somebody has a handle of it. */

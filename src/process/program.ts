@@ -13,15 +13,20 @@ export class ProgramError extends Error {
 }
 
 /**
- * The whole path of the program that `name` means: as it is when it has a directory, else in the current directory, along
- * PATH, and beside this very Node.js (as CreateProcess would look beside the calling program). `.exe` may be left out.
+ * The whole path of the program that `name` means: as it is when it has a directory, else in the current directory,
+ * along PATH, and beside this very Node.js (as CreateProcess would look beside the calling program). `.exe` may be left
+ * out.
  *
  * @throws ProgramError when there is no such file
  */
 export function findProgram(name: string, environment: NodeJS.ProcessEnv = process.env): string {
   const directories = /[\\/]/.test(name)
     ? ['']
-    : ['.', ...(environment['PATH'] ?? environment['Path'] ?? '').split(';').filter(Boolean), win32.dirname(process.execPath)];
+    : [
+        '.',
+        ...(environment['PATH'] ?? environment['Path'] ?? '').split(';').filter(Boolean),
+        win32.dirname(process.execPath),
+      ];
   const names = /\.[^\\/.]+$/.test(name) ? [name, `${name}.exe`] : [`${name}.exe`, name];
   for (const directory of directories) {
     for (const candidate of names) {
@@ -29,8 +34,13 @@ export function findProgram(name: string, environment: NodeJS.ProcessEnv = proce
       if (existsSync(path) && statSync(path).isFile()) return path;
     }
   }
-  if (statSync(name, { throwIfNoEntry: false })?.isDirectory()) throw new ProgramError(name, 'it is a directory', 'the program in it');
-  throw new ProgramError(name, 'there is no such file', directories.length > 1 ? 'its whole path: it is neither here nor on the PATH' : 'another spelling');
+  if (statSync(name, { throwIfNoEntry: false })?.isDirectory())
+    throw new ProgramError(name, 'it is a directory', 'the program in it');
+  throw new ProgramError(
+    name,
+    'there is no such file',
+    directories.length > 1 ? 'its whole path: it is neither here nor on the PATH' : 'another spelling',
+  );
 }
 
 const IMAGE_FILE_MACHINE_I386 = 0x14c;
@@ -47,7 +57,8 @@ const IMAGE_FILE_DLL = 0x2000;
  */
 export function checkProgram(path: string): void {
   const { header, sizeBytes } = readHeader(path);
-  const notProgram = () => new ProgramError(path, 'it is not a Windows program', 'an .exe; for a script name its interpreter first');
+  const notProgram = () =>
+    new ProgramError(path, 'it is not a Windows program', 'an .exe; for a script name its interpreter first');
   if (header.length < 0x40 || header.toString('latin1', 0, 2) !== 'MZ') throw notProgram();
   const peOffset = header.readUInt32LE(0x3c); // LONG e_lfanew
   if (peOffset + 24 > header.length || header.readUInt32LE(peOffset) !== 0x4550) throw notProgram(); // "PE\0\0"
@@ -88,7 +99,11 @@ function endOfSections(header: Buffer, peOffset: number): number {
 export function refusedToStart(path: string): Error {
   const code = GetLastError();
   if (code === ERROR_BAD_EXE_FORMAT || code === ERROR_EXE_MACHINE_TYPE_MISMATCH) {
-    return new ProgramError(path, `Windows does not take it for a program that it can run (ERROR_BAD_EXE_FORMAT ${code})`, 'another copy of it');
+    return new ProgramError(
+      path,
+      `Windows does not take it for a program that it can run (ERROR_BAD_EXE_FORMAT ${code})`,
+      'another copy of it',
+    );
   }
   const advice = new Map([
     [ERROR_ACCESS_DENIED, 'an account that may run it'],
@@ -108,13 +123,20 @@ function readHeader(path: string): { header: Buffer; sizeBytes: number } {
     const file = openSync(path, 'r');
     try {
       const header = Buffer.alloc(0x1_0000);
-      return { header: header.subarray(0, readSync(file, header, 0, header.length, 0)), sizeBytes: fstatSync(file).size };
+      return {
+        header: header.subarray(0, readSync(file, header, 0, header.length, 0)),
+        sizeBytes: fstatSync(file).size,
+      };
     } finally {
       closeSync(file);
     }
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException;
     const isDenied = code === 'EACCES' || code === 'EPERM';
-    throw new ProgramError(path, isDenied ? `access is denied (${code})` : `it cannot be read (${code})`, 'an account that may read it');
+    throw new ProgramError(
+      path,
+      isDenied ? `access is denied (${code})` : `it cannot be read (${code})`,
+      'an account that may read it',
+    );
   }
 }

@@ -1,9 +1,27 @@
 import {
-  CreateProcessW, CreateProcessWAsync, DeleteProcThreadAttributeList, FreeEnvironmentStringsW, GetEnvironmentStringsW, GetExitCodeProcess, GetLastError,
-  InitializeProcThreadAttributeList, ResumeThread, TerminateProcess, UpdateProcThreadAttribute, WaitForSingleObject,
-} from '../ffi/kernel32.ts'; // prettier-ignore
+  CreateProcessW,
+  CreateProcessWAsync,
+  DeleteProcThreadAttributeList,
+  FreeEnvironmentStringsW,
+  GetEnvironmentStringsW,
+  GetExitCodeProcess,
+  GetLastError,
+  InitializeProcThreadAttributeList,
+  ResumeThread,
+  TerminateProcess,
+  UpdateProcThreadAttribute,
+  WaitForSingleObject,
+} from '../ffi/kernel32.ts';
 import { addressOf } from '../ffi/library.ts';
-import { type AsHandle, type BorrowedHandle, failed, NULL_HANDLE, OwnedHandle, type RawHandle, unsafeRawHandle } from '../io/index.ts';
+import {
+  type AsHandle,
+  type BorrowedHandle,
+  failed,
+  NULL_HANDLE,
+  OwnedHandle,
+  type RawHandle,
+  unsafeRawHandle,
+} from '../io/index.ts';
 import { buildCommandLine } from './command-line.ts';
 import { refusedToStart } from './program.ts';
 
@@ -17,13 +35,16 @@ const WAIT_OBJECT_0 = 0;
 const INTERRUPTED_EXIT_CODE = 0xc000_013a;
 
 /**
- * Under random addresses, where they could not be switched off, Wine loses one new process of thousands before its first instruction, and then
- * says this (docs/platform.md): nothing has happened, and the next attempt is another process.
+ * Under random addresses, where they could not be switched off, Wine loses one new process of thousands before its
+ * first instruction, and then says this (docs/platform.md): nothing has happened, and the next attempt is another
+ * process.
  */
 const ERROR_INTERNAL_ERROR = 1359;
 const ATTEMPTS = 3;
 
-/** To end a process that is ending already is refused with this; to end one that we have started we have every right. */
+/**
+ * To end a process that is ending already is refused with this; to end one that we have started we have every right.
+ */
 const ERROR_ACCESS_DENIED = 5;
 
 export interface SpawnOptions {
@@ -40,8 +61,8 @@ const starts = new Set<Promise<SuspendedProcess>>();
 const suspended = new Set<SuspendedProcess>();
 
 /**
- * Ends every process that would wait for ever for its first instruction: for a tool that ends in the middle of its work. Those that run are
- * left to themselves.
+ * Ends every process that would wait for ever for its first instruction: for a tool that ends in the middle of its
+ * work. Those that run are left to themselves.
  */
 export async function endSuspendedProcesses(): Promise<void> {
   await Promise.allSettled(starts);
@@ -49,8 +70,8 @@ export async function endSuspendedProcesses(): Promise<void> {
 }
 
 /**
- * A process that has not run its first instruction yet. Unless it was {@link resume | resumed}, disposing of it ends it: a
- * suspended process is never left behind.
+ * A process that has not run its first instruction yet. Unless it was {@link resume | resumed}, disposing of it ends
+ * it: a suspended process is never left behind.
  */
 export class SuspendedProcess implements Disposable {
   readonly pid: number;
@@ -68,8 +89,8 @@ export class SuspendedProcess implements Disposable {
   }
 
   /**
-   * Starts a program suspended, in the current directory and with the environment as it is now. JavaScript goes on meanwhile; what it
-   * starts until then by other means may inherit the three handles, too.
+   * Starts a program suspended, in the current directory and with the environment as it is now. JavaScript goes on
+   * meanwhile; what it starts until then by other means may inherit the three handles, too.
    *
    * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw
    *
@@ -100,12 +121,24 @@ export class SuspendedProcess implements Disposable {
     const line = Buffer.from(`${buildCommandLine(options.program, options.args)}\0`, 'utf16le');
     const characters = new Uint16Array(line.buffer.slice(line.byteOffset, line.byteOffset + line.byteLength));
     const flags = CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT;
-    const parameters = [options.program, characters, null, null, true, flags, environment.address, null, startup, information] as const;
+    const parameters = [
+      options.program,
+      characters,
+      null,
+      null,
+      true,
+      flags,
+      environment.address,
+      null,
+      startup,
+      information,
+    ] as const;
     // Why it failed only its own thread can ask: the second attempt is made on this one.
     let isStarted = await CreateProcessWAsync(...parameters);
     for (let attempt = 2; !isStarted; attempt++) {
       isStarted = CreateProcessW(...parameters);
-      if (!isStarted && (GetLastError() !== ERROR_INTERNAL_ERROR || attempt === ATTEMPTS)) throw refusedToStart(options.program);
+      if (!isStarted && (GetLastError() !== ERROR_INTERNAL_ERROR || attempt === ATTEMPTS))
+        throw refusedToStart(options.program);
     }
     const child = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
     const thread = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(8))); // HANDLE hThread
@@ -141,7 +174,8 @@ export class SuspendedProcess implements Disposable {
   exitCode(): number | undefined {
     if (WaitForSingleObject(this.#process.asRawHandle(), 0) !== WAIT_OBJECT_0) return undefined;
     const code = new Uint32Array(1);
-    if (!GetExitCodeProcess(this.#process.asRawHandle(), code)) throw failed('read the exit code of process', String(this.pid));
+    if (!GetExitCodeProcess(this.#process.asRawHandle(), code))
+      throw failed('read the exit code of process', String(this.pid));
     return code[0];
   }
 
@@ -174,7 +208,10 @@ class InheritedHandles implements Disposable {
     this.#list = Buffer.alloc(Number(size[0]));
     if (!InitializeProcThreadAttributeList(this.#list, 1, 0, size)) throw failed('make a list of', 'inherited handles');
     const sizeBytes = BigInt(this.#values.byteLength);
-    if (sizeBytes > 0n && !UpdateProcThreadAttribute(this.#list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, this.#values, sizeBytes, null, null)) {
+    if (
+      sizeBytes > 0n &&
+      !UpdateProcThreadAttribute(this.#list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, this.#values, sizeBytes, null, null)
+    ) {
       throw failed('make a list of', 'inherited handles');
     }
   }

@@ -3,8 +3,16 @@ import { writeSync } from 'node:fs';
 import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFile } from '../ffi/kernel32.ts';
 import { isWine } from '../ffi/ntdll.ts';
 import {
-  type AsHandle, BorrowedHandle, createPipe, CURRENT_PROCESS, failed, NULL_HANDLE, OwnedHandle, standardHandle, unsafeRawHandle,
-} from '../io/index.ts'; // prettier-ignore
+  type AsHandle,
+  type BorrowedHandle,
+  createPipe,
+  CURRENT_PROCESS,
+  failed,
+  NULL_HANDLE,
+  OwnedHandle,
+  standardHandle,
+  unsafeRawHandle,
+} from '../io/index.ts';
 import { randomBytes } from './random.ts';
 
 const DUPLICATE_SAME_ACCESS = 0x2;
@@ -16,10 +24,11 @@ export interface StandardStreamsOptions {
 }
 
 /**
- * The standard handles for a target: our own, inheritable, so that it owns the terminal, file or pipe as if it ran alone.
+ * The standard handles for a target: our own, inheritable, so that it owns the terminal, file or pipe as if it ran
+ * alone.
  *
- * Under Wine an output that is a pipe of Linux is replaced by a pipe of Wine whose content is copied on: many Windows programs
- * (every Node.js among them) cannot use a pipe that does not answer the questions of one.
+ * Under Wine an output that is a pipe of Linux is replaced by a pipe of Wine whose content is copied on: many Windows
+ * programs (every Node.js among them) cannot use a pipe that does not answer the questions of one.
  */
 export class StandardStreams implements Disposable {
   readonly stdin: BorrowedHandle;
@@ -78,7 +87,10 @@ function makeInheritable(handle: AsHandle): OwnedHandle {
 
 function isPipeOfLinux(handle: BorrowedHandle): boolean {
   if (!isWine || handle.asRawHandle() === NULL_HANDLE) return false;
-  return GetFileType(handle.asRawHandle()) === FILE_TYPE_PIPE && !GetNamedPipeInfo(handle.asRawHandle(), null, null, null, null);
+  return (
+    GetFileType(handle.asRawHandle()) === FILE_TYPE_PIPE &&
+    !GetNamedPipeInfo(handle.asRawHandle(), null, null, null, null)
+  );
 }
 
 /** Copies a pipe's content to one of our file descriptors until {@link finish} has been read back from it. */
@@ -137,7 +149,8 @@ function tryWrite(fileDescriptor: number, bytes: Uint8Array): boolean {
     for (let written = 0; written < bytes.length; ) written += writeSync(fileDescriptor, bytes, written);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE' || (error as NodeJS.ErrnoException).code === 'EOF') return false;
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE' || (error as NodeJS.ErrnoException).code === 'EOF')
+      return false;
     throw error;
   }
 }

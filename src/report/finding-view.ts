@@ -28,7 +28,8 @@ export function drawFinding(finding: Finding, view: StackView): readonly string[
   for (const [index, [label, stack]] of stacksOf(finding).entries()) {
     const frames = drawStack(stack, { ...view, width: width - 4 });
     // The mistake itself comes first and has the colour of its level.
-    const paint = index === 0 ? theme.level[finding.level] : stack === finding.stacks.siblingsClosed ? theme.good : theme.strong;
+    const paint =
+      index === 0 ? theme.level[finding.level] : stack === finding.stacks.siblingsClosed ? theme.good : theme.strong;
     lines.push('', `  ${paint(label)}`, ...frames.map((line) => `    ${line}`));
   }
   return lines;
@@ -40,7 +41,10 @@ export function drawNote(finding: Finding, view: StackView): readonly string[] {
   return [drawHeader(finding, view), ...message.map((line) => `  ${line}`)];
 }
 
-function drawHeader({ level, rule, object, count, fingerprint }: Finding, { theme, options, width }: StackView): string {
+function drawHeader(
+  { level, rule, object, count, fingerprint }: Finding,
+  { theme, options, width }: StackView,
+): string {
   const badge = level.toUpperCase();
   const badgeWidth = badge.length + (options.colorLevel === 0 ? 0 : 2);
   const type = (rule === 'leak' ? object.wrapper?.type : undefined) ?? object.type;
@@ -52,7 +56,8 @@ function drawHeader({ level, rule, object, count, fingerprint }: Finding, { them
   const room = width - badgeWidth - 1 - textWidth(what);
   const subject = cutMiddle(counted, room, theme.signs.ellipsis);
   const left = room - textWidth(subject);
-  const mark = left >= fingerprint.length + 2 ? ' '.repeat(left - fingerprint.length) + theme.dim(theme.escape(fingerprint)) : '';
+  const mark =
+    left >= fingerprint.length + 2 ? ' '.repeat(left - fingerprint.length) + theme.dim(theme.escape(fingerprint)) : '';
   return `${theme.badge[level](badge)} ${theme.strong(rule)}  ${subject}${mark}`;
 }
 
@@ -69,7 +74,10 @@ function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack]
 }
 
 /** Which handles they are: with the name of each where names are known, otherwise as a list of values. */
-function drawHandles({ rule, object, objects, handles, count, stacks }: Finding, { theme, width }: StackView): readonly string[] {
+function drawHandles(
+  { rule, object, objects, handles, count, stacks }: Finding,
+  { theme, width }: StackView,
+): readonly string[] {
   if (handles.length === 0) return [];
   const label = handles.length === 1 ? 'handle' : 'handles';
   const indent = ' '.repeat(label.length + 2);
@@ -95,7 +103,9 @@ function drawHandles({ rule, object, objects, handles, count, stacks }: Finding,
   return [...lines, ...rest].map((line, index) => (index === 0 ? `${theme.dim(label)}  ${line}` : indent + line));
 }
 
-/** `C:\logs\app.log`; `C:\logs\app.log (FILE 0x228306250, descriptor 3)`; `TCP 127.0.0.1:5000 → 127.0.0.1:80, connected` */
+/**
+ * `C:\logs\app.log`; `C:\logs\app.log (FILE 0x228306250, descriptor 3)`; `TCP 127.0.0.1:5000 → 127.0.0.1:80, connected`
+ */
 function describeObject({ name, socket, wrapper }: HandleObject, arrow: string): string {
   const wrapped = wrapper?.value === undefined ? undefined : `(${describeWrapper(wrapper, wrapper.value)})`;
   if (socket === undefined) return join([name, wrapped], ' ');

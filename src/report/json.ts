@@ -13,17 +13,27 @@ import { countSuppressed } from './suppressions-view.ts';
  * Everything that a target may have put into a name survives: lone surrogates and control characters are escaped as
  * JSON does it, and so are those that JSON would let through but a terminal obeys.
  */
-export const json: Reporter = (report, { showNotes = false }) => `${escapeJson(JSON.stringify(toJson(report, showNotes), undefined, 2))}\n`;
+export const json: Reporter = (report, { showNotes = false }) =>
+  `${escapeJson(JSON.stringify(toJson(report, showNotes), undefined, 2))}\n`;
 
 /** Keys are written in the order in which they stand here; `undefined` ones are left out by JSON.stringify. */
-function toJson({ schemaVersion, tool, target, findings, completeness, suppressions, runs, stats }: Report, showNotes: boolean): object {
+function toJson(
+  { schemaVersion, tool, target, findings, completeness, suppressions, runs, stats }: Report,
+  showNotes: boolean,
+): object {
   return {
     schemaVersion,
     tool: { name: tool.name, version: tool.version },
     target: { command: target.command, pid: target.pid, exitCode: target.exitCode },
     findings: findings.filter(({ level }) => showNotes || level !== 'note').map(findingToJson),
     completeness: { complete: completeness.complete, notes: completeness.notes },
-    suppressions: suppressions?.map(({ line, source, lineNumber, reason, findings: count }) => ({ line, source, lineNumber, reason, findings: count })),
+    suppressions: suppressions?.map(({ line, source, lineNumber, reason, findings: count }) => ({
+      line,
+      source,
+      lineNumber,
+      reason,
+      findings: count,
+    })),
     runs: runs?.map(({ pid, exitCode, durationMs }) => ({ pid, exitCode, durationMs })),
     stats: {
       durationMs: stats.durationMs,
@@ -39,7 +49,20 @@ function toJson({ schemaVersion, tool, target, findings, completeness, suppressi
   };
 }
 
-function findingToJson({ rule, level, message, count, object, handles, objects, stacks, fingerprint, growth, runs, suppression }: Finding): object {
+function findingToJson({
+  rule,
+  level,
+  message,
+  count,
+  object,
+  handles,
+  objects,
+  stacks,
+  fingerprint,
+  growth,
+  runs,
+  suppression,
+}: Finding): object {
   return {
     rule,
     level,
@@ -56,7 +79,11 @@ function findingToJson({ rule, level, message, count, object, handles, objects, 
       siblingsClosed: stackToJson(stacks.siblingsClosed),
     },
     fingerprint,
-    growth: growth && { iterations: growth.iterations, grewIn: growth.grewIn, handlesPerIteration: growth.handlesPerIteration },
+    growth: growth && {
+      iterations: growth.iterations,
+      grewIn: growth.grewIn,
+      handlesPerIteration: growth.handlesPerIteration,
+    },
     runs,
     suppression,
   };
@@ -67,7 +94,11 @@ function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
     type,
     name,
     socket: socket && { protocol: socket.protocol, local: socket.local, remote: socket.remote, state: socket.state },
-    wrapper: wrapper && { type: wrapper.type, value: wrapper.value === undefined ? undefined : hexadecimal(wrapper.value), descriptor: wrapper.descriptor },
+    wrapper: wrapper && {
+      type: wrapper.type,
+      value: wrapper.value === undefined ? undefined : hexadecimal(wrapper.value),
+      descriptor: wrapper.descriptor,
+    },
   };
 }
 

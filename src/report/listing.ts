@@ -4,8 +4,8 @@ import { escapeJson, escapeText } from './escape.ts';
 export type Cell = string | number | boolean | undefined;
 
 /**
- * One column of a listing. Its key is the CSV header and the JSON key: there is one list of columns, so that none of the
- * formats can have a header that does not match.
+ * One column of a listing. Its key is the CSV header and the JSON key: there is one list of columns, so that none of
+ * the formats can have a header that does not match.
  */
 export interface Column<Row> {
   readonly key: string;
@@ -41,7 +41,10 @@ export function formatNdjson<Row>(columns: readonly Column<Row>[], rows: readonl
   return escapeJson(rows.map((row) => `${toJson(columns, row)}\n`).join(''));
 }
 
-/** Rows as elements of a JSON array, each on a line of its own, with commas between them and before them unless they are the first. */
+/**
+ * Rows as elements of a JSON array, each on a line of its own, with commas between them and before them unless they are
+ * the first.
+ */
 export function formatJsonRows<Row>(columns: readonly Column<Row>[], rows: readonly Row[], isFirst: boolean): string {
   if (rows.length === 0) return '';
   return (isFirst ? '\n    ' : ',\n    ') + escapeJson(rows.map((row) => toJson(columns, row)).join(',\n    '));

@@ -3,7 +3,10 @@ export function baseName(path: string): string {
   return path.slice(Math.max(path.lastIndexOf('\\'), path.lastIndexOf('/')) + 1);
 }
 
-/** The path from a directory to a file below it, or the whole path. Windows compares names without case, and takes both slashes. */
+/**
+ * The path from a directory to a file below it, or the whole path. Windows compares names without case, and takes both
+ * slashes.
+ */
 export function relativePath(file: string, directory: string | undefined): string {
   if (directory === undefined || directory === '') return file;
   const base = fold(directory).replace(/\/+$/, '');

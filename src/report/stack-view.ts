@@ -76,7 +76,9 @@ function foldedRows(stack: Stack, view: StackView): readonly Row[] {
   if (!stack.some((frame) => frame.system !== true)) {
     const shown = stack.slice(0, systemFramesShown).map((frame) => row(frame, view));
     const hidden = stack.length - shown.length;
-    return hidden === 0 ? shown : [...shown, { name: `${view.theme.signs.ellipsis} ${countFrames(hidden)} more`, place: '', own: false }];
+    return hidden === 0
+      ? shown
+      : [...shown, { name: `${view.theme.signs.ellipsis} ${countFrames(hidden)} more`, place: '', own: false }];
   }
   const rows: Row[] = [];
   for (let start = 0; start < stack.length; ) {
@@ -90,7 +92,8 @@ function foldedRows(stack: Stack, view: StackView): readonly Row[] {
     const run = stack.slice(start, end);
     // Below the program's code the function that it called says most, above it the one that called it.
     if (start === 0) rows.push(foldedRow(run, run.findLast(isNamed) ?? run.at(-1)!, view));
-    else if (end < stack.length || !run.every(isThreadStart)) rows.push(foldedRow(run, run.find(isNamed) ?? run[0]!, view));
+    else if (end < stack.length || !run.every(isThreadStart))
+      rows.push(foldedRow(run, run.find(isNamed) ?? run[0]!, view));
     start = end;
   }
   return rows;
@@ -127,13 +130,18 @@ function drawSource({ file, line }: Frame, { theme, options, width }: StackView)
   if (source?.[line - 1] === undefined) return [];
   const first = Math.max(1, line - 1);
   const excerpt = source.slice(first - 1, line + 1).map((text) => text.replace(/\r$/, '').replaceAll('\t', '    '));
-  const margin = Math.min(...excerpt.filter((text) => text.trim() !== '').map((text) => text.length - text.trimStart().length), 200);
+  const margin = Math.min(
+    ...excerpt.filter((text) => text.trim() !== '').map((text) => text.length - text.trimStart().length),
+    200,
+  );
   const digits = String(first + excerpt.length - 1).length;
   return excerpt.map((text, index) => {
     const number = first + index;
     const marked = number === line;
     const gutter = `  ${marked ? theme.signs.pointer : ' '} ${String(number).padStart(digits)} ${theme.signs.bar} `;
     const code = cutEnd(theme.escape(text.slice(margin).trimEnd()), width - textWidth(gutter), theme.signs.ellipsis);
-    return marked ? theme.strong(gutter.slice(0, 4)) + theme.dim(gutter.slice(4)) + code : theme.dim((gutter + code).trimEnd());
+    return marked
+      ? theme.strong(gutter.slice(0, 4)) + theme.dim(gutter.slice(4)) + code
+      : theme.dim((gutter + code).trimEnd());
   });
 }

@@ -12,7 +12,9 @@ import { createTheme } from './theme.ts';
 const narrowest = 40;
 const widest = 120;
 
-/** The report for a person at a terminal: every finding with its stacks, a summary, what could not be seen, the verdict. */
+/**
+ * The report for a person at a terminal: every finding with its stacks, a summary, what could not be seen, the verdict.
+ */
 export const table: Reporter = (report, options) => {
   const view: StackView = {
     theme: createTheme(options),
@@ -80,13 +82,18 @@ function drawCompleteness({ completeness }: Report, { theme, width }: StackView)
       ? 'Incomplete: something that could hide a finding was missed.'
       : 'Incomplete: this could not be seen and may hide findings:';
   const bullets = notes.flatMap((note) =>
-    wrapText(theme.escape(note), width - 4).map((line, index) => (index === 0 ? `  ${theme.signs.bullet} ${line}` : `    ${line}`)),
+    wrapText(theme.escape(note), width - 4).map((line, index) =>
+      index === 0 ? `  ${theme.signs.bullet} ${line}` : `    ${line}`,
+    ),
   );
   return [...wrapText(heading, width).map((line) => paint(line)), ...bullets];
 }
 
 /** The last line: the counts that decide the exit code, and never "nothing found" alone of partial data. */
-function drawVerdict({ findings, completeness, suppressions, target }: Report, { theme, options, width }: StackView): readonly string[] {
+function drawVerdict(
+  { findings, completeness, suppressions, target }: Report,
+  { theme, options, width }: StackView,
+): readonly string[] {
   const errors = countLevel(findings, 'error');
   const warnings = countLevel(findings, 'warning');
   const notes = countLevel(findings, 'note');
@@ -98,7 +105,10 @@ function drawVerdict({ findings, completeness, suppressions, target }: Report, {
   let text: string;
   let paint: (line: string) => string;
   if (errors + warnings > 0) {
-    const counts = [errors === 0 ? '' : plural(errors, 'error'), warnings === 0 ? '' : plural(warnings, 'warning')].filter((part) => part !== '');
+    const counts = [
+      errors === 0 ? '' : plural(errors, 'error'),
+      warnings === 0 ? '' : plural(warnings, 'warning'),
+    ].filter((part) => part !== '');
     text = `${theme.signs.bad} ${counts.join(', ')}${hidden}${partial}.`;
     paint = (line) => theme.strong(theme.level[errors > 0 ? 'error' : 'warning'](line));
   } else if (completeness.complete) {

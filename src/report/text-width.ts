@@ -1,7 +1,9 @@
 /** Characters that fill two cells of a terminal: East Asian wide and fullwidth forms, and emoji. */
 const wide: RegExp =
   /[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3040-\u3247\u3250-\u4dbf\u4e00-\ua4c6\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6b\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
-/** Marks that are drawn over the character before them. Those of other scripts are counted as a cell: terminals differ. */
+/**
+ * Marks that are drawn over the character before them. Those of other scripts are counted as a cell: terminals differ.
+ */
 const combining: RegExp = /[\u0300-\u036f]/;
 
 /** How many cells of a terminal the text fills. The text is escaped already: nothing in it is invisible. */

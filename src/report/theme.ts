@@ -29,8 +29,26 @@ export interface Signs {
   readonly bad: string;
 }
 
-const unicodeSigns: Signs = { ellipsis: '…', bar: '│', rule: '─', arrow: '→', pointer: '❯', bullet: '•', good: '✓', bad: '✗' };
-const asciiSigns: Signs = { ellipsis: '...', bar: '|', rule: '-', arrow: '->', pointer: '>', bullet: '*', good: '+', bad: 'x' };
+const unicodeSigns: Signs = {
+  ellipsis: '…',
+  bar: '│',
+  rule: '─',
+  arrow: '→',
+  pointer: '❯',
+  bullet: '•',
+  good: '✓',
+  bad: '✗',
+};
+const asciiSigns: Signs = {
+  ellipsis: '...',
+  bar: '|',
+  rule: '-',
+  arrow: '->',
+  pointer: '>',
+  bullet: '*',
+  good: '+',
+  bad: 'x',
+};
 
 /** Only the sixteen colours that every terminal's user has chosen for themselves are used, at every level. */
 export function createTheme({ colorLevel, ascii = false }: ReportOptions): Theme {

@@ -82,8 +82,8 @@ export interface SnapshotDiff {
 }
 
 /**
- * Compares two snapshots in one pass over both. Nothing is kept of handles that are the same; of the others, their kinds
- * are, and `exampleCount` examples of each.
+ * Compares two snapshots in one pass over both. Nothing is kept of handles that are the same; of the others, their
+ * kinds are, and `exampleCount` examples of each.
  *
  * Which object a handle means is not told by any number: a value is recycled when its type, its access or its name
  * differs, for the first two of a handle never change. An unnamed event that was closed and opened again on
@@ -205,7 +205,9 @@ class Diff {
 
   finish(): SnapshotDiff {
     const types = [...this.#typeCounts].filter(([, { touched }]) => touched);
-    const kinds = [...this.#kindsByType.values()].flatMap((kinds) => [...kinds.values()]).filter(({ opened, closed }) => opened + closed > 0);
+    const kinds = [...this.#kindsByType.values()]
+      .flatMap((kinds) => [...kinds.values()])
+      .filter(({ opened, closed }) => opened + closed > 0);
     const recycledValues = [...this.#recycledValues.values()].flatMap((targets) => [...targets.values()]);
     return {
       before: side(this.#before, this.processCounts.before),
@@ -223,7 +225,9 @@ class Diff {
       kinds: kinds
         .map((kind) => ({ ...kind, growth: kind.opened - kind.closed }))
         .sort((a, b) => b.growth - a.growth || b.opened - a.opened || compareKinds(a, b)),
-      recycledValues: recycledValues.sort((a, b) => b.count - a.count || compareKinds(a.from, b.from) || compareKinds(a.to, b.to)),
+      recycledValues: recycledValues.sort(
+        (a, b) => b.count - a.count || compareKinds(a.from, b.from) || compareKinds(a.to, b.to),
+      ),
       changedExamples: this.#changedExamples,
     };
   }
@@ -236,7 +240,8 @@ class Diff {
       after.after++;
       // A file, as it seemed while it could not be looked at, that is a socket.
       if (before !== after) before.touched = after.touched = true;
-      if (this.#changedExamples.length < this.#exampleCount) this.#changedExamples.push({ before: { ...old, pid }, after: { ...now, pid } });
+      if (this.#changedExamples.length < this.#exampleCount)
+        this.#changedExamples.push({ before: { ...old, pid }, after: { ...now, pid } });
       return;
     }
     this.#recycled++;
@@ -245,7 +250,8 @@ class Diff {
     const targets = getOrAdd(this.#recycledValues, from, () => new Map<MutableKind, MutableRecycled>());
     const recycled = getOrAdd(targets, to, () => ({ from: bare(from), to: bare(to), count: 0, examples: [] }));
     recycled.count++;
-    if (recycled.examples.length < this.#exampleCount) recycled.examples.push({ before: { ...old, pid }, after: { ...now, pid } });
+    if (recycled.examples.length < this.#exampleCount)
+      recycled.examples.push({ before: { ...old, pid }, after: { ...now, pid } });
   }
 
   #open(handle: SnapshotHandle, pid: number): MutableKind {
@@ -273,7 +279,14 @@ class Diff {
   #kindOf({ type, name, socket }: SnapshotHandle): MutableKind {
     const pattern = socket !== undefined ? generaliseSocket(socket) : name === undefined ? '' : generaliseName(name);
     const kinds = getOrAdd(this.#kindsByType, type, () => new Map<string, MutableKind>());
-    return getOrAdd(kinds, pattern, () => ({ type, pattern, opened: 0, closed: 0, openedExamples: [], closedExamples: [] }));
+    return getOrAdd(kinds, pattern, () => ({
+      type,
+      pattern,
+      opened: 0,
+      closed: 0,
+      openedExamples: [],
+      closedExamples: [],
+    }));
   }
 
   #countsOf(type: string): { before: number; after: number; touched: boolean } {
@@ -287,8 +300,13 @@ function isSameObject(a: SnapshotHandle, b: SnapshotHandle): boolean {
   if (a.nameProblem !== undefined || b.nameProblem !== undefined) return kernelType(a) === kernelType(b);
   if (a.type !== b.type) return false;
   if (a.socket !== undefined && b.socket !== undefined) {
-    const fits = (left: string | undefined, right: string | undefined): boolean => left === undefined || right === undefined || left === right;
-    return a.socket.protocol === b.socket.protocol && fits(a.socket.local, b.socket.local) && fits(a.socket.remote, b.socket.remote);
+    const fits = (left: string | undefined, right: string | undefined): boolean =>
+      left === undefined || right === undefined || left === right;
+    return (
+      a.socket.protocol === b.socket.protocol &&
+      fits(a.socket.local, b.socket.local) &&
+      fits(a.socket.remote, b.socket.remote)
+    );
   }
   return a.name === b.name;
 }

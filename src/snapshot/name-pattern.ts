@@ -12,9 +12,9 @@ const FIRST_PASSING_PORT = 32_768;
  * The name with all that numbers things in it left open: `C:\logs\2026-11-22.log` becomes `C:\logs\<n>-<n>-<n>.log`.
  * Two handles of one type whose names have the same pattern are of the same kind.
  *
- * GUIDs come first; then hexadecimal numbers: with their prefix, or a whole word of six or more digits of both kinds; and
- * then every other number, also within a word: `file12`. Millions of names are told apart by it, hence by hand and not
- * by regular expressions, which take six times as long.
+ * GUIDs come first; then hexadecimal numbers: with their prefix, or a whole word of six or more digits of both kinds;
+ * and then every other number, also within a word: `file12`. Millions of names are told apart by it, hence by hand and
+ * not by regular expressions, which take six times as long.
  */
 export function generaliseName(name: string): string {
   const text = name.length >= GUID_LENGTH && name.includes('-') ? name.replace(GUID, '<guid>') : name;
@@ -72,7 +72,13 @@ const HEXADECIMAL_LETTER = 2;
 const LETTER = 4;
 
 const classes = new Uint8Array(128);
-for (const [first, last, kind] of [['0', '9', DIGIT], ['a', 'f', HEXADECIMAL_LETTER], ['A', 'F', HEXADECIMAL_LETTER], ['g', 'z', LETTER], ['G', 'Z', LETTER]] as const) {
+for (const [first, last, kind] of [
+  ['0', '9', DIGIT],
+  ['a', 'f', HEXADECIMAL_LETTER],
+  ['A', 'F', HEXADECIMAL_LETTER],
+  ['g', 'z', LETTER],
+  ['G', 'Z', LETTER],
+] as const) {
   classes.fill(kind, first.charCodeAt(0), last.charCodeAt(0) + 1);
 }
 

@@ -3,8 +3,14 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { toolName, toolVersion } from '../version.ts';
 import { SnapshotError } from './errors.ts';
 import {
-  compareValues, schemaVersion, snapshotKind, type SnapshotHandle, type SnapshotHeader, type SnapshotProcess, type SnapshotTrailer,
-} from './format.ts'; // prettier-ignore
+  compareValues,
+  schemaVersion,
+  snapshotKind,
+  type SnapshotHandle,
+  type SnapshotHeader,
+  type SnapshotProcess,
+  type SnapshotTrailer,
+} from './format.ts';
 
 const CHUNK_SIZE_BYTES = 1 << 22;
 /** No line is longer: a name has at most 32,767 characters of six bytes each. */
@@ -28,7 +34,8 @@ export class SnapshotReader implements Disposable {
   #lastPid = -1;
   #lastValue = '';
   /** What must come next: a process or the end; a process, after a comma; a handle or the process' end; a handle. */
-  #expected: 'process or end' | 'process' | 'handle or end' | 'handle' | 'end of process' | 'end' | 'nothing' = 'process or end';
+  #expected: 'process or end' | 'process' | 'handle or end' | 'handle' | 'end of process' | 'end' | 'nothing' =
+    'process or end';
   #trailer: SnapshotTrailer | undefined;
 
   /**
@@ -68,7 +75,8 @@ export class SnapshotReader implements Disposable {
     }
     if (this.#expected === 'end' || !line.endsWith(',"handles":[')) throw this.#damaged();
     const process = this.#parse(`${line}]}`) as Partial<SnapshotProcess>;
-    if (typeof process.pid !== 'number' || !Number.isInteger(process.pid) || typeof process.image !== 'string') throw this.#damaged();
+    if (typeof process.pid !== 'number' || !Number.isInteger(process.pid) || typeof process.image !== 'string')
+      throw this.#damaged();
     if (process.pid <= this.#lastPid) throw this.#damaged('its processes are out of order');
     this.#lastPid = process.pid;
     this.#lastValue = '';
@@ -111,7 +119,8 @@ export class SnapshotReader implements Disposable {
     const end = line.indexOf('"', 12);
     const value = line.slice(12, end);
     if (end < 13 || end > 28 || !line.startsWith('{"value":"0x') || !line.endsWith('}')) throw this.#damaged();
-    if (this.#lastValue !== '' && compareValues(this.#lastValue, value) >= 0) throw this.#damaged('its handles are out of order');
+    if (this.#lastValue !== '' && compareValues(this.#lastValue, value) >= 0)
+      throw this.#damaged('its handles are out of order');
     this.#lastValue = value;
     return value;
   }
@@ -141,8 +150,13 @@ export class SnapshotReader implements Disposable {
     const handle = this.#parse(line) as Record<string, unknown>;
     const { value, type, access, name, nameProblem, socket, inheritable, protectFromClose, ended } = handle;
     if (typeof value !== 'string' || !/^0x(?:0|[1-9a-f][0-9a-f]{0,15})$/.test(value)) throw this.#damaged();
-    if (typeof type !== 'string' || typeof access !== 'string' || !/^0x[0-9a-f]{1,8}$/.test(access)) throw this.#damaged();
-    if ((name !== undefined && typeof name !== 'string') || (nameProblem !== undefined && typeof nameProblem !== 'string')) throw this.#damaged();
+    if (typeof type !== 'string' || typeof access !== 'string' || !/^0x[0-9a-f]{1,8}$/.test(access))
+      throw this.#damaged();
+    if (
+      (name !== undefined && typeof name !== 'string') ||
+      (nameProblem !== undefined && typeof nameProblem !== 'string')
+    )
+      throw this.#damaged();
     if (socket !== undefined && !isSocket(socket)) throw this.#damaged();
     return {
       value: value.slice(2),
@@ -168,7 +182,12 @@ export class SnapshotReader implements Disposable {
     const [first, second] = [line.charCodeAt(0), line.charCodeAt(1)];
     if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
       // What `>` of Windows PowerShell 5 makes of a program's output.
-      throw new SnapshotError('read snapshot', this.file, 'it is UTF-16, which a shell made of it', 'unclosed snapshot -o');
+      throw new SnapshotError(
+        'read snapshot',
+        this.file,
+        'it is UTF-16, which a shell made of it',
+        'unclosed snapshot -o',
+      );
     }
     const text = line.startsWith('\xef\xbb\xbf') ? line.slice(3) : line;
     // The version first: a newer layout need not have this one's lines.
@@ -178,11 +197,21 @@ export class SnapshotReader implements Disposable {
       throw new SnapshotError('read snapshot', this.file, why, `a newer ${toolName}`);
     }
     if (!text.startsWith(`{"kind":"${snapshotKind}"`) || !text.endsWith(',"processes":[')) {
-      throw new SnapshotError('read snapshot', this.file, 'it is not a snapshot', 'a file that unclosed snapshot -o wrote');
+      throw new SnapshotError(
+        'read snapshot',
+        this.file,
+        'it is not a snapshot',
+        'a file that unclosed snapshot -o wrote',
+      );
     }
     const header = this.#parse(`${text}]}`) as Partial<SnapshotHeader>;
     const { tool, host, taken } = header;
-    if (header.schemaVersion !== schemaVersion || typeof tool !== 'string' || typeof host !== 'string' || typeof taken !== 'string') {
+    if (
+      header.schemaVersion !== schemaVersion ||
+      typeof tool !== 'string' ||
+      typeof host !== 'string' ||
+      typeof taken !== 'string'
+    ) {
       throw this.#damaged();
     }
     return { kind: snapshotKind, schemaVersion, tool, host, taken };
@@ -245,17 +274,24 @@ export class SnapshotReader implements Disposable {
   #explain(error: unknown): unknown {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof SnapshotError || typeof code !== 'string') return error;
-    if (code === 'ENOENT') return new SnapshotError('read snapshot', this.file, 'there is no such file', 'unclosed snapshot -o to make one');
+    if (code === 'ENOENT')
+      return new SnapshotError('read snapshot', this.file, 'there is no such file', 'unclosed snapshot -o to make one');
     return new SnapshotError('read snapshot', this.file, `the system refuses (${code})`, 'another file');
   }
 
   #damaged(why: string = 'the line is not what unclosed writes'): SnapshotError {
-    return new SnapshotError('read snapshot', this.file, `it is damaged at line ${this.#lineNumber}: ${why}`, 'another copy of it');
+    return new SnapshotError(
+      'read snapshot',
+      this.file,
+      `it is damaged at line ${this.#lineNumber}: ${why}`,
+      'another copy of it',
+    );
   }
 }
 
 /** The start of a line up to its access, as nearly all lines have it. */
-const USUAL_START = /^\{"value":"0x(0|[1-9a-f][0-9a-f]{0,15})","type":"([^"\\\x80-\xff]+)","access":"0x([0-9a-f]{1,8})"(?=[,}])/;
+const USUAL_START =
+  /^\{"value":"0x(0|[1-9a-f][0-9a-f]{0,15})","type":"([^"\\\x80-\xff]+)","access":"0x([0-9a-f]{1,8})"(?=[,}])/;
 const NAME_KEY = ',"name":"';
 
 /** What a line says that has at most a name in ASCII beside what every line has; a third of the time of JSON.parse. */
@@ -266,7 +302,12 @@ function decodeUsual(line: string): SnapshotHandle | undefined {
   const access = Number.parseInt(digits, 16);
   if (line.length === start.length + 1) return { value, type, access };
   const nameStart = start.length + NAME_KEY.length;
-  if (!line.startsWith(NAME_KEY, start.length) || line.indexOf('"', nameStart) !== line.length - 2 || !line.endsWith('}')) return undefined;
+  if (
+    !line.startsWith(NAME_KEY, start.length) ||
+    line.indexOf('"', nameStart) !== line.length - 2 ||
+    !line.endsWith('}')
+  )
+    return undefined;
   const escaped = line.slice(nameStart, -2);
   if (/[^\x20-\x7e]/.test(escaped)) return undefined;
   if (!escaped.includes('\\')) return { value, type, access, name: escaped };
@@ -278,5 +319,7 @@ function decodeUsual(line: string): SnapshotHandle | undefined {
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function isSocket(socket: unknown): socket is NonNullable<SnapshotHandle['socket']> {
-  return typeof socket === 'object' && socket !== null && Object.values(socket).every((field) => typeof field === 'string');
+  return (
+    typeof socket === 'object' && socket !== null && Object.values(socket).every((field) => typeof field === 'string')
+  );
 }

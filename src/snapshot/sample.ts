@@ -67,7 +67,8 @@ export class Sampler implements Disposable {
   exitCode(): number | undefined {
     if (!this.hasEnded()) return undefined;
     const code = new Uint32Array(1);
-    if (!GetExitCodeProcess(this.#process.asRawHandle(), code)) throw failed('read the exit code of process', String(this.#processId));
+    if (!GetExitCodeProcess(this.#process.asRawHandle(), code))
+      throw failed('read the exit code of process', String(this.#processId));
     return code[0]!;
   }
 

@@ -10,8 +10,8 @@ const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 const BATCH_SIZE = 4096;
 
 /**
- * Takes a snapshot of processes, piece by piece: the text of a snapshot file. The handle tables are those of one moment;
- * names are asked for afterwards, and what was closed in between has none.
+ * Takes a snapshot of processes, piece by piece: the text of a snapshot file. The handle tables are those of one
+ * moment; names are asked for afterwards, and what was closed in between has none.
  *
  * A process that may not be looked into is in the snapshot with its handles, without their names, and says why.
  *
@@ -50,7 +50,8 @@ async function* takeProcess(
   const order = sortedByValue(table);
   for (let start = 0; start < order.length; start += BATCH_SIZE) {
     const entries = Array.from(order.subarray(start, start + BATCH_SIZE), (index) => table.entryAt(index));
-    const descriptions: readonly Partial<HandleDescription>[] = process === undefined ? [] : await describer.describe(process, entries);
+    const descriptions: readonly Partial<HandleDescription>[] =
+      process === undefined ? [] : await describer.describe(process, entries);
     let text = '';
     entries.forEach(({ value, type, access, inheritable, protectFromClose }, index) => {
       const { object = { type }, nameProblem, ended } = descriptions[index] ?? {};

@@ -7,7 +7,10 @@ const MUCH_SIZE_BYTES = 1 << 20;
 /** 16 MiB of blocks. */
 const BLOCK_COUNT = 256;
 
-/** A file of which many small parts are read, close to each other: what is asked of the system are whole blocks, which are kept. */
+/**
+ * A file of which many small parts are read, close to each other: what is asked of the system are whole blocks, which
+ * are kept.
+ */
 export class BlockFile implements Disposable {
   readonly #descriptor: number;
   /** Whole ones, but for the file's last. */
@@ -49,7 +52,8 @@ export class BlockFile implements Disposable {
   /** Less than what is asked for where the file ends before. */
   #readUpTo(offset: number, sizeBytes: number): Buffer | undefined {
     try {
-      // What is asked for may come from a damaged file: only for much is it worth the question whether there is so much.
+      // What is asked for may come from a damaged file: only for much is it worth the question whether there is so
+      // much.
       if (sizeBytes > MUCH_SIZE_BYTES && offset + sizeBytes > fstatSync(this.#descriptor).size) return undefined;
       const bytes = Buffer.allocUnsafe(sizeBytes);
       return bytes.subarray(0, readSync(this.#descriptor, bytes, 0, sizeBytes, offset));

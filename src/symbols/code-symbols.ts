@@ -9,13 +9,17 @@ export interface CodeSymbol {
 /** More functions than any real file has names for. */
 export const SYMBOL_COUNT_MAX: number = 2 ** 21;
 
-/** A symbol's address and its number, in one: a double holds both, and sorting plain numbers is a tenth of the work of comparing. */
+/**
+ * A symbol's address and its number, in one: a double holds both, and sorting plain numbers is a tenth of the work of
+ * comparing.
+ */
 export function symbolKey(rva: number, number: number): number {
   return rva * SYMBOL_COUNT_MAX + number;
 }
 
 /**
- * The symbols of a table by address. A DLL has some thousand, of which a report names a few: the others' names are never read.
+ * The symbols of a table by address. A DLL has some thousand, of which a report names a few: the others' names are
+ * never read.
  */
 export class CodeSymbols {
   readonly #keys: Float64Array;
@@ -59,7 +63,10 @@ export function nearer(a: CodeSymbol | undefined, b: CodeSymbol | undefined): Co
   return isBetterName(a.name, b.name) ? a : b;
 }
 
-/** `NtClose` rather than `ZwClose`, `fopen` than ucrtbase's `_o_fopen`; the function's own name rather than `.text` or a label; else the first by spelling. */
+/**
+ * `NtClose` rather than `ZwClose`, `fopen` than ucrtbase's `_o_fopen`; the function's own name rather than `.text` or a
+ * label; else the first by spelling.
+ */
 function isBetterName(name: string, known: string): boolean {
   const rank = (text: string): number => (/^(?:Zw[A-Z]|_o_)/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);
   return rank(name) !== rank(known) ? rank(name) < rank(known) : name < known;

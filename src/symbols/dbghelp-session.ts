@@ -82,38 +82,53 @@ export class DbghelpSession implements Disposable {
     if (!SymInitializeW(this.#session, searchPath, false)) throw failed('start dbghelp', '');
   }
 
-  /** Reads a module's debug information, as if the module were at `base`; whether dbghelp could make anything of the file. */
+  /**
+   * Reads a module's debug information, as if the module were at `base`; whether dbghelp could make anything of the
+   * file.
+   */
   load(path: string, base: bigint, sizeBytes: number): boolean {
     return SymLoadModuleExW(this.#session, NO_FILE, path, null, base, sizeBytes, null, 0) !== 0n;
   }
 
-  /** The function at an address of a loaded module; not a mere export, for its name may be that of a function far below. */
+  /**
+   * The function at an address of a loaded module; not a mere export, for its name may be that of a function far below.
+   */
   findSymbol(address: bigint): DebugSymbol | undefined {
     return this.#readSymbol((symbol) => SymFromAddrW(this.#session, address, this.#displacement, symbol));
   }
 
-  /** The line at an address, in the function that stands in the code; see {@link findInlined} for those inlined into it. */
+  /**
+   * The line at an address, in the function that stands in the code; see {@link findInlined} for those inlined into it.
+   */
   findLine(address: bigint): DebugLine | undefined {
     return this.#readLine((line) => SymGetLineFromAddrW64(this.#session, address, this.#displacement, line));
   }
 
   /**
-   * What was inlined at an address, the innermost first, and the line of the function that all of it was inlined into. Empty
-   * where nothing was, or where this dbghelp knows nothing of inlining.
+   * What was inlined at an address, the innermost first, and the line of the function that all of it was inlined into.
+   * Empty where nothing was, or where this dbghelp knows nothing of inlining.
    *
    * https://learn.microsoft.com/windows/win32/debug/inline-function-symbols
    */
-  findInlined(address: bigint, moduleBase: bigint): { readonly inlined: readonly DebugInlined[]; readonly outerLine?: DebugLine } {
+  findInlined(
+    address: bigint,
+    moduleBase: bigint,
+  ): { readonly inlined: readonly DebugInlined[]; readonly outerLine?: DebugLine } {
     const count = this.#knowsInlined ? Math.min(SymAddrIncludeInlineTrace(this.#session, address), INLINED_MAX) : 0;
     const context = new Uint32Array(1);
     const index = new Uint32Array(1);
-    if (count === 0 || !SymQueryInlineTrace(this.#session, address, 0, address, address, context, index)) return { inlined: [] };
+    if (count === 0 || !SymQueryInlineTrace(this.#session, address, 0, address, address, context, index))
+      return { inlined: [] };
     const lineOf = (inlineContext: number): DebugLine | undefined =>
-      this.#readLine((line) => SymGetLineFromInlineContextW(this.#session, address, inlineContext, moduleBase, this.#displacement, line));
+      this.#readLine((line) =>
+        SymGetLineFromInlineContextW(this.#session, address, inlineContext, moduleBase, this.#displacement, line),
+      );
     const inlined: DebugInlined[] = [];
     for (let depth = 0; depth < count; depth++) {
       const inlineContext = context[0]! + depth;
-      const symbol = this.#readSymbol((buffer) => SymFromInlineContextW(this.#session, address, inlineContext, this.#displacement, buffer));
+      const symbol = this.#readSymbol((buffer) =>
+        SymFromInlineContextW(this.#session, address, inlineContext, this.#displacement, buffer),
+      );
       const line = lineOf(inlineContext);
       if (symbol !== undefined) inlined.push({ name: symbol.name, ...(line && { line }) });
     }

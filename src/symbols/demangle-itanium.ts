@@ -4,18 +4,90 @@ const WORK_MAX = 200_000;
 const DEPTH_MAX = 200;
 
 const builtinTypes: Readonly<Record<string, string>> = {
-  v: 'void', w: 'wchar_t', b: 'bool', c: 'char', a: 'signed char', h: 'unsigned char', s: 'short', t: 'unsigned short', i: 'int',
-  j: 'unsigned int', l: 'long', m: 'unsigned long', x: 'long long', y: 'unsigned long long', n: '__int128', o: 'unsigned __int128',
-  f: 'float', d: 'double', e: 'long double', g: '__float128', z: '...', Dd: 'decimal64', De: 'decimal128', Df: 'decimal32', Dh: 'half',
-  Di: 'char32_t', Ds: 'char16_t', Du: 'char8_t', Da: 'auto', Dc: 'decltype(auto)', Dn: 'decltype(nullptr)',
-}; // prettier-ignore
+  v: 'void',
+  w: 'wchar_t',
+  b: 'bool',
+  c: 'char',
+  a: 'signed char',
+  h: 'unsigned char',
+  s: 'short',
+  t: 'unsigned short',
+  i: 'int',
+  j: 'unsigned int',
+  l: 'long',
+  m: 'unsigned long',
+  x: 'long long',
+  y: 'unsigned long long',
+  n: '__int128',
+  o: 'unsigned __int128',
+  f: 'float',
+  d: 'double',
+  e: 'long double',
+  g: '__float128',
+  z: '...',
+  Dd: 'decimal64',
+  De: 'decimal128',
+  Df: 'decimal32',
+  Dh: 'half',
+  Di: 'char32_t',
+  Ds: 'char16_t',
+  Du: 'char8_t',
+  Da: 'auto',
+  Dc: 'decltype(auto)',
+  Dn: 'decltype(nullptr)',
+};
 
 const operators: Readonly<Record<string, string>> = {
-  nw: ' new', na: ' new[]', dl: ' delete', da: ' delete[]', aw: ' co_await', ps: '+', ng: '-', ad: '&', de: '*', co: '~', pl: '+', mi: '-',
-  ml: '*', dv: '/', rm: '%', an: '&', or: '|', eo: '^', aS: '=', pL: '+=', mI: '-=', mL: '*=', dV: '/=', rM: '%=', aN: '&=', oR: '|=',
-  eO: '^=', ls: '<<', rs: '>>', lS: '<<=', rS: '>>=', eq: '==', ne: '!=', lt: '<', gt: '>', le: '<=', ge: '>=', ss: '<=>', nt: '!',
-  aa: '&&', oo: '||', pp: '++', mm: '--', cm: ',', pm: '->*', pt: '->', cl: '()', ix: '[]', qu: '?',
-}; // prettier-ignore
+  nw: ' new',
+  na: ' new[]',
+  dl: ' delete',
+  da: ' delete[]',
+  aw: ' co_await',
+  ps: '+',
+  ng: '-',
+  ad: '&',
+  de: '*',
+  co: '~',
+  pl: '+',
+  mi: '-',
+  ml: '*',
+  dv: '/',
+  rm: '%',
+  an: '&',
+  or: '|',
+  eo: '^',
+  aS: '=',
+  pL: '+=',
+  mI: '-=',
+  mL: '*=',
+  dV: '/=',
+  rM: '%=',
+  aN: '&=',
+  oR: '|=',
+  eO: '^=',
+  ls: '<<',
+  rs: '>>',
+  lS: '<<=',
+  rS: '>>=',
+  eq: '==',
+  ne: '!=',
+  lt: '<',
+  gt: '>',
+  le: '<=',
+  ge: '>=',
+  ss: '<=>',
+  nt: '!',
+  aa: '&&',
+  oo: '||',
+  pp: '++',
+  mm: '--',
+  cm: ',',
+  pm: '->*',
+  pt: '->',
+  cl: '()',
+  ix: '[]',
+  qu: '?',
+};
 
 const abbreviations: Readonly<Record<string, readonly [whole: string, last: string]>> = {
   Sa: ['std::allocator', 'allocator'],
@@ -30,8 +102,9 @@ const literalSuffixes: Readonly<Record<string, string>> = { j: 'u', l: 'l', m: '
 
 /**
  * The plain name of a function of GCC's or Clang's C++, without its result and parameters: `_ZN5store3BoxIiE4openEi` ->
- * `store::Box<int>::open`. `undefined` for what is not decorated so, and for the rarest parts of the grammar (expressions
- * in template arguments, other than literals and addresses). https://itanium-cxx-abi.github.io/cxx-abi/abi.html#mangling
+ * `store::Box<int>::open`. `undefined` for what is not decorated so, and for the rarest parts of the grammar
+ * (expressions in template arguments, other than literals and addresses).
+ * https://itanium-cxx-abi.github.io/cxx-abi/abi.html#mangling
  *
  * @param name may come from a stranger: the work is bounded
  */
@@ -83,7 +156,9 @@ class Demangler {
 
   readWhole(): string {
     // Thunks only: the other special names are those of data, and no function has one.
-    const thunk = /^(?:T[hv]n?\d+_(?:n?\d+_)?|Tc(?:[hv]n?\d+_(?:n?\d+_)?){2})/.exec(this.#name.slice(this.#at, this.#at + 100))?.[0];
+    const thunk = /^(?:T[hv]n?\d+_(?:n?\d+_)?|Tc(?:[hv]n?\d+_(?:n?\d+_)?){2})/.exec(
+      this.#name.slice(this.#at, this.#at + 100),
+    )?.[0];
     this.#at += thunk?.length ?? 0;
     // What comes after the name are its parameters, which nobody asks for.
     return this.#readName().text; // of thunks, the function's that they lead to
@@ -175,7 +250,12 @@ class Demangler {
 
   /** @param scope what the name's class is called, for constructors and destructors */
   #readUnqualified(scope: string): NameText {
-    const plain = (text: string, hasNoResult = false): NameText => ({ text: this.#readAbiTags(text), last: text, isTemplate: false, hasNoResult });
+    const plain = (text: string, hasNoResult = false): NameText => ({
+      text: this.#readAbiTags(text),
+      last: text,
+      isTemplate: false,
+      hasNoResult,
+    });
     const letter = this.#letter();
     if (letter >= '0' && letter <= '9') return plain(this.#readSource());
     if (this.#take('L')) {
@@ -284,7 +364,10 @@ class Demangler {
     const qualifiers = /^[rVK]+/.exec(this.#name.slice(this.#at))?.[0];
     if (qualifiers !== undefined) {
       this.#at += qualifiers.length;
-      const words = [...qualifiers].reverse().map((letter) => ({ r: ' restrict', V: ' volatile', K: ' const' })[letter]).join(''); // prettier-ignore
+      const words = [...qualifiers]
+        .reverse()
+        .map((letter) => ({ r: ' restrict', V: ' volatile', K: ' const' })[letter])
+        .join('');
       const { left, right } = this.#readType();
       return right.startsWith('(') ? { left, right: right + words } : { left: left + words, right };
     }
@@ -324,7 +407,9 @@ class Demangler {
     if (/^T[sue]/.test(two)) this.#at += 2; // elaborated: struct, union, enum
     if (this.#letter() === 'S' && !this.#peek('St')) {
       const { left, right } = this.#readSubstitution();
-      return this.#peek('I') ? { left: withArguments(left + right, this.#readInnerArguments()), right: '' } : { left, right };
+      return this.#peek('I')
+        ? { left: withArguments(left + right, this.#readInnerArguments()), right: '' }
+        : { left, right };
     }
     if (this.#letter() === 'D' && two !== 'DT') throw new NotUnderstood();
     // A class or enumeration: its template arguments are not what T_ means.
@@ -451,7 +536,8 @@ function withArguments(name: string, list: readonly string[]): string {
 
 /** `void ` and `(int)` become `void (*` and `)(int)`; `void (*` and `)(int)` become `void (**` and `)(int)`. */
 function pointer({ left, right }: TypeText, mark: string): TypeText {
-  if (mark.startsWith('&') && right === '' && /&&?$/.test(left)) return { left: left.replace(/&&?$/, mark === '&' || left.endsWith(' &') ? '&' : (/&&?$/.exec(left)![0])), right };
+  if (mark.startsWith('&') && right === '' && /&&?$/.test(left))
+    return { left: left.replace(/&&?$/, mark === '&' || left.endsWith(' &') ? '&' : /&&?$/.exec(left)![0]), right };
   if (right === '') return { left: left + mark, right };
   if (right.startsWith(')')) return { left: left + mark, right };
   return { left: `${left}(${mark}`, right: `)${right.startsWith('[') ? ' ' : ''}${right}` };

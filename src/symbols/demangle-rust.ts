@@ -4,14 +4,33 @@ const READS_MAX = 10_000;
 const DEPTH_MAX = 100;
 
 const basicTypes: Readonly<Record<string, string>> = {
-  a: 'i8', b: 'bool', c: 'char', d: 'f64', e: 'str', f: 'f32', h: 'u8', i: 'isize', j: 'usize', l: 'i32', m: 'u32', n: 'i128', o: 'u128',
-  p: '_', s: 'i16', t: 'u16', u: '()', v: '...', x: 'i64', y: 'u64', z: '!',
-}; // prettier-ignore
+  a: 'i8',
+  b: 'bool',
+  c: 'char',
+  d: 'f64',
+  e: 'str',
+  f: 'f32',
+  h: 'u8',
+  i: 'isize',
+  j: 'usize',
+  l: 'i32',
+  m: 'u32',
+  n: 'i128',
+  o: 'u128',
+  p: '_',
+  s: 'i16',
+  t: 'u16',
+  u: '()',
+  v: '...',
+  x: 'i64',
+  y: 'u64',
+  z: '!',
+};
 
 /**
  * The path of a function of Rust's: `_RNvNtCs15kBYyAo9fc_5store3box4open` -> `store::box::open`, and
- * `_ZN5store3box4open17h0123456789abcdefE`, of compilers before 1.90, likewise. Without the hashes, which differ from build
- * to build. `undefined` for what is not decorated so.
+ * `_ZN5store3box4open17h0123456789abcdefE`, of compilers before 1.90, likewise. Without the hashes, which differ from
+ * build to build. `undefined` for what is not decorated so.
  *
  * https://doc.rust-lang.org/rustc/symbol-mangling/v0.html
  *
@@ -30,14 +49,27 @@ export function demangleRust(name: string): string | undefined {
   }
 }
 
-const escapes: Readonly<Record<string, string>> = { SP: '@', BP: '*', RF: '&', LT: '<', GT: '>', LP: '(', RP: ')', C: ',' };
+const escapes: Readonly<Record<string, string>> = {
+  SP: '@',
+  BP: '*',
+  RF: '&',
+  LT: '<',
+  GT: '>',
+  LP: '(',
+  RP: ')',
+  C: ',',
+};
 
 /** C++'s grammar for nested names, whose last is `h` and sixteen digits. */
 function demangleLegacy(name: string): string | undefined {
   if (!/17h[0-9a-f]{16}E(?:\..*)?$/.test(name)) return undefined;
   const parts: string[] = [];
   let at = name.indexOf('N') + 1;
-  for (let length = /^\d+/.exec(name.slice(at, at + 4))?.[0]; length !== undefined; length = /^\d+/.exec(name.slice(at, at + 4))?.[0]) {
+  for (
+    let length = /^\d+/.exec(name.slice(at, at + 4))?.[0];
+    length !== undefined;
+    length = /^\d+/.exec(name.slice(at, at + 4))?.[0]
+  ) {
     at += length.length;
     parts.push(name.slice(at, at + Number(length)));
     at += Number(length);
@@ -50,11 +82,16 @@ function unescapeLegacy(part: string): string {
   return part
     .replace(/^_(?=\$)/, '')
     .replace(/\.\./g, '::')
-    .replace(/\$(?:u([0-9a-f]{1,6})|([A-Z]{1,2}))\$/g, (whole, code: string | undefined, escape: string | undefined) => {
-      if (escape !== undefined) return escapes[escape] ?? whole;
-      const point = Number.parseInt(code ?? '', 16);
-      return point >= 0x20 && point <= 0x10_ffff && !(point >= 0xd800 && point < 0xe000) ? String.fromCodePoint(point) : whole;
-    });
+    .replace(
+      /\$(?:u([0-9a-f]{1,6})|([A-Z]{1,2}))\$/g,
+      (whole, code: string | undefined, escape: string | undefined) => {
+        if (escape !== undefined) return escapes[escape] ?? whole;
+        const point = Number.parseInt(code ?? '', 16);
+        return point >= 0x20 && point <= 0x10_ffff && !(point >= 0xd800 && point < 0xe000)
+          ? String.fromCodePoint(point)
+          : whole;
+      },
+    );
 }
 
 class NotUnderstood extends Error {}
@@ -185,7 +222,9 @@ class Demangler {
   #readFunctionType(): string {
     return this.#bind((binder) => {
       const unsafe = this.#skip('U') ? 'unsafe ' : '';
-      const abi = this.#skip('K') ? `extern "${this.#skip('C') ? 'C' : this.#readIdentifier().replaceAll('_', '-')}" ` : '';
+      const abi = this.#skip('K')
+        ? `extern "${this.#skip('C') ? 'C' : this.#readIdentifier().replaceAll('_', '-')}" `
+        : '';
       const list: string[] = [];
       while (!this.#skip('E')) list.push(this.#readType());
       const result = this.#readType();
@@ -211,7 +250,10 @@ class Demangler {
       const name = this.#readIdentifier();
       bindings.push(`${name} = ${this.#skip('K') ? this.#readConstant() : this.#readType()}`);
     }
-    if (bindings.length > 0) trait = trait.endsWith('>') ? `${trait.slice(0, -1)}, ${bindings.join(', ')}>` : `${trait}<${bindings.join(', ')}>`;
+    if (bindings.length > 0)
+      trait = trait.endsWith('>')
+        ? `${trait.slice(0, -1)}, ${bindings.join(', ')}>`
+        : `${trait}<${bindings.join(', ')}>`;
     return trait;
   }
 
@@ -221,7 +263,8 @@ class Demangler {
       if (this.#skip('B')) return this.#back(() => this.#readConstant());
       const type = basicTypes[this.#take()];
       const digits = /^n?[0-9a-f]*_/.exec(this.#name.slice(this.#at))?.[0];
-      if (type === undefined || digits === undefined) throw new NotUnderstood(); // structures as constants: not yet stable
+      // structures as constants: not yet stable
+      if (type === undefined || digits === undefined) throw new NotUnderstood();
       this.#at += digits.length;
       const value = BigInt(`0x${digits.replace(/^n/, '').slice(0, -1) || '0'}`);
       if (type === 'bool') return value === 0n ? 'false' : 'true';

@@ -3,8 +3,17 @@ import { demangleItanium } from './demangle-itanium.ts';
 import { demangleRust } from './demangle-rust.ts';
 import type { DwarfLines, SourceLine } from './dwarf-lines.ts';
 import {
-  addressAt, addressOf, type Abbreviation, type DwarfSections, type DwarfUnits, type RawValue, readRaw, readText, referenceOf, type UnitRoot,
-} from './dwarf-units.ts'; // prettier-ignore
+  addressAt,
+  addressOf,
+  type Abbreviation,
+  type DwarfSections,
+  type DwarfUnits,
+  type RawValue,
+  readRaw,
+  readText,
+  referenceOf,
+  type UnitRoot,
+} from './dwarf-units.ts';
 
 /** A function that the compiler put into another one, at the place of a call. */
 export interface InlinedFunction {
@@ -18,7 +27,9 @@ export interface InlinedFunction {
 export interface DwarfFunction {
   /** With its namespaces and classes: `store::Box<int>::open`. */
   readonly name: string;
-  /** Where the function begins, or the part of it that holds the address if that lies elsewhere: relative to the image. */
+  /**
+   * Where the function begins, or the part of it that holds the address if that lies elsewhere: relative to the image.
+   */
   readonly begin: number;
   /** What was inlined at the address, the innermost first. */
   readonly inlined: readonly InlinedFunction[];
@@ -95,9 +106,9 @@ const RANGE_READS_MAX = 4;
 /**
  * The functions of a file and what was inlined into them, DWARF 2 to 5.
  *
- * A unit is read when the first address in it is asked for. We read them ourselves, although Wine's dbghelp does: it knows
- * neither DWARF 5 nor what was inlined; Windows' dbghelp reads no DWARF at all; and a program beside ours (llvm-symbolizer,
- * addr2line) is mostly not there, and takes a process for every module where it is.
+ * A unit is read when the first address in it is asked for. We read them ourselves, although Wine's dbghelp does: it
+ * knows neither DWARF 5 nor what was inlined; Windows' dbghelp reads no DWARF at all; and a program beside ours
+ * (llvm-symbolizer, addr2line) is mostly not there, and takes a process for every module where it is.
  *
  * A damaged unit has no functions; nothing throws. https://dwarfstd.org/doc/DWARF5.pdf (3.3)
  */
@@ -116,8 +127,11 @@ export class DwarfFunctions {
     this.#lines = lines;
     this.#imageBase = imageBase;
     // Of .debug_ranges one takes 16 bytes, of .debug_rnglists at least 3.
-    this.#rangesLeft = RANGE_READS_MAX * Math.ceil(units.sections.ranges.length / 16 + units.sections.rangeLists.length / 3);
-    this.#roots = new SpanIndex(units.roots.flatMap((root) => this.#readSpans(root, root).map((span) => ({ ...span, value: root }))));
+    this.#rangesLeft =
+      RANGE_READS_MAX * Math.ceil(units.sections.ranges.length / 16 + units.sections.rangeLists.length / 3);
+    this.#roots = new SpanIndex(
+      units.roots.flatMap((root) => this.#readSpans(root, root).map((span) => ({ ...span, value: root }))),
+    );
   }
 
   /** The function that holds an address. */
@@ -130,7 +144,9 @@ export class DwarfFunctions {
     const inlined: InlinedFunction[] = [];
     let outer = found.value;
     for (let depth = 0; depth < INLINED_DEPTH_MAX; depth++) {
-      const inner = outer.inlined?.find((candidate) => this.#spansOf(candidate).some(({ begin, end }) => rva >= begin && rva < end));
+      const inner = outer.inlined?.find((candidate) =>
+        this.#spansOf(candidate).some(({ begin, end }) => rva >= begin && rva < end),
+      );
       if (inner === undefined) break;
       const innerName = this.#nameOf(inner);
       const call = this.#callOf(inner);
@@ -152,7 +168,12 @@ export class DwarfFunctions {
       const entries = new Map<number, Entry>();
       ignoreDamage(() => this.#readEntries(root, entries));
       const functions = [...entries.values()].filter(({ tag }) => tag === DW_TAG_subprogram);
-      read = { entries, functions: new SpanIndex(functions.flatMap((value) => this.#spansOf(value).map((span) => ({ ...span, value })))) };
+      read = {
+        entries,
+        functions: new SpanIndex(
+          functions.flatMap((value) => this.#spansOf(value).map((span) => ({ ...span, value }))),
+        ),
+      };
       this.#read.set(root, read);
     }
     return read;
@@ -232,7 +253,10 @@ export class DwarfFunctions {
     return (entry.spans ??= this.#readSpans(entry, entry.root));
   }
 
-  #readSpans(source: { lowAddress?: RawValue; highAddress?: RawValue; ranges?: RawValue }, root: UnitRoot): readonly Span[] {
+  #readSpans(
+    source: { lowAddress?: RawValue; highAddress?: RawValue; ranges?: RawValue },
+    root: UnitRoot,
+  ): readonly Span[] {
     const { lowAddress, highAddress, ranges } = source;
     const { unit, bases } = root;
     const { sections } = this.#units;
@@ -243,7 +267,8 @@ export class DwarfFunctions {
     };
     const add = (low: number, high: number): void => {
       // Code that the linker threw away is left at addresses near zero.
-      if (low >= this.#imageBase && high > low) spans.push({ begin: low - this.#imageBase, end: high - this.#imageBase });
+      if (low >= this.#imageBase && high > low)
+        spans.push({ begin: low - this.#imageBase, end: high - this.#imageBase });
     };
     ignoreDamage(() => {
       if (ranges !== undefined) {
@@ -274,11 +299,19 @@ export class DwarfFunctions {
     let name = own ?? (linkageName && (demangleItanium(linkageName) ?? linkageName));
     if (own !== undefined && named.parent !== undefined) {
       const parts = [own];
-      for (let scope: Entry | undefined = named.parent, depth = 0; scope !== undefined && depth < SCOPES_MAX; scope = scope.parent, depth++) {
-        // A function in a function is one of C, or a mere declaration: only the classes of a function are named after it.
+      for (
+        let scope: Entry | undefined = named.parent, depth = 0;
+        scope !== undefined && depth < SCOPES_MAX;
+        scope = scope.parent, depth++
+      ) {
+        // A function in a function is one of C, or a mere declaration: only the classes of a function are named after
+        // it.
         if (scope.tag === DW_TAG_subprogram ? depth > 0 : scopes.has(scope.tag)) {
           const outer = this.#declarationOf(scope);
-          parts.unshift((outer.name && this.#textOf(outer, outer.name)) ?? (scope.tag === DW_TAG_namespace ? '(anonymous namespace)' : '(anonymous)'));
+          parts.unshift(
+            (outer.name && this.#textOf(outer, outer.name)) ??
+              (scope.tag === DW_TAG_namespace ? '(anonymous namespace)' : '(anonymous)'),
+          );
           if (outer !== scope) scope = outer;
         }
       }
@@ -296,7 +329,8 @@ export class DwarfFunctions {
   #rustNameOf(entry: Entry): string | undefined {
     let next: Entry | undefined = entry;
     for (let count = 0; count < ORIGINS_MAX && next !== undefined; count++) {
-      if (next.linkageName !== undefined) return demangleRust(this.#textOf(next, next.linkageName) ?? '')?.slice(0, NAME_LENGTH_MAX);
+      if (next.linkageName !== undefined)
+        return demangleRust(this.#textOf(next, next.linkageName) ?? '')?.slice(0, NAME_LENGTH_MAX);
       next = next.origin === undefined ? undefined : this.#entryAt(next.origin, next.root);
     }
     return undefined;
@@ -305,7 +339,11 @@ export class DwarfFunctions {
   /** The entry that an entry has its name from. */
   #declarationOf(entry: Entry): Entry {
     let declaration = entry;
-    for (let count = 0; count < ORIGINS_MAX && declaration.name === undefined && declaration.origin !== undefined; count++) {
+    for (
+      let count = 0;
+      count < ORIGINS_MAX && declaration.name === undefined && declaration.origin !== undefined;
+      count++
+    ) {
       const next = this.#entryAt(declaration.origin, declaration.root);
       if (next === undefined) break;
       declaration = next;
@@ -313,7 +351,9 @@ export class DwarfFunctions {
     return declaration;
   }
 
-  /** The entry at an offset of `.debug_info`, which may be in another unit: link-time optimisation inlines across them. */
+  /**
+   * The entry at an offset of `.debug_info`, which may be in another unit: link-time optimisation inlines across them.
+   */
   #entryAt(offset: number, near: UnitRoot): Entry | undefined {
     const isIn = ({ unit }: UnitRoot): boolean => offset >= unit.start && offset < unit.end;
     const root = isIn(near) ? near : this.#units.roots.find(isIn);
@@ -326,7 +366,13 @@ export class DwarfFunctions {
 }
 
 /** DWARF 2 to 4, 2.17.3: pairs of addresses, up to a pair of zeros. */
-function readRanges(offset: number, base: number, { unit }: UnitRoot, sections: DwarfSections, add: (low: number, high: number) => void): void {
+function readRanges(
+  offset: number,
+  base: number,
+  { unit }: UnitRoot,
+  sections: DwarfSections,
+  add: (low: number, high: number) => void,
+): void {
   const cursor = new ByteCursor(sections.ranges, offset);
   const read = (): number => (unit.addressSize === 8 ? cursor.u64() : cursor.u32());
   const highest = unit.addressSize === 8 ? 2 ** 64 : 2 ** 32 - 1;

@@ -1,5 +1,12 @@
 import { ByteCursor } from './byte-cursor.ts';
-import { type DwarfSections, type DwarfUnit, type DwarfUnits, readRaw, readText, type UnitBases } from './dwarf-units.ts';
+import {
+  type DwarfSections,
+  type DwarfUnit,
+  type DwarfUnits,
+  readRaw,
+  readText,
+  type UnitBases,
+} from './dwarf-units.ts';
 
 /** A place in a source file. */
 export interface SourceLine {
@@ -36,8 +43,8 @@ const NO_BASES: UnitBases = { addresses: 0, stringOffsets: 0, rangeLists: 0 };
 /**
  * The line tables of a file, DWARF 2 to 5.
  *
- * We read them ourselves, although Wine's dbghelp does too: of several lines for one address it gives the first, and the
- * last one is the code's [ran, Wine 8]; it does not read DWARF 5; and Windows' dbghelp reads no DWARF at all.
+ * We read them ourselves, although Wine's dbghelp does too: of several lines for one address it gives the first, and
+ * the last one is the code's [ran, Wine 8]; it does not read DWARF 5; and Windows' dbghelp reads no DWARF at all.
  *
  * A damaged unit ends the reading of that unit; nothing throws. https://dwarfstd.org/doc/DWARF5.pdf (6.2)
  */
@@ -59,7 +66,14 @@ export class DwarfLines {
       try {
         const { isWide, end } = unit.readLength();
         at = end;
-        this.#readUnit(new ByteCursor(line, unit.at, end), unit.start, isWide, directories.get(unit.start) ?? '', sections, imageBase);
+        this.#readUnit(
+          new ByteCursor(line, unit.at, end),
+          unit.start,
+          isWide,
+          directories.get(unit.start) ?? '',
+          sections,
+          imageBase,
+        );
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
         if (at <= unit.start) break;

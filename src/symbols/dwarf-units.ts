@@ -21,8 +21,8 @@ export interface DwarfSections {
   /** `.debug_rnglists` */
   readonly rangeLists: Buffer;
   /**
-   * The low 32 bits of the addresses of {@link strings} and {@link lineStrings}. clang 14 with lld writes offsets into them in
-   * DWARF 5 as addresses; see {@link textAt}.
+   * The low 32 bits of the addresses of {@link strings} and {@link lineStrings}. clang 14 with lld writes offsets into
+   * them in DWARF 5 as addresses; see {@link textAt}.
    */
   readonly stringsAddress?: number;
   readonly lineStringsAddress?: number;
@@ -133,7 +133,11 @@ export class AbbreviationTables {
    */
   of(unit: DwarfUnit): ReadonlyMap<number, Abbreviation> {
     // Two forms have another size in another unit, and units that share a table differ in neither in real files.
-    const key = unit.abbreviationsAt * 8 + (unit.isWide ? 4 : 0) + (unit.addressSize === 8 ? 2 : 0) + (unit.version === 2 ? 1 : 0);
+    const key =
+      unit.abbreviationsAt * 8 +
+      (unit.isWide ? 4 : 0) +
+      (unit.addressSize === 8 ? 2 : 0) +
+      (unit.version === 2 ? 1 : 0);
     let table = this.#tables.get(key);
     if (table === undefined) {
       table = this.#read(unit);
@@ -155,7 +159,9 @@ export class AbbreviationTables {
         const attribute = cursor.uleb();
         const form = cursor.uleb();
         if (attribute === 0 && form === 0) break;
-        attributes.push(form === DW_FORM_implicit_const ? { attribute, form, constant: cursor.sleb() } : { attribute, form });
+        attributes.push(
+          form === DW_FORM_implicit_const ? { attribute, form, constant: cursor.sleb() } : { attribute, form },
+        );
         const formSizeBytes = fixedSizeBytes(form, unit);
         sizeBytes = sizeBytes === undefined || formSizeBytes === undefined ? undefined : sizeBytes + formSizeBytes;
       }
@@ -290,7 +296,12 @@ export interface UnitBases {
 }
 
 /** The address that a value means; undefined where it is no address. @throws RangeError when its index leads nowhere */
-export function addressOf({ form, value }: RawValue, unit: DwarfUnit, bases: UnitBases, sections: DwarfSections): number | undefined {
+export function addressOf(
+  { form, value }: RawValue,
+  unit: DwarfUnit,
+  bases: UnitBases,
+  sections: DwarfSections,
+): number | undefined {
   if (form === DW_FORM_addr) return value;
   const isIndex = form === DW_FORM_addrx || form === DW_FORM_GNU_addr_index || (form >= 0x29 && form <= 0x2c);
   return isIndex ? addressAt(value, unit, bases, sections) : undefined;
@@ -303,18 +314,26 @@ export function addressAt(index: number, unit: DwarfUnit, bases: UnitBases, sect
 }
 
 /** The text that a value means; undefined where it is no text. @throws RangeError when it leads nowhere */
-export function textOf({ form, value }: RawValue, unit: DwarfUnit, bases: UnitBases, sections: DwarfSections): string | undefined {
+export function textOf(
+  { form, value }: RawValue,
+  unit: DwarfUnit,
+  bases: UnitBases,
+  sections: DwarfSections,
+): string | undefined {
   if (form === DW_FORM_string) return new ByteCursor(sections.info, value).text();
   if (form === DW_FORM_strp) return textAt(sections.strings, value, sections.stringsAddress);
   if (form === DW_FORM_line_strp) return textAt(sections.lineStrings, value, sections.lineStringsAddress);
-  if (form !== 0x1a && form !== DW_FORM_GNU_str_index && !(form >= 0x25 && form <= 0x28)) return undefined; // DW_FORM_strx, strx1 … strx4
-  const offset = new ByteCursor(sections.stringOffsets, bases.stringOffsets + value * (unit.isWide ? 8 : 4)).offset(unit.isWide);
+  // DW_FORM_strx, strx1 … strx4
+  if (form !== 0x1a && form !== DW_FORM_GNU_str_index && !(form >= 0x25 && form <= 0x28)) return undefined;
+  const offset = new ByteCursor(sections.stringOffsets, bases.stringOffsets + value * (unit.isWide ? 8 : 4)).offset(
+    unit.isWide,
+  );
   return textAt(sections.strings, offset, sections.stringsAddress);
 }
 
 /**
- * The text at an offset of a section of strings. An offset that leads out of it is tried as the low half of an address: what
- * clang 14 and lld leave in DWARF 5 for Windows, where the linker is asked for the wrong kind of relocation.
+ * The text at an offset of a section of strings. An offset that leads out of it is tried as the low half of an address:
+ * what clang 14 and lld leave in DWARF 5 for Windows, where the linker is asked for the wrong kind of relocation.
  *
  * @throws RangeError when there is none
  */
@@ -380,7 +399,9 @@ export class DwarfUnits {
     const lineTable = valueOf(DW_AT_stmt_list);
     const directoryValue = values.get(DW_AT_comp_dir);
     const directory = directoryValue && readText(directoryValue, unit, bases, this.sections);
-    const [lowAddress, highAddress, ranges] = [DW_AT_low_pc, DW_AT_high_pc, DW_AT_ranges].map((attribute) => values.get(attribute));
+    const [lowAddress, highAddress, ranges] = [DW_AT_low_pc, DW_AT_high_pc, DW_AT_ranges].map((attribute) =>
+      values.get(attribute),
+    );
     return {
       unit,
       bases,
@@ -394,7 +415,12 @@ export class DwarfUnits {
 }
 
 /** {@link textOf}, with undefined for what leads nowhere. */
-export function readText(value: RawValue, unit: DwarfUnit, bases: UnitBases, sections: DwarfSections): string | undefined {
+export function readText(
+  value: RawValue,
+  unit: DwarfUnit,
+  bases: UnitBases,
+  sections: DwarfSections,
+): string | undefined {
   try {
     return textOf(value, unit, bases, sections);
   } catch (error) {

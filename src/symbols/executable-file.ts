@@ -1,5 +1,5 @@
 import { BlockFile, TABLE_SIZE_BYTES_MAX } from './block-file.ts';
-import { type CodeSymbol, CodeSymbols, lastAtOrBelow, nearer, noSymbols } from './code-symbols.ts';
+import { type CodeSymbol, type CodeSymbols, lastAtOrBelow, nearer, noSymbols } from './code-symbols.ts';
 import { type DwarfFunction, DwarfFunctions } from './dwarf-functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf-lines.ts';
 import { DwarfUnits } from './dwarf-units.ts';
@@ -67,7 +67,8 @@ export class ExecutableFile implements Disposable {
     this.#header = header;
     this.#sections = sections;
     this.#coffOffset = header.readUInt32LE(12); // DWORD FileHeader.PointerToSymbolTable
-    this.#coffCount = Math.min(header.readUInt32LE(16), TABLE_SIZE_BYTES_MAX / COFF_SYMBOL_SIZE_BYTES); // DWORD NumberOfSymbols
+    // DWORD NumberOfSymbols
+    this.#coffCount = Math.min(header.readUInt32LE(16), TABLE_SIZE_BYTES_MAX / COFF_SYMBOL_SIZE_BYTES);
     this.#imageBase = Number(header.readBigUInt64LE(24 + 24)); // ULONGLONG OptionalHeader.ImageBase
     this.imageSizeBytes = header.readUInt32LE(24 + 56); // DWORD OptionalHeader.SizeOfImage
   }
@@ -76,7 +77,10 @@ export class ExecutableFile implements Disposable {
   static open(path: string): ExecutableFile | undefined {
     const source = BlockFile.open(path);
     if (source === undefined) return undefined;
-    const file = ExecutableFile.#parse((offset, sizeBytes) => source.read(offset, sizeBytes), () => source[Symbol.dispose]());
+    const file = ExecutableFile.#parse(
+      (offset, sizeBytes) => source.read(offset, sizeBytes),
+      () => source[Symbol.dispose](),
+    );
     if (file === undefined) source[Symbol.dispose]();
     return file;
   }
@@ -84,7 +88,9 @@ export class ExecutableFile implements Disposable {
   /** The same for a file that is in memory. */
   static fromBytes(bytes: Buffer): ExecutableFile | undefined {
     const read: Read = (offset, sizeBytes) =>
-      offset >= 0 && sizeBytes >= 0 && offset + sizeBytes <= bytes.length ? bytes.subarray(offset, offset + sizeBytes) : undefined;
+      offset >= 0 && sizeBytes >= 0 && offset + sizeBytes <= bytes.length
+        ? bytes.subarray(offset, offset + sizeBytes)
+        : undefined;
     return ExecutableFile.#parse(read, () => undefined);
   }
 
@@ -115,8 +121,9 @@ export class ExecutableFile implements Disposable {
   }
 
   /**
-   * Whether the file names a PDB that holds its debug information. lld puts a record for one into programs with DWARF too, as
-   * a build id, with an empty name: at these Wine 8's dbghelp reads beyond its memory, and half of the times crashes.
+   * Whether the file names a PDB that holds its debug information. lld puts a record for one into programs with DWARF
+   * too, as a build id, with an empty name: at these Wine 8's dbghelp reads beyond its memory, and half of the times
+   * crashes.
    */
   get namesPdb(): boolean {
     const { rva, sizeBytes } = this.#directory(DEBUG);
@@ -125,7 +132,8 @@ export class ExecutableFile implements Disposable {
     for (let at = 0; entries !== undefined && at + 28 <= entries.length; at += 28) {
       if (entries.readUInt32LE(at + 12) !== IMAGE_DEBUG_TYPE_CODEVIEW) continue;
       const record = this.#read(entries.readUInt32LE(at + 24), Math.min(entries.readUInt32LE(at + 16), 1024));
-      if (record === undefined || record.length <= PDB_PATH_OFFSET || record.toString('latin1', 0, 4) !== 'RSDS') continue;
+      if (record === undefined || record.length <= PDB_PATH_OFFSET || record.toString('latin1', 0, 4) !== 'RSDS')
+        continue;
       if (record[PDB_PATH_OFFSET] !== 0) return true;
     }
     return false;
@@ -151,14 +159,19 @@ export class ExecutableFile implements Disposable {
   symbolOf(rva: number): CodeSymbol | undefined {
     const found = this.functionAt(rva);
     // Of the system's DLLs most functions on a stack are exported, and their other symbols are ten times as many.
-    if (found !== undefined) return this.#nameWithin('exports', found.begin, rva) ?? this.#nameWithin('all', found.begin, rva);
+    if (found !== undefined)
+      return this.#nameWithin('exports', found.begin, rva) ?? this.#nameWithin('all', found.begin, rva);
     const nearest = this.#nearest(rva, 'all');
-    if (nearest === undefined || rva - nearest.rva >= LEAF_SIZE_BYTES_MAX || this.functionAt(nearest.rva) !== undefined) return undefined;
+    if (nearest === undefined || rva - nearest.rva >= LEAF_SIZE_BYTES_MAX || this.functionAt(nearest.rva) !== undefined)
+      return undefined;
     const previous = this.#entryAtOrBelow(rva);
     return previous === undefined || previous.begin < nearest.rva ? nearest : undefined;
   }
 
-  /** The nearest of some symbols that is in the same function as `rva`, all parts of which belong to the one that starts at `begin`. */
+  /**
+   * The nearest of some symbols that is in the same function as `rva`, all parts of which belong to the one that starts
+   * at `begin`.
+   */
   #nameWithin(which: 'exports' | 'all', begin: number, rva: number): CodeSymbol | undefined {
     const nearest = this.#nearest(rva, which);
     if (nearest === undefined) return undefined;
@@ -173,7 +186,10 @@ export class ExecutableFile implements Disposable {
     return this.#dwarfLines().find(rva);
   }
 
-  /** The function that holds an address and what was inlined there, from the file's DWARF; `undefined` where it has none for it. */
+  /**
+   * The function that holds an address and what was inlined there, from the file's DWARF; `undefined` where it has none
+   * for it.
+   */
   dwarfFunctionOf(rva: number): DwarfFunction | undefined {
     this.#dwarfFunctions ??= new DwarfFunctions(this.#dwarfUnits(), this.#dwarfLines(), this.#imageBase);
     return this.#dwarfFunctions.find(rva);
@@ -248,7 +264,9 @@ export class ExecutableFile implements Disposable {
   /** The nearest symbol below an address: of the exports alone, or of all. */
   #nearest(rva: number, which: 'exports' | 'all'): CodeSymbol | undefined {
     const exported = (this.#exports ??= this.#readExports()).atOrBelow(rva);
-    return which === 'exports' ? exported : nearer(exported, (this.#coffFunctions ??= this.#readCoffFunctions()).atOrBelow(rva));
+    return which === 'exports'
+      ? exported
+      : nearer(exported, (this.#coffFunctions ??= this.#readCoffFunctions()).atOrBelow(rva));
   }
 
   #readExports(): CodeSymbols {
@@ -262,7 +280,9 @@ export class ExecutableFile implements Disposable {
     const ordinals = this.#readAt(directory.readUInt32LE(36), nameCount * 2); // DWORD AddressOfNameOrdinals
     if (functions === undefined || names === undefined || ordinals === undefined) return noSymbols;
     const sections = this.#sections.filter(({ isCode }) => isCode);
-    return exportedSymbols({ directory, directoryRva, functions, names, ordinals }, (rva) => sections.some((section) => isIn(section, rva)));
+    return exportedSymbols({ directory, directoryRva, functions, names, ordinals }, (rva) =>
+      sections.some((section) => isIn(section, rva)),
+    );
   }
 
   #readCoffFunctions(): CodeSymbols {
@@ -272,7 +292,11 @@ export class ExecutableFile implements Disposable {
     const stringsOffset = this.#coffOffset + table.length;
     const stringsSizeBytes = this.#read(stringsOffset, 4)?.readUInt32LE(0) ?? 0;
     const strings = this.#read(stringsOffset, stringsSizeBytes) ?? Buffer.alloc(0);
-    return coffSymbols(table, strings, this.#sections.map(({ isCode, rva }) => (isCode ? rva : undefined)));
+    return coffSymbols(
+      table,
+      strings,
+      this.#sections.map(({ isCode, rva }) => (isCode ? rva : undefined)),
+    );
   }
 
   /** The contents of a section; empty where the file has none of that name. */

@@ -1,8 +1,8 @@
 import { CodeSymbols, SYMBOL_COUNT_MAX, symbolKey } from './code-symbols.ts';
 
 /**
- * The tables of a file that name its functions. They are read whole, a row of a table in as few steps as can be: a DLL of the system has
- * thousands of rows, and this is done once for each run.
+ * The tables of a file that name its functions. They are read whole, a row of a table in as few steps as can be: a DLL
+ * of the system has thousands of rows, and this is done once for each run.
  *
  * https://learn.microsoft.com/windows/win32/debug/pe-format
  */
@@ -25,8 +25,15 @@ export interface ExportTables {
  *
  * @param isCode whether an address is in a section of code
  */
-export function exportedSymbols({ directory, directoryRva, ...tables }: ExportTables, isCode: (rva: number) => boolean): CodeSymbols {
-  const [functions, names, ordinals] = [toUint32Array(tables.functions), toUint32Array(tables.names), toUint16Array(tables.ordinals)];
+export function exportedSymbols(
+  { directory, directoryRva, ...tables }: ExportTables,
+  isCode: (rva: number) => boolean,
+): CodeSymbols {
+  const [functions, names, ordinals] = [
+    toUint32Array(tables.functions),
+    toUint32Array(tables.names),
+    toUint16Array(tables.ordinals),
+  ];
   const forwardersEnd = directoryRva + directory.length;
   const keys: number[] = [];
   const count = Math.min(names.length, SYMBOL_COUNT_MAX);
@@ -48,17 +55,26 @@ const IMAGE_SYM_DTYPE_FUNCTION = 0x20;
  * @param strings the string table behind it
  * @param codeSections address of each section that holds code, by its number from 0
  */
-export function coffSymbols(table: Buffer, strings: Buffer, codeSections: readonly (number | undefined)[]): CodeSymbols {
+export function coffSymbols(
+  table: Buffer,
+  strings: Buffer,
+  codeSections: readonly (number | undefined)[],
+): CodeSymbols {
   const words = toUint16Array(table);
   const keys: number[] = [];
   const places: number[] = []; // of the rows of the symbols
   // BYTE NumberOfAuxSymbols, +17: what follows a symbol and belongs to it
-  for (let at = 0; at + COFF_SYMBOL_WORDS <= words.length && keys.length < SYMBOL_COUNT_MAX; at += (1 + (words[at + 8]! >> 8)) * COFF_SYMBOL_WORDS) {
+  for (
+    let at = 0;
+    at + COFF_SYMBOL_WORDS <= words.length && keys.length < SYMBOL_COUNT_MAX;
+    at += (1 + (words[at + 8]! >> 8)) * COFF_SYMBOL_WORDS
+  ) {
     if (words[at + 7] !== IMAGE_SYM_DTYPE_FUNCTION) continue; // WORD Type, +14
     const section = codeSections[words[at + 6]! - 1]; // SHORT SectionNumber, +12, from 1
     if (section === undefined) continue;
     // Zero, and where in the strings the name is; else the name itself, up to 8 bytes.
-    const isNamed = words[at] === 0 && words[at + 1] === 0 ? strings[words[at + 2]! + words[at + 3]! * 0x1_0000] : words[at]! & 0xff;
+    const isNamed =
+      words[at] === 0 && words[at + 1] === 0 ? strings[words[at + 2]! + words[at + 3]! * 0x1_0000] : words[at]! & 0xff;
     const rva = section + words[at + 4]! + words[at + 5]! * 0x1_0000; // DWORD Value, +8
     if (!isNamed || rva >= 2 ** 32) continue;
     keys.push(symbolKey(rva, keys.length));

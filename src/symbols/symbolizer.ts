@@ -71,8 +71,8 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * Adds modules: those that the process loaded later, or had unloaded by the time it was looked at. One that overlaps a
-   * known one is ignored. Addresses that were resolved before stay as they are.
+   * Adds modules: those that the process loaded later, or had unloaded by the time it was looked at. One that overlaps
+   * a known one is ignored. Addresses that were resolved before stay as they are.
    */
   addModules(modules: readonly Module[]): void {
     for (const module of modules) {
@@ -86,8 +86,8 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * Reads the names in files that are most likely going to be asked for, in time that is to spare: a piece for each step of the iteration, which
-   * may end at any. Their modules are still to be added.
+   * Reads the names in files that are most likely going to be asked for, in time that is to spare: a piece for each
+   * step of the iteration, which may end at any. Their modules are still to be added.
    *
    * @param paths as those of the modules
    */
@@ -108,7 +108,8 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * The function and the line of an address, as far as symbols allow: where functions were inlined, those of the innermost.
+   * The function and the line of an address, as far as symbols allow: where functions were inlined, those of the
+   * innermost.
    *
    * @param address unsigned; anything is allowed, and what is in no module has module `?`
    */
@@ -117,8 +118,8 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * All functions that an address is in: those that were inlined there, the innermost first, and at last the one whose code it
-   * is. At least one.
+   * All functions that an address is in: those that were inlined there, the innermost first, and at last the one whose
+   * code it is. At least one.
    */
   resolveInlined(address: bigint, kind: AddressKind = 'return'): readonly Frame[] {
     const known = this.#frames[kind].get(address);
@@ -150,7 +151,10 @@ export class Symbolizer implements Disposable {
     const place = kind === 'return' && address > module.base ? address - 1n : address;
     const source = this.#sources.get(module) ?? this.#open(module);
     const rva = Number(place - module.base);
-    const found = this.#findByDwarf(module, source, rva) ?? this.#findByPdb(module, source, place) ?? this.#findByName(module, source, rva);
+    const found =
+      this.#findByDwarf(module, source, rva) ??
+      this.#findByPdb(module, source, place) ??
+      this.#findByName(module, source, rva);
     const offset = Number(address - module.base) - (found.begin ?? 0);
     const common = { module: module.name, offset, ...(module.isSystem ? { system: true as const } : {}) };
     return [
@@ -242,7 +246,9 @@ export class Symbolizer implements Disposable {
   }
 }
 
-/** Whether an address is in the function that dbghelp named: it names the nearest one below, whose size it may not know. */
+/**
+ * Whether an address is in the function that dbghelp named: it names the nearest one below, whose size it may not know.
+ */
 function isWithin(
   symbol: { address: bigint; sizeBytes: number },
   place: bigint,
@@ -270,8 +276,8 @@ function spellLine(line: SourceLine | undefined): SourceLine | undefined {
 }
 
 /**
- * A compiler's path as Windows spells it. A program that was built on the machine that Wine runs on names its sources as
- * that machine does; Wine shows its root as drive Z:.
+ * A compiler's path as Windows spells it. A program that was built on the machine that Wine runs on names its sources
+ * as that machine does; Wine shows its root as drive Z:.
  */
 function toWindowsPath(path: string): string {
   if (isWine && path.startsWith('/')) return win32.normalize(`Z:${path}`);

@@ -26,7 +26,10 @@ export interface Host {
   readonly nativeModules?: string;
   /** Differs from launch to launch; the launcher finds what a launch left running by it. */
   readonly launch: string;
-  /** A file by which to tell the launcher how the tool ends: see {@link sayVerdict}. Absent for what the tool starts: it has no say in that. */
+  /**
+   * A file by which to tell the launcher how the tool ends: see {@link sayVerdict}. Absent for what the tool starts: it
+   * has no say in that.
+   */
   readonly verdict?: string;
 }
 
@@ -46,5 +49,7 @@ export function readHost(environment: Readonly<Record<string, string | undefined
     host = undefined;
   }
   if (typeof host === 'object' && host !== null && 'wine' in host && typeof host.wine === 'string') return host as Host;
-  throw new Error(`Cannot read ${hostVariable}: not what the launcher writes. Try without ${hostVariable} in the environment.`);
+  throw new Error(
+    `Cannot read ${hostVariable}: not what the launcher writes. Try without ${hostVariable} in the environment.`,
+  );
 }

@@ -27,8 +27,8 @@ export function installStandardStreams(host: Host): void {
 }
 
 /**
- * A synchronous output stream, with what libraries ask of a terminal. Its `fd` is 1 or 2, also when the text goes to the terminal by its
- * path; `isTTY` is true or absent, as in Node.js.
+ * A synchronous output stream, with what libraries ask of a terminal. Its `fd` is 1 or 2, also when the text goes to
+ * the terminal by its path; `isTTY` is true or absent, as in Node.js.
  */
 function makeOutput(fd: 1 | 2, terminal: Terminal | undefined): Writable {
   const target = (terminal?.path && openTerminal(terminal.path)) || fd;

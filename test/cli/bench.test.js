@@ -1,4 +1,5 @@
-// Every benchmark, with its smallest sizes: that it runs to its end and prints its figures. How large they are is nobody's business here.
+// Every benchmark, with its smallest sizes: that it runs to its end and prints its figures. How large they are is
+// nobody's business here.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -8,8 +9,8 @@ import { describe, it } from 'node:test';
 import { root } from '../../scripts/setup.js';
 
 /**
- * Lines that each prints, among others, in this order; several for one stand for any of them. `#` is a figure: a number, or a median with the
- * lowest and the highest.
+ * Lines that each prints, among others, in this order; several for one stand for any of them. `#` is a figure: a
+ * number, or a median with the lowest and the highest.
  *
  * @type {Record<string, readonly (string | readonly string[])[]>}
  */
@@ -66,7 +67,10 @@ const printed = {
     "20,000 opens and closes: peak # MB, the auditor's processor time # s",
     '  the program # ms alone, # ms audited, ratio #',
     // The latter where the program takes no longer than two looks at the auditor.
-    ['  in its second half the auditor takes # % of a core (aim: under 1)', '  in its second half there was no time to look twice'],
+    [
+      '  in its second half the auditor takes # % of a core (aim: under 1)',
+      '  in its second half there was no time to look twice',
+    ],
   ],
   'bench:start': [
     'from the shell: Node.js alone # ms, unclosed run # ms, ratio #',
@@ -86,10 +90,12 @@ const printed = {
 
 /** @type {{ scripts: Record<string, string> }} */
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const benchmarks = new Map(Object.entries(scripts).flatMap(([name, command]) => {
-  const file = /^node (bench\/\S+)$/.exec(command)?.[1];
-  return file === undefined ? [] : [[name, file]];
-}));
+const benchmarks = new Map(
+  Object.entries(scripts).flatMap(([name, command]) => {
+    const file = /^node (bench\/\S+)$/.exec(command)?.[1];
+    return file === undefined ? [] : [[name, file]];
+  }),
+);
 
 /**
  * @param {string} file
@@ -108,7 +114,10 @@ function toPattern(line) {
 describe('a benchmark', () => {
   it('has its lines here, whichever it is', () => {
     assert.deepEqual([...benchmarks.keys()].sort(), Object.keys(printed).sort());
-    assert.deepEqual(Object.keys(scripts).filter((name) => name.startsWith('bench:') && !benchmarks.has(name)), []);
+    assert.deepEqual(
+      Object.keys(scripts).filter((name) => name.startsWith('bench:') && !benchmarks.has(name)),
+      [],
+    );
   });
 
   for (const [name, lines] of Object.entries(printed)) {
@@ -126,7 +135,11 @@ describe('a benchmark', () => {
   }
 
   for (const { name = 'bench:start', args, says } of [
-    { name: 'accuracy', args: ['nope'], says: 'Cannot audit nope: no program of the matrix has that in its name. Try leak-event.' },
+    {
+      name: 'accuracy',
+      args: ['nope'],
+      says: 'Cannot audit nope: no program of the matrix has that in its name. Try leak-event.',
+    },
     { args: ['--nope'], says: "Unknown option '--nope'. Try --smoke, --stages, --rounds 21." },
     { args: ['--rounds', 'many'], says: '"many" is no number for --rounds. Try --smoke, --stages, --rounds 21.' },
   ]) {

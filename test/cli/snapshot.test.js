@@ -32,7 +32,10 @@ function runTool(args, input = '') {
 async function start(program, ...args) {
   const { wine, environment } = await prepareMachine(process.env);
   await startSession(wine, environment);
-  const child = spawn(...startByWine(wine, [join(fixtures, `${program}.exe`), ...args]), { env: environment, stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(...startByWine(wine, [join(fixtures, `${program}.exe`), ...args]), {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const pid = await new Promise((resolve, reject) => {
     let output = '';
     child.on('exit', () => reject(new Error(`${program} ended early`)));
@@ -65,11 +68,16 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
     rmSync(directory, { recursive: true });
   });
 
-  it('a full disk leaves the old snapshot as it was, and nothing half-written', { skip: !hasDisk && 'mounting is not permitted' }, () => {
+  it('a full disk leaves the old snapshot as it was, and nothing half-written', {
+    skip: !hasDisk && 'mounting is not permitted',
+  }, () => {
     writeFileSync(join(disk, 'old.json'), 'old');
     writeFileSync(join(disk, 'ballast'), Buffer.alloc(56 * 1024));
     const { status, stdout, stderr } = runTool(['snapshot', 'all', '-o', join(disk, 'old.json')]);
-    assert.equal(stderr, `unclosed: Cannot write snapshot "${join(disk, 'old.json')}": the disk is full (ENOSPC). Try another file.\n`);
+    assert.equal(
+      stderr,
+      `unclosed: Cannot write snapshot "${join(disk, 'old.json')}": the disk is full (ENOSPC). Try another file.\n`,
+    );
     assert.deepEqual([status, stdout], [2, '']);
     assert.deepEqual(readdirSync(disk).sort(), ['ballast', 'old.json']);
     assert.equal(readFileSync(join(disk, 'old.json'), 'utf8'), 'old');
@@ -89,7 +97,10 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
     try {
       const folder = join(directory, 'interrupted');
       mkdirSync(folder);
-      const child = spawn(process.execPath, [tool, 'snapshot', many.pid, '-o', 'many.json'], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+      const child = spawn(process.execPath, [tool, 'snapshot', many.pid, '-o', 'many.json'], {
+        cwd: folder,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
       let stderr = '';
       child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
       const ended = new Promise((resolve) => child.on('close', resolve));
@@ -116,7 +127,9 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
   });
 
   it('watch ends with its verdict and exit code 130 on Ctrl-C', async () => {
-    const child = spawn(process.execPath, [tool, 'watch', quiet.pid, '--interval', '100ms'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [tool, 'watch', quiet.pid, '--interval', '100ms'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text) => {
       stdout += text;
@@ -128,7 +141,10 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
   });
 
   it('watch ends when nobody reads what it prints', () => {
-    const { status } = spawnSync('sh', ['-c', `'${process.execPath}' '${tool}' watch ${quiet.pid} --interval 50ms | head -n 2`]);
+    const { status } = spawnSync('sh', [
+      '-c',
+      `'${process.execPath}' '${tool}' watch ${quiet.pid} --interval 50ms | head -n 2`,
+    ]);
     assert.equal(status, 0);
   });
 });

@@ -10,12 +10,19 @@ import { spawn } from 'node:child_process';
  * @param {object} [options]
  * @param {string} [options.cwd]
  * @param {NodeJS.ProcessEnv} [options.env]
- * @param {(write: (text: string) => void, shown: () => string) => Promise<void>} [options.type] types on the keyboard, and may look
+ * @param {(write: (text: string) => void, shown: () => string) => Promise<void>} [options.type] types on the keyboard,
+ * and may look
  *   at what the terminal got until then
  * @returns {Promise<{ status: number | null, stdout: string }>} what the terminal got, with its ends of lines
  */
 export async function inTerminal(line, { cwd, env = {}, type } = {}) {
-  const plain = { TERM: 'xterm-256color', NO_COLOR: undefined, FORCE_COLOR: undefined, CI: undefined, COLORTERM: undefined };
+  const plain = {
+    TERM: 'xterm-256color',
+    NO_COLOR: undefined,
+    FORCE_COLOR: undefined,
+    CI: undefined,
+    COLORTERM: undefined,
+  };
   const child = spawn('script', ['-qec', `stty cols 80 rows 30; ${line}`, '/dev/null'], {
     cwd,
     env: { ...process.env, ...plain, ...env },
@@ -29,6 +36,12 @@ export async function inTerminal(line, { cwd, env = {}, type } = {}) {
     child.on('exit', () => child.stdin.end());
     child.on('close', resolve);
   });
-  await Promise.all([ended, type?.((text) => child.stdin.write(text), () => stdout)]);
+  await Promise.all([
+    ended,
+    type?.(
+      (text) => child.stdin.write(text),
+      () => stdout,
+    ),
+  ]);
   return { status: child.exitCode, stdout };
 }

@@ -43,30 +43,56 @@ const rust = [
   ['_RNvXs_NtCskK7mfDs1mzF_1m5storeFlReEhNtB4_5Opens2goB6_', '<fn(i32, &str) -> u8 as m::store::Opens>::go'],
   ['_RNvMNtCskK7mfDs1mzF_1m5storeINtB2_4Box1hE4openB4_', '<m::store::Box1<u8>>::open'],
   ['_ZN5store3box4open17h0123456789abcdefE', 'store::box::open'],
-  ['_ZN52_$LT$store..Box$u20$as$u20$core..ops..drop..Drop$GT$4drop17h0123456789abcdefE', '<store::Box as core::ops::drop::Drop>::drop'],
+  [
+    '_ZN52_$LT$store..Box$u20$as$u20$core..ops..drop..Drop$GT$4drop17h0123456789abcdefE',
+    '<store::Box as core::ops::drop::Drop>::drop',
+  ],
   ['_ZN4core3ptr36drop_in_place$LT$$RF$mut$u20$i32$GT$17h0123456789abcdefE', 'core::ptr::drop_in_place<&mut i32>'],
 ] as const;
 
 describe('a name of C++', () => {
   it.each(cplusplus)('%s is shown as %s', (decorated, plain) => expect(demangleItanium(decorated)).toBe(plain));
 
-  it.each(['', '_', '_Z', '_ZN5sto', '_ZN5store', 'main', '_Z9999999999a', '_ZN5store3BoxIXadL_Z1fvEEE1gEv', '_ZTV3Box', '_ZS_', '_ZN1aIT0_E1fEv'])(
-    '%j is not understood, and left alone',
-    (name) => expect(demangleItanium(name)).toBeUndefined(),
-  );
+  it.each([
+    '',
+    '_',
+    '_Z',
+    '_ZN5sto',
+    '_ZN5store',
+    'main',
+    '_Z9999999999a',
+    '_ZN5store3BoxIXadL_Z1fvEEE1gEv',
+    '_ZTV3Box',
+    '_ZS_',
+    '_ZN1aIT0_E1fEv',
+  ])('%j is not understood, and left alone', (name) => expect(demangleItanium(name)).toBeUndefined());
 });
 
 describe('a name of Rust', () => {
   it.each(rust)('%s is shown as %s', (decorated, plain) => expect(demangleRust(decorated)).toBe(plain));
 
-  it.each(['', '_R', '_RNv', '_RB_', '_RNvB_1a', '_ZN5store4openEi', '_ZN17h0123456789abcdefE', '_ZN99store4open17h0123456789abcdefE', 'main'])('%j is not understood, and left alone', (name) => {
+  it.each([
+    '',
+    '_R',
+    '_RNv',
+    '_RB_',
+    '_RNvB_1a',
+    '_ZN5store4openEi',
+    '_ZN17h0123456789abcdefE',
+    '_ZN99store4open17h0123456789abcdefE',
+    'main',
+  ])('%j is not understood, and left alone', (name) => {
     expect(demangleRust(name)).toBeUndefined();
   });
 });
 
 describe('a hostile name', () => {
   it.each([
-    ['a type that doubles itself', demangleItanium, `_Z1fI${'S_'.repeat(3)}${Array.from({ length: 36 }, (_, i) => `1aIS${i.toString(36).toUpperCase()}_S${i.toString(36).toUpperCase()}_E`).join('')}EvT_`],
+    [
+      'a type that doubles itself',
+      demangleItanium,
+      `_Z1fI${'S_'.repeat(3)}${Array.from({ length: 36 }, (_, i) => `1aIS${i.toString(36).toUpperCase()}_S${i.toString(36).toUpperCase()}_E`).join('')}EvT_`,
+    ],
     ['pointers to pointers', demangleItanium, `_Z1fIP${'P'.repeat(3_900)}iEvT_`],
     ['names in names', demangleItanium, `_ZN${'1aI'.repeat(1_200)}`],
     ['local names in local names', demangleItanium, `_Z${'Z'.repeat(3_900)}`],
@@ -85,7 +111,8 @@ describe('a hostile name', () => {
     for (let round = 0; round < 20_000; round++) {
       const [name] = round % 2 === 0 ? cplusplus[random(cplusplus.length)]! : rust[random(rust.length)]!;
       const characters = [...name];
-      for (let i = random(3); i >= 0; i--) characters[2 + random(name.length - 2)] = letters.charAt(random(letters.length));
+      for (let i = random(3); i >= 0; i--)
+        characters[2 + random(name.length - 2)] = letters.charAt(random(letters.length));
       const damaged = characters.join('');
       if ((demangleRust(damaged) ?? demangleItanium(damaged)) !== undefined) understood++;
     }

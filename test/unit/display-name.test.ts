@@ -43,5 +43,7 @@ it('keeps every character of a hostile name', () => {
 });
 
 it('says HKU for every user where the current one is not known', () => {
-  expect(displayName('Key', '\\REGISTRY\\USER\\S-1-5-21-1-2-3-1000\\x', { drives: new Map() })).toBe('HKU\\S-1-5-21-1-2-3-1000\\x');
+  expect(displayName('Key', '\\REGISTRY\\USER\\S-1-5-21-1-2-3-1000\\x', { drives: new Map() })).toBe(
+    'HKU\\S-1-5-21-1-2-3-1000\\x',
+  );
 });

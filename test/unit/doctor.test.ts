@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { drawChecks } from '../../src/cli/doctor.ts';
+import { drawChecks } from '../../src/cli/commands/doctor.ts';
 import { canRun, type Check } from '../../src/cli/doctor-checks.ts';
 
 const ok: Check = { name: 'node', status: 'ok', detail: 'Node.js 22', needed: true };
@@ -16,7 +16,9 @@ describe('the verdict of doctor', () => {
     ['something that run needs is missing', [ok, missing], false],
   ])('when %s', (_, checks, expected) => {
     expect(canRun(checks)).toBe(expected);
-    expect(drawChecks(checks, { colorLevel: 0, columns: 80 })).toContain(expected ? 'unclosed run works here.' : 'unclosed run does not work here.');
+    expect(drawChecks(checks, { colorLevel: 0, columns: 80 })).toContain(
+      expected ? 'unclosed run works here.' : 'unclosed run does not work here.',
+    );
   });
 });
 
@@ -35,7 +37,10 @@ describe('the lines of doctor', () => {
   });
 
   it('stay in the width, and show nothing from outside that a terminal would obey', () => {
-    const text = drawChecks([{ ...limited, detail: `no \u001b[31m ${'word '.repeat(40)}` }], { colorLevel: 0, columns: 60 });
+    const text = drawChecks([{ ...limited, detail: `no \u001b[31m ${'word '.repeat(40)}` }], {
+      colorLevel: 0,
+      columns: 60,
+    });
     expect(text).not.toContain('\u001b');
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(60);
   });

@@ -24,12 +24,16 @@ const LINKED = 8;
 const abbreviations = [
   ...[UNIT, 0x11, 1, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_compile_unit with children: low_pc addr, high_pc data8
   ...[FUNCTION, 0x2e, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: name string, low_pc, high_pc
-  ...[INLINED, 0x1d, 1, 0x31, 0x13, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_inlined_subroutine: abstract_origin ref4, low_pc, high_pc
+  // DW_TAG_inlined_subroutine: abstract_origin ref4, low_pc, high_pc
+  ...[INLINED, 0x1d, 1, 0x31, 0x13, 0x11, 0x01, 0x12, 0x07, 0, 0],
   ...[NAMESPACE, 0x39, 1, 0x03, 0x08, 0, 0], // DW_TAG_namespace: name string
   ...[DECLARATION, 0x2e, 0, 0x03, 0x08, 0, 0], // DW_TAG_subprogram: name string
-  ...[INSTANCE, 0x2e, 1, 0x47, 0x13, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: specification ref4, low_pc, high_pc
-  ...[INLINED_IN_RANGES, 0x1d, 0, 0x31, 0x13, 0x55, 0x17, 0, 0], // DW_TAG_inlined_subroutine: abstract_origin ref4, ranges sec_offset
-  ...[LINKED, 0x2e, 0, 0x03, 0x08, 0x6e, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0], // DW_TAG_subprogram: name string, linkage_name string, low_pc, high_pc
+  // DW_TAG_subprogram: specification ref4, low_pc, high_pc
+  ...[INSTANCE, 0x2e, 1, 0x47, 0x13, 0x11, 0x01, 0x12, 0x07, 0, 0],
+  // DW_TAG_inlined_subroutine: abstract_origin ref4, ranges sec_offset
+  ...[INLINED_IN_RANGES, 0x1d, 0, 0x31, 0x13, 0x55, 0x17, 0, 0],
+  // DW_TAG_subprogram: name string, linkage_name string, low_pc, high_pc
+  ...[LINKED, 0x2e, 0, 0x03, 0x08, 0x6e, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0],
   0,
 ];
 const HEADER_SIZE_BYTES = 11;
@@ -38,14 +42,26 @@ const ROOT_SIZE_BYTES = 17;
 /** One unit of DWARF 4 that has 0x1000 to 0x2000; entries begin at {@link FIRST}. */
 const FIRST = HEADER_SIZE_BYTES + ROOT_SIZE_BYTES;
 function unit(entries: readonly number[] | Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from([...u16(4), ...u32(0), 8, UNIT, ...address(0x1000), ...u64(0x1000)]), Buffer.from(entries), Buffer.of(0)]);
+  const body = Buffer.concat([
+    Buffer.from([...u16(4), ...u32(0), 8, UNIT, ...address(0x1000), ...u64(0x1000)]),
+    Buffer.from(entries),
+    Buffer.of(0),
+  ]);
   return Buffer.concat([Buffer.from(u32(body.length)), body]);
 }
 
 function functionsOf(info: readonly number[] | Buffer, more: Partial<DwarfSections> = {}): DwarfFunctions {
   const none = Buffer.alloc(0);
   const units = new DwarfUnits({
-    ...{ line: none, lineStrings: none, strings: none, stringOffsets: none, addresses: none, ranges: none, rangeLists: none },
+    ...{
+      line: none,
+      lineStrings: none,
+      strings: none,
+      stringOffsets: none,
+      addresses: none,
+      ranges: none,
+      rangeLists: none,
+    },
     info: Buffer.from(info),
     abbreviations: Buffer.from(abbreviations),
     ...more,
@@ -84,11 +100,25 @@ describe('the function of an address', () => {
 
 describe('a function that has a name for the linker too', () => {
   it.each([
-    ['of Rust is called by that, which does not count implementations', '{impl#3}', '_RNvMNtCskK7mfDs1mzF_1m5storeINtB2_4Box1hE4openB4_', '<m::store::Box1<u8>>::open'],
+    [
+      'of Rust is called by that, which does not count implementations',
+      '{impl#3}',
+      '_RNvMNtCskK7mfDs1mzF_1m5storeINtB2_4Box1hE4openB4_',
+      '<m::store::Box1<u8>>::open',
+    ],
     ['of C++ is called as in its entries, which spell the whole name', 'store', '_ZN5store4openEi', 'store::open'],
     ['of an unknown kind is called as in its entries', 'store', '?', 'store::open'],
   ])('%s', (_, namespace, linkageName, expected) => {
-    const entries = [NAMESPACE, ...text(namespace), LINKED, ...text('open'), ...text(linkageName), ...address(0x1000), ...u64(0x10), 0];
+    const entries = [
+      NAMESPACE,
+      ...text(namespace),
+      LINKED,
+      ...text('open'),
+      ...text(linkageName),
+      ...address(0x1000),
+      ...u64(0x10),
+      0,
+    ];
     expect(functionsOf(unit(entries)).find(0x1000)?.name).toBe(expected);
   });
 });
@@ -97,7 +127,8 @@ describe('damage comes to an end, in a function or none', () => {
   const main = [...declaration, FUNCTION, ...text('main'), ...address(0x1000), ...u64(0x10)];
   // So many that work for each pair of them would take minutes.
   const MANY = 300_000;
-  const repeated = (bytes: readonly number[], count = MANY): Buffer => Buffer.alloc(bytes.length * count, Buffer.from(bytes));
+  const repeated = (bytes: readonly number[], count = MANY): Buffer =>
+    Buffer.alloc(bytes.length * count, Buffer.from(bytes));
   const nested = (entry: readonly number[]): Buffer => Buffer.concat([repeated(entry), Buffer.alloc(MANY)]);
 
   it('a function that is declared by itself', () => {
@@ -119,7 +150,13 @@ describe('damage comes to an end, in a function or none', () => {
   it('many functions that all mean one long list of ranges', () => {
     // Each of them with all of its ranges would not find room in memory.
     const ranges = Buffer.concat([repeated([...u64(0x500), ...u64(0x501)], 20_000), Buffer.alloc(16)]);
-    const info = unit(Buffer.concat([Buffer.from(main), repeated([INLINED_IN_RANGES, ...u32(declarationAt), ...u32(0)], 20_000), Buffer.of(0)]));
+    const info = unit(
+      Buffer.concat([
+        Buffer.from(main),
+        repeated([INLINED_IN_RANGES, ...u32(declarationAt), ...u32(0)], 20_000),
+        Buffer.of(0),
+      ]),
+    );
     expect(ends(() => functionsOf(info, { ranges }).find(0x1000))?.name).toBe('main');
   });
 
@@ -133,7 +170,9 @@ describe('damage comes to an end, in a function or none', () => {
         const table = Buffer.from(abbreviations);
         for (let i = random(4); i >= 0; i--) info[random(info.length)] = random(256);
         if (round % 3 === 0) table[random(table.length)] = random(256);
-        const functions = functionsOf(round % 5 === 0 ? info.subarray(0, random(info.length)) : info, { abbreviations: table });
+        const functions = functionsOf(round % 5 === 0 ? info.subarray(0, random(info.length)) : info, {
+          abbreviations: table,
+        });
         for (const rva of [0x1000, 0x1015, 0x1205]) if (functions.find(rva) !== undefined) found++;
       }
     });

@@ -4,7 +4,12 @@ import { DwarfLines } from '../../src/symbols/dwarf-lines.ts';
 import { type DwarfSections, DwarfUnits } from '../../src/symbols/dwarf-units.ts';
 import { ends } from '../hang.ts';
 
-const u32 = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff];
+const u32 = (value: number): number[] => [
+  value & 0xff,
+  (value >> 8) & 0xff,
+  (value >> 16) & 0xff,
+  (value >>> 24) & 0xff,
+];
 const u64 = (value: number): number[] => [...u32(value % 2 ** 32), ...u32(Math.floor(value / 2 ** 32))];
 const text = (value: string): number[] => [...Buffer.from(`${value}\0`)];
 const IMAGE_BASE = 0x1_4000_0000;
@@ -43,7 +48,8 @@ const filesOfVersion5 = [
 ];
 
 /** A unit of `.debug_info` whose root says that the line table at 0 was made in /src. */
-const abbreviations = [1, 0x11, 0, 0x10, 0x17, 0x1b, 8, 0, 0, 0]; // DW_TAG_compile_unit: stmt_list sec_offset, comp_dir string
+// DW_TAG_compile_unit: stmt_list sec_offset, comp_dir string
+const abbreviations = [1, 0x11, 0, 0x10, 0x17, 0x1b, 8, 0, 0, 0];
 const root = [4, 0, ...u32(0), 8, 1, ...u32(0), ...text('/src')];
 
 function sections(line: number[]): DwarfSections {

@@ -85,7 +85,11 @@ describe.each(all)('$program', (expectation) => {
 
   test('has the stacks that the rules of its findings need', () => {
     for (const { rule, stacks } of expectation.findings) {
-      expect(Object.keys(stacks).filter((name) => name !== 'siblingsClosed').toSorted()).toEqual(stacksOfRule[rule]);
+      expect(
+        Object.keys(stacks)
+          .filter((name) => name !== 'siblingsClosed')
+          .toSorted(),
+      ).toEqual(stacksOfRule[rule]);
     }
   });
 
@@ -93,9 +97,11 @@ describe.each(all)('$program', (expectation) => {
     if (expectation === demoExpectation) return;
     const texts = new Set([source, ...expectation.findings.map((finding) => sourceOf(expectation, finding))]);
     const printed = [...texts].flatMap((text) =>
-      [...text.matchAll(/(?:planted\(|printf\(")"?(leak|[\w-]+-close|[\w-]+-use|wrong-closer|wrong-type|inherited)(?:", "| )(\w+)/g)].map(
-        ([, rule, type]) => `${rule} ${type}`,
-      ),
+      [
+        ...text.matchAll(
+          /(?:planted\(|printf\(")"?(leak|[\w-]+-close|[\w-]+-use|wrong-closer|wrong-type|inherited)(?:", "| )(\w+)/g,
+        ),
+      ].map(([, rule, type]) => `${rule} ${type}`),
     );
     const expected = expectation.findings.map(({ rule, objectType }) => `${rule} ${objectType}`);
     // The system may or may not refuse a close of -1; see the program.

@@ -6,11 +6,28 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../../src', import.meta.url));
 
-/** The house from the ground up: a storey may import those that stand before it. A name is a folder of src or a file in it. */
+/**
+ * The house from the ground up: a storey may import those that stand before it. A name is a folder of src or a file in
+ * it.
+ */
 const storeys = [
-  'model.ts', 'version.ts', 'wine', 'ffi', 'io', 'process', 'handles', 'agent', 'symbols', 'marks', 'evidence.ts', 'snapshot', 'analyze', 'report',
-  'audit.ts', 'cli',
-]; // prettier-ignore
+  'model.ts',
+  'version.ts',
+  'wine',
+  'ffi',
+  'io',
+  'process',
+  'handles',
+  'agent',
+  'symbols',
+  'marks',
+  'evidence.ts',
+  'snapshot',
+  'analyze',
+  'report',
+  'audit.ts',
+  'cli',
+];
 
 /** Storeys that are pure: all that they may import beside themselves. */
 const pure: Readonly<Record<string, readonly string[]>> = {
@@ -41,7 +58,9 @@ const files: readonly SourceFile[] = readdirSync(root, { recursive: true, encodi
   .filter((path) => path.endsWith('.ts'))
   .map((path) => {
     const text = readFileSync(`${root}/${path}`, 'utf8');
-    const specifiers = [...text.matchAll(/^(?:import|export|\})\s(?:[^;'"`]*?\sfrom\s)?'([^']+)'|\bimport\('([^']+)'\)/gm)].map((match) => match[1] ?? match[2] ?? '');
+    const specifiers = [
+      ...text.matchAll(/^(?:import|export|\})\s(?:[^;'"`]*?\sfrom\s)?'([^']+)'|\bimport\('([^']+)'\)/gm),
+    ].map((match) => match[1] ?? match[2] ?? '');
     return { path, storey: path.split('/', 1)[0] ?? '', text, specifiers };
   });
 
@@ -66,12 +85,23 @@ describe('the house', () => {
     const height = storeys.indexOf(storey);
     const upwards = files
       .filter((file) => file.storey === storey)
-      .flatMap((file) => file.specifiers.filter((each) => each.startsWith('.') && storeys.indexOf(destination(file, each)) > height).map((each) => `${file.path} imports ${each}`));
+      .flatMap((file) =>
+        file.specifiers
+          .filter((each) => each.startsWith('.') && storeys.indexOf(destination(file, each)) > height)
+          .map((each) => `${file.path} imports ${each}`),
+      );
     expect(upwards).toEqual([]);
   });
 
   it('has no file that leads back to itself', () => {
-    const importsOf = new Map(files.map((file) => [file.path, file.specifiers.filter((each) => each.startsWith('.')).map((each) => posix.join(posix.dirname(file.path), each))]));
+    const importsOf = new Map(
+      files.map((file) => [
+        file.path,
+        file.specifiers
+          .filter((each) => each.startsWith('.'))
+          .map((each) => posix.join(posix.dirname(file.path), each)),
+      ]),
+    );
     const reached = (from: string): ReadonlySet<string> => {
       const found = new Set<string>();
       for (const queue = [from]; queue.length > 0; ) {
@@ -88,7 +118,11 @@ describe('the house', () => {
   it.each(Object.entries(pure))('%s is pure', (storey, allowed) => {
     const foreign = files
       .filter((file) => file.storey === storey)
-      .flatMap((file) => file.specifiers.filter((each) => ![storey, ...allowed].includes(destination(file, each))).map((each) => `${file.path} imports ${each}`))
+      .flatMap((file) =>
+        file.specifiers
+          .filter((each) => ![storey, ...allowed].includes(destination(file, each)))
+          .map((each) => `${file.path} imports ${each}`),
+      )
       // A hash is a pure function of what is hashed.
       .filter((each) => each !== 'analyze/fingerprint.ts imports node:crypto');
     expect(foreign).toEqual([]);
@@ -96,38 +130,62 @@ describe('the house', () => {
 
   it('imports packages in their places only, and none that nobody knows of', () => {
     const astray = files.flatMap(({ path, storey, specifiers }) =>
-      specifiers.filter((each) => !each.startsWith('.') && !each.startsWith('node:') && packages[each]?.includes(storey) !== true).map((each) => `${path} imports ${each}`),
+      specifiers
+        .filter(
+          (each) => !each.startsWith('.') && !each.startsWith('node:') && packages[each]?.includes(storey) !== true,
+        )
+        .map((each) => `${path} imports ${each}`),
     );
     expect(astray).toEqual([]);
   });
 
   it('spells the extension of every file that it imports', () => {
-    const bare = files.flatMap(({ path, specifiers }) => specifiers.filter((each) => each.startsWith('.') && !/\.[jt]s$/.test(each)).map((each) => `${path} imports ${each}`));
+    const bare = files.flatMap(({ path, specifiers }) =>
+      specifiers
+        .filter((each) => each.startsWith('.') && !/\.[jt]s$/.test(each))
+        .map((each) => `${path} imports ${each}`),
+    );
     expect(bare).toEqual([]);
   });
 
   it('has no drawer for odds and ends', () => {
-    expect(files.filter(({ path }) => /(^|\/)(utils?|helpers?|common|misc|shared)(\/|\.ts$)/.test(path)).map(({ path }) => path)).toEqual([]);
+    expect(
+      files
+        .filter(({ path }) => /(^|\/)(utils?|helpers?|common|misc|shared)(\/|\.ts$)/.test(path))
+        .map(({ path }) => path),
+    ).toEqual([]);
   });
 
   it('has no default export and no enum', () => {
-    expect(files.filter(({ text }) => /^export default\b|^(export )?(const )?enum\b/m.test(text)).map(({ path }) => path)).toEqual([]);
+    expect(
+      files.filter(({ text }) => /^export default\b|^(export )?(const )?enum\b/m.test(text)).map(({ path }) => path),
+    ).toEqual([]);
   });
 
   it('prints in cli/ only, and never by console or the streams of Node.js', () => {
-    // Node.js under Wine dies of the first touch of either when it is a pipe of Linux; cli/terminal.ts asks them on Windows only.
-    const touching = files.filter(({ text }) => /^(?!\s*(\*|\/\/|\/\*\*)).*\b(console\.\w+\(|process\.std(out|err)\b)/m.test(text.replace(/`[^`]*`/g, '')));
+    // Node.js under Wine dies of the first touch of either when it is a pipe of Linux; cli/terminal.ts asks them on
+    // Windows only.
+    const touching = files.filter(({ text }) =>
+      /^(?!\s*(\*|\/\/|\/\*\*)).*\b(console\.\w+\(|process\.std(out|err)\b)/m.test(text.replace(/`[^`]*`/g, '')),
+    );
     expect(touching.map(({ path }) => path)).toEqual(['cli/terminal.ts']);
   });
 
   it('has a doc comment for every public symbol', () => {
-    const isPublic = ({ path, storey }: SourceFile) => storey === 'io' || path === 'audit.ts' || path === 'model.ts' || path === 'marks/mark.ts';
+    const isPublic = ({ path, storey }: SourceFile) =>
+      storey === 'io' || path === 'audit.ts' || path === 'model.ts' || path === 'marks/mark.ts';
     const undocumented = files.filter(isPublic).flatMap(({ path, text }) => {
       const lines = text.split('\n');
       return lines.flatMap((line, index) => {
-        const name = /^export (?:declare )?(?:abstract )?(?:async )?(?:class|function|interface|type|const) (\w+)/.exec(line)?.[1];
+        const name = /^export (?:declare )?(?:abstract )?(?:async )?(?:class|function|interface|type|const) (\w+)/.exec(
+          line,
+        )?.[1];
         // Overloads and a type of a constant's name share the comment of the first.
-        const isFirst = name !== undefined && !lines.slice(0, index).some((each) => new RegExp(`^export .*\\b(?:class|function|interface|type|const) ${name}\\b`).test(each));
+        const isFirst =
+          name !== undefined &&
+          !lines
+            .slice(0, index)
+            .some((each) => new RegExp(`^export .*\\b(?:class|function|interface|type|const) ${name}\\b`).test(each));
         return isFirst && lines[index - 1]?.endsWith('*/') !== true ? [`${path}: ${name}`] : [];
       });
     });

@@ -28,7 +28,9 @@ describe('the matrix', () => {
   });
 
   it('has every resource leaked', () => {
-    expect(new Set(bad.filter(({ rule }) => rule === 'leak').map(({ resource }) => resource))).toEqual(new Set(resources));
+    expect(new Set(bad.filter(({ rule }) => rule === 'leak').map(({ resource }) => resource))).toEqual(
+      new Set(resources),
+    );
   });
 
   it('excuses a miss only in the words of docs/limits.md', () => {
@@ -61,12 +63,18 @@ describe('the matrix', () => {
   });
 
   it('says in its good forms nothing of mistakes', () => {
-    expect(matrix.filter(({ form, source, library }) => form === 'good' && /planted\(|puts\("leak/.test(source + (library ?? '')))).toEqual([]);
+    expect(
+      matrix.filter(
+        ({ form, source, library }) => form === 'good' && /planted\(|puts\("leak/.test(source + (library ?? '')),
+      ),
+    ).toEqual([]);
   });
 
   it('has a sample with every rule and every shape, both forms of each', () => {
     const sample = matrix.filter(({ isSample }) => isSample);
-    expect(new Set(sample.map(({ rule }) => rule))).toEqual(new Set(bad.filter(({ limit }) => limit === undefined).map(({ rule }) => rule)));
+    expect(new Set(sample.map(({ rule }) => rule))).toEqual(
+      new Set(bad.filter(({ limit }) => limit === undefined).map(({ rule }) => rule)),
+    );
     expect(sample.filter(({ limit }) => limit !== undefined)).toEqual([]);
     expect(new Set(sample.map(({ shape }) => shape))).toEqual(new Set(shapes));
     expect(sample.filter(({ form }) => form === 'bad').length * 2).toBe(sample.length);
@@ -95,8 +103,19 @@ describe('a report', () => {
     },
   };
   const output = 'double-close Event 0x44\r\ndouble-close Event 0x48\r\n';
-  const frames = [{ module: 'ntdll.dll', system: true as const }, { module: 'x.dll', function: 'finish' }, { module: 'x.exe', function: 'main' }];
-  const finding = { rule: 'double-close', level: 'error' as const, count: 2, object: { type: 'Event' }, handles: ['0x44', '0x48'], stacks: { offending: frames } };
+  const frames = [
+    { module: 'ntdll.dll', system: true as const },
+    { module: 'x.dll', function: 'finish' },
+    { module: 'x.exe', function: 'main' },
+  ];
+  const finding = {
+    rule: 'double-close',
+    level: 'error' as const,
+    count: 2,
+    object: { type: 'Event' },
+    handles: ['0x44', '0x48'],
+    stacks: { offending: frames },
+  };
   const report = { findings: [finding], target: { exitCode: 0 }, completeness: { complete: true, notes: [] } };
 
   test('that says what is true is a true positive', () => {
@@ -114,40 +133,76 @@ describe('a report', () => {
     ['in another function', { stacks: { offending: frames.toSpliced(1, 1) } }],
     ['without the stack', { stacks: {} }],
   ])('with a finding %s misses the truth and says what is not true', (_, change) => {
-    const { outcome, falsePositives, complaints } = judge(program, { ...report, findings: [{ ...finding, ...change }] }, output);
-    expect({ outcome, falsePositives }).toEqual({ outcome: 'false negative', falsePositives: [change.rule ?? 'double-close'] });
+    const { outcome, falsePositives, complaints } = judge(
+      program,
+      { ...report, findings: [{ ...finding, ...change }] },
+      output,
+    );
+    expect({ outcome, falsePositives }).toEqual({
+      outcome: 'false negative',
+      falsePositives: [change.rule ?? 'double-close'],
+    });
     expect(complaints.join('\n')).toMatch(/^missed: error double-close Event × 2, offending at x\.dll!finish\n/);
   });
 
   test('that says it twice is half false', () => {
-    expect(judge(program, { ...report, findings: [finding, { ...finding }] }, output)).toMatchObject({ outcome: 'true positive', falsePositives: ['double-close'] });
+    expect(judge(program, { ...report, findings: [finding, { ...finding }] }, output)).toMatchObject({
+      outcome: 'true positive',
+      falsePositives: ['double-close'],
+    });
   });
 
   test('with a note only misses the truth, and accuses nobody', () => {
     const note = { ...finding, level: 'note' as const };
-    expect(judge(program, { ...report, findings: [note] }, output)).toMatchObject({ outcome: 'false negative', falsePositives: [] });
+    expect(judge(program, { ...report, findings: [note] }, output)).toMatchObject({
+      outcome: 'false negative',
+      falsePositives: [],
+    });
   });
 
   test('of a good form must have nothing above a note', () => {
     const good = { ...program, form: 'good' as const, truth: undefined };
-    expect(judge(good, { ...report, findings: [{ ...finding, level: 'note' as const }] }, '')).toEqual({ outcome: 'true negative', falsePositives: [], complaints: [] });
+    expect(judge(good, { ...report, findings: [{ ...finding, level: 'note' as const }] }, '')).toEqual({
+      outcome: 'true negative',
+      falsePositives: [],
+      complaints: [],
+    });
     const accused = judge(good, report, '');
     expect(accused.outcome).toBeUndefined();
     expect(accused.falsePositives).toEqual(['double-close']);
-    expect(judge(good, { ...report, findings: [{ ...finding, rule: 'leak' }] }, '')).toMatchObject({ outcome: 'true negative', falsePositives: ['leak'] });
+    expect(judge(good, { ...report, findings: [{ ...finding, rule: 'leak' }] }, '')).toMatchObject({
+      outcome: 'true negative',
+      falsePositives: ['leak'],
+    });
   });
 
   test('of what docs/limits.md excuses is a known miss, a complaint once it is found, and no licence to accuse', () => {
     const excused = { ...program, limit: 'Nobody can know.' };
-    expect(judge(excused, { ...report, findings: [] }, output)).toEqual({ outcome: 'known miss', falsePositives: [], complaints: [] });
-    expect(judge(excused, { ...report, findings: [{ ...finding, level: 'warning' as const }] }, output)).toEqual({ outcome: 'known miss', falsePositives: [], complaints: [] });
+    expect(judge(excused, { ...report, findings: [] }, output)).toEqual({
+      outcome: 'known miss',
+      falsePositives: [],
+      complaints: [],
+    });
+    expect(judge(excused, { ...report, findings: [{ ...finding, level: 'warning' as const }] }, output)).toEqual({
+      outcome: 'known miss',
+      falsePositives: [],
+      complaints: [],
+    });
     expect(judge(excused, report, output).complaints).toHaveLength(1);
-    expect(judge(excused, { ...report, findings: [{ ...finding, rule: 'leak' }] }, output)).toMatchObject({ outcome: 'known miss', falsePositives: ['leak'] });
+    expect(judge(excused, { ...report, findings: [{ ...finding, rule: 'leak' }] }, output)).toMatchObject({
+      outcome: 'known miss',
+      falsePositives: ['leak'],
+    });
   });
 
   test.each([
     ['ended badly', { target: { exitCode: 99 } }, output, /ended with 99/],
-    ['was not seen whole', { completeness: { complete: false, notes: ['No names.'] } }, output, /incomplete: No names\./],
+    [
+      'was not seen whole',
+      { completeness: { complete: false, notes: ['No names.'] } },
+      output,
+      /incomplete: No names\./,
+    ],
     ['did not do what the truth says', {}, 'double-close Event 0x44\n', /made 1 mistakes, and the truth says 2/],
   ])('of a program that %s is complained of', (_, change, printed, complaint) => {
     expect(judge(program, { ...report, ...change }, printed).complaints.join('\n')).toMatch(complaint);

@@ -53,13 +53,25 @@ describe('coffSymbols', () => {
   });
 
   it('takes what belongs to a symbol for no symbol', () => {
-    const table = coffTable([{ name: 'first', value: 0x10, auxiliary: 2 }, { name: 'second', value: 0x20, auxiliary: 1 }, { name: 'third', value: 0x30 }]); // prettier-ignore
+    const table = coffTable([
+      { name: 'first', value: 0x10, auxiliary: 2 },
+      { name: 'second', value: 0x20, auxiliary: 1 },
+      { name: 'third', value: 0x30 },
+    ]);
     const symbols = coffSymbols(table, strings, codeSections);
-    expect([0x1010, 0x1020, 0x1030, 0xffff_ffff].map((rva) => symbols.atOrBelow(rva)?.name)).toEqual(['first', 'second', 'third', 'third']);
+    expect([0x1010, 0x1020, 0x1030, 0xffff_ffff].map((rva) => symbols.atOrBelow(rva)?.name)).toEqual([
+      'first',
+      'second',
+      'third',
+      'third',
+    ]);
   });
 
   it('reads no more rows than there are, whatever belongs to the last', () => {
-    const table = coffTable([{ name: 'first', value: 0x10 }, { name: 'second', value: 0x20 }]); // prettier-ignore
+    const table = coffTable([
+      { name: 'first', value: 0x10 },
+      { name: 'second', value: 0x20 },
+    ]);
     table[COFF_SYMBOL_SIZE_BYTES + 17] = 200;
     expect(coffSymbols(table, strings, codeSections).atOrBelow(0xffff_ffff)?.name).toBe('second');
   });
@@ -70,7 +82,10 @@ describe('exportedSymbols', () => {
   const isCode = (rva: number): boolean => (rva >= 0x1000 && rva < 0x2000) || rva >= directoryRva;
 
   /** @param entries each function's address, and the number of the name's function */
-  function symbolsOf(functions: readonly number[], entries: readonly (readonly [name: string, ordinal: number])[]): ReturnType<typeof exportedSymbols> {
+  function symbolsOf(
+    functions: readonly number[],
+    entries: readonly (readonly [name: string, ordinal: number])[],
+  ): ReturnType<typeof exportedSymbols> {
     const header = Buffer.alloc(40);
     const offsets: number[] = [];
     let texts = header;
@@ -87,12 +102,33 @@ describe('exportedSymbols', () => {
   }
 
   it('knows the functions by the numbers of their names', () => {
-    const symbols = symbolsOf([0x1300, 0x1100, 0x1200], [['a', 2], ['b', 0], ['c', 1]]); // prettier-ignore
-    expect([0x10ff, 0x1100, 0x1200, 0x1fff].map((rva) => symbols.atOrBelow(rva)?.name)).toEqual([undefined, 'c', 'a', 'b']);
+    const symbols = symbolsOf(
+      [0x1300, 0x1100, 0x1200],
+      [
+        ['a', 2],
+        ['b', 0],
+        ['c', 1],
+      ],
+    );
+    expect([0x10ff, 0x1100, 0x1200, 0x1fff].map((rva) => symbols.atOrBelow(rva)?.name)).toEqual([
+      undefined,
+      'c',
+      'a',
+      'b',
+    ]);
   });
 
   it('leaves out what is no function in code: data, forwarders, numbers of no function and names of nothing', () => {
-    const symbols = symbolsOf([0x1100, 0x3000, directoryRva + 41], [['function', 0], ['data', 1], ['forwarder', 2], ['beyond', 7], ['', 0]]); // prettier-ignore
+    const symbols = symbolsOf(
+      [0x1100, 0x3000, directoryRva + 41],
+      [
+        ['function', 0],
+        ['data', 1],
+        ['forwarder', 2],
+        ['beyond', 7],
+        ['', 0],
+      ],
+    );
     expect(symbols.atOrBelow(0xffff_ffff)).toEqual({ rva: 0x1100, name: 'function' });
   });
 });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { decodeWindowsSocket, decodeWineSocket, formatEndpoint } from '../../src/handles/sockets.ts';
+import { decodeWindowsSocket, decodeWineSocket, formatEndpoint } from '../../src/handles/sockets/sockets.ts';
 
 function ipv4(address: string, port: number): Buffer {
   const [high, low] = [port >> 8, port & 0xff];
@@ -48,7 +48,10 @@ it.each([
   [[tcp, undefined, undefined, Buffer.from([0, 0, 0, 0])], { protocol: 'TCP', state: 'unbound' }],
   [[tcp, here, undefined, undefined], { protocol: 'TCP', state: 'bound', local: '10.0.0.1:5000' }],
   [[tcp, here, undefined, Buffer.from([1, 0, 0, 0])], { protocol: 'TCP', state: 'listening', local: '10.0.0.1:5000' }],
-  [[tcp, here, there, undefined], { protocol: 'TCP', state: 'connected', local: '10.0.0.1:5000', remote: '10.0.0.2:80' }],
+  [
+    [tcp, here, there, undefined],
+    { protocol: 'TCP', state: 'connected', local: '10.0.0.1:5000', remote: '10.0.0.2:80' },
+  ],
   [[undefined, here, there, undefined], undefined],
   [[tcp.subarray(0, 8), here, there, undefined], undefined],
 ])("Wine's answers are understood: %#", (answers, expected) => {
@@ -58,7 +61,10 @@ it.each([
 it.each([
   [[context(0, 2, 1, 6, 0), undefined, undefined], { protocol: 'TCP', state: 'unbound' }],
   [[context(1, 2, 1, 6, 1), here, there], { protocol: 'TCP', state: 'listening', local: '10.0.0.1:5000' }],
-  [[context(3, 2, 1, 6, 0), here, there], { protocol: 'TCP', state: 'connected', local: '10.0.0.1:5000', remote: '10.0.0.2:80' }],
+  [
+    [context(3, 2, 1, 6, 0), here, there],
+    { protocol: 'TCP', state: 'connected', local: '10.0.0.1:5000', remote: '10.0.0.2:80' },
+  ],
   [[context(4, 23, 1, 6, 0), undefined, undefined], { protocol: 'TCPv6', state: 'closed' }],
   [[context(2, 23, 2, 17, 0), here, there], { protocol: 'UDPv6', state: 'bound', local: '10.0.0.1:5000' }],
   [[context(-1, 1, 1, 0, 0), undefined, undefined], { protocol: 'unix', state: 'unbound' }],

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
-import { demoExpectation, type ExpectedFinding, type FixtureExpectation, fixtureExpectations, runtimeFlavours } from '../../fixtures/expectations.ts';
+import {
+  demoExpectation,
+  type ExpectedFinding,
+  type FixtureExpectation,
+  fixtureExpectations,
+  runtimeFlavours,
+} from '../../fixtures/expectations.ts';
 import { fixturePath, isBuilt, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
 import { useAuditor } from './warm-auditor.ts';
 
@@ -15,12 +21,18 @@ interface Audit {
 
 const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): readonly Audit[] => {
   const { program, exitCode, cleanExitCode = exitCode, findings } = expectation;
-  const flavours = [...runtimeFlavours(expectation), ...(expectation.hasPdbFlavour && isBuilt(`${program}-pdb`) ? ['-pdb'] : [])];
+  const flavours = [
+    ...runtimeFlavours(expectation),
+    ...(expectation.hasPdbFlavour && isBuilt(`${program}-pdb`) ? ['-pdb'] : []),
+  ];
   return flavours.flatMap((flavour) => {
     const name = `${program}${flavour}`;
     const bad = { name, program, expectation, exitCode, findings };
     if (expectation.hasNoTwin) return [bad];
-    return [...(expectation.isRace === true ? [] : [bad]), { name: `${name}-clean`, program, expectation, exitCode: cleanExitCode, findings: [] }];
+    return [
+      ...(expectation.isRace === true ? [] : [bad]),
+      { name: `${name}-clean`, program, expectation, exitCode: cleanExitCode, findings: [] },
+    ];
   });
 });
 
@@ -39,13 +51,22 @@ describe('an audit finds what is planted and nothing else in', () => {
     const { report, output } = await audit(options, expectation.isToBeKilled && killReady);
 
     const serious = findings.filter(({ level }) => level !== 'note');
-    expect(report.findings.filter(({ level }) => level !== 'note').map(summarise).toSorted()).toEqual(serious.map(summariseExpected).toSorted());
+    expect(
+      report.findings
+        .filter(({ level }) => level !== 'note')
+        .map(summarise)
+        .toSorted(),
+    ).toEqual(serious.map(summariseExpected).toSorted());
     for (const expected of findings) {
       const module = expected.module ?? `${name}.exe`;
       const found = report.findings.filter((finding) => fits(finding, expected, module));
-      expect(found, `${describeExpected(expected)} among\n${report.findings.map(describeFinding).join('\n')}`).toHaveLength(1);
+      expect(
+        found,
+        `${describeExpected(expected)} among\n${report.findings.map(describeFinding).join('\n')}`,
+      ).toHaveLength(1);
       const [finding] = found;
-      if (expected.nameEnd !== undefined) expect(finding?.object.name?.toLowerCase().endsWith(expected.nameEnd), finding?.object.name).toBe(true);
+      if (expected.nameEnd !== undefined)
+        expect(finding?.object.name?.toLowerCase().endsWith(expected.nameEnd), finding?.object.name).toBe(true);
     }
     for (const note of report.findings.filter(({ level }) => level === 'note')) {
       if (findings.some(({ rule, level }) => level === 'note' && rule === note.rule)) continue;
@@ -74,7 +95,9 @@ describe('the command reports what the library does, and exits with', () => {
     const { findings, completeness } = JSON.parse(run.stdout) as JsonReport;
     const { report } = await audit({ program: fixturePath(program) });
     expect(findings.map(describeFinding)).toEqual(report.findings.map(describeFinding));
-    expect(findings.map(({ fingerprint }) => fingerprint)).toEqual(report.findings.map(({ fingerprint }) => fingerprint));
+    expect(findings.map(({ fingerprint }) => fingerprint)).toEqual(
+      report.findings.map(({ fingerprint }) => fingerprint),
+    );
     expect(completeness).toEqual(report.completeness);
     expect(run.exitCode, run.stderr).toBe(exitCode);
   });

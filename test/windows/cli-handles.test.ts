@@ -17,7 +17,12 @@ import { runTool } from './tool.ts';
 type Row = Readonly<Record<string, string | number | boolean | undefined>>;
 interface Listing {
   readonly handles: readonly Row[];
-  readonly processes: readonly { readonly pid: number; readonly process: string; readonly handles: number; readonly problem?: string }[];
+  readonly processes: readonly {
+    readonly pid: number;
+    readonly process: string;
+    readonly handles: number;
+    readonly problem?: string;
+  }[];
 }
 
 const columns =
@@ -66,12 +71,18 @@ describe('unclosed handles', () => {
     for (const held of holder.held) {
       const row = byValue.get(hex(held.value))!;
       expect(row, held.key).toMatchObject({ pid: holder.processId, process: 'node.exe', type: held.type });
-      if (held.name !== undefined) expect(String(row['name']).slice(-held.name.length).toLowerCase(), held.key).toBe(held.name.toLowerCase());
+      if (held.name !== undefined)
+        expect(String(row['name']).slice(-held.name.length).toLowerCase(), held.key).toBe(held.name.toLowerCase());
       if (held.access !== undefined) {
-        expect(row, held.key).toMatchObject({ accessMask: hex(held.access), access: decodeAccess(held.type, held.access).join('|') });
+        expect(row, held.key).toMatchObject({
+          accessMask: hex(held.access),
+          access: decodeAccess(held.type, held.access).join('|'),
+        });
       }
-      if (held.inheritable || held.protectFromClose) expect(row['attributes'], held.key).toBe(held.inheritable ? 'inherit' : 'protect');
-      for (const fact of ['protocol', 'local', 'remote', 'state'] as const) expect(row[fact], `${held.key}: ${fact}`).toBe(held.socket?.[fact]);
+      if (held.inheritable || held.protectFromClose)
+        expect(row['attributes'], held.key).toBe(held.inheritable ? 'inherit' : 'protect');
+      for (const fact of ['protocol', 'local', 'remote', 'state'] as const)
+        expect(row[fact], `${held.key}: ${fact}`).toBe(held.socket?.[fact]);
       if (held.processId !== undefined) expect(row['targetPid'], held.key).toBe(held.processId);
       if (held.threadId !== undefined) expect(row['targetTid'], held.key).toBe(held.threadId);
       if (held.ended !== undefined) expect(row['ended'], held.key).toBe(held.ended);
@@ -92,11 +103,18 @@ describe('unclosed handles', () => {
     for (const row of rows) expect(row).toHaveLength(header!.length);
     const cells = handles.map((row) => header!.map((key) => String(row[key] ?? '')));
     expect(rows).toEqual(cells);
-    expect(ndjson.stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Row)).toEqual(handles);
+    expect(
+      ndjson.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Row),
+    ).toEqual(handles);
     for (const row of handles) expect(Object.keys(row).every((key) => header!.includes(key))).toBe(true);
     const [heading, ...lines] = table.stdout.trimEnd().split('\n');
     expect(heading).toBe(`holds-states.exe (${pid})  ${handles.length} handles`);
-    expect(lines.map((line) => line.trim().split(/\s+/).slice(0, 2))).toEqual(handles.map((row) => [row['handle'], row['type']]));
+    expect(lines.map((line) => line.trim().split(/\s+/).slice(0, 2))).toEqual(
+      handles.map((row) => [row['handle'], row['type']]),
+    );
     expect(processes).toEqual([{ pid: states.processId, process: 'holds-states.exe', handles: handles.length }]);
   });
 
@@ -135,7 +153,9 @@ describe('unclosed handles', () => {
     expect(values(ofType)).toEqual(all.handles.filter((row) => row['type'] === 'Socket').map((row) => row['handle']));
     expect(values(named)).toEqual([hex(holder.held.find(({ key }) => key === 'mutex')!.value)]);
     expect(pattern.handles.map((row) => String(row['name']).slice(-5)).toSorted()).toEqual(['event', 'mutex']);
-    expect(values(inheritable)).toEqual(all.handles.filter((row) => String(row['attributes']).includes('inherit')).map((row) => row['handle']));
+    expect(values(inheritable)).toEqual(
+      all.handles.filter((row) => String(row['attributes']).includes('inherit')).map((row) => row['handle']),
+    );
     expect(inheritable.handles.length).toBeGreaterThan(0);
     expect(new Set(two.handles.map((row) => row['type']))).toEqual(new Set(['Mutant', 'Semaphore']));
   });
@@ -153,11 +173,18 @@ describe('unclosed handles', () => {
     expect(header).toEqual(['pid', 'process', 'type', 'handles']);
     const sum = rows.reduce((all, row) => all + Number(row[3]), 0);
     expect(sum).toBe(handles.length);
-    expect(rows.find((row) => row[2] === 'Semaphore')?.[3]).toBe(String(handles.filter((row) => row['type'] === 'Semaphore').length));
+    expect(rows.find((row) => row[2] === 'Semaphore')?.[3]).toBe(
+      String(handles.filter((row) => row['type'] === 'Semaphore').length),
+    );
     expect(count.stdout).toBe(`${handles.length}\n`);
     const counted = parseCsv(counts.stdout);
     expect(counted[0]).toEqual(['pid', 'process', 'handles']);
-    expect(counted.slice(1).map(([id]) => id).toSorted()).toEqual([pid, String(holder.processId)].toSorted());
+    expect(
+      counted
+        .slice(1)
+        .map(([id]) => id)
+        .toSorted(),
+    ).toEqual([pid, String(holder.processId)].toSorted());
     expect(bare.handles.map((row) => row['handle'])).toEqual(handles.map((row) => row['handle']));
     expect(bare.handles.every((row) => row['name'] === undefined)).toBe(true);
   });
@@ -166,23 +193,42 @@ describe('unclosed handles', () => {
     for (const target of ['holds-states.exe', 'HOLDS-STATES', `holds-states,${holder.processId}`, 'all']) {
       const { stdout } = await runTool(['handles', target, '--count-only', '--json']);
       const { counts } = JSON.parse(stdout) as { counts: readonly { readonly pid: number }[] };
-      expect(counts.map(({ pid }) => pid), target).toContain(states.processId);
-      if (target.includes(',') || target === 'all') expect(counts.map(({ pid }) => pid), target).toContain(holder.processId);
+      expect(
+        counts.map(({ pid }) => pid),
+        target,
+      ).toContain(states.processId);
+      if (target.includes(',') || target === 'all')
+        expect(
+          counts.map(({ pid }) => pid),
+          target,
+        ).toContain(holder.processId);
     }
   });
 
   it.each([
     [['handles', '4294967'], /^unclosed: Cannot find process 4294967: no process with that id runs\. Try .*\.\n$/],
-    [['handles', '99999999999999999999'], /^unclosed: Cannot find process 9+: no process with that id runs\. Try .*\.\n$/],
-    [['handles', 'nobody.exe'], /^unclosed: Cannot find process "nobody\.exe": no process of that name runs\. Try .*\.\n$/],
+    [
+      ['handles', '99999999999999999999'],
+      /^unclosed: Cannot find process 9+: no process with that id runs\. Try .*\.\n$/,
+    ],
+    [
+      ['handles', 'nobody.exe'],
+      /^unclosed: Cannot find process "nobody\.exe": no process of that name runs\. Try .*\.\n$/,
+    ],
     [['handles', ''], /^unclosed: Cannot find process "": .*\.\n$/],
     [['handles', 'all', '--type', 'Evnt'], /There is no type "Evnt".*\n$/],
     [['handles', 'all', '--type', 'socket', '--no-names'], /cannot be used with --no-names.*\n$/i],
     [['handles', 'all', '--csv', '--json'], /cannot be used with.*\n$/],
     [['explain', '4294967', '4'], /^unclosed: Cannot find process 4294967/],
-    [['explain', 'services.exe', '0xfffff0'], /^unclosed: Cannot find handle 0xfffff0: services\.exe \(\d+\) has no such handle open\. Try .*\.\n$/],
+    [
+      ['explain', 'services.exe', '0xfffff0'],
+      /^unclosed: Cannot find handle 0xfffff0: services\.exe \(\d+\) has no such handle open\. Try .*\.\n$/,
+    ],
     [['explain', 'services.exe', 'x'], /A handle is a number.*\n$/],
-    [['close', 'services.exe', '4', '--yes'], /^unclosed: Cannot close a handle of services\.exe \(\d+\): it is a part of Windows.*--force.*\n$/],
+    [
+      ['close', 'services.exe', '4', '--yes'],
+      /^unclosed: Cannot close a handle of services\.exe \(\d+\): it is a part of Windows.*--force.*\n$/,
+    ],
     [['find', ''], /must not be empty.*\n$/],
   ])('%j is refused in one line and exit code 2', async (args, message) => {
     const { exitCode, stdout, stderr } = await runTool(args);
@@ -204,22 +250,32 @@ describe('unclosed handles', () => {
     using denying = await Target.start('denies-access');
     const both = await runTool(['handles', `${denying.processId},${states.processId}`, '--json']);
     expect(both.exitCode).toBe(0);
-    expect(both.stderr).toMatch(/^unclosed: Cannot open process denies-access\.exe \(\d+\): access denied \(ERROR_ACCESS_DENIED 5\)\. Its names are not known\.\n$/);
+    expect(both.stderr).toMatch(
+      /^unclosed: Cannot open process denies-access\.exe \(\d+\): access denied \(ERROR_ACCESS_DENIED 5\)\. Its names are not known\.\n$/,
+    );
     const { handles, processes } = JSON.parse(both.stdout) as Listing;
-    expect(processes.find(({ pid }) => pid === denying.processId)?.problem).toBe('access denied (ERROR_ACCESS_DENIED 5)');
-    expect(handles.find((row) => row['pid'] === denying.processId && row['handle'] === denying.value('event'))).toMatchObject({
+    expect(processes.find(({ pid }) => pid === denying.processId)?.problem).toBe(
+      'access denied (ERROR_ACCESS_DENIED 5)',
+    );
+    expect(
+      handles.find((row) => row['pid'] === denying.processId && row['handle'] === denying.value('event')),
+    ).toMatchObject({
       type: 'Event',
       access: 'EVENT_ALL_ACCESS',
       nameProblem: 'access denied (ERROR_ACCESS_DENIED 5)',
     });
-    expect(handles.find((row) => row['pid'] === states.processId && row['handle'] === states.value('section'))).not.toHaveProperty('nameProblem');
+    expect(
+      handles.find((row) => row['pid'] === states.processId && row['handle'] === states.value('section')),
+    ).not.toHaveProperty('nameProblem');
 
     const alone = await runTool(['handles', String(denying.processId)]);
     expect(alone.exitCode).toBe(2);
     expect(alone.stdout).toContain('cannot be opened: access denied');
     const explained = await runTool(['explain', String(denying.processId), denying.value('event')]);
     expect(explained).toMatchObject({ exitCode: 2, stdout: '' });
-    expect(explained.stderr).toMatch(/^unclosed: Cannot open process denies-access\.exe \(\d+\): access denied .*Try an elevated terminal\.\n$/);
+    expect(explained.stderr).toMatch(
+      /^unclosed: Cannot open process denies-access\.exe \(\d+\): access denied .*Try an elevated terminal\.\n$/,
+    );
   });
 });
 
@@ -256,8 +312,9 @@ describe('50 synchronous pipes with a call pending for ever', () => {
   });
 
   it('are shown as timed out where the questions really block, and everything else in full', async () => {
-    // This helper reads from files instead of asking for their names: that blocks on Wine as on Windows (and moves their
-    // positions, so no process but the target may be looked at). A pipe that listens refuses at once, so 25 of them block.
+    // This helper reads from files instead of asking for their names: that blocks on Wine as on Windows (and moves
+    // their positions, so no process but the target may be looked at). A pipe that listens refuses at once, so 25 of
+    // them block.
     const reading = ['--require', fileURLToPath(new URL('./handles/reading-helper.cjs', import.meta.url))];
     const pid = String(target.processId);
     const [json, table] = await withHelper(async () => [
@@ -266,13 +323,18 @@ describe('50 synchronous pipes with a call pending for ever', () => {
     ]);
     const rows = new Map((JSON.parse(json.stdout) as Listing).handles.map((row) => [row['handle'], row]));
     for (const [call, value] of target.said) {
-      expect(rows.get(value), call).toMatchObject({ type: 'File', ...(call === 'ReadFile' ? { nameProblem: 'timed out' } : {}) });
+      expect(rows.get(value), call).toMatchObject({
+        type: 'File',
+        ...(call === 'ReadFile' ? { nameProblem: 'timed out' } : {}),
+      });
     }
     const keys = [...rows.values()].filter((row) => row['type'] === 'Key');
     expect(keys.length).toBeGreaterThan(0);
     for (const key of keys) expect(key).toHaveProperty('name');
     expect(json.exitCode).toBe(0);
-    expect(table.stdout.split('\n').filter((line) => line.endsWith('name timed out')).length).toBeGreaterThanOrEqual(25);
+    expect(table.stdout.split('\n').filter((line) => line.endsWith('name timed out')).length).toBeGreaterThanOrEqual(
+      25,
+    );
   });
 
   it('are listed the same when all files are asked in the helper process', async () => {
@@ -290,11 +352,18 @@ describe('unclosed find', () => {
       expect({ exitCode, stderr }, text).toEqual({ exitCode: 0, stderr: '' });
       const { holders } = JSON.parse(stdout) as { holders: readonly Row[] };
       expect(holders, text).toHaveLength(1);
-      expect(holders[0], text).toMatchObject({ pid: states.processId, process: 'holds-states.exe', handle: states.value('file'), type: 'File' });
+      expect(holders[0], text).toMatchObject({
+        pid: states.processId,
+        process: 'holds-states.exe',
+        handle: states.value('file'),
+        type: 'File',
+      });
     }
     const program = await runTool(['find', 'holds-states.exe']);
     expect(program.exitCode).toBe(0);
-    expect(program.stdout).toMatch(new RegExp(`^holds-states\\.exe \\(${states.processId}\\)\n +Module +.*\\\\holds-states\\.exe\n`, 'm'));
+    expect(program.stdout).toMatch(
+      new RegExp(`^holds-states\\.exe \\(${states.processId}\\)\n +Module +.*\\\\holds-states\\.exe\n`, 'm'),
+    );
   });
 
   it('says who has a port, and does not take 80 for 8080', async () => {
@@ -302,7 +371,10 @@ describe('unclosed find', () => {
     const port = listening.socket!.local!.split(':').at(-1)!;
     const { stdout, exitCode } = await runTool(['find', `:${port}`, '--ndjson']);
     expect(exitCode).toBe(0);
-    const rows = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Row);
+    const rows = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Row);
     expect(rows.map((row) => row['handle'])).toContain(hex(listening.value));
     for (const row of rows) expect(`${row['local']} ${row['remote']}`).toMatch(new RegExp(`:${port}\\b`));
     expect((await runTool(['find', `:${port.slice(1)}`])).exitCode).toBe(1);
@@ -317,7 +389,11 @@ describe('unclosed find', () => {
   it('finds a file that another process has open', async () => {
     const path = join(tmpdir(), `unclosed-found-${process.pid}.txt`);
     writeFileSync(path, '');
-    const child = spawn(process.execPath, ['-e', `require('fs').openSync(${JSON.stringify(path)}); console.log('open'); setInterval(() => {}, 1000)`], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(
+      process.execPath,
+      ['-e', `require('fs').openSync(${JSON.stringify(path)}); console.log('open'); setInterval(() => {}, 1000)`],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     await once(child.stdout, 'data');
     try {
       const { stdout } = await runTool(['find', path]);
@@ -345,19 +421,39 @@ describe('unclosed explain', () => {
     ['section', 'Section', { sizeBytes: 65536, backedBy: 'page file' }],
     ['timer', 'Timer', { signalled: false, remainingMs: expect.any(Number) }],
     ['port', 'IoCompletion', { queued: 2 }],
-    ['file', 'File', { directory: false, sizeBytes: 5000, positionBytes: 1234, mode: expect.stringContaining('synchronous') }],
+    [
+      'file',
+      'File',
+      { directory: false, sizeBytes: 5000, positionBytes: 1234, mode: expect.stringContaining('synchronous') },
+    ],
     ['token', 'Token', { kind: 'primary', user: expect.stringMatching(/^S-1-5-/) }],
   ])('tells the state of a %s', async (what, type, details) => {
-    const { stdout, stderr, exitCode } = await runTool(['explain', String(states.processId), states.value(what), '--json']);
+    const { stdout, stderr, exitCode } = await runTool([
+      'explain',
+      String(states.processId),
+      states.value(what),
+      '--json',
+    ]);
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
     expect(JSON.parse(stdout)).toMatchObject({ pid: states.processId, type, details });
   });
 
   it('tells which other handles mean the same object, and how many there are', async () => {
-    const same = JSON.parse((await runTool(['explain', String(states.processId), states.value('same-event'), '--json'])).stdout) as Explained;
+    const same = JSON.parse(
+      (await runTool(['explain', String(states.processId), states.value('same-event'), '--json'])).stdout,
+    ) as Explained;
     expect(same.references.handles).toBe(2);
-    expect(same.others).toEqual([{ pid: states.processId, process: 'holds-states.exe', handle: states.value('signalled-event'), access: 'EVENT_ALL_ACCESS' }]);
-    const other = JSON.parse((await runTool(['explain', 'holds-states.exe', states.value('automatic-event'), '--json'])).stdout) as Explained;
+    expect(same.others).toEqual([
+      {
+        pid: states.processId,
+        process: 'holds-states.exe',
+        handle: states.value('signalled-event'),
+        access: 'EVENT_ALL_ACCESS',
+      },
+    ]);
+    const other = JSON.parse(
+      (await runTool(['explain', 'holds-states.exe', states.value('automatic-event'), '--json'])).stdout,
+    ) as Explained;
     expect(other).toMatchObject({ references: { handles: 1 }, others: [] });
   });
 
@@ -386,7 +482,9 @@ describe('unclosed close', () => {
   it('says what it is about to close, asks, and closes nothing without an answer', async () => {
     const run = await runTool(['close', String(target.processId), target.value('semaphore')]);
     expect(run.exitCode).toBe(1);
-    expect(run.stderr).toMatch(/Semaphore[^]*Close 0x[0-9a-f]+\? \[y\/N\] [^]*Nothing was closed: there was no answer\. Try --yes\.\n$/);
+    expect(run.stderr).toMatch(
+      /Semaphore[^]*Close 0x[0-9a-f]+\? \[y\/N\] [^]*Nothing was closed: there was no answer\. Try --yes\.\n$/,
+    );
     expect(await isOpen('semaphore')).toBe(true);
   });
 
@@ -395,7 +493,9 @@ describe('unclosed close', () => {
     ['y\n', 0, false],
   ])('after the answer %j it exits with %i', async (answer, exitCode, staysOpen) => {
     const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
-    const child = spawn(process.execPath, [tool, 'close', String(target.processId), target.value('free-mutex')], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const child = spawn(process.execPath, [tool, 'close', String(target.processId), target.value('free-mutex')], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
     child.stdin.end(answer);
     await once(child, 'exit');
     expect(child.exitCode).toBe(exitCode);
@@ -410,7 +510,9 @@ describe('unclosed close', () => {
       const { handles } = await list(String(changing.processId), '--name', `unclosed-before-${changing.processId}`);
       const value = String(handles[0]!['handle']);
       const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
-      const child = spawn(process.execPath, [tool, 'close', String(changing.processId), value], { stdio: ['pipe', 'ignore', 'pipe'] });
+      const child = spawn(process.execPath, [tool, 'close', String(changing.processId), value], {
+        stdio: ['pipe', 'ignore', 'pipe'],
+      });
       let stderr = '';
       child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
       while (!stderr.includes('[y/N]')) await once(child.stderr, 'data');
@@ -419,8 +521,12 @@ describe('unclosed close', () => {
       child.stdin.end('y\n');
       await once(child, 'close');
       expect(child.exitCode).toBe(1);
-      expect(stderr).toMatch(/unclosed: Did not close 0x[0-9a-f]+ of changes-on-request\.exe \(\d+\), Event .*: the value meanwhile means another object\.\n$/);
-      expect((await list(String(changing.processId), '--name', 'unclosed-after')).handles.map((row) => row['handle'])).toEqual([value]);
+      expect(stderr).toMatch(
+        /unclosed: Did not close 0x[0-9a-f]+ of changes-on-request\.exe \(\d+\), Event .*: the value meanwhile means another object\.\n$/,
+      );
+      expect(
+        (await list(String(changing.processId), '--name', 'unclosed-after')).handles.map((row) => row['handle']),
+      ).toEqual([value]);
     } finally {
       changing[Symbol.dispose]();
       rmSync(directory, { recursive: true });
@@ -428,9 +534,16 @@ describe('unclosed close', () => {
   });
 
   it('closes with --yes, says so, and the handle is gone', async () => {
-    const { exitCode, stdout, stderr } = await runTool(['close', 'holds-states.exe,'.replace(/.*/, String(target.processId)), target.value('section'), '--yes']);
+    const { exitCode, stdout, stderr } = await runTool([
+      'close',
+      'holds-states.exe,'.replace(/.*/, String(target.processId)),
+      target.value('section'),
+      '--yes',
+    ]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    expect(stdout).toBe(`Closed ${target.value('section')} of holds-states.exe (${target.processId}), Section without a name.\n`);
+    expect(stdout).toBe(
+      `Closed ${target.value('section')} of holds-states.exe (${target.processId}), Section without a name.\n`,
+    );
     expect(await isOpen('section')).toBe(false);
     const again = await runTool(['close', String(target.processId), target.value('section'), '--yes']);
     expect(again).toMatchObject({ exitCode: 2, stdout: '' });
@@ -441,7 +554,13 @@ describe('unclosed close', () => {
     const run = await runTool(['close', String(target.processId), target.value('protected-event'), '--yes']);
     expect(run).toMatchObject({ exitCode: 1, stdout: '' });
     expect(run.stderr).toMatch(/it is protected from close\. Try --force if you must\.\n$/);
-    const forced = await runTool(['close', String(target.processId), target.value('protected-event'), '--yes', '--force']);
+    const forced = await runTool([
+      'close',
+      String(target.processId),
+      target.value('protected-event'),
+      '--yes',
+      '--force',
+    ]);
     // Whatever Windows makes of it, what is said is true.
     expect(forced.exitCode === 0).toBe(!(await isOpen('protected-event')));
   });

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -17,14 +26,20 @@ beforeEach(() => {
   copy = mkdtempSync(join(root, 'fixtures/build/bundle-'));
   mkdirSync(join(copy, 'bin'));
   mkdirSync(join(copy, 'bundle'));
-  const files = ['package.json', 'bin/windows.cjs', ...readdirSync(join(root, 'bundle')).map((name) => `bundle/${name}`)];
+  const files = [
+    'package.json',
+    'bin/windows.cjs',
+    ...readdirSync(join(root, 'bundle')).map((name) => `bundle/${name}`),
+  ];
   for (const file of files) copyFileSync(join(root, file), join(copy, file));
 });
 
 afterEach(() => rmSync(copy, { recursive: true }));
 
 function help(): string {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [join(copy, 'bin/windows.cjs'), '--help'], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync(process.execPath, [join(copy, 'bin/windows.cjs'), '--help'], {
+    encoding: 'utf8',
+  });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return stdout;
 }
@@ -47,7 +62,10 @@ describe('what V8 compiled of the bundle', () => {
     ['missing', () => rmSync(compiled())],
     ['empty', () => truncateSync(compiled(), 0)],
     ['cut off', () => truncateSync(compiled(), 100_000)],
-    ['of another version of V8', () => writeFileSync(compiled(), readFileSync(compiled()).fill(0, LINE_SIZE_BYTES + 4, LINE_SIZE_BYTES + 8))], // version hash
+    [
+      'of another version of V8',
+      () => writeFileSync(compiled(), readFileSync(compiled()).fill(0, LINE_SIZE_BYTES + 4, LINE_SIZE_BYTES + 8)),
+    ], // version hash
   ])('may be %s', (_, damage) => {
     damage();
     expect(help()).toContain('Finds the handles');

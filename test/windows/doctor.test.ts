@@ -10,7 +10,18 @@ interface DoctorDocument {
   readonly checks: readonly (Omit<Check, 'needed'> & { readonly needed: boolean })[];
 }
 
-const names = ['node', 'system', 'native calls', 'recording', 'names', 'privileges', 'PDB', 'symbol path', 'DWARF', 'demangling'];
+const names = [
+  'node',
+  'system',
+  'native calls',
+  'recording',
+  'names',
+  'privileges',
+  'PDB',
+  'symbol path',
+  'DWARF',
+  'demangling',
+];
 
 async function examine(...args: readonly string[]): Promise<DoctorDocument & { exitCode: number | null }> {
   const { exitCode, stdout, stderr } = await runTool(['doctor', '--json', ...args]);
@@ -35,7 +46,11 @@ describe('unclosed doctor', () => {
     const { checks, ...rest } = await examine();
     expect(rest).toMatchObject({ exitCode: 0, schemaVersion: 1, canRun: true });
     expect(checks.map(({ name }) => name)).toEqual(names);
-    expect(checks.filter(({ needed }) => needed).map(({ name }) => name)).toEqual(['node', 'native calls', 'recording']);
+    expect(checks.filter(({ needed }) => needed).map(({ name }) => name)).toEqual([
+      'node',
+      'native calls',
+      'recording',
+    ]);
     expect(checks.filter(({ status }) => status === 'missing')).toEqual([]);
     const detailOf = (name: string) => checks.find((check) => check.name === name)?.detail ?? '';
     expect(detailOf('node')).toContain(process.versions.node);
@@ -55,10 +70,18 @@ describe('unclosed doctor', () => {
   });
 
   it('says why and what to try when a trial cannot be recorded, that run does not work, and looks at all the rest', async () => {
-    const checks = await examineAll({ host: undefined, environment: { ...process.env, SystemRoot: 'C:\\nowhere' }, symbolPath: undefined });
+    const checks = await examineAll({
+      host: undefined,
+      environment: { ...process.env, SystemRoot: 'C:\\nowhere' },
+      symbolPath: undefined,
+    });
     expect(canRun(checks)).toBe(false);
     const recording = checks.find(({ name }) => name === 'recording');
-    expect(recording).toMatchObject({ status: 'missing', needed: true, detail: expect.stringMatching(/^Cannot run ".*cmd\.exe": there is no such file$/) as string });
+    expect(recording).toMatchObject({
+      status: 'missing',
+      needed: true,
+      detail: expect.stringMatching(/^Cannot run ".*cmd\.exe": there is no such file$/) as string,
+    });
     expect(recording?.advice).toBeTruthy();
     expect(checks.map(({ name }) => name)).toEqual(names);
     expect(checks.filter(({ status }) => status === 'missing')).toHaveLength(1);
@@ -70,6 +93,9 @@ describe('unclosed doctor', () => {
   ] as const)('says of %s which directory is not there, and still exits with 0', async (source, look) => {
     const { exitCode, checks } = await look('C:\\nowhere;C:\\windows');
     expect(exitCode).toBe(0);
-    expect(checks.find(({ name }) => name === 'symbol path')).toMatchObject({ status: 'limited', detail: `${source} names what is not there: C:\\nowhere` });
+    expect(checks.find(({ name }) => name === 'symbol path')).toMatchObject({
+      status: 'limited',
+      detail: `${source} names what is not there: C:\\nowhere`,
+    });
   });
 });

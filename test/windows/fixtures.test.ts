@@ -4,7 +4,12 @@ import { fileURLToPath } from 'node:url';
 
 import { expect, test } from 'vitest';
 
-import { demoExpectation, type FixtureExpectation, fixtureExpectations, runtimeFlavours } from '../../fixtures/expectations.ts';
+import {
+  demoExpectation,
+  type FixtureExpectation,
+  fixtureExpectations,
+  runtimeFlavours,
+} from '../../fixtures/expectations.ts';
 import { isBuilt } from './tool.ts';
 
 const buildFolder = fileURLToPath(new URL('../../fixtures/build', import.meta.url));

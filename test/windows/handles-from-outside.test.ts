@@ -18,7 +18,10 @@ const DUPLICATE_CLOSE_SOURCE = 1;
 const DUPLICATE_SAME_ACCESS = 2;
 
 /** Audits a program that holds one event, and lets another process, this one, do something to its handles. */
-async function auditDisturbed(disturb: (processId: number, event: bigint) => void, recording: RecordingOptions): Promise<JsonReport> {
+async function auditDisturbed(
+  disturb: (processId: number, event: bigint) => void,
+  recording: RecordingOptions,
+): Promise<JsonReport> {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-outside-'));
   const file = join(directory, 'end');
   let isDisturbed = false;
@@ -36,30 +39,59 @@ async function auditDisturbed(disturb: (processId: number, event: bigint) => voi
   }
 }
 
-const serious = ({ findings }: JsonReport): string[] => findings.filter(({ level }) => level !== 'note').map(({ rule, object }) => `${rule} ${object.type}`);
+const serious = ({ findings }: JsonReport): string[] =>
+  findings.filter(({ level }) => level !== 'note').map(({ rule, object }) => `${rule} ${object.type}`);
 
 describe('another process', () => {
-  it.each([{}, { quarantine: 1024 }])('that puts three handles into the program does not make it leak them %j', async (recording) => {
-    const report = await auditDisturbed((processId) => {
-      using target = openProcess(processId, PROCESS_DUP_HANDLE, 'the target');
-      using event = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect('create', 'an event');
-      for (let count = 0; count < 3; count++) {
-        const copy = new BigUint64Array(1);
-        expect(DuplicateHandle(CURRENT_PROCESS, event.asRawHandle(), target.asRawHandle(), copy, 0, false, DUPLICATE_SAME_ACCESS)).toBe(true);
-      }
-    }, recording);
-    expect(serious(report)).toEqual(['leak Event']);
-    expect(report.findings.find(({ rule, level }) => rule === 'leak' && level !== 'note')?.count).toBe(1);
-    expect(report.completeness.notes.join('\n')).toMatch(/^3 open handles were put into the target by the system or by another process, and are not its own\.$/m);
-  });
+  it.each([{}, { quarantine: 1024 }])(
+    'that puts three handles into the program does not make it leak them %j',
+    async (recording) => {
+      const report = await auditDisturbed((processId) => {
+        using target = openProcess(processId, PROCESS_DUP_HANDLE, 'the target');
+        using event = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect('create', 'an event');
+        for (let count = 0; count < 3; count++) {
+          const copy = new BigUint64Array(1);
+          expect(
+            DuplicateHandle(
+              CURRENT_PROCESS,
+              event.asRawHandle(),
+              target.asRawHandle(),
+              copy,
+              0,
+              false,
+              DUPLICATE_SAME_ACCESS,
+            ),
+          ).toBe(true);
+        }
+      }, recording);
+      expect(serious(report)).toEqual(['leak Event']);
+      expect(report.findings.find(({ rule, level }) => rule === 'leak' && level !== 'note')?.count).toBe(1);
+      expect(report.completeness.notes.join('\n')).toMatch(
+        /^3 open handles were put into the target by the system or by another process, and are not its own\.$/m,
+      );
+    },
+  );
 
-  it.each([{}, { quarantine: 1024 }])('that closes a handle of the program leaves none to be reported %j', async (recording) => {
-    const report = await auditDisturbed((processId, event) => {
-      using target = openProcess(processId, PROCESS_DUP_HANDLE, 'the target');
-      const copy = new BigUint64Array(1);
-      expect(DuplicateHandle(target.asRawHandle(), unsafeRawHandle(event), CURRENT_PROCESS, copy, 0, false, DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS)).toBe(true);
-      using _taken = HandleOrNull.fromRawHandle(unsafeRawHandle(copy[0]!)).tryIntoOwned();
-    }, recording);
-    expect(serious(report)).toEqual([]);
-  });
+  it.each([{}, { quarantine: 1024 }])(
+    'that closes a handle of the program leaves none to be reported %j',
+    async (recording) => {
+      const report = await auditDisturbed((processId, event) => {
+        using target = openProcess(processId, PROCESS_DUP_HANDLE, 'the target');
+        const copy = new BigUint64Array(1);
+        expect(
+          DuplicateHandle(
+            target.asRawHandle(),
+            unsafeRawHandle(event),
+            CURRENT_PROCESS,
+            copy,
+            0,
+            false,
+            DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS,
+          ),
+        ).toBe(true);
+        using _taken = HandleOrNull.fromRawHandle(unsafeRawHandle(copy[0]!)).tryIntoOwned();
+      }, recording);
+      expect(serious(report)).toEqual([]);
+    },
+  );
 });

@@ -6,7 +6,11 @@ import { useAuditor } from './warm-auditor.ts';
 
 const auditor = useAuditor();
 
-async function audit(program: string, recording: RecordingOptions, ...args: readonly string[]): Promise<{ output: string; inherited: readonly JsonFinding[] }> {
+async function audit(
+  program: string,
+  recording: RecordingOptions,
+  ...args: readonly string[]
+): Promise<{ output: string; inherited: readonly JsonFinding[] }> {
   const { report, output } = await auditor({ program: fixturePath(program), args, recording });
   expect(report.completeness.complete, report.completeness.notes.join()).toBe(true);
   expect(report.target.exitCode, output).toBe(0);
@@ -24,7 +28,9 @@ describe.each([
     ['inherits-pipe-end', 1],
     ['inherits-stream', 1],
   ] as const)('is told of %s, and of its clean twin nothing', async (program, count) => {
-    expect((await audit(program, recording)).inherited.map((finding) => [finding.level, finding.count])).toEqual([['note', count]]);
+    expect((await audit(program, recording)).inherited.map((finding) => [finding.level, finding.count])).toEqual([
+      ['note', count],
+    ]);
     expect((await audit(`${program}-clean`, recording)).inherited).toEqual([]);
   });
 
@@ -42,7 +48,9 @@ describe.each([
     const { inherited, output } = await audit('races-to-inherit', recording);
     const [, early, late] = /^inherited: (\d+), late (\d+)\r?$/m.exec(output) ?? [];
     const told = (name: string) =>
-      inherited.filter(({ stacks }) => programFrame(stacks['opened'])?.function === name).reduce((sum, { count }) => sum + count, 0);
+      inherited
+        .filter(({ stacks }) => programFrame(stacks['opened'])?.function === name)
+        .reduce((sum, { count }) => sum + count, 0);
     expect(told('open_event')).toBeLessThanOrEqual(Number(early));
     expect(told('open_late_event')).toBeLessThanOrEqual(Number(late));
   });

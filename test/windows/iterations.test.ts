@@ -31,7 +31,10 @@ const auditModule = JSON.stringify(new URL('../../dist/audit.js', import.meta.ur
 const audit = useAuditor();
 
 /** An audit by the command. */
-async function auditByCommand(options: readonly string[], program: readonly string[]): Promise<JsonReport & { readonly findings: readonly Finding[]; readonly exit: number | null }> {
+async function auditByCommand(
+  options: readonly string[],
+  program: readonly string[],
+): Promise<JsonReport & { readonly findings: readonly Finding[]; readonly exit: number | null }> {
   const run = await runTool(['run', '--json', ...options, '--', ...program]);
   expect(run.stdout, run.stderr).not.toBe('');
   return { ...(JSON.parse(run.stdout) as JsonReport), exit: run.exitCode };
@@ -42,19 +45,42 @@ function withoutNotes({ findings }: JsonReport): readonly Finding[] {
 }
 
 function summarise({ level, object, count, stacks, growth }: Finding): string {
-  const change = growth === undefined ? 'not judged' : `${growth.handlesPerIteration} per iteration, in ${growth.grewIn} of ${growth.iterations}`;
+  const change =
+    growth === undefined
+      ? 'not judged'
+      : `${growth.handlesPerIteration} per iteration, in ${growth.grewIn} of ${growth.iterations}`;
   return `${level} ${object.type} × ${count} at ${programFrame(stacks['opened'])?.function}: ${change}`;
 }
 
 describe('iterations that are marked', () => {
   const cases: readonly (readonly [string, string, Partial<AuditOptions>, readonly string[]])[] = [
-    ['grow when each leaks', 'leaks-per-iteration', {}, ['error Event × 16 at serve_request: 2 per iteration, in 6 of 6']],
+    [
+      'grow when each leaks',
+      'leaks-per-iteration',
+      {},
+      ['error Event × 16 at serve_request: 2 per iteration, in 6 of 6'],
+    ],
     ['do not grow when none does', 'leaks-per-iteration-clean', {}, []],
-    ['do not make an error of a cache', 'keeps-cache', {}, ['warning Event × 60 at look_up: 0 per iteration, in 0 of 6']],
+    [
+      'do not make an error of a cache',
+      'keeps-cache',
+      {},
+      ['warning Event × 60 at look_up: 0 per iteration, in 0 of 6'],
+    ],
     ['do not speak of a cache that is emptied', 'keeps-cache-clean', {}, []],
-    ['grow although the program closes all in the end', 'closes-at-the-end', {}, ['error Event × 8 at open_session: 1 per iteration, in 6 of 6']],
+    [
+      'grow although the program closes all in the end',
+      'closes-at-the-end',
+      {},
+      ['error Event × 8 at open_session: 1 per iteration, in 6 of 6'],
+    ],
     ['may be shorter than what they leave to threads', 'closes-late', { settleMs: 5000 }, []],
-    ['take a warm-up of another length', 'keeps-cache', { analysis: { warmUpIterations: 0 } }, ['warning Event × 60 at look_up: 7.5 per iteration, in 2 of 8']],
+    [
+      'take a warm-up of another length',
+      'keeps-cache',
+      { analysis: { warmUpIterations: 0 } },
+      ['warning Event × 60 at look_up: 7.5 per iteration, in 2 of 8'],
+    ],
   ];
 
   it.each(cases)('by a pipe %s', async (_, program, options, expected) => {
@@ -81,7 +107,10 @@ describe('iterations that are marked', () => {
     ['--settle', '5s', 'closes-late', []],
   ])('are judged by %s %s of the command', async (option, value, program, expected) => {
     const name = `pipe:${newName()}`;
-    const { findings, stats, exit } = await auditByCommand(['--mark', name, option, value], [fixturePath(program), name]);
+    const { findings, stats, exit } = await auditByCommand(
+      ['--mark', name, option, value],
+      [fixturePath(program), name],
+    );
     expect(findings.map(summarise)).toEqual(expected);
     expect(stats['iterations']).toBe(8);
     expect(exit).toBe(expected.length > 0 ? 1 : 0);
@@ -91,14 +120,22 @@ describe('iterations that are marked', () => {
     const name = `pipe:${newName()}`;
     const run = await runTool(['run', '--mark', name, '--', fixturePath('leaks-per-iteration'), name]);
     expect(run.stderr).toMatch(/ 8 iterations marked\r?$/m);
-    expect(run.stderr.replaceAll(/\s+/g, ' ')).toContain('The site grew in each of the 6 iterations after the warm-up, by 2 handles.');
+    expect(run.stderr.replaceAll(/\s+/g, ' ')).toContain(
+      'The site grew in each of the 6 iterations after the warm-up, by 2 handles.',
+    );
   });
 
   it('are not waited for when nobody marks any, which is said', async () => {
     const name = newName();
-    const { findings, completeness, exit } = await auditByCommand(['--mark', name, '--require-complete'], [fixturePath('closes-at-the-end')]);
+    const { findings, completeness, exit } = await auditByCommand(
+      ['--mark', name, '--require-complete'],
+      [fixturePath('closes-at-the-end')],
+    );
     expect(findings).toEqual([]);
-    expect(completeness).toMatchObject({ complete: false, notes: [`No mark came by Local\\${name}: growth from iteration to iteration could not be judged.`] });
+    expect(completeness).toMatchObject({
+      complete: false,
+      notes: [`No mark came by Local\\${name}: growth from iteration to iteration could not be judged.`],
+    });
     expect(exit).toBe(3);
   });
 
@@ -112,7 +149,10 @@ describe('iterations that are marked', () => {
 
   it('have something to settle only where there are marks, which is said', async () => {
     const { completeness } = await auditByCommand(['--settle', '100'], [fixturePath('leaks-event-clean')]);
-    expect(completeness).toMatchObject({ complete: true, notes: [expect.stringMatching(/^There was nothing to settle/)] });
+    expect(completeness).toMatchObject({
+      complete: true,
+      notes: [expect.stringMatching(/^There was nothing to settle/)],
+    });
   });
 });
 
@@ -133,7 +173,8 @@ describe('mark()', () => {
     const options = ['--mark', `pipe:${newName()}`, '--fail-on', 'error'];
     const leaking = await auditByCommand(options, [process.execPath, script, 'leaks']);
     expect(leaking.target.exitCode).toBe(0);
-    // V8 compiles the loop after a while, and the file of an iteration before that has another stack: a site that does not grow.
+    // V8 compiles the loop after a while, and the file of an iteration before that has another stack: a site that does
+    // not grow.
     const errors = leaking.findings.filter(({ level }) => level === 'error');
     expect(errors.map(({ object, growth }) => [object.type, growth?.handlesPerIteration])).toEqual([['File', 1]]);
     const closing = await auditByCommand(options, [process.execPath, script, 'closes']);
@@ -170,18 +211,26 @@ describe('mark()', () => {
       writeFileSync(process.argv[3], JSON.stringify(findings.map(({ level, object, growth }) => ({ level, type: object.type, growth }))));`,
     );
     const stderr = openSync(join(directory, 'harness.err'), 'w');
-    const child = spawn(process.execPath, [harness, fixturePath('opens-on-request'), output], { stdio: ['ignore', stderr, stderr] });
+    const child = spawn(process.execPath, [harness, fixturePath('opens-on-request'), output], {
+      stdio: ['ignore', stderr, stderr],
+    });
     await once(child, 'exit');
     closeSync(stderr);
     expect(child.exitCode, readFileSync(join(directory, 'harness.err'), 'utf8')).toBe(0);
-    const findings = JSON.parse(readFileSync(output, 'utf8')) as { level: string; type: string; growth?: IterationGrowth }[];
+    const findings = JSON.parse(readFileSync(output, 'utf8')) as {
+      level: string;
+      type: string;
+      growth?: IterationGrowth;
+    }[];
     const errors = findings.filter(({ level }) => level === 'error');
     expect(errors).toMatchObject([{ type: 'Event', growth: { iterations: 4, grewIn: 4, handlesPerIteration: 3 } }]);
   });
 
   it('says so when there is nobody behind the name', async () => {
     const { mark } = await import('../../src/marks/mark.ts');
-    await expect(mark(newName())).rejects.toThrow(/^Cannot mark an iteration by "\\\\\.\\pipe\\unclosed-test-[^"]*": nobody takes marks there \(ENOENT\)\. Try/);
+    await expect(mark(newName())).rejects.toThrow(
+      /^Cannot mark an iteration by "\\\\\.\\pipe\\unclosed-test-[^"]*": nobody takes marks there \(ENOENT\)\. Try/,
+    );
   });
 
   it('says so when its auditor goes away without an answer', async () => {
@@ -201,15 +250,22 @@ describe('a mark that cannot be taken is refused with one line and exit code 2:'
     await once(server, 'listening');
     const run = await runTool(['run', '--mark', `pipe:${name}`, '--', fixturePath('leaks-event')]);
     server.close();
-    expect(run.stderr).toMatch(/^unclosed: Cannot take marks by "\\\\\.\\pipe\\unclosed-test-[^"]*": there is a pipe of that name\. Try another name\.\n$/);
+    expect(run.stderr).toMatch(
+      /^unclosed: Cannot take marks by "\\\\\.\\pipe\\unclosed-test-[^"]*": there is a pipe of that name\. Try another name\.\n$/,
+    );
     expect([run.exitCode, run.stdout]).toEqual([2, '']);
   });
 
   it('an event that somebody has', async () => {
     const name = newName();
-    using _event = HandleOrNull.fromRawHandle(CreateEventW(null, false, false, `Local\\${name}`)).expect('create event', name);
+    using _event = HandleOrNull.fromRawHandle(CreateEventW(null, false, false, `Local\\${name}`)).expect(
+      'create event',
+      name,
+    );
     const run = await runTool(['run', '--mark', name, '--', fixturePath('leaks-event')]);
-    expect(run.stderr).toMatch(/^unclosed: Cannot take marks by "Local\\unclosed-test-[^"]*": there is an event of that name \(ERROR_ALREADY_EXISTS 183\)\. Try another name\.\n$/);
+    expect(run.stderr).toMatch(
+      /^unclosed: Cannot take marks by "Local\\unclosed-test-[^"]*": there is an event of that name \(ERROR_ALREADY_EXISTS 183\)\. Try another name\.\n$/,
+    );
     expect([run.exitCode, run.stdout]).toEqual([2, '']);
   });
 
@@ -228,14 +284,22 @@ describe('a mark that cannot be taken is refused with one line and exit code 2:'
 
 describe('a program that is run repeatedly', () => {
   it('has each finding once, with its handles in each run', async () => {
-    const { findings, target, stats, exit, ...rest } = await auditByCommand(['--repeat', '3'], [fixturePath('leaks-in-loop')]);
-    expect(findings.map(({ level, count, runs }) => ({ level, count, runs }))).toEqual([{ level: 'warning', count: 10, runs: [10, 10, 10] }]);
+    const { findings, target, stats, exit, ...rest } = await auditByCommand(
+      ['--repeat', '3'],
+      [fixturePath('leaks-in-loop')],
+    );
+    expect(findings.map(({ level, count, runs }) => ({ level, count, runs }))).toEqual([
+      { level: 'warning', count: 10, runs: [10, 10, 10] },
+    ]);
     expect(findings[0]!.message).toMatch(/ In each of 3 runs, 10 handles a run\.$/);
     const { runs } = rest as unknown as { runs: readonly { pid: number; exitCode: number; durationMs: number }[] };
     expect(runs.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
     expect(new Set(runs.map(({ pid }) => pid)).size).toBe(3);
     expect(target.pid).toBe(runs[2]!.pid);
-    expect(stats['durationMs']).toBeCloseTo(runs.reduce((sum, { durationMs }) => sum + durationMs, 0), 3);
+    expect(stats['durationMs']).toBeCloseTo(
+      runs.reduce((sum, { durationMs }) => sum + durationMs, 0),
+      3,
+    );
     expect(exit).toBe(1);
   });
 
@@ -255,6 +319,9 @@ it('the client of a pipe may write without reading', async () => {
   const name = newName();
   const script = `const net = require('net'); const path = '\\\\\\\\.\\\\pipe\\\\${name}'; let n = 0;
     const once = () => { const c = net.connect(path, () => { c.end('x\\n'); setTimeout(() => ++n < 6 && once(), 80); }); }; once();`;
-  const { stats } = await auditByCommand(['--mark', `pipe:${name}`, '--fail-on', 'never'], [process.execPath, '-e', script]);
+  const { stats } = await auditByCommand(
+    ['--mark', `pipe:${name}`, '--fail-on', 'never'],
+    [process.execPath, '-e', script],
+  );
   expect(stats['iterations']).toBe(6);
 });

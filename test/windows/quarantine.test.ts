@@ -17,17 +17,35 @@ function functionsOf({ stacks }: JsonFinding): Record<string, string | undefined
 
 describe('with a quarantine', () => {
   it.each([
-    ['closes-recycled-value', 'stale-close', { offending: 'close_stale', closed: 'main', opened: 'open_event', victim: 'open_other_event' }],
-    ['uses-recycled-value', 'stale-use', { offending: 'set_stale', closed: 'main', opened: 'open_event', victim: 'open_event' }],
+    [
+      'closes-recycled-value',
+      'stale-close',
+      { offending: 'close_stale', closed: 'main', opened: 'open_event', victim: 'open_other_event' },
+    ],
+    [
+      'uses-recycled-value',
+      'stale-use',
+      { offending: 'set_stale', closed: 'main', opened: 'open_event', victim: 'open_event' },
+    ],
     // Nothing was opened since: nobody else could have been hit.
     ['double-closes-event', 'double-close', { offending: 'close_again', closed: 'close_event', opened: 'open_event' }],
     ['double-closes-file', 'double-close', { offending: 'close_again', closed: 'close_file', opened: 'open_own_file' }],
-    ['sends-on-closed-socket', 'use-after-close', { offending: 'send_on_closed', closed: 'close_connection', opened: 'open_connection' }],
-    ['waits-on-many-closed', 'use-after-close', { offending: 'wait_on_all', closed: 'close_event', opened: 'open_event' }],
+    [
+      'sends-on-closed-socket',
+      'use-after-close',
+      { offending: 'send_on_closed', closed: 'close_connection', opened: 'open_connection' },
+    ],
+    [
+      'waits-on-many-closed',
+      'use-after-close',
+      { offending: 'wait_on_all', closed: 'close_event', opened: 'open_event' },
+    ],
     ['closes-null', undefined, {}],
   ] as const)('%s shows %s, and where everything was done', async (program, rule, functions) => {
     const { serious, report } = await auditQuarantined(program);
-    expect(serious.map((finding) => [finding.rule, finding.level, finding.count])).toEqual(rule === undefined ? [] : [[rule, 'error', 1]]);
+    expect(serious.map((finding) => [finding.rule, finding.level, finding.count])).toEqual(
+      rule === undefined ? [] : [[rule, 'error', 1]],
+    );
     if (rule !== undefined) expect(functionsOf(serious[0]!)).toEqual(functions);
     expect(report.target.exitCode).toBe(0);
     expect((await auditQuarantined(`${program}-clean`)).serious).toEqual([]);
@@ -37,7 +55,12 @@ describe('with a quarantine', () => {
     const { serious, output } = await auditQuarantined('races-to-close');
     expect(serious.reduce((sum, { count }) => sum + count, 0)).toBe(100);
     expect(serious.every(({ rule }) => rule === 'stale-close' || rule === 'double-close')).toBe(true);
-    for (const finding of serious) expect(functionsOf(finding)).toMatchObject({ offending: 'close_again', closed: 'close_event', opened: 'open_event' });
+    for (const finding of serious)
+      expect(functionsOf(finding)).toMatchObject({
+        offending: 'close_again',
+        closed: 'close_event',
+        opened: 'open_event',
+      });
     expect(output).toMatch(/^innocent calls that failed: 0\r?$/m);
   });
 
@@ -51,7 +74,11 @@ describe('with a quarantine', () => {
     const run = await runTool(['run', '--json', '--quarantine', '4', '--', fixturePath('exact-million'), '40000']);
     const report = JSON.parse(run.stdout) as JsonReport;
     expect(report.completeness.complete, report.completeness.notes.join()).toBe(true);
-    expect(report.findings.filter(({ rule, level }) => rule === 'leak' && level !== 'note').reduce((sum, { count }) => sum + count, 0)).toBe(64);
+    expect(
+      report.findings
+        .filter(({ rule, level }) => rule === 'leak' && level !== 'note')
+        .reduce((sum, { count }) => sum + count, 0),
+    ).toBe(64);
     expect(report.findings.filter(({ rule }) => rule !== 'leak')).toEqual([]);
   });
 });

@@ -18,7 +18,9 @@ describe('unclosed run, in Windows itself,', () => {
   it('says in one line that another process denies access to the program', async () => {
     const path = join(directory, 'locked.exe');
     // Nobody else may open it while we have it: share mode 0.
-    using _lock = HandleOrInvalid.fromRawHandle(CreateFileW(path, GENERIC_READ, 0, null, CREATE_ALWAYS, 0, NULL_HANDLE)).expect('create', path);
+    using _lock = HandleOrInvalid.fromRawHandle(
+      CreateFileW(path, GENERIC_READ, 0, null, CREATE_ALWAYS, 0, NULL_HANDLE),
+    ).expect('create', path);
     const { exitCode, stdout, stderr } = await runTool(['run', '--', path]);
     expect(stdout).toBe('');
     expect(stderr).toMatch(/^unclosed: Cannot run ".*\\locked\.exe": it cannot be read \(EBUSY\)\. Try [^\n]*\n$/);
@@ -26,8 +28,16 @@ describe('unclosed run, in Windows itself,', () => {
   });
 
   it('refuses a directory for a report file before the program runs', async () => {
-    const { exitCode, stdout, stderr } = await runTool(['run', '--reporter', `json=${directory}`, '--', fixturePath('leaks-event')]);
-    expect(stderr).toMatch(/^unclosed: Cannot write report ".*": it is a directory \(EISDIR\)\. Try the name of a file in it\.\n$/);
+    const { exitCode, stdout, stderr } = await runTool([
+      'run',
+      '--reporter',
+      `json=${directory}`,
+      '--',
+      fixturePath('leaks-event'),
+    ]);
+    expect(stderr).toMatch(
+      /^unclosed: Cannot write report ".*": it is a directory \(EISDIR\)\. Try the name of a file in it\.\n$/,
+    );
     expect(stdout, 'the program did not run').toBe('');
     expect(exitCode).toBe(2);
     expect(readdirSync(directory).filter((name) => name.includes('unfinished'))).toEqual([]);

@@ -7,7 +7,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { fixturePath, type JsonReport, runTool } from './tool.ts';
 
 interface Suppressed extends JsonReport {
-  readonly suppressions: readonly { readonly line: string; readonly source: string; readonly lineNumber: number; readonly reason?: string; readonly findings: number }[];
+  readonly suppressions: readonly {
+    readonly line: string;
+    readonly source: string;
+    readonly lineNumber: number;
+    readonly reason?: string;
+    readonly findings: number;
+  }[];
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-suppressions-'));
@@ -43,21 +49,35 @@ describe('Node.js', () => {
     expect(run.exitCode).toBe(0);
     expect(report.target.exitCode).toBe(scriptExitCode);
     expect(report.suppressions.length).toBeGreaterThanOrEqual(3);
-    for (const { source, reason, findings } of report.suppressions) expect([source, typeof reason, findings > 0]).toEqual(['default', 'string', true]);
+    for (const { source, reason, findings } of report.suppressions)
+      expect([source, typeof reason, findings > 0]).toEqual(['default', 'string', true]);
     expect(report.stats['suppressed']).toBe(report.suppressions.reduce((sum, { findings }) => sum + findings, 0));
   });
 
   it('shows what it keeps with --no-default-suppressions', async () => {
     const run = await runTool(['run', '--json', '--no-default-suppressions', '--', process.execPath, '-e', '1']);
     const report = JSON.parse(run.stdout) as Suppressed;
-    expect(report.findings.map(({ level, object }) => `${level} ${object.type}`).toSorted()).toEqual(['warning IoCompletion', 'warning Section', 'warning Semaphore']);
+    expect(report.findings.map(({ level, object }) => `${level} ${object.type}`).toSorted()).toEqual([
+      'warning IoCompletion',
+      'warning Section',
+      'warning Semaphore',
+    ]);
     expect(report.suppressions).toEqual([]);
     expect(run.exitCode).toBe(1);
   });
 
   it('is not clean when its script leaves a file open', async () => {
-    const run = await runTool(['run', '--json', '--', process.execPath, '-e', 'require("fs").openSync(process.execPath)']);
-    expect((JSON.parse(run.stdout) as JsonReport).findings.map(({ rule, object }) => [rule, object.type])).toEqual([['leak', 'File']]);
+    const run = await runTool([
+      'run',
+      '--json',
+      '--',
+      process.execPath,
+      '-e',
+      'require("fs").openSync(process.execPath)',
+    ]);
+    expect((JSON.parse(run.stdout) as JsonReport).findings.map(({ rule, object }) => [rule, object.type])).toEqual([
+      ['leak', 'File'],
+    ]);
     expect(run.exitCode).toBe(1);
   });
 });
@@ -78,7 +98,16 @@ describe('--suppress', () => {
 
   it('may be given several times, and leaves in what no line matches', async () => {
     const files = [write('double-close:close_again'), write('leak:other')];
-    const run = await runTool(['run', '--suppress', files[0]!, '--suppress', files[1]!, '--notes', '--', fixturePath('double-closes-event')]);
+    const run = await runTool([
+      'run',
+      '--suppress',
+      files[0]!,
+      '--suppress',
+      files[1]!,
+      '--notes',
+      '--',
+      fixturePath('double-closes-event'),
+    ]);
     expect(run.exitCode).toBe(0);
     expect(run.stderr).toMatch(/^Suppressed: 1 finding\./m);
     expect(run.stderr.replaceAll(/\s+/g, ' ')).toMatch(/Suppressions that matched nothing: • .*\.supp:1 leak:other/);
@@ -90,7 +119,9 @@ describe('--suppress', () => {
     const file = join(directory, 'known.supp');
     const first = await runTool(['run', '--reporter', `suppressions=${file}`, '--', fixturePath('demo')]);
     expect(first.exitCode).toBe(1);
-    expect(readFileSync(file, 'utf8')).toMatch(/^# error: .*\nleak:type:\^File\$;\^demo\.exe!open_log\$;\^demo\.exe!rotate_log\$$/m);
+    expect(readFileSync(file, 'utf8')).toMatch(
+      /^# error: .*\nleak:type:\^File\$;\^demo\.exe!open_log\$;\^demo\.exe!rotate_log\$$/m,
+    );
     const second = await runTool(['run', '--json', '--suppress', file, '--', fixturePath('demo')]);
     const report = JSON.parse(second.stdout) as Suppressed;
     expect(report.findings).toEqual([]);
@@ -99,9 +130,17 @@ describe('--suppress', () => {
   });
 
   it.each([
-    ['a line that is none', () => write('leak:fine\nopen_gate'), /^unclosed: Cannot use suppressions ".*": line 2: "open_gate" has no rule before a colon\. Try leak:module!function\.\n$/],
+    [
+      'a line that is none',
+      () => write('leak:fine\nopen_gate'),
+      /^unclosed: Cannot use suppressions ".*": line 2: "open_gate" has no rule before a colon\. Try leak:module!function\.\n$/,
+    ],
     ['a line that matches everything', () => write('leak:*'), /line 1: a pattern matches everything\./],
-    ['a file that is not there', () => join(directory, 'none.supp'), /^unclosed: Option '--suppress <file>' argument '.*' is invalid\. It cannot be read \(ENOENT\)\. Try/],
+    [
+      'a file that is not there',
+      () => join(directory, 'none.supp'),
+      /^unclosed: Option '--suppress <file>' argument '.*' is invalid\. It cannot be read \(ENOENT\)\. Try/,
+    ],
   ])('refuses %s before the program runs', async (_, file, message) => {
     const run = await runTool(['run', '--suppress', file(), '--', fixturePath('leaks-event')]);
     expect(run.stderr).toMatch(message);

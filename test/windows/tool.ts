@@ -17,12 +17,15 @@ export function fixturePath(program: string): string {
 }
 
 /**
- * Whether there is a program that only clang builds. Where clang is missing its tests are left out, as the build has said; but not
- * in CI (`CI=true`), which would never notice.
+ * Whether there is a program that only clang builds. Where clang is missing its tests are left out, as the build has
+ * said; but not in CI (`CI=true`), which would never notice.
  */
 export function isBuilt(program: string): boolean {
   if (existsSync(fixturePath(program))) return true;
-  if (process.env['CI'] === 'true') throw new Error(`Cannot test ${program}: it was not built, and nothing may be left out in CI. Try installing clang and lld.`);
+  if (process.env['CI'] === 'true')
+    throw new Error(
+      `Cannot test ${program}: it was not built, and nothing may be left out in CI. Try installing clang and lld.`,
+    );
   return false;
 }
 
@@ -38,12 +41,19 @@ export interface ToolRun {
  *
  * @param nodeOptions for the Node.js that runs the tool
  */
-export async function runTool(args: readonly string[], onOutput?: (stderr: string) => void, nodeOptions: readonly string[] = []): Promise<ToolRun> {
+export async function runTool(
+  args: readonly string[],
+  onOutput?: (stderr: string) => void,
+  nodeOptions: readonly string[] = [],
+): Promise<ToolRun> {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-tool-'));
   const [stdout, stderr] = [join(directory, 'stdout'), join(directory, 'stderr')];
   const files = [openSync(stdout, 'w'), openSync(stderr, 'w')] as const;
   try {
-    const child = spawn(process.execPath, [...nodeOptions, tool, ...args], { stdio: ['ignore', ...files], cwd: fixtureFolder });
+    const child = spawn(process.execPath, [...nodeOptions, tool, ...args], {
+      stdio: ['ignore', ...files],
+      cwd: fixtureFolder,
+    });
     const watch = onOutput && setInterval(() => onOutput(readFileSync(stderr, 'utf8')), 50);
     await once(child, 'exit');
     clearInterval(watch);

@@ -1,5 +1,6 @@
 // Audits what its parent asks for, one program after the other, and answers with the report as the command prints it.
-// It runs in a process of its own, from what was built, because its stdout and stderr are those of the programs: see warm-auditor.ts.
+// It runs in a process of its own, from what was built, because its stdout and stderr are those of the programs: see
+// warm-auditor.ts.
 const built = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 const { audit } = await built('audit.js');
 const { CreateEventW, SetEvent } = await built('ffi/kernel32.js');

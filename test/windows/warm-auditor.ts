@@ -20,8 +20,9 @@ export interface Audited {
 export type Audit = (options: Omit<AuditOptions, 'signal'>, onOutput?: (output: string) => void) => Promise<Audited>;
 
 /**
- * Gives a test file the library's `audit()`, in one process that lives as long as the file's tests: to start the tool takes more
- * processor time than to audit a small program. For tests of what is found; how the command says it is for `runTool`.
+ * Gives a test file the library's `audit()`, in one process that lives as long as the file's tests: to start the tool
+ * takes more processor time than to audit a small program. For tests of what is found; how the command says it is for
+ * `runTool`.
  */
 export function useAuditor(): Audit {
   let auditor: Auditor | undefined;

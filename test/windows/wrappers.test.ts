@@ -21,17 +21,31 @@ describe('what stands for handles', () => {
     const report = await audit('searches', '12000', '12000');
     expect(report.findings).toEqual([]);
     expect(report.completeness.complete).toBe(false);
-    expect(report.completeness.notes.join()).toMatch(/^\d+ descriptors, streams or searches were not followed: the recorder's room for them was full\.$/);
+    expect(report.completeness.notes.join()).toMatch(
+      /^\d+ descriptors, streams or searches were not followed: the recorder's room for them was full\.$/,
+    );
   });
 
-  it.each(['', '-ucrt'])('is named for each handle that was leaked through the C runtime, leaks-stream%s', async (flavour) => {
-    const { findings } = await audit(`leaks-stream${flavour}`);
-    expect(findings.map(({ object }) => object)).toMatchObject([{ type: 'File', wrapper: { type: 'FILE', value: expect.stringMatching(/^0x[0-9a-f]+$/), descriptor: 3 } }]);
-    expect(findings[0]?.message).toMatch(/^One FILE opened at leak_stream \(leaks-stream\.c:\d+\) was left for the runtime to close at exit;/);
-  });
+  it.each(['', '-ucrt'])(
+    'is named for each handle that was leaked through the C runtime, leaks-stream%s',
+    async (flavour) => {
+      const { findings } = await audit(`leaks-stream${flavour}`);
+      expect(findings.map(({ object }) => object)).toMatchObject([
+        { type: 'File', wrapper: { type: 'FILE', value: expect.stringMatching(/^0x[0-9a-f]+$/), descriptor: 3 } },
+      ]);
+      expect(findings[0]?.message).toMatch(
+        /^One FILE opened at leak_stream \(leaks-stream\.c:\d+\) was left for the runtime to close at exit;/,
+      );
+    },
+  );
 
-  it.each(['', '-ucrt'])('is named where its handle is closed beneath it, closes-handle-of-descriptor%s', async (flavour) => {
-    const { findings } = await audit(`closes-handle-of-descriptor${flavour}`);
-    expect(findings[0]?.message).toMatch(/ was closed by CloseHandle at close_as_handle \(.*\), beneath descriptor 3: it wants _close\.$/);
-  });
+  it.each(['', '-ucrt'])(
+    'is named where its handle is closed beneath it, closes-handle-of-descriptor%s',
+    async (flavour) => {
+      const { findings } = await audit(`closes-handle-of-descriptor${flavour}`);
+      expect(findings[0]?.message).toMatch(
+        / was closed by CloseHandle at close_as_handle \(.*\), beneath descriptor 3: it wants _close\.$/,
+      );
+    },
+  );
 });

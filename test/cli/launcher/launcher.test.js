@@ -20,7 +20,13 @@ after(() => rmSync(directory, { recursive: true }));
  * @param {{ input?: string, cwd?: string, env?: NodeJS.ProcessEnv }} [options]
  */
 function shell(line, { input = '', cwd = directory, env = {} } = {}) {
-  return spawnSync('sh', ['-c', line], { cwd, input, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 1 << 26 });
+  return spawnSync('sh', ['-c', line], {
+    cwd,
+    input,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  });
 }
 
 const probe = fileURLToPath(new URL('probe.js', import.meta.url)).replaceAll('/', '\\');
@@ -53,7 +59,10 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     assert.equal(NODE_OPTIONS, undefined);
   });
 
-  for (const [name, env] of /** @type {const} */ ([['C', { LC_ALL: 'C' }], ['one that is not installed', { LC_ALL: 'tlh_KX.UTF-8' }]])) {
+  for (const [name, env] of /** @type {const} */ ([
+    ['C', { LC_ALL: 'C' }],
+    ['one that is not installed', { LC_ALL: 'tlh_KX.UTF-8' }],
+  ])) {
     it(`keeps names that are not ASCII whole under the locale ${name}`, () => {
       const cwd = join(directory, 'ünï');
       mkdirSync(cwd, { recursive: true });
@@ -77,7 +86,10 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
   });
 
   it('prints to a socket, which Node.js gives its children for a pipe, whole', () => {
-    const { stdout, stderr } = spawnSync(process.execPath, [start, 'print', String(lines)], { encoding: 'utf8', maxBuffer: 1 << 26 });
+    const { stdout, stderr } = spawnSync(process.execPath, [start, 'print', String(lines)], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
     assert.equal(stderr, 'to stderr\n');
     assert.ok(stdout === mebibyte);
   });
@@ -138,11 +150,20 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     assert.equal(shell(`${command} exit ${0x1_4d}`).status, 77);
   });
 
-  for (const [what, how] of [['abort', '(exit code|signal) \\w+'], ['vanish', 'exit code 0']]) {
+  for (const [what, how] of [
+    ['abort', '(exit code|signal) \\w+'],
+    ['vanish', 'exit code 0'],
+  ]) {
     it(`takes no end for a result that the tool has not said: ${what}`, () => {
       const { status, stderr } = shell(`${command} ${what}`);
       assert.equal(status, 2);
-      assert.match(stderr, new RegExp(`^unclosed: Cannot finish: Windows Node\\.js 22\\.\\S+ ended early under wine-.* \\(${how}\\)\\. Try again, `, 'm'));
+      assert.match(
+        stderr,
+        new RegExp(
+          `^unclosed: Cannot finish: Windows Node\\.js 22\\.\\S+ ended early under wine-.* \\(${how}\\)\\. Try again, `,
+          'm',
+        ),
+      );
     });
   }
 
@@ -150,7 +171,10 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     const { status, stderr, stdout } = shell(`${command} facts`, { env: { WINE: '/nowhere/wine' } });
     assert.equal(status, 2);
     assert.equal(stdout, '');
-    assert.match(stderr, /^unclosed: On Linux, Windows programs need Wine 8 or newer \(64-bit\): WINE=\/nowhere\/wine is not one: it cannot be run\. Try /);
+    assert.match(
+      stderr,
+      /^unclosed: On Linux, Windows programs need Wine 8 or newer \(64-bit\): WINE=\/nowhere\/wine is not one: it cannot be run\. Try /,
+    );
   });
 
   for (const stderr of ['2>&-', '2>/dev/full']) {
@@ -163,7 +187,10 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
   it('says why when it cannot write to its cache, and returns 2', () => {
     const { status, stderr } = shell(`${command} facts`, { env: { UNCLOSED_HOME: '/etc/passwd/cache' } });
     assert.equal(status, 2);
-    assert.match(stderr, /^unclosed: Cannot write to the cache: \/etc\/passwd\/cache\/\S+: ENOTDIR.*\. Try UNCLOSED_HOME=/m);
+    assert.match(
+      stderr,
+      /^unclosed: Cannot write to the cache: \/etc\/passwd\/cache\/\S+: ENOTDIR.*\. Try UNCLOSED_HOME=/m,
+    );
   });
 
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
@@ -206,7 +233,9 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
   });
 
   const mayFixAddresses = spawnSync('setarch', ['-R', 'true']).status === 0;
-  it('starts Windows programs, and they others, without random addresses', { skip: !mayFixAddresses && 'setarch -R is not permitted here' }, async () => {
+  it('starts Windows programs, and they others, without random addresses', {
+    skip: !mayFixAddresses && 'setarch -R is not permitted here',
+  }, async () => {
     /** @type {string[]} */
     let personalities = [];
     await endStubborn(() => {

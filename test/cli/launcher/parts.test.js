@@ -39,22 +39,31 @@ describe('a process', { skip: process.platform === 'win32' && 'there is no launc
 });
 
 describe('the choice of a Wine', () => {
-  it('is the user\'s, when WINE names a path', () => {
-    assert.deepEqual(wineCandidates({ WINE: '/a/wine', PATH: '/usr/bin' }, () => ['wine-stable']), ['/a/wine']);
+  it("is the user's, when WINE names a path", () => {
+    assert.deepEqual(
+      wineCandidates({ WINE: '/a/wine', PATH: '/usr/bin' }, () => ['wine-stable']),
+      ['/a/wine'],
+    );
   });
 
   it('is looked up on the PATH, when WINE is a name', () => {
-    assert.deepEqual(wineCandidates({ WINE: 'wine10', PATH: '/a:/b' }, () => []), ['/a/wine10', '/b/wine10']);
+    assert.deepEqual(
+      wineCandidates({ WINE: 'wine10', PATH: '/a:/b' }, () => []),
+      ['/a/wine10', '/b/wine10'],
+    );
   });
 
-  it('prefers Debian\'s loader to its script, then 64-bit names, then /opt', () => {
-    assert.deepEqual(wineCandidates({ PATH: '/usr/bin::relative' }, () => ['other', 'wine-devel']), [
-      '/usr/lib/wine/wine64',
-      '/usr/bin/wine64',
-      '/usr/bin/wine',
-      '/opt/wine-devel/bin/wine64',
-      '/opt/wine-devel/bin/wine',
-    ]);
+  it("prefers Debian's loader to its script, then 64-bit names, then /opt", () => {
+    assert.deepEqual(
+      wineCandidates({ PATH: '/usr/bin::relative' }, () => ['other', 'wine-devel']),
+      [
+        '/usr/lib/wine/wine64',
+        '/usr/bin/wine64',
+        '/usr/bin/wine',
+        '/opt/wine-devel/bin/wine64',
+        '/opt/wine-devel/bin/wine',
+      ],
+    );
   });
 
   /** @type {[Record<string, string>, string | undefined, string[]][]} */
@@ -70,24 +79,36 @@ describe('the choice of a Wine', () => {
     it(`is ${expected} of ${JSON.stringify(versions)}`, () => {
       const choice = chooseWine(['a', 'b', 'c'], (path) => versions[path]);
       assert.equal(choice.wine?.path, expected);
-      assert.deepEqual(choice.tooOld.map(({ path }) => path), tooOld);
+      assert.deepEqual(
+        choice.tooOld.map(({ path }) => path),
+        tooOld,
+      );
     });
   }
 
-  it('is started as it is where there is no setarch', { skip: process.platform === 'win32' && 'there is no Wine on Windows' }, () => {
+  it('is started as it is where there is no setarch', {
+    skip: process.platform === 'win32' && 'there is no Wine on Windows',
+  }, () => {
     const { path } = findWine(process.env);
     assert.deepEqual(findWine({ WINE: path, PATH: '/nowhere' }).starter, []);
   });
 
   it('says for three families of Linux how to get one', () => {
     const text = whyNoWine({}, undefined);
-    for (const line of ['sudo apt-get install --no-install-recommends wine wine64', 'sudo dnf install wine', 'sudo pacman -S wine']) {
+    for (const line of [
+      'sudo apt-get install --no-install-recommends wine wine64',
+      'sudo dnf install wine',
+      'sudo pacman -S wine',
+    ]) {
       assert.ok(text.includes(line), text);
     }
   });
 
   it('names the one that is too old', () => {
-    assert.match(whyNoWine({}, { path: '/usr/bin/wine', version: 'wine-6.0.3' }), /found wine-6\.0\.3 at \/usr\/bin\/wine/);
+    assert.match(
+      whyNoWine({}, { path: '/usr/bin/wine', version: 'wine-6.0.3' }),
+      /found wine-6\.0\.3 at \/usr\/bin\/wine/,
+    );
   });
 });
 
@@ -136,7 +157,10 @@ describe('the cache', () => {
   }
 
   it('refuses a relative UNCLOSED_HOME', () => {
-    assert.throws(() => cacheDirectory({ UNCLOSED_HOME: 'here' }), /^Error: Cannot use UNCLOSED_HOME: here: not an absolute path\.$/);
+    assert.throws(
+      () => cacheDirectory({ UNCLOSED_HOME: 'here' }),
+      /^Error: Cannot use UNCLOSED_HOME: here: not an absolute path\.$/,
+    );
   });
 });
 
@@ -144,7 +168,8 @@ describe('makeOnce', () => {
   let parent = '';
   beforeEach(() => (parent = mkdtempSync(join(tmpdir(), 'unclosed-once-'))));
   afterEach(() => rmSync(parent, { recursive: true }));
-  const fill = (/** @type {string} */ text) => async (/** @type {string} */ directory) => writeFileSync(join(directory, 'file'), text);
+  const fill = (/** @type {string} */ text) => async (/** @type {string} */ directory) =>
+    writeFileSync(join(directory, 'file'), text);
 
   it('makes a directory the first time only', async () => {
     const directory = join(parent, 'deep', 'made');
@@ -156,7 +181,10 @@ describe('makeOnce', () => {
 
   it('leaves nothing when the work fails, and can be tried again', async () => {
     const directory = join(parent, 'made');
-    await assert.rejects(makeOnce(directory, async () => Promise.reject(new Error('no network'))), /no network/);
+    await assert.rejects(
+      makeOnce(directory, async () => Promise.reject(new Error('no network'))),
+      /no network/,
+    );
     assert.deepEqual(readdirSync(parent), []);
     await makeOnce(directory, fill('again'));
     assert.equal(readFileSync(join(directory, 'file'), 'utf8'), 'again');
@@ -195,18 +223,29 @@ describe('prefixName', () => {
 });
 
 describe('the environment for Wine', () => {
-  it('leaves out what is meant for this machine\'s Node.js', () => {
-    const environment = wineEnvironment({ NODE_OPTIONS: '-r /x', NODE_CHANNEL_FD: '3', NODE_ENV: 'test', HOME: '/h' }, { isUtf8: true });
-    assert.deepEqual(environment, { NODE_ENV: 'test', HOME: '/h', WINEDEBUG: '-all', WINEDLLOVERRIDES: 'winemenubuilder.exe,winedbg.exe=d' });
+  it("leaves out what is meant for this machine's Node.js", () => {
+    const environment = wineEnvironment(
+      { NODE_OPTIONS: '-r /x', NODE_CHANNEL_FD: '3', NODE_ENV: 'test', HOME: '/h' },
+      { isUtf8: true },
+    );
+    assert.deepEqual(environment, {
+      NODE_ENV: 'test',
+      HOME: '/h',
+      WINEDEBUG: '-all',
+      WINEDLLOVERRIDES: 'winemenubuilder.exe,winedbg.exe=d',
+    });
   });
 
-  it('keeps the user\'s own wishes for Wine', () => {
-    const { WINEDEBUG, WINEDLLOVERRIDES } = wineEnvironment({ WINEDEBUG: '+relay', WINEDLLOVERRIDES: 'x=n' }, { isUtf8: true });
+  it("keeps the user's own wishes for Wine", () => {
+    const { WINEDEBUG, WINEDLLOVERRIDES } = wineEnvironment(
+      { WINEDEBUG: '+relay', WINEDLLOVERRIDES: 'x=n' },
+      { isUtf8: true },
+    );
     assert.equal(WINEDEBUG, '+relay');
     assert.equal(WINEDLLOVERRIDES, 'x=n;winemenubuilder.exe,winedbg.exe=d');
   });
 
-  it('has no TMPDIR, by which Debian\'s Wine would find another server', () => {
+  it("has no TMPDIR, by which Debian's Wine would find another server", () => {
     assert.equal('TMPDIR' in wineEnvironment({ TMPDIR: '/elsewhere' }, { isUtf8: true }), false);
   });
 
@@ -225,8 +264,12 @@ describe('judgeEnd', () => {
   const silent = { said: { hasStarted: true }, code: 0, signal: null, lostServer: false, interruptions: 0 };
   /** @type {[string, Partial<import('../../../launcher/run.js').End>, number, RegExp?][]} */
   const cases = [
-    ['takes the tool\'s word for its exit code', { said: { hasStarted: true, exitCode: 1 }, code: 1 }, 1],
-    ['takes it when the process ended with another code', { said: { hasStarted: true, exitCode: 1 }, code: 0, lostServer: true }, 1],
+    ["takes the tool's word for its exit code", { said: { hasStarted: true, exitCode: 1 }, code: 1 }, 1],
+    [
+      'takes it when the process ended with another code',
+      { said: { hasStarted: true, exitCode: 1 }, code: 0, lostServer: true },
+      1,
+    ],
     ['keeps eight bits of it, as Linux does', { said: { hasStarted: true, exitCode: 0x1_02 }, code: 2 }, 2],
     ['takes no exit code of 0 without it', {}, 2, /ended early under wine-8\.0 \(exit code 0\)\. Try again/],
     ['takes no exit code of 1 without it', { code: 1 }, 2, /\(exit code 1\)/],
@@ -259,11 +302,16 @@ describe('parseVerdict', () => {
     ['started\nended -1\n', { hasStarted: true }],
     ['start', { hasStarted: false }],
   ];
-  for (const [text, said] of cases) it(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(parseVerdict(text), said));
+  for (const [text, said] of cases)
+    it(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(parseVerdict(text), said));
 });
 
 describe('forwarderDll', () => {
-  const image = forwarderDll({ dll: 'bcryptprimitives.dll', name: 'ProcessPrng', target: 'advapi32.SystemFunction036' });
+  const image = forwarderDll({
+    dll: 'bcryptprimitives.dll',
+    name: 'ProcessPrng',
+    target: 'advapi32.SystemFunction036',
+  });
   const view = new DataView(image.buffer);
   const textAt = (/** @type {number} */ at) => Buffer.from(image.subarray(at, image.indexOf(0, at))).toString('latin1');
   const toFile = (/** @type {number} */ address) => address - 0x1000 + 0x200;

@@ -1,4 +1,5 @@
-// Runs in Windows Node.js, started by the launcher: does the one thing that its first argument names, and says so to the launcher as the tool does.
+// Runs in Windows Node.js, started by the launcher: does the one thing that its first argument names, and says so to
+// the launcher as the tool does.
 import { spawn } from 'node:child_process';
 import { readFileSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +14,10 @@ const acts = {
   facts() {
     const { platform, argv, env } = process;
     const host = JSON.parse(env.UNCLOSED_HOST ?? 'null');
-    print(1, `${JSON.stringify({ platform, args: argv.slice(3), cwd: process.cwd(), host, NODE_OPTIONS: env.NODE_OPTIONS })}\n`);
+    print(
+      1,
+      `${JSON.stringify({ platform, args: argv.slice(3), cwd: process.cwd(), host, NODE_OPTIONS: env.NODE_OPTIONS })}\n`,
+    );
   },
   /** Writes to both streams; a number of lines to stdout. */
   print() {
@@ -37,7 +41,9 @@ const acts = {
   /** Prints by way of Node.js' own streams, once they are replaced. */
   async streams() {
     const { readHost } = await import(new URL('../../../dist/wine/host.js', import.meta.url).href);
-    const { installStandardStreams } = await import(new URL('../../../dist/wine/standard-streams.js', import.meta.url).href);
+    const { installStandardStreams } = await import(
+      new URL('../../../dist/wine/standard-streams.js', import.meta.url).href
+    );
     installStandardStreams(readHost(process.env));
     const { isTTY, columns } = process.stdout;
     console.log(JSON.stringify({ isTTY, columns, colorDepth: process.stdout.getColorDepth?.() }));

@@ -12,8 +12,10 @@ const start = fileURLToPath(new URL('../launcher/start.js', import.meta.url));
 describe('the first launch', { skip: process.platform === 'win32' && 'there is no launcher on Windows' }, () => {
   const home = mkdtempSync(join(tmpdir(), 'unclosed-cold-'));
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-cold-'));
-  after(() => rmSync(directory, { recursive: true }));
-  after(() => rmSync(home, { recursive: true, maxRetries: 10, retryDelay: 500 }));
+  after(() => {
+    rmSync(directory, { recursive: true });
+    rmSync(home, { recursive: true, maxRetries: 10, retryDelay: 500 });
+  });
 
   /** @returns {Promise<{ code: number | null, stdout: string, stderr: string }>} */
   function launchFacts() {

@@ -1,7 +1,18 @@
-// Audits whose Wine server ends, and audits that start together where none runs yet: a prefix of their own is ended again and again.
+// Audits whose Wine server ends, and audits that start together where none runs yet: a prefix of their own is ended
+// again and again.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -59,7 +70,10 @@ describe('an audit', { skip }, () => {
     closeSync(stdout);
     closeSync(stderr);
     const read = (/** @type {number} */ index) => readFileSync(outputs[index] ?? '', 'utf8');
-    return { outputs, ended: new Promise((resolve) => child.on('exit', (code) => resolve({ code, stdout: read(0), stderr: read(1) }))) };
+    return {
+      outputs,
+      ended: new Promise((resolve) => child.on('exit', (code) => resolve({ code, stdout: read(0), stderr: read(1) }))),
+    };
   }
 
   /** @returns {string | undefined} what stood in the environment of all that hung on the server */
@@ -125,7 +139,10 @@ describe('an audit', { skip }, () => {
       const left = findProcesses(`WINEPREFIX=${prefix}`);
       assert.notDeepEqual(left, [], 'the services live on for seconds');
       const outputs = [...first.outputs, ...second.outputs];
-      assert.deepEqual(left.filter(({ pid }) => isAlive(pid) && listOpenFiles(pid).some((path) => outputs.includes(path))), []);
+      assert.deepEqual(
+        left.filter(({ pid }) => isAlive(pid) && listOpenFiles(pid).some((path) => outputs.includes(path))),
+        [],
+      );
     }
   });
 });

@@ -7,14 +7,26 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { cacheDirectory } from '../../../launcher/cache.js';
 import { inTerminal } from '../terminal.js';
-import { eventually, findProcesses, fixtures, HANG_MS, makeDirectory, shell, skip, tool, unclosed, windowsNode } from './shell.js';
+import {
+  eventually,
+  findProcesses,
+  fixtures,
+  HANG_MS,
+  makeDirectory,
+  shell,
+  skip,
+  tool,
+  unclosed,
+  windowsNode,
+} from './shell.js';
 
 const cwd = makeDirectory();
 
 /** Scripts that hold a file open and wait; the name stands in the command line, so that its processes can be found. */
 const scripts = {
   'waits.cjs': 'setInterval(() => {}, 1000);',
-  'heeds.cjs': 'process.on("SIGINT", () => { file.close(); fs.writeFileSync("heeded", ""); process.exit(7); }); setInterval(() => {}, 1000);',
+  'heeds.cjs':
+    'process.on("SIGINT", () => { file.close(); fs.writeFileSync("heeded", ""); process.exit(7); }); setInterval(() => {}, 1000);',
   'ignores.cjs': 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);',
 };
 
@@ -22,9 +34,16 @@ const scripts = {
 function listPlaces() {
   const cache = cacheDirectory(process.env);
   const prefixes = readdirSync(join(cache, 'prefixes')).map((name) => join(cache, 'prefixes', name));
-  const windows = prefixes.flatMap((prefix) => ['drive_c', 'drive_c/users/root/Temp', 'drive_c/windows/temp'].map((name) => join(prefix, name)));
+  const windows = prefixes.flatMap((prefix) =>
+    ['drive_c', 'drive_c/users/root/Temp', 'drive_c/windows/temp'].map((name) => join(prefix, name)),
+  );
   const places = [join(cache, 'packages'), join(cache, 'prefixes'), ...windows].filter((place) => existsSync(place));
-  return [...places.map((place) => readdirSync(place).join()), readdirSync(tmpdir()).filter((name) => /unclosed-(?!run-|test-|launcher-|cold-|lost-)/.test(name)).join()];
+  return [
+    ...places.map((place) => readdirSync(place).join()),
+    readdirSync(tmpdir())
+      .filter((name) => /unclosed-(?!run-|test-|launcher-|cold-|lost-)/.test(name))
+      .join(),
+  ];
 }
 
 /**
@@ -35,20 +54,29 @@ function listPlaces() {
  */
 async function start(script, options = []) {
   rmSync(join(cwd, 'ready'), { force: true });
-  const child = spawn(process.execPath, [tool, 'run', ...options, '--', windowsNode, script], { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [tool, 'run', ...options, '--', windowsNode, script], {
+    cwd,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk) => (stdout += chunk));
   child.stderr.on('data', (chunk) => (stderr += chunk));
   const ended = new Promise((resolve) => child.on('close', (status) => resolve({ stdout, stderr, status })));
   await eventually(() => existsSync(join(cwd, 'ready')) || child.exitCode !== null);
   assert.equal(child.exitCode, null, stderr);
-  return { pid: /** @type {number} */ (child.pid), said: () => stderr, ended: /** @type {Promise<import('./shell.js').Ended>} */ (ended) };
+  return {
+    pid: /** @type {number} */ (child.pid),
+    said: () => stderr,
+    ended: /** @type {Promise<import('./shell.js').Ended>} */ (ended),
+  };
 }
 
 describe('Ctrl-C', { skip }, () => {
   before(() => {
     for (const [name, end] of Object.entries(scripts)) {
-      const start = 'const fs = require("fs"); const file = { fd: fs.openSync(__filename), close() { fs.closeSync(this.fd); } };';
+      const start =
+        'const fs = require("fs"); const file = { fd: fs.openSync(__filename), close() { fs.closeSync(this.fd); } };';
       writeFileSync(join(cwd, name), `${start} fs.writeFileSync("ready", ""); ${end}\n`);
     }
   });
@@ -58,7 +86,10 @@ describe('Ctrl-C', { skip }, () => {
     ['SIGINT to the launcher', (pid) => process.kill(pid, 'SIGINT')],
     ['SIGTERM to the launcher', (pid) => process.kill(pid, 'SIGTERM')],
     ['SIGINT to the process group', (pid) => process.kill(-pid, 'SIGINT')],
-    ['SIGINT to the launcher twice at once, as timeout(1) sends it', (pid) => [1, 2].forEach(() => process.kill(pid, 'SIGINT'))],
+    [
+      'SIGINT to the launcher twice at once, as timeout(1) sends it',
+      (pid) => [1, 2].forEach(() => process.kill(pid, 'SIGINT')),
+    ],
   ]);
   for (const [name, interrupt] of ways) {
     it(`by ${name} ends a program, whose report is still made`, async () => {
@@ -68,7 +99,10 @@ describe('Ctrl-C', { skip }, () => {
       const { stdout, stderr, status } = await ended;
       assert.equal(status, 130, stderr);
       const { findings, completeness } = JSON.parse(stdout);
-      assert.ok(findings.some((/** @type {any} */ { object }) => object.name?.endsWith('waits.cjs')), stdout);
+      assert.ok(
+        findings.some((/** @type {any} */ { object }) => object.name?.endsWith('waits.cjs')),
+        stdout,
+      );
       assert.equal(completeness.complete, false);
       assert.match(completeness.notes[0], /interrupted/);
       await eventually(() => findProcesses('waits.cjs').length === 0);
@@ -84,7 +118,10 @@ describe('Ctrl-C', { skip }, () => {
     const { findings, target } = JSON.parse(stdout);
     assert.equal(target.exitCode, 7);
     assert.ok(existsSync(join(cwd, 'heeded')));
-    assert.ok(!findings.some((/** @type {any} */ { object }) => object.name?.endsWith('heeds.cjs')), 'it closed its file');
+    assert.ok(
+      !findings.some((/** @type {any} */ { object }) => object.name?.endsWith('heeds.cjs')),
+      'it closed its file',
+    );
   });
 
   it('ends a program that ignores it a little later, and says so at once', async () => {
@@ -93,7 +130,9 @@ describe('Ctrl-C', { skip }, () => {
     const { stdout, stderr, status } = await ended;
     assert.equal(status, 130);
     assert.match(stderr, /^unclosed: interrupted; the program has 3 s to end by itself, then comes the report …\n$/);
-    assert.ok(JSON.parse(stdout).findings.some((/** @type {any} */ { object }) => object.name?.endsWith('ignores.cjs')));
+    assert.ok(
+      JSON.parse(stdout).findings.some((/** @type {any} */ { object }) => object.name?.endsWith('ignores.cjs')),
+    );
     await eventually(() => findProcesses('ignores.cjs').length === 0);
   });
 
@@ -106,7 +145,10 @@ describe('Ctrl-C', { skip }, () => {
     const { status } = await ended;
     assert.equal(status, 137);
     await eventually(() => findProcesses('ignores.cjs').length === 0);
-    assert.deepEqual(readdirSync(cwd).filter((name) => name.startsWith('report')), []);
+    assert.deepEqual(
+      readdirSync(cwd).filter((name) => name.startsWith('report')),
+      [],
+    );
   });
 
   it('on a terminal does the same', async () => {
@@ -139,7 +181,11 @@ describe('a program', { skip }, () => {
   it('that is killed from outside leaves an incomplete report, which --require-complete does not take', async () => {
     const victim = join(cwd, 'is-killed.exe');
     copyFileSync(join(fixtures, 'waits-to-be-killed.exe'), victim);
-    const child = spawn(process.execPath, [tool, 'run', '--json', '--fail-on', 'never', '--require-complete', '--', victim], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(
+      process.execPath,
+      [tool, 'run', '--json', '--fail-on', 'never', '--require-complete', '--', victim],
+      { cwd, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk) => (stdout += chunk));
     child.stderr.on('data', (chunk) => {
@@ -158,7 +204,10 @@ describe('a program', { skip }, () => {
   it('that leaves a child running does not keep the report back', () => {
     const stay = `setTimeout(() => {}, ${HANG_MS})`;
     const leave = `require("child_process").spawn(process.execPath, ["-e", "${stay}"], { detached: true, stdio: "inherit" }).unref()`;
-    const { stdout, status } = shell(`${unclosed} run --fail-on error --reporter json=child.json -- '${windowsNode}' -e '${leave}; console.log("left")' 2>err`, { cwd });
+    const { stdout, status } = shell(
+      `${unclosed} run --fail-on error --reporter json=child.json -- '${windowsNode}' -e '${leave}; console.log("left")' 2>err`,
+      { cwd },
+    );
     assert.equal(stdout, 'left\n');
     assert.equal(status, 0, readFileSync(join(cwd, 'err'), 'utf8'));
     assert.equal(findProcesses(stay).length, 1, 'it still runs, and it is not ours to end');
@@ -176,7 +225,8 @@ function killProgram(name, argument) {
   for (const pid of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
     try {
       const [program = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      if (program.endsWith(`\\${name}`) && (argument === undefined || args.includes(argument))) process.kill(Number(pid), 'SIGKILL');
+      if (program.endsWith(`\\${name}`) && (argument === undefined || args.includes(argument)))
+        process.kill(Number(pid), 'SIGKILL');
     } catch {
       // It ended meanwhile.
     }

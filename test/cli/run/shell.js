@@ -16,7 +16,12 @@ export const unclosed = `'${process.execPath}' '${tool}'`;
 /** Directory of the built fixtures. */
 export const fixtures = fileURLToPath(new URL('../../../fixtures/build', import.meta.url));
 /** A Windows program that runs any script. */
-export const windowsNode = join(cacheDirectory(process.env), 'packages', `${nodePackage.name}-${nodePackage.version}`, nodePackage.part);
+export const windowsNode = join(
+  cacheDirectory(process.env),
+  'packages',
+  `${nodePackage.name}-${nodePackage.version}`,
+  nodePackage.part,
+);
 /** Why these tests are left out on Windows; false elsewhere. */
 export const skip = process.platform === 'win32' && 'there is no launcher on Windows';
 
@@ -40,7 +45,13 @@ export function makeDirectory() {
  * @returns {Ended}
  */
 export function shell(line, { cwd, input = '', env = {} }) {
-  return spawnSync('sh', ['-c', line], { cwd, input, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 1 << 27 });
+  return spawnSync('sh', ['-c', line], {
+    cwd,
+    input,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    maxBuffer: 1 << 27,
+  });
 }
 
 /**
@@ -69,7 +80,10 @@ export function findProcesses(part) {
   });
 }
 
-/** When what has not happened yet counts as never: a guard, and no measure. test/hang.ts is the same for the tests in Windows. */
+/**
+ * When what has not happened yet counts as never: a guard, and no measure. test/hang.ts is the same for the tests in
+ * Windows.
+ */
 export const HANG_MS = 300_000;
 
 /** @param {() => boolean} holds */

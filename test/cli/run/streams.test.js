@@ -16,7 +16,10 @@ describe('the JSON report on stdout', { skip }, () => {
     assert.equal(status, 1);
     const report = JSON.parse(stdout);
     assert.equal(report.schemaVersion, 1);
-    assert.deepEqual(report.findings.map((/** @type {any} */ { rule, level }) => [rule, level]), [['leak', 'warning']]);
+    assert.deepEqual(
+      report.findings.map((/** @type {any} */ { rule, level }) => [rule, level]),
+      [['leak', 'warning']],
+    );
     assert.equal(report.completeness.complete, true);
   });
 
@@ -36,15 +39,23 @@ describe('the JSON report on stdout', { skip }, () => {
   });
 
   it('leaves the program its stdout on stderr', () => {
-    const { stdout, stderr } = shell(auditScript('--json', 'console.log("to stdout"); console.error("to stderr")'), { cwd });
+    const { stdout, stderr } = shell(auditScript('--json', 'console.log("to stdout"); console.error("to stderr")'), {
+      cwd,
+    });
     JSON.parse(stdout);
     assert.equal(stderr, 'to stdout\nto stderr\n');
   });
 
-  for (const [what, siteCount, leastBytes] of /** @type {const} */ ([['64 KiB', 80, 1 << 16], ['a mebibyte', 1200, 1 << 20]])) {
+  for (const [what, siteCount, leastBytes] of /** @type {const} */ ([
+    ['64 KiB', 80, 1 << 16],
+    ['a mebibyte', 1200, 1 << 20],
+  ])) {
     it(`arrives whole through a pipe whose reader is slow: more than ${what}`, () => {
       const program = buildLeakyProgram(siteCount);
-      const { stdout, status } = shell(`{ ${unclosed} run --json -- '${program}'; echo $? >&3; } 3>status | (sleep 1; cat)`, { cwd });
+      const { stdout, status } = shell(
+        `{ ${unclosed} run --json -- '${program}'; echo $? >&3; } 3>status | (sleep 1; cat)`,
+        { cwd },
+      );
       assert.equal(status, 0, 'the exit code of cat');
       assert.equal(readFileSync(join(cwd, 'status'), 'utf8'), '1\n');
       assert.ok(stdout.length > leastBytes, `${stdout.length} bytes`);
@@ -53,14 +64,18 @@ describe('the JSON report on stdout', { skip }, () => {
   }
 
   it('does not mind a reader that has seen enough', () => {
-    const { stdout, stderr } = shell(`{ ${unclosed} run --json -- '${buildLeakyProgram(1200)}'; echo "status $?" >&2; } | head -n 1`, { cwd });
+    const { stdout, stderr } = shell(
+      `{ ${unclosed} run --json -- '${buildLeakyProgram(1200)}'; echo "status $?" >&2; } | head -n 1`,
+      { cwd },
+    );
     assert.equal(stdout, '{\n');
     assert.equal(stderr, 'status 1\n');
   });
 });
 
 describe('the audited program', { skip }, () => {
-  // As text: to read bytes Node.js asks for the size of stdin first, which fails for files under Wine, with and without us.
+  // As text: to read bytes Node.js asks for the size of stdin first, which fails for files under Wine, with and without
+  // us.
   const echo = 'const text = require("fs").readFileSync(0, "utf8"); process.stdout.write(text); console.error("read")';
 
   it('reads a pipe to its end', () => {
@@ -84,7 +99,10 @@ describe('the audited program', { skip }, () => {
   });
 
   it('may close its own stdout', () => {
-    const { stdout, stderr, status } = shell(auditScript('--fail-on error', 'console.log("last words"); require("fs").closeSync(1)'), { cwd });
+    const { stdout, stderr, status } = shell(
+      auditScript('--fail-on error', 'console.log("last words"); require("fs").closeSync(1)'),
+      { cwd },
+    );
     assert.equal(stdout, 'last words\n');
     assert.equal(status, 0, stderr);
   });
@@ -100,7 +118,10 @@ describe('the audited program', { skip }, () => {
   it('gets every argument after its name, with and without --', () => {
     const print = 'console.log(JSON.stringify(process.argv.slice(1)))';
     assert.equal(shell(`${auditScript('', print)} -- --json 'a b'`, { cwd }).stdout, '["--json","a b"]\n');
-    assert.equal(shell(`${auditScript('', print).replace(' -- ', ' ')} -- --json 'a b'`, { cwd }).stdout, '["--json","a b"]\n');
+    assert.equal(
+      shell(`${auditScript('', print).replace(' -- ', ' ')} -- --json 'a b'`, { cwd }).stdout,
+      '["--json","a b"]\n',
+    );
   });
 
   /** Each way to run a command, as a shell line. */
@@ -112,12 +133,20 @@ describe('the audited program', { skip }, () => {
   ];
   for (const [name, way] of /** @type {[string, (command: string) => string][]} */ (ways)) {
     it(`that is Node.js prints one line to ${name}, and has no finding of level error`, () => {
-      const { stdout } = shell(way(auditScript('--fail-on error --reporter json=node.json', 'console.log(1)')), { cwd });
+      const { stdout } = shell(way(auditScript('--fail-on error --reporter json=node.json', 'console.log(1)')), {
+        cwd,
+      });
       assert.equal(stdout, '1\n');
       const report = JSON.parse(readFileSync(join(cwd, 'node.json'), 'utf8'));
       assert.equal(report.target.exitCode, 0);
-      assert.deepEqual(report.findings.filter((/** @type {any} */ { level }) => level === 'error'), []);
-      assert.ok(report.findings.every((/** @type {any} */ { rule }) => rule === 'leak'), 'Node.js misuses no handle');
+      assert.deepEqual(
+        report.findings.filter((/** @type {any} */ { level }) => level === 'error'),
+        [],
+      );
+      assert.ok(
+        report.findings.every((/** @type {any} */ { rule }) => rule === 'leak'),
+        'Node.js misuses no handle',
+      );
     });
   }
 
@@ -131,7 +160,10 @@ describe('the audited program', { skip }, () => {
 describe('reporters', { skip }, () => {
   it('write several reports at once, and leave nothing else behind', () => {
     const before = readdirSync(cwd);
-    const { stdout, stderr, status } = shell(`${unclosed} run --reporter json=a.json --reporter table=b.txt --reporter table -- '${leaky}'`, { cwd });
+    const { stdout, stderr, status } = shell(
+      `${unclosed} run --reporter json=a.json --reporter table=b.txt --reporter table -- '${leaky}'`,
+      { cwd },
+    );
     assert.equal(status, 1);
     assert.match(stdout, /^leak Event 0x[0-9a-f]+\r?\n$/, 'a file for the JSON leaves stdout to the program');
     assert.equal(JSON.parse(readFileSync(join(cwd, 'a.json'), 'utf8')).findings.length, 1);
@@ -152,7 +184,12 @@ describe('reporters', { skip }, () => {
   });
 
   it('exit as --fail-on says', () => {
-    for (const [level, expected] of [['error', 0], ['warning', 1], ['note', 1], ['never', 0]]) {
+    for (const [level, expected] of [
+      ['error', 0],
+      ['warning', 1],
+      ['note', 1],
+      ['never', 0],
+    ]) {
       assert.equal(shell(`${unclosed} run --fail-on ${level} -- '${leaky}'`, { cwd }).status, expected, String(level));
     }
   });
@@ -166,7 +203,10 @@ describe('reporters', { skip }, () => {
 
 /** @returns {string} what cksum says of 10,240 lines of 1,024 characters */
 function expectedSum() {
-  return shell(`awk 'BEGIN { line = sprintf("%1023s", ""); gsub(/ /, "x", line); for (i = 0; i < 10240; i++) print line }' | cksum`, { cwd }).stdout;
+  return shell(
+    `awk 'BEGIN { line = sprintf("%1023s", ""); gsub(/ /, "x", line); for (i = 0; i < 10240; i++) print line }' | cksum`,
+    { cwd },
+  ).stdout;
 }
 
 /**
@@ -177,9 +217,16 @@ function expectedSum() {
  */
 function buildLeakyProgram(siteCount) {
   const name = join(cwd, `leaks-at-${siteCount}-sites`);
-  const functions = Array.from({ length: siteCount }, (_, index) => `__attribute__((noinline)) void leak_number_${index}(void) { CreateEventW(0, 0, 0, 0); count += ${index}; }`);
+  const functions = Array.from(
+    { length: siteCount },
+    (_, index) =>
+      `__attribute__((noinline)) void leak_number_${index}(void) { CreateEventW(0, 0, 0, 0); count += ${index}; }`,
+  );
   const calls = Array.from({ length: siteCount }, (_, index) => `leak_number_${index}();`);
-  writeFileSync(`${name}.c`, `#include <windows.h>\nvolatile int count;\n${functions.join('\n')}\nint main(void) { ${calls.join(' ')} return 0; }\n`);
+  writeFileSync(
+    `${name}.c`,
+    `#include <windows.h>\nvolatile int count;\n${functions.join('\n')}\nint main(void) { ${calls.join(' ')} return 0; }\n`,
+  );
   const { stderr, status } = shell(`x86_64-w64-mingw32-gcc -O1 -g -gdwarf-4 -o '${name}.exe' '${name}.c'`, { cwd });
   assert.equal(status, 0, stderr);
   return `${name}.exe`;

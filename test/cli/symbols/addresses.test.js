@@ -9,26 +9,47 @@ import { ExecutableFile } from '../../../dist/symbols/executable-file.js';
 
 const folder = fileURLToPath(new URL('../../../fixtures/build/', import.meta.url));
 const tool = ['x86_64-w64-mingw32-addr2line', 'addr2line'].find((name) => spawnSync(name, ['--version']).status === 0);
-const programs = ['prints-addresses', 'prints-addresses-dwarf5', 'leaks-inlined', 'leaks-inlined-dwarf5', 'leaks-from-eight-threads', 'demo', 'leaks-in-template-dwarf4'];
+const programs = [
+  'prints-addresses',
+  'prints-addresses-dwarf5',
+  'leaks-inlined',
+  'leaks-inlined-dwarf5',
+  'leaks-from-eight-threads',
+  'demo',
+  'leaks-in-template-dwarf4',
+];
 
 for (const program of programs) {
   const path = `${folder}${program}.exe`;
   // In CI nothing may be left out.
-  const skip = process.env['CI'] === 'true' ? false : tool === undefined ? 'addr2line is not installed' : !existsSync(path) && 'the program was not built';
-  test(`every address of ${program} has the functions and lines that addr2line finds, inlined ones too`, { skip }, () => {
+  const skip =
+    process.env['CI'] === 'true'
+      ? false
+      : tool === undefined
+        ? 'addr2line is not installed'
+        : !existsSync(path) && 'the program was not built';
+  test(`every address of ${program} has the functions and lines that addr2line finds, inlined ones too`, {
+    skip,
+  }, () => {
     const { base, addresses } = readCode(path);
     const file = ExecutableFile.open(path);
     assert.ok(file);
-    const theirs = askOther(path, addresses.map((rva) => base + rva));
+    const theirs = askOther(
+      path,
+      addresses.map((rva) => base + rva),
+    );
     let compared = 0;
     let inlined = 0;
     for (const [index, rva] of addresses.entries()) {
       const found = file.dwarfFunctionOf(rva);
-      if (found === undefined) continue; // a runtime's object without debug information: the other names it by its symbol
+      // a runtime's object without debug information: the other names it by its symbol
+      if (found === undefined) continue;
       /** @type {number[]} */
       const lines = [file.lineOf(rva), ...found.inlined.map(({ call }) => call)].map((line) => line?.line ?? 0);
       /** @type {string[]} */
-      const ours = [...found.inlined.map(({ name }) => name), found.name].map((name, depth) => `${name}:${lines[depth]}`);
+      const ours = [...found.inlined.map(({ name }) => name), found.name].map(
+        (name, depth) => `${name}:${lines[depth]}`,
+      );
       assert.deepEqual(ours, theirs[index], `${program}+0x${rva.toString(16)}`);
       compared++;
       if (found.inlined.length > 0) inlined++;
@@ -48,7 +69,10 @@ function readCode(path) {
   const header = bytes.readUInt32LE(60);
   const section = header + 24 + bytes.readUInt16LE(header + 20);
   const first = bytes.readUInt32LE(section + 12);
-  return { base: Number(bytes.readBigUInt64LE(header + 48)), addresses: Array.from({ length: bytes.readUInt32LE(section + 8) }, (_, i) => first + i) };
+  return {
+    base: Number(bytes.readBigUInt64LE(header + 48)),
+    addresses: Array.from({ length: bytes.readUInt32LE(section + 8) }, (_, i) => first + i),
+  };
 }
 
 /**

@@ -1,9 +1,40 @@
 import { describe, expect, test } from 'vitest';
 
 import {
-  absolute, Assembler, at, type Condition, indexed, type Label, low32, type Memory, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi,
-  rdx, relative, rsi, rsp, teb,
-} from '../../../src/agent/code/assembler.ts'; // prettier-ignore
+  absolute,
+  Assembler,
+  at,
+  type Condition,
+  eax,
+  ecx,
+  edx,
+  esi,
+  indexed,
+  type Label,
+  r10,
+  r10d,
+  r11,
+  r11d,
+  r12,
+  r13,
+  r14,
+  r15,
+  r15d,
+  r8,
+  r8d,
+  r9,
+  r9d,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  relative,
+  rsi,
+  rsp,
+  teb,
+} from '../../../src/agent/asm/assembler.ts';
 import { seededRandom } from './random.ts';
 
 function hex(bytes: Iterable<number>): string {
@@ -11,24 +42,26 @@ function hex(bytes: Iterable<number>): string {
 }
 
 function assemble(emit: (a: Assembler) => void): string {
-  const assembler = new Assembler();
-  emit(assembler);
-  return hex(assembler.assemble().bytes);
+  const asm = new Assembler();
+  emit(asm);
+  return hex(asm.assemble().bytes);
 }
 
-
-/** Every form that the agent uses, and the corners of each. Bytes and mnemonics were compared with GNU as and objdump 2.40. */
+/**
+ * Every form that the agent uses, and the corners of each. Bytes and mnemonics were compared with GNU as and objdump
+ * 2.40.
+ */
 const instructions: readonly (readonly [bytes: string, mnemonic: string, emit: (a: Assembler) => void])[] = [
   // Moves between registers and memory
   ['48 89 c8', 'mov rax, rcx', (a) => a.mov(rax, rcx)],
   ['49 89 e7', 'mov r15, rsp', (a) => a.mov(r15, rsp)],
-  ['44 89 c8', 'mov eax, r9d', (a) => a.mov(low32(rax), low32(r9))],
-  ['41 89 d0', 'mov r8d, edx', (a) => a.mov(low32(r8), low32(rdx))],
+  ['44 89 c8', 'mov eax, r9d', (a) => a.mov(eax, r9d)],
+  ['41 89 d0', 'mov r8d, edx', (a) => a.mov(r8d, edx)],
   ['48 89 01', 'mov QWORD PTR [rcx], rax', (a) => a.mov(at(rcx), rax)],
-  ['41 89 41 18', 'mov DWORD PTR [r9+0x18], eax', (a) => a.mov(at(r9, 0x18), low32(rax))],
+  ['41 89 41 18', 'mov DWORD PTR [r9+0x18], eax', (a) => a.mov(at(r9, 0x18), eax)],
   ['48 8b 01', 'mov rax, QWORD PTR [rcx]', (a) => a.mov(rax, at(rcx))],
   ['4c 8b b3 98 00 00 00', 'mov r14, QWORD PTR [rbx+0x98]', (a) => a.mov(r14, at(rbx, 0x98))],
-  ['8b 77 fc', 'mov esi, DWORD PTR [rdi-4]', (a) => a.mov(low32(rsi), at(rdi, -4))],
+  ['8b 77 fc', 'mov esi, DWORD PTR [rdi-4]', (a) => a.mov(esi, at(rdi, -4))],
   // Every kind of address
   ['48 8b 04 24', 'mov rax, QWORD PTR [rsp]', (a) => a.mov(rax, at(rsp))],
   ['48 8b 44 24 7f', 'mov rax, QWORD PTR [rsp+0x7f]', (a) => a.mov(rax, at(rsp, 0x7f))],
@@ -46,18 +79,18 @@ const instructions: readonly (readonly [bytes: string, mnemonic: string, emit: (
   ['4a 8b 44 f4 20', 'mov rax, QWORD PTR [rsp+r14*8+0x20]', (a) => a.mov(rax, indexed(rsp, r14, 8, 0x20))],
   ['48 8b 44 4d 00', 'mov rax, QWORD PTR [rbp+rcx*2+0x0]', (a) => a.mov(rax, indexed(rbp, rcx, 2))],
   ['4b 8b 44 65 00', 'mov rax, QWORD PTR [r13+r12*2+0x0]', (a) => a.mov(rax, indexed(r13, r12, 2))],
-  ['43 89 44 da f8', 'mov DWORD PTR [r10+r11*8-8], eax', (a) => a.mov(indexed(r10, r11, 8, -8), low32(rax))],
+  ['43 89 44 da f8', 'mov DWORD PTR [r10+r11*8-8], eax', (a) => a.mov(indexed(r10, r11, 8, -8), eax)],
   ['65 48 8b 04 25 60 00 00 00', 'mov rax, QWORD PTR gs:0x60', (a) => a.mov(rax, teb(0x60))],
   ['65 4c 8b 24 25 08 00 00 00', 'mov r12, QWORD PTR gs:0x8', (a) => a.mov(r12, teb(8))],
-  ['65 89 04 25 68 00 00 00', 'mov DWORD PTR gs:0x68, eax', (a) => a.mov(teb(0x68), low32(rax))],
+  ['65 89 04 25 68 00 00 00', 'mov DWORD PTR gs:0x68, eax', (a) => a.mov(teb(0x68), eax)],
   ['48 8b 04 25 14 00 fe 7f', 'mov rax, QWORD PTR ds:0x7ffe0014', (a) => a.mov(rax, absolute(0x7ffe0014))],
   ['4c 8b 1c 25 14 00 fe 7f', 'mov r11, QWORD PTR ds:0x7ffe0014', (a) => a.mov(r11, absolute(0x7ffe0014))],
   // Immediates
   ['b8 00 00 00 00', 'mov eax, 0x0', (a) => a.mov(rax, 0)],
   ['b9 ff ff ff ff', 'mov ecx, 0xffffffff', (a) => a.mov(rcx, 0xffff_ffff)],
-  ['41 b8 01 00 00 00', 'mov r8d, 0x1', (a) => a.mov(low32(r8), 1)],
+  ['41 b8 01 00 00 00', 'mov r8d, 0x1', (a) => a.mov(r8d, 1)],
   ['41 b9 ff ff ff 7f', 'mov r9d, 0x7fffffff', (a) => a.mov(r9, 0x7fff_ffffn)],
-  ['b8 ff ff ff ff', 'mov eax, 0xffffffff', (a) => a.mov(low32(rax), -1)],
+  ['b8 ff ff ff ff', 'mov eax, 0xffffffff', (a) => a.mov(eax, -1)],
   ['48 c7 c2 ff ff ff ff', 'mov rdx, 0xffffffffffffffff', (a) => a.mov(rdx, -1n)],
   ['49 c7 c2 00 00 00 80', 'mov r10, 0xffffffff80000000', (a) => a.mov(r10, -0x8000_0000)],
   ['48 b8 88 77 66 55 44 33 22 11', 'movabs rax, 0x1122334455667788', (a) => a.mov(rax, 0x1122_3344_5566_7788n)],
@@ -68,14 +101,18 @@ const instructions: readonly (readonly [bytes: string, mnemonic: string, emit: (
   ['c7 00 ff ff ff ff', 'mov DWORD PTR [rax], 0xffffffff', (a) => a.movImmediate32(at(rax), 0xffff_ffff)],
   ['48 c7 44 24 20 30 00 00 00', 'mov QWORD PTR [rsp+0x20], 0x30', (a) => a.movImmediate64(at(rsp, 0x20), 0x30)],
   ['49 c7 02 00 00 00 00', 'mov QWORD PTR [r10], 0x0', (a) => a.movImmediate64(at(r10), 0)],
-  ['48 c7 44 24 70 60 79 fe ff', 'mov QWORD PTR [rsp+0x70], 0xfffffffffffe7960', (a) => a.movImmediate64(at(rsp, 0x70), -100_000)],
+  [
+    '48 c7 44 24 70 60 79 fe ff',
+    'mov QWORD PTR [rsp+0x70], 0xfffffffffffe7960',
+    (a) => a.movImmediate64(at(rsp, 0x70), -100_000),
+  ],
   // Narrow reads
   ['0f b7 01', 'movzx eax, WORD PTR [rcx]', (a) => a.movzx16(rax, at(rcx))],
   ['45 0f b7 4c 24 02', 'movzx r9d, WORD PTR [r12+0x2]', (a) => a.movzx16(r9, at(r12, 2))],
   ['0f b6 41 03', 'movzx eax, BYTE PTR [rcx+0x3]', (a) => a.movzx8(rax, at(rcx, 3))],
   ['45 0f b6 45 00', 'movzx r8d, BYTE PTR [r13+0x0]', (a) => a.movzx8(r8, at(r13))],
-  ['48 63 d2', 'movsxd rdx, edx', (a) => a.movsxd(rdx, low32(rdx))],
-  ['4c 63 c8', 'movsxd r9, eax', (a) => a.movsxd(r9, low32(rax))],
+  ['48 63 d2', 'movsxd rdx, edx', (a) => a.movsxd(rdx, edx)],
+  ['4c 63 c8', 'movsxd r9, eax', (a) => a.movsxd(r9, eax)],
   ['49 63 40 04', 'movsxd rax, DWORD PTR [r8+0x4]', (a) => a.movsxd(rax, at(r8, 4))],
   // Addresses
   ['48 8d 54 24 70', 'lea rdx, [rsp+0x70]', (a) => a.lea(rdx, at(rsp, 0x70))],
@@ -85,57 +122,69 @@ const instructions: readonly (readonly [bytes: string, mnemonic: string, emit: (
   // Arithmetic
   ['48 01 c1', 'add rcx, rax', (a) => a.add(rcx, rax)],
   ['49 83 c2 01', 'add r10, 0x1', (a) => a.add(r10, 1)],
-  ['81 c0 34 12 00 00', 'add eax, 0x1234', (a) => a.add(low32(rax), 0x1234)],
+  ['81 c0 34 12 00 00', 'add eax, 0x1234', (a) => a.add(eax, 0x1234)],
   ['48 83 c3 80', 'add rbx, 0xffffffffffffff80', (a) => a.add(rbx, -0x80)],
   ['48 03 44 24 40', 'add rax, QWORD PTR [rsp+0x40]', (a) => a.add(rax, at(rsp, 0x40))],
   ['4d 01 01', 'add QWORD PTR [r9], r8', (a) => a.add(at(r9), r8)],
   ['48 83 40 10 7f', 'add QWORD PTR [rax+0x10], 0x7f', (a) => a.add(at(rax, 0x10), 0x7f)],
   ['48 09 d0', 'or rax, rdx', (a) => a.or(rax, rdx)],
-  ['83 ca 1a', 'or edx, 0x1a', (a) => a.or(low32(rdx), 0x1a)],
-  ['81 ca 00 00 03 00', 'or edx, 0x30000', (a) => a.or(low32(rdx), 0x3_0000)],
+  ['83 ca 1a', 'or edx, 0x1a', (a) => a.or(edx, 0x1a)],
+  ['81 ca 00 00 03 00', 'or edx, 0x30000', (a) => a.or(edx, 0x3_0000)],
   ['4c 0b 19', 'or r11, QWORD PTR [rcx]', (a) => a.or(r11, at(rcx))],
-  ['09 41 08', 'or DWORD PTR [rcx+0x8], eax', (a) => a.or(at(rcx, 8), low32(rax))],
-  ['83 e0 01', 'and eax, 0x1', (a) => a.and(low32(rax), 1)],
-  ['81 e2 ff 3f 00 00', 'and edx, 0x3fff', (a) => a.and(low32(rdx), 0x3fff)],
+  ['09 41 08', 'or DWORD PTR [rcx+0x8], eax', (a) => a.or(at(rcx, 8), eax)],
+  ['83 e0 01', 'and eax, 0x1', (a) => a.and(eax, 1)],
+  ['81 e2 ff 3f 00 00', 'and edx, 0x3fff', (a) => a.and(edx, 0x3fff)],
   ['4d 21 c8', 'and r8, r9', (a) => a.and(r8, r9)],
   ['48 83 ec 28', 'sub rsp, 0x28', (a) => a.sub(rsp, 0x28)],
   ['48 81 ec 68 06 00 00', 'sub rsp, 0x668', (a) => a.sub(rsp, 0x668)],
-  ['41 83 ea 01', 'sub r10d, 0x1', (a) => a.sub(low32(r10), 1)],
+  ['41 83 ea 01', 'sub r10d, 0x1', (a) => a.sub(r10d, 1)],
   ['48 29 d8', 'sub rax, rbx', (a) => a.sub(rax, rbx)],
   ['65 48 2b 04 25 10 00 00 00', 'sub rax, QWORD PTR gs:0x10', (a) => a.sub(rax, teb(0x10))],
-  ['31 c0', 'xor eax, eax', (a) => a.xor(low32(rax), low32(rax))],
-  ['45 31 ff', 'xor r15d, r15d', (a) => a.xor(low32(r15), low32(r15))],
+  ['31 c0', 'xor eax, eax', (a) => a.xor(eax, eax)],
+  ['45 31 ff', 'xor r15d, r15d', (a) => a.xor(r15d, r15d)],
   ['49 31 c5', 'xor r13, rax', (a) => a.xor(r13, rax)],
   ['48 83 f1 ff', 'xor rcx, 0xffffffffffffffff', (a) => a.xor(rcx, -1)],
   ['48 83 f9 ff', 'cmp rcx, 0xffffffffffffffff', (a) => a.cmp(rcx, -1)],
   ['48 81 f9 00 00 10 00', 'cmp rcx, 0x100000', (a) => a.cmp(rcx, 0x10_0000)],
-  ['81 f9 08 00 00 c0', 'cmp ecx, 0xc0000008', (a) => a.cmp(low32(rcx), 0xc000_0008 | 0)],
-  ['41 81 f9 02 01 00 00', 'cmp r9d, 0x102', (a) => a.cmp(low32(r9), 0x102)],
+  ['81 f9 08 00 00 c0', 'cmp ecx, 0xc0000008', (a) => a.cmp(ecx, 0xc000_0008 | 0)],
+  ['41 81 f9 02 01 00 00', 'cmp r9d, 0x102', (a) => a.cmp(r9d, 0x102)],
   ['65 48 3b 1c 25 10 00 00 00', 'cmp rbx, QWORD PTR gs:0x10', (a) => a.cmp(rbx, teb(0x10))],
   ['48 83 bc 24 98 00 00 00 00', 'cmp QWORD PTR [rsp+0x98], 0x0', (a) => a.cmp(at(rsp, 0x98), 0)],
   ['48 83 bc 24 98 00 00 00 ff', 'cmp QWORD PTR [rsp+0x98], 0xffffffffffffffff', (a) => a.cmp(at(rsp, 0x98), -1)],
-  ['4d 3b 84 c1 00 50 15 00', 'cmp r8, QWORD PTR [r9+rax*8+0x155000]', (a) => a.cmp(r8, indexed(r9, rax, 8, 0x15_5000))],
-  ['44 3b 52 0c', 'cmp r10d, DWORD PTR [rdx+0xc]', (a) => a.cmp(low32(r10), at(rdx, 12))],
+  [
+    '4d 3b 84 c1 00 50 15 00',
+    'cmp r8, QWORD PTR [r9+rax*8+0x155000]',
+    (a) => a.cmp(r8, indexed(r9, rax, 8, 0x15_5000)),
+  ],
+  ['44 3b 52 0c', 'cmp r10d, DWORD PTR [rdx+0xc]', (a) => a.cmp(r10d, at(rdx, 12))],
   ['41 83 7a 38 00', 'cmp DWORD PTR [r10+0x38], 0x0', (a) => a.cmpImmediate32(at(r10, 0x38), 0)],
-  ['81 7c 24 68 00 00 00 01', 'cmp DWORD PTR [rsp+0x68], 0x1000000', (a) => a.cmpImmediate32(at(rsp, 0x68), 0x100_0000)],
-  ['81 7c 01 28 01 00 00 80', 'cmp DWORD PTR [rcx+rax*1+0x28], 0x80000001', (a) => a.cmpImmediate32(indexed(rcx, rax, 1, 0x28), 0x8000_0001 | 0)],
+  [
+    '81 7c 24 68 00 00 00 01',
+    'cmp DWORD PTR [rsp+0x68], 0x1000000',
+    (a) => a.cmpImmediate32(at(rsp, 0x68), 0x100_0000),
+  ],
+  [
+    '81 7c 01 28 01 00 00 80',
+    'cmp DWORD PTR [rcx+rax*1+0x28], 0x80000001',
+    (a) => a.cmpImmediate32(indexed(rcx, rax, 1, 0x28), 0x8000_0001 | 0),
+  ],
   ['48 85 c0', 'test rax, rax', (a) => a.test(rax, rax)],
-  ['85 c9', 'test ecx, ecx', (a) => a.test(low32(rcx), low32(rcx))],
+  ['85 c9', 'test ecx, ecx', (a) => a.test(ecx, ecx)],
   ['4d 85 c9', 'test r9, r9', (a) => a.test(r9, r9)],
   ['4c 85 c1', 'test rcx, r8', (a) => a.test(rcx, r8)],
-  ['f7 c2 00 00 00 20', 'test edx, 0x20000000', (a) => a.test(low32(rdx), 0x2000_0000)],
-  ['41 f7 c2 01 00 00 00', 'test r10d, 0x1', (a) => a.test(low32(r10), 1)],
+  ['f7 c2 00 00 00 20', 'test edx, 0x20000000', (a) => a.test(edx, 0x2000_0000)],
+  ['41 f7 c2 01 00 00 00', 'test r10d, 0x1', (a) => a.test(r10d, 1)],
   ['49 f7 c3 07 00 00 00', 'test r11, 0x7', (a) => a.test(r11, 7)],
   ['4d 0f af ef', 'imul r13, r15', (a) => a.imul(r13, r15)],
-  ['0f af c1', 'imul eax, ecx', (a) => a.imul(low32(rax), low32(rcx))],
+  ['0f af c1', 'imul eax, ecx', (a) => a.imul(eax, ecx)],
   ['49 0f af 54 24 08', 'imul rdx, QWORD PTR [r12+0x8]', (a) => a.imul(rdx, at(r12, 8))],
   // Shifts
   ['48 c1 e1 06', 'shl rcx, 0x6', (a) => a.shl(rcx, 6)],
-  ['c1 e2 15', 'shl edx, 0x15', (a) => a.shl(low32(rdx), 21)],
+  ['c1 e2 15', 'shl edx, 0x15', (a) => a.shl(edx, 21)],
   ['49 c1 ea 2e', 'shr r10, 0x2e', (a) => a.shr(r10, 46)],
-  ['c1 e8 10', 'shr eax, 0x10', (a) => a.shr(low32(rax), 16)],
+  ['c1 e8 10', 'shr eax, 0x10', (a) => a.shr(eax, 16)],
   ['48 c1 f8 3f', 'sar rax, 0x3f', (a) => a.sar(rax, 63)],
-  ['41 c1 f8 15', 'sar r8d, 0x15', (a) => a.sar(low32(r8), 21)],
+  ['41 c1 f8 15', 'sar r8d, 0x15', (a) => a.sar(r8d, 21)],
   // The stack
   ['53', 'push rbx', (a) => a.push(rbx)],
   ['55', 'push rbp', (a) => a.push(rbp)],
@@ -145,10 +194,14 @@ const instructions: readonly (readonly [bytes: string, mnemonic: string, emit: (
   ['41 58', 'pop r8', (a) => a.pop(r8)],
   // With a lock
   ['f0 4c 0f b1 11', 'lock cmpxchg QWORD PTR [rcx], r10', (a) => a.lockCmpxchg(at(rcx), r10)],
-  ['f0 45 0f b1 0f', 'lock cmpxchg DWORD PTR [r15], r9d', (a) => a.lockCmpxchg(at(r15), low32(r9))],
-  ['f0 47 0f b1 9c 91 00 40 15 00', 'lock cmpxchg DWORD PTR [r9+r10*4+0x154000], r11d', (a) => a.lockCmpxchg(indexed(r9, r10, 4, 0x15_4000), low32(r11))],
+  ['f0 45 0f b1 0f', 'lock cmpxchg DWORD PTR [r15], r9d', (a) => a.lockCmpxchg(at(r15), r9d)],
+  [
+    'f0 47 0f b1 9c 91 00 40 15 00',
+    'lock cmpxchg DWORD PTR [r9+r10*4+0x154000], r11d',
+    (a) => a.lockCmpxchg(indexed(r9, r10, 4, 0x15_4000), r11d),
+  ],
   ['f0 49 0f c1 41 10', 'lock xadd QWORD PTR [r9+0x10], rax', (a) => a.lockXadd(at(r9, 0x10), rax)],
-  ['f0 41 0f c1 42 70', 'lock xadd DWORD PTR [r10+0x70], eax', (a) => a.lockXadd(at(r10, 0x70), low32(rax))],
+  ['f0 41 0f c1 42 70', 'lock xadd DWORD PTR [r10+0x70], eax', (a) => a.lockXadd(at(r10, 0x70), eax)],
   ['f0 ff 40 18', 'lock inc DWORD PTR [rax+0x18]', (a) => a.lockInc32(at(rax, 0x18))],
   ['f0 41 ff 46 2c', 'lock inc DWORD PTR [r14+0x2c]', (a) => a.lockInc32(at(r14, 0x2c))],
   ['f0 ff 48 38', 'lock dec DWORD PTR [rax+0x38]', (a) => a.lockDec32(at(rax, 0x38))],
@@ -163,7 +216,7 @@ const instructions: readonly (readonly [bytes: string, mnemonic: string, emit: (
   ['41 ff e2', 'jmp r10', (a) => a.jmp(r10)],
   ['c3', 'ret', (a) => a.ret()],
   ['f3 90', 'pause', (a) => a.pause()],
-]; // prettier-ignore
+];
 
 describe('an instruction is assembled byte for byte', () => {
   test.each(instructions)('%s  %s', (bytes, _mnemonic, emit) => {
@@ -177,7 +230,11 @@ describe('what does not exist or does not fit is refused', () => {
     ['mov [rax], 1 without a size', (a) => a.mov(at(rax), 1), /needs a size/],
     ['add [rax], [rcx]', (a) => a.add(at(rax), at(rcx)), /two memory operands/],
     ['an index of rsp', () => indexed(rax, rsp, 1), /rsp cannot be an index/],
-    ['cmp rax, 0x80000000, which would be extended to a negative value', (a) => a.cmp(rax, 0x8000_0000), /does not fit in 32 bits/],
+    [
+      'cmp rax, 0x80000000, which would be extended to a negative value',
+      (a) => a.cmp(rax, 0x8000_0000),
+      /does not fit in 32 bits/,
+    ],
     ['test rax, 0x80000000', (a) => a.test(rax, 0x8000_0000), /does not fit in 32 bits/],
     ['mov qword ptr [rax], 0x80000000', (a) => a.movImmediate64(at(rax), 0x8000_0000), /does not fit in 32 bits/],
     ['a displacement of 2 GiB', (a) => a.mov(rax, at(rcx, 0x8000_0000)), /does not fit in 32 bits/],
@@ -189,63 +246,74 @@ describe('what does not exist or does not fit is refused', () => {
 
 describe('a label', () => {
   test('that is used but not bound is refused', () => {
-    const assembler = new Assembler();
-    assembler.jmp(assembler.label('nowhere'));
-    expect(() => assembler.assemble()).toThrow('label nowhere is not bound');
+    const asm = new Assembler();
+    asm.jmp(asm.label('nowhere'));
+    expect(() => asm.assemble()).toThrow('label nowhere is not bound');
   });
 
   test('that is only asked for, and not bound, is refused', () => {
-    const assembler = new Assembler();
-    const label = assembler.label('nowhere');
-    expect(() => assembler.assemble().offsetOf(label)).toThrow('label nowhere is not bound');
+    const asm = new Assembler();
+    const label = asm.label('nowhere');
+    expect(() => asm.assemble().offsetOf(label)).toThrow('label nowhere is not bound');
   });
 
   test('that is bound twice is refused', () => {
-    const assembler = new Assembler();
-    const label = assembler.bind(assembler.label('here'));
-    assembler.ret();
-    expect(() => assembler.bind(label)).toThrow('label here is bound twice');
+    const asm = new Assembler();
+    const label = asm.bind(asm.label('here'));
+    asm.ret();
+    expect(() => asm.bind(label)).toThrow('label here is bound twice');
   });
 
   test('may share its name with another', () => {
-    const assembler = new Assembler();
-    const first = assembler.bind(assembler.label('done'));
-    assembler.ret();
-    const second = assembler.bind(assembler.label('done'));
-    const { offsetOf } = assembler.assemble();
+    const asm = new Assembler();
+    const first = asm.bind(asm.label('done'));
+    asm.ret();
+    const second = asm.bind(asm.label('done'));
+    const { offsetOf } = asm.assemble();
     expect([offsetOf(first), offsetOf(second)]).toEqual([0, 1]);
   });
 
   test('is reached relative to the instruction pointer, from the end of the instruction with its immediate', () => {
-    const assembler = new Assembler();
-    const label = assembler.label('data');
-    assembler.lea(rcx, relative(label)); // 48 8d 0d disp32
-    assembler.movImmediate32(relative(label), 7); // c7 05 disp32 imm32
-    assembler.cmpImmediate32(relative(label), 7); // 83 3d disp32 imm8
-    assembler.lockInc32(relative(label)); // f0 ff 05 disp32
-    assembler.call(label); // e8 disp32
-    assembler.bind(label);
-    expect(hex(assembler.assemble().bytes)).toBe(
+    const asm = new Assembler();
+    const label = asm.label('data');
+    asm.lea(rcx, relative(label)); // 48 8d 0d disp32
+    asm.movImmediate32(relative(label), 7); // c7 05 disp32 imm32
+    asm.cmpImmediate32(relative(label), 7); // 83 3d disp32 imm8
+    asm.lockInc32(relative(label)); // f0 ff 05 disp32
+    asm.call(label); // e8 disp32
+    asm.bind(label);
+    expect(hex(asm.assemble().bytes)).toBe(
       '48 8d 0d 1d 00 00 00 c7 05 13 00 00 00 07 00 00 00 83 3d 0c 00 00 00 07 f0 ff 05 05 00 00 00 e8 00 00 00 00',
     );
   });
 
   test('behind an alignment lies at the next multiple, with int3 before it', () => {
-    const assembler = new Assembler();
-    assembler.ret();
-    assembler.align(8);
-    const label = assembler.bind(assembler.label('aligned'));
-    assembler.data([0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]);
-    assembler.align(8);
-    const { bytes, offsetOf } = assembler.assemble();
+    const asm = new Assembler();
+    asm.ret();
+    asm.align(8);
+    const label = asm.bind(asm.label('aligned'));
+    asm.data([0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]);
+    asm.align(8);
+    const { bytes, offsetOf } = asm.assemble();
     expect(offsetOf(label)).toBe(8);
     expect(hex(bytes)).toBe('c3 cc cc cc cc cc cc cc 88 77 66 55 44 33 22 11');
   });
 });
 
 const conditionNibbles: Readonly<Record<Condition, number>> = {
-  b: 0x2, ae: 0x3, e: 0x4, ne: 0x5, be: 0x6, a: 0x7, s: 0x8, ns: 0x9, l: 0xc, ge: 0xd, le: 0xe, g: 0xf,
-}; // prettier-ignore
+  b: 0x2,
+  ae: 0x3,
+  e: 0x4,
+  ne: 0x5,
+  be: 0x6,
+  a: 0x7,
+  s: 0x8,
+  ns: 0x9,
+  l: 0xc,
+  ge: 0xd,
+  le: 0xe,
+  g: 0xf,
+};
 const conditions = Object.keys(conditionNibbles) as Condition[];
 
 /** A jump as the processor reads it. */
@@ -272,9 +340,9 @@ function decodeJump(bytes: Uint8Array, offset: number): DecodedJump {
   throw new Error(`no jump at ${offset}: ${hex(bytes.subarray(offset, offset + 6))}`);
 }
 
-function emitJump(assembler: Assembler, condition: Condition | undefined, target: Label): void {
-  if (condition === undefined) assembler.jmp(target);
-  else assembler.j(condition, target);
+function emitJump(asm: Assembler, condition: Condition | undefined, target: Label): void {
+  if (condition === undefined) asm.jmp(target);
+  else asm.j(condition, target);
 }
 
 describe.each([undefined, ...conditions])('a jump (%s)', (condition) => {
@@ -286,12 +354,12 @@ describe.each([undefined, ...conditions])('a jump (%s)', (condition) => {
     { between: 128, size: longSize },
     { between: 100_000, size: longSize },
   ])('forward over $between bytes takes $size', ({ between, size }) => {
-    const assembler = new Assembler();
-    const target = assembler.label('target');
-    emitJump(assembler, condition, target);
-    assembler.data(new Uint8Array(between));
-    assembler.bind(target);
-    expect(decodeJump(assembler.assemble().bytes, 0)).toEqual({ condition, sizeBytes: size, target: size + between });
+    const asm = new Assembler();
+    const target = asm.label('target');
+    emitJump(asm, condition, target);
+    asm.data(new Uint8Array(between));
+    asm.bind(target);
+    expect(decodeJump(asm.assemble().bytes, 0)).toEqual({ condition, sizeBytes: size, target: size + between });
   });
 
   test.each([
@@ -300,33 +368,33 @@ describe.each([undefined, ...conditions])('a jump (%s)', (condition) => {
     { between: 127, size: longSize },
     { between: 100_000, size: longSize },
   ])('backward over $between bytes takes $size', ({ between, size }) => {
-    const assembler = new Assembler();
-    const target = assembler.bind(assembler.label('target'));
-    assembler.data(new Uint8Array(between));
-    emitJump(assembler, condition, target);
-    expect(decodeJump(assembler.assemble().bytes, between)).toEqual({ condition, sizeBytes: size, target: 0 });
+    const asm = new Assembler();
+    const target = asm.bind(asm.label('target'));
+    asm.data(new Uint8Array(between));
+    emitJump(asm, condition, target);
+    expect(decodeJump(asm.assemble().bytes, between)).toEqual({ condition, sizeBytes: size, target: 0 });
   });
 });
 
 test('every jump of any program lands on its label, and is short where that reaches', () => {
   const random = seededRandom(0x5eed);
   for (let round = 0; round < 300; round++) {
-    const assembler = new Assembler();
-    const labels = Array.from({ length: 12 }, (_, index) => assembler.label(`label ${index}`));
+    const asm = new Assembler();
+    const labels = Array.from({ length: 12 }, (_, index) => asm.label(`label ${index}`));
     const jumps: { readonly place: Label; readonly condition: Condition | undefined; readonly target: Label }[] = [];
     for (const label of labels) {
       for (let count = random.below(6); count > 0; count--) {
-        const place = assembler.bind(assembler.label('jump'));
+        const place = asm.bind(asm.label('jump'));
         const condition = [undefined, ...conditions][random.below(13)];
         const target = labels[random.below(labels.length)]!;
-        emitJump(assembler, condition, target);
+        emitJump(asm, condition, target);
         jumps.push({ place, condition, target });
-        assembler.data(new Uint8Array(random.below(40)).fill(0x90));
+        asm.data(new Uint8Array(random.below(40)).fill(0x90));
       }
-      if (random.below(4) === 0) assembler.align(16);
-      assembler.bind(label);
+      if (random.below(4) === 0) asm.align(16);
+      asm.bind(label);
     }
-    const { bytes, offsetOf } = assembler.assemble();
+    const { bytes, offsetOf } = asm.assemble();
     for (const { place, condition, target } of jumps) {
       const decoded = decodeJump(bytes, offsetOf(place));
       expect(decoded).toMatchObject({ condition, target: offsetOf(target) });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
-import { SAVE, saved } from '../../../src/agent/code/hook-frame.ts';
-import { functionTable, numberedFunctions, recordedCalls } from '../../../src/agent/function-table.ts';
-import { hookTable, numberedRows, objectTypes } from '../../../src/agent/hook-table.ts';
-import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger-layout.ts';
+import { SAVE, saved } from '../../../src/agent/emit/hooks/hook-frame.ts';
+import { functionTable, numberedFunctions, recordedCalls } from '../../../src/agent/tables/function-table.ts';
+import { hookTable, numberedRows, objectTypes } from '../../../src/agent/tables/hook-table.ts';
+import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger/layout.ts';
 
 const HOME_SPACE_SIZE = 0x20;
 /** Arguments that a hook can pass on: four in registers, the others in its frame below what it saves. */
@@ -15,14 +15,16 @@ test('no call stands in the tables twice', () => {
 });
 
 test('a row is found again by the number that stands for it in the ledger', () => {
-  for (const { row, rowNumber } of [...numberedRows, ...numberedFunctions]) expect(recordedCalls[rowNumber - 1]).toBe(row);
+  for (const { row, rowNumber } of [...numberedRows, ...numberedFunctions])
+    expect(recordedCalls[rowNumber - 1]).toBe(row);
   expect([...numberedRows, ...numberedFunctions]).toHaveLength(recordedCalls.length);
   expect(recordedCalls.length, 'numbers have 15 bits in a slot').toBeLessThan(MAY_BE_INHERITABLE);
   expect(numberedRows[0]?.rowNumber, '0 stands for what was there before').toBe(1);
 });
 
 test('a partition is stored through the second argument, the first being its parent', () => {
-  // phnt's ntmmapi.h: NtCreatePartition(ParentPartitionHandle, *PartitionHandle, DesiredAccess, ObjectAttributes, PreferredNode)
+  // phnt's ntmmapi.h: NtCreatePartition(ParentPartitionHandle, *PartitionHandle, DesiredAccess, ObjectAttributes,
+  // PreferredNode)
   const row = hookTable.find(({ name }) => name === 'NtCreatePartition');
   expect(row).toMatchObject({ argumentCount: 5, opens: [{ argument: 1, type: 'Partition' }], uses: [0] });
 });
@@ -43,7 +45,15 @@ test('what is taken for OBJECT_ATTRIBUTES is the third argument of calls that op
     expect(uses).not.toContain(2);
   }
   // phnt: what stands there instead is a mask of access rights, a process, a size.
-  const others = ['NtCreateIRTimer', 'NtCreateProfile', 'NtCreateIoRing', 'NtAllocateReserveObject', 'NtCreatePort', 'NtOpenProcessToken', 'NtCreateUserProcess'];
+  const others = [
+    'NtCreateIRTimer',
+    'NtCreateProfile',
+    'NtCreateIoRing',
+    'NtAllocateReserveObject',
+    'NtCreatePort',
+    'NtOpenProcessToken',
+    'NtCreateUserProcess',
+  ];
   expect(attributed.filter(({ name }) => others.includes(name))).toEqual([]);
 });
 
@@ -71,7 +81,8 @@ describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) =
   test('has what its role works with', () => {
     const opensSome = ['opens', 'opens-file', 'creates-process'].includes(role);
     expect(opens.length > 0).toBe(opensSome);
-    if (['uses', 'waits', 'controls-device', 'sets-object', 'maps'].includes(role)) expect(uses[0]).toBe(name === 'NtAccessCheck' ? 1 : 0);
+    if (['uses', 'waits', 'controls-device', 'sets-object', 'maps'].includes(role))
+      expect(uses[0]).toBe(name === 'NtAccessCheck' ? 1 : 0);
     if (role === 'opens-file') expect({ uses, opens }).toEqual({ uses: [], opens: [{ argument: 0, type: 'File' }] });
     if (role === 'waits-many') expect(argumentCount).toBe(5);
     if (role === 'maps' || role === 'controls-device') expect(uses).toEqual([0, 1]);
@@ -89,7 +100,9 @@ describe.each(functionTable)('$module!$name', (row) => {
   test('names wrappers among its own arguments', () => {
     if (row.kind === 'socket') return expect(row.argumentCount).toBeGreaterThanOrEqual(1);
     const { opens, closes, uses } = row;
-    const named = [closes?.argument, uses?.argument, opens?.from === 'result' ? undefined : opens?.argument].filter((argument) => argument !== undefined);
+    const named = [closes?.argument, uses?.argument, opens?.from === 'result' ? undefined : opens?.argument].filter(
+      (argument) => argument !== undefined,
+    );
     for (const argument of named) expect(argument).toBeLessThan(row.argumentCount);
     expect([opens, closes, uses].some((effect) => effect !== undefined)).toBe(true);
     // What is opened is known only by a result that says whether the call failed.

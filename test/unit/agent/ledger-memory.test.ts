@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
-import { ledgerLayout } from '../../../src/agent/ledger-layout.ts';
-import { LedgerMemory } from '../../../src/agent/ledger-memory.ts';
+import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
+import { LedgerMemory } from '../../../src/agent/ledger/memory.ts';
 
 const layout = ledgerLayout(1 << 16);
 const memory = new ArrayBuffer(layout.sizeBytes);

@@ -1,12 +1,30 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
-import { recordedCalls } from '../../../src/agent/function-table.ts';
-import { hookTable, objectTypes } from '../../../src/agent/hook-table.ts';
-import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger.ts';
+import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
+import { hookTable, objectTypes } from '../../../src/agent/tables/hook-table.ts';
+import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import {
-  DESCRIPTOR_KEY, header, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, ledgerLayout, MAXIMUM_FRAMES, MAY_BE_INHERITABLE, MISUSE_COUNT, MISUSE_SIZE_BYTES,
-  MISUSE_VALUE_COUNT, misuse, SLOT_SIZE_BYTES, slot, STACK_INDEX_OFFSET, STACK_POOL_SIZE_BYTES, stackNode, WRAPPER_COUNT, WRAPPER_SIZE_BYTES, wrapper,
-} from '../../../src/agent/ledger-layout.ts'; // prettier-ignore
+  DESCRIPTOR_KEY,
+  header,
+  IMAGE_COUNT,
+  IMAGE_SIZE_BYTES,
+  image,
+  ledgerLayout,
+  MAXIMUM_FRAMES,
+  MAY_BE_INHERITABLE,
+  MISUSE_COUNT,
+  MISUSE_SIZE_BYTES,
+  MISUSE_VALUE_COUNT,
+  misuse,
+  SLOT_SIZE_BYTES,
+  slot,
+  STACK_INDEX_OFFSET,
+  STACK_POOL_SIZE_BYTES,
+  stackNode,
+  WRAPPER_COUNT,
+  WRAPPER_SIZE_BYTES,
+  wrapper,
+} from '../../../src/agent/ledger/layout.ts';
 import { seededRandom } from './random.ts';
 
 const SLOT_COUNT = 1024;
@@ -52,7 +70,11 @@ interface SlotContent {
 function writeSlot(place: number, content: SlotContent): void {
   view.setBigUint64(place + slot.state, (content.generation << 1n) | (content.isOpen ? 1n : 0n), true);
   view.setUint32(place + slot.openedStack, 2, true);
-  view.setUint32(place + slot.openedGeneration, content.openedGeneration ?? Number(content.generation & 0xffff_ffffn), true);
+  view.setUint32(
+    place + slot.openedGeneration,
+    content.openedGeneration ?? Number(content.generation & 0xffff_ffffn),
+    true,
+  );
   view.setBigUint64(place + slot.openedTime, 1000n, true);
   view.setUint32(place + slot.openedThread, 0x24, true);
   view.setUint16(place + slot.openedCall, rowNumber(content.call ?? 'NtCreateEvent'), true);
@@ -76,7 +98,11 @@ function recordSlot(value: bigint, content: SlotContent): void {
 }
 
 /** Lets a wrapper stand for a handle, as the agent does. */
-function linkWrapper(value: bigint, index: number, { key, descriptor = 0 }: { readonly key: bigint; readonly descriptor?: number }): void {
+function linkWrapper(
+  value: bigint,
+  index: number,
+  { key, descriptor = 0 }: { readonly key: bigint; readonly descriptor?: number },
+): void {
   const place = layout.wrappersOffset + index * WRAPPER_SIZE_BYTES;
   writeSlot(place, { generation: 1n, isOpen: true });
   view.setBigUint64(place + wrapper.key, key, true);
@@ -90,8 +116,14 @@ const closed = { call: 'NtClose', threadId: 0x28, time: 2000n, stackId: 50 };
 
 test('the parts of a ledger follow each other without overlap, aligned to a cache line', () => {
   const offsets = [
-    layout.misusesOffset, layout.imagesOffset, layout.wrappersOffset, layout.walkCacheOffset, STACK_INDEX_OFFSET, layout.stackPoolOffset, layout.slotsOffset,
-  ]; // prettier-ignore
+    layout.misusesOffset,
+    layout.imagesOffset,
+    layout.wrappersOffset,
+    layout.walkCacheOffset,
+    STACK_INDEX_OFFSET,
+    layout.stackPoolOffset,
+    layout.slotsOffset,
+  ];
   expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
   for (const offset of offsets) expect(offset % 64).toBe(0);
   expect(layout.misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES).toBe(layout.imagesOffset);
@@ -149,14 +181,21 @@ describe('the life of a handle value', () => {
     },
   );
 
-  test.each([0x1a4n, 0x1a5n, 0x1a6n, 0x1a7n])('is the same whatever the application keeps in its two low bits: %s', (value) => {
-    recordSlot(0x1a4n, { generation: 3n, isOpen: true });
-    expect(ledger.life(value)?.generation).toBe(3n);
-  });
+  test.each([0x1a4n, 0x1a5n, 0x1a6n, 0x1a7n])(
+    'is the same whatever the application keeps in its two low bits: %s',
+    (value) => {
+      recordSlot(0x1a4n, { generation: 3n, isOpen: true });
+      expect(ledger.life(value)?.generation).toBe(3n);
+    },
+  );
 
   test('that was open before recording began has no opening call', () => {
     ledger.markOpenBefore(0x40n, 'File');
-    expect(ledger.life(0x40n)).toMatchObject({ isOpen: true, objectType: 'File', opened: { call: undefined, stackId: 0 } });
+    expect(ledger.life(0x40n)).toMatchObject({
+      isOpen: true,
+      objectType: 'File',
+      opened: { call: undefined, stackId: 0 },
+    });
     expect(ledger.totals()).toEqual({ opens: 0, closes: 0 });
   });
 });
@@ -195,13 +234,19 @@ describe('a stack', () => {
     expect([ledger.closedBy(2), ledger.closedBy(0)]).toEqual([50, 0]);
   });
 
-  test.each([0, -1, STACK_POOL_SIZE_BYTES / 8, STACK_POOL_SIZE_BYTES / 8 - MAXIMUM_FRAMES, 0xffff_ffff])('with the id %i is empty', (id) => {
-    expect(ledger.stack(id)).toEqual([]);
-    expect(ledger.closedBy(id)).toBe(0);
-  });
+  test.each([0, -1, STACK_POOL_SIZE_BYTES / 8, STACK_POOL_SIZE_BYTES / 8 - MAXIMUM_FRAMES, 0xffff_ffff])(
+    'with the id %i is empty',
+    (id) => {
+      expect(ledger.stack(id)).toEqual([]);
+      expect(ledger.closedBy(id)).toBe(0);
+    },
+  );
 
   test('has no more frames than the agent walks', () => {
-    writeStack(2, Array.from({ length: MAXIMUM_FRAMES + 5 }, () => 0x1000n));
+    writeStack(
+      2,
+      Array.from({ length: MAXIMUM_FRAMES + 5 }, () => 0x1000n),
+    );
     expect(ledger.stack(2)).toHaveLength(MAXIMUM_FRAMES);
   });
 });
@@ -314,7 +359,9 @@ test('images are named as the kernel spells them; one that is not complete, or h
     view.setBigUint64(place + image.base, base, true);
     view.setUint32(place + image.sizeBytes, 0x5000, true);
     view.setUint16(place + image.path, path.length * 2, true);
-    [...path].forEach((character, at) => view.setUint16(place + image.pathText + at * 2, character.charCodeAt(0), true));
+    [...path].forEach((character, at) =>
+      view.setUint16(place + image.pathText + at * 2, character.charCodeAt(0), true),
+    );
   };
   write(0, 0x1_8000_0000n, '\\??\\C:\\windows\\a.dll');
   write(1, 0n, '\\??\\C:\\half-written.dll');
@@ -331,8 +378,16 @@ test('images are named as the kernel spells them; one that is not complete, or h
 describe('a ledger is refused', () => {
   test.each<[string, () => void, RegExp]>([
     ['without its first word', () => view.setUint8(header.magic, 0), /its first word is wrong/],
-    ['with another number of slots', () => view.setBigUint64(header.slotCount, 1025n, true), /its number of slots is wrong/],
-    ['that uses more slots than it has', () => view.setBigUint64(header.slotsUsed, 1025n, true), /its number of used slots is wrong/],
+    [
+      'with another number of slots',
+      () => view.setBigUint64(header.slotCount, 1025n, true),
+      /its number of slots is wrong/,
+    ],
+    [
+      'that uses more slots than it has',
+      () => view.setBigUint64(header.slotsUsed, 1025n, true),
+      /its number of used slots is wrong/,
+    ],
   ])('%s', (_what, damage, message) => {
     damage();
     expect(() => ledger.check()).toThrow(LedgerDamagedError);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { JUMP_SIZE_BYTES, movablePrologueSize, movePrologue } from '../../../src/agent/prologue.ts';
+import { JUMP_SIZE_BYTES, movablePrologueSize, movePrologue } from '../../../src/agent/patch/prologue.ts';
 import { seededRandom } from './random.ts';
 
 function bytes(text: string): Uint8Array {
@@ -25,7 +25,8 @@ const movable: readonly (readonly [compiler: string, code: string])[] = [
   ['msvc: keeps the stack pointer in r11', '4c 8b dc, 49 89 5b 08 | 57'], // mov r11, rsp; mov [r11+8], rbx
   ['msvc: a push with an empty prefix', '40 53, 48 83 ec 20 | 8b d9'], // push rbx; sub rsp, 20h
   ['msvc: a large frame', '48 81 ec 88 01 00 00 | 48 8b 05'], // sub rsp, 188h
-  ['msvc: two pushes and a frame pointer', '40 55, 41 56, 48 8d 6c 24 b9 | 48'], // push rbp; push r14; lea rbp, [rsp-47h]
+  // push rbp; push r14; lea rbp, [rsp-47h]
+  ['msvc: two pushes and a frame pointer', '40 55, 41 56, 48 8d 6c 24 b9 | 48'],
   ['msvc: hot-patchable', '8b ff, 55, 8b ec | 51'], // mov edi, edi; push rbp; mov ebp, esp
   ['msvc: clears first', '33 c0, 45 33 c9 | 48 83 ec 28'], // xor eax, eax; xor r9d, r9d
   ['msvc: tests its argument', '48 85 c9, 48 8b c1 | 74 05'], // test rcx, rcx; mov rax, rcx
@@ -53,7 +54,8 @@ describe('a function is left as it is when it begins with', () => {
     ['a load relative to itself', '48 8b 05 10 20 00 00 48 83 ec 28'], // mov rax, [rip+2010h]
     ['an address relative to itself', '48 8d 0d 10 20 00 00 48 83 ec 28'], // lea rcx, [rip+2010h]
     ['a comparison relative to itself', '83 3d 10 20 00 00 00 75 05'], // cmp dword ptr [rip+2010h], 0
-    ['a short first instruction and one relative to itself', '56 48 8d 35 53 3c 00 00'], // push rsi; lea rsi, [rip+3c53h]
+    // push rsi; lea rsi, [rip+3c53h]
+    ['a short first instruction and one relative to itself', '56 48 8d 35 53 3c 00 00'],
     ['a jump, being hooked already', 'e9 11 22 33 44 48 83 ec 28'],
     ['an indirect jump, being an import', 'ff 25 10 20 00 00 cc cc'],
     ['a call', 'e8 11 22 33 44 48 83 c4 28'],
@@ -72,7 +74,8 @@ describe('a function is left as it is when it begins with', () => {
   test('fewer bytes than its instructions have', () => {
     for (const [, code] of movable) {
       const moved = bytes(code.split(' | ')[0]!.replaceAll(',', ''));
-      for (let size = 0; size < moved.length; size++) expect(movablePrologueSize(moved.subarray(0, size)), code).toBeUndefined();
+      for (let size = 0; size < moved.length; size++)
+        expect(movablePrologueSize(moved.subarray(0, size)), code).toBeUndefined();
     }
   });
 });
@@ -82,7 +85,10 @@ describe('a hooked function goes on', () => {
   const address = 0x1_8000_8eb0n;
 
   test('behind the instructions that were moved', () => {
-    expect(movePrologue(bytes('56 53 48 83 ec 38 48 89 cb'), address, module)).toEqual({ sizeBytes: 6, continuesAt: address + 6n });
+    expect(movePrologue(bytes('56 53 48 83 ec 38 48 89 cb'), address, module)).toEqual({
+      sizeBytes: 6,
+      continuesAt: address + 6n,
+    });
   });
 
   test('where it jumps to, when it is nothing but a jump to another function of its module', () => {

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import { hookedHead, jumpHead, recogniseStub, STUB_HEAD_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../../../src/agent/stub.ts';
+import {
+  hookedHead,
+  jumpHead,
+  recogniseStub,
+  STUB_HEAD_SIZE_BYTES,
+  STUB_READ_SIZE_BYTES,
+} from '../../../src/agent/patch/stub.ts';
 
 function bytes(text: string): Uint8Array {
   return Uint8Array.from(text.split(' '), (byte) => parseInt(byte, 16));
@@ -41,9 +47,12 @@ describe('a system-call stub', () => {
     expect(recogniseStub(asRead(stub))).toBeUndefined();
   });
 
-  test.each(Array.from({ length: 24 }, (_, index) => index))('is refused when no more than %i bytes of it can be read', (size) => {
-    expect(recogniseStub(bytes(windows).subarray(0, size))).toBeUndefined();
-  });
+  test.each(Array.from({ length: 24 }, (_, index) => index))(
+    'is refused when no more than %i bytes of it can be read',
+    (size) => {
+      expect(recogniseStub(bytes(windows).subarray(0, size))).toBeUndefined();
+    },
+  );
 
   test('is refused when any of its bytes but the call number is another one', () => {
     for (const stub of [windows, wine]) {
@@ -76,9 +85,12 @@ describe('the head of a hooked stub', () => {
     expect(hookedHead(stubAddress, stubAddress + 0x1000n).subarray(0, 3)).toEqual(bytes(windows).subarray(0, 3));
   });
 
-  test.each([stubAddress + 8n + 0x8000_0000n, stubAddress + 8n - 0x8000_0001n, 0n, 0x7fff_ffff_0000n])('does not reach %s', (hook) => {
-    expect(() => hookedHead(stubAddress, hook)).toThrow('out of reach');
-  });
+  test.each([stubAddress + 8n + 0x8000_0000n, stubAddress + 8n - 0x8000_0001n, 0n, 0x7fff_ffff_0000n])(
+    'does not reach %s',
+    (hook) => {
+      expect(() => hookedHead(stubAddress, hook)).toThrow('out of reach');
+    },
+  );
 
   test('of a function is the jump alone', () => {
     expect(jumpHead(0x1000n, 0x1005n)).toEqual(bytes('e9 00 00 00 00'));

@@ -1,21 +1,33 @@
 import { describe, expect, test } from 'vitest';
 
-import { Assembler, r12, r15, rbp, rbx, rdi, type Register, rsi } from '../../../src/agent/code/assembler.ts';
+import { Assembler, r12, r15, rbp, rbx, rdi, type Register, rsi } from '../../../src/agent/asm/assembler.ts';
 import {
-  callerArgument, framedFunction, type FrameShape, returnAddressOffset, savedRegisterOffset, unwindInfo,
-} from '../../../src/agent/code/unwind-info.ts'; // prettier-ignore
+  callerArgument,
+  framedFunction,
+  type FrameShape,
+  returnAddressOffset,
+  savedRegisterOffset,
+  unwindInfo,
+} from '../../../src/agent/emit/walk/unwind-info.ts';
 
 function hex(bytes: Iterable<number>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
 
 /** What an unwinder does with UNWIND_INFO: pops what the prologue pushed, in the order of the codes. */
-function readUnwindInfo(bytes: Uint8Array): { version: number; prologSize: number; frame: FrameShape; offsets: number[] } {
+function readUnwindInfo(bytes: Uint8Array): {
+  version: number;
+  prologSize: number;
+  frame: FrameShape;
+  offsets: number[];
+} {
   const [versionAndFlags = 0, prologSize = 0, countOfCodes = 0, frameRegister = 0] = bytes;
   expect(versionAndFlags >> 3, 'flags').toBe(0);
   expect(frameRegister).toBe(0);
   expect(bytes.length).toBe(4 + 2 * (countOfCodes + (countOfCodes % 2)));
-  const registers = new Map<number, Register>([rbx, rbp, rsi, rdi, r12, r15].map((register) => [register.code, register]));
+  const registers = new Map<number, Register>(
+    [rbx, rbp, rsi, rdi, r12, r15].map((register) => [register.code, register]),
+  );
   const pushes: Register[] = [];
   const offsets: number[] = [];
   let sizeBytes = 0;
@@ -23,8 +35,10 @@ function readUnwindInfo(bytes: Uint8Array): { version: number; prologSize: numbe
     const [offset = 0, code = 0] = bytes.subarray(4 + slot * 2);
     offsets.push(offset);
     const [operation, info] = [code & 15, code >> 4];
-    if (operation === 0) pushes.unshift(registers.get(info)!); // UWOP_PUSH_NONVOL
-    else if (operation === 2) sizeBytes += info * 8 + 8; // UWOP_ALLOC_SMALL
+    if (operation === 0)
+      pushes.unshift(registers.get(info)!); // UWOP_PUSH_NONVOL
+    else if (operation === 2)
+      sizeBytes += info * 8 + 8; // UWOP_ALLOC_SMALL
     else if (operation === 1 && info === 0) {
       slot++; // UWOP_ALLOC_LARGE, its size in the next slot
       sizeBytes += new DataView(bytes.buffer, bytes.byteOffset).getUint16(4 + slot * 2, true) * 8;
@@ -50,17 +64,20 @@ describe('the unwind data of a frame', () => {
     expect(hex(unwindInfo(frame))).toBe(info);
   });
 
-  test.each(frames)('of $frame.pushes.length pushes and $frame.sizeBytes bytes undoes the prologue that is emitted', ({ frame }) => {
-    const { version, prologSize, frame: undone, offsets } = readUnwindInfo(unwindInfo(frame));
-    expect({ version, undone }).toEqual({ version: 1, undone: frame });
+  test.each(frames)(
+    'of $frame.pushes.length pushes and $frame.sizeBytes bytes undoes the prologue that is emitted',
+    ({ frame }) => {
+      const { version, prologSize, frame: undone, offsets } = readUnwindInfo(unwindInfo(frame));
+      expect({ version, undone }).toEqual({ version: 1, undone: frame });
 
-    const assembler = new Assembler();
-    for (const register of frame.pushes) assembler.push(register);
-    if (frame.sizeBytes > 0) assembler.data(prologueSub(frame.sizeBytes));
-    expect(prologSize).toBe(assembler.assemble().bytes.length);
-    expect(offsets[0] ?? 0, 'the last instruction ends the prologue').toBe(prologSize);
-    expect(offsets).toEqual(offsets.toSorted((a, b) => b - a));
-  });
+      const asm = new Assembler();
+      for (const register of frame.pushes) asm.push(register);
+      if (frame.sizeBytes > 0) asm.data(prologueSub(frame.sizeBytes));
+      expect(prologSize).toBe(asm.assemble().bytes.length);
+      expect(offsets[0] ?? 0, 'the last instruction ends the prologue').toBe(prologSize);
+      expect(offsets).toEqual(offsets.toSorted((a, b) => b - a));
+    },
+  );
 
   test('of more than 512 KiB is refused', () => {
     expect(() => unwindInfo({ pushes: [], sizeBytes: 0x8_0000 })).toThrow('is too large');
@@ -77,27 +94,28 @@ describe('a framed function', () => {
   const frame: FrameShape = { pushes: [rbx, rsi], sizeBytes: 0x58 };
 
   test('has the prologue that its unwind data describes, and the epilogue that the unwinder recognises', () => {
-    const assembler = new Assembler();
-    const { begin, end } = framedFunction(assembler, assembler.label('function'), frame, (epilogue) => {
-      assembler.pause();
+    const asm = new Assembler();
+    const { begin, end } = framedFunction(asm, asm.label('function'), frame, (epilogue) => {
+      asm.pause();
       epilogue();
     });
-    const { bytes, offsetOf } = assembler.assemble();
+    const { bytes, offsetOf } = asm.assemble();
     // push rbx; push rsi; sub rsp, 58h; pause; add rsp, 58h; pop rsi; pop rbx; ret
     expect(hex(bytes)).toBe('53 56 48 83 ec 58 f3 90 48 83 c4 58 5e 5b c3');
     expect([offsetOf(begin), offsetOf(end)]).toEqual([0, bytes.length]);
   });
 
   test('begins at a multiple of 16', () => {
-    const assembler = new Assembler();
-    assembler.ret();
-    const { begin } = framedFunction(assembler, assembler.label('function'), frame, (epilogue) => epilogue());
-    expect(assembler.assemble().offsetOf(begin)).toBe(16);
+    const asm = new Assembler();
+    asm.ret();
+    const { begin } = framedFunction(asm, asm.label('function'), frame, (epilogue) => epilogue());
+    expect(asm.assemble().offsetOf(begin)).toBe(16);
   });
 
   test('whose calls would find the stack misaligned is refused', () => {
-    const assembler = new Assembler();
-    const build = (sizeBytes: number) => () => framedFunction(assembler, assembler.label('f'), { pushes: [rbx], sizeBytes }, () => {});
+    const asm = new Assembler();
+    const build = (sizeBytes: number) => () =>
+      framedFunction(asm, asm.label('f'), { pushes: [rbx], sizeBytes }, () => {});
     expect(build(0x28)).toThrow('frame of f is not 16-byte aligned');
     expect(build(0x20)).not.toThrow();
   });

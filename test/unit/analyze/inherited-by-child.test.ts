@@ -4,12 +4,37 @@ import { analyze } from '../../../src/analyze/index.ts';
 import type { Finding, Inheritance } from '../../../src/model.ts';
 import { called, mainBottom } from './evidence.ts';
 
-const openLog = called('NtCreateFile', 'ntdll!NtCreateFile', 'kernelbase!CreateFileW', 'app!open_log @log.c:12', ...mainBottom);
-const createProcess = called('NtCreateUserProcess', 'ntdll!NtCreateUserProcess', 'kernelbase!CreateProcessW', 'app!start_worker @work.c:30', ...mainBottom);
-const spawn = called('NtCreateUserProcess', 'ntdll!NtCreateUserProcess', 'kernelbase!CreateProcessW', 'msvcrt!_wspawnl', 'app!start_worker @work.c:30', ...mainBottom);
+const openLog = called(
+  'NtCreateFile',
+  'ntdll!NtCreateFile',
+  'kernelbase!CreateFileW',
+  'app!open_log @log.c:12',
+  ...mainBottom,
+);
+const createProcess = called(
+  'NtCreateUserProcess',
+  'ntdll!NtCreateUserProcess',
+  'kernelbase!CreateProcessW',
+  'app!start_worker @work.c:30',
+  ...mainBottom,
+);
+const spawn = called(
+  'NtCreateUserProcess',
+  'ntdll!NtCreateUserProcess',
+  'kernelbase!CreateProcessW',
+  'msvcrt!_wspawnl',
+  'app!start_worker @work.c:30',
+  ...mainBottom,
+);
 
 function inheritance(parts: Partial<Inheritance> = {}): Inheritance {
-  return { count: 1, handles: [{ value: 0x40n, object: { type: 'File' } }], opened: openLog, started: createProcess, ...parts };
+  return {
+    count: 1,
+    handles: [{ value: 0x40n, object: { type: 'File' } }],
+    opened: openLog,
+    started: createProcess,
+    ...parts,
+  };
 }
 
 function judge(...inheritedByChildren: readonly Inheritance[]): readonly Finding[] {
@@ -25,45 +50,126 @@ describe('a handle that a child inherited', () => {
         count: 1,
         object: { type: 'File' },
         handles: [0x40n],
-        message: 'File handle 0x40, opened at open_log (log.c:12), was inherited unasked by what CreateProcessW at start_worker (work.c:30) started.',
-        stacks: { opened: expect.arrayContaining([expect.objectContaining({ function: 'open_log' })]), offending: expect.arrayContaining([expect.objectContaining({ function: 'start_worker' })]) },
+        message:
+          'File handle 0x40, opened at open_log (log.c:12), was inherited unasked by what CreateProcessW at start_worker (work.c:30) started.',
+        stacks: {
+          opened: expect.arrayContaining([expect.objectContaining({ function: 'open_log' })]),
+          offending: expect.arrayContaining([expect.objectContaining({ function: 'start_worker' })]),
+        },
       },
     ]);
   });
 
   it('is counted once for each handle and child, and has its name where it is known', () => {
-    const handles = [{ value: 0x44n, object: { type: 'File' } }, { value: 0x40n, object: { type: 'File', name: 'C:\\a.log' } }];
+    const handles = [
+      { value: 0x44n, object: { type: 'File' } },
+      { value: 0x40n, object: { type: 'File', name: 'C:\\a.log' } },
+    ];
     const [finding] = judge(inheritance({ count: 6, handles }));
     expect(finding).toMatchObject({ count: 6, handles: [0x40n, 0x44n], objects: [{ name: 'C:\\a.log' }, {}] });
-    expect(finding?.message).toBe('File handles 0x40 and 0x44, opened at open_log (log.c:12), were inherited unasked by what CreateProcessW at start_worker (work.c:30) started, 6 times.');
+    expect(finding?.message).toBe(
+      'File handles 0x40 and 0x44, opened at open_log (log.c:12), were inherited unasked by what CreateProcessW at start_worker (work.c:30) started, 6 times.',
+    );
   });
 
   it('is one finding for a site that opened it, a type and a site that started the child', () => {
-    const elsewhere = called('NtCreateUserProcess', 'ntdll!NtCreateUserProcess', 'kernelbase!CreateProcessW', 'app!start_other @work.c:70', ...mainBottom);
+    const elsewhere = called(
+      'NtCreateUserProcess',
+      'ntdll!NtCreateUserProcess',
+      'kernelbase!CreateProcessW',
+      'app!start_other @work.c:70',
+      ...mainBottom,
+    );
     const other = [{ value: 0x48n, object: { type: 'Unknown' } }];
-    const sameSite = called('NtCreateFile', 'ntdll!NtCreateFile', 'kernelbase!CreateFileW', 'app!open_log @log.c:14', ...mainBottom);
-    const findings = judge(inheritance(), inheritance({ opened: sameSite }), inheritance({ started: elsewhere }), inheritance({ handles: other }));
-    expect(findings.map(({ count, object }) => [object.type, count]).toSorted()).toEqual([['File', 1], ['File', 2], ['Unknown', 1]]);
+    const sameSite = called(
+      'NtCreateFile',
+      'ntdll!NtCreateFile',
+      'kernelbase!CreateFileW',
+      'app!open_log @log.c:14',
+      ...mainBottom,
+    );
+    const findings = judge(
+      inheritance(),
+      inheritance({ opened: sameSite }),
+      inheritance({ started: elsewhere }),
+      inheritance({ handles: other }),
+    );
+    expect(findings.map(({ count, object }) => [object.type, count]).toSorted()).toEqual([
+      ['File', 1],
+      ['File', 2],
+      ['Unknown', 1],
+    ]);
     expect(new Set(findings.map(({ fingerprint }) => fingerprint)).size).toBe(3);
   });
 
   it('has the same fingerprint whatever its value, its name and its count are', () => {
     const [first] = judge(inheritance());
-    const [second] = judge(inheritance({ count: 9, handles: [{ value: 0x1c0n, object: { type: 'File', name: 'C:\\b.log' } }] }));
+    const [second] = judge(
+      inheritance({ count: 9, handles: [{ value: 0x1c0n, object: { type: 'File', name: 'C:\\b.log' } }] }),
+    );
     expect(second?.fingerprint).toBe(first?.fingerprint);
   });
 
   it('is nobody’s fault when the child was told of it as a descriptor, unless a C runtime told it of all that there are', () => {
     expect(judge(inheritance({ asDescriptor: true }))).toEqual([]);
-    expect(judge(inheritance({ asDescriptor: true, started: spawn }))).toMatchObject([{ level: 'note', message: expect.stringContaining('by what _wspawnl at start_worker') }]);
+    expect(judge(inheritance({ asDescriptor: true, started: spawn }))).toMatchObject([
+      { level: 'note', message: expect.stringContaining('by what _wspawnl at start_worker') },
+    ]);
   });
 
   it.each<[string, Partial<Inheritance>]>([
-    ['the system opened for itself', { opened: called('NtCreateFile', 'ntdll!NtCreateFile', 'ws2_32!WSAStartup', 'app!open_log @log.c:12', ...mainBottom) }],
-    ['was opened before main', { opened: called('NtCreateFile', 'ntdll!NtCreateFile', 'kernelbase!CreateFileW', 'app!init', 'app!__do_global_ctors', 'app!__main', ...mainBottom) }],
-    ['_popen opened for the child', { opened: called('NtDuplicateObject', 'ntdll!NtDuplicateObject', 'kernelbase!DuplicateHandle', 'msvcrt!_popen', 'app!open_log', ...mainBottom) }],
+    [
+      'the system opened for itself',
+      {
+        opened: called(
+          'NtCreateFile',
+          'ntdll!NtCreateFile',
+          'ws2_32!WSAStartup',
+          'app!open_log @log.c:12',
+          ...mainBottom,
+        ),
+      },
+    ],
+    [
+      'was opened before main',
+      {
+        opened: called(
+          'NtCreateFile',
+          'ntdll!NtCreateFile',
+          'kernelbase!CreateFileW',
+          'app!init',
+          'app!__do_global_ctors',
+          'app!__main',
+          ...mainBottom,
+        ),
+      },
+    ],
+    [
+      '_popen opened for the child',
+      {
+        opened: called(
+          'NtDuplicateObject',
+          'ntdll!NtDuplicateObject',
+          'kernelbase!DuplicateHandle',
+          'msvcrt!_popen',
+          'app!open_log',
+          ...mainBottom,
+        ),
+      },
+    ],
     ['was opened nobody knows where', { opened: called('NtCreateFile') }],
-    ['the system handed on by a start of its own', { started: called('NtCreateUserProcess', 'ntdll!NtCreateUserProcess', 'kernelbase!CreateProcessW', 'kernel32!BaseThreadInitThunk', 'ntdll!RtlUserThreadStart') }],
+    [
+      'the system handed on by a start of its own',
+      {
+        started: called(
+          'NtCreateUserProcess',
+          'ntdll!NtCreateUserProcess',
+          'kernelbase!CreateProcessW',
+          'kernel32!BaseThreadInitThunk',
+          'ntdll!RtlUserThreadStart',
+        ),
+      },
+    ],
     ['was handed on nobody knows where', { started: called('NtCreateUserProcess') }],
   ])('is no finding when it is one that %s', (_what, parts) => {
     expect(judge(inheritance(parts))).toEqual([]);

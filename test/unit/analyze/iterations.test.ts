@@ -29,7 +29,10 @@ describe('counts at marks', () => {
   it('are judged after a warm-up of any length, and of none', () => {
     expect(judgeIterations([1, 1, 1, 2, 3, 4], six, 3)).toMatchObject({ iterations: 3, growsAlways: true });
     expect(judgeIterations([1, 1, 1, 2, 3, 4], six, 0)).toMatchObject({ iterations: 6, grewIn: 4, growsAlways: false });
-    expect(judgeIterations([1, 2, 3], marks(1, 1, 1), 0), 'from nothing at the start').toMatchObject({ grewIn: 3, growsAlways: true });
+    expect(judgeIterations([1, 2, 3], marks(1, 1, 1), 0), 'from nothing at the start').toMatchObject({
+      grewIn: 3,
+      growsAlways: true,
+    });
   });
 
   it('are not judged by fewer than three after the warm-up', () => {
@@ -39,8 +42,17 @@ describe('counts at marks', () => {
   });
 
   it('need a handle for each of the iterations that were counted together', () => {
-    expect(judgeIterations([2, 5, 6, 8], marks(2, 3, 1, 2))).toMatchObject({ iterations: 6, grewIn: 6, handlesPerIteration: 1, growsAlways: true });
-    expect(judgeIterations([2, 4, 6, 8], marks(2, 3, 1, 2))).toMatchObject({ iterations: 6, grewIn: 5, growsAlways: false });
+    expect(judgeIterations([2, 5, 6, 8], marks(2, 3, 1, 2))).toMatchObject({
+      iterations: 6,
+      grewIn: 6,
+      handlesPerIteration: 1,
+      growsAlways: true,
+    });
+    expect(judgeIterations([2, 4, 6, 8], marks(2, 3, 1, 2))).toMatchObject({
+      iterations: 6,
+      grewIn: 5,
+      growsAlways: false,
+    });
   });
 
   it('do not count a burst of marks in the warm-up as more than that', () => {
@@ -51,7 +63,11 @@ describe('counts at marks', () => {
 describe('a doubt about marks', () => {
   it.each<[title: string, marks: readonly Mark[], expected: RegExp | undefined]>([
     ['says that none came, and by what name', [], /^No mark came by Local\\x: growth/],
-    ['says how many are needed', marks(1, 1, 1), /^3 iterations were marked, where 5 are needed, 2 of them for the warm-up: growth/],
+    [
+      'says how many are needed',
+      marks(1, 1, 1),
+      /^3 iterations were marked, where 5 are needed, 2 of them for the warm-up: growth/,
+    ],
     ['is spelt for one', marks(1), /^1 iteration was marked, where 5/],
     ['says that they came too fast', marks(1, 40), /^41 iterations were marked, faster than .*: growth/],
     ['is not there for enough of them', marks(1, 1, 1, 1, 1), undefined],
@@ -72,16 +88,74 @@ describe('a leak in a program whose iterations are marked', () => {
   const still = [6, 6, 6, 6, 6, 6];
 
   it.each<{ title: string; site: Partial<OpenSite>; level: Level; message: RegExp }>([
-    { title: 'that grows in every iteration', site: { opened, count: 6, countsAtMarks: growing }, level: 'error', message: /ever closed\. The site grew in each of the 4 iterations after the warm-up, by 1 handle\.$/ },
-    { title: 'that does not grow', site: { opened, count: 6, countsAtMarks: still }, level: 'warning', message: /ever closed\. The site did not grow in any of the 4 iterations after the warm-up\.$/ },
-    { title: 'that does not grow, of which there are many', site: { opened, count: 600, countsAtMarks: still.map((count) => count * 100) }, level: 'warning', message: /did not grow/ },
-    { title: 'that does not grow, whose siblings are closed', site: { opened, siblingsClosedAt: closed, countsAtMarks: still }, level: 'warning', message: /closed at done.* did not grow/ },
-    { title: 'that grows now and then', site: { opened, count: 6, countsAtMarks: [1, 2, 2, 3, 3, 4] }, level: 'warning', message: /The site grew in 2 of the 4 iterations/ },
-    { title: 'that was opened after the last mark', site: { opened, countsAtMarks: [0, 0, 0, 0, 0, 0] }, level: 'warning', message: /did not grow/ },
-    { title: 'that grows, and is closed after the last mark', site: { opened, count: 6, examples: [], siblingsClosedAt: closed, countsAtMarks: growing, closedAfterMarks: true }, level: 'error', message: /^6 Event handles opened at serve \(serve\.c:14\) were open at the last mark, and closed only after it, at done \(serve\.c:21\)\. The site grew in each/ },
-    { title: 'of Windows’ own that grows', site: { opened: bySystem, object: { type: 'File' }, countsAtMarks: growing }, level: 'note', message: /for itself.* The site grew in each/ },
-    { title: 'of Windows’ own that does not', site: { opened: bySystem, object: { type: 'File' }, countsAtMarks: still }, level: 'note', message: /is still open\.$/ },
-    { title: 'that grows without a stack', site: { opened: nowhere, count: 6, countsAtMarks: growing }, level: 'warning', message: /could not be walked\. The site grew in each/ },
+    {
+      title: 'that grows in every iteration',
+      site: { opened, count: 6, countsAtMarks: growing },
+      level: 'error',
+      message: /ever closed\. The site grew in each of the 4 iterations after the warm-up, by 1 handle\.$/,
+    },
+    {
+      title: 'that does not grow',
+      site: { opened, count: 6, countsAtMarks: still },
+      level: 'warning',
+      message: /ever closed\. The site did not grow in any of the 4 iterations after the warm-up\.$/,
+    },
+    {
+      title: 'that does not grow, of which there are many',
+      site: { opened, count: 600, countsAtMarks: still.map((count) => count * 100) },
+      level: 'warning',
+      message: /did not grow/,
+    },
+    {
+      title: 'that does not grow, whose siblings are closed',
+      site: { opened, siblingsClosedAt: closed, countsAtMarks: still },
+      level: 'warning',
+      message: /closed at done.* did not grow/,
+    },
+    {
+      title: 'that grows now and then',
+      site: { opened, count: 6, countsAtMarks: [1, 2, 2, 3, 3, 4] },
+      level: 'warning',
+      message: /The site grew in 2 of the 4 iterations/,
+    },
+    {
+      title: 'that was opened after the last mark',
+      site: { opened, countsAtMarks: [0, 0, 0, 0, 0, 0] },
+      level: 'warning',
+      message: /did not grow/,
+    },
+    {
+      title: 'that grows, and is closed after the last mark',
+      site: {
+        opened,
+        count: 6,
+        examples: [],
+        siblingsClosedAt: closed,
+        countsAtMarks: growing,
+        closedAfterMarks: true,
+      },
+      level: 'error',
+      message:
+        /^6 Event handles opened at serve \(serve\.c:14\) were open at the last mark, and closed only after it, at done \(serve\.c:21\)\. The site grew in each/,
+    },
+    {
+      title: 'of Windows’ own that grows',
+      site: { opened: bySystem, object: { type: 'File' }, countsAtMarks: growing },
+      level: 'note',
+      message: /for itself.* The site grew in each/,
+    },
+    {
+      title: 'of Windows’ own that does not',
+      site: { opened: bySystem, object: { type: 'File' }, countsAtMarks: still },
+      level: 'note',
+      message: /is still open\.$/,
+    },
+    {
+      title: 'that grows without a stack',
+      site: { opened: nowhere, count: 6, countsAtMarks: growing },
+      level: 'warning',
+      message: /could not be walked\. The site grew in each/,
+    },
   ])('$title: $level', ({ site, level, message }) => {
     const findings = analyze({ open: [openSite(site)], misuses: [], marks: six });
     expect(findings).toMatchObject([{ rule: 'leak', level, count: site.count ?? 1 }]);
@@ -104,13 +178,21 @@ describe('a leak in a program whose iterations are marked', () => {
       openSite({ opened, count: 3, countsAtMarks: [1, 1, 2, 2, 3, 3] }),
       openSite({ opened: elsewhere, count: 3, countsAtMarks: [0, 1, 1, 2, 2, 3] }),
     ];
-    expect(analyze({ open: sites, misuses: [], marks: six })).toMatchObject([{ level: 'error', count: 6, growth: { iterations: 4, grewIn: 4, handlesPerIteration: 1 } }]);
+    expect(analyze({ open: sites, misuses: [], marks: six })).toMatchObject([
+      { level: 'error', count: 6, growth: { iterations: 4, grewIn: 4, handlesPerIteration: 1 } },
+    ]);
   });
 
   it('does not grow when what one stack gains another one loses', () => {
     const sites = [
       openSite({ opened, count: 6, countsAtMarks: growing }),
-      openSite({ opened: elsewhere, count: 0, examples: [], countsAtMarks: growing.toReversed(), closedAfterMarks: true }),
+      openSite({
+        opened: elsewhere,
+        count: 0,
+        examples: [],
+        countsAtMarks: growing.toReversed(),
+        closedAfterMarks: true,
+      }),
     ];
     expect(analyze({ open: sites, misuses: [], marks: six })).toMatchObject([{ level: 'warning', count: 6 }]);
   });
@@ -118,7 +200,13 @@ describe('a leak in a program whose iterations are marked', () => {
   it('counts what is open, and not what was closed after the last mark', () => {
     const sites = [
       openSite({ opened, count: 6, countsAtMarks: growing }),
-      openSite({ opened: elsewhere, count: 5, examples: [], countsAtMarks: [1, 2, 3, 4, 5, 5], closedAfterMarks: true }),
+      openSite({
+        opened: elsewhere,
+        count: 5,
+        examples: [],
+        countsAtMarks: [1, 2, 3, 4, 5, 5],
+        closedAfterMarks: true,
+      }),
     ];
     expect(analyze({ open: sites, misuses: [], marks: six })).toMatchObject([{ level: 'error', count: 6 }]);
   });

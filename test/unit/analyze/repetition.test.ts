@@ -16,7 +16,9 @@ function run(findings: readonly Finding[], parts: Partial<Report> = {}, exitCode
 describe('several runs in one report', () => {
   it('have each finding once, with its count in each of them', () => {
     const { findings } = combineRuns([run([first]), run([{ ...first, count: first.count + 2 }]), run([first])]);
-    expect(findings).toMatchObject([{ fingerprint: first.fingerprint, count: first.count + 2, runs: [first.count, first.count + 2, first.count] }]);
+    expect(findings).toMatchObject([
+      { fingerprint: first.fingerprint, count: first.count + 2, runs: [first.count, first.count + 2, first.count] },
+    ]);
   });
 
   it.each<[title: string, counts: readonly number[], said: string]>([
@@ -32,44 +34,72 @@ describe('several runs in one report', () => {
 
   it('count a misuse in times', () => {
     const misused = sample.findings.find(({ rule }) => rule === 'double-close')!;
-    expect(combineRuns([run([misused]), run([misused])]).findings[0]!.message).toMatch(/In each of 2 runs, 7 times a run\.$/);
+    expect(combineRuns([run([misused]), run([misused])]).findings[0]!.message).toMatch(
+      /In each of 2 runs, 7 times a run\.$/,
+    );
   });
 
   it('show a finding as it was worst, and order findings by that', () => {
     const mild = { ...leak, level: 'warning', count: 40 } as const;
-    const { findings } = combineRuns([run([mild]), run([{ ...leak, level: 'error', count: 2 }]), run([{ ...second, level: 'warning' }])]);
+    const { findings } = combineRuns([
+      run([mild]),
+      run([{ ...leak, level: 'error', count: 2 }]),
+      run([{ ...second, level: 'warning' }]),
+    ]);
     expect(findings.map(({ level }) => level)).toEqual(['error', 'warning']);
     expect(findings[0]).toMatchObject({ count: 2, runs: [40, 2, 0] });
   });
 
   it('are of the first run that failed, or the last, and tell of all', () => {
-    const runs = [run([]), run([], {}, 7), run([], {}, 9)].map((report, index) => ({ ...report, target: { ...report.target, pid: 100 + index } }));
+    const runs = [run([]), run([], {}, 7), run([], {}, 9)].map((report, index) => ({
+      ...report,
+      target: { ...report.target, pid: 100 + index },
+    }));
     expect(combineRuns(runs).target).toMatchObject({ pid: 101, exitCode: 7 });
-    expect(combineRuns(runs).runs?.map(({ pid, exitCode }) => [pid, exitCode])).toEqual([[100, 0], [101, 7], [102, 9]]); // prettier-ignore
+    expect(combineRuns(runs).runs?.map(({ pid, exitCode }) => [pid, exitCode])).toEqual([
+      [100, 0],
+      [101, 7],
+      [102, 9],
+    ]);
     expect(combineRuns(runs.slice(0, 1)).target.pid).toBe(100);
   });
 
   it('add up what was counted', () => {
     const { stats } = combineRuns([run([]), run([])]);
-    expect(stats).toMatchObject({ opens: 2 * clean.stats.opens, closes: 2 * clean.stats.closes, durationMs: 2 * clean.stats.durationMs, openHandles: clean.stats.openHandles });
+    expect(stats).toMatchObject({
+      opens: 2 * clean.stats.opens,
+      closes: 2 * clean.stats.closes,
+      durationMs: 2 * clean.stats.durationMs,
+      openHandles: clean.stats.openHandles,
+    });
   });
 
   it('are complete when all are, and say of which run a note is', () => {
     const note = { complete: true, notes: ['Everywhere.'] };
     const gap = { complete: false, notes: ['Everywhere.', 'Here.'] };
     expect(combineRuns([run([], { completeness: note }), run([], { completeness: note })]).completeness).toEqual(note);
-    expect(combineRuns([run([], { completeness: note }), run([], { completeness: gap })]).completeness).toEqual({ complete: false, notes: ['Everywhere.', 'Run 2: Here.'] });
+    expect(combineRuns([run([], { completeness: note }), run([], { completeness: gap })]).completeness).toEqual({
+      complete: false,
+      notes: ['Everywhere.', 'Run 2: Here.'],
+    });
   });
 
   it('add up what each suppression kept out', () => {
     const use = (findings: number) => ({ suppressions: [{ line: 'leak:x', source: 'a', lineNumber: 1, findings }] });
-    expect(combineRuns([run([], use(1)), run([], use(0)), run([], use(2))]).suppressions).toEqual([{ line: 'leak:x', source: 'a', lineNumber: 1, findings: 3 }]);
+    expect(combineRuns([run([], use(1)), run([], use(0)), run([], use(2))]).suppressions).toEqual([
+      { line: 'leak:x', source: 'a', lineNumber: 1, findings: 3 },
+    ]);
   });
 
   it('are said to be several by the table and by JSON', () => {
     const combined = combineRuns([run([first]), run([], {}, 3)]);
-    expect(reporters.table(combined, { colorLevel: 0, columns: 100 })).toMatch(/^2 runs, 1 of which failed, pid 4242, exited with 3/m);
-    const { runs, findings } = JSON.parse(reporters.json(combined, { colorLevel: 0, columns: 80 })) as { runs: unknown; findings: readonly { runs: unknown }[] };
+    expect(reporters.table(combined, { colorLevel: 0, columns: 100 })).toMatch(
+      /^2 runs, 1 of which failed, pid 4242, exited with 3/m,
+    );
+    const { runs, findings } = JSON.parse(reporters.json(combined, { colorLevel: 0, columns: 80 })) as {
+      runs: unknown;
+      findings: readonly { runs: unknown }[];
+    };
     expect(runs).toMatchObject([{ exitCode: 0 }, { exitCode: 3 }]);
     expect(findings[0]!.runs).toEqual([first.count, 0]);
   });

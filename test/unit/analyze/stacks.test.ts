@@ -3,7 +3,13 @@ import { dissect, normaliseStack, trimStack } from '../../../src/analyze/stacks.
 import type { Stack } from '../../../src/model.ts';
 import { mainBottom, stack } from './evidence.ts';
 
-const base = stack('kernelbase!CreateFileW+0x3e4', 'msvcrt!_wfsopen+0x69', 'msvcrt!fopen+0xf', 'app!open_log+0x21 @Z:\\src\\log.c:42', ...mainBottom);
+const base = stack(
+  'kernelbase!CreateFileW+0x3e4',
+  'msvcrt!_wfsopen+0x69',
+  'msvcrt!fopen+0xf',
+  'app!open_log+0x21 @Z:\\src\\log.c:42',
+  ...mainBottom,
+);
 const withFrames = (change: (frame: Stack[number], index: number) => Stack[number]): Stack => base.map(change);
 
 describe('a normalised stack', () => {
@@ -12,18 +18,67 @@ describe('a normalised stack', () => {
   });
 
   it.each<{ title: string; other: Stack }>([
-    { title: 'other offsets in the functions', other: withFrames((frame) => ({ ...frame, offset: frame.offset + 0x77 })) },
-    { title: 'other lines', other: withFrames((frame) => (frame.line === undefined ? frame : { ...frame, line: frame.line + 100 })) },
-    { title: 'another source directory', other: withFrames((frame) => (frame.file === undefined ? frame : { ...frame, file: '/home/ci/log.c' })) },
+    {
+      title: 'other offsets in the functions',
+      other: withFrames((frame) => ({ ...frame, offset: frame.offset + 0x77 })),
+    },
+    {
+      title: 'other lines',
+      other: withFrames((frame) => (frame.line === undefined ? frame : { ...frame, line: frame.line + 100 })),
+    },
+    {
+      title: 'another source directory',
+      other: withFrames((frame) => (frame.file === undefined ? frame : { ...frame, file: '/home/ci/log.c' })),
+    },
     { title: 'no lines at all', other: withFrames(({ file: _file, line: _line, ...frame }) => frame) },
-    { title: 'modules in capitals and with a directory', other: withFrames((frame) => ({ ...frame, module: `C:\\X\\${frame.module.toUpperCase()}` })) },
-    { title: 'another way of the system to do the work', other: stack('ntdll!NtCreateFile', 'kernelbase!CreateFileInternal', 'ucrtbase!common_fsopen', 'ucrtbase!fopen', 'app!open_log', ...mainBottom) },
-    { title: 'another runtime around main', other: stack('msvcrt!fopen', 'app!open_log', 'app!main', 'app!invoke_main', 'app!__scrt_common_main_seh', 'kernel32!BaseThreadInitThunk') },
-    { title: 'Rust’s runtime around main', other: stack('msvcrt!fopen', 'app!open_log', 'app!main', 'app!std::rt::lang_start::<()>', 'app!std::rt::lang_start<tuple$<> >', 'app!std::rt::lang_start_internal', 'kernel32!BaseThreadInitThunk') },
+    {
+      title: 'modules in capitals and with a directory',
+      other: withFrames((frame) => ({ ...frame, module: `C:\\X\\${frame.module.toUpperCase()}` })),
+    },
+    {
+      title: 'another way of the system to do the work',
+      other: stack(
+        'ntdll!NtCreateFile',
+        'kernelbase!CreateFileInternal',
+        'ucrtbase!common_fsopen',
+        'ucrtbase!fopen',
+        'app!open_log',
+        ...mainBottom,
+      ),
+    },
+    {
+      title: 'another runtime around main',
+      other: stack(
+        'msvcrt!fopen',
+        'app!open_log',
+        'app!main',
+        'app!invoke_main',
+        'app!__scrt_common_main_seh',
+        'kernel32!BaseThreadInitThunk',
+      ),
+    },
+    {
+      title: 'Rust’s runtime around main',
+      other: stack(
+        'msvcrt!fopen',
+        'app!open_log',
+        'app!main',
+        'app!std::rt::lang_start::<()>',
+        'app!std::rt::lang_start<tuple$<> >',
+        'app!std::rt::lang_start_internal',
+        'kernel32!BaseThreadInitThunk',
+      ),
+    },
     { title: 'garbage above the thread’s beginning', other: [...base, ...stack('app+0xc0000000', '?', 'app+0x14d0')] },
     { title: 'a function that GCC cloned', other: stack('msvcrt!fopen', 'app!open_log.constprop.0', ...mainBottom) },
-    { title: 'a function that was inlined into its caller', other: base.map((frame) => (frame.function === 'open_log' ? { ...frame, inlined: true } : frame)) },
-    { title: 'a recursion that went deeper', other: stack('msvcrt!fopen', 'app!open_log', 'app!open_log', 'app!open_log', ...mainBottom) },
+    {
+      title: 'a function that was inlined into its caller',
+      other: base.map((frame) => (frame.function === 'open_log' ? { ...frame, inlined: true } : frame)),
+    },
+    {
+      title: 'a recursion that went deeper',
+      other: stack('msvcrt!fopen', 'app!open_log', 'app!open_log', 'app!open_log', ...mainBottom),
+    },
   ])('is the same with $title', ({ other }) => {
     expect(normaliseStack(other)).toEqual(normaliseStack(base));
   });
@@ -38,11 +93,19 @@ describe('a normalised stack', () => {
   });
 
   it('falls back to module and offset for the program’s nameless functions', () => {
-    expect(normaliseStack(stack('kernelbase!CreateEventW', 'app+0x13ae', 'app+0x14e6'))).toEqual(['CreateEvent', 'app.exe+0x13ae', 'app.exe+0x14e6']);
+    expect(normaliseStack(stack('kernelbase!CreateEventW', 'app+0x13ae', 'app+0x14e6'))).toEqual([
+      'CreateEvent',
+      'app.exe+0x13ae',
+      'app.exe+0x14e6',
+    ]);
   });
 
   it('has no offsets for Windows’ nameless functions and for addresses of no module: they differ from run to run', () => {
-    expect(normaliseStack(stack('kernelbase+0x512', '?+0x7ff000', 'app!main'))).toEqual(['kernelbase.dll', '?', 'app.exe!main']);
+    expect(normaliseStack(stack('kernelbase+0x512', '?+0x7ff000', 'app!main'))).toEqual([
+      'kernelbase.dll',
+      '?',
+      'app.exe!main',
+    ]);
   });
 
   it('drops the hash that Rust puts at the end of names', () => {
@@ -50,7 +113,10 @@ describe('a normalised stack', () => {
   });
 
   it('is all of the system’s frames when there are no others', () => {
-    expect(normaliseStack(stack('kernelbase!CreateEventW+0x35', 'rpcrt4!NdrClientCall3'))).toEqual(['kernelbase.dll!CreateEventW', 'rpcrt4.dll!NdrClientCall3']);
+    expect(normaliseStack(stack('kernelbase!CreateEventW+0x35', 'rpcrt4!NdrClientCall3'))).toEqual([
+      'kernelbase.dll!CreateEventW',
+      'rpcrt4.dll!NdrClientCall3',
+    ]);
   });
 });
 
@@ -61,7 +127,13 @@ describe('the site of a call', () => {
   });
 
   it('is not a C runtime that was linked into the program', () => {
-    const linked = stack('kernelbase!CreateFileW', 'app!_wsopen_nolock @minkernel\\crts\\ucrt\\src\\appcrt\\lowio\\open.cpp:9', 'app!fopen @minkernel\\crts\\ucrt\\src\\appcrt\\stdio\\fopen.cpp:4', 'app!open_log @log.c:42', 'app!main');
+    const linked = stack(
+      'kernelbase!CreateFileW',
+      'app!_wsopen_nolock @minkernel\\crts\\ucrt\\src\\appcrt\\lowio\\open.cpp:9',
+      'app!fopen @minkernel\\crts\\ucrt\\src\\appcrt\\stdio\\fopen.cpp:4',
+      'app!open_log @log.c:42',
+      'app!main',
+    );
     expect(dissect(linked).site?.function).toBe('open_log');
     expect(dissect(linked).api?.function).toBe('CreateFileW');
   });
@@ -79,10 +151,17 @@ describe('a trimmed stack', () => {
   });
 
   it('marks the frames of the compiler’s runtime', () => {
-    expect(trimStack(base).filter((frame) => frame.runtime).map((frame) => frame.function)).toEqual(['__tmainCRTStartup', 'mainCRTStartup']);
+    expect(
+      trimStack(base)
+        .filter((frame) => frame.runtime)
+        .map((frame) => frame.function),
+    ).toEqual(['__tmainCRTStartup', 'mainCRTStartup']);
   });
 
-  it.each<[string, Stack]>([['an empty stack', []], ['a stack of unknown code', stack('?', '?')]])('survives %s', (_title, odd) => {
+  it.each<[string, Stack]>([
+    ['an empty stack', []],
+    ['a stack of unknown code', stack('?', '?')],
+  ])('survives %s', (_title, odd) => {
     expect(() => [trimStack(odd), normaliseStack(odd), dissect(odd)]).not.toThrow();
   });
 });

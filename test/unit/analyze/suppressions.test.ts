@@ -9,12 +9,24 @@ import { reporters } from '../../../src/report/index.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
 import { clean, sample } from '../report/sample.ts';
 
-const opened = called('NtCreateEvent', 'kernelbase!CreateEventW', 'plugin!std::list<int (*)[2]; 3>::push @Z:/src/plugin/list.hpp:9', 'app!open_gate @C:\\src\\gate.c:14', ...mainBottom);
+const opened = called(
+  'NtCreateEvent',
+  'kernelbase!CreateEventW',
+  'plugin!std::list<int (*)[2]; 3>::push @Z:/src/plugin/list.hpp:9',
+  'app!open_gate @C:\\src\\gate.c:14',
+  ...mainBottom,
+);
 const closed = called('NtClose', 'kernelbase!CloseHandle', 'app!shut_gate @gate.c:21', ...mainBottom);
 const offending = called('NtClose', 'kernelbase!CloseHandle', 'app!finish @main.c:44', ...mainBottom);
 
-const leak = analyze({ open: [openSite({ opened, object: { type: 'Event', name: '\\Sessions\\1\\gate-17' } })], misuses: [] })[0]!;
-const doubleClose = analyze({ open: [], misuses: [misuse({ offending, closed, opened, object: { type: 'Event' } })] })[0]!;
+const leak = analyze({
+  open: [openSite({ opened, object: { type: 'Event', name: '\\Sessions\\1\\gate-17' } })],
+  misuses: [],
+})[0]!;
+const doubleClose = analyze({
+  open: [],
+  misuses: [misuse({ offending, closed, opened, object: { type: 'Event' } })],
+})[0]!;
 
 function isSuppressed(finding: Finding, line: string): boolean {
   return suppress([finding], parseSuppressions({ source: 'x.supp', text: line })).findings.length === 0;
@@ -59,16 +71,28 @@ describe('a suppression', () => {
   });
 
   it('of a misuse matches all of its stacks, but not where siblings of a leak are closed', () => {
-    expect(['finish', 'shut_gate', 'open_gate'].map((name) => isSuppressed(doubleClose, `double-close:${name}`))).toEqual([true, true, true]);
+    expect(
+      ['finish', 'shut_gate', 'open_gate'].map((name) => isSuppressed(doubleClose, `double-close:${name}`)),
+    ).toEqual([true, true, true]);
     const withSiblings = analyze({ open: [openSite({ opened, siblingsClosedAt: closed.stack })], misuses: [] })[0]!;
     expect(isSuppressed(withSiblings, 'leak:shut_gate')).toBe(false);
   });
 
   it('by name matches only when every handle has such a name', () => {
-    const object = (name: string | undefined): HandleObject => ({ type: 'Event', ...(name === undefined ? {} : { name }) });
+    const object = (name: string | undefined): HandleObject => ({
+      type: 'Event',
+      ...(name === undefined ? {} : { name }),
+    });
     const examples = (...names: readonly (string | undefined)[]): readonly OpenHandle[] =>
-      names.map((name, index) => ({ value: BigInt(4 * index + 4), object: object(name), access: 0, inheritable: false, protectFromClose: false }));
-    const find = (...names: readonly (string | undefined)[]): Finding => analyze({ open: [openSite({ opened, count: names.length, examples: examples(...names) })], misuses: [] })[0]!;
+      names.map((name, index) => ({
+        value: BigInt(4 * index + 4),
+        object: object(name),
+        access: 0,
+        inheritable: false,
+        protectFromClose: false,
+      }));
+    const find = (...names: readonly (string | undefined)[]): Finding =>
+      analyze({ open: [openSite({ opened, count: names.length, examples: examples(...names) })], misuses: [] })[0]!;
     expect(isSuppressed(find('gate-1', 'gate-2'), 'leak:name:gate-')).toBe(true);
     expect(isSuppressed(find('gate-1', 'secret'), 'leak:name:gate-')).toBe(false);
     expect(isSuppressed(find('gate-1', undefined), 'leak:name:gate-')).toBe(false);
@@ -84,14 +108,25 @@ describe('a suppression', () => {
 describe('a text of suppressions', () => {
   it('has comments, empty lines, and numbers of lines', () => {
     const text = '\uFEFF# why\r\n\r\n  leak:a  \r\n\t# more\r\ndouble-close:b\r\n';
-    expect(parseSuppressions({ source: 'x.supp', text }).map(({ line, source, lineNumber, rule }) => [line, source, lineNumber, rule])).toEqual([
+    expect(
+      parseSuppressions({ source: 'x.supp', text }).map(({ line, source, lineNumber, rule }) => [
+        line,
+        source,
+        lineNumber,
+        rule,
+      ]),
+    ).toEqual([
       ['leak:a', 'x.supp', 3, 'leak'],
       ['double-close:b', 'x.supp', 5, 'double-close'],
     ]);
   });
 
   it.each([
-    ['no rule', 'open_gate', /^Cannot use suppressions "x\.supp": line 2: "open_gate" has no rule before a colon\. Try leak:module!function\.$/],
+    [
+      'no rule',
+      'open_gate',
+      /^Cannot use suppressions "x\.supp": line 2: "open_gate" has no rule before a colon\. Try leak:module!function\.$/,
+    ],
     ['a rule that there is not', 'leaks:open_gate', /line 2: there is no rule "leaks"\. Try/],
     ['an empty pattern', 'leak:', /line 2: a pattern matches everything\. Try/],
     ['a pattern of asterisks', 'leak:^**$', /matches everything/],
@@ -102,38 +137,59 @@ describe('a text of suppressions', () => {
   });
 
   it('says of each line how many findings it kept out, each finding by the first that matches', () => {
-    const { findings, uses } = suppress([leak, doubleClose], parseSuppressions({ source: 'x.supp', text: 'leak:nobody\n*:open_gate\nleak:open_gate' }));
+    const { findings, uses } = suppress(
+      [leak, doubleClose],
+      parseSuppressions({ source: 'x.supp', text: 'leak:nobody\n*:open_gate\nleak:open_gate' }),
+    );
     expect(findings).toEqual([]);
-    expect(uses.map(({ lineNumber, findings: count }) => [lineNumber, count])).toEqual([[1, 0], [2, 2], [3, 0]]); // prettier-ignore
+    expect(uses.map(({ lineNumber, findings: count }) => [lineNumber, count])).toEqual([
+      [1, 0],
+      [2, 2],
+      [3, 0],
+    ]);
   });
 });
 
 describe('a suggested suppression', () => {
   const findings = [leak, doubleClose, ...sample.findings];
 
-  it.each(findings.map((finding) => [`${finding.rule} ${finding.fingerprint}`, finding] as const))('of %s matches it', (_, finding) => {
-    expect(isSuppressed(finding, suggestSuppression(finding))).toBe(true);
-  });
+  it.each(findings.map((finding) => [`${finding.rule} ${finding.fingerprint}`, finding] as const))(
+    'of %s matches it',
+    (_, finding) => {
+      expect(isSuppressed(finding, suggestSuppression(finding))).toBe(true);
+    },
+  );
 
   it('matches no other site', () => {
     for (const finding of sample.findings) {
-      const left = suppress(sample.findings, parseSuppressions({ source: 'x', text: suggestSuppression(finding) })).findings;
+      const left = suppress(
+        sample.findings,
+        parseSuppressions({ source: 'x', text: suggestSuppression(finding) }),
+      ).findings;
       expect(sample.findings.length - left.length, suggestSuppression(finding)).toBe(1);
     }
   });
 
   it('names the type and the two innermost functions of the program', () => {
     expect(suggestSuppression(doubleClose)).toBe('double-close:type:^Event$;^app.exe!finish$;^app.exe!main$');
-    expect(suggestSuppression(leak)).toBe('leak:type:^Event$;^plugin.dll!std::list<int (*)[2]* 3>::push$;^app.exe!open_gate$');
+    expect(suggestSuppression(leak)).toBe(
+      'leak:type:^Event$;^plugin.dll!std::list<int (*)[2]* 3>::push$;^app.exe!open_gate$',
+    );
   });
 
   it('is the fingerprint where nothing has a name', () => {
-    const nameless = analyze({ open: [openSite({ opened: called('NtCreateEvent', 'kernelbase!CreateEventW', 'app+0x13ae') })], misuses: [] })[0]!;
+    const nameless = analyze({
+      open: [openSite({ opened: called('NtCreateEvent', 'kernelbase!CreateEventW', 'app+0x13ae') })],
+      misuses: [],
+    })[0]!;
     expect(suggestSuppression(nameless)).toBe(`leak:fingerprint:${nameless.fingerprint}`);
   });
 
   it('stands in a file that can be used as it is', () => {
-    const report = { ...sample, findings: sample.findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })) };
+    const report = {
+      ...sample,
+      findings: sample.findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })),
+    };
     const text = reporters.suppressions(report, { colorLevel: 3, columns: 80, showNotes: true });
     expect(suppress(sample.findings, parseSuppressions({ source: 'x.supp', text })).findings).toEqual([]);
     expect(text).toMatch(/^# error: /);
@@ -149,13 +205,27 @@ describe('the default suppressions', () => {
 
   it('name their program, and nothing of any other', () => {
     for (const { line } of defaultSuppressions()) expect(line).toMatch(/[;:]\^node\.exe!/);
-    expect(suppress([leak, doubleClose, ...sample.findings], defaultSuppressions()).uses.every(({ findings }) => findings === 0)).toBe(true);
+    expect(
+      suppress([leak, doubleClose, ...sample.findings], defaultSuppressions()).uses.every(
+        ({ findings }) => findings === 0,
+      ),
+    ).toBe(true);
   });
 
   it('do not hide what a script leaves open', () => {
-    const file = called('NtCreateFile', 'kernelbase!CreateFileW', 'app!uv_fs_open', 'app!v8::Function::Call', 'app!uv_run', 'app!node::Start');
+    const file = called(
+      'NtCreateFile',
+      'kernelbase!CreateFileW',
+      'app!uv_fs_open',
+      'app!v8::Function::Call',
+      'app!uv_run',
+      'app!node::Start',
+    );
     const stack = file.stack.map((frame) => (frame.module === 'app.exe' ? { ...frame, module: 'node.exe' } : frame));
-    const [finding] = analyze({ open: [openSite({ opened: { ...file, stack }, object: { type: 'File', name: 'C:\\x.txt' } })], misuses: [] });
+    const [finding] = analyze({
+      open: [openSite({ opened: { ...file, stack }, object: { type: 'File', name: 'C:\\x.txt' } })],
+      misuses: [],
+    });
     expect(suppress([finding!], defaultSuppressions()).findings).toHaveLength(1);
   });
 });
@@ -166,10 +236,13 @@ describe('the table', () => {
     { line: 'leak:idle', source: 'x.supp', lineNumber: 4, findings: 0 },
     { line: 'leak:node.exe', source: 'default', lineNumber: 1, reason: 'by design', findings: 1 },
   ];
-  const draw = (showNotes: boolean): string => reporters.table({ ...clean, suppressions: uses }, { colorLevel: 0, columns: 80, showNotes });
+  const draw = (showNotes: boolean): string =>
+    reporters.table({ ...clean, suppressions: uses }, { colorLevel: 0, columns: 80, showNotes });
 
   it('counts what was suppressed, and says by which lines', () => {
-    expect(draw(false)).toMatch(/^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\n {2}• 1 by default {2}leak:node\.exe\n$/m);
+    expect(draw(false)).toMatch(
+      /^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\n {2}• 1 by default {2}leak:node\.exe\n$/m,
+    );
     expect(draw(false)).toMatch(/^✓ No leaks .*, 3 suppressed\.$/m);
     expect(draw(false)).not.toContain('leak:idle');
   });
@@ -180,6 +253,8 @@ describe('the table', () => {
   });
 
   it('says nothing of suppressions where nothing was suppressed', () => {
-    expect(reporters.table({ ...clean, suppressions: [] }, { colorLevel: 0, columns: 80, showNotes: true })).not.toMatch(/suppress/i);
+    expect(
+      reporters.table({ ...clean, suppressions: [] }, { colorLevel: 0, columns: 80, showNotes: true }),
+    ).not.toMatch(/suppress/i);
   });
 });

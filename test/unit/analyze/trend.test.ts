@@ -22,7 +22,13 @@ describe('the slope', () => {
   });
 
   it('ignores samples of one and the same time', () => {
-    expect(judgeTrend([{ timeMs: 0, count: 1 }, { timeMs: 0, count: 9 }, { timeMs: 1000, count: 5 }]).slopePerSecond).toBe(0);
+    expect(
+      judgeTrend([
+        { timeMs: 0, count: 1 },
+        { timeMs: 0, count: 9 },
+        { timeMs: 1000, count: 5 },
+      ]).slopePerSecond,
+    ).toBe(0);
   });
 });
 
@@ -75,11 +81,18 @@ describe('a count does not grow steadily', () => {
       const length = SAMPLES_MIN + random(300);
       const period = 4 + random(length);
       // At least three samples after the last fall: one alone is a wild one, as far as can be told.
-      const phase = period >= length - 3 ? period - 3 - random(Math.max(1, Math.min(period, length) - 6)) : random(period);
+      const phase =
+        period >= length - 3 ? period - 3 - random(Math.max(1, Math.min(period, length) - 6)) : random(period);
       const height = 30 + random(1000);
       const noise = random(Math.floor(height / 20) + 1);
-      const samples = series(length, (i) => 100 + Math.floor((((i + phase) % period) * height) / period) + random(noise + 1));
-      expect(judgeTrend(samples).isSteady, `round ${round}: length ${length}, period ${period}, phase ${phase}, height ${height}`).toBe(false);
+      const samples = series(
+        length,
+        (i) => 100 + Math.floor((((i + phase) % period) * height) / period) + random(noise + 1),
+      );
+      expect(
+        judgeTrend(samples).isSteady,
+        `round ${round}: length ${length}, period ${period}, phase ${phase}, height ${height}`,
+      ).toBe(false);
     }
   });
 

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
-import { QueryWatch } from '../../../src/handles/query-watch.ts';
+import { QueryWatch } from '../../../src/handles/query/watch.ts';
 
 /** A watch over queries whose sleeps end, and whose controls come back, when the test has them do so. */
 class Watched {

@@ -18,9 +18,12 @@ describe('escaped text', () => {
     expect(escapeText(text)).toBe(escaped);
   });
 
-  it.each(['C:\\Users\\me\\a file.log', 'größe.txt', '漢字', '😀', 'HKLM\\Software', ''])('leaves %j as it is', (text) => {
-    expect(escapeText(text)).toBe(text);
-  });
+  it.each(['C:\\Users\\me\\a file.log', 'größe.txt', '漢字', '😀', 'HKLM\\Software', ''])(
+    'leaves %j as it is',
+    (text) => {
+      expect(escapeText(text)).toBe(text);
+    },
+  );
 
   it('can be ASCII only', () => {
     expect(escapeText('größe 😀', true)).toBe('gr\\xf6\\xdfe \\u{1f600}');

@@ -17,7 +17,7 @@ const weapons: readonly string[] = [
   '漢字かな한국어ＡＢＣ',
   '😀👩‍👩‍👧🏽🇩🇪1️⃣❤️',
   'e\u0301\u0301\u0301 \u05b0 \u0e33 नमस्ते',
-  'C:\\very\\long\\' + 'x'.repeat(300),
+  `C:\\very\\long\\${'x'.repeat(300)}`,
   'word '.repeat(60),
   '"quoted" <b>&amp;</b> \\u001b',
   '%s%n${0}`$(x)`',
@@ -45,7 +45,8 @@ export function hostileText(random: (limit: number) => number): string {
 /** The report with every text that a target has a hand in replaced, each by another one. */
 export function makeHostile(report: Report, random: (limit: number) => number): Report {
   const replace = (value: unknown, key: string): unknown => {
-    if (typeof value === 'string') return ['level', 'rule', 'fingerprint', 'schemaVersion', 'version'].includes(key) ? value : hostileText(random);
+    if (typeof value === 'string')
+      return ['level', 'rule', 'fingerprint', 'schemaVersion', 'version'].includes(key) ? value : hostileText(random);
     if (Array.isArray(value)) return value.map((each) => replace(each, key));
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, replace(each, name)]));

@@ -9,7 +9,19 @@ const options = { colorLevel: 3, columns: 80, showNotes: true } as const;
 /** What a reader gets: values as hexadecimal text, absent keys absent. */
 function expected(report: Report): unknown {
   const notes = report.findings.filter(({ level }) => level === 'note').length;
-  return JSON.parse(JSON.stringify({ ...report, stats: { ...report.stats, notes, suppressed: (report.suppressions ?? []).reduce((sum, { findings }) => sum + findings, 0) } }, (_key, value: unknown) => (typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}` : value)));
+  return JSON.parse(
+    JSON.stringify(
+      {
+        ...report,
+        stats: {
+          ...report.stats,
+          notes,
+          suppressed: (report.suppressions ?? []).reduce((sum, { findings }) => sum + findings, 0),
+        },
+      },
+      (_key, value: unknown) => (typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}` : value),
+    ),
+  );
 }
 
 describe('the JSON report', () => {
@@ -18,16 +30,30 @@ describe('the JSON report', () => {
     expect(JSON.parse(json(clean, options))).toEqual(expected(clean));
     const repeated: Report = {
       ...sample,
-      findings: sample.findings.map((finding) => ({ ...finding, growth: { iterations: 8, grewIn: 3, handlesPerIteration: 0.5 }, runs: [3, 0], suppression: 'leak:x' })),
-      suppressions: [{ line: 'leak:y', source: 'a.supp', lineNumber: 4, findings: 2 }, { line: 'leak:z', source: 'default', lineNumber: 1, reason: 'by design', findings: 1 }],
-      runs: [{ pid: 1, exitCode: 0, durationMs: 12 }, { pid: 2, durationMs: 13 }],
+      findings: sample.findings.map((finding) => ({
+        ...finding,
+        growth: { iterations: 8, grewIn: 3, handlesPerIteration: 0.5 },
+        runs: [3, 0],
+        suppression: 'leak:x',
+      })),
+      suppressions: [
+        { line: 'leak:y', source: 'a.supp', lineNumber: 4, findings: 2 },
+        { line: 'leak:z', source: 'default', lineNumber: 1, reason: 'by design', findings: 1 },
+      ],
+      runs: [
+        { pid: 1, exitCode: 0, durationMs: 12 },
+        { pid: 2, durationMs: 13 },
+      ],
       stats: { ...sample.stats, iterations: 10 },
     };
     expect(JSON.parse(json(repeated, options))).toEqual(expected(repeated));
   });
 
   it('counts notes, and holds them only on demand', () => {
-    const { findings, stats } = JSON.parse(json(sample, { ...options, showNotes: false })) as { findings: Finding[]; stats: { notes: number } };
+    const { findings, stats } = JSON.parse(json(sample, { ...options, showNotes: false })) as {
+      findings: Finding[];
+      stats: { notes: number };
+    };
     expect(stats.notes).toBeGreaterThan(0);
     expect(findings.map(({ level }) => level)).not.toContain('note');
     expect(findings).toHaveLength(sample.findings.length - stats.notes);
@@ -36,9 +62,25 @@ describe('the JSON report', () => {
   it('has its keys in the documented order', () => {
     const document = JSON.parse(json(sample, options)) as { findings: { stacks: { opened?: object[] } }[] };
     expect(Object.keys(document)).toEqual(['schemaVersion', 'tool', 'target', 'findings', 'completeness', 'stats']);
-    expect(Object.keys(document.findings[2]!)).toEqual(['rule', 'level', 'message', 'count', 'object', 'handles', 'objects', 'stacks', 'fingerprint']);
+    expect(Object.keys(document.findings[2]!)).toEqual([
+      'rule',
+      'level',
+      'message',
+      'count',
+      'object',
+      'handles',
+      'objects',
+      'stacks',
+      'fingerprint',
+    ]);
     expect(Object.keys(document.findings[2]!.stacks)).toEqual(['opened', 'siblingsClosed']);
-    expect(Object.keys(document.findings[2]!.stacks.opened![4]!)).toEqual(['module', 'function', 'offset', 'file', 'line']);
+    expect(Object.keys(document.findings[2]!.stacks.opened![4]!)).toEqual([
+      'module',
+      'function',
+      'offset',
+      'file',
+      'line',
+    ]);
     expect(Object.keys(document.findings[2]!.stacks.opened![0]!)).toEqual(['module', 'function', 'offset', 'system']);
   });
 
@@ -47,14 +89,22 @@ describe('the JSON report', () => {
       Array.isArray(value)
         ? value.map(reversed)
         : typeof value === 'object' && value !== null
-          ? Object.fromEntries(Object.entries(value).reverse().map(([key, each]) => [key, reversed(each)]))
+          ? Object.fromEntries(
+              Object.entries(value)
+                .reverse()
+                .map(([key, each]) => [key, reversed(each)]),
+            )
           : value;
     expect(json(reversed(sample) as Report, options)).toBe(json(sample, options));
   });
 
   it('writes handles as unsigned hexadecimal numbers', () => {
     const finding: Finding = { ...sample.findings[0]!, handles: [0x1a4n, -1n, 0n] };
-    expect(JSON.parse(json({ ...sample, findings: [finding] }, options)).findings[0].handles).toEqual(['0x1a4', '0xffffffffffffffff', '0x0']);
+    expect(JSON.parse(json({ ...sample, findings: [finding] }, options)).findings[0].handles).toEqual([
+      '0x1a4',
+      '0xffffffffffffffff',
+      '0x0',
+    ]);
   });
 
   it('leaves out the exit code of a target that still runs', () => {

@@ -15,7 +15,11 @@ function draw(options: Partial<ReportOptions> = {}, report: Report = sample): st
 }
 
 function section(title: string, options: Partial<ReportOptions> = {}): string {
-  return draw(options).split(/\n(?=ERROR|WARNING|NOTE|level )/).find((text) => text.startsWith(title)) ?? '';
+  return (
+    draw(options)
+      .split(/\n(?=ERROR|WARNING|NOTE|level )/)
+      .find((text) => text.startsWith(title)) ?? ''
+  );
 }
 
 /** The text without the colours that chalk wrote. */
@@ -116,7 +120,9 @@ describe('the table report', () => {
 
   it('folds the system’s and the runtime’s frames unless told otherwise', () => {
     expect(draw()).not.toMatch(/RtlUserThreadStart|__tmainCRTStartup|_wfsopen/);
-    expect(draw({ showSystemFrames: true })).toMatch(/_wfsopen +msvcrt\.dll\+0x69[\s\S]*__tmainCRTStartup[\s\S]*RtlUserThreadStart/);
+    expect(draw({ showSystemFrames: true })).toMatch(
+      /_wfsopen +msvcrt\.dll\+0x69[\s\S]*__tmainCRTStartup[\s\S]*RtlUserThreadStart/,
+    );
   });
 
   it('hides notes but says how many there are, and shows them when told to', () => {
@@ -138,7 +144,11 @@ describe('the table report', () => {
   });
 
   it.each<[string, Report, string]>([
-    ['nothing was found and nothing missed', clean, 'Complete: nothing that could hide a finding was missed.\n\n✓ No leaks and no misused handles in app.exe.\n'],
+    [
+      'nothing was found and nothing missed',
+      clean,
+      'Complete: nothing that could hide a finding was missed.\n\n✓ No leaks and no misused handles in app.exe.\n',
+    ],
     [
       'nothing was found in partial data',
       { ...clean, completeness: { complete: false, notes: ['3 slots are beyond the ledger’s capacity.'] } },
@@ -146,7 +156,11 @@ describe('the table report', () => {
     ],
     [
       'only notes were found',
-      { ...sample, findings: sample.findings.filter(({ level }) => level === 'note'), completeness: { complete: true, notes: ['The clock ticks every 15.6 ms.'] } },
+      {
+        ...sample,
+        findings: sample.findings.filter(({ level }) => level === 'note'),
+        completeness: { complete: true, notes: ['The clock ticks every 15.6 ms.'] },
+      },
       'Complete: nothing that could hide a finding was missed. To know:\n  • The clock ticks every 15.6 ms.\n\n✓ No leaks and no misused handles in app.exe, 2 notes hidden (--notes shows\nthem).\n',
     ],
   ])('says it when %s', (_title, report, end) => {
@@ -161,13 +175,18 @@ describe('the table report', () => {
     [undefined, 'still running'],
   ])('says of exit code %s: %s', (exitCode, said) => {
     const { exitCode: _exitCode, ...target } = sample.target;
-    expect(draw({}, { ...clean, target: exitCode === undefined ? target : { ...target, exitCode } })).toContain(`pid 4242, ${said}, 1.24 s`);
+    expect(draw({}, { ...clean, target: exitCode === undefined ? target : { ...target, exitCode } })).toContain(
+      `pid 4242, ${said}, 1.24 s`,
+    );
   });
 
   it('has the same text in every colour', () => {
-    const badges = (text: string): string => text.replace(/ (ERROR|WARNING) (?=[^\n]*[0-9a-f]{16})/g, '$1').replace(/ {2,}(?=[0-9a-f]{16})/g, '  ');
+    const badges = (text: string): string =>
+      text.replace(/ (ERROR|WARNING) (?=[^\n]*[0-9a-f]{16})/g, '$1').replace(/ {2,}(?=[0-9a-f]{16})/g, '  ');
     for (const colorLevel of [1, 2, 3] as const) {
-      expect(badges(withoutColour(draw({ colorLevel }))).replaceAll(/ +$/gm, '')).toBe(badges(draw()).replaceAll(/ +$/gm, ''));
+      expect(badges(withoutColour(draw({ colorLevel }))).replaceAll(/ +$/gm, '')).toBe(
+        badges(draw()).replaceAll(/ +$/gm, ''),
+      );
     }
   });
 
@@ -178,7 +197,8 @@ describe('the table report', () => {
   it('survives empty stacks, no command and odd numbers of columns', () => {
     const finding = { ...sample.findings[0]!, stacks: { opened: [], offending: [] }, handles: [] };
     const odd: Report = { ...sample, findings: [finding], target: { command: [], pid: 0 } };
-    for (const columns of [0, -1, 1, Number.NaN, Number.POSITIVE_INFINITY]) expect(draw({ columns }, odd)).toContain('no stack could be walked');
+    for (const columns of [0, -1, 1, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(draw({ columns }, odd)).toContain('no stack could be walked');
   });
 
   it('never lets a name reach the terminal, and never exceeds the columns, whatever the target is called', () => {
@@ -188,7 +208,12 @@ describe('the table report', () => {
       const options: ReportOptions = {
         colorLevel: (seed % 4) as 0 | 1 | 2 | 3,
         columns: 40 + random(100),
-        readSource: () => ['\x1b[2Jone', '\u202etwo\t漢', 'three\0'.repeat(40), ...Array.from({ length: 200 }, () => '\x9b')],
+        readSource: () => [
+          '\x1b[2Jone',
+          '\u202etwo\t漢',
+          'three\0'.repeat(40),
+          ...Array.from({ length: 200 }, () => '\x9b'),
+        ],
         showNotes: random(2) === 0,
         showSystemFrames: random(2) === 0,
         ascii: random(3) === 0,
@@ -197,7 +222,8 @@ describe('the table report', () => {
       const bare = options.colorLevel === 0 ? text : withoutColour(text);
       expect(bare.replaceAll('\n', '')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
       if (options.ascii === true) expect(bare).toMatch(/^[\n\x20-\x7e]*$/);
-      for (const line of bare.split('\n')) expect.soft(textWidth(line), line).toBeLessThanOrEqual(Math.min(options.columns, 120));
+      for (const line of bare.split('\n'))
+        expect.soft(textWidth(line), line).toBeLessThanOrEqual(Math.min(options.columns, 120));
     }
   });
 

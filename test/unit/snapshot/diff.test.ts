@@ -8,29 +8,84 @@ import { diffFiles, type ProcessWithHandles, SnapshotFolder, snapshotText } from
 
 const event: SnapshotHandle = { value: '4', type: 'Event', access: 0x1f0003 };
 const file: SnapshotHandle = { value: '8', type: 'File', access: 0x120089, name: 'C:\\logs\\1.log' };
-const socket: SnapshotHandle = { value: 'c', type: 'Socket', access: 0x1f01ff, socket: { protocol: 'TCP', state: 'unbound' } };
-const app = (handles: readonly SnapshotHandle[], more: Partial<ProcessWithHandles> = {}): ProcessWithHandles => ({ pid: 1234, image: 'app.exe', started: 'T1', ...more, handles });
+const socket: SnapshotHandle = {
+  value: 'c',
+  type: 'Socket',
+  access: 0x1f01ff,
+  socket: { protocol: 'TCP', state: 'unbound' },
+};
+const app = (handles: readonly SnapshotHandle[], more: Partial<ProcessWithHandles> = {}): ProcessWithHandles => ({
+  pid: 1234,
+  image: 'app.exe',
+  started: 'T1',
+  ...more,
+  handles,
+});
 
 /** What happened, without examples. */
 function summarise({ opened, closed, recycled, changed, growth, kinds }: SnapshotDiff): object {
-  return { opened, closed, recycled, changed, growth, kinds: kinds.map((kind) => `${kind.type} ${kind.pattern} +${kind.opened} -${kind.closed}`) };
+  return {
+    opened,
+    closed,
+    recycled,
+    changed,
+    growth,
+    kinds: kinds.map((kind) => `${kind.type} ${kind.pattern} +${kind.opened} -${kind.closed}`),
+  };
 }
 
 describe('a value in both snapshots', () => {
   const unchanged = { opened: 0, closed: 0, recycled: 0, changed: 0, growth: 0, kinds: [] };
   const changed = { ...unchanged, changed: 1 };
-  const recycled = (...kinds: string[]): object => ({ opened: 1, closed: 1, recycled: 1, changed: 0, growth: 0, kinds });
+  const recycled = (...kinds: string[]): object => ({
+    opened: 1,
+    closed: 1,
+    recycled: 1,
+    changed: 0,
+    growth: 0,
+    kinds,
+  });
   it.each([
     ['with the same object is not reported', event, event, unchanged],
     ['that is inheritable now is changed', event, { ...event, inheritable: true as const }, changed],
-    ['whose process has ended is changed', { ...event, type: 'Process' }, { ...event, type: 'Process', ended: true as const }, changed],
-    ['whose name was not to be had is changed', file, { ...event, value: '8', type: 'File', access: 0x120089, nameProblem: 'timed out' }, changed],
-    ['that could not be seen to be a socket is changed', { ...socket, type: 'File', socket: undefined, nameProblem: 'timed out' }, socket, changed],
-    ['of a socket that was bound is changed', socket, { ...socket, socket: { protocol: 'TCP', state: 'bound', local: '0.0.0.0:80' } }, changed],
+    [
+      'whose process has ended is changed',
+      { ...event, type: 'Process' },
+      { ...event, type: 'Process', ended: true as const },
+      changed,
+    ],
+    [
+      'whose name was not to be had is changed',
+      file,
+      { ...event, value: '8', type: 'File', access: 0x120089, nameProblem: 'timed out' },
+      changed,
+    ],
+    [
+      'that could not be seen to be a socket is changed',
+      { ...socket, type: 'File', socket: undefined, nameProblem: 'timed out' },
+      socket,
+      changed,
+    ],
+    [
+      'of a socket that was bound is changed',
+      socket,
+      { ...socket, socket: { protocol: 'TCP', state: 'bound', local: '0.0.0.0:80' } },
+      changed,
+    ],
     ['of another type is recycled', event, { ...event, type: 'Mutant' }, recycled('Mutant  +1 -0', 'Event  +0 -1')],
     ['with another access is recycled', event, { ...event, access: 1 }, recycled('Event  +1 -1')],
-    ['with another name is recycled', file, { ...file, name: 'C:\\logs\\2.log' }, recycled('File C:\\logs\\<n>.log +1 -1')],
-    ['without the name that it had is recycled', file, { value: '8', type: 'File', access: 0x120089 }, recycled('File  +1 -0', 'File C:\\logs\\<n>.log +0 -1')],
+    [
+      'with another name is recycled',
+      file,
+      { ...file, name: 'C:\\logs\\2.log' },
+      recycled('File C:\\logs\\<n>.log +1 -1'),
+    ],
+    [
+      'without the name that it had is recycled',
+      file,
+      { value: '8', type: 'File', access: 0x120089 },
+      recycled('File  +1 -0', 'File C:\\logs\\<n>.log +0 -1'),
+    ],
     [
       'of a socket with another end is recycled',
       { ...socket, socket: { protocol: 'TCP', local: '1.1.1.1:80' } },
@@ -49,10 +104,30 @@ describe('processes', () => {
   it.each([
     ['that ended: all that they had is closed', [before], [], { opened: 0, closed: 2, ended: 1, started: 0 }],
     ['that started: all that they have is opened', [], [before], { opened: 2, closed: 0, ended: 0, started: 1 }],
-    ['with the same pid that started at another time are two', [before], [app([event, file], { started: 'T2' })], { opened: 2, closed: 2, ended: 1, started: 1 }],
-    ['with the same pid and another image are two', [before], [app([event, file], { image: 'b.exe' })], { opened: 2, closed: 2, ended: 1, started: 1 }],
-    ['of which the start is not known are one', [before], [{ pid: 1234, image: 'app.exe', handles: [event, file] }], { opened: 0, closed: 0, ended: 0, started: 0 }],
-    ['before, between and after each other are kept apart', [app([event], { pid: 1 }), app([event], { pid: 3 })], [app([event], { pid: 2 }), app([event], { pid: 3 }), app([event], { pid: 4 })], { opened: 2, closed: 1, ended: 1, started: 2 }],
+    [
+      'with the same pid that started at another time are two',
+      [before],
+      [app([event, file], { started: 'T2' })],
+      { opened: 2, closed: 2, ended: 1, started: 1 },
+    ],
+    [
+      'with the same pid and another image are two',
+      [before],
+      [app([event, file], { image: 'b.exe' })],
+      { opened: 2, closed: 2, ended: 1, started: 1 },
+    ],
+    [
+      'of which the start is not known are one',
+      [before],
+      [{ pid: 1234, image: 'app.exe', handles: [event, file] }],
+      { opened: 0, closed: 0, ended: 0, started: 0 },
+    ],
+    [
+      'before, between and after each other are kept apart',
+      [app([event], { pid: 1 }), app([event], { pid: 3 })],
+      [app([event], { pid: 2 }), app([event], { pid: 3 }), app([event], { pid: 4 })],
+      { opened: 2, closed: 1, ended: 1, started: 2 },
+    ],
   ])('%s', (_, first, second, expected) => {
     using folder = new SnapshotFolder();
     const { opened, closed, endedProcesses, startedProcesses } = folder.diff(first, second);
@@ -67,7 +142,9 @@ function randomSnapshot(random: (limit: number) => number): readonly ProcessWith
     pid,
     image: 'app.exe',
     ...(random(3) > 0 ? { started: `T${random(2)}` } : {}),
-    handles: Array.from({ length: 40 }, (_, index) => index).filter(() => random(3) > 0).map((index) => randomHandle((index * 4 + 4).toString(16), random)),
+    handles: Array.from({ length: 40 }, (_, index) => index)
+      .filter(() => random(3) > 0)
+      .map((index) => randomHandle((index * 4 + 4).toString(16), random)),
   }));
 }
 
@@ -93,7 +170,13 @@ describe('for any two snapshots', () => {
       const path = folder.write(snapshotText(snapshot));
       const diff = diffFiles(path, path);
       expect(summarise(diff)).toEqual({ opened: 0, closed: 0, recycled: 0, changed: 0, growth: 0, kinds: [] });
-      expect([diff.types, diff.recycledValues, diff.changedExamples, diff.startedProcesses, diff.endedProcesses]).toEqual([[], [], [], [], []]);
+      expect([
+        diff.types,
+        diff.recycledValues,
+        diff.changedExamples,
+        diff.startedProcesses,
+        diff.endedProcesses,
+      ]).toEqual([[], [], [], [], []]);
       expect(diff.before).toEqual(diff.after);
     }
   });
@@ -103,12 +186,32 @@ describe('for any two snapshots', () => {
     for (const [before, after] of pairs) {
       const there = folder.diff(before, after, 1000);
       const back = folder.diff(after, before, 1000);
-      expect([back.opened, back.closed, back.recycled, back.changed, back.growth]).toEqual([there.closed, there.opened, there.recycled, there.changed, 0 - there.growth || 0]);
+      expect([back.opened, back.closed, back.recycled, back.changed, back.growth]).toEqual([
+        there.closed,
+        there.opened,
+        there.recycled,
+        there.changed,
+        0 - there.growth || 0,
+      ]);
       expect(back.startedProcesses).toEqual(there.endedProcesses);
-      const turned = there.kinds.map((kind) => ({ ...kind, opened: kind.closed, closed: kind.opened, growth: 0 - kind.growth || 0, openedExamples: kind.closedExamples, closedExamples: kind.openedExamples }));
+      const turned = there.kinds.map((kind) => ({
+        ...kind,
+        opened: kind.closed,
+        closed: kind.opened,
+        growth: 0 - kind.growth || 0,
+        openedExamples: kind.closedExamples,
+        closedExamples: kind.openedExamples,
+      }));
       expect(sortKinds(back.kinds)).toEqual(sortKinds(turned));
-      const turnedValues = there.recycledValues.map(({ from, to, count, examples }) => ({ from: to, to: from, count, examples: examples.map((pair) => ({ before: pair.after, after: pair.before })) }));
-      expect(new Set(back.recycledValues.map((each) => JSON.stringify(each)))).toEqual(new Set(turnedValues.map((each) => JSON.stringify(each))));
+      const turnedValues = there.recycledValues.map(({ from, to, count, examples }) => ({
+        from: to,
+        to: from,
+        count,
+        examples: examples.map((pair) => ({ before: pair.after, after: pair.before })),
+      }));
+      expect(new Set(back.recycledValues.map((each) => JSON.stringify(each)))).toEqual(
+        new Set(turnedValues.map((each) => JSON.stringify(each))),
+      );
     }
   });
 
@@ -117,10 +220,12 @@ describe('for any two snapshots', () => {
     for (const [before, after] of pairs) {
       const diff = folder.diff(before, after);
       const counts = (snapshot: readonly ProcessWithHandles[], type?: string): number =>
-        snapshot.flatMap(({ handles }) => handles).filter((handle) => type === undefined || handle.type === type).length;
+        snapshot.flatMap(({ handles }) => handles).filter((handle) => type === undefined || handle.type === type)
+          .length;
       expect(diff.growth).toBe(counts(after) - counts(before));
       expect(diff.kinds.reduce((sum, { growth }) => sum + growth, 0)).toBe(diff.growth);
-      for (const { type, before: first, after: last } of diff.types) expect([first, last]).toEqual([counts(before, type), counts(after, type)]);
+      for (const { type, before: first, after: last } of diff.types)
+        expect([first, last]).toEqual([counts(before, type), counts(after, type)]);
       expect(diff.kinds.reduce((sum, { opened }) => sum + opened, 0)).toBe(diff.opened);
       expect(diff.recycledValues.reduce((sum, { count }) => sum + count, 0)).toBe(diff.recycled);
     }
@@ -141,8 +246,15 @@ describe('the table', () => {
   it('shows types, kinds, recycled and changed values, processes and the verdict', () => {
     using folder = new SnapshotFolder();
     const before = [app([event, file, { ...event, value: '10' }])];
-    const logs = Array.from({ length: 12 }, (_, index) => ({ ...file, value: (0x100 + index * 4).toString(16), name: `C:\\logs\\${index + 2}.log` }));
-    const after = [app([{ ...event, inheritable: true }, { ...event, value: '8', type: 'Mutant', name: 'lock' }, ...logs]), { pid: 2000, image: 'new.exe', handles: [] }];
+    const logs = Array.from({ length: 12 }, (_, index) => ({
+      ...file,
+      value: (0x100 + index * 4).toString(16),
+      name: `C:\\logs\\${index + 2}.log`,
+    }));
+    const after = [
+      app([{ ...event, inheritable: true }, { ...event, value: '8', type: 'Mutant', name: 'lock' }, ...logs]),
+      { pid: 2000, image: 'new.exe', handles: [] },
+    ];
     const text = drawDiff(folder.diff(before, after), { colorLevel: 0, columns: 100 }, false);
     expect(text.split('\n').slice(3)).toEqual([
       'TYPE    BEFORE  AFTER  GROWTH',

@@ -11,8 +11,17 @@ import { hostileText, randomNumbers } from '../report/hostile.ts';
 import { type ProcessWithHandles, readAll, SnapshotFolder, snapshotText } from './files.ts';
 
 const event: SnapshotHandle = { value: '4', type: 'Event', access: 0x1f0003 };
-const app: ProcessWithHandles = { pid: 1234, image: 'app.exe', started: '2026-01-01T00:00:00.0000000Z', handles: [event, { ...event, value: '8' }] };
-const whole: readonly ProcessWithHandles[] = [app, { pid: 5678, image: 'other.exe', handles: [] }, { pid: 9000, image: 'last.exe', problem: 'denied', handles: [event] }];
+const app: ProcessWithHandles = {
+  pid: 1234,
+  image: 'app.exe',
+  started: '2026-01-01T00:00:00.0000000Z',
+  handles: [event, { ...event, value: '8' }],
+};
+const whole: readonly ProcessWithHandles[] = [
+  app,
+  { pid: 5678, image: 'other.exe', handles: [] },
+  { pid: 9000, image: 'last.exe', problem: 'denied', handles: [event] },
+];
 
 function hostileProcesses(seed: number): readonly ProcessWithHandles[] {
   const random = randomNumbers(seed);
@@ -78,7 +87,11 @@ describe('a snapshot file', () => {
   it('reads the same wherever its chunks are cut', () => {
     using folder = new SnapshotFolder();
     // Longer than a chunk of the reader, in lines of odd lengths, with letters of two and three bytes.
-    const handles = Array.from({ length: 60_000 }, (_, index) => ({ ...event, value: (4 + index * 4).toString(16), name: `ü日${'x'.repeat(index % 97)}` }));
+    const handles = Array.from({ length: 60_000 }, (_, index) => ({
+      ...event,
+      value: (4 + index * 4).toString(16),
+      name: `ü日${'x'.repeat(index % 97)}`,
+    }));
     expect(readAll(folder.write(snapshotText([{ ...app, handles }])))).toEqual([{ ...app, handles }]);
   });
 });
@@ -90,18 +103,34 @@ describe('a file that is no whole snapshot is refused with one line', () => {
     ['another file', 'hello\n', 'it is not a snapshot'],
     ['other JSON', '{"schemaVersion":1,"findings":[]}\n', 'it is not a snapshot'],
     ['binary data', Buffer.from([0, 1, 2, 3, 0x0a, 0xff]), 'it is not a snapshot'],
-    ['UTF-16, as a shell may make it', Buffer.from(`\ufeff${text}`, 'utf16le'), 'it is UTF-16, which a shell made of it'],
+    [
+      'UTF-16, as a shell may make it',
+      Buffer.from(`\ufeff${text}`, 'utf16le'),
+      'it is UTF-16, which a shell made of it',
+    ],
     ['a newer version', text.replace('"schemaVersion":1', '"schemaVersion":2'), 'its schemaVersion is 2, and unclosed'],
-    ['a newer version of another layout', '{ "schemaVersion": 12, "kind": "unclosed snapshot" }', 'its schemaVersion is 12, and unclosed'],
+    [
+      'a newer version of another layout',
+      '{ "schemaVersion": 12, "kind": "unclosed snapshot" }',
+      'its schemaVersion is 12, and unclosed',
+    ],
     ['a version that was never', text.replace('"schemaVersion":1', '"schemaVersion":0'), 'it is damaged at line 1'],
     ['a lost last line', text.split('\n').slice(0, -2).join('\n'), 'it ends too early'],
     ['a cut line', text.slice(0, 400), 'it is damaged at line'],
-    ['a lost handle', text.replace('{"value":"0x4","type":"Event","access":"0x1f0003"},\n', ''), 'it has 2 handles and says that it has 3'],
+    [
+      'a lost handle',
+      text.replace('{"value":"0x4","type":"Event","access":"0x1f0003"},\n', ''),
+      'it has 2 handles and says that it has 3',
+    ],
     ['a wrong sum', text.replace('"handleCount":3', '"handleCount":4'), 'it has 3 handles and says that it has 4'],
     ['a swapped pair', text.replace('"0x4"', '"0x10"'), 'its handles are out of order'],
     ['a repeated process', text.replace('"pid":5678', '"pid":1234'), 'its processes are out of order'],
     ['a broken number', text.replace('"access":"0x1f0003"', '"access":"0xqq"'), 'it is damaged at line 3'],
-    ['broken UTF-8', Buffer.from(snapshotText([{ ...app, handles: [{ ...event, name: 'ü' }] }]), 'utf8').fill(0xc3, 260, 262), 'it is damaged at line'],
+    [
+      'broken UTF-8',
+      Buffer.from(snapshotText([{ ...app, handles: [{ ...event, name: 'ü' }] }]), 'utf8').fill(0xc3, 260, 262),
+      'it is damaged at line',
+    ],
     ['something after the end', `${text}{}\n`, 'something follows its end'],
     ['a missing comma', text.replace('},\n{"value":"0x8"', '}\n{"value":"0x8"'), 'it is damaged at line 4'],
   ])('%s', (_, content, why) => {
@@ -132,12 +161,16 @@ describe('a file that is no whole snapshot is refused with one line', () => {
   it('when it is cut anywhere', () => {
     using folder = new SnapshotFolder();
     for (let length = 0; length < text.length - 1; length += 3) {
-      expect(catchError(() => readAll(folder.write(text.slice(0, length)))).name, `${length} bytes`).toBe('SnapshotError');
+      expect(catchError(() => readAll(folder.write(text.slice(0, length)))).name, `${length} bytes`).toBe(
+        'SnapshotError',
+      );
     }
   });
 
   it('when there is none', () => {
-    expect(() => new SnapshotReader('no such file.json')).toThrow('Cannot read snapshot "no such file.json": there is no such file. Try unclosed snapshot -o to make one.');
+    expect(() => new SnapshotReader('no such file.json')).toThrow(
+      'Cannot read snapshot "no such file.json": there is no such file. Try unclosed snapshot -o to make one.',
+    );
   });
 });
 
@@ -176,7 +209,10 @@ describe('writing a snapshot', () => {
     expect(readdirSync(folder.path)).toEqual(['new.json']);
   });
 
-  it.each([['late', 29_999], ['early', 0]])('leaves the old file and nothing else when taking it fails %s', async (_, failAt) => {
+  it.each([
+    ['late', 29_999],
+    ['early', 0],
+  ])('leaves the old file and nothing else when taking it fails %s', async (_, failAt) => {
     using folder = new SnapshotFolder();
     const file = folder.write('old');
     await expect(writeSnapshotFile('old', file, pieces(30_000, failAt))).rejects.toThrow('the target is gone');
@@ -188,17 +224,25 @@ describe('writing a snapshot', () => {
     using folder = new SnapshotFolder();
     mkdirSync(join(folder.path, 'directory'));
     for (const name of ['directory', join('nowhere', 'new.json')]) {
-      const error = await writeSnapshotFile(name, join(folder.path, name), pieces(3)).then(() => undefined, (reason: Error) => reason);
+      const error = await writeSnapshotFile(name, join(folder.path, name), pieces(3)).then(
+        () => undefined,
+        (reason: Error) => reason,
+      );
       expect(error?.message).toMatch(/^Cannot write snapshot "[^"]+": [^\n]+\. Try another file\.$/);
       expect(readdirSync(folder.path)).toEqual(['directory']);
     }
   });
 
   // A device that is always full is there under Linux only; existsSync does not see devices under Wine.
-  it.runIf(statSync('Z:\\dev\\full', { throwIfNoEntry: false }) !== undefined)('does not put a file in the place of a device', async () => {
-    await expect(writeSnapshotFile('/dev/full', 'Z:\\dev\\full', pieces(3))).rejects.toThrow('Cannot write snapshot "/dev/full": the disk is full (ENOSPC). Try another file.');
-    writeFileSync('Z:\\dev\\null', '');
-  });
+  it.runIf(statSync('Z:\\dev\\full', { throwIfNoEntry: false }) !== undefined)(
+    'does not put a file in the place of a device',
+    async () => {
+      await expect(writeSnapshotFile('/dev/full', 'Z:\\dev\\full', pieces(3))).rejects.toThrow(
+        'Cannot write snapshot "/dev/full": the disk is full (ENOSPC). Try another file.',
+      );
+      writeFileSync('Z:\\dev\\null', '');
+    },
+  );
 });
 
 function catchError(act: () => unknown): Error {

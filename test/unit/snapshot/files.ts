@@ -4,7 +4,15 @@ import { join } from 'node:path';
 
 import type { SnapshotDiff } from '../../../src/snapshot/diff.ts';
 import { diffSnapshots } from '../../../src/snapshot/diff.ts';
-import { compareValues, type SnapshotHandle, type SnapshotProcess, writeHandle, writeHeader, writeProcess, writeTrailer } from '../../../src/snapshot/format.ts';
+import {
+  compareValues,
+  type SnapshotHandle,
+  type SnapshotProcess,
+  writeHandle,
+  writeHeader,
+  writeProcess,
+  writeTrailer,
+} from '../../../src/snapshot/format.ts';
 import { SnapshotReader } from '../../../src/snapshot/read.ts';
 
 export type ProcessWithHandles = SnapshotProcess & { readonly handles: readonly SnapshotHandle[] };
@@ -15,7 +23,9 @@ export function snapshotText(processes: readonly ProcessWithHandles[]): string {
   let handleCount = 0;
   processes.forEach(({ handles, ...process }, index) => {
     parts.push(writeProcess(process, index === 0));
-    handles.toSorted((a, b) => compareValues(a.value, b.value)).forEach((handle, at) => parts.push(writeHandle(handle, at === handles.length - 1)));
+    handles
+      .toSorted((a, b) => compareValues(a.value, b.value))
+      .forEach((handle, at) => parts.push(writeHandle(handle, at === handles.length - 1)));
     handleCount += handles.length;
   });
   return parts.join('') + writeTrailer({ handleCount, namesMissing: 0 }, processes.length > 0);
@@ -32,7 +42,11 @@ export class SnapshotFolder implements Disposable {
     return file;
   }
 
-  diff(before: readonly ProcessWithHandles[], after: readonly ProcessWithHandles[], exampleCount: number = 10): SnapshotDiff {
+  diff(
+    before: readonly ProcessWithHandles[],
+    after: readonly ProcessWithHandles[],
+    exampleCount: number = 10,
+  ): SnapshotDiff {
     return diffFiles(this.write(snapshotText(before)), this.write(snapshotText(after)), exampleCount);
   }
 

@@ -7,7 +7,10 @@ describe('the pattern of a name leaves open what numbers things', () => {
   it.each([
     ['C:\\logs\\2026-11-22.log', 'C:\\logs\\<n>-<n>-<n>.log'],
     ['C:\\Temp\\file12.tmp', 'C:\\Temp\\file<n>.tmp'],
-    ['HKLM\\Software\\Classes\\CLSID\\{0002DF01-0000-0000-C000-000000000046}', 'HKLM\\Software\\Classes\\CLSID\\{<guid>}'],
+    [
+      'HKLM\\Software\\Classes\\CLSID\\{0002DF01-0000-0000-C000-000000000046}',
+      'HKLM\\Software\\Classes\\CLSID\\{<guid>}',
+    ],
     ['\\Sessions\\1\\BaseNamedObjects\\app-4242-0x7ff6a0', '\\Sessions\\<n>\\BaseNamedObjects\\app-<n>-<hex>'],
     ['\\\\.\\pipe\\chrome.1234.5.a1b2c3d4e5', '\\\\.\\pipe\\chrome.<n>.<n>.<hex>'],
     ['HKCU\\S-1-5-21-1004336348-1177238915', 'HKCU\\S-<n>-<n>-<n>-<n>-<n>'],
@@ -58,7 +61,10 @@ describe('the pattern of a name is what three regular expressions make of it', (
 
 describe('the pattern of a socket leaves open the ports that the system chose', () => {
   it.each([
-    [{ protocol: 'TCP', state: 'connected', local: '10.0.0.5:51234', remote: '10.0.0.7:5432' }, 'TCP connected 10.0.0.5:<n> > 10.0.0.7:5432'],
+    [
+      { protocol: 'TCP', state: 'connected', local: '10.0.0.5:51234', remote: '10.0.0.7:5432' },
+      'TCP connected 10.0.0.5:<n> > 10.0.0.7:5432',
+    ],
     [{ protocol: 'TCP', state: 'listening', local: '127.0.0.1:8080' }, 'TCP listening 127.0.0.1:8080'],
     [{ protocol: 'UDPv6', state: 'bound', local: '[::1]:40000' }, 'UDPv6 bound [::1]:<n>'],
     [{ protocol: 'TCP', state: 'unbound' }, 'TCP unbound'],

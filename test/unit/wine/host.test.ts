@@ -3,7 +3,11 @@ import { type Host, hostVariable, readHost } from '../../../src/wine/host.ts';
 
 describe('readHost', () => {
   it('gives back what the launcher wrote', () => {
-    const host: Host = { wine: 'wine-8.0', stderr: { columns: 80, colorDepth: 8, path: 'Z:\\dev\\pts\\1' }, launch: 'x' };
+    const host: Host = {
+      wine: 'wine-8.0',
+      stderr: { columns: 80, colorDepth: 8, path: 'Z:\\dev\\pts\\1' },
+      launch: 'x',
+    };
     expect(readHost({ [hostVariable]: JSON.stringify(host) })).toEqual(host);
   });
 

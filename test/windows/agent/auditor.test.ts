@@ -58,7 +58,9 @@ describe('a target whose auditor is killed goes on and ends as by itself,', () =
     const file = join(directory, 'end');
     const script = `process.exitCode = 23; const timer = setInterval(() => fs.existsSync(${JSON.stringify(file)}) && clearInterval(timer), 20)`;
     if (!isEarly) writeFileSync(file, '');
-    const auditor = spawn(process.execPath, [here('idle-auditor.mjs'), process.execPath, '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const auditor = spawn(process.execPath, [here('idle-auditor.mjs'), process.execPath, '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const [, pid] = await readUntil(auditor, said);
     using target = HandleOrNull.fromRawHandle(
       OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, false, Number(pid)),
@@ -74,7 +76,9 @@ describe('a target whose auditor is killed goes on and ends as by itself,', () =
 test('two threads that end the process at once are judged once, five times in a row', async () => {
   for (let round = 0; round < 5; round++) {
     const { report } = await audit({ program: fixturePath('exits-from-two-threads') });
-    expect(report.findings.filter(({ level }) => level !== 'note').map(({ rule, count }) => ({ rule, count }))).toEqual([{ rule: 'leak', count: 1 }]);
+    expect(report.findings.filter(({ level }) => level !== 'note').map(({ rule, count }) => ({ rule, count }))).toEqual(
+      [{ rule: 'leak', count: 1 }],
+    );
     expect(report.target.exitCode).toBe(6);
     expect(report.completeness.complete, report.completeness.notes.join()).toBe(true);
   }
@@ -83,16 +87,32 @@ test('two threads that end the process at once are judged once, five times in a 
 test('what is beyond --max-handles makes the report incomplete, and says so', async () => {
   const script = 'for (let i = 0; i < 1100; i++) require("fs").openSync(process.execPath)';
   const run = await runTool([
-    'run', '--json', '--max-handles', '1024', '--fail-on', 'never', '--require-complete', '--', process.execPath, '-e', script,
-  ]); // prettier-ignore
+    'run',
+    '--json',
+    '--max-handles',
+    '1024',
+    '--fail-on',
+    'never',
+    '--require-complete',
+    '--',
+    process.execPath,
+    '-e',
+    script,
+  ]);
   const { completeness } = JSON.parse(run.stdout) as JsonReport;
   expect(completeness.complete).toBe(false);
-  expect(completeness.notes.join('\n')).toMatch(/^\d+ calls were about handle values beyond the recorder's capacity\.$/m);
+  expect(completeness.notes.join('\n')).toMatch(
+    /^\d+ calls were about handle values beyond the recorder's capacity\.$/m,
+  );
   expect(run.exitCode).toBe(3);
 });
 
 test('an auditor holds nothing after its audits, and no more handles after the third than after the second', () => {
-  const { stdout, stderr } = spawnSync(process.execPath, [here('audits-thrice.mjs'), fixturePath('leaks-connected-socket')], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [here('audits-thrice.mjs'), fixturePath('leaks-connected-socket')],
+    { encoding: 'utf8' },
+  );
   expect(stdout, stderr).not.toBe('');
   const rounds = JSON.parse(stdout) as { findings: number; liveOwners: string[]; handles: number }[];
   expect(rounds.map(({ liveOwners }) => liveOwners)).toEqual([[], [], []]);
@@ -107,12 +127,18 @@ test('auditing the auditor finds no error in it, and its own report is right', a
   expect(report.findings.filter(({ level }) => level === 'error')).toEqual([]);
   expect(report.target.exitCode, 'the exit code of the inner audit: findings').toBe(1);
   // The target's stdout goes to stderr, for the report has stdout.
-  const innerReport = JSON.parse(run.stderr.slice(run.stderr.indexOf('{'), run.stderr.lastIndexOf('}') + 1)) as JsonReport;
-  expect(innerReport.findings.filter(({ level }) => level !== 'note').map(({ rule, object }) => [rule, object.type])).toEqual([['leak', 'Event']]);
+  const innerReport = JSON.parse(
+    run.stderr.slice(run.stderr.indexOf('{'), run.stderr.lastIndexOf('}') + 1),
+  ) as JsonReport;
+  expect(
+    innerReport.findings.filter(({ level }) => level !== 'note').map(({ rule, object }) => [rule, object.type]),
+  ).toEqual([['leak', 'Event']]);
 });
 
 test('a program whose unwind data lead out of its stack, as those of Go do at its bottom, runs to its end', async () => {
-  const program = fileURLToPath(new URL('../../../node_modules/@typescript/typescript-win32-x64/lib/tsc.exe', import.meta.url));
+  const program = fileURLToPath(
+    new URL('../../../node_modules/@typescript/typescript-win32-x64/lib/tsc.exe', import.meta.url),
+  );
   const run = await runTool(['run', '--json', '--fail-on', 'never', '--', program, '--version']);
   expect(run.exitCode, run.stderr).toBe(0);
   expect(run.stderr).toMatch(/^Version \d+\.\d+\.\d+\r?$/m);

@@ -10,6 +10,10 @@ const rounds = [];
 for (let round = 0; round < 3; round++) {
   const { findings } = await audit({ program: process.argv[2], targetStdout: 'stderr' });
   const { count } = HandleTable.readProcess(BorrowedHandle.borrowRaw(CURRENT_PROCESS), process.pid);
-  rounds.push({ findings: findings.length, liveOwners: liveOwners().map(({ kind, stack }) => `${kind} ${stack}`), handles: count });
+  rounds.push({
+    findings: findings.length,
+    liveOwners: liveOwners().map(({ kind, stack }) => `${kind} ${stack}`),
+    handles: count,
+  });
 }
 writeSync(1, JSON.stringify(rounds));

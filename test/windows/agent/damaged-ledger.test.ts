@@ -1,8 +1,8 @@
 // A target can write to its ledger. Here somebody does, while it runs.
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { HEADER_SIZE_BYTES, header } from '../../../src/agent/ledger-layout.ts';
-import { LedgerDamagedError } from '../../../src/agent/ledger.ts';
+import { HEADER_SIZE_BYTES, header } from '../../../src/agent/ledger/layout.ts';
+import { LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import { audit } from '../../../src/audit.ts';
 import { viewMemory } from '../../../src/ffi/library.ts';
 import { fixturePath } from '../tool.ts';
@@ -18,9 +18,14 @@ describe('an audit whose ledger was overwritten', () => {
   afterEach(() => abort.abort());
 
   test('fails, and leaves no target behind when it is aborted', async () => {
-    const audited = audit({ program: fixturePath('stays-quiet'), recording: { slotCount: SLOT_COUNT }, signal: abort.signal });
+    const audited = audit({
+      program: fixturePath('stays-quiet'),
+      recording: { slotCount: SLOT_COUNT },
+      signal: abort.signal,
+    });
     audited.catch(() => undefined); // looked at below
-    const imagesOf = (ledger: bigint | undefined): number => (ledger === undefined ? 0 : viewHeader(ledger).getUint32(header.imageCount, true));
+    const imagesOf = (ledger: bigint | undefined): number =>
+      ledger === undefined ? 0 : viewHeader(ledger).getUint32(header.imageCount, true);
     await expect.poll(() => imagesOf(findLedger(SLOT_COUNT))).toBeGreaterThan(2); // it runs
     viewHeader(findLedger(SLOT_COUNT)!).setBigUint64(header.magic, 0n, true);
     abort.abort();

@@ -3,7 +3,7 @@
 import { writeSync } from 'node:fs';
 
 const built = (path) => import(new URL(`../../../dist/${path}`, import.meta.url).href);
-const { Recording } = await built('agent/recording.js');
+const { Recording } = await built('agent/inject/recording.js');
 const { WaitForMultipleObjectsAsync } = await built('ffi/kernel32.js');
 const { NULL_HANDLE, BorrowedHandle } = await built('io/index.js');
 const { SuspendedProcess } = await built('process/spawn.js');

@@ -1,5 +1,6 @@
-// A Node.js with something of everything to do: an HTTP server and its clients in one process, timers, files, compression
-// on the thread pool, a worker thread and a child process. It says at the end that all of it came out as it must.
+// A Node.js with something of everything to do: an HTTP server and its clients in one process, timers, files,
+// compression on the thread pool, a worker thread and a child process. It says at the end that all of it came out as it
+// must.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -18,7 +19,10 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const { port } = server.address();
 const ask = (index) =>
   new Promise((resolve, reject) => {
-    get(`http://127.0.0.1:${port}/${index}`, { agent: false }, (response) => resolve(text(response))).on('error', reject);
+    get(`http://127.0.0.1:${port}/${index}`, { agent: false }, (response) => resolve(text(response))).on(
+      'error',
+      reject,
+    );
   });
 const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => ask(index)));
 writeSync(1, `${answers.length} answers, the last is "${answers.at(-1)}"\n`);
@@ -36,7 +40,9 @@ const texts = await Promise.all(readdirSync(folder).map((name) => readFile(join(
 writeSync(1, `${new Set(texts).size} files\n`);
 rmSync(folder, { recursive: true });
 
-const packed = await Promise.all(Array.from({ length: 8 }, () => promisify(gzip)(readFileSync(fileURLToPath(import.meta.url)))));
+const packed = await Promise.all(
+  Array.from({ length: 8 }, () => promisify(gzip)(readFileSync(fileURLToPath(import.meta.url)))),
+);
 writeSync(1, `${packed.every((zip) => gunzipSync(zip).includes('It says at the end'))} compressed\n`);
 
 const worker = new Worker('require("worker_threads").parentPort.postMessage(6 * 7)', { eval: true });

@@ -1,5 +1,5 @@
 // What the process that audits knows of itself.
-import { ledgerLayout } from '../../../src/agent/ledger-layout.ts';
+import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
 import { VirtualQueryEx } from '../../../src/ffi/kernel32.ts';
 import { CURRENT_PROCESS } from '../../../src/io/index.ts';
 import { listProcesses } from '../../../src/process/processes.ts';
@@ -15,8 +15,10 @@ export function findLedger(slotCount: number): bigint | undefined {
   const { sizeBytes } = ledgerLayout(slotCount);
   const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
   for (let address = 0n; VirtualQueryEx(CURRENT_PROCESS, address, region, 48n) !== 0n; ) {
-    const [base, size] = [region.readBigUInt64LE(0), region.readBigUInt64LE(24)]; // PVOID BaseAddress, SIZE_T RegionSize
-    if (region.readUInt32LE(40) === MEM_MAPPED && size - BigInt(sizeBytes) >= 0n && size - BigInt(sizeBytes) < 0x1000n) return base;
+    // PVOID BaseAddress, SIZE_T RegionSize
+    const [base, size] = [region.readBigUInt64LE(0), region.readBigUInt64LE(24)];
+    if (region.readUInt32LE(40) === MEM_MAPPED && size - BigInt(sizeBytes) >= 0n && size - BigInt(sizeBytes) < 0x1000n)
+      return base;
     address = base + size;
   }
   return undefined;
@@ -24,5 +26,7 @@ export function findLedger(slotCount: number): bigint | undefined {
 
 /** Programs of ours that run; on Wine 8 one that has been ended is listed a little longer. */
 export function listRunning(): readonly string[] {
-  return listProcesses().filter(({ parentId }) => parentId === process.pid).map(({ name }) => name);
+  return listProcesses()
+    .filter(({ parentId }) => parentId === process.pid)
+    .map(({ name }) => name);
 }

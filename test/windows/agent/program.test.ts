@@ -36,7 +36,11 @@ describe('a program is found', () => {
   test.each([
     { what: 'along PATH, in its order', name: 'one.exe', path: join(first, 'one.exe') },
     { what: 'without its extension', name: 'one', path: join(first, 'one.exe') },
-    { what: 'with a dot in its name, and past a directory of that name', name: 'two.three', path: join(second, 'two.three.exe') },
+    {
+      what: 'with a dot in its name, and past a directory of that name',
+      name: 'two.three',
+      path: join(second, 'two.three.exe'),
+    },
     { what: 'by its whole path', name: join(second, 'one.exe'), path: join(second, 'one.exe') },
     { what: 'by its whole path without its extension', name: join(second, 'one'), path: join(second, 'one.exe') },
     { what: 'with slashes', name: join(second, 'one').replaceAll('\\', '/'), path: join(second, 'one.exe') },

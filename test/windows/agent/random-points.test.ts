@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { MAXIMUM_FRAMES } from '../../../src/agent/ledger-layout.ts';
-import type { RecordingOptions } from '../../../src/agent/recording.ts';
+import { MAXIMUM_FRAMES } from '../../../src/agent/ledger/layout.ts';
+import type { RecordingOptions } from '../../../src/agent/inject/recording.ts';
 import { fixturePath, isBuilt } from '../tool.ts';
 import { runProgram } from './recorded-program.ts';
 
@@ -23,12 +23,14 @@ interface Outcome {
 }
 
 /**
- * Runs `opens-at-random-points` and compares, for each handle, the ledger's opening stack with what the program's own walk found.
+ * Runs `opens-at-random-points` and compares, for each handle, the ledger's opening stack with what the program's own
+ * walk found.
  *
- * The program walks from the very function that opens the handle, by RtlLookupFunctionEntry and RtlVirtualUnwind. Where a function has no
- * unwind data both take it for a leaf, and both end where a return address is 0, or a step would not go up or would leave the stack. So
- * all addresses are the same above the opening function, whose own address differs, for it is that of another call; below that function
- * stand only the system's, which the program cannot see. The recorder ends after {@link MAXIMUM_FRAMES}, counting its own.
+ * The program walks from the very function that opens the handle, by RtlLookupFunctionEntry and RtlVirtualUnwind. Where
+ * a function has no unwind data both take it for a leaf, and both end where a return address is 0, or a step would not
+ * go up or would leave the stack. So all addresses are the same above the opening function, whose own address differs,
+ * for it is that of another call; below that function stand only the system's, which the program cannot see. The
+ * recorder ends after {@link MAXIMUM_FRAMES}, counting its own.
  */
 async function compareStacks(program: string, seed: number, options: RecordingOptions): Promise<Outcome> {
   const recorded = new Map<bigint, readonly bigint[]>();
@@ -58,20 +60,25 @@ async function compareStacks(program: string, seed: number, options: RecordingOp
     const expected = own.slice(0, MAXIMUM_FRAMES - 1 - opener).filter((frame) => frame !== RECORDERS_FRAME);
     const actual = stack.slice(opener + 1).map((address) => address.toString(16));
     if (opener < 0 || expected.join(' ') !== actual.join(' ')) {
-      differences.push(`seed ${seed}, handle 0x${handle}: opener ${opener}\n  walked   ${expected.join(' ')}\n  recorded ${actual.join(' ')}`);
+      differences.push(
+        `seed ${seed}, handle 0x${handle}: opener ${opener}\n  walked   ${expected.join(' ')}\n  recorded ${actual.join(' ')}`,
+      );
     }
   }
-  const reached = Object.fromEntries([...output.matchAll(/^reached (\w+) (\d+)/gm)].map(([, way = '', count]) => [way, Number(count)]));
+  const reached = Object.fromEntries(
+    [...output.matchAll(/^reached (\w+) (\d+)/gm)].map(([, way = '', count]) => [way, Number(count)]),
+  );
   return { points: points.length, stacks, reached, differences, counters, fastWalks };
 }
 
-const builds = ['', '-release', '-pdb']
-  .map((flavour) => `opens-at-random-points${flavour}`)
-  .filter(isBuilt);
+const builds = ['', '-release', '-pdb'].map((flavour) => `opens-at-random-points${flavour}`).filter(isBuilt);
 
 describe('the recorded stacks are those that the program itself walks, at random points of', () => {
   test.each(builds)('%s', async (name) => {
-    const unchecked = [await compareStacks(fixturePath(name), 1, { checked: false }), await compareStacks(fixturePath(name), 2, { checked: false })];
+    const unchecked = [
+      await compareStacks(fixturePath(name), 1, { checked: false }),
+      await compareStacks(fixturePath(name), 2, { checked: false }),
+    ];
     const outcomes = [...unchecked, await compareStacks(fixturePath(name), 3, { checked: true })];
     for (const { points, differences, counters } of outcomes) {
       expect(differences.slice(0, 3)).toEqual([]);
@@ -83,6 +90,10 @@ describe('the recorded stacks are those that the program itself walks, at random
     expect(distinct.size).toBeGreaterThan(4000);
     const ways = new Set(outcomes.flatMap(({ reached }) => Object.keys(reached)));
     expect(ways.size).toBe(23);
-    for (const way of ways) expect(outcomes.reduce((sum, { reached }) => sum + reached[way]!, 0), way).toBeGreaterThan(0);
+    for (const way of ways)
+      expect(
+        outcomes.reduce((sum, { reached }) => sum + reached[way]!, 0),
+        way,
+      ).toBeGreaterThan(0);
   });
 });

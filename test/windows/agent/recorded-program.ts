@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { Recording, type RecordingOptions } from '../../../src/agent/recording.ts';
+import { Recording, type RecordingOptions } from '../../../src/agent/inject/recording.ts';
 import { SetHandleInformation, WaitForMultipleObjectsAsync } from '../../../src/ffi/kernel32.ts';
 import { type AsHandle, type BorrowedHandle, borrowFile, failed } from '../../../src/io/index.ts';
 import { SuspendedProcess } from '../../../src/process/spawn.ts';
@@ -65,7 +65,8 @@ export async function runProgram(
 
 function inheritable(fileDescriptor: number): BorrowedHandle {
   const handle = borrowFile(fileDescriptor);
-  if (!SetHandleInformation(handle.asRawHandle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT)) throw failed('pass on', 'a file');
+  if (!SetHandleInformation(handle.asRawHandle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT))
+    throw failed('pass on', 'a file');
   return handle;
 }
 

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, test } from 'vitest';
 
-import type { Recording } from '../../../src/agent/recording.ts';
+import type { Recording } from '../../../src/agent/inject/recording.ts';
 import { fixturePath } from '../tool.ts';
 import { runProgram } from './recorded-program.ts';
 
@@ -21,13 +21,25 @@ function fixture(name: string, ...args: string[]): Target {
 const node: Target = { name: 'node.exe at work', program: process.execPath, args: [nodeWorks] };
 
 function counters({ ledger }: Recording): Readonly<Record<string, number>> {
-  const names = ['walkMismatches', 'droppedStacks', 'droppedMisuses', 'beyondCapacity', 'unresolvedDuplicates', 'functionsMissed'] as const;
+  const names = [
+    'walkMismatches',
+    'droppedStacks',
+    'droppedMisuses',
+    'beyondCapacity',
+    'unresolvedDuplicates',
+    'functionsMissed',
+  ] as const;
   return Object.fromEntries(names.map((name) => [name, ledger.counter(name)]));
 }
 
 const NOTHING_MISSED = {
-  walkMismatches: 0, droppedStacks: 0, droppedMisuses: 0, beyondCapacity: 0, unresolvedDuplicates: 0, functionsMissed: 0,
-}; // prettier-ignore
+  walkMismatches: 0,
+  droppedStacks: 0,
+  droppedMisuses: 0,
+  beyondCapacity: 0,
+  unresolvedDuplicates: 0,
+  functionsMissed: 0,
+};
 
 describe('every remembered frame is what the documented unwinder says, in', () => {
   test.each([
@@ -69,33 +81,40 @@ test('of forty thousand events opened and closed, less than one walk in a hundre
   expect(slowShare).toBeLessThan(0.01);
 });
 
-test.each([{ checked: false }, { checked: true }])('the recorded stacks are those that the system itself walks (%o)', async (options) => {
-  const recorded = new Map<bigint, readonly bigint[]>();
-  const { output } = await runProgram(fixturePath('prints-stack'), [], options, ({ ledger }) => {
-    for (let value = 4n; value < 0x400n; value += 4n) {
-      const life = ledger.life(value);
-      if (life?.opened?.call === 'NtCreateEvent') recorded.set(value, ledger.stack(life.opened.stackId));
+test.each([{ checked: false }, { checked: true }])(
+  'the recorded stacks are those that the system itself walks (%o)',
+  async (options) => {
+    const recorded = new Map<bigint, readonly bigint[]>();
+    const { output } = await runProgram(fixturePath('prints-stack'), [], options, ({ ledger }) => {
+      for (let value = 4n; value < 0x400n; value += 4n) {
+        const life = ledger.life(value);
+        if (life?.opened?.call === 'NtCreateEvent') recorded.set(value, ledger.stack(life.opened.stackId));
+      }
+    });
+    const printed = [...output.matchAll(/^stack (0x[0-9a-f]+) (.*?)\r?$/gm)].map(([, event = '', frames = '']) => {
+      const addresses = frames.split(' ').map(BigInt);
+      // Below a thread's first function Wine's own walk finds a zero and then whatever lies there.
+      const end = addresses.indexOf(0n);
+      return { event: BigInt(event), frames: end < 0 ? addresses : addresses.slice(0, end) };
+    });
+    expect(printed).toHaveLength(20);
+    for (const { event, frames } of printed) {
+      const stack = recorded.get(event) ?? [];
+      expect(stack.slice(1), `event ${event}`).toEqual(frames.slice(1));
+      // The innermost address is in the same function, behind another call.
+      expect(Number(frames[0]! - stack[0]!)).toBeGreaterThan(0);
+      expect(Number(frames[0]! - stack[0]!)).toBeLessThan(0x100);
     }
-  });
-  const printed = [...output.matchAll(/^stack (0x[0-9a-f]+) (.*?)\r?$/gm)].map(([, event = '', frames = '']) => {
-    const addresses = frames.split(' ').map(BigInt);
-    // Below a thread's first function Wine's own walk finds a zero and then whatever lies there.
-    const end = addresses.indexOf(0n);
-    return { event: BigInt(event), frames: end < 0 ? addresses : addresses.slice(0, end) };
-  });
-  expect(printed).toHaveLength(20);
-  for (const { event, frames } of printed) {
-    const stack = recorded.get(event) ?? [];
-    expect(stack.slice(1), `event ${event}`).toEqual(frames.slice(1));
-    // The innermost address is in the same function, behind another call.
-    expect(Number(frames[0]! - stack[0]!)).toBeGreaterThan(0);
-    expect(Number(frames[0]! - stack[0]!)).toBeLessThan(0x100);
-  }
-});
+  },
+);
 
-/** Handle values depend on how far the threads have got; and Wine's debugger describes the whole machine after a crash. */
+/**
+ * Handle values depend on how far the threads have got; and Wine's debugger describes the whole machine after a crash.
+ */
 function withoutChance(output: string): string {
-  return output.replace(/^([a-z-]+ [A-Z]\w+) 0x[0-9a-f]+/gm, '$1').replace(/^(?:wine: )?Unhandled (?:page fault|exception)[^]*/im, '');
+  return output
+    .replace(/^([a-z-]+ [A-Z]\w+) 0x[0-9a-f]+/gm, '$1')
+    .replace(/^(?:wine: )?Unhandled (?:page fault|exception)[^]*/im, '');
 }
 
 describe('a program that is recorded behaves as one that is not:', () => {
@@ -133,12 +152,19 @@ describe('a program that is recorded behaves as one that is not:', () => {
     fixture('demo'),
     node,
     { name: 'node.exe that throws', program: process.execPath, args: ['-e', 'throw new RangeError("as planned")'] },
-    { name: 'node.exe that does not find its module', program: process.execPath, args: ['-e', 'require("no-such-module")'] },
+    {
+      name: 'node.exe that does not find its module',
+      program: process.execPath,
+      args: ['-e', 'require("no-such-module")'],
+    },
     { name: 'node.exe that aborts', program: process.execPath, args: ['-e', 'process.abort()'] },
   ])('$name', async ({ program, args }) => {
     const bare = await runProgram(program, args);
     const recorded = await runProgram(program, args, {});
-    expect({ ...recorded, output: withoutChance(recorded.output) }).toEqual({ ...bare, output: withoutChance(bare.output) });
+    expect({ ...recorded, output: withoutChance(recorded.output) }).toEqual({
+      ...bare,
+      output: withoutChance(bare.output),
+    });
   });
 });
 

@@ -1,9 +1,9 @@
 // Targets in which something is not as it is in the auditor.
 import { expect, test } from 'vitest';
 
-import { numberedRows } from '../../../src/agent/hook-table.ts';
-import { ntdllBase } from '../../../src/agent/hook-places.ts';
-import { type Recording, RecordingError } from '../../../src/agent/recording.ts';
+import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
+import { ntdllBase } from '../../../src/agent/inject/locate-hooks.ts';
+import { type Recording, RecordingError } from '../../../src/agent/inject/recording.ts';
 import { audit } from '../../../src/audit.ts';
 import { GetProcAddress, VirtualAllocEx, VirtualProtectEx, WriteProcessMemory } from '../../../src/ffi/kernel32.ts';
 import type { AsHandle } from '../../../src/io/index.ts';
@@ -34,7 +34,11 @@ function spoil(name: string): (target: AsHandle) => void {
 
 test.each<{ what: string; unrecognised: readonly string[]; beforeInstall: (target: AsHandle) => void }>([
   { what: 'something lies in the ledger’s place', unrecognised: [], beforeInstall: occupyLedger },
-  { what: 'a call was hooked by other software', unrecognised: ['NtCreateKeyedEvent'], beforeInstall: spoil('NtCreateKeyedEvent') },
+  {
+    what: 'a call was hooked by other software',
+    unrecognised: ['NtCreateKeyedEvent'],
+    beforeInstall: spoil('NtCreateKeyedEvent'),
+  },
 ])('where $what, all else is recorded', async ({ unrecognised, beforeInstall }) => {
   let recorded: Recording | undefined;
   let opens = 0;

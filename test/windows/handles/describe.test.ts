@@ -89,7 +89,10 @@ it('describing leaves no handle of this process open', async () => {
   const before = liveOwners().length;
   {
     using describer = new HandleDescriber();
-    await describer.describe(target, holder.held.map(({ value, type }) => ({ processId: holder.processId, value: BigInt(value), type })));
+    await describer.describe(
+      target,
+      holder.held.map(({ value, type }) => ({ processId: holder.processId, value: BigInt(value), type })),
+    );
   }
   expect(liveOwners()).toHaveLength(before);
 });

@@ -10,14 +10,61 @@ const call = (library, name, result, ...parameters) => library.func(name, result
 const CreateEventW = call(kernel32, 'CreateEventW', 'intptr', 'void *', 'int', 'int', 'str16');
 const CreateMutexW = call(kernel32, 'CreateMutexW', 'intptr', 'void *', 'int', 'str16');
 const CreateSemaphoreW = call(kernel32, 'CreateSemaphoreW', 'intptr', 'void *', 'int', 'int', 'str16');
-const CreateFileMappingW = call(kernel32, 'CreateFileMappingW', 'intptr', 'intptr', 'void *', 'uint32', 'uint32', 'uint32', 'str16');
-const CreateFileW = call(kernel32, 'CreateFileW', 'intptr', 'str16', 'uint32', 'uint32', 'void *', 'uint32', 'uint32', 'intptr');
-const CreateNamedPipeW = call(kernel32, 'CreateNamedPipeW', 'intptr', 'str16', 'uint32', 'uint32', 'uint32', 'uint32', 'uint32', 'uint32', 'void *');
+const CreateFileMappingW = call(
+  kernel32,
+  'CreateFileMappingW',
+  'intptr',
+  'intptr',
+  'void *',
+  'uint32',
+  'uint32',
+  'uint32',
+  'str16',
+);
+const CreateFileW = call(
+  kernel32,
+  'CreateFileW',
+  'intptr',
+  'str16',
+  'uint32',
+  'uint32',
+  'void *',
+  'uint32',
+  'uint32',
+  'intptr',
+);
+const CreateNamedPipeW = call(
+  kernel32,
+  'CreateNamedPipeW',
+  'intptr',
+  'str16',
+  'uint32',
+  'uint32',
+  'uint32',
+  'uint32',
+  'uint32',
+  'uint32',
+  'void *',
+);
 const ConnectNamedPipe = call(kernel32, 'ConnectNamedPipe', 'int', 'intptr', 'void *');
 const OpenProcess = call(kernel32, 'OpenProcess', 'intptr', 'uint32', 'int', 'uint32');
 const OpenThread = call(kernel32, 'OpenThread', 'intptr', 'uint32', 'int', 'uint32');
 const GetCurrentThreadId = call(kernel32, 'GetCurrentThreadId', 'uint32');
-const CreateProcessW = call(kernel32, 'CreateProcessW', 'int', 'str16', 'str16', 'void *', 'void *', 'int', 'uint32', 'void *', 'str16', 'void *', 'void *');
+const CreateProcessW = call(
+  kernel32,
+  'CreateProcessW',
+  'int',
+  'str16',
+  'str16',
+  'void *',
+  'void *',
+  'int',
+  'uint32',
+  'void *',
+  'str16',
+  'void *',
+  'void *',
+);
 const WaitForSingleObject = call(kernel32, 'WaitForSingleObject', 'uint32', 'intptr', 'uint32');
 const SetHandleInformation = call(kernel32, 'SetHandleInformation', 'int', 'intptr', 'uint32', 'uint32');
 const RegOpenKeyExW = call(advapi32, 'RegOpenKeyExW', 'uint32', 'intptr', 'str16', 'uint32', 'uint32', 'void *');
@@ -42,12 +89,26 @@ function object(key, value, facts) {
 
 const id = process.pid;
 const [directory] = process.argv.slice(2);
-object('event', CreateEventW(null, 1, 0, `unclosed-${id}-event`), { type: 'Event', name: `\\unclosed-${id}-event`, access: 0x1f0003 });
+object('event', CreateEventW(null, 1, 0, `unclosed-${id}-event`), {
+  type: 'Event',
+  name: `\\unclosed-${id}-event`,
+  access: 0x1f0003,
+});
 object('unnamed event', CreateEventW(null, 1, 0, null), { type: 'Event', access: 0x1f0003 });
-object('hostile event', CreateEventW(null, 1, 0, `unclosed-${id}\u001b[31m\n"<script>\ud800`), { type: 'Event', name: `\\unclosed-${id}\u001b[31m\n"<script>\ud800` });
-object('mutex', CreateMutexW(null, 0, `unclosed-${id}-mutex`), { type: 'Mutant', name: `\\unclosed-${id}-mutex`, access: 0x1f0001 });
+object('hostile event', CreateEventW(null, 1, 0, `unclosed-${id}\u001b[31m\n"<script>\ud800`), {
+  type: 'Event',
+  name: `\\unclosed-${id}\u001b[31m\n"<script>\ud800`,
+});
+object('mutex', CreateMutexW(null, 0, `unclosed-${id}-mutex`), {
+  type: 'Mutant',
+  name: `\\unclosed-${id}-mutex`,
+  access: 0x1f0001,
+});
 object('semaphore', CreateSemaphoreW(null, 0, 1, null), { type: 'Semaphore', access: 0x1f0003 });
-object('section', CreateFileMappingW(-1, null, 4, 0, 4096, `unclosed-${id}-section`), { type: 'Section', name: `\\unclosed-${id}-section` });
+object('section', CreateFileMappingW(-1, null, 4, 0, 4096, `unclosed-${id}-section`), {
+  type: 'Section',
+  name: `\\unclosed-${id}-section`,
+});
 const inherited = object('inheritable event', CreateEventW(null, 1, 0, null), { type: 'Event', inheritable: true });
 SetHandleInformation(inherited, 1, 1);
 const kept = object('protected event', CreateEventW(null, 1, 0, null), { type: 'Event', protectFromClose: true });
@@ -55,10 +116,18 @@ SetHandleInformation(kept, 2, 2);
 
 // FILE_FLAG_DELETE_ON_CLOSE asks for DELETE too.
 const file = `${directory}\\file of ${id} \u00e4.txt`;
-object('file', CreateFileW(file, 0x8000_0000, 7, null, 2, 0x0400_0080, 0), { type: 'File', name: file, access: 0x130089 });
+object('file', CreateFileW(file, 0x8000_0000, 7, null, 2, 0x0400_0080, 0), {
+  type: 'File',
+  name: file,
+  access: 0x130089,
+});
 object('directory', CreateFileW(directory, 0x8000_0000, 7, null, 3, 0x0200_0000, 0), { type: 'File', name: directory });
 const pipeName = `\\\\.\\pipe\\unclosed-${id}`;
-const pipe = object('pipe', CreateNamedPipeW(pipeName, 3, 0, 1, 4096, 4096, 0, null), { type: 'File', name: pipeName, access: 0x12019f });
+const pipe = object('pipe', CreateNamedPipeW(pipeName, 3, 0, 1, 4096, 4096, 0, null), {
+  type: 'File',
+  name: pipeName,
+  access: 0x12019f,
+});
 ConnectNamedPipe.async(pipe, null, () => undefined); // Nobody will ever connect: the pipe's lock is held from now on.
 
 const key = Buffer.alloc(8);
@@ -71,9 +140,18 @@ for (const [root, path, name] of [
   }
 }
 
-object('own process', OpenProcess(0x1000, 0, id), { type: 'Process', name: `node.exe (${id})`, access: 0x1000, ended: false });
+object('own process', OpenProcess(0x1000, 0, id), {
+  type: 'Process',
+  name: `node.exe (${id})`,
+  access: 0x1000,
+  ended: false,
+});
 const thread = GetCurrentThreadId();
-object('own thread', OpenThread(0x0800, 0, thread), { type: 'Thread', name: `thread ${thread} of node.exe (${id})`, ended: false });
+object('own thread', OpenThread(0x0800, 0, thread), {
+  type: 'Thread',
+  name: `thread ${thread} of node.exe (${id})`,
+  ended: false,
+});
 const startup = Buffer.alloc(104);
 startup.writeUInt32LE(104);
 const started = Buffer.alloc(24);
@@ -81,7 +159,11 @@ CreateProcessW(null, `"${process.execPath}" -e process.exit(7)`, null, null, 0, 
 const ended = Number(started.readBigUInt64LE(0));
 WaitForSingleObject(ended, 60_000);
 object('ended process', ended, { type: 'Process', processId: started.readUInt32LE(16), ended: true, exitCode: 7 });
-object('ended thread', Number(started.readBigUInt64LE(8)), { type: 'Thread', threadId: started.readUInt32LE(20), ended: true });
+object('ended thread', Number(started.readBigUInt64LE(8)), {
+  type: 'Thread',
+  threadId: started.readUInt32LE(20),
+  ended: true,
+});
 
 WSAStartup(0x202, Buffer.alloc(512));
 const [AF_INET, AF_INET6, STREAM, DATAGRAM] = [2, 23, 1, 2];
@@ -109,25 +191,43 @@ object('unbound TCP', socket(AF_INET, STREAM, 6), { ...sockets, socket: { protoc
 const listener = bound(AF_INET, STREAM);
 listen(listener, 5);
 const port = portOf(listener);
-object('listening TCP', listener, { ...sockets, socket: { protocol: 'TCP', state: 'listening', local: `127.0.0.1:${port}` } });
+object('listening TCP', listener, {
+  ...sockets,
+  socket: { protocol: 'TCP', state: 'listening', local: `127.0.0.1:${port}` },
+});
 function connected() {
   const client = socket(AF_INET, STREAM, 6);
   if (connect(client, address(AF_INET, port), 16) !== 0) throw new Error('connect failed');
   return { client, server: accept(listener, null, null), clientPort: portOf(client) };
 }
 const pair = connected();
-object('connected TCP', pair.client, { ...sockets, socket: { protocol: 'TCP', state: 'connected', local: `127.0.0.1:${pair.clientPort}`, remote: `127.0.0.1:${port}` } });
-object('accepted TCP', pair.server, { ...sockets, socket: { protocol: 'TCP', state: 'connected', local: `127.0.0.1:${port}`, remote: `127.0.0.1:${pair.clientPort}` } });
+object('connected TCP', pair.client, {
+  ...sockets,
+  socket: { protocol: 'TCP', state: 'connected', local: `127.0.0.1:${pair.clientPort}`, remote: `127.0.0.1:${port}` },
+});
+object('accepted TCP', pair.server, {
+  ...sockets,
+  socket: { protocol: 'TCP', state: 'connected', local: `127.0.0.1:${port}`, remote: `127.0.0.1:${pair.clientPort}` },
+});
 const left = connected();
 closesocket(left.server);
-object('TCP that the peer closed', left.client, { ...sockets, socket: { protocol: 'TCP', state: 'closed', local: `127.0.0.1:${left.clientPort}`, remote: `127.0.0.1:${port}` } });
+object('TCP that the peer closed', left.client, {
+  ...sockets,
+  socket: { protocol: 'TCP', state: 'closed', local: `127.0.0.1:${left.clientPort}`, remote: `127.0.0.1:${port}` },
+});
 const udp = bound(AF_INET, DATAGRAM, false);
 object('UDP', udp, { ...sockets, socket: { protocol: 'UDP', state: 'bound', local: `0.0.0.0:${portOf(udp)}` } });
 const udp6 = bound(AF_INET6, DATAGRAM);
-object('UDP over IPv6', udp6, { ...sockets, socket: { protocol: 'UDPv6', state: 'bound', local: `[::1]:${portOf(udp6)}` } });
+object('UDP over IPv6', udp6, {
+  ...sockets,
+  socket: { protocol: 'UDPv6', state: 'bound', local: `[::1]:${portOf(udp6)}` },
+});
 const tcp6 = bound(AF_INET6, STREAM, false);
 listen(tcp6, 5);
-object('TCP over IPv6', tcp6, { ...sockets, socket: { protocol: 'TCPv6', state: 'listening', local: `[::]:${portOf(tcp6)}` } });
+object('TCP over IPv6', tcp6, {
+  ...sockets,
+  socket: { protocol: 'TCPv6', state: 'listening', local: `[::]:${portOf(tcp6)}` },
+});
 
 say({ ready: true });
 process.stdin.on('end', () => process.kill(id, 'SIGKILL')).resume();

@@ -26,11 +26,19 @@ describe('the handles that a process was born with', () => {
     using input = inheritable(reader);
     using output = inheritable(writer);
     // The event takes the place of stderr: a handle that is passed on, and is not among those that were meant.
-    using child = await SuspendedProcess.spawn({ program: fixturePath('sleeps'), args: [], stdin: input, stdout: output, stderr: event });
+    using child = await SuspendedProcess.spawn({
+      program: fixturePath('sleeps'),
+      args: [],
+      stdin: input,
+      stdout: output,
+      stderr: event,
+    });
     const table = HandleTable.readProcess(child, child.pid);
     const meant: readonly RawHandle[] = [input.asRawHandle(), output.asRawHandle()];
     const found = await describeInherited(child, child.pid, listInherited(table, meant));
-    expect(found.map(({ value, object, inheritable: is }) => [value, object.type, object.name?.endsWith(name), is])).toEqual([[event.asRawHandle(), 'Event', true, true]]);
+    expect(
+      found.map(({ value, object, inheritable: is }) => [value, object.type, object.name?.endsWith(name), is]),
+    ).toEqual([[event.asRawHandle(), 'Event', true, true]]);
     expect(listInherited(table, [...meant, event.asRawHandle()])).toEqual([]);
   });
 
@@ -39,9 +47,19 @@ describe('the handles that a process was born with', () => {
     const { reader, writer } = createPipe();
     using input = inheritable(reader);
     using output = inheritable(writer);
-    using child = await SuspendedProcess.spawn({ program: fixturePath('sleeps'), args: [], stdin: input, stdout: output, stderr: output });
+    using child = await SuspendedProcess.spawn({
+      program: fixturePath('sleeps'),
+      args: [],
+      stdin: input,
+      stdout: output,
+      stderr: output,
+    });
     const table = HandleTable.readProcess(child, child.pid);
-    expect(listInherited(table, []).map(({ value }) => value).toSorted()).toEqual([input, output].map((each) => each.asRawHandle()).toSorted());
+    expect(
+      listInherited(table, [])
+        .map(({ value }) => value)
+        .toSorted(),
+    ).toEqual([input, output].map((each) => each.asRawHandle()).toSorted());
     expect(listInherited(table, [input.asRawHandle(), output.asRawHandle()])).toEqual([]);
   });
 });

@@ -1,10 +1,21 @@
 import { BOOL, DWORD, HANDLE, loadLibrary, POINTER, type Pointer } from '../../../src/ffi/library.ts';
-import { serveAuditor } from '../../../src/handles/query-server.ts';
+import { serveAuditor } from '../../../src/handles/query/server.ts';
 
 // A helper whose question to a file is to read a byte from it: that blocks for ever where a pipe is empty, on Windows
 // and on Wine alike, as a name query does on Windows where somebody else reads.
-const ReadFileAsync: (file: HANDLE, buffer: Pointer, size: number, read: Pointer, overlapped: Pointer) => Promise<boolean> =
-  loadLibrary('kernel32.dll').defineAsync('ReadFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
+const ReadFileAsync: (
+  file: HANDLE,
+  buffer: Pointer,
+  size: number,
+  read: Pointer,
+  overlapped: Pointer,
+) => Promise<boolean> = loadLibrary('kernel32.dll').defineAsync('ReadFile', BOOL, [
+  HANDLE,
+  POINTER,
+  DWORD,
+  POINTER,
+  POINTER,
+]);
 
 serveAuditor(async (handle) => {
   const byte = new Uint8Array(1);

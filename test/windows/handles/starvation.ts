@@ -24,7 +24,10 @@ export async function standStill(processId: number, durationMs: number): Promise
 }
 
 function openForSuspension(processId: number): OwnedHandle {
-  return HandleOrNull.fromRawHandle(OpenProcess(PROCESS_SUSPEND_RESUME, false, processId)).expect('open process', String(processId));
+  return HandleOrNull.fromRawHandle(OpenProcess(PROCESS_SUSPEND_RESUME, false, processId)).expect(
+    'open process',
+    String(processId),
+  );
 }
 
 function stop(process: OwnedHandle): void {
@@ -44,7 +47,11 @@ export interface Share {
  *
  * @returns what `work` came to, and how often the process stood still
  */
-export async function starve<T>(processId: number, { runMs, standMs }: Share, work: Promise<T>): Promise<{ readonly result: T; readonly pauses: number }> {
+export async function starve<T>(
+  processId: number,
+  { runMs, standMs }: Share,
+  work: Promise<T>,
+): Promise<{ readonly result: T; readonly pauses: number }> {
   using opened = openForSuspension(processId);
   let isOver = false;
   const settled = work.finally(() => (isOver = true));

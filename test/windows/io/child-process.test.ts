@@ -36,6 +36,8 @@ describe('openChildProcess()', () => {
   test('refuses a child that never started', async () => {
     const child = spawn('C:\\no such program.exe');
     await once(child, 'error');
-    expect(() => openChildProcess(child)).toThrow('Cannot open child process C:\\no such program.exe: it was never started');
+    expect(() => openChildProcess(child)).toThrow(
+      'Cannot open child process C:\\no such program.exe: it was never started',
+    );
   });
 });

@@ -19,7 +19,13 @@ const examples = Array.from(page.matchAll(/^```ts\n(.*?)^```$/gms), ([, source],
 beforeAll(() => {
   mkdirSync(workshop, { recursive: true });
   for (const { name, source } of examples) writeFileSync(join(workshop, `${name}.ts`), source);
-  const compilerOptions = { rootDir: '../..', outDir: 'out', declaration: false, sourceMap: false, isolatedDeclarations: false };
+  const compilerOptions = {
+    rootDir: '../..',
+    outDir: 'out',
+    declaration: false,
+    sourceMap: false,
+    isolatedDeclarations: false,
+  };
   const project = { extends: '../../tsconfig.json', compilerOptions, files: examples.map(({ name }) => `${name}.ts`) };
   writeFileSync(join(workshop, 'tsconfig.json'), JSON.stringify(project));
 });

@@ -295,7 +295,10 @@ describe('tryClone of a handle', () => {
   });
 
   test('keeps the same access', () => {
-    using limited = HandleOrNull.fromRawHandle(OpenProcess(0x1000, false, process.pid)).expect('open process', 'itself');
+    using limited = HandleOrNull.fromRawHandle(OpenProcess(0x1000, false, process.pid)).expect(
+      'open process',
+      'itself',
+    );
     using clone = limited.tryClone();
     // SYNCHRONIZE was not asked for, so neither may be waited for.
     expect(WaitForSingleObject(limited.asRawHandle(), 0)).toBe(0xffff_ffff);
@@ -318,7 +321,9 @@ describe('tryClone of a handle', () => {
     const before = liveOwners().length;
     const borrow = BorrowedHandle.borrowRaw(unsafeRawHandle(0x7fff_fff0));
     expect(() => borrow.tryCloneToOwned()).toThrow(Win32Error);
-    expect(() => borrow.tryCloneToOwned()).toThrow(/^Cannot duplicate handle 0x7ffffff0: .+ \(ERROR_INVALID_HANDLE 6\)\.$/);
+    expect(() => borrow.tryCloneToOwned()).toThrow(
+      /^Cannot duplicate handle 0x7ffffff0: .+ \(ERROR_INVALID_HANDLE 6\)\.$/,
+    );
     expect(liveOwners()).toHaveLength(before);
   });
 });

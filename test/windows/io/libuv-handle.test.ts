@@ -5,7 +5,9 @@ import { findLibuvHandle } from '../../../src/io/libuv-handle.ts';
 describe('findLibuvHandle()', () => {
   test("finds nothing under an object that references none of the loop's handles", () => {
     const source = { ref: vi.fn(), unref: vi.fn() };
-    expect(() => findLibuvHandle(source)).toThrow("Cannot find the handle of Node's object: 0 of libuv's handles answer to it");
+    expect(() => findLibuvHandle(source)).toThrow(
+      "Cannot find the handle of Node's object: 0 of libuv's handles answer to it",
+    );
   });
 
   test('finds no operating system handle under a timer', () => {

@@ -94,7 +94,8 @@ describe("a borrow from Node's", () => {
   test('connection leaves it referenced or unreferenced, as it was', async () => {
     const { client, accepted } = await newConnection();
     accepted.unref();
-    const hasRef = (socket: Socket): boolean => (socket as unknown as { _handle: { hasRef(): boolean } })._handle.hasRef();
+    const hasRef = (socket: Socket): boolean =>
+      (socket as unknown as { _handle: { hasRef(): boolean } })._handle.hasRef();
     borrowSocket(client);
     borrowSocket(accepted);
     expect([hasRef(client), hasRef(accepted)]).toEqual([true, false]);
@@ -143,7 +144,10 @@ describe('taking the socket out of', () => {
   test('a server and giving it to another goes on listening on the same port', async () => {
     const { server, port } = await newServer();
     const owner = takeSocket(server);
-    const other = intoNetServer(owner, createServer((connection) => connection.end('from the other server')));
+    const other = intoNetServer(
+      owner,
+      createServer((connection) => connection.end('from the other server')),
+    );
     onTestFinished(() => void other.close());
     await once(other, 'listening');
     const client = connect(port, '127.0.0.1');
@@ -183,18 +187,20 @@ describe('giving an owned socket to Node', () => {
     client.destroy();
   });
 
-  test.each([['connection', intoNetSocket], ['listener', intoNetServer]] as const)(
-    'as a %s is refused for a UDP socket, and the owner keeps it',
-    (_, give) => {
-      using owner = newSocket(SOCK_DGRAM);
-      expect(() => give(owner)).toThrow(/^Cannot give socket 0x[0-9a-f]+ to Node: it is not a TCP socket$/);
-      expect(owner.isLive).toBe(true);
-    },
-  );
+  test.each([
+    ['connection', intoNetSocket],
+    ['listener', intoNetServer],
+  ] as const)('as a %s is refused for a UDP socket, and the owner keeps it', (_, give) => {
+    using owner = newSocket(SOCK_DGRAM);
+    expect(() => give(owner)).toThrow(/^Cannot give socket 0x[0-9a-f]+ to Node: it is not a TCP socket$/);
+    expect(owner.isLive).toBe(true);
+  });
 
   test('is refused for a value that is no socket', () => {
     const owner = OwnedSocket.fromRawSocket(unsafeRawSocket(0x7fff_fff0));
-    expect(() => intoNetSocket(owner)).toThrow(/^Cannot ask for the type of socket 0x7ffffff0: .*WSAENOTSOCK 10038\)?\.$/);
+    expect(() => intoNetSocket(owner)).toThrow(
+      /^Cannot ask for the type of socket 0x7ffffff0: .*WSAENOTSOCK 10038\)?\.$/,
+    );
     owner.intoRawSocket();
   });
 });

@@ -9,7 +9,8 @@ import { FILE_TYPE_PIPE, GetFileType } from './win32.ts';
 
 describe("a borrow from a child's pipe", () => {
   test('is the handle of that very pipe, and ends when the stream is destroyed', async () => {
-    const script = "process.stdin.once('data', (text) => { require('node:fs').writeSync(1, 'got ' + text); process.exit(); })";
+    const script =
+      "process.stdin.once('data', (text) => { require('node:fs').writeSync(1, 'got ' + text); process.exit(); })";
     const child = spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'pipe', 'ignore'] });
     const stdin = borrowStream(child.stdin as Socket);
     const stdout = borrowStream(child.stdout as Socket);

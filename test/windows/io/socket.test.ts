@@ -56,7 +56,8 @@ vi.mock('../../../src/ffi/ws2_32.ts', async (importOriginal) => {
 });
 
 beforeEach(() => {
-  for (const call of [DuplicateHandle, SetHandleInformation, closesocket, WSASocketW]) vi.mocked<() => unknown>(call).mockClear();
+  for (const call of [DuplicateHandle, SetHandleInformation, closesocket, WSASocketW])
+    vi.mocked<() => unknown>(call).mockClear();
 });
 
 function isInheritable(socket: OwnedSocket): boolean {

@@ -32,7 +32,9 @@ describe('failed()', () => {
 
   test('gives no advice where there is none, and no object where there is none', () => {
     SetLastError(5);
-    expect(failed('create a pipe', '').message).toBe(`Cannot create a pipe: ${describeCode(5)} (ERROR_ACCESS_DENIED 5).`);
+    expect(failed('create a pipe', '').message).toBe(
+      `Cannot create a pipe: ${describeCode(5)} (ERROR_ACCESS_DENIED 5).`,
+    );
   });
 
   test('shows the bare number where neither this library nor Windows knows the code', () => {
@@ -68,5 +70,7 @@ test('a CloseError is a Win32Error with the value that was not closed', () => {
   const error = new CloseError('handle', unsafeRawHandle(0x1a4), 6);
   expect(error).toBeInstanceOf(Win32Error);
   expect(error).toMatchObject({ name: 'CloseError', raw: 0x1a4n, code: 6 });
-  expect(error.message).toMatch(/^Cannot close handle 0x1a4: (invalid handle|the handle is invalid) \(ERROR_INVALID_HANDLE 6\)\.$/);
+  expect(error.message).toMatch(
+    /^Cannot close handle 0x1a4: (invalid handle|the handle is invalid) \(ERROR_INVALID_HANDLE 6\)\.$/,
+  );
 });

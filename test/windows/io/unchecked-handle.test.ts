@@ -60,9 +60,9 @@ describe('HandleOrNull', () => {
   });
 
   test('says why there is no handle when one is expected', () => {
-    expect(() => HandleOrNull.fromRawHandle(OpenProcess(0x1000, false, 0xffff_fff0)).expect('open process', '4294967280')).toThrow(
-      /^Cannot open process 4294967280: .+ \(ERROR_INVALID_PARAMETER 87\)\.$/,
-    );
+    expect(() =>
+      HandleOrNull.fromRawHandle(OpenProcess(0x1000, false, 0xffff_fff0)).expect('open process', '4294967280'),
+    ).toThrow(/^Cannot open process 4294967280: .+ \(ERROR_INVALID_PARAMETER 87\)\.$/);
   });
 });
 
@@ -96,7 +96,9 @@ describe('HandleOrInvalid', () => {
         path,
         'a path that exists',
       ),
-    ).toThrow(/^Cannot open file C:\\no such directory\\no such file: .+ \(ERROR_PATH_NOT_FOUND 3\)\. Try a path that exists\.$/);
+    ).toThrow(
+      /^Cannot open file C:\\no such directory\\no such file: .+ \(ERROR_PATH_NOT_FOUND 3\)\. Try a path that exists\.$/,
+    );
   });
 
   test('of a file becomes an owner that writes and closes it', () => {

@@ -24,13 +24,18 @@ import {
 const kernel32 = loadLibrary('kernel32.dll');
 const ws2_32 = loadLibrary('ws2_32.dll');
 
-export const CreateEventW: (attributes: Pointer, manualReset: boolean, initialState: boolean, name: string | null) => HANDLE =
-  kernel32.define('CreateEventW', HANDLE, [POINTER, BOOL, BOOL, LPCWSTR]);
+export const CreateEventW: (
+  attributes: Pointer,
+  manualReset: boolean,
+  initialState: boolean,
+  name: string | null,
+) => HANDLE = kernel32.define('CreateEventW', HANDLE, [POINTER, BOOL, BOOL, LPCWSTR]);
 export const SetEvent: (event: HANDLE) => boolean = kernel32.define('SetEvent', BOOL, [HANDLE]);
-export const WaitForSingleObject: (handle: HANDLE, timeoutMs: number) => number = kernel32.define('WaitForSingleObject', DWORD, [
-  HANDLE,
+export const WaitForSingleObject: (handle: HANDLE, timeoutMs: number) => number = kernel32.define(
+  'WaitForSingleObject',
   DWORD,
-]);
+  [HANDLE, DWORD],
+);
 export const CreateFileW: (
   name: string,
   access: number,
@@ -40,17 +45,34 @@ export const CreateFileW: (
   flags: number,
   template: HANDLE,
 ) => HANDLE = kernel32.define('CreateFileW', HANDLE, [LPCWSTR, DWORD, DWORD, POINTER, DWORD, DWORD, HANDLE]);
-export const WriteFile: (file: HANDLE, bytes: Uint8Array, count: number, written: Uint32Array, overlapped: null) => boolean =
-  kernel32.define('WriteFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
-export const ReadFile: (file: HANDLE, bytes: Uint8Array, count: number, read: Uint32Array, overlapped: null) => boolean =
-  kernel32.define('ReadFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
+export const WriteFile: (
+  file: HANDLE,
+  bytes: Uint8Array,
+  count: number,
+  written: Uint32Array,
+  overlapped: null,
+) => boolean = kernel32.define('WriteFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
+export const ReadFile: (
+  file: HANDLE,
+  bytes: Uint8Array,
+  count: number,
+  read: Uint32Array,
+  overlapped: null,
+) => boolean = kernel32.define('ReadFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
 export const GetFileType: (file: HANDLE) => number = kernel32.define('GetFileType', DWORD, [HANDLE]);
 export const GetProcessId: (process: HANDLE) => number = kernel32.define('GetProcessId', DWORD, [HANDLE]);
 export const GetThreadId: (thread: HANDLE) => number = kernel32.define('GetThreadId', DWORD, [HANDLE]);
 export const GetCurrentThreadId: () => number = kernel32.define('GetCurrentThreadId', DWORD, []);
-export const SetStdHandle: (stream: number, handle: HANDLE) => boolean = kernel32.define('SetStdHandle', BOOL, [DWORD, HANDLE]);
+export const SetStdHandle: (stream: number, handle: HANDLE) => boolean = kernel32.define('SetStdHandle', BOOL, [
+  DWORD,
+  HANDLE,
+]);
 
-const bind: (s: SOCKET, name: Uint8Array, length: number) => number = ws2_32.define('bind', LONG, [SOCKET, POINTER, LONG]);
+const bind: (s: SOCKET, name: Uint8Array, length: number) => number = ws2_32.define('bind', LONG, [
+  SOCKET,
+  POINTER,
+  LONG,
+]);
 const connectTo: (s: SOCKET, name: Uint8Array, length: number) => number = ws2_32.define('connect', LONG, [
   SOCKET,
   POINTER,
@@ -126,7 +148,8 @@ export function localPort(socket: AsRawSocket): number {
 
 export function sendText(socket: AsRawSocket, text: string): void {
   const bytes = Buffer.from(text);
-  if (sendBytes(socket.asRawSocket(), bytes, bytes.length, 0) !== bytes.length) throw new Error(`send: ${WSAGetLastError()}`);
+  if (sendBytes(socket.asRawSocket(), bytes, bytes.length, 0) !== bytes.length)
+    throw new Error(`send: ${WSAGetLastError()}`);
 }
 
 function check(result: number, call: string): void {

@@ -39,7 +39,9 @@ describe('the modules of a process', () => {
   });
 
   it('never overlap', () => {
-    const modules = [...listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS))].sort((a, b) => (a.base < b.base ? -1 : 1));
+    const modules = [...listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS))].sort((a, b) =>
+      a.base < b.base ? -1 : 1,
+    );
     modules.slice(1).forEach((module, index) => {
       const previous = modules[index]!;
       expect(module.base).toBeGreaterThanOrEqual(previous.base + BigInt(previous.sizeBytes));

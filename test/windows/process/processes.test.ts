@@ -18,7 +18,9 @@ it('this very process is in the list, and found by its id and by its name', () =
 it('a name that several processes have is refused where one is needed, with their ids', () => {
   const [first] = listProcesses();
   const twins = [first!, { ...first!, processId: 999_999 }];
-  expect(() => findProcess(first!.name, twins)).toThrow(/2 processes have that name\. Try one of their ids: \d+, 999999\./);
+  expect(() => findProcess(first!.name, twins)).toThrow(
+    /2 processes have that name\. Try one of their ids: \d+, 999999\./,
+  );
 });
 
 it('any damaged list gives what can be read of it, and ends', () => {

@@ -33,7 +33,9 @@ describe('a leak in an inlined function has the frames that the source has', () 
     const { report } = await audit({ program: fixturePath(program) });
     const findings = report.findings.filter(({ level }) => level !== 'note');
     expect(findings).toHaveLength(1);
-    const frames = (findings[0]!.stacks['opened'] ?? []).filter((frame) => frame.system !== true && frame.runtime !== true);
+    const frames = (findings[0]!.stacks['opened'] ?? []).filter(
+      (frame) => frame.system !== true && frame.runtime !== true,
+    );
 
     // Of inlined functions Wine's dbghelp knows the name without its namespaces and classes.
     const spell = (name: string): string => (program.endsWith('-pdb') ? name.replace(/^.*::/, '') : name);

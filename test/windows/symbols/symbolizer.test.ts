@@ -25,7 +25,10 @@ interface Printed {
 
 /** Runs prints-addresses to its end: what it printed is all that is left of it. */
 function run(path: string): Printed {
-  const lines = execFileSync(path, { encoding: 'utf8' }).trim().split(/\r?\n/).map((line) => line.split(' '));
+  const lines = execFileSync(path, { encoding: 'utf8' })
+    .trim()
+    .split(/\r?\n/)
+    .map((line) => line.split(' '));
   const [, base, sizeBytes] = lines.find(([kind]) => kind === 'image')!;
   return {
     program: { base: BigInt(base!), sizeBytes: Number(sizeBytes), name: basename(path), path, isSystem: false },
@@ -50,7 +53,11 @@ describe.each(flavours)('a program with %s', (_, name) => {
     expect(calls.length).toBeGreaterThan(6);
     for (const call of calls) {
       const frame = symbolizer.resolve(call.address);
-      expect(frame, call.address.toString(16)).toMatchObject({ module: name, function: call.function, line: call.line });
+      expect(frame, call.address.toString(16)).toMatchObject({
+        module: name,
+        function: call.function,
+        line: call.line,
+      });
       expect(win32.basename(frame.file!)).toBe('prints-addresses.c');
       expect(frame.offset).toBeGreaterThan(0);
       expect(frame).not.toHaveProperty('system');
@@ -61,7 +68,10 @@ describe.each(flavours)('a program with %s', (_, name) => {
     const moved = 0x7ff6_1234_0000n;
     using symbolizer = new Symbolizer([{ ...program, base: moved }]);
     for (const call of calls) {
-      expect(symbolizer.resolve(call.address - program.base + moved)).toMatchObject({ function: call.function, line: call.line });
+      expect(symbolizer.resolve(call.address - program.base + moved)).toMatchObject({
+        function: call.function,
+        line: call.line,
+      });
     }
   });
 
@@ -100,13 +110,18 @@ describe('where there are no symbols', () => {
     expect(symbolizer.resolve(address)).toEqual(nothingMore);
   });
 
-  it.each(['\\\\.\\pipe\\x', '\\\\?\\pipe\\x', '\\Device\\NamedPipe\\x', 'C:\\a.dll:stream', 'relative.dll', 'C:\\windows', ''])(
-    'a module whose path is %j is not opened',
-    (path) => {
-      using symbolizer = new Symbolizer([{ ...program, path }]);
-      expect(symbolizer.resolve(address)).toEqual(nothingMore);
-    },
-  );
+  it.each([
+    '\\\\.\\pipe\\x',
+    '\\\\?\\pipe\\x',
+    '\\Device\\NamedPipe\\x',
+    'C:\\a.dll:stream',
+    'relative.dll',
+    'C:\\windows',
+    '',
+  ])('a module whose path is %j is not opened', (path) => {
+    using symbolizer = new Symbolizer([{ ...program, path }]);
+    expect(symbolizer.resolve(address)).toEqual(nothingMore);
+  });
 
   it.each([0n, 1n, program.base - 1n, program.base + BigInt(program.sizeBytes), 0xffff_ffff_ffff_ffffn])(
     'the address %s is outside of all modules',
@@ -141,12 +156,13 @@ describe('the modules of this very process', () => {
   const modules = listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS));
   const kernel32 = loadLibrary('kernel32.dll');
   const GetModuleHandleW: (name: string) => HANDLE = kernel32.define('GetModuleHandleW', HANDLE, [LPCWSTR]);
-  const GetProcAddress: (module: HANDLE, name: Pointer) => bigint = kernel32.define('GetProcAddress', ULONG64, [HANDLE, POINTER]);
-  const RtlLookupFunctionEntry: (address: bigint, base: Pointer, history: Pointer) => bigint = loadLibrary('ntdll.dll').define(
-    'RtlLookupFunctionEntry',
+  const GetProcAddress: (module: HANDLE, name: Pointer) => bigint = kernel32.define('GetProcAddress', ULONG64, [
+    HANDLE,
     POINTER,
-    [ULONG64, POINTER, POINTER],
-  );
+  ]);
+  const RtlLookupFunctionEntry: (address: bigint, base: Pointer, history: Pointer) => bigint = loadLibrary(
+    'ntdll.dll',
+  ).define('RtlLookupFunctionEntry', POINTER, [ULONG64, POINTER, POINTER]);
 
   it.each([
     ['kernel32.dll', 'CreateToolhelp32Snapshot'],
@@ -178,7 +194,9 @@ describe('the modules of this very process', () => {
       return firstPart(base, new DataView(unwindInfo.buffer, 4 + 2 * (codes + (codes % 2)), 12));
     };
     let named = 0;
-    for (const module of modules.filter(({ name }) => /^(?:node\.exe|kernelbase\.dll|ntdll\.dll|ws2_32\.dll)$/i.test(name))) {
+    for (const module of modules.filter(({ name }) =>
+      /^(?:node\.exe|kernelbase\.dll|ntdll\.dll|ws2_32\.dll)$/i.test(name),
+    )) {
       for (let i = 0; i < 2_500; i++) {
         const address = module.base + 0x1000n + BigInt(Math.floor(((module.sizeBytes - 0x2000) / 2_500) * i));
         const frame = symbolizer.resolve(address, 'exact');
@@ -206,7 +224,9 @@ describe.each(flavours)('twenty thousand questions to a program with %s', (_, na
   it('come to an end, and most are in a function', () => {
     const { program } = run(join(buildFolder, name));
     using symbolizer = new Symbolizer([program]);
-    const frames = ends(() => Array.from({ length: 20_000 }, (_, i) => symbolizer.resolve(program.base + 0x1000n + BigInt(i % 10_000))));
+    const frames = ends(() =>
+      Array.from({ length: 20_000 }, (_, i) => symbolizer.resolve(program.base + 0x1000n + BigInt(i % 10_000))),
+    );
     expect(frames.filter((frame) => frame.function !== undefined).length).toBeGreaterThan(16_000);
   });
 });
@@ -245,18 +265,24 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
   });
 });
 
-it.runIf(isBuilt('leaks-in-template-dwarf5'))('a program with DWARF whose linker left a record without a PDB is not given to dbghelp', () => {
-  const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
-  using file = ExecutableFile.open(path);
-  expect(file?.namesPdb).toBe(false);
-  using other = ExecutableFile.open(path.replace('dwarf5', 'pdb'));
-  expect(other?.namesPdb).toBe(true);
-});
+it.runIf(isBuilt('leaks-in-template-dwarf5'))(
+  'a program with DWARF whose linker left a record without a PDB is not given to dbghelp',
+  () => {
+    const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
+    using file = ExecutableFile.open(path);
+    expect(file?.namesPdb).toBe(false);
+    using other = ExecutableFile.open(path.replace('dwarf5', 'pdb'));
+    expect(other?.namesPdb).toBe(true);
+  },
+);
 
 it('names the same functions whether their files were read ahead, in part or not at all', () => {
   const modules = listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS));
   const ntdll = modules.find(({ name }) => name.toLowerCase() === 'ntdll.dll')!;
-  const addresses = Array.from({ length: 2000 }, (_, index) => ntdll.base + BigInt(Math.floor((ntdll.sizeBytes / 2000) * index)));
+  const addresses = Array.from(
+    { length: 2000 },
+    (_, index) => ntdll.base + BigInt(Math.floor((ntdll.sizeBytes / 2000) * index)),
+  );
   const namesAfter = (pieces: number): readonly (string | undefined)[] => {
     using symbolizer = new Symbolizer();
     const reading = symbolizer.readAhead([ntdll.path, join(scratchFolder, 'nothing.dll')]);

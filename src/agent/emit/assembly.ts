@@ -1,0 +1,245 @@
+import type { AgentCode, AgentVariant } from './agent-code.ts';
+import { functionModules, numberedFunctions } from '../tables/function-table.ts';
+import { numberedRows } from '../tables/hook-table.ts';
+import {
+  CALL_TRAMPOLINE_SIZE_BYTES,
+  FUNCTION_TRAMPOLINE_SIZE_BYTES,
+  GATE_NAME_SIZE_BYTES,
+  type LinkedWord,
+  linkedWords,
+} from './linkage.ts';
+import { emitPatchTable } from '../patch/patch-table.ts';
+import { emitWrapperRow } from './wrapper-row.ts';
+import { Assembler, type Label, type Memory, relative } from '../asm/assembler.ts';
+import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
+import { emitHookFunctions } from './hooks/function-patches.ts';
+import { emitThunk, type HookEnvironment } from './hooks/hook-frame.ts';
+import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/hooks.ts';
+import { emitForgetWalks, emitNoteImage } from './hooks/images.ts';
+import { emitNoteInherited } from './recorder/inherited-handles.ts';
+import { emitNoteMisuse, emitRecordMisuse } from './recorder/misuse-recorder.ts';
+import { emitQuarantine } from './recorder/quarantine.ts';
+import {
+  emitChooseHandle,
+  emitIsThisProcess,
+  emitRecordClose,
+  emitRecordOpen,
+  type Quarantine,
+} from './recorder/recorder.ts';
+import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
+import { emitIsSocketPath } from './hooks/socket-path.ts';
+import { emitInternStack } from './recorder/stack-pool.ts';
+import { emitCaptureStack, emitFullWalk } from './walk/stack-walk.ts';
+import { emitForeseeUnwind } from './walk/unwind-check.ts';
+import { type FramedFunction, unwindInfo } from './walk/unwind-info.ts';
+import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
+import { emitWrapperHook } from './hooks/wrapper-hook.ts';
+import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './recorder/wrappers.ts';
+
+const RUNTIME_FUNCTION_SIZE_BYTES = 12;
+
+/**
+ * Assembles the agent: hooks of all rows of both tables, the routines they share, the unwind data of them all, and room
+ * for what is linked.
+ */
+export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVariant): AgentCode {
+  const asm = new Assembler();
+  const imageBase = asm.bind(asm.label('imageBase'));
+  const functions: FramedFunction[] = [];
+  const routine = (name: string) => asm.label(name);
+
+  const words = new Map(linkedWords.map((name) => [name, routine(name)]));
+  const natives = new Map<string, Label>();
+  const native = (name: string): Memory => {
+    let label = natives.get(name);
+    if (label === undefined) {
+      label = routine(name);
+      natives.set(name, label);
+    }
+    return relative(label);
+  };
+
+  const shared = {
+    captureStack: routine('captureStack'),
+    fullWalk: routine('fullWalk'),
+    internStack: routine('internStack'),
+    foreseeUnwind: routine('foreseeUnwind'),
+    functionTable: routine('functionTable'),
+    functionCount: routine('functionCount'),
+  };
+  const quarantine: Quarantine = {
+    isQuarantined: routine('isQuarantined'),
+    awaitClose: routine('awaitClose'),
+    enterQuarantine: routine('enterQuarantine'),
+    moveOutOfQuarantine: routine('moveOutOfQuarantine'),
+  };
+  const environment: HookEnvironment & GateEnvironment = {
+    words: Object.fromEntries([...words].map(([name, label]) => [name, relative(label)])) as Record<LinkedWord, Memory>,
+    native,
+    arrivedName: routine('arrivedName'),
+    judgedName: routine('judgedName'),
+    recordOpen: routine('recordOpen'),
+    recordClose: routine('recordClose'),
+    captureStack: shared.captureStack,
+    recordMisuse: routine('recordMisuse'),
+    noteMisuse: routine('noteMisuse'),
+    findWrapper: routine('findWrapper'),
+    claimWrapper: routine('claimWrapper'),
+    openWrapper: routine('openWrapper'),
+    closeWrapper: routine('closeWrapper'),
+    noteInherited: routine('noteInherited'),
+    chooseHandle: routine('chooseHandle'),
+    isThisProcess: routine('isThisProcess'),
+    exitGate: routine('exitGate'),
+    isSocketPath: routine('isSocketPath'),
+    noteAccept: routine('noteAccept'),
+    resolveAccept: routine('resolveAccept'),
+    forgetWalks: routine('forgetWalks'),
+    noteImage: routine('noteImage'),
+    hookFunctions: routine('hookFunctions'),
+    ...(hasQuarantine ? { quarantine } : {}),
+  };
+  const walkEnvironment = { ...environment, ...shared, imageBase, checked };
+
+  const wrapperHook = routine('wrapperHook');
+  const patchTables = functionModules.map((name) =>
+    emitPatchTable(asm, numberedFunctions.filter(({ row }) => row.module === name).length),
+  );
+  functions.push(
+    emitCaptureStack(asm, shared.captureStack, shared.fullWalk, shared.internStack, walkEnvironment),
+    emitFullWalk(asm, shared.fullWalk, walkEnvironment),
+    emitRecordOpen(asm, environment.recordOpen, environment),
+    emitRecordClose(asm, environment.recordClose, environment),
+    emitRecordMisuse(asm, environment.recordMisuse, environment),
+    emitNoteMisuse(asm, environment.noteMisuse, environment),
+    emitOpenWrapper(asm, environment.openWrapper, environment),
+    emitCloseWrapper(asm, environment.closeWrapper, environment),
+    emitWrapperHook(asm, wrapperHook, environment),
+    emitIsThisProcess(asm, environment.isThisProcess, environment),
+    emitNoteInherited(asm, environment.noteInherited, environment),
+    emitExitGate(asm, environment.exitGate, environment),
+    emitResolveAccept(asm, environment.resolveAccept, environment),
+    emitNoteImage(asm, environment.noteImage, environment),
+    emitHookFunctions(asm, environment.hookFunctions, patchTables, environment),
+  );
+  if (hasQuarantine) functions.push(...emitQuarantine(asm, quarantine, environment));
+  emitInternStack(asm, shared.internStack, environment);
+  emitForeseeUnwind(asm, shared.foreseeUnwind);
+  emitChooseHandle(asm, environment.chooseHandle, environment);
+  emitIsSocketPath(asm, environment.isSocketPath);
+  emitNoteAccept(asm, environment.noteAccept, environment);
+  emitForgetWalks(asm, environment.forgetWalks, environment);
+  emitFindWrapper(asm, environment.findWrapper, environment);
+  emitClaimWrapper(asm, environment.claimWrapper, environment);
+
+  const bodies = new Map<string, Label>();
+  const bodyOf = (shape: string, emit: (begin: Label) => FramedFunction): Label => {
+    let body = bodies.get(shape);
+    if (body === undefined) {
+      body = routine(shape);
+      bodies.set(shape, body);
+      functions.push(emit(body));
+    }
+    return body;
+  };
+  const callTrampolines = numberedRows.map(({ row }) => routine(`${row.name} trampoline`));
+  const callHooks = numberedRows.map(({ row, rowNumber }, index) => {
+    const begin = routine(`${row.name} hook`);
+    const trampoline = callTrampolines[index]!;
+    const shape = sharedShape(row);
+    if (shape === undefined) functions.push(emitHook(asm, begin, trampoline, row, rowNumber, environment));
+    else
+      emitThunk(
+        asm,
+        begin,
+        sharedRow(row, rowNumber),
+        trampoline,
+        bodyOf(shape, (body) => emitSharedHook(asm, body, row, environment)),
+      );
+    return begin;
+  });
+  asm.align(8);
+  const wrapperRows = numberedFunctions.map(({ row, rowNumber }) =>
+    row.kind === 'socket' ? undefined : emitWrapperRow(asm, rowNumber, row),
+  );
+  const functionTrampolines = numberedFunctions.map(({ row }) => routine(`${row.name} trampoline`));
+  const functionHooks = numberedFunctions.map(({ row, rowNumber }, index) => {
+    const begin = routine(`${row.name} hook`);
+    const body =
+      row.kind === 'socket'
+        ? bodyOf(sharedSocketShape(row), (label) => emitSocketHook(asm, label, row, environment))
+        : wrapperHook;
+    emitThunk(asm, begin, wrapperRows[index] ?? rowNumber, functionTrampolines[index]!, body);
+    return begin;
+  });
+
+  /** Room for something that is linked in; returns where the first begins. */
+  const reserve = (labels: readonly Label[], sizeBytes: number): Label => {
+    asm.align(16);
+    for (const label of labels) {
+      asm.bind(label);
+      asm.data(new Uint8Array(sizeBytes));
+    }
+    return labels[0]!;
+  };
+  const linked = {
+    callTrampolines: reserve(callTrampolines, CALL_TRAMPOLINE_SIZE_BYTES),
+    functionTrampolines: reserve(functionTrampolines, FUNCTION_TRAMPOLINE_SIZE_BYTES),
+    words: reserve([...words.values()], 8),
+    natives: reserve([...natives.values()], 8),
+  };
+  reserve([environment.arrivedName, environment.judgedName], GATE_NAME_SIZE_BYTES);
+
+  const unwindLabels = emitUnwindInfo(asm, functions);
+  asm.align(4);
+  asm.bind(shared.functionCount);
+  asm.data(new Uint8Array(Uint32Array.of(functions.length).buffer));
+  asm.bind(shared.functionTable);
+  asm.data(new Uint8Array(functions.length * RUNTIME_FUNCTION_SIZE_BYTES));
+
+  const { bytes, offsetOf } = asm.assemble();
+  const table = new DataView(bytes.buffer, bytes.byteOffset + offsetOf(shared.functionTable));
+  functions
+    .toSorted((a, b) => offsetOf(a.begin) - offsetOf(b.begin))
+    .forEach((entry, index) => {
+      const unwind = unwindLabels.get(entry);
+      if (unwind === undefined) throw new Error(`no unwind data for ${entry.begin.name}`);
+      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES, offsetOf(entry.begin), true); // DWORD BeginAddress
+      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES + 4, offsetOf(entry.end), true); // DWORD EndAddress
+      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES + 8, offsetOf(unwind), true); // DWORD UnwindData
+    });
+  return {
+    bytes,
+    wordsOffset: offsetOf(linked.words),
+    natives: [...natives.keys()],
+    nativesOffset: offsetOf(linked.natives),
+    arrivedNameOffset: offsetOf(environment.arrivedName),
+    judgedNameOffset: offsetOf(environment.judgedName),
+    callHooks: callHooks.map(offsetOf),
+    callTrampolinesOffset: offsetOf(linked.callTrampolines),
+    functionHooks: functionHooks.map(offsetOf),
+    functionTrampolinesOffset: offsetOf(linked.functionTrampolines),
+    wrapperRows: wrapperRows.map((row) => (row === undefined ? 0 : offsetOf(row))),
+    patchedModules: patchTables.map(({ module }) => offsetOf(module)),
+    patchedFunctions: patchTables.map((patched) => offsetOf(patched.functions)),
+  };
+}
+
+/** Emits one UNWIND_INFO per shape of frame. */
+function emitUnwindInfo(asm: Assembler, functions: readonly FramedFunction[]): Map<FramedFunction, Label> {
+  const byContent = new Map<string, Label>();
+  const byFunction = new Map<FramedFunction, Label>();
+  for (const entry of functions) {
+    const info = unwindInfo(entry.frame);
+    const content = info.join();
+    let label = byContent.get(content);
+    if (label === undefined) {
+      asm.align(4);
+      label = asm.bind(asm.label('UNWIND_INFO'));
+      asm.data(info);
+      byContent.set(content, label);
+    }
+    byFunction.set(entry, label);
+  }
+  return byFunction;
+}

@@ -1,0 +1,215 @@
+import { typeIndex } from '../../tables/hook-table.ts';
+import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from '../../ledger/layout.ts';
+import { at, eax, edx, type Label, type Memory, r10, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/assembler.ts';
+import {
+  emitLoadOpened,
+  emitMisuse,
+  emitReadState,
+  emitRefusal,
+  emitReturnAddress,
+  emitUnlessQuarantined,
+  type Hook,
+  hookFrame,
+  RESULT,
+  saved,
+  STATUS_INVALID_HANDLE,
+} from './hook-frame.ts';
+import { OBJ_INHERIT } from '../recorder/inherited-handles.ts';
+import { emitSlotAddress, PROCESS_UNKNOWN, type Quarantine, THIS_PROCESS } from '../recorder/recorder.ts';
+import { callerArgument } from '../walk/unwind-info.ts';
+
+const DUPLICATE_CLOSE_SOURCE = 1;
+const DUPLICATE_SAME_ATTRIBUTES = 4;
+
+/**
+ * NtDuplicateObject(SourceProcess, SourceHandle, TargetProcess, *TargetHandle, access, attributes, options): what it
+ * opens in this process is recorded as opened, what it closes here as closed.
+ */
+export function emitDuplicates(hook: Hook): void {
+  const { asm, environment, rowNumber } = hook;
+  const sourceProcess = saved(0);
+  const sourceHandle = saved(1);
+  const targetProcess = saved(2);
+  const targetHandle = saved(3);
+  const sourceState = saved(4);
+  const sourceIsOurs = saved(5);
+  const sourceType = saved(6);
+  const options = callerArgument(hookFrame, 6);
+  const [refused, typed, notPseudo, failed, blameTarget, misused, done, elsewhere, notClosed, opened] = asm.labels(
+    'refused',
+    'typed',
+    'notPseudo',
+    'failed',
+    'blameTarget',
+    'misused',
+    'done',
+    'elsewhere',
+    'notClosed',
+    'opened',
+  );
+
+  /** Goes on only where the call closes a handle of this process. Clobbers rax. */
+  const unlessClosingOurs = (otherwise: Label) => {
+    asm.mov(rax, options);
+    asm.test(eax, DUPLICATE_CLOSE_SOURCE);
+    asm.j('e', otherwise);
+    asm.mov(rax, sourceIsOurs);
+    asm.cmp(eax, THIS_PROCESS);
+    asm.j('ne', otherwise);
+  };
+
+  asm.mov(sourceProcess, rcx);
+  asm.mov(sourceHandle, rdx);
+  asm.mov(targetProcess, r8);
+  asm.mov(targetHandle, r9);
+  emitReadState(hook, rdx, sourceState);
+  if (environment.quarantine !== undefined)
+    emitRefuseQuarantinedSource(hook, environment.quarantine, { sourceProcess, sourceHandle, sourceState, options });
+
+  // The type of a duplicate is that of its source, which the pseudo handles of process and thread tell themselves.
+  asm.mov(eax, typeIndex('Process'));
+  asm.cmp(rdx, -1);
+  asm.j('e', typed);
+  asm.mov(eax, typeIndex('Thread'));
+  asm.cmp(rdx, -2);
+  asm.j('e', typed);
+  asm.xor(eax, eax);
+  asm.mov(r10, rdx);
+  emitSlotAddress(asm, r10, notPseudo, environment);
+  asm.mov(eax, at(r10, slot.openedCall));
+  asm.shr(eax, 16);
+  asm.bind(notPseudo);
+  asm.bind(typed);
+  asm.mov(sourceType, rax);
+
+  hook.passThrough();
+  asm.mov(rcx, sourceProcess);
+  asm.call(environment.isThisProcess);
+  asm.mov(sourceIsOurs, rax);
+  asm.mov(rax, RESULT);
+  asm.test(eax, eax);
+  asm.j('s', failed);
+
+  unlessClosingOurs(notClosed);
+  asm.mov(rcx, sourceHandle);
+  asm.mov(rdx, sourceState);
+  emitReturnAddress(asm);
+  asm.mov(r9d, rowNumber);
+  asm.call(environment.recordClose);
+  asm.bind(notClosed);
+
+  asm.cmp(targetHandle, 0);
+  asm.j('e', opened);
+  asm.mov(rcx, targetProcess);
+  asm.call(environment.isThisProcess);
+  asm.cmp(eax, THIS_PROCESS);
+  asm.j('ne', opened);
+  asm.xor(edx, edx); // a source in another process: its type is not known here
+  asm.mov(rax, sourceIsOurs);
+  asm.cmp(eax, THIS_PROCESS);
+  asm.j('ne', elsewhere);
+  asm.mov(rdx, sourceType);
+  asm.shl(edx, 16);
+  asm.bind(elsewhere);
+  asm.or(edx, rowNumber);
+  asm.mov(rax, callerArgument(hookFrame, 5)); // ULONG HandleAttributes
+  asm.and(eax, OBJ_INHERIT);
+  asm.shl(eax, Math.log2(MAY_BE_INHERITABLE / OBJ_INHERIT));
+  asm.or(edx, eax);
+  asm.mov(rax, options);
+  asm.and(eax, DUPLICATE_SAME_ATTRIBUTES);
+  asm.shl(eax, Math.log2(MAY_BE_INHERITABLE / DUPLICATE_SAME_ATTRIBUTES));
+  asm.or(edx, eax);
+  emitLoadOpened(hook, targetHandle, sourceType);
+  emitReturnAddress(asm);
+  asm.call(environment.recordOpen);
+  asm.bind(opened);
+  if (environment.quarantine !== undefined) {
+    // Now, for the duplicate was opened before its source was closed.
+    unlessClosingOurs(done);
+    asm.mov(rcx, sourceHandle);
+    asm.call(environment.quarantine.enterQuarantine);
+  }
+  asm.jmp(done);
+
+  // DUPLICATE_CLOSE_SOURCE closes the source even when the call fails (documented for DuplicateHandle); Wine does so
+  // when there is no target process, and then says STATUS_INVALID_HANDLE. Whether it did is asked of the kernel.
+  asm.bind(failed);
+  unlessClosingOurs(refused);
+  asm.mov(rax, sourceState);
+  asm.test(eax, 1);
+  asm.j('e', refused);
+  asm.mov(rcx, sourceHandle);
+  asm.xor(edx, edx); // ObjectBasicInformation
+  asm.lea(r8, at(rsp, 0x30)); // PUBLIC_OBJECT_BASIC_INFORMATION, among this hook's stack arguments
+  asm.mov(r9d, 0x38);
+  asm.movImmediate64(at(rsp, 0x20), 0);
+  asm.call(environment.native('NtQueryObject'));
+  asm.cmp(eax, STATUS_INVALID_HANDLE);
+  asm.j('ne', done);
+  asm.mov(rcx, sourceHandle);
+  asm.mov(rdx, sourceState);
+  emitReturnAddress(asm);
+  asm.mov(r9d, rowNumber);
+  asm.call(environment.recordClose);
+  asm.jmp(done);
+
+  // Refused because of a handle: of the source process, of the target process, or the source itself.
+  asm.bind(refused);
+  asm.mov(rax, RESULT);
+  asm.cmp(eax, STATUS_INVALID_HANDLE);
+  asm.j('ne', done);
+  asm.mov(rcx, sourceProcess);
+  asm.mov(rax, sourceIsOurs);
+  asm.cmp(eax, PROCESS_UNKNOWN);
+  asm.j('e', misused);
+  asm.cmp(eax, THIS_PROCESS);
+  asm.j('ne', blameTarget);
+  asm.mov(rcx, sourceHandle);
+  asm.mov(rax, options);
+  asm.test(eax, DUPLICATE_CLOSE_SOURCE);
+  asm.mov(rax, RESULT);
+  asm.j('e', misused);
+  emitMisuse(hook, MISUSE_CLOSE);
+  asm.jmp(done);
+  asm.bind(blameTarget);
+  asm.mov(rcx, targetProcess);
+  asm.call(environment.isThisProcess);
+  asm.cmp(eax, PROCESS_UNKNOWN);
+  asm.j('ne', done);
+  asm.mov(rcx, targetProcess);
+  asm.bind(misused);
+  asm.mov(rax, RESULT);
+  emitMisuse(hook, MISUSE_USE);
+  asm.bind(done);
+  hook.return();
+}
+
+/** Refuses a quarantined source of this very process. Clobbers rax. */
+function emitRefuseQuarantinedSource(
+  hook: Hook,
+  quarantine: Quarantine,
+  {
+    sourceProcess,
+    sourceHandle,
+    sourceState,
+    options,
+  }: Record<'sourceProcess' | 'sourceHandle' | 'sourceState' | 'options', Memory>,
+): void {
+  const { asm } = hook;
+  const [fine, used] = asm.labels('fine', 'used');
+  asm.test(rax, rax);
+  asm.j('ns', fine);
+  // Whatever another thread's close makes of it, it is no state to compare with later.
+  asm.movImmediate64(sourceState, 0);
+  asm.cmp(sourceProcess, -1);
+  asm.j('ne', fine);
+  emitUnlessQuarantined(asm, quarantine, sourceHandle, fine);
+  asm.mov(rax, options);
+  asm.test(eax, DUPLICATE_CLOSE_SOURCE);
+  asm.j('e', used);
+  emitRefusal(hook, sourceHandle, MISUSE_CLOSE);
+  asm.bind(used);
+  emitRefusal(hook, sourceHandle, MISUSE_USE);
+  asm.bind(fine);
+}

@@ -1,0 +1,164 @@
+import { header } from '../../ledger/layout.ts';
+import { GATE_NAME_TEXT, type LinkedEnvironment } from '../linkage.ts';
+import {
+  type Assembler,
+  at,
+  eax,
+  ecx,
+  edx,
+  type Label,
+  r8,
+  r9,
+  rax,
+  rcx,
+  rdx,
+  relative,
+  rsp,
+  teb,
+} from '../../asm/assembler.ts';
+import { tebField } from '../walk/stack-walk.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+
+/** States of {@link header.gateState}. */
+export const GATE_OPEN = 0;
+export const GATE_WAITING = 1;
+export const GATE_PASSED = 2;
+export const GATE_UNATTENDED = 3;
+
+/** Where the names stand that the gate opens the auditor's objects by; see {@link setGateName}. */
+export interface GateEnvironment extends LinkedEnvironment {
+  /** Full object-manager path of the event that says "the target is at the gate". */
+  readonly arrivedName: Label;
+  /** Full object-manager path of the mutant that the auditor holds until it has read everything. */
+  readonly judgedName: Label;
+}
+
+/** How long a target waits for an auditor that lives but does not answer. */
+const GATE_TIMEOUT_MS = 10 * 60_000;
+const OTHER_THREAD_TIMEOUT_MS = 10;
+
+const EVENT_MODIFY_STATE = 0x2;
+const MUTANT_ACCESS = 0x10_0001; // SYNCHRONIZE | MUTANT_QUERY_STATE
+const OBJ_CASE_INSENSITIVE = 0x40;
+
+const frame: FrameShape = { pushes: [], sizeBytes: 0xa8 };
+const objectAttributes = 0x30; // OBJECT_ATTRIBUTES, 0x30 bytes
+const objectName = 0x60; // UNICODE_STRING, 0x10 bytes
+const handle = 0x70;
+const event = 0x78;
+const mutant = 0x80;
+const waited = 0x88;
+
+/**
+ * Emits `void exitGate(u32 exit code)`: the process waits until the auditor has read its handle table.
+ *
+ * The gate holds no handle before the exit: it opens the auditor's two objects by name. The wait is for a mutant, which
+ * the kernel releases when the auditor dies, so a target never hangs on a dead auditor; without the objects it passes
+ * at once.
+ */
+export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
+  const native = (name: string) => asm.call(environment.native(name));
+  const field = (offset: number) => {
+    asm.mov(r9, environment.words.ledger);
+    return at(r9, offset);
+  };
+
+  /** `NtOpen…(&handle, access, &attributes)`; the result is in eax. */
+  const open = (call: string, access: number, name: Label) => {
+    asm.movImmediate64(at(rsp, objectAttributes), 0x30); // ULONG Length
+    asm.movImmediate64(at(rsp, objectAttributes + 0x08), 0); // HANDLE RootDirectory
+    asm.lea(rax, at(rsp, objectName));
+    asm.mov(at(rsp, objectAttributes + 0x10), rax); // PUNICODE_STRING ObjectName
+    asm.movImmediate64(at(rsp, objectAttributes + 0x18), OBJ_CASE_INSENSITIVE); // ULONG Attributes
+    asm.movImmediate64(at(rsp, objectAttributes + 0x20), 0); // PVOID SecurityDescriptor
+    asm.movImmediate64(at(rsp, objectAttributes + 0x28), 0); // PVOID SecurityQualityOfService
+    asm.lea(rax, relative(name));
+    asm.mov(ecx, at(rax)); // USHORT Length, MaximumLength
+    asm.mov(at(rsp, objectName), rcx);
+    asm.add(rax, GATE_NAME_TEXT);
+    asm.mov(at(rsp, objectName + 8), rax); // PWSTR Buffer
+    asm.lea(rcx, at(rsp, handle));
+    asm.mov(edx, access);
+    asm.lea(r8, at(rsp, objectAttributes));
+    native(call);
+    asm.test(eax, eax);
+  };
+  const close = (saved: number) => {
+    asm.mov(rcx, at(rsp, saved));
+    native('NtClose');
+  };
+
+  return framedFunction(asm, begin, frame, (epilogue) => {
+    const [mine, other, unattended, noMutant, passed, kept] = asm.labels(
+      'mine',
+      'other',
+      'unattended',
+      'noMutant',
+      'passed',
+      'kept',
+    );
+
+    asm.bind(other);
+    asm.mov(edx, teb(tebField.threadId));
+    asm.xor(eax, eax);
+    asm.lockCmpxchg(field(header.gateThread), edx);
+    asm.j('e', mine);
+    // Another thread of this process is at the gate: it speaks for all.
+    asm.mov(at(rsp, waited), rcx);
+    asm.movImmediate64(at(rsp, handle), -OTHER_THREAD_TIMEOUT_MS * 10_000);
+    asm.xor(ecx, ecx);
+    asm.lea(rdx, at(rsp, handle));
+    native('NtDelayExecution');
+    asm.mov(rcx, at(rsp, waited));
+    asm.jmp(other);
+
+    asm.bind(mine);
+    asm.mov(field(header.gateExitCode), rcx);
+    open('NtOpenEvent', EVENT_MODIFY_STATE, environment.arrivedName);
+    asm.j('s', unattended);
+    asm.mov(rax, at(rsp, handle));
+    asm.mov(at(rsp, event), rax);
+    asm.mov(field(header.gateHandles), rax);
+    open('NtOpenMutant', MUTANT_ACCESS, environment.judgedName);
+    asm.j('s', noMutant);
+    asm.mov(rax, at(rsp, handle));
+    asm.mov(at(rsp, mutant), rax);
+    asm.mov(field(header.gateHandles + 8), rax);
+    asm.movImmediate32(field(header.gateState), GATE_WAITING);
+
+    asm.mov(rcx, at(rsp, event));
+    asm.xor(edx, edx);
+    native('NtSetEvent');
+    asm.mov(rax, BigInt(-GATE_TIMEOUT_MS) * 10_000n);
+    asm.mov(at(rsp, handle), rax);
+    asm.mov(rcx, at(rsp, mutant));
+    asm.xor(edx, edx);
+    asm.lea(r8, at(rsp, handle));
+    native('NtWaitForSingleObject');
+    asm.cmp(eax, 0x102); // STATUS_TIMEOUT: the mutant is not ours
+    asm.j('e', kept);
+    asm.mov(rcx, at(rsp, mutant));
+    asm.xor(edx, edx);
+    native('NtReleaseMutant');
+    asm.bind(kept);
+    close(mutant);
+    close(event);
+    asm.movImmediate32(field(header.gateState), GATE_PASSED);
+
+    asm.bind(passed);
+    asm.xor(eax, eax);
+    asm.mov(field(header.gateHandles), rax);
+    asm.mov(field(header.gateHandles + 8), rax);
+    asm.mov(field(header.gateThread), eax);
+    epilogue();
+
+    asm.bind(noMutant);
+    asm.mov(at(rsp, waited), rax);
+    close(event);
+    asm.mov(rax, at(rsp, waited));
+    asm.bind(unattended);
+    asm.mov(field(header.gateStatus), eax);
+    asm.movImmediate32(field(header.gateState), GATE_UNATTENDED);
+    asm.jmp(passed);
+  });
+}

@@ -1,0 +1,124 @@
+import { header } from '../../ledger/layout.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
+import { identityOffsets, patchedFunction, patchedModule, type PatchTable } from '../../patch/patch-table.ts';
+import {
+  type Assembler,
+  at,
+  eax,
+  edx,
+  esi,
+  indexed,
+  type Label,
+  type Memory,
+  r8,
+  r9d,
+  rax,
+  rbx,
+  rcx,
+  rdx,
+  relative,
+  rsi,
+  rsp,
+} from '../../asm/assembler.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+
+const PAGE_EXECUTE_READWRITE = 0x40;
+
+/**
+ * Emits `void hookFunctions(void* base)`: if a DLL whose functions are to be hooked was mapped there, hooks them before
+ * any of its code runs. What is not as expected stays as it is, and is counted.
+ */
+export function emitHookFunctions(
+  asm: Assembler,
+  begin: Label,
+  modules: readonly PatchTable[],
+  environment: LinkedEnvironment,
+): FramedFunction {
+  const frame: FrameShape = { pushes: [rbx, rsi], sizeBytes: 0x58 };
+  return framedFunction(asm, begin, frame, (epilogue) => {
+    const [compare, compareNext, next, elsewhere, missed, counted, done] = asm.labels(
+      'compare',
+      'compareNext',
+      'next',
+      'elsewhere',
+      'missed',
+      'counted',
+      'done',
+    );
+    const address = at(rsp, 0x30);
+    const size = at(rsp, 0x38);
+    const original = at(rsp, 0x40);
+    const ours = at(rsp, 0x48);
+    const protect = (protection: number | Memory, before: Memory) => {
+      asm.mov(rax, at(rbx));
+      asm.mov(address, rax);
+      asm.movImmediate64(size, 8);
+      asm.mov(rcx, -1n);
+      asm.lea(rdx, address);
+      asm.lea(r8, size);
+      asm.mov(r9d, protection);
+      asm.lea(rax, before);
+      asm.mov(at(rsp, 0x20), rax);
+      asm.call(environment.native('NtProtectVirtualMemory'));
+    };
+    asm.mov(eax, at(rcx, 0x3c)); // LONG e_lfanew
+    for (const { module, functions } of modules) {
+      const other = asm.label('other');
+      asm.lea(r8, relative(module));
+      identityOffsets.forEach((offset, index) => {
+        asm.mov(edx, indexed(rcx, rax, 1, offset));
+        asm.cmp(edx, at(r8, patchedModule.identity + index * 4));
+        asm.j('ne', other);
+      });
+      asm.lea(rbx, relative(functions));
+      asm.mov(esi, at(r8, patchedModule.count));
+      asm.cmp(rcx, at(r8, patchedModule.base));
+      asm.j('e', compare);
+      asm.jmp(elsewhere);
+      asm.bind(other);
+    }
+    epilogue();
+
+    asm.bind(elsewhere);
+    asm.mov(rax, environment.words.ledger);
+    asm.mov(edx, esi);
+    asm.lockXadd(at(rax, header.functionsMissed), edx);
+    epilogue();
+
+    // All or none: what is opened by a function that is not hooked would seem closed to another one that is.
+    asm.bind(compare);
+    asm.mov(edx, esi);
+    asm.mov(r8, rbx);
+    asm.bind(compareNext);
+    asm.mov(rax, at(r8));
+    asm.mov(rax, at(rax));
+    asm.cmp(rax, at(r8, patchedFunction.original));
+    asm.j('ne', elsewhere);
+    asm.add(r8, patchedFunction.sizeBytes);
+    asm.sub(edx, 1);
+    asm.j('ne', compareNext);
+
+    asm.bind(next);
+    asm.test(esi, esi);
+    asm.j('e', done);
+    protect(PAGE_EXECUTE_READWRITE, original);
+    asm.test(eax, eax);
+    asm.j('s', missed);
+    asm.mov(rax, at(rbx));
+    asm.mov(rcx, at(rbx, patchedFunction.replacement));
+    asm.mov(at(rax), rcx); // one write, before the first call
+    protect(original, ours);
+    asm.mov(rax, environment.words.ledger);
+    asm.lockInc32(at(rax, header.functionsHooked));
+    asm.jmp(counted);
+    asm.bind(missed);
+    asm.mov(rax, environment.words.ledger);
+    asm.lockInc32(at(rax, header.functionsMissed));
+    asm.bind(counted);
+    asm.add(rbx, patchedFunction.sizeBytes);
+    asm.sub(esi, 1);
+    asm.jmp(next);
+    asm.bind(done);
+    epilogue();
+  });
+}

@@ -1,0 +1,344 @@
+import {
+  header,
+  INHERITED_BY_NAME,
+  INHERITED_COUNT,
+  MAY_BE_INHERITABLE,
+  MISUSE_INHERITED,
+  SLOT_SIZE_BYTES,
+  slot,
+} from '../../ledger/layout.ts';
+import {
+  type Assembler,
+  at,
+  eax,
+  ecx,
+  edx,
+  indexed,
+  type Label,
+  type Memory,
+  r10,
+  r11,
+  r11d,
+  r8,
+  r9,
+  r9d,
+  rax,
+  rcx,
+  rdx,
+  rsp,
+  teb,
+} from '../../asm/assembler.ts';
+import type { Hook, HookBody, HookEnvironment } from '../hooks/hook-frame.ts';
+import { emitSlotAddress } from './recorder.ts';
+import { tebField } from '../walk/stack-walk.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+
+/*
+ * What a new process inherited of this one's handles. A start by which handles are inherited, and without a list of them, gives the child
+ * every inheritable handle that is open. Which these are is asked of the kernel, once the child is there, about each that may be inheritable by
+ * what it was opened with.
+ *
+ * In the meantime other threads go on. So only what certainly was there and inheritable when the child was made is noted: a handle that this
+ * very thread opened, or that was open before the call began by the system's clock; and nothing once somebody has asked for a change of what is
+ * inheritable.
+ */
+
+/** OBJECT_INFORMATION_CLASS; the answer is {BOOLEAN Inherit, BOOLEAN ProtectFromClose}. */
+export const ObjectHandleFlagInformation = 4;
+
+/** OBJECT_ATTRIBUTES.Attributes, and the HandleAttributes of NtDuplicateObject. */
+export const OBJ_INHERIT = 2;
+const ATTRIBUTES_OFFSET = 0x18; // ULONG Attributes
+
+const PROCESS_CREATE_FLAGS_INHERIT_HANDLES = 4;
+
+/** PS_ATTRIBUTE, phnt's ntpsapi.h: {ULONG_PTR Attribute, SIZE_T Size, ULONG_PTR Value, PSIZE_T ReturnLength}. */
+const ATTRIBUTE_SIZE_BYTES = 32;
+/** What is inherited comes from another process, or is listed. */
+const PS_ATTRIBUTE_PARENT_PROCESS = 0x6_0000;
+const PS_ATTRIBUTE_HANDLE_LIST = 0x2_000b;
+/** More than there are attributes. */
+const ATTRIBUTE_COUNT_MAX = 64;
+
+/** RTL_USER_PROCESS_PARAMETERS, phnt's ntrtl.h. */
+const parameters = {
+  maximumLength: 0x00, // ULONG MaximumLength
+  flags: 0x08, // ULONG Flags
+  standardHandles: 0x20, // HANDLE StandardInput, StandardOutput, StandardError
+  runtimeDataLength: 0xe0, // USHORT RuntimeData.Length
+  runtimeDataBuffer: 0xe8, // PWSTR RuntimeData.Buffer
+} as const;
+const RTL_USER_PROC_PARAMS_NORMALIZED = 1;
+
+/**
+ * Handle values that are looked at for one child, and how many of them are asked about; a question takes four
+ * microseconds under Wine.
+ */
+const SLOT_COUNT_MAX = 65_536;
+const QUESTION_COUNT_MAX = 1024;
+
+/** Home space and NtQueryObject's fifth argument, and places of our own. */
+const frame: FrameShape = { pushes: [], sizeBytes: 0x28 + 14 * 8 };
+const place = (index: number): Memory => at(rsp, 0x28 + index * 8);
+const began = place(0);
+const changes = place(1);
+const returnAddress = place(2);
+const row = place(3);
+const slotIndex = place(4);
+const slotEnd = place(5);
+const state = place(6);
+const flags = place(7);
+/** Handles that the C runtime's block for its child names. */
+const namedHandles = place(8);
+const namedCount = place(9);
+/** The child's standard handles, as indexes of slots. */
+const standardHandles = [place(10), place(11), place(12)] as const;
+const questionsLeft = place(13);
+
+type Environment = Pick<HookEnvironment, 'words' | 'native' | 'recordMisuse'>;
+
+/**
+ * Emits `void noteInherited(u64 time before the call, u32 changes before it, u64* returnAddress, u32 row)`: after an
+ * NtCreateUserProcess that succeeded. The arguments of that call lie behind the return address.
+ */
+export function emitNoteInherited(asm: Assembler, begin: Label, environment: Environment): FramedFunction {
+  return framedFunction(asm, begin, frame, (epilogue) => {
+    const [enough, next, certain, compare, unnamed, end, cut, done] = asm.labels(
+      'enough',
+      'next',
+      'certain',
+      'compare',
+      'unnamed',
+      'end',
+      'cut',
+      'done',
+    );
+    asm.mov(began, rcx);
+    asm.mov(changes, rdx);
+    asm.mov(returnAddress, r8);
+    asm.mov(row, r9);
+    asm.mov(eax, argument(6)); // ULONG ProcessFlags
+    asm.test(eax, PROCESS_CREATE_FLAGS_INHERIT_HANDLES);
+    asm.j('e', done);
+    emitLookForList(asm, done);
+    emitReadParameters(asm);
+
+    asm.mov(rax, environment.words.ledger);
+    asm.mov(rdx, at(rax, header.slotsUsed));
+    asm.cmp(rdx, SLOT_COUNT_MAX);
+    asm.j('be', enough);
+    asm.mov(edx, SLOT_COUNT_MAX);
+    asm.bind(enough);
+    asm.mov(slotEnd, rdx);
+    asm.movImmediate64(slotIndex, 0);
+    asm.movImmediate64(questionsLeft, QUESTION_COUNT_MAX);
+
+    asm.bind(next);
+    asm.mov(rax, slotIndex);
+    asm.add(rax, 1); // from 1 on: NULL is no handle
+    asm.mov(slotIndex, rax);
+    asm.cmp(rax, slotEnd);
+    asm.j('ae', end);
+    emitSlot(asm, environment);
+    asm.mov(rdx, at(r10, slot.state));
+    asm.test(rdx, rdx);
+    asm.j('s', next); // quarantined, or being closed
+    asm.test(edx, 1);
+    asm.j('e', next);
+    asm.mov(state, rdx);
+    asm.movzx16(rcx, at(r10, slot.openedCall));
+    asm.sub(ecx, MAY_BE_INHERITABLE);
+    asm.j('le', next); // not inheritable, or there before recording began
+    asm.mov(ecx, teb(tebField.threadId));
+    asm.cmp(ecx, at(r10, slot.openedThread));
+    asm.j('e', certain);
+    asm.mov(rcx, at(r10, slot.openedTime));
+    asm.cmp(rcx, began);
+    asm.j('ae', next);
+    asm.bind(certain);
+    for (const handle of standardHandles) {
+      asm.cmp(rax, handle);
+      asm.j('e', next);
+    }
+
+    asm.sub(questionsLeft, 1);
+    asm.j('s', cut);
+    asm.mov(rcx, rax);
+    asm.shl(rcx, 2);
+    asm.mov(edx, ObjectHandleFlagInformation);
+    asm.lea(r8, flags);
+    asm.mov(r9d, 2); // sizeof OBJECT_HANDLE_FLAG_INFORMATION
+    asm.movImmediate64(at(rsp, 0x20), 0);
+    asm.call(environment.native('NtQueryObject'));
+    asm.test(eax, eax);
+    asm.j('ne', next);
+    asm.movzx8(rax, flags); // BOOLEAN Inherit
+    asm.test(eax, eax);
+    asm.j('e', next);
+    asm.mov(rax, slotIndex);
+    emitSlot(asm, environment);
+    asm.mov(rdx, at(r10, slot.state));
+    asm.cmp(rdx, state);
+    asm.j('ne', next); // closed meanwhile, and perhaps opened as something else
+    asm.mov(r10, environment.words.ledger);
+    asm.mov(edx, at(r10, header.inheritanceChanges));
+    asm.cmp(edx, changes);
+    asm.j('ne', cut);
+    asm.mov(edx, at(r10, header.inheritedRecords));
+    asm.cmp(edx, INHERITED_COUNT);
+    asm.j('ae', cut);
+
+    asm.xor(r9d, r9d);
+    asm.mov(rdx, namedHandles);
+    asm.mov(r11, namedCount);
+    asm.bind(compare);
+    asm.sub(r11, 1);
+    asm.j('s', unnamed);
+    asm.mov(rcx, indexed(rdx, r11, 8));
+    asm.shr(rcx, 2);
+    asm.cmp(rcx, rax);
+    asm.j('ne', compare);
+    asm.mov(r9d, INHERITED_BY_NAME);
+    asm.bind(unnamed);
+    asm.mov(rcx, rax);
+    asm.shl(rcx, 2);
+    asm.mov(rdx, row);
+    asm.or(edx, MISUSE_INHERITED << 16);
+    asm.mov(r8, returnAddress);
+    asm.call(environment.recordMisuse);
+    asm.test(eax, eax);
+    asm.j('ne', next);
+    asm.mov(rax, environment.words.ledger);
+    asm.lockInc32(at(rax, header.inheritedRecords));
+    asm.jmp(next);
+
+    asm.bind(end);
+    asm.mov(rax, environment.words.ledger);
+    asm.mov(rdx, at(rax, header.slotsUsed));
+    asm.cmp(rdx, SLOT_COUNT_MAX);
+    asm.j('be', done);
+    asm.bind(cut);
+    asm.mov(rax, environment.words.ledger);
+    asm.lockInc32(at(rax, header.inheritedCut));
+    asm.bind(done);
+    epilogue();
+  });
+}
+
+/**
+ * Adds to the row in edx that what was opened may be inheritable, by the OBJECT_ATTRIBUTES that `attributes` points to.
+ * Clobbers rax.
+ */
+export function emitMayBeInheritable({ asm, row }: Pick<HookBody, 'asm' | 'row'>, attributes: Memory): void {
+  if (row.attributes === undefined) return asm.or(edx, MAY_BE_INHERITABLE);
+  const none = asm.label('no attributes');
+  asm.mov(rax, attributes);
+  asm.test(rax, rax);
+  asm.j('e', none);
+  asm.mov(eax, at(rax, ATTRIBUTES_OFFSET));
+  asm.and(eax, OBJ_INHERIT);
+  asm.shl(eax, Math.log2(MAY_BE_INHERITABLE / OBJ_INHERIT));
+  asm.or(edx, eax);
+  asm.bind(none);
+}
+
+/**
+ * Before a change of whether the handle is inheritable: counts it, and notes that the handle may be. Clobbers rax, r10,
+ * r11.
+ */
+export function emitNoteChange({ asm, environment }: Pick<Hook, 'asm' | 'environment'>, handle: Memory): void {
+  const [again, none] = asm.labels('again', 'no slot');
+  asm.mov(rax, environment.words.ledger);
+  asm.lockInc32(at(rax, header.inheritanceChanges));
+  asm.mov(r10, handle);
+  emitSlotAddress(asm, r10, none, environment);
+  asm.mov(eax, at(r10, slot.openedCall));
+  asm.bind(again);
+  asm.mov(r11d, eax);
+  asm.or(r11d, MAY_BE_INHERITABLE);
+  asm.lockCmpxchg(at(r10, slot.openedCall), r11d);
+  asm.j('ne', again);
+  asm.bind(none);
+}
+
+/** An argument of NtCreateUserProcess; r8 is where its return address lies. */
+function argument(index: number): Memory {
+  return at(r8, 8 + index * 8);
+}
+
+/** `r10 = the slot whose index is in rax`. */
+function emitSlot(asm: Assembler, { words }: Environment): void {
+  asm.mov(r10, rax);
+  asm.shl(r10, Math.log2(SLOT_SIZE_BYTES));
+  asm.add(r10, words.slots);
+}
+
+/**
+ * Jumps to `found` where the PS_ATTRIBUTE_LIST says that not everything inheritable is inherited, or is too long to be
+ * one. Keeps r8.
+ */
+function emitLookForList(asm: Assembler, found: Label): void {
+  const [next, none] = asm.labels('next attribute', 'no list');
+  asm.mov(rax, argument(10)); // PPS_ATTRIBUTE_LIST AttributeList
+  asm.test(rax, rax);
+  asm.j('e', none);
+  asm.mov(rcx, at(rax)); // SIZE_T TotalLength, these 8 bytes included
+  asm.sub(rcx, 8);
+  asm.shr(rcx, Math.log2(ATTRIBUTE_SIZE_BYTES));
+  asm.cmp(rcx, ATTRIBUTE_COUNT_MAX);
+  asm.j('a', found);
+  asm.add(rax, 8);
+  asm.bind(next);
+  asm.sub(rcx, 1);
+  asm.j('s', none);
+  asm.mov(rdx, at(rax)); // ULONG_PTR Attribute
+  asm.add(rax, ATTRIBUTE_SIZE_BYTES);
+  asm.cmp(rdx, PS_ATTRIBUTE_HANDLE_LIST);
+  asm.j('e', found);
+  asm.cmp(rdx, PS_ATTRIBUTE_PARENT_PROCESS);
+  asm.j('ne', next);
+  asm.jmp(found);
+  asm.bind(none);
+}
+
+/**
+ * Reads which handles the child is told of: its standard ones, and those in STARTUPINFO's lpReserved2, by which C
+ * runtimes and libuv pass on file descriptors: {int count, BYTE flags[count], HANDLE handles[count]}. What has another
+ * form there names none.
+ */
+function emitReadParameters(asm: Assembler): void {
+  const none = asm.label('none named');
+  asm.movImmediate64(namedCount, 0);
+  for (const handle of standardHandles) asm.movImmediate64(handle, 0);
+  asm.mov(rax, argument(8)); // PRTL_USER_PROCESS_PARAMETERS ProcessParameters
+  asm.test(rax, rax);
+  asm.j('e', none);
+  standardHandles.forEach((handle, index) => {
+    asm.mov(rcx, at(rax, parameters.standardHandles + index * 8));
+    asm.shr(rcx, 2);
+    asm.mov(handle, rcx);
+  });
+  asm.mov(ecx, at(rax, parameters.flags));
+  asm.test(ecx, RTL_USER_PROC_PARAMS_NORMALIZED); // else there are offsets where pointers should be
+  asm.j('e', none);
+  asm.movzx16(rcx, at(rax, parameters.runtimeDataLength));
+  asm.mov(rdx, at(rax, parameters.runtimeDataBuffer));
+  // Of the block that the kernel has read whole, and of nothing else.
+  asm.cmp(rdx, rax);
+  asm.j('b', none);
+  asm.mov(r9d, at(rax, parameters.maximumLength));
+  asm.add(r9, rax);
+  asm.lea(r10, indexed(rdx, rcx, 1));
+  asm.cmp(r10, r9);
+  asm.j('a', none);
+  asm.cmp(rcx, 4);
+  asm.j('b', none);
+  asm.mov(r11d, at(rdx));
+  asm.lea(r9, indexed(r11, r11, 8, 4));
+  asm.cmp(r9, rcx);
+  asm.j('a', none);
+  asm.lea(rdx, indexed(rdx, r11, 1, 4));
+  asm.mov(namedHandles, rdx);
+  asm.mov(namedCount, r11);
+  asm.bind(none);
+}

@@ -1,0 +1,289 @@
+import {
+  header,
+  MISUSE_CLOSE,
+  MISUSE_COUNT,
+  MISUSE_INHERITED,
+  MISUSE_SIZE_BYTES,
+  MISUSE_VALUE_COUNT,
+  misuse,
+  RECENT_OPEN_COUNT,
+  SLOT_SIZE_BYTES,
+  slot,
+  VICTIM,
+  WRAPPER_COUNT,
+  WRAPPER_SIZE_BYTES,
+  wrapper,
+} from '../../ledger/layout.ts';
+import {
+  type Assembler,
+  at,
+  eax,
+  ecx,
+  edx,
+  indexed,
+  type Label,
+  type Memory,
+  r10,
+  r10d,
+  r11d,
+  r8,
+  r9,
+  rax,
+  rcx,
+  rdx,
+  rsp,
+  teb,
+} from '../../asm/assembler.ts';
+import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
+import { emitHashStep, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from '../walk/stack-walk.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+
+/** What a misuse copies of a slot: all of it. */
+const LIFE_QWORDS = SLOT_SIZE_BYTES / 8;
+
+/** How many entries a misuse may be looked for in. */
+const PROBE_COUNT = 64;
+
+/** Home space only: what it calls needs no more. */
+const callerFrame: FrameShape = { pushes: [], sizeBytes: 0x28 };
+
+/**
+ * Emits `u32 recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`: a refused call. What
+ * was given for a handle may be a FILE or a search. The result is how often it had been recorded: 0 says that the
+ * record is new, and not that there was no room for one.
+ */
+export function emitRecordMisuse(
+  asm: Assembler,
+  begin: Label,
+  environment: RecorderEnvironment & { readonly noteMisuse: Label; readonly findWrapper: Label },
+): FramedFunction {
+  return framedFunction(asm, begin, callerFrame, (epilogue) => {
+    const [noHandle, noWrapper, note, done] = asm.labels('noHandle', 'noWrapper', 'note', 'done');
+    asm.mov(r10, rcx);
+    emitSlotAddress(asm, r10, noHandle, environment);
+    asm.mov(rax, at(r10, slot.state));
+    asm.test(rax, rax);
+    asm.j('ne', note);
+    // No handle ever had the value. It may be an address all the same: heaps lie low, too.
+    asm.bind(noHandle);
+    asm.mov(rax, rdx);
+    asm.shr(eax, 16);
+    asm.cmp(eax, MISUSE_CLOSE);
+    asm.j('ne', noWrapper);
+    asm.test(rcx, rcx);
+    asm.j('e', noWrapper);
+    asm.mov(rax, rcx);
+    asm.shr(rax, USER_ADDRESS_BITS);
+    asm.j('ne', noWrapper);
+    asm.mov(rax, rcx);
+    asm.call(environment.findWrapper);
+    asm.jmp(note);
+    asm.bind(noWrapper);
+    asm.xor(r10d, r10d);
+    asm.bind(note);
+    asm.call(environment.noteMisuse);
+    asm.mov(ecx, 1);
+    asm.test(rax, rax);
+    asm.j('e', done);
+    asm.lockXadd(at(rax, misuse.count), ecx);
+    asm.bind(done);
+    asm.mov(eax, ecx);
+    epilogue();
+  });
+}
+
+/** Addresses of user space fit in them. */
+const USER_ADDRESS_BITS = 47;
+
+const misuseFrame: FrameShape = { pushes: [], sizeBytes: 0x98 };
+const life = 0x48; // 8 x u64: the slot as it is now
+const victim = 0x88; // u64: an entry of the ring of recent opens, or 0
+const wrapperKey = 0x90; // u64: key of what stands for the handle, or 0
+
+/**
+ * Emits `void* noteMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status, r10 = void* slot)`: finds or
+ * makes the record of this misuse, without counting it, and returns its address; NULL where there is no room. The slot
+ * is NULL for a value that has none.
+ */
+export function emitNoteMisuse(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
+  return framedFunction(asm, begin, misuseFrame, (epilogue) => {
+    const [noSlot, noWrapper, haveLife, probe, claimed, again, full, refused, dropped] = asm.labels(
+      'noSlot',
+      'noWrapper',
+      'haveLife',
+      'probe',
+      'claimed',
+      'again',
+      'full',
+      'refused',
+      'dropped',
+    );
+    const [value, callAndKind, status, stack] = [at(rsp, 0x20), at(rsp, 0x28), at(rsp, 0x30), at(rsp, 0x38)];
+
+    asm.mov(value, rcx);
+    asm.mov(callAndKind, rdx);
+    asm.mov(status, r9);
+    asm.movImmediate64(at(rsp, wrapperKey), 0);
+    asm.test(r10, r10);
+    asm.j('e', noSlot);
+    for (let index = 0; index < LIFE_QWORDS; index++) {
+      asm.mov(rax, at(r10, index * 8));
+      asm.mov(at(rsp, life + index * 8), rax);
+    }
+    asm.mov(eax, at(rsp, life + slot.wrapper));
+    asm.sub(eax, 1);
+    asm.cmp(eax, WRAPPER_COUNT);
+    asm.j('ae', noWrapper);
+    asm.shl(rax, Math.log2(WRAPPER_SIZE_BYTES));
+    asm.mov(rdx, environment.words.wrappers);
+    asm.mov(rax, indexed(rdx, rax, 1, wrapper.key));
+    asm.mov(at(rsp, wrapperKey), rax);
+    asm.bind(noWrapper);
+    // What closed an earlier handle of this value tells nothing about one that is open.
+    asm.mov(rax, at(rsp, life + slot.state));
+    asm.test(eax, 1);
+    asm.j('e', haveLife);
+    asm.movImmediate64(at(rsp, life + slot.closedStack), 0);
+    asm.jmp(haveLife);
+    asm.bind(noSlot);
+    asm.xor(eax, eax);
+    for (let index = 0; index < LIFE_QWORDS; index++) asm.mov(at(rsp, life + index * 8), rax);
+    asm.bind(haveLife);
+    if (environment.quarantine !== undefined) emitFindVictim(asm, value, environment);
+    asm.mov(rcx, r8);
+    asm.call(environment.captureStack);
+    asm.mov(stack, rax);
+
+    // What makes two misuses the same: the call, its kind and status, the three stacks, open or not; NULL and pseudo
+    // handles are kept apart from other values that were never open.
+    asm.mov(r8, HASH_SEED);
+    asm.mov(r9, HASH_MULTIPLIER);
+    const mix = () => emitHashStep(asm, r8, rax, r9, rdx);
+    asm.mov(eax, eax);
+    mix();
+    asm.mov(rax, callAndKind);
+    mix();
+    asm.mov(rax, status);
+    mix();
+    asm.mov(eax, at(rsp, life + slot.openedStack));
+    mix();
+    asm.mov(eax, at(rsp, life + slot.closedStack));
+    mix();
+    asm.mov(rax, at(rsp, life + slot.state));
+    asm.and(eax, 1);
+    mix();
+    if (environment.quarantine !== undefined) {
+      asm.mov(eax, at(rsp, victim + 4));
+      asm.and(eax, VICTIM | 0);
+      mix();
+    }
+    asm.mov(rax, value);
+    asm.sar(rax, 63);
+    mix();
+    const notNull = asm.label('notNull');
+    asm.cmp(value, 0);
+    asm.j('ne', notNull);
+    asm.mov(rax, HASH_SEED);
+    mix();
+    asm.bind(notNull);
+    asm.or(r8, 1); // never zero, which means free
+
+    asm.mov(rcx, environment.words.misuses);
+    asm.mov(r10, r8);
+    asm.shr(r10, 64 - Math.log2(MISUSE_COUNT));
+    asm.mov(r11d, PROBE_COUNT);
+    asm.bind(probe);
+    asm.mov(r9, r10);
+    asm.shl(r9, Math.log2(MISUSE_SIZE_BYTES));
+    asm.add(r9, rcx);
+    asm.xor(eax, eax);
+    asm.lockCmpxchg(at(r9, misuse.key), r8);
+    asm.j('e', claimed);
+    asm.cmp(rax, r8);
+    asm.j('e', again);
+    asm.add(r10d, 1);
+    asm.and(r10d, MISUSE_COUNT - 1);
+    asm.sub(r11d, 1);
+    asm.j('ne', probe);
+    asm.bind(full);
+    asm.mov(rdx, environment.words.ledger);
+    asm.mov(rax, callAndKind);
+    asm.shr(eax, 16);
+    asm.cmp(eax, MISUSE_INHERITED);
+    asm.j('ne', refused);
+    asm.lockInc32(at(rdx, header.inheritedCut));
+    asm.jmp(dropped);
+    asm.bind(refused);
+    asm.lockInc32(at(rdx, header.droppedMisuses));
+    asm.bind(dropped);
+    asm.xor(eax, eax);
+    epilogue();
+
+    asm.bind(claimed);
+    asm.mov(rax, status);
+    asm.mov(at(r9, misuse.status), eax);
+    asm.mov(rax, stack);
+    asm.mov(at(r9, misuse.offendingStack), eax);
+    asm.mov(eax, teb(tebField.threadId));
+    asm.mov(at(r9, misuse.offendingThread), eax);
+    asm.mov(rax, SYSTEM_TIME);
+    asm.mov(at(r9, misuse.offendingTime), rax);
+    asm.mov(rax, callAndKind);
+    asm.mov(at(r9, misuse.offendingCall), eax); // the kind is the upper half
+    for (let index = 0; index < LIFE_QWORDS; index++) {
+      asm.mov(rax, at(rsp, life + index * 8));
+      asm.mov(at(r9, misuse.life + index * 8), rax);
+    }
+    if (environment.quarantine !== undefined) {
+      asm.mov(eax, at(rsp, victim));
+      asm.mov(at(r9, misuse.victimStack), eax);
+      asm.mov(eax, at(rsp, victim + 4));
+      asm.mov(at(r9, misuse.victim), eax);
+    }
+    asm.mov(rax, at(rsp, wrapperKey));
+    asm.mov(at(r9, misuse.wrapperKey), rax);
+    asm.movImmediate32(at(r9, misuse.ready), 1);
+
+    asm.bind(again);
+    asm.mov(eax, 1);
+    asm.lockXadd(at(r9, misuse.valueCount), eax);
+    const noRoom = asm.label('noRoom');
+    asm.cmp(eax, MISUSE_VALUE_COUNT);
+    asm.j('ae', noRoom);
+    asm.mov(rdx, value);
+    asm.mov(indexed(r9, rax, 8, misuse.values), rdx);
+    asm.bind(noRoom);
+    asm.mov(rax, r9);
+    epilogue();
+  });
+}
+
+/**
+ * Finds what a quarantined value would mean: what was opened next after its close. Keeps r8. Clobbers rax, rcx, rdx,
+ * r9.
+ */
+function emitFindVictim(asm: Assembler, value: Memory, environment: RecorderEnvironment): void {
+  const [none, forgotten, found] = asm.labels('none', 'forgotten', 'found');
+  asm.movImmediate64(at(rsp, victim), 0);
+  asm.mov(rax, at(rsp, life + slot.state));
+  asm.test(rax, rax);
+  asm.j('ns', none);
+  asm.mov(rcx, value);
+  emitSlotAddress(asm, rcx, none, environment);
+  asm.mov(edx, at(rcx, slot.opensBefore));
+  asm.mov(r9, environment.words.ledger);
+  asm.mov(rax, at(r9, header.opens));
+  asm.sub(eax, edx);
+  asm.j('e', none);
+  asm.cmp(eax, RECENT_OPEN_COUNT);
+  asm.j('a', forgotten);
+  asm.and(edx, RECENT_OPEN_COUNT - 1);
+  asm.mov(r9, environment.words.recentOpens);
+  asm.mov(rax, indexed(r9, rdx, 8));
+  asm.jmp(found);
+  asm.bind(forgotten);
+  asm.mov(rax, BigInt(VICTIM) << 32n);
+  asm.bind(found);
+  asm.mov(at(rsp, victim), rax);
+  asm.bind(none);
+}

@@ -1,0 +1,327 @@
+import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from '../../ledger/layout.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
+import {
+  type Assembler,
+  at,
+  eax,
+  ecx,
+  edx,
+  indexed,
+  type Label,
+  type Memory,
+  r10,
+  r8,
+  r9,
+  r9d,
+  rax,
+  rcx,
+  rdx,
+  type Register,
+  rsp,
+} from '../../asm/assembler.ts';
+import { STATUS_INVALID_HANDLE } from '../hooks/hook-frame.ts';
+import { emitSlotAddress, type Quarantine } from './recorder.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+
+/*
+ * The quarantine, AddressSanitizer's idea for handles: for a while after its close a value means nothing, so that whoever
+ * still has it is refused and never reaches somebody else's object.
+ *
+ * Whether a value is quarantined stands in its slot, set before the close reaches the kernel: the hooks refuse it from then
+ * on, whatever the kernel would say. Where the kernel hands such a value out again, the opening hook moves the new object to
+ * another value before the program sees it. So that this is rare, a quarantined value is occupied by a handle of a powerless
+ * object, the sentinel: at the close, if no other thread was quicker, or else when an object was moved away from it. And
+ * handles that come past the hooks (from another process, from the kernel) do not get such a value.
+ *
+ * The last N closed values are quarantined; the one that leaves is free again.
+ */
+
+const DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES = 2 | 4;
+const CURRENT_PROCESS = -1n;
+
+/** What a slot loses with its quarantine. */
+const QUARANTINE_FLAGS = STATE_QUARANTINED | STATE_OCCUPIED;
+
+/** A handle that a hook is about to move away is there for as long as its thread is not given the processor. */
+const MOVE_TIMEOUT_MS = 50;
+const CLOSE_TIMEOUT_MS = 1000;
+const SPIN_COUNT = 1000;
+
+/**
+ * Home space and stack arguments of NtDuplicateObject, a PUBLIC_OBJECT_BASIC_INFORMATION of 0x38 bytes, seven places.
+ */
+const frame: FrameShape = { pushes: [], sizeBytes: 0x38 + 0x38 + 0x38 };
+const information = 0x38;
+const place = (index: number): Memory => at(rsp, 0x70 + index * 8);
+const value = place(0);
+const triesLeft = place(1);
+const scratch = place(2);
+const saved = [place(3), place(4), place(5), place(6)] as const;
+const argumentRegisters = [rcx, rdx, r8, r9] as const;
+
+/** Emits the four routines, in the order of {@link Quarantine}. */
+export function emitQuarantine(asm: Assembler, routines: Quarantine, environment: LinkedEnvironment): FramedFunction[] {
+  return [
+    emitIsQuarantined(asm, routines.isQuarantined, environment),
+    emitAwaitClose(asm, routines.awaitClose, environment),
+    emitEnterQuarantine(asm, routines.enterQuarantine, environment),
+    emitMoveOutOfQuarantine(asm, routines.moveOutOfQuarantine, environment),
+  ];
+}
+
+function emitIsQuarantined(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
+  return framedFunction(asm, begin, frame, (epilogue) => {
+    const [look, refuse, lost, forget, pass, done] = asm.labels('look', 'refuse', 'lost', 'forget', 'pass', 'done');
+    saveArguments(asm);
+    asm.mov(value, rax);
+    asm.movImmediate64(triesLeft, MOVE_TIMEOUT_MS);
+    asm.bind(look);
+    emitSlot(asm, r10, value, pass, environment);
+    asm.mov(rax, at(r10, slot.state));
+    asm.test(rax, rax);
+    asm.j('ns', pass);
+    emitTestFlag(asm, rax, STATE_CLOSING);
+    asm.j('ne', pass); // the close has not been carried out yet, or is being recorded
+    emitTestFlag(asm, rax, STATE_OCCUPIED);
+    asm.j('ne', refuse);
+    asm.mov(rcx, value);
+    asm.xor(edx, edx); // ObjectBasicInformation
+    asm.lea(r8, at(rsp, information));
+    asm.mov(r9d, 0x38);
+    asm.movImmediate64(at(rsp, 0x20), 0);
+    asm.call(environment.native('NtQueryObject'));
+    asm.cmp(eax, STATUS_INVALID_HANDLE);
+    asm.j('e', refuse);
+    // Somebody was handed the value: a hook, which moves the object away at once, or a call that is not hooked.
+    asm.sub(triesLeft, 1);
+    asm.j('e', lost);
+    emitSleep(asm, environment);
+    asm.jmp(look);
+    asm.bind(lost);
+    emitSlot(asm, r10, value, pass, environment);
+    emitForget(asm, forget, pass, environment);
+    asm.bind(pass);
+    asm.xor(eax, eax);
+    asm.jmp(done);
+    asm.bind(refuse);
+    asm.mov(eax, 1);
+    asm.bind(done);
+    restoreArguments(asm);
+    epilogue();
+  });
+}
+
+function emitAwaitClose(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
+  return framedFunction(asm, begin, frame, (epilogue) => {
+    const [look, asleep, done] = asm.labels('look', 'asleep', 'done');
+    saveArguments(asm);
+    asm.mov(value, rax);
+    asm.movImmediate64(triesLeft, SPIN_COUNT + CLOSE_TIMEOUT_MS);
+    asm.bind(look);
+    emitSlot(asm, r10, value, done, environment);
+    asm.mov(rax, at(r10, slot.state));
+    emitTestFlag(asm, rax, STATE_CLOSING);
+    asm.j('e', done);
+    asm.pause();
+    asm.sub(triesLeft, 1);
+    asm.cmp(triesLeft, CLOSE_TIMEOUT_MS);
+    asm.j('ae', look);
+    asm.cmp(triesLeft, 0);
+    asm.j('ne', asleep);
+    // The thread that was closing it is gone, or the close takes long: it is on its own from here on.
+    asm.mov(rdx, -STATE_CLOSING);
+    asm.lockXadd(at(r10, slot.state), rdx);
+    asm.jmp(done);
+    asm.bind(asleep);
+    emitSleep(asm, environment);
+    asm.jmp(look);
+    asm.bind(done);
+    restoreArguments(asm);
+    epilogue();
+  });
+}
+
+function emitEnterQuarantine(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
+  return framedFunction(asm, begin, frame, (epilogue) => {
+    const [marked, swap, evict, occupy, done] = asm.labels('marked', 'swap', 'evict', 'occupy', 'done');
+    asm.and(rcx, -4);
+    asm.mov(value, rcx);
+    emitSlot(asm, r10, value, done, environment);
+    asm.mov(rax, at(r10, slot.state));
+    asm.test(eax, 1);
+    asm.j('ne', done); // somebody has it already
+    asm.test(rax, rax);
+    asm.j('s', marked);
+    asm.mov(rdx, STATE_QUARANTINED);
+    asm.or(rdx, rax);
+    asm.lockCmpxchg(at(r10, slot.state), rdx);
+    asm.j('ne', done);
+    asm.mov(rdx, environment.words.ledger);
+    asm.mov(rdx, at(rdx, header.opens));
+    asm.mov(at(r10, slot.opensBefore), edx);
+    asm.bind(marked);
+
+    asm.mov(r8, environment.words.ledger);
+    asm.mov(edx, 1);
+    asm.lockXadd(at(r8, header.quarantineNext), edx);
+    asm.mov(r9, environment.words.quarantineMask);
+    asm.and(edx, r9d);
+    asm.mov(r9, environment.words.quarantine);
+    asm.lea(r9, indexed(r9, rdx, 4));
+    asm.mov(rcx, value);
+    asm.mov(eax, at(r9));
+    asm.bind(swap);
+    asm.lockCmpxchg(at(r9), ecx);
+    asm.j('ne', swap);
+    asm.mov(eax, eax);
+    asm.test(rax, rax);
+    asm.j('e', occupy);
+    asm.mov(scratch, rax);
+    emitSlot(asm, r10, scratch, occupy, environment);
+    emitForget(asm, evict, occupy, environment, { lost: false });
+    emitTestFlag(asm, rax, STATE_OCCUPIED);
+    asm.j('e', occupy);
+    asm.mov(rcx, scratch);
+    asm.call(environment.native('NtClose'));
+
+    asm.bind(occupy);
+    emitOccupy(asm, environment);
+    // Last: whoever waits for this close finds the value quarantined and the close recorded.
+    emitSlot(asm, r10, value, done, environment);
+    const [clear] = asm.labels('clear');
+    asm.mov(rax, at(r10, slot.state));
+    asm.bind(clear);
+    emitTestFlag(asm, rax, STATE_CLOSING);
+    asm.j('e', done);
+    asm.mov(rdx, -STATE_CLOSING);
+    asm.add(rdx, rax);
+    asm.lockCmpxchg(at(r10, slot.state), rdx);
+    asm.j('ne', clear);
+    asm.bind(done);
+    epilogue();
+  });
+}
+
+function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
+  return framedFunction(asm, begin, frame, (epilogue) => {
+    const [next, stay, forget, settled] = asm.labels('next', 'stay', 'forget', 'settled');
+    asm.mov(value, rcx);
+    asm.bind(next);
+    emitSlot(asm, r10, value, settled, environment);
+    asm.mov(rax, at(r10, slot.state));
+    asm.test(rax, rax);
+    asm.j('ns', settled);
+    asm.mov(rdx, value);
+    emitDuplicate(asm, rdx, scratch, DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES, environment);
+    asm.test(eax, eax);
+    asm.j('s', stay); // some objects have one handle for life
+    asm.mov(rcx, value);
+    asm.call(environment.native('NtClose'));
+    asm.mov(rax, scratch);
+    asm.mov(value, rax);
+    emitOccupy(asm, environment);
+    asm.jmp(next);
+
+    asm.bind(stay);
+    emitSlot(asm, r10, value, settled, environment);
+    emitForget(asm, forget, settled, environment);
+
+    asm.bind(settled);
+    asm.mov(rax, value);
+    epilogue();
+  });
+}
+
+/** Occupies whichever value the kernel gives next, if it is a quarantined one that is free; else gives it back. */
+function emitOccupy(asm: Assembler, environment: LinkedEnvironment): void {
+  const [mark, giveBack, done] = asm.labels('mark', 'giveBack', 'done');
+  asm.mov(rdx, environment.words.ledger);
+  asm.mov(rdx, at(rdx, header.sentinel));
+  emitDuplicate(asm, rdx, scratch, 0, environment);
+  asm.test(eax, eax);
+  asm.j('s', done);
+  emitSlot(asm, r10, scratch, giveBack, environment);
+  asm.mov(rax, at(r10, slot.state));
+  asm.bind(mark);
+  asm.test(rax, rax);
+  asm.j('ns', giveBack);
+  asm.mov(rdx, STATE_OCCUPIED);
+  asm.or(rdx, rax);
+  asm.lockCmpxchg(at(r10, slot.state), rdx);
+  asm.j('ne', mark);
+  asm.jmp(done);
+  asm.bind(giveBack);
+  asm.mov(rcx, scratch);
+  asm.call(environment.native('NtClose'));
+  asm.bind(done);
+}
+
+/** `NtDuplicateObject` within this process; the status is in eax. */
+function emitDuplicate(
+  asm: Assembler,
+  source: Register,
+  copy: Memory,
+  options: number,
+  environment: LinkedEnvironment,
+): void {
+  if (source.code !== rdx.code) throw new Error('the source is the second argument');
+  asm.mov(rcx, CURRENT_PROCESS);
+  asm.mov(r8, CURRENT_PROCESS);
+  asm.lea(r9, copy);
+  asm.movImmediate64(at(rsp, 0x20), 0); // ACCESS_MASK DesiredAccess: none, where the options do not say "the same"
+  asm.movImmediate64(at(rsp, 0x28), 0); // ULONG HandleAttributes
+  asm.movImmediate64(at(rsp, 0x30), options); // ULONG Options
+  asm.call(environment.native('NtDuplicateObject'));
+}
+
+/**
+ * Ends the quarantine of the slot at r10; rax then holds its state before. Jumps to `notQuarantined` where it had
+ * ended. What the quarantine loses by it is counted.
+ */
+function emitForget(
+  asm: Assembler,
+  retry: Label,
+  notQuarantined: Label,
+  environment: LinkedEnvironment,
+  { lost } = { lost: true },
+): void {
+  asm.mov(rax, at(r10, slot.state));
+  asm.bind(retry);
+  asm.test(rax, rax);
+  asm.j('ns', notQuarantined);
+  asm.mov(rdx, ~QUARANTINE_FLAGS);
+  asm.and(rdx, rax);
+  asm.lockCmpxchg(at(r10, slot.state), rdx);
+  asm.j('ne', retry);
+  if (!lost) return;
+  asm.mov(rdx, environment.words.ledger);
+  asm.lockInc32(at(rdx, header.quarantineLost));
+}
+
+/** Sets the flags by the AND with one bit. Clobbers rdx. */
+function emitTestFlag(asm: Assembler, state: Register, flag: bigint): void {
+  asm.mov(rdx, flag);
+  asm.test(state, rdx);
+}
+
+/** Address of the slot of the value in `from`. */
+function emitSlot(asm: Assembler, target: Register, from: Memory, none: Label, environment: LinkedEnvironment): void {
+  asm.mov(target, from);
+  emitSlotAddress(asm, target, none, environment);
+}
+
+/** Gives the processor away for a millisecond. */
+function emitSleep(asm: Assembler, environment: LinkedEnvironment): void {
+  asm.movImmediate64(scratch, -10_000); // 100 ns, relative
+  asm.xor(ecx, ecx);
+  asm.lea(rdx, scratch);
+  asm.call(environment.native('NtDelayExecution'));
+}
+
+function saveArguments(asm: Assembler): void {
+  argumentRegisters.forEach((register, index) => asm.mov(saved[index]!, register));
+}
+
+function restoreArguments(asm: Assembler): void {
+  argumentRegisters.forEach((register, index) => asm.mov(register, saved[index]!));
+}

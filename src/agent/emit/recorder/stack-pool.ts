@@ -1,0 +1,105 @@
+import {
+  header,
+  MAXIMUM_FRAMES,
+  STACK_INDEX_COUNT,
+  STACK_INDEX_OFFSET,
+  STACK_POOL_OFFSET,
+  STACK_POOL_SIZE_BYTES,
+  stackNode,
+} from '../../ledger/layout.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
+import {
+  type Assembler,
+  at,
+  eax,
+  edx,
+  indexed,
+  type Label,
+  r10,
+  r10d,
+  r11,
+  r11d,
+  r8,
+  r9,
+  rax,
+  rcx,
+  rsp,
+} from '../../asm/assembler.ts';
+
+/** How many places a stack may be looked for before it is dropped, and counted. */
+const PROBE_COUNT = 64;
+
+/**
+ * Emits `u32 internStack(u64* frames, u32 count, u64 hash)`: the id of the stack in the pool, which it enters there the
+ * first time, or 0 when there is no room. Lock-free: a node is complete before the index shows it; of two threads that
+ * enter the same stack at once one wastes a node. Two stacks are the same when their 64-bit hashes are.
+ *
+ * A leaf function: it needs no unwind data.
+ */
+export function emitInternStack(asm: Assembler, begin: Label, { words }: LinkedEnvironment): void {
+  const [probe, insert, copy, taken, dropped, found] = asm.labels(
+    'probe',
+    'insert',
+    'copy',
+    'taken',
+    'dropped',
+    'found',
+  );
+  const savedProbes = at(rsp, 0x08); // our caller's home space
+  const savedPosition = at(rsp, 0x10);
+  const nodeId = at(rsp, 0x18);
+
+  asm.align(16);
+  asm.bind(begin);
+  asm.mov(r9, words.ledger);
+  asm.mov(r10, r8);
+  asm.shr(r10, 64 - Math.log2(STACK_INDEX_COUNT));
+  asm.mov(r11d, PROBE_COUNT);
+  asm.bind(probe);
+  asm.mov(eax, indexed(r9, r10, 4, STACK_INDEX_OFFSET));
+  asm.test(eax, eax);
+  asm.j('e', insert);
+  asm.cmp(r8, indexed(r9, rax, 8, STACK_POOL_OFFSET + stackNode.hash));
+  asm.j('e', found);
+  asm.add(r10d, 1);
+  asm.and(r10d, STACK_INDEX_COUNT - 1);
+  asm.sub(r11d, 1);
+  asm.j('ne', probe);
+  asm.bind(dropped);
+  asm.lockInc32(at(r9, header.droppedStacks));
+  asm.xor(eax, eax);
+  asm.bind(found);
+  asm.ret();
+
+  asm.bind(insert);
+  asm.mov(savedProbes, r11);
+  asm.mov(savedPosition, r10);
+  asm.mov(eax, edx);
+  asm.shl(eax, 3);
+  asm.add(rax, stackNode.frames);
+  asm.lockXadd(at(r9, header.stackPoolUsed), rax);
+  asm.cmp(rax, STACK_POOL_SIZE_BYTES - stackNode.frames - MAXIMUM_FRAMES * 8);
+  asm.j('a', dropped);
+  asm.lea(r10, indexed(r9, rax, 1, STACK_POOL_OFFSET));
+  asm.shr(rax, 3);
+  asm.mov(nodeId, rax);
+  asm.mov(at(r10, stackNode.hash), r8);
+  asm.mov(at(r10, stackNode.frameCount), edx);
+  asm.xor(r11d, r11d);
+  asm.bind(copy);
+  asm.mov(rax, indexed(rcx, r11, 8));
+  asm.mov(indexed(r10, r11, 8, stackNode.frames), rax);
+  asm.add(r11d, 1);
+  asm.cmp(r11d, edx);
+  asm.j('b', copy);
+  asm.mov(r10, savedPosition);
+  asm.mov(r11, nodeId);
+  asm.xor(eax, eax);
+  asm.lockCmpxchg(indexed(r9, r10, 4, STACK_INDEX_OFFSET), r11d);
+  asm.j('ne', taken);
+  asm.mov(eax, r11d);
+  asm.ret();
+  asm.bind(taken); // somebody was first, perhaps with the same stack: look again at the same place
+  asm.mov(r11, savedProbes);
+  asm.jmp(probe);
+}

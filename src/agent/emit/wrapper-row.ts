@@ -1,0 +1,98 @@
+import type { Assembler, Label } from '../asm/assembler.ts';
+import { type Failure, functionModules, type WrapperArgument, type WrapperFunction } from '../tables/function-table.ts';
+import { typeIndex } from '../tables/hook-table.ts';
+import { DESCRIPTOR_KEY } from '../ledger/layout.ts';
+
+/** Where a C runtime's module lies, and what tells its wrappers and their handles. */
+export interface WrapperModule {
+  readonly base: bigint;
+  readonly sizeBytes: number;
+  /** `_fileno` and `_get_osfhandle`; 0 in a module without descriptors. */
+  readonly fileno: bigint;
+  readonly getOsfhandle: bigint;
+}
+
+/** A row of data: what the hook must know of one function; offsets from its beginning. */
+export const wrapperRow = {
+  moduleBase: 0x00,
+  moduleSize: 0x08,
+  fileno: 0x10,
+  getOsfhandle: 0x18,
+  /** u64: the bits of {@link DESCRIPTOR_KEY} and the runtime's number. */
+  descriptorKey: 0x20,
+  /** u32: the row's number in the ledger. */
+  number: 0x28,
+  /** u8 each, and so on: an index of the object types, 0 for nothing. */
+  usesType: 0x2c,
+  usesArgument: 0x2d,
+  closesType: 0x2e,
+  closesArgument: 0x2f,
+  replaces: 0x30,
+  opensType: 0x31,
+  /** 0: the result; 1: stored where an argument points to; 2: the number in an argument. */
+  opensFrom: 0x32,
+  opensArgument: 0x33,
+  opensCount: 0x34,
+  /** Which results say that the call has failed: {@link failureBits}. */
+  failure: 0x35,
+  /** 1 where a failure leaves open what the call was to close. */
+  keepsOnFailure: 0x36,
+  sizeBytes: 0x38,
+} as const;
+
+/** What `opensFrom` is an index of. */
+export const openedFrom = ['result', 'stored-at', 'named-by'] as const;
+
+/** Bits of a result: what it is, and for a row whether it is an int. */
+export const NEGATIVE = 1;
+export const ZERO = 2;
+export const POSITIVE = 4;
+export const INT = 8;
+
+const failureBits: Readonly<Record<Failure, number>> = {
+  never: 0,
+  negative: INT | NEGATIVE,
+  error: INT | NEGATIVE | POSITIVE,
+  null: ZERO,
+  invalid: NEGATIVE,
+};
+
+/** Completes a row in the assembled image, for where the function's module lies. */
+export function setWrapperModule(
+  image: DataView,
+  rowOffset: number,
+  { base, sizeBytes, fileno, getOsfhandle }: WrapperModule,
+): void {
+  image.setBigUint64(rowOffset + wrapperRow.moduleBase, base, true);
+  image.setUint32(rowOffset + wrapperRow.moduleSize, sizeBytes, true);
+  image.setBigUint64(rowOffset + wrapperRow.fileno, fileno, true);
+  image.setBigUint64(rowOffset + wrapperRow.getOsfhandle, getOsfhandle, true);
+}
+
+/** Emits the row of a function, of which {@link setWrapperModule} tells the rest. */
+export function emitWrapperRow(asm: Assembler, rowNumber: number, description: WrapperFunction): Label {
+  const { uses, closes, opens } = description;
+  const data = new DataView(new ArrayBuffer(wrapperRow.sizeBytes));
+  // tells one C runtime's descriptors from another's
+  const runtime = BigInt(functionModules.indexOf(description.module));
+  data.setBigUint64(wrapperRow.descriptorKey, DESCRIPTOR_KEY | (runtime << 32n), true);
+  data.setUint32(wrapperRow.number, rowNumber, true);
+  const setArgument = (typeAt: number, named: WrapperArgument | undefined) => {
+    data.setUint8(typeAt, named === undefined ? 0 : typeIndex(named.type));
+    data.setUint8(typeAt + 1, named?.argument ?? 0);
+  };
+  setArgument(wrapperRow.usesType, uses);
+  setArgument(wrapperRow.closesType, closes);
+  data.setUint8(wrapperRow.replaces, Number(description.replaces));
+  if (opens !== undefined) {
+    data.setUint8(wrapperRow.opensType, typeIndex(opens.type));
+    data.setUint8(wrapperRow.opensFrom, openedFrom.indexOf(opens.from));
+    data.setUint8(wrapperRow.opensArgument, opens.argument);
+    data.setUint8(wrapperRow.opensCount, opens.count);
+  }
+  data.setUint8(wrapperRow.failure, failureBits[description.failure]);
+  data.setUint8(wrapperRow.keepsOnFailure, Number(description.keepsOnFailure));
+  const label = asm.bind(asm.label(`${description.name} row`));
+  asm.data(new Uint8Array(data.buffer));
+  return label;
+}

@@ -1,0 +1,140 @@
+import { GetModuleHandleW, GetProcAddress, LoadLibraryExW } from '../../ffi/kernel32.ts';
+import { viewMemory } from '../../ffi/library.ts';
+import { RtlLookupFunctionEntry } from '../../ffi/ntdll.ts';
+import { failed } from '../../io/index.ts';
+import type { CodeRange, HookedCall, HookedFunction, HookedModule } from '../link/link-agent.ts';
+import { functionModules, numberedFunctions } from '../tables/function-table.ts';
+import { numberedRows } from '../tables/hook-table.ts';
+import { optionalNatives } from '../emit/linkage.ts';
+import { identityOffsets } from '../patch/patch-table.ts';
+import { movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
+import { recogniseStub, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+
+const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
+
+/** ntdll lies at the same address in every process of a session: Windows chooses it at boot, Wine fixes it. */
+export function ntdllBase(): bigint {
+  return GetModuleHandleW('ntdll.dll');
+}
+
+/**
+ * The address of a function of ntdll that the agent calls.
+ *
+ * @returns 0 where this ntdll has none of an {@link optionalNatives | optional one}
+ * @throws Win32Error when it has none of another
+ */
+export function nativeAddress(name: string): bigint {
+  const address = GetProcAddress(ntdllBase(), name);
+  if (address === 0n && !optionalNatives.has(name)) throw failed('find', `ntdll!${name}`);
+  return address;
+}
+
+/** Stubs that lie side by side, to be read and written in one piece. */
+export interface StubRange {
+  readonly begin: bigint;
+  readonly sizeBytes: number;
+  readonly stubs: readonly Pick<HookedCall, 'row' | 'rowNumber' | 'stubAddress'>[];
+}
+
+/** What lies further apart may have anything between. */
+const GAP_SIZE_BYTES_MAX = 0x1000n;
+
+/** Where the stubs of the hook table's rows lie that this ntdll exports. All known ones have them in one range. */
+export function locateStubs(): readonly StubRange[] {
+  const stubs = numberedRows
+    .map(({ row, rowNumber }) => ({ row, rowNumber, stubAddress: GetProcAddress(ntdllBase(), row.name) }))
+    .filter(({ stubAddress }) => stubAddress !== 0n)
+    .sort((a, b) => (a.stubAddress < b.stubAddress ? -1 : 1));
+  const ranges: { begin: bigint; sizeBytes: number; stubs: (typeof stubs)[number][] }[] = [];
+  for (const stub of stubs) {
+    let range = ranges.at(-1);
+    if (range === undefined || stub.stubAddress - range.begin - BigInt(range.sizeBytes) > GAP_SIZE_BYTES_MAX) {
+      range = { begin: stub.stubAddress, sizeBytes: 0, stubs: [] };
+      ranges.push(range);
+    }
+    range.sizeBytes = Number(stub.stubAddress - range.begin) + STUB_READ_SIZE_BYTES;
+    range.stubs.push(stub);
+  }
+  return ranges;
+}
+
+/**
+ * Which of the stubs can be hooked, by their code in one process.
+ *
+ * @param codes of the ranges
+ */
+export function recogniseStubs(
+  ranges: readonly StubRange[],
+  codes: readonly Uint8Array[],
+): { readonly calls: readonly HookedCall[]; readonly unrecognised: readonly string[] } {
+  const calls: HookedCall[] = [];
+  const unrecognised: string[] = [];
+  ranges.forEach(({ begin, stubs }, index) => {
+    for (const { row, rowNumber, stubAddress } of stubs) {
+      const start = Number(stubAddress - begin);
+      const stub = recogniseStub(codes[index]!.subarray(start, start + STUB_READ_SIZE_BYTES));
+      if (stub === undefined) unrecognised.push(row.name);
+      else calls.push({ row, rowNumber, stubAddress, stub });
+    }
+  });
+  return { calls, unrecognised };
+}
+
+/**
+ * The functions that the system's DLLs are known to have here, for targets in which they will lie where they lie in
+ * this process.
+ */
+export function findFunctions(): { readonly modules: readonly HookedModule[]; readonly unmovable: readonly string[] } {
+  const unmovable: string[] = [];
+  const modules = functionModules.flatMap((name): readonly HookedModule[] => {
+    const base = LoadLibraryExW(name, null, LOAD_LIBRARY_SEARCH_SYSTEM32);
+    if (base === 0n) return []; // what is not on this system cannot be called on it
+    const peHeader = new DataView(viewMemory(base, 0x1000)).getUint32(0x3c, true); // LONG e_lfanew
+    const headers = new DataView(viewMemory(base + BigInt(peHeader), 0x58));
+    const identity = identityOffsets.map((offset) => headers.getUint32(offset, true));
+    const sizeBytes = headers.getUint32(0x50, true);
+    const end = base + BigInt(sizeBytes);
+    const found: HookedFunction[] = [];
+    let opensUnseen = false;
+    for (const { row, rowNumber } of numberedFunctions.filter((numbered) => numbered.row.module === name)) {
+      const address = GetProcAddress(base, row.name);
+      if (address < base || address >= end) continue; // not there, or forwarded to another DLL
+      const code = new Uint8Array(viewMemory(address, PROLOGUE_SIZE_BYTES_MAX)).slice();
+      const moved = movePrologue(code, address, { base, end });
+      if (moved !== undefined) {
+        found.push({ row, rowNumber, address, code, moved });
+        continue;
+      }
+      unmovable.push(`${name}!${row.name}`);
+      opensUnseen ||= row.kind === 'wrapper' && row.opens !== undefined;
+    }
+    // What one function opens out of sight would seem closed to the others.
+    const functions = opensUnseen ? found.filter(({ row }) => row.kind !== 'wrapper') : found;
+    if (functions.length === 0) return [];
+    return [
+      {
+        base,
+        sizeBytes,
+        number: functionModules.indexOf(name),
+        fileno: GetProcAddress(base, '_fileno'),
+        getOsfhandle: GetProcAddress(base, '_get_osfhandle'),
+        identity,
+        functions,
+      },
+    ];
+  });
+  return { modules, unmovable };
+}
+
+/**
+ * Where the code of CloseHandle lies, in this process and so in the target: Windows places its own DLLs once for all of
+ * a session.
+ */
+export function findCloseHandle(): CodeRange | undefined {
+  const address = GetProcAddress(GetModuleHandleW('kernelbase.dll'), 'CloseHandle');
+  const imageBase = new BigUint64Array(1);
+  const entry = address === 0n ? 0n : RtlLookupFunctionEntry(address, imageBase, null);
+  if (entry === 0n) return undefined;
+  const [begin = 0, end = 0] = new Uint32Array(viewMemory(entry, 8)); // DWORD BeginAddress, EndAddress
+  return { begin: imageBase[0]! + BigInt(begin), sizeBytes: end - begin };
+}

@@ -1,0 +1,116 @@
+import {
+  FlushInstructionCache,
+  VirtualAllocEx,
+  VirtualProtectEx,
+  VirtualQueryEx,
+  WriteProcessMemory,
+} from '../../ffi/kernel32.ts';
+import { type AsHandle, failed } from '../../io/index.ts';
+
+const PAGE_READWRITE = 0x04;
+const PAGE_EXECUTE_READ = 0x20;
+const PAGE_EXECUTE_READWRITE = 0x40;
+const MEM_COMMIT_RESERVE = 0x3000;
+const MEM_FREE = 0x1_0000;
+const ALLOCATION_GRANULARITY = 0x1_0000n;
+/** How far from `near` memory may lie; a 32-bit jump reaches 2 GiB, from any stub. */
+const REACH = 0x7000_0000n;
+const DISTANCE = 0x4000_0000n;
+
+/**
+ * Reserves memory in reach of a 32-bit jump from `near`.
+ *
+ * A gibibyte below is tried first: right beside `near` the system's DLLs are going to be mapped, at addresses that
+ * Windows chose at boot, and one that finds its place taken is moved, which kernel32 does not survive.
+ *
+ * @throws Win32Error when there is no room in reach
+ */
+export function allocateNear(target: AsHandle, near: bigint, sizeBytes: number): bigint {
+  // Asked for before it is looked for: every question takes the target's attention.
+  const wanted = alignDown(near - DISTANCE);
+  if (wanted > 0n) {
+    const base = VirtualAllocEx(
+      target.asHandle().asRawHandle(),
+      wanted,
+      BigInt(sizeBytes),
+      MEM_COMMIT_RESERVE,
+      PAGE_READWRITE,
+    );
+    if (base !== 0n) return base;
+  }
+  for (const [from, to] of [
+    [near - DISTANCE, near - REACH],
+    [near + DISTANCE, near + REACH],
+    [near, near - REACH],
+  ] as const) {
+    const base = allocateBetween(target, from, to, BigInt(sizeBytes));
+    if (base !== undefined) return base;
+  }
+  throw failed(
+    'find room for the agent near ntdll in',
+    'the target',
+    'again: the layout of its memory differs each time',
+  );
+}
+
+/** Reserves memory in the first free region on the way from one address to another. */
+function allocateBetween(target: AsHandle, from: bigint, to: bigint, sizeBytes: bigint): bigint | undefined {
+  const process = target.asHandle().asRawHandle();
+  const [lowest, highest] = from < to ? [from, to] : [to > 0n ? to : ALLOCATION_GRANULARITY, from];
+  for (let address = from; address >= lowest && address <= highest; ) {
+    const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+    if (VirtualQueryEx(process, address, region, 48n) === 0n) return undefined;
+    const regionBase = region.readBigUInt64LE(0); // PVOID BaseAddress
+    const regionEnd = regionBase + region.readBigUInt64LE(24); // SIZE_T RegionSize
+    if (region.readUInt32LE(32) === MEM_FREE) {
+      const first = alignDown((regionBase > lowest ? regionBase : lowest) + ALLOCATION_GRANULARITY - 1n);
+      const last = alignDown((regionEnd < highest ? regionEnd : highest) - sizeBytes);
+      const candidate = from < to ? first : last;
+      if (first <= last) {
+        const base = VirtualAllocEx(process, candidate, sizeBytes, MEM_COMMIT_RESERVE, PAGE_READWRITE);
+        if (base !== 0n) return base;
+      }
+    }
+    address = from < to ? regionEnd : regionBase - 1n;
+  }
+  return undefined;
+}
+
+function alignDown(address: bigint): bigint {
+  return address & -ALLOCATION_GRANULARITY;
+}
+
+/** Bytes to be written over others in the target. */
+export interface CodePatch {
+  readonly address: bigint;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Writes code into memory of {@link allocateNear}, and makes it executable and not writable.
+ *
+ * @throws Win32Error when Windows refuses
+ */
+export function writeCode(target: AsHandle, { address, bytes }: CodePatch): void {
+  const process = target.asHandle().asRawHandle();
+  const size = BigInt(bytes.length);
+  const where = `0x${address.toString(16)} in the target`;
+  if (!WriteProcessMemory(process, address, bytes, size, null)) throw failed('write code at', where);
+  if (!VirtualProtectEx(process, address, size, PAGE_EXECUTE_READ, new Uint32Array(1)))
+    throw failed('protect code at', where);
+  if (!FlushInstructionCache(process, address, size)) throw failed('flush the instruction cache of', 'the target');
+}
+
+/**
+ * Writes code over other code, with one write.
+ *
+ * @throws Win32Error when Windows refuses
+ */
+export function overwriteCode(target: AsHandle, patch: CodePatch): void {
+  const { address, bytes } = patch;
+  const where = `0x${address.toString(16)} in the target`;
+  const size = BigInt(bytes.length);
+  if (!VirtualProtectEx(target.asHandle().asRawHandle(), address, size, PAGE_EXECUTE_READWRITE, new Uint32Array(1)))
+    throw failed('unprotect code at', where);
+  writeCode(target, patch);
+}

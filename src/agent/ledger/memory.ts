@@ -1,0 +1,101 @@
+import type { LedgerLayout } from './layout.ts';
+
+/** Looks at `sizeBytes` bytes of the ledger from `offset` on. */
+export type ViewLedger = (offset: number, sizeBytes: number) => DataView;
+
+interface Window {
+  readonly begin: number;
+  readonly end: number;
+  /** The end of what it may ever show. */
+  readonly limit: number;
+  readonly view: DataView;
+}
+
+const FIRST_SIZE_BYTES = 0x1_0000;
+
+/**
+ * The ledger's memory by offsets from its beginning; all numbers are little-endian.
+ *
+ * It is seen through windows no larger than what has been looked at: V8 counts whatever a view shows as memory that the
+ * program uses, and to be shown a hundred megabytes is a reason to it to collect garbage.
+ */
+export class LedgerMemory {
+  readonly #view: ViewLedger;
+  readonly #layout: LedgerLayout;
+  /** What is before the stack pool, from there to the slots, and the slots. */
+  readonly #windows: [parts: Window, stackPool: Window, slots: Window];
+  /** The one that was looked through last: what is read next is most often beside it. */
+  #window: Window;
+
+  constructor(view: ViewLedger, layout: LedgerLayout) {
+    const { stackPoolOffset, slotsOffset, sizeBytes } = layout;
+    this.#view = view;
+    this.#layout = layout;
+    this.#windows = [
+      this.#open(0, stackPoolOffset, stackPoolOffset),
+      this.#open(stackPoolOffset, FIRST_SIZE_BYTES, slotsOffset),
+      this.#open(slotsOffset, FIRST_SIZE_BYTES, sizeBytes),
+    ];
+    this.#window = this.#windows[0];
+  }
+
+  getUint8(offset: number): number {
+    const { view, begin } = this.#windowOf(offset);
+    return view.getUint8(offset - begin);
+  }
+
+  getUint16(offset: number): number {
+    const { view, begin } = this.#windowOf(offset);
+    return view.getUint16(offset - begin, true);
+  }
+
+  getUint32(offset: number): number {
+    const { view, begin } = this.#windowOf(offset);
+    return view.getUint32(offset - begin, true);
+  }
+
+  getBigInt64(offset: number): bigint {
+    const { view, begin } = this.#windowOf(offset);
+    return view.getBigInt64(offset - begin, true);
+  }
+
+  getBigUint64(offset: number): bigint {
+    const { view, begin } = this.#windowOf(offset);
+    return view.getBigUint64(offset - begin, true);
+  }
+
+  setUint16(offset: number, value: number): void {
+    const { view, begin } = this.#windowOf(offset);
+    view.setUint16(offset - begin, value, true);
+  }
+
+  setUint32(offset: number, value: number): void {
+    const { view, begin } = this.#windowOf(offset);
+    view.setUint32(offset - begin, value, true);
+  }
+
+  setBigUint64(offset: number, value: bigint): void {
+    const { view, begin } = this.#windowOf(offset);
+    view.setBigUint64(offset - begin, value, true);
+  }
+
+  /** The window that shows the eight bytes at an offset, or as many as there are before its limit. */
+  #windowOf(offset: number): Window {
+    const window = this.#window;
+    return offset >= window.begin && offset + 8 <= window.end ? window : this.#select(offset);
+  }
+
+  #select(offset: number): Window {
+    const index = offset < this.#layout.stackPoolOffset ? 0 : offset < this.#layout.slotsOffset ? 1 : 2;
+    const { begin, end, limit } = this.#windows[index];
+    // At least to twice its size, so that it seldom has to be widened.
+    if (offset + 8 > end && end < limit)
+      this.#windows[index] = this.#open(begin, Math.max(offset + 8 - begin, 2 * (end - begin)), limit);
+    return (this.#window = this.#windows[index]);
+  }
+
+  #open(begin: number, sizeBytes: number, limit: number): Window {
+    const end = Math.min(limit, begin + sizeBytes);
+    return { begin, end, limit, view: this.#view(begin, end - begin) };
+  }
+}

@@ -1,0 +1,163 @@
+import type { AgentCode } from '../emit/agent-code.ts';
+import { functionModules, type NumberedFunction } from '../tables/function-table.ts';
+import { hookTable, type NumberedRow } from '../tables/hook-table.ts';
+import type { LedgerLayout } from '../ledger/layout.ts';
+import {
+  CALL_TRAMPOLINE_SIZE_BYTES,
+  FUNCTION_TRAMPOLINE_SIZE_BYTES,
+  type LinkedWord,
+  linkedWords,
+  setGateName,
+} from '../emit/linkage.ts';
+import { patchedFunction, patchedModule } from '../patch/patch-table.ts';
+import type { MovedPrologue } from '../patch/prologue.ts';
+import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
+import type { CodePatch } from '../inject/target-code.ts';
+import { setWrapperModule, type WrapperModule } from '../emit/wrapper-row.ts';
+
+/** A system call that is going to be hooked. */
+export interface HookedCall extends NumberedRow {
+  readonly stubAddress: bigint;
+  /** The whole stub, see stub.ts. */
+  readonly stub: Uint8Array;
+}
+
+/** A function of a DLL that is going to be hooked once the DLL is mapped. */
+export interface HookedFunction extends NumberedFunction {
+  readonly address: bigint;
+  /** Its first eight bytes or more. */
+  readonly code: Uint8Array;
+  readonly moved: MovedPrologue;
+}
+
+/** A DLL whose functions are going to be hooked. */
+export interface HookedModule extends WrapperModule {
+  /** Which of the {@link functionModules} it is. */
+  readonly number: number;
+  /** What its headers say at the {@link identityOffsets}. */
+  readonly identity: readonly number[];
+  readonly functions: readonly HookedFunction[];
+}
+
+/** A function's code. */
+export interface CodeRange {
+  readonly begin: bigint;
+  readonly sizeBytes: number;
+}
+
+/** What the agent is linked with: all that is not the same for every target. */
+export interface AgentTarget {
+  readonly calls: readonly HookedCall[];
+  readonly modules: readonly HookedModule[];
+  /**
+   * Where CloseHandle lies, which closes neither sockets nor registry keys as they should be closed; absent where it is
+   * not known.
+   */
+  readonly closeHandle: CodeRange | undefined;
+  /** Address of the ledger. */
+  readonly ledger: bigint;
+  readonly layout: LedgerLayout;
+  /** Address of a function of ntdll; 0 where it has none of an {@link optionalNatives | optional one}. */
+  nativeAddress(name: string): bigint;
+  readonly arrivedName: string;
+  readonly judgedName: string;
+}
+
+/** What is to be written into a target. */
+export interface PlacedImage {
+  readonly bytes: Uint8Array;
+  /** Jumps on to the hooks, for each module. */
+  readonly relays: readonly CodePatch[];
+  /** What comes over the heads of the stubs. */
+  readonly patches: readonly CodePatch[];
+}
+
+/** Room for a {@link farJump}. */
+export const RELAY_SIZE_BYTES = 16;
+
+/**
+ * Links the agent for one target, now that it is known where it will lie.
+ *
+ * @param relays for each module memory in reach of its functions, {@link RELAY_SIZE_BYTES} for each of them
+ * @throws Error when anything is out of reach
+ */
+export function linkAgent(
+  code: AgentCode,
+  target: AgentTarget,
+  imageBase: bigint,
+  relays: readonly bigint[],
+): PlacedImage {
+  const bytes = new Uint8Array(code.bytes); // a copy: what Node.js calls a slice is none
+  const view = new DataView(bytes.buffer);
+  const words = chooseWords(target);
+  linkedWords.forEach((name, index) => view.setBigUint64(code.wordsOffset + index * 8, words[name], true));
+  setGateName(bytes, code.arrivedNameOffset, target.arrivedName);
+  setGateName(bytes, code.judgedNameOffset, target.judgedName);
+
+  // The agent's own calls go past its hooks.
+  const trampolines = new Map<string, bigint>();
+  const patches = target.calls.map(({ row, rowNumber, stub, stubAddress }) => {
+    const trampoline = code.callTrampolinesOffset + (rowNumber - 1) * CALL_TRAMPOLINE_SIZE_BYTES;
+    bytes.set(stub, trampoline);
+    trampolines.set(row.name, imageBase + BigInt(trampoline));
+    return { address: stubAddress, bytes: hookedHead(stubAddress, imageBase + BigInt(code.callHooks[rowNumber - 1]!)) };
+  });
+  code.natives.forEach((name, index) => {
+    view.setBigUint64(code.nativesOffset + index * 8, trampolines.get(name) ?? target.nativeAddress(name), true);
+  });
+  const linkedRelays = target.modules.map((module, index) =>
+    linkModule(code, bytes, module, imageBase, relays[index]!),
+  );
+  return { bytes, relays: linkedRelays, patches };
+}
+
+function chooseWords({ ledger, layout, closeHandle }: AgentTarget): Readonly<Record<LinkedWord, bigint>> {
+  const at = (offset: number): bigint => ledger + BigInt(offset);
+  return {
+    ledger,
+    misuses: at(layout.misusesOffset),
+    wrappers: at(layout.wrappersOffset),
+    walkCache: at(layout.walkCacheOffset),
+    stackPool: at(layout.stackPoolOffset),
+    slots: at(layout.slotsOffset),
+    slotCount: BigInt(layout.slotCount),
+    quarantine: at(layout.quarantineOffset),
+    quarantineMask: BigInt(Math.max(layout.quarantineCount - 1, 0)),
+    recentOpens: at(layout.recentOpensOffset),
+    closeHandle: closeHandle?.begin ?? 0n,
+    closeHandleSizeBytes: BigInt(closeHandle?.sizeBytes ?? 0),
+  };
+}
+
+/** Links the functions of one DLL, and returns its relays. */
+function linkModule(
+  code: AgentCode,
+  bytes: Uint8Array,
+  module: HookedModule,
+  imageBase: bigint,
+  relays: bigint,
+): CodePatch {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const head = code.patchedModules[module.number]!;
+  view.setBigUint64(head + patchedModule.base, module.base, true);
+  module.identity.forEach((value, index) => view.setUint32(head + patchedModule.identity + index * 4, value, true));
+  view.setUint32(head + patchedModule.count, module.functions.length, true);
+
+  const jumps = new Uint8Array(module.functions.length * RELAY_SIZE_BYTES).fill(0xcc);
+  module.functions.forEach(({ rowNumber, address, code: original, moved }, index) => {
+    const row = rowNumber - hookTable.length - 1;
+    const entry = code.patchedFunctions[module.number]! + index * patchedFunction.sizeBytes;
+    view.setBigUint64(entry + patchedFunction.address, address, true);
+    bytes.set(original.subarray(0, 8), entry + patchedFunction.original);
+    bytes.set(original.subarray(0, 8), entry + patchedFunction.replacement);
+    bytes.set(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)), entry + patchedFunction.replacement);
+
+    const trampoline = code.functionTrampolinesOffset + row * FUNCTION_TRAMPOLINE_SIZE_BYTES;
+    bytes.set(original.subarray(0, moved.sizeBytes), trampoline);
+    bytes.set(farJump(moved.continuesAt), trampoline + moved.sizeBytes);
+    const wrapperRow = code.wrapperRows[row]!;
+    if (wrapperRow !== 0) setWrapperModule(view, wrapperRow, module);
+    jumps.set(farJump(imageBase + BigInt(code.functionHooks[row]!)), index * RELAY_SIZE_BYTES);
+  });
+  return { address: relays, bytes: jumps };
+}

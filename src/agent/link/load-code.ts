@@ -1,0 +1,10 @@
+import { type AgentCode, type AgentVariant, variantName } from '../emit/agent-code.ts';
+import { prebuiltCode } from './prebuilt-code.ts';
+
+/** The code of a variant: as it was assembled when the tool was bundled, else assembled now. */
+export async function loadCode(variant: AgentVariant): Promise<AgentCode> {
+  const prebuilt = prebuiltCode.get(variantName(variant))?.();
+  if (prebuilt !== undefined) return { ...prebuilt, bytes: Buffer.from(prebuilt.bytes, 'base64') };
+  const { assembleAgent } = await import('../emit/assembly.ts');
+  return assembleAgent(variant);
+}

@@ -1,0 +1,248 @@
+/**
+ * The function table: one row per function of a system DLL that is hooked itself, because what it does is not to be
+ * seen in system calls. Winsock refuses a closed socket by itself, and a C runtime a closed descriptor; which FILE or
+ * search stands for which handle is known to nobody else.
+ */
+import { type HookRow, hookTable, type ObjectType } from './hook-table.ts';
+
+/**
+ * The DLLs whose functions are hooked. A C runtime that is linked into the program has no functions that could be
+ * found.
+ */
+export const functionModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 'msvcrt.dll', 'ucrtbase.dll'] as const;
+
+export type FunctionModule = (typeof functionModules)[number];
+
+/** What a library hands out in place of a handle: a C runtime's descriptor or stream, or what FindFirstFile returns. */
+export type WrapperType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search'>;
+
+/** A function that is given a socket, and refuses one that was closed. */
+export interface SocketFunction {
+  readonly kind: 'socket';
+  readonly module: FunctionModule;
+  readonly name: string;
+  readonly argumentCount: number;
+  /** The first argument is a socket that the function closes, or works on. */
+  readonly role: 'closes-socket' | 'uses-socket';
+}
+
+/** An argument that is a wrapper. */
+export interface WrapperArgument {
+  readonly type: WrapperType;
+  readonly argument: number;
+}
+
+/** A function that opens, closes or works on wrappers. */
+export interface WrapperFunction {
+  readonly kind: 'wrapper';
+  readonly module: FunctionModule;
+  readonly name: string;
+  readonly argumentCount: number;
+  /**
+   * What it opens. It is the function's result, or is stored where a pointer argument says (`stored-at`, perhaps
+   * several in a row), or is the number that an argument names (`named-by`).
+   */
+  readonly opens?: {
+    readonly type: WrapperType;
+    readonly from: 'result' | 'stored-at' | 'named-by';
+    readonly argument: number;
+    readonly count: number;
+  };
+  readonly closes?: WrapperArgument;
+  /** What {@link closes} names need not be open: the function only takes its place. */
+  readonly replaces: boolean;
+  /** A call that fails leaves {@link closes} open, or may: that is never believed closed. */
+  readonly keepsOnFailure: boolean;
+  readonly uses?: WrapperArgument;
+  /** By which result the function says that it failed; `never` where a failure does not show in it. */
+  readonly failure: Failure;
+}
+
+/**
+ * `negative`: an int below 0; `error`: an errno_t, or an int, that is not 0; `null`: a NULL pointer; `invalid`:
+ * INVALID_HANDLE_VALUE.
+ */
+export type Failure = 'never' | 'negative' | 'error' | 'null' | 'invalid';
+
+export type FunctionRow = SocketFunction | WrapperFunction;
+
+function onSocket(name: string, argumentCount: number, role: SocketFunction['role'] = 'uses-socket'): SocketFunction {
+  return { kind: 'socket', module: 'ws2_32.dll', name, argumentCount, role };
+}
+
+/**
+ * Winsock looks a socket up in a table of its own first: a closed one is refused without a system call (Wine 8 [ran];
+ * Windows [?]). https://learn.microsoft.com/windows/win32/api/winsock2/
+ */
+const socketFunctions: readonly SocketFunction[] = [
+  onSocket('closesocket', 1, 'closes-socket'),
+  onSocket('shutdown', 2),
+  onSocket('send', 4),
+  onSocket('sendto', 6),
+  onSocket('recv', 4),
+  onSocket('recvfrom', 6),
+  onSocket('WSASend', 7),
+  onSocket('WSASendTo', 9),
+  onSocket('WSARecv', 7),
+  onSocket('WSARecvFrom', 9),
+  onSocket('bind', 3),
+  onSocket('listen', 2),
+  onSocket('accept', 3),
+  onSocket('WSAAccept', 5),
+  onSocket('connect', 3),
+  onSocket('WSAConnect', 7),
+  onSocket('getsockname', 3),
+  onSocket('getpeername', 3),
+  onSocket('getsockopt', 5),
+  onSocket('setsockopt', 5),
+  onSocket('ioctlsocket', 3),
+  onSocket('WSAIoctl', 9),
+  onSocket('WSAEventSelect', 3),
+  onSocket('WSAEnumNetworkEvents', 3),
+];
+
+type Effects = Pick<WrapperFunction, 'opens' | 'closes' | 'uses'> & {
+  readonly replaces?: true;
+  readonly keepsOnFailure?: true;
+};
+
+function onWrapper(
+  module: FunctionModule,
+  name: string,
+  argumentCount: number,
+  failure: Failure,
+  effects: Effects,
+): WrapperFunction {
+  return { kind: 'wrapper', module, name, argumentCount, failure, replaces: false, keepsOnFailure: false, ...effects };
+}
+
+function result(type: WrapperType): Effects {
+  return { opens: { type, from: 'result', argument: 0, count: 1 } };
+}
+
+function storedAt(argument: number, type: WrapperType, count = 1): Effects {
+  return { opens: { type, from: 'stored-at', argument, count } };
+}
+
+function closes(type: WrapperType): Effects {
+  return { closes: { type, argument: 0 } };
+}
+
+function uses(type: WrapperType, argument = 0): Effects {
+  return { uses: { type, argument } };
+}
+
+function replaces(type: WrapperType, argument: number): Effects {
+  return { closes: { type, argument }, replaces: true, keepsOnFailure: true };
+}
+
+/** https://learn.microsoft.com/cpp/c-runtime-library/file-handling, …/low-level-i-o and …/stream-i-o */
+function runtimeFunctions(module: FunctionModule): readonly WrapperFunction[] {
+  const row = (
+    name: string,
+    argumentCount: number,
+    failure: Failure,
+    ...effects: readonly Effects[]
+  ): WrapperFunction => onWrapper(module, name, argumentCount, failure, Object.assign({}, ...effects) as Effects);
+  return [
+    row('_open', 3, 'negative', result('Descriptor')),
+    row('_wopen', 3, 'negative', result('Descriptor')),
+    row('_sopen', 4, 'negative', result('Descriptor')),
+    row('_wsopen', 4, 'negative', result('Descriptor')),
+    row('_sopen_s', 5, 'error', storedAt(0, 'Descriptor')),
+    row('_wsopen_s', 5, 'error', storedAt(0, 'Descriptor')),
+    // What _open is in C++, by Microsoft's headers.
+    row('_sopen_dispatch', 6, 'error', storedAt(4, 'Descriptor')),
+    row('_wsopen_dispatch', 6, 'error', storedAt(4, 'Descriptor')),
+    row('_creat', 2, 'negative', result('Descriptor')),
+    row('_wcreat', 2, 'negative', result('Descriptor')),
+    row('_open_osfhandle', 2, 'negative', result('Descriptor')),
+    row('_pipe', 3, 'error', storedAt(0, 'Descriptor', 2)),
+    row('_dup', 1, 'negative', uses('Descriptor'), result('Descriptor')),
+    row('_dup2', 2, 'error', uses('Descriptor'), replaces('Descriptor', 1), {
+      opens: { type: 'Descriptor', from: 'named-by', argument: 1, count: 1 },
+    }),
+    row('_close', 1, 'error', closes('Descriptor')),
+    row('_read', 3, 'negative', uses('Descriptor')),
+    row('_write', 3, 'negative', uses('Descriptor')),
+    row('_lseek', 3, 'negative', uses('Descriptor')),
+    row('_lseeki64', 3, 'negative', uses('Descriptor')),
+    row('_commit', 1, 'error', uses('Descriptor')),
+
+    row('fopen', 2, 'null', result('FILE')),
+    row('_wfopen', 2, 'null', result('FILE')),
+    row('_fsopen', 3, 'null', result('FILE')),
+    row('_wfsopen', 3, 'null', result('FILE')),
+    row('fopen_s', 3, 'error', storedAt(0, 'FILE')),
+    row('_wfopen_s', 3, 'error', storedAt(0, 'FILE')),
+    row('_fdopen', 2, 'null', uses('Descriptor'), result('FILE')),
+    row('_wfdopen', 2, 'null', uses('Descriptor'), result('FILE')),
+    row('freopen', 3, 'null', replaces('FILE', 2), result('FILE')),
+    row('_wfreopen', 3, 'null', replaces('FILE', 2), result('FILE')),
+    row('freopen_s', 4, 'error', replaces('FILE', 3), storedAt(0, 'FILE')),
+    row('_wfreopen_s', 4, 'error', replaces('FILE', 3), storedAt(0, 'FILE')),
+    row('tmpfile', 0, 'null', result('FILE')),
+    row('tmpfile_s', 1, 'error', storedAt(0, 'FILE')),
+    row('_popen', 2, 'null', result('FILE')),
+    row('_wpopen', 2, 'null', result('FILE')),
+    row('fclose', 1, 'error', closes('FILE')),
+    row('_fclose_nolock', 1, 'error', closes('FILE')),
+    // -1 is said of a stream that is not _popen's, too, and that stays open.
+    row('_pclose', 1, 'negative', closes('FILE'), { keepsOnFailure: true }),
+    // Of a closed one the result says nothing. Those that work on single characters are left alone for their speed.
+    row('fread', 4, 'never', uses('FILE', 3)),
+    row('fwrite', 4, 'never', uses('FILE', 3)),
+    row('fgets', 3, 'never', uses('FILE', 2)),
+    row('fputs', 2, 'never', uses('FILE', 1)),
+    row('fflush', 1, 'never', uses('FILE')),
+    row('fseek', 3, 'never', uses('FILE')),
+    row('ftell', 1, 'never', uses('FILE')),
+    row('vfprintf', 3, 'never', uses('FILE')),
+    row('__stdio_common_vfprintf', 5, 'never', uses('FILE', 1)),
+  ];
+}
+
+/**
+ * All that give what FindClose takes: of one that was missed, a closed search would come back unnoticed. kernel32's
+ * functions of these names lead to kernelbase's where that has them.
+ * https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-findclose
+ */
+const searchFunctions: readonly WrapperFunction[] = [
+  onWrapper('kernel32.dll', 'FindFirstFileTransactedA', 7, 'invalid', result('Search')),
+  onWrapper('kernel32.dll', 'FindFirstFileTransactedW', 7, 'invalid', result('Search')),
+  onWrapper('kernel32.dll', 'FindFirstFileNameTransactedW', 5, 'invalid', result('Search')),
+  onWrapper('kernel32.dll', 'FindFirstStreamTransactedW', 5, 'invalid', result('Search')),
+  onWrapper('kernelbase.dll', 'FindFirstFileA', 2, 'invalid', result('Search')),
+  onWrapper('kernelbase.dll', 'FindFirstFileW', 2, 'invalid', result('Search')),
+  onWrapper('kernelbase.dll', 'FindFirstFileExA', 6, 'invalid', result('Search')),
+  onWrapper('kernelbase.dll', 'FindFirstFileExW', 6, 'invalid', result('Search')),
+  onWrapper('kernelbase.dll', 'FindFirstFileNameW', 4, 'invalid', result('Search')),
+  onWrapper('kernelbase.dll', 'FindFirstStreamW', 4, 'invalid', result('Search')),
+  onWrapper('kernelbase.dll', 'FindNextFileA', 2, 'never', uses('Search')),
+  onWrapper('kernelbase.dll', 'FindNextFileW', 2, 'never', uses('Search')),
+  // Wine 8 says TRUE of a search that was closed before.
+  onWrapper('kernelbase.dll', 'FindClose', 1, 'never', closes('Search')),
+];
+
+/** The rows; a row's number in the ledger is its place in {@link recordedCalls}. */
+export const functionTable: readonly FunctionRow[] = [
+  ...socketFunctions,
+  ...searchFunctions,
+  ...runtimeFunctions('msvcrt.dll'),
+  ...runtimeFunctions('ucrtbase.dll'),
+];
+
+/** What stands in the ledger for a row: its place in the hook table and then in the function table, from 1 on. */
+export const recordedCalls: readonly (HookRow | FunctionRow)[] = [...hookTable, ...functionTable];
+
+/** A row with the number that stands for it in the ledger. */
+export interface NumberedFunction {
+  readonly row: FunctionRow;
+  /** Those of the hook table come first. */
+  readonly rowNumber: number;
+}
+
+export const numberedFunctions: readonly NumberedFunction[] = functionTable.map((row, index) => ({
+  row,
+  rowNumber: hookTable.length + index + 1,
+}));

@@ -1,0 +1,24 @@
+import type { Judge } from '../grouping.ts';
+import { doubtfulMessage, misuseRule, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
+import { spellHistory, spellTimes } from '../wording.ts';
+import { isCloseOfClosedBeneath, isGivenToCloseHandle } from './wrong-closer.ts';
+
+/** `double-close`: a close of a value that had been opened and closed. */
+export const doubleClose: Judge = misuseRule({
+  rule: 'double-close',
+  applies: (misuse, evidence) =>
+    misuse.kind === 'close' &&
+    misuse.status === STATUS_INVALID_HANDLE &&
+    wasOpen(misuse) &&
+    misuse.victim === undefined &&
+    !isGivenToCloseHandle(misuse) &&
+    !isCloseOfClosedBeneath(misuse, evidence),
+  closesInAnyOrder: true,
+  level: ({ all }) => (all.every(wasCertainlyClosed) ? 'error' : 'note'),
+  message(misuses) {
+    const { subject, all, values, offender, count } = misuses;
+    if (!all.every(wasCertainlyClosed)) return doubtfulMessage(misuses);
+    const verb = values.length > 1 ? 'were' : 'was';
+    return `${subject}${spellHistory(all, 'was-closed')} ${verb} closed again by ${offender}${spellTimes(count)}.`;
+  },
+});

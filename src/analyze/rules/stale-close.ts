@@ -1,0 +1,17 @@
+import type { Judge } from '../grouping.ts';
+import { misuseRule, spellVictims } from '../misuse.ts';
+import { spellHistory, spellTimes } from '../wording.ts';
+
+/**
+ * `stale-close`: a close of a value that had been closed, and that would have been another object's by then. Told with
+ * a quarantine only.
+ */
+export const staleClose: Judge = misuseRule({
+  rule: 'stale-close',
+  applies: ({ kind, victim }) => kind === 'close' && victim !== undefined,
+  level: () => 'error',
+  message({ subject, all, values, offender, count }) {
+    const verb = values.length > 1 ? 'were' : 'was';
+    return `${subject}${spellHistory(all, 'was-closed')} ${verb} closed again by ${offender}${spellTimes(count)}: it would have closed ${spellVictims(all)}.`;
+  },
+});

@@ -1,0 +1,17 @@
+import type { Judge } from '../grouping.ts';
+import { misuseRule, spellVictims } from '../misuse.ts';
+import { spellHistory, spellTimes } from '../wording.ts';
+
+/**
+ * `stale-use`: a call with a value that had been closed, and that would have been another object's by then. Told with a
+ * quarantine only.
+ */
+export const staleUse: Judge = misuseRule({
+  rule: 'stale-use',
+  applies: ({ kind, victim }) => kind === 'use' && victim !== undefined,
+  level: () => 'error',
+  message({ subject, all, values, offender, count }) {
+    const verb = values.length > 1 ? 'were' : 'was';
+    return `${subject}${spellHistory(all, 'was-closed')} ${verb} used after that by ${offender}${spellTimes(count)}: it would have reached ${spellVictims(all)}.`;
+  },
+});

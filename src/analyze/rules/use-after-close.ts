@@ -1,0 +1,17 @@
+import type { Judge } from '../grouping.ts';
+import { doubtfulMessage, misuseRule, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
+import { spellHistory, spellTimes } from '../wording.ts';
+
+/** `use-after-close`: a call with a value that had been closed. */
+export const useAfterClose: Judge = misuseRule({
+  rule: 'use-after-close',
+  applies: (misuse) =>
+    misuse.kind === 'use' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse) && misuse.victim === undefined,
+  level: ({ all }) => (all.every(wasCertainlyClosed) ? 'error' : 'note'),
+  message(misuses) {
+    const { subject, all, values, offender, count } = misuses;
+    if (!all.every(wasCertainlyClosed)) return doubtfulMessage(misuses);
+    const verb = values.length > 1 ? 'were' : 'was';
+    return `${subject}${spellHistory(all, 'was-closed')} ${verb} used after that by ${offender}${spellTimes(count)}.`;
+  },
+});

@@ -1,0 +1,108 @@
+import type { Evidence, HandleObject, Misuse } from '../../model.ts';
+import { canonicalText, type Judge } from '../grouping.ts';
+import { isInvalidHandle, type Misuses, misuseRule, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
+import { dissect, functionName } from '../stacks.ts';
+import { capitalise, spellHistory, spellNoun, spellTimes, spellValue, spellValues } from '../wording.ts';
+
+/** What the objects want to be closed by, of which CloseHandle closes the handle and nothing that belongs to it. */
+const closers: Readonly<Record<string, string>> = {
+  Socket: 'closesocket',
+  Key: 'RegCloseKey',
+  Descriptor: '_close',
+  FILE: 'fclose',
+  Search: 'FindClose',
+};
+
+/**
+ * `wrong-closer`: a socket, a registry key, or the handle of a C runtime's descriptor or FILE that was closed by
+ * CloseHandle; a FILE or a search that was given to CloseHandle; or a `closesocket` of what is no socket.
+ *
+ * The function that the program called decides. Wine's own closesocket calls CloseHandle, as C runtimes do, and Windows
+ * closes keys of its own by it.
+ *
+ * https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-closehandle
+ */
+export const wrongCloser: Judge = misuseRule({
+  rule: 'wrong-closer',
+  applies: (misuse) =>
+    isClosedAsHandle(misuse) || isClosedBeneath(misuse) || isGivenToCloseHandle(misuse) || isNoSocket(misuse),
+  level: () => 'error',
+  message(misuses) {
+    const { all, count } = misuses;
+    const times = spellTimes(count);
+    if (all.every(isNoSocket)) return noSocketMessage(misuses, times);
+    const { subject, values, offender, object } = misuses;
+    const verb = values.length > 1 ? 'were' : 'was';
+    const history = spellHistory(all, 'may-be-open');
+    if (all.every(isGivenToCloseHandle))
+      return `${subject}${history} ${verb} given to ${offender}${times}: it wants ${closerOf(object)}, and stayed open.`;
+    if (all.every(isClosedBeneath))
+      return `${subject}${history} ${verb} closed by ${offender}${times}, beneath ${spellWrappers(all)}: it wants ${closerOf(object)}.`;
+    return `${subject}${history} ${verb} closed by ${offender}${times}: it wants ${closerOf(object)}.`;
+  },
+});
+
+function noSocketMessage({ object, values, offender }: Misuses, times: string): string {
+  const article = /^[aeiou]/i.test(object.type) ? 'an' : 'a';
+  return `${capitalise(article)} ${spellNoun(object)} (${spellValues(values)}) was given to ${offender}${times}: it is no socket, and stayed open.`;
+}
+
+/** A socket is closed as one also where a descriptor stands for it. */
+function closerOf({ type, wrapper }: HandleObject): string {
+  return closers[type] ?? closers[wrapper?.type ?? ''] ?? 'another function';
+}
+
+/** `descriptor 3`, `the FILE 0x228306250`, `a descriptor`: what went on standing for a closed handle. */
+function spellWrappers(misuses: readonly Misuse[]): string {
+  const [first, ...rest] = misuses.flatMap(({ object }) => object?.wrapper ?? []);
+  if (first?.value === undefined || rest.length > 0) return `a ${spellNoun(first ?? { type: 'Descriptor' })}`;
+  return `${first.type === 'FILE' ? 'the ' : ''}${spellNoun(first)} ${spellValue(first.value, first.type)}`;
+}
+
+function isClosedAsHandle(misuse: Misuse): boolean {
+  return (
+    misuse.kind === 'closed-as-handle' &&
+    /^(?:Socket|Key)$/.test(misuse.object?.type ?? '') &&
+    /^(?:CloseHandle|_?close|_?fclose|_?fcloseall)$/.test(calledFunction(misuse))
+  );
+}
+
+/** The handle of a descriptor or FILE was closed past its C runtime, which still takes it for its own. */
+function isClosedBeneath(misuse: Misuse): boolean {
+  return (
+    misuse.kind === 'closed-as-handle' &&
+    misuse.object?.wrapper !== undefined &&
+    !isClosedAsHandle(misuse) &&
+    calledFunction(misuse) === 'CloseHandle'
+  );
+}
+
+function calledFunction({ offending: { stack } }: Misuse): string {
+  const { site, api } = dissect(stack);
+  return (site !== undefined && api !== undefined && functionName(api)) || '';
+}
+
+/** What is no handle of the kernel, and open, was given to CloseHandle for one. */
+export function isGivenToCloseHandle({ kind, object, offending, closed }: Misuse): boolean {
+  return (
+    kind === 'close' &&
+    offending.call === 'NtClose' &&
+    closed === undefined &&
+    /^(?:FILE|Search)$/.test(object?.type ?? '')
+  );
+}
+
+/**
+ * A C runtime's close of a handle that had been closed beneath it: what was wrong is the first close, and it is
+ * reported.
+ */
+export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: Evidence): boolean {
+  if (object?.wrapper === undefined || closed === undefined) return false;
+  const stack = canonicalText(closed.stack);
+  return misuses.some((misuse) => isClosedBeneath(misuse) && canonicalText(misuse.offending.stack) === stack);
+}
+
+/** What closesocket says of a handle that is open and no socket: WSAENOTSOCK. */
+export function isNoSocket(misuse: Misuse): boolean {
+  return misuse.kind === 'close' && misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse);
+}

@@ -1,0 +1,18 @@
+import type { Judge } from '../grouping.ts';
+import { isInvalidHandle, misuseRule, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
+import { capitalise, spellNoun, spellTimes, spellValues } from '../wording.ts';
+
+/** `wrong-type`: the call does not fit the object's type. */
+export const wrongType: Judge = misuseRule({
+  rule: 'wrong-type',
+  applies: (misuse) =>
+    misuse.kind === 'use' && misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse),
+  level: () => 'warning',
+  message({ offender, object, values, count }) {
+    const plural = values.length > 1 ? 's' : '';
+    const article = /^[aeiou]/i.test(object.type) ? 'an' : 'a';
+    const noun =
+      values.length > 1 ? spellNoun(object) : `${object.type === 'Unknown' ? 'a' : article} ${spellNoun(object)}`;
+    return `${capitalise(offender)} was given ${noun}${plural} (${spellValues(values)}), but the call works on another type of object${spellTimes(count)}.`;
+  },
+});

@@ -1,0 +1,113 @@
+import { readSync } from 'node:fs';
+
+import type { Command } from 'commander';
+
+import { HandleDescriber } from '../../handles/describe.ts';
+import { HandleToClose, type CloseOutcome } from '../../handles/close.ts';
+import { explainHandle } from '../../handles/explain.ts';
+import { describeMeaning, enableDebugPrivilege } from '../../handles/list.ts';
+import { whyCritical } from '../../process/critical.ts';
+import { findProcess } from '../../process/processes.ts';
+import { escapeText } from '../../report/escape.ts';
+import { exitCodes } from '../exit-code.ts';
+import { parseHandle } from '../handle-argument.ts';
+import { formatHandle } from '../handle-columns.ts';
+import { drawExplanation } from './explain.ts';
+import { labelProcess } from '../handle-table.ts';
+import { write } from '../terminal.ts';
+
+interface CloseOptions {
+  readonly yes?: true;
+  readonly force?: true;
+}
+
+/** `unclosed close`: closes a handle of another process. */
+export function addCloseCommand(program: Command): void {
+  program
+    .command('close')
+    .summary('close a handle of another process')
+    .description(
+      'Closes a handle of another process, after it has said what that is and asked. The process is not told: it goes on to use the value, which ' +
+        'may soon mean another object. That can crash it or damage its data, so it is the last resort, and ending the process is the safer one.',
+    )
+    .argument('<process>', 'a process id, or the name of a program that runs once')
+    .argument('<handle>', 'the handle’s value: 0x1a4 or 420', parseHandle)
+    .option('-y, --yes', 'do not ask')
+    .option(
+      '--force',
+      'even in a process that Windows cannot do without, and even when the handle is protected from close',
+    )
+    .addHelpText('after', '\nExit codes: 0 closed, 1 not closed, 2 no such process or handle, or denied.')
+    .action(async (target: string, value: bigint, options: CloseOptions) => {
+      process.exitCode = await close(target, value, options);
+    });
+}
+
+/** @returns the exit code */
+async function close(target: string, value: bigint, options: CloseOptions): Promise<number> {
+  enableDebugPrivilege();
+  const found = findProcess(target);
+  const label = labelProcess(found);
+  const refusal = whyCritical(found);
+  if (refusal !== undefined && !options.force) {
+    write(
+      2,
+      `unclosed: Cannot close a handle of ${label}: ${refusal}, and a handle missing there may stop the system. Try --force if you must.\n`,
+    );
+    return exitCodes.error;
+  }
+  using describer = new HandleDescriber();
+  const explanation = await explainHandle(found, value, label, describer);
+  const { entry, description } = explanation;
+  const meaning = describeMeaning(description);
+  const what = `${formatHandle(value)} of ${label}, ${description.object.type}${meaning === '' ? ' without a name' : ` ${escapeText(meaning)}`}`;
+  if (entry.protectFromClose && !options.force) {
+    write(2, `unclosed: Cannot close ${what}: it is protected from close. Try --force if you must.\n`);
+    return exitCodes.findings;
+  }
+  using handle = new HandleToClose(found, value, label);
+  if (!options.yes) {
+    write(
+      2,
+      `${drawExplanation(explanation)}\n${label} is not told, and may crash or lose data. Close ${formatHandle(value)}? [y/N] `,
+    );
+    const answer = readLine();
+    if (!/^y(?:es)?$/i.test(answer?.trim() ?? '')) {
+      write(
+        2,
+        answer === undefined
+          ? '\nunclosed: Nothing was closed: there was no answer. Try --yes.\n'
+          : 'Nothing was closed.\n',
+      );
+      return exitCodes.findings;
+    }
+  }
+  const outcome = handle.close();
+  write(outcome === 'closed' || outcome === 'reused' ? 1 : 2, `${sentences[outcome](what)}\n`);
+  return outcome === 'closed' || outcome === 'reused' ? exitCodes.clean : exitCodes.findings;
+}
+
+const sentences: Readonly<Record<CloseOutcome, (what: string) => string>> = {
+  closed: (what) => `Closed ${what}.`,
+  reused: (what) => `Closed ${what}. The process has opened another object since, which has the same value now.`,
+  'other-object': (what) => `unclosed: Did not close ${what}: the value meanwhile means another object.`,
+  'still-open': (what) => `unclosed: Did not close ${what}: Windows accepted the call, and the handle is still open.`,
+};
+
+/** A line of our standard input; `undefined` at its end, or where there is none. */
+function readLine(): string | undefined {
+  const byte = Buffer.alloc(1);
+  let bytes: number[] = [];
+  for (;;) {
+    try {
+      if (readSync(0, byte) === 0) return bytes.length === 0 ? undefined : Buffer.from(bytes).toString();
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EOF' || code === 'EBADF' || code === 'ENOENT') return undefined;
+      throw error;
+    }
+    if (byte[0] === 0x0a) return Buffer.from(bytes).toString();
+    bytes = [...bytes, byte[0]!];
+    if (bytes.length > 1024) return '';
+  }
+}

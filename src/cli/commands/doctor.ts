@@ -1,0 +1,89 @@
+import { Chalk } from 'chalk';
+import type { Command } from 'commander';
+
+import { escapeJson, escapeText } from '../../report/escape.ts';
+import { wrapText } from '../../report/text-width.ts';
+import { toolName, toolVersion } from '../../version.ts';
+import { readHost } from '../../wine/host.ts';
+import { toWindowsSymbolPath } from '../../wine/paths.ts';
+import { canRun, type Check, type CheckStatus, examineAll } from '../doctor-checks.ts';
+import { exitCodes } from '../exit-code.ts';
+import { describeOutput, type OutputDescription, write } from '../terminal.ts';
+
+interface DoctorOptions {
+  readonly json?: true;
+  readonly symbols?: string;
+}
+
+/** `unclosed doctor`: what of the tool works on this machine, and what to do about the rest. */
+export function addDoctorCommand(program: Command): void {
+  program
+    .command('doctor')
+    .summary('tell what of this tool works here, and what to do about the rest')
+    .description(
+      'Tells what works here and what does not: Node.js, Windows or Wine, native calls, recording (by a trial: cmd.exe is run and recorded), ' +
+        'names of handles, privileges, symbols.',
+    )
+    .option('--json', 'one JSON document')
+    .option('--symbols <path>', 'the symbol path to look at, as `run` takes it; _NT_SYMBOL_PATH by default')
+    .addHelpText('after', '\nExit codes: 0 `unclosed run` works here, 2 it does not.')
+    .action(async (options: DoctorOptions) => {
+      process.exitCode = await examine(options);
+    });
+}
+
+/** @returns the exit code */
+async function examine(options: DoctorOptions): Promise<number> {
+  const checks = await examineAll({
+    host: readHost(process.env),
+    environment: process.env,
+    symbolPath: options.symbols && toWindowsSymbolPath(options.symbols),
+  });
+  write(1, options.json ? formatJson(checks) : drawChecks(checks, describeOutput(1)));
+  return canRun(checks) ? exitCodes.clean : exitCodes.error;
+}
+
+function formatJson(checks: readonly Check[]): string {
+  const document = {
+    schemaVersion: 1,
+    tool: { name: toolName, version: toolVersion },
+    canRun: canRun(checks),
+    checks: checks.map(({ name, status, detail, advice, needed }) => ({
+      name,
+      status,
+      needed: needed ?? false,
+      detail,
+      advice,
+    })),
+  };
+  return `${escapeJson(JSON.stringify(document, undefined, 2))}\n`;
+}
+
+/** The checks for a person: what is well in one line each, what is not with what to try below it. */
+export function drawChecks(
+  checks: readonly Check[],
+  { colorLevel, columns }: Pick<OutputDescription, 'colorLevel' | 'columns'>,
+): string {
+  const chalk = new Chalk({ level: colorLevel });
+  const paint: Readonly<Record<CheckStatus, (text: string) => string>> = {
+    ok: chalk.green,
+    limited: chalk.yellow,
+    missing: chalk.red,
+  };
+  const statusWidth = Math.max(...checks.map(({ status }) => status.length));
+  const nameWidth = Math.max(...checks.map(({ name }) => name.length));
+  const indent = statusWidth + nameWidth + 4;
+  const width = Math.max(24, columns - indent);
+  const lines = checks.flatMap(({ name, status, detail, advice }) => {
+    const text = [
+      ...wrapText(`${escapeText(detail)}.`, width),
+      ...(advice === undefined ? [] : wrapText(`Try ${escapeText(advice)}.`, width)),
+    ];
+    const head = `${paint[status](status.padEnd(statusWidth))}  ${chalk.bold(name.padEnd(nameWidth))}  `;
+    return text.map((line, index) => (index === 0 ? head : ' '.repeat(indent)) + line);
+  });
+  const verdict = canRun(checks)
+    ? chalk.green(`${toolName} run works here.`)
+    : chalk.red(`${toolName} run does not work here.`);
+  return `${[...lines, '', chalk.bold(verdict)].join('\n')}\n`;
+}

@@ -1,0 +1,130 @@
+import { Chalk } from 'chalk';
+import type { Command } from 'commander';
+
+import { decodeAccess } from '../../handles/access.ts';
+import { HandleDescriber } from '../../handles/describe.ts';
+import { explainHandle, type Explanation } from '../../handles/explain.ts';
+import { describeMeaning, enableDebugPrivilege } from '../../handles/list.ts';
+import type { Detail } from '../../handles/object-details.ts';
+import { findProcess } from '../../process/processes.ts';
+import { escapeJson, escapeText } from '../../report/escape.ts';
+import { exitCodes } from '../exit-code.ts';
+import { parseHandle } from '../handle-argument.ts';
+import { formatHandle, spellAttributes } from '../handle-columns.ts';
+import { countHandles, labelProcess } from '../handle-table.ts';
+import { describeOutput, write } from '../terminal.ts';
+
+interface ExplainOptions {
+  readonly json?: true;
+}
+
+/** `unclosed explain`: all that is known of one handle. */
+export function addExplainCommand(program: Command): void {
+  program
+    .command('explain')
+    .summary('tell all that is known of one handle')
+    .description(
+      'Tells all that is known of one handle: type, name, access, attributes, how many handles keep its object alive, the state of the object ' +
+        '(an event signalled, a semaphore’s count, a file’s position, a process’ exit code), and which other handles mean the same object.',
+    )
+    .argument('<process>', 'a process id, or the name of a program that runs once')
+    .argument('<handle>', 'the handle’s value: 0x1a4 or 420', parseHandle)
+    .option('--json', 'one JSON document')
+    .addHelpText('after', '\nExit codes: 0 told, 2 no such process or handle, or denied.')
+    .action(async (target: string, value: bigint, options: ExplainOptions) => {
+      process.exitCode = await explain(target, value, options);
+    });
+}
+
+/** @returns the exit code */
+async function explain(target: string, value: bigint, options: ExplainOptions): Promise<number> {
+  enableDebugPrivilege();
+  const found = findProcess(target);
+  using describer = new HandleDescriber();
+  const explanation = await explainHandle(found, value, labelProcess(found), describer);
+  write(1, options.json ? formatJson(explanation) : drawExplanation(explanation));
+  return exitCodes.clean;
+}
+
+function formatJson({ process, entry, description, references, details, others, othersProblem }: Explanation): string {
+  const { name, socket } = description.object;
+  const document = {
+    schemaVersion: 1,
+    pid: process.processId,
+    process: process.name,
+    handle: formatHandle(entry.value),
+    type: description.object.type,
+    access: decodeAccess(entry.type, entry.access).join('|'),
+    accessMask: `0x${entry.access.toString(16)}`,
+    attributes: spellAttributes(entry),
+    name,
+    nameProblem: description.nameProblem,
+    socket,
+    targetPid: description.processId,
+    targetTid: description.threadId,
+    targetImage: description.imagePath,
+    ended: description.ended,
+    exitCode: description.exitCode,
+    references,
+    details: Object.fromEntries(
+      details.map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value]),
+    ),
+    others: others.map((other) => ({
+      pid: other.process.processId,
+      process: other.process.name,
+      handle: formatHandle(other.value),
+      access: decodeAccess(entry.type, other.access).join('|'),
+    })),
+    othersProblem,
+  };
+  return `${escapeJson(JSON.stringify(document, undefined, 2))}\n`;
+}
+
+/** The explanation for a person. */
+export function drawExplanation({
+  process,
+  entry,
+  description,
+  references,
+  details,
+  others,
+  othersProblem,
+}: Explanation): string {
+  const chalk = new Chalk({ level: describeOutput(1).colorLevel });
+  const { imagePath } = description;
+  const lines: readonly (readonly [string, string])[] = [
+    ['type', description.object.type],
+    [description.object.socket === undefined ? 'name' : 'socket', describeMeaning(description) || 'none'],
+    ...(imagePath === undefined ? [] : [['program', imagePath] as const]),
+    ['access', `${decodeAccess(entry.type, entry.access).join('|') || 'none'} (0x${entry.access.toString(16)})`],
+    ['attributes', spellAttributes(entry) || 'none'],
+    ...(references === undefined
+      ? []
+      : [['references', `${countHandles(references.handles)}, ${references.pointers} pointers`] as const]),
+    ...details.map(([key, value]) => [spellKey(key), spellValue(key, value)] as const),
+  ];
+  const width = Math.max(...lines.map(([key]) => key.length));
+  const facts = lines.map(([key, value]) => `  ${chalk.dim(key.padEnd(width))}  ${escapeText(value)}\n`);
+  const same = others.map(
+    (other) =>
+      `  ${labelProcess(other.process)}  ${formatHandle(other.value)}  ${decodeAccess(entry.type, other.access).join('|')}\n`,
+  );
+  const incomplete = othersProblem === undefined ? '' : `  ${chalk.yellow(`not known of all: ${othersProblem}`)}\n`;
+  const heading =
+    same.length === 0 && incomplete === ''
+      ? 'No other handle means the same object.'
+      : 'The same object is also held by';
+  return `${chalk.bold(`${formatHandle(entry.value)} of ${labelProcess(process)}`)}\n${facts.join('')}\n${chalk.bold(heading)}\n${same.join('')}${incomplete}`;
+}
+
+/** `deletePending` -> `delete pending`, `sizeBytes` -> `size`. */
+function spellKey(key: string): string {
+  return key.replace(/(?:Bytes|Ms)$/, '').replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function spellValue(key: string, value: Detail[1]): string {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (key.endsWith('Bytes')) return `${BigInt(value).toLocaleString('en')} bytes`;
+  if (key.endsWith('Ms')) return `${BigInt(value).toLocaleString('en')} ms`;
+  return String(value);
+}

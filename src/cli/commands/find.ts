@@ -1,0 +1,187 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { win32 } from 'node:path';
+
+import { Chalk } from 'chalk';
+import type { Command } from 'commander';
+
+import { HandleDescriber } from '../../handles/describe.ts';
+import {
+  describeMeaning,
+  type HandleFilter,
+  listHandles,
+  type ListedHandle,
+  type ListedProcess,
+} from '../../handles/list.ts';
+import { nameTest } from '../../handles/name-filter.ts';
+import { SystemError } from '../../io/index.ts';
+import { listModules } from '../../process/modules.ts';
+import { listProcesses, openProcess, type ProcessInfo } from '../../process/processes.ts';
+import { escapeText } from '../../report/escape.ts';
+import type { Column } from '../../report/listing.ts';
+import { toWindowsPath } from '../../wine/paths.ts';
+import { exitCodes } from '../exit-code.ts';
+import { formatHandle, handleColumns } from '../handle-columns.ts';
+import { labelProcess } from '../handle-table.ts';
+import { chooseOutput, type FormatOptions, formatOptions } from '../listing-output.ts';
+import { describeOutput, write } from '../terminal.ts';
+
+/** A DLL or program that is mapped into a process: it locks its file without any handle. */
+interface LoadedModule {
+  readonly process: ProcessInfo;
+  readonly path: string;
+}
+
+type Holding = ListedHandle | LoadedModule;
+
+/** What is looked for, and where it can be. */
+interface Wanted {
+  readonly matches: (text: string) => boolean;
+  /** Types of handle that can have such a name; absent: all. */
+  readonly types?: ReadonlySet<string>;
+  /** Whether a file's path may match, so that mapped files have to be looked at too. */
+  readonly isFile: boolean;
+}
+
+const PROCESS_VM_READ = 0x10;
+const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
+
+/** `unclosed find`: who holds something. */
+export function addFindCommand(program: Command): void {
+  const command = program
+    .command('find')
+    .summary('say which processes hold a file, key, port or name')
+    .description(
+      'Says which processes hold something, among all of them: a file that cannot be deleted, a registry key, a port, a named event. ' +
+        'Programs and DLLs that are loaded hold their files too, without a handle, and are found as modules.',
+    )
+    .argument(
+      '<text>',
+      'a path or a part of it; :8080 for a port; or a part of any name; with * or ? in it, the whole name',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  unclosed find C:\\logs\\app.log\n  unclosed find .\\build\n  unclosed find :8080\n  unclosed find "HKCU\\Software\\*\\Recent"\n' +
+        '\nExit codes: 0 somebody holds it, 1 nobody does, 2 it could not be looked for.',
+    )
+    .action(async (text: string, options: FormatOptions) => {
+      if (text === '') command.error('error: the text to look for must not be empty');
+      process.exitCode = await find(text, options);
+    });
+  for (const option of formatOptions()) command.addOption(option);
+}
+
+/** @returns the exit code */
+async function find(text: string, options: FormatOptions): Promise<number> {
+  const wanted = understand(text);
+  const output = chooseOutput(options, 'holders', holdingColumns);
+  const filter: HandleFilter = {
+    matchesName: wanted.matches,
+    ...(wanted.types === undefined ? {} : { types: wanted.types }),
+  };
+  const processes = listProcesses();
+  const listed: ListedProcess[] = [];
+  const onProcess = (process: ListedProcess): void => void listed.push(process);
+  const holders = new Set<ProcessInfo>();
+  const found = (holdings: readonly Holding[]): void => {
+    if (holdings.length === 0) return;
+    if (output === undefined) write(1, drawHoldings(holdings, holders.size === 0 ? undefined : last));
+    else output.rows(holdings);
+    for (const { process } of holdings) holders.add((last = process));
+  };
+  let last: ProcessInfo | undefined;
+
+  output?.begin();
+  using describer = new HandleDescriber();
+  for await (const handles of listHandles(processes, { filter, describer, onProcess })) found(handles);
+  if (wanted.isFile) found(processes.flatMap((process) => findModules(process, wanted.matches)));
+  const denied = listed.filter(({ problem, handleCount }) => problem !== undefined && handleCount > 0);
+  output?.end({
+    denied: denied.map(({ process, problem }) => ({ pid: process.processId, process: process.name, problem })),
+  });
+
+  const unseen =
+    denied.length === 0
+      ? ''
+      : ` ${denied.length === 1 ? '1 process' : `${denied.length} processes`} could not be looked into (${denied
+          .slice(0, 3)
+          .map(({ process }) => labelProcess(process))
+          .join(', ')}${denied.length > 3 ? ', …' : ''}): try an elevated terminal.`;
+  if (holders.size === 0) write(2, `unclosed: Nobody holds "${escapeText(text)}".${unseen}\n`);
+  else if (unseen !== '') write(2, `unclosed:${unseen}\n`);
+  return holders.size === 0 ? exitCodes.findings : exitCodes.clean;
+}
+
+/** `:8080` is a port; what exists as a file is its whole path; all else is a part of a name. */
+function understand(text: string): Wanted {
+  const port = /^:(\d{1,5})$/.exec(text)?.[1];
+  // Endpoints are asked for besides the socket's whole line, which ends otherwise.
+  if (port !== undefined)
+    return {
+      matches: (name) => /^\S+$/.test(name) && name.endsWith(`:${Number(port)}`),
+      types: new Set(['socket']),
+      isFile: false,
+    };
+  if (/[*?]/.test(text)) return { matches: nameTest(toWindowsPath(text)), isFile: true };
+  const path = win32.resolve(toWindowsPath(text));
+  const looksLikePath = /[\\/]/.test(text) && !/^(?:HK[A-Z]+\\|\\\\\.\\|\\)/i.test(text);
+  if (!looksLikePath && !existsSync(path)) return { matches: nameTest(text), isFile: true };
+  // The kernel names a file by its own path, whatever links led to it.
+  const paths = new Set([path, realPath(path)].map((name) => name.replace(/\\$/, '').toLowerCase()));
+  const isAtOrUnder = (name: string): boolean => {
+    const lower = name.toLowerCase();
+    return [...paths].some((wanted) => lower === wanted || lower.startsWith(`${wanted}\\`));
+  };
+  if (existsSync(path)) return { matches: isAtOrUnder, types: new Set(['file']), isFile: true };
+  // A part of a path, or a file that was deleted while somebody holds it.
+  const part = nameTest(toWindowsPath(text).replaceAll('/', '\\'));
+  return { matches: (name) => isAtOrUnder(name) || part(name), types: new Set(['file']), isFile: true };
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync.native(path).replace(/^\\\\\?\\(?=[a-z]:)/i, '');
+  } catch {
+    return path; // A file that may not be opened is still one to be looked for by the name it was given.
+  }
+}
+
+function findModules(process: ProcessInfo, matches: (path: string) => boolean): readonly LoadedModule[] {
+  try {
+    using opened = openProcess(process.processId, PROCESS_VM_READ | PROCESS_QUERY_LIMITED_INFORMATION);
+    return listModules(opened)
+      .filter(({ path }) => matches(path))
+      .map(({ path }) => ({ process, path }));
+  } catch (error) {
+    if (error instanceof SystemError) return []; // denied: its handles were, too, and that is said
+    throw error;
+  }
+}
+
+const holdingColumns: readonly Column<Holding>[] = handleColumns.map(({ key, read }) => {
+  return { key, read: (holding) => ('path' in holding ? moduleCells(holding)[key] : read(holding)) };
+});
+
+function moduleCells({ process, path }: LoadedModule): Readonly<Record<string, string | number>> {
+  return { pid: process.processId, process: process.name, type: 'Module', name: path };
+}
+
+function drawHoldings(holdings: readonly Holding[], headed: ProcessInfo | undefined): string {
+  const chalk = new Chalk({ level: describeOutput(1).colorLevel });
+  let text = '';
+  for (const holding of holdings) {
+    if (holding.process !== headed) {
+      text += `${headed === undefined ? '' : '\n'}${chalk.bold(labelProcess(holding.process))}\n`;
+      headed = holding.process;
+    }
+    const [value, type, name] =
+      'path' in holding
+        ? ['', 'Module', holding.path]
+        : [
+            formatHandle(holding.value),
+            holding.description?.object.type ?? holding.kind.type,
+            describeMeaning(holding.description!),
+          ];
+    text += `  ${value.padStart(6)}  ${escapeText(type).padEnd(8)}  ${escapeText(name)}\n`;
+  }
+  return text;
+}

@@ -1,0 +1,81 @@
+import { hostname } from 'node:os';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import type { Command } from 'commander';
+
+import { findProcesses, type ProcessInfo } from '../../process/processes.ts';
+import { takeSnapshot } from '../../snapshot/take.ts';
+import { writeSnapshotFile } from '../../snapshot/write.ts';
+import { toolName, toolVersion } from '../../version.ts';
+import { toWindowsPath } from '../../wine/paths.ts';
+import { exitCodes } from '../exit-code.ts';
+import { write } from '../terminal.ts';
+
+interface SnapshotOptions {
+  readonly output?: string;
+}
+
+/** `unclosed snapshot`: writes down what processes have open, to be compared later by `unclosed diff`. */
+export function addSnapshotCommand(program: Command): void {
+  program
+    .command('snapshot')
+    .summary('write down what processes have open')
+    .description(
+      'Writes down every handle that processes have open: value, type, access, attributes, name or endpoints. ' +
+        'The text is JSON, one handle a line, sorted, so that unclosed diff, version control and line tools can compare two of them, here or on another machine.',
+    )
+    .argument('<target...>', 'a process id, a program’s name, several of them with commas or spaces, or all')
+    .option('-o, --output <file>', 'write into a file, whole or not at all; otherwise to stdout')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  ${toolName} snapshot -o before.json app.exe\n  ${toolName} snapshot -o after.json app.exe\n  ${toolName} diff before.json after.json`,
+    )
+    .action(async (targets: string[], options: SnapshotOptions) => {
+      process.exitCode = await snapshot(targets, options);
+    });
+}
+
+/** @returns the exit code */
+async function snapshot(targets: readonly string[], { output }: SnapshotOptions): Promise<number> {
+  const interruption = new AbortController();
+  const interrupt = (): void => interruption.abort(new Error('interrupted'));
+  process.on('SIGINT', interrupt);
+  try {
+    const pieces = interruptible(
+      takeSnapshot(choose(targets), { tool: `${toolName} ${toolVersion}`, host: hostname() }),
+      interruption.signal,
+    );
+    if (output === undefined) {
+      for await (const piece of pieces) {
+        if (!write(1, piece)) break;
+      }
+    } else {
+      await writeSnapshotFile(output, toWindowsPath(output), pieces);
+    }
+    return exitCodes.clean;
+  } catch (error) {
+    if (error !== interruption.signal.reason) throw error;
+    return exitCodes.interrupted;
+  } finally {
+    process.off('SIGINT', interrupt);
+  }
+}
+
+/** Lets the event loop turn between pieces, for else Ctrl-C is not heard, and ends with an error when it was. */
+async function* interruptible(
+  pieces: AsyncIterable<string>,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  for await (const piece of pieces) {
+    await turn();
+    signal.throwIfAborted();
+    yield piece;
+  }
+}
+
+/** Of `all`, this tool itself is left out: its handles are of the snapshot's own making. */
+function choose(targets: readonly string[]): readonly ProcessInfo[] {
+  const target = targets.join(',');
+  const found = findProcesses(target);
+  return target.toLowerCase() === 'all' ? found.filter(({ processId }) => processId !== process.pid) : found;
+}

@@ -1,0 +1,244 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { type Command, Option } from 'commander';
+
+import { type GrowthVerdict, judgeGrowth } from '../../analyze/growth.ts';
+import { escapeJson, escapeText } from '../../report/escape.ts';
+import { createTheme } from '../../report/theme.ts';
+import { findProcess } from '../../process/processes.ts';
+import { type Sample, Sampler } from '../../snapshot/sample.ts';
+import { toolName } from '../../version.ts';
+import { parseDuration } from '../duration.ts';
+import { exitCodes } from '../exit-code.ts';
+import { describeOutput, write } from '../terminal.ts';
+import { drawLine, drawScreen, drawVerdict, type WatchEnd, type WatchTarget } from '../watch-view.ts';
+
+interface WatchOptions {
+  readonly interval: number;
+  readonly for?: number;
+  readonly json?: true;
+  readonly ndjson?: true;
+  readonly failOnGrowth?: true;
+}
+
+/** How soon the end of the target and Ctrl-C are noticed. */
+const NOTICE_MS = 200;
+const SHORTEST_INTERVAL_MS = 20;
+/** Samples in memory: of more, every second one is forgotten, again and again. */
+const SAMPLES_KEPT = 4096;
+
+/** `unclosed watch`: how the numbers of a process' handles move, and whether they grow steadily. */
+export function addWatchCommand(program: Command): void {
+  program
+    .command('watch')
+    .summary('watch how many handles a process has, and say what grows steadily')
+    .description(
+      'Counts the handles of a process by type, again and again, until the time is over, the process ends or Ctrl-C is pressed. ' +
+        'Then says which types grow steadily (not in one jump, not only to fall back, not by chance) and when a limit of Windows is reached at this rate. ' +
+        'GDI and USER objects are counted too, where the system tells. The process is left alone; to see where its handles are opened, use run.',
+    )
+    .argument('<target>', 'a process id, or a program’s name')
+    .option(
+      '--interval <duration>',
+      'time between two counts: 500ms, 1s, 10m, 2h',
+      (text: string) => parseDuration(text, SHORTEST_INTERVAL_MS),
+      1000,
+    )
+    .option('--for <duration>', 'how long; otherwise until the process ends or Ctrl-C', (text: string) =>
+      parseDuration(text, 1),
+    )
+    .addOption(new Option('--json', 'all counts and the verdict as one JSON document, at the end').conflicts('ndjson'))
+    .addOption(
+      new Option('--ndjson', 'one JSON document a line for each count, and one for the verdict').conflicts('json'),
+    )
+    .option('--fail-on-growth', 'exit with 1 when anything grows steadily')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  ${toolName} watch app.exe\n  ${toolName} watch 4242 --interval 500ms --for 10m\n  ${toolName} watch app.exe --for 1h --interval 10s --fail-on-growth --json > growth.json`,
+    )
+    .action(async (target: string, options: WatchOptions) => {
+      process.exitCode = await watch(target, options);
+    });
+}
+
+/** @returns the exit code */
+async function watch(wanted: string, options: WatchOptions): Promise<number> {
+  const found = findProcess(wanted);
+  const target: WatchTarget = { pid: found.processId, image: found.name };
+  const view = chooseView(target, options);
+  const interruption = new AbortController();
+  const interrupt = (): void => interruption.abort();
+  process.on('SIGINT', interrupt);
+  try {
+    using sampler = new Sampler(found, `${escapeText(found.name)} (${found.processId})`);
+    const samples: Sample[] = [];
+    const end = await collect(sampler, samples, options, interruption.signal, view);
+    const verdict = judgeGrowth(samples);
+    if (end !== 'nobody reads') view.finish(samples, verdict, end, sampler.exitCode());
+    if (end === 'interrupted') return exitCodes.interrupted;
+    return options.failOnGrowth && verdict.growing.length > 0 ? exitCodes.findings : exitCodes.clean;
+  } finally {
+    process.off('SIGINT', interrupt);
+  }
+}
+
+/** Takes samples at fixed times, so that intervals do not add up their delays, until one of the ends comes. */
+async function collect(
+  sampler: Sampler,
+  samples: Sample[],
+  options: WatchOptions,
+  interruption: AbortSignal,
+  view: View,
+): Promise<WatchEnd> {
+  const startMs = performance.now();
+  const endMs = options.for === undefined ? Number.POSITIVE_INFINITY : startMs + options.for;
+  for (let nextMs = startMs; ; ) {
+    const sample = sampler.take();
+    if (sample === undefined) return 'the process ended';
+    samples.push(sample);
+    if (samples.length > SAMPLES_KEPT) forgetHalf(samples);
+    if (!view.show(samples)) return 'nobody reads';
+    // A count that took longer than the interval is not made up for.
+    nextMs += Math.max(1, Math.ceil((performance.now() - nextMs) / options.interval)) * options.interval;
+    if (nextMs > endMs + 1) {
+      const end = await wait(sampler, endMs, interruption);
+      return end ?? 'time is over';
+    }
+    const end = await wait(sampler, nextMs, interruption);
+    if (end !== undefined) return end;
+  }
+}
+
+/** The first sample stays: changes are told from it. */
+function forgetHalf(samples: Sample[]): void {
+  const kept = samples.filter((_, index) => index % 2 === 0);
+  samples.splice(0, samples.length, ...kept);
+}
+
+/** @returns the end that came before the time */
+async function wait(sampler: Sampler, untilMs: number, interruption: AbortSignal): Promise<WatchEnd | undefined> {
+  for (;;) {
+    if (interruption.aborted) return 'interrupted';
+    const leftMs = untilMs - performance.now();
+    if (leftMs <= 0) return undefined;
+    if (sampler.hasEnded()) return 'the process ended';
+    await sleep(Math.min(leftMs, NOTICE_MS), undefined, { signal: interruption }).catch((error: unknown) => {
+      if (!interruption.aborted) throw error;
+    });
+  }
+}
+
+/** How samples and the verdict are shown. */
+interface View {
+  /** Shows the last sample. @returns whether anybody looks */
+  show(samples: readonly Sample[]): boolean;
+  finish(samples: readonly Sample[], verdict: GrowthVerdict, end: WatchEnd, exitCode: number | undefined): void;
+}
+
+function chooseView(target: WatchTarget, options: WatchOptions): View {
+  if (options.ndjson) return ndjsonView(target, options);
+  if (options.json) return jsonView(target, options);
+  const { isTerminal } = describeOutput(1);
+  return isTerminal && process.env['TERM'] !== 'dumb' ? screenView(target, options) : lineView(target);
+}
+
+/** Draws over what it drew before. */
+function screenView(target: WatchTarget, options: WatchOptions): View {
+  let drawnLines = 0;
+  return {
+    show(samples) {
+      const { columns, colorLevel } = describeOutput(1);
+      const text = drawScreen(target, samples, options.interval, createTheme({ columns, colorLevel }), columns);
+      // CPL: to the start of that many lines above; ED: erase from there to the end of the screen.
+      const back = drawnLines === 0 ? '' : `\x1b[${drawnLines}F\x1b[J`;
+      drawnLines = text.split('\n').length - 1;
+      return write(1, back + text);
+    },
+    finish(_, verdict, end, exitCode) {
+      const { columns, colorLevel } = describeOutput(1);
+      write(1, `\n${drawVerdict(target, verdict, end, exitCode, createTheme({ columns, colorLevel }), columns)}`);
+    },
+  };
+}
+
+function lineView(target: WatchTarget): View {
+  return {
+    show: (samples) => write(1, drawLine(samples)),
+    finish(_, verdict, end, exitCode) {
+      const { columns, colorLevel } = describeOutput(1);
+      write(1, `\n${drawVerdict(target, verdict, end, exitCode, createTheme({ columns, colorLevel }), columns)}`);
+    },
+  };
+}
+
+function jsonView(target: WatchTarget, options: WatchOptions): View {
+  return {
+    show: () => true,
+    finish(samples, verdict, end, exitCode) {
+      const text = JSON.stringify(
+        {
+          ...headOf(target, options),
+          samples: samples.map(sampleToJson),
+          verdict: verdictToJson(verdict, end, exitCode),
+        },
+        undefined,
+        2,
+      );
+      write(1, `${escapeJson(text)}\n`);
+    },
+  };
+}
+
+function ndjsonView(target: WatchTarget, options: WatchOptions): View {
+  let isFirst = true;
+  const print = (document: object): boolean => write(1, `${escapeJson(JSON.stringify(document))}\n`);
+  return {
+    show(samples) {
+      if (isFirst) print(headOf(target, options));
+      isFirst = false;
+      return print(sampleToJson(samples.at(-1)!));
+    },
+    finish(_, verdict, end, exitCode) {
+      print({ verdict: verdictToJson(verdict, end, exitCode) });
+    },
+  };
+}
+
+function headOf(target: WatchTarget, { interval, for: forMs }: WatchOptions): object {
+  return { schemaVersion: 1, target, intervalMs: interval, forMs };
+}
+
+function sampleToJson({ timeMs, handleCount, types, gui }: Sample): object {
+  const sorted = [...types].sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    timeMs: Math.round(timeMs),
+    handles: handleCount,
+    gdiObjects: gui?.gdi,
+    userObjects: gui?.user,
+    types: Object.fromEntries(sorted),
+  };
+}
+
+function verdictToJson(
+  { sampleCount, durationMs, isTooShort, counts, growing, limits }: GrowthVerdict,
+  end: WatchEnd,
+  exitCode: number | undefined,
+): object {
+  return {
+    end,
+    exitCode,
+    sampleCount,
+    durationMs: Math.round(durationMs),
+    isTooShort,
+    growing: growing.map(({ what }) => what),
+    counts: counts.map(({ what, first, last, slopePerSecond, isSteady, doubt }) => ({
+      what,
+      first,
+      last,
+      slopePerSecond,
+      isSteady,
+      doubt,
+    })),
+    limits,
+  };
+}

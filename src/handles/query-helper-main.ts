@@ -1,5 +1,0 @@
-import { serveAuditor } from './query-server.ts';
-
-// The helper process: see QueryHelper, which starts it.
-
-serveAuditor();
