@@ -1,6 +1,8 @@
+import type { Completeness } from './completeness.ts';
+
 /**
  * The plain data that flows through the tool: evidence read from a target, findings made of it, the report.
- * This file imports nothing; everything in it survives `JSON.stringify` but for `bigint`s, which the reporters
+ * Everything in it survives `JSON.stringify` but for `bigint`s, which the reporters
  * print as `0x…`.
  */
 
@@ -249,14 +251,6 @@ export interface IterationGrowth {
   readonly grewIn: number;
   /** From the end of the warm-up to the last mark, on average; negative when there are fewer now. */
   readonly handlesPerIteration: number;
-}
-
-/** What the report could not see, so that "0 findings" is never said of partial data. */
-export interface Completeness {
-  /** False when something that could hide a finding was missed. */
-  readonly complete: boolean;
-  /** One sentence each, for a person; notes that do not make the report incomplete stand here too. */
-  readonly notes: readonly string[];
 }
 
 /** All that one audit found, and what it could not see. */

@@ -1,3 +1,4 @@
+import type { Gap } from '../completeness.ts';
 import type { IterationGrowth, Mark } from '../model.ts';
 
 const WARM_UP_BY_DEFAULT = 2;
@@ -64,19 +65,14 @@ export function addCounts(series: readonly (readonly number[])[], marks: readonl
   return marks.map((_, index) => series.reduce((sum, counts) => sum + (counts[index] ?? 0), 0));
 }
 
-/** Why growth could not be judged, for a person; undefined when it could. */
-export function doubtIterations(
+/** Why growth could not be judged; `undefined` when it could. */
+export function iterationGap(
   marks: readonly Mark[],
-  name: string,
+  mark: string,
   warmUpIterations: number = WARM_UP_BY_DEFAULT,
-): string | undefined {
-  if (marks.length === 0) return `No mark came by ${name}: growth from iteration to iteration could not be judged.`;
+): Gap | undefined {
+  if (marks.length === 0) return { kind: 'no-marks', mark };
   if (planIterations(marks, warmUpIterations).counts >= COUNTS_MIN) return undefined;
-  const all = marks.reduce((sum, mark) => sum + mark.iterations, 0);
-  const came = `${all} ${all === 1 ? 'iteration was' : 'iterations were'} marked`;
-  const why =
-    all - warmUpIterations >= COUNTS_MIN
-      ? 'faster than their handles could be counted; who waits for the answer to a mark is not too fast'
-      : `where ${warmUpIterations + COUNTS_MIN} are needed, ${warmUpIterations} of them for the warm-up`;
-  return `${came}, ${why}: growth from iteration to iteration could not be judged.`;
+  const iterations = marks.reduce((sum, each) => sum + each.iterations, 0);
+  return { kind: 'too-few-marks', iterations, warmUpIterations, needed: warmUpIterations + COUNTS_MIN };
 }

@@ -1,4 +1,5 @@
-import type { Completeness, Finding, Level, Report, Statistics, SuppressionUse } from '../model.ts';
+import { combineCompleteness, weighGaps } from '../completeness.ts';
+import type { Finding, Level, Report, Statistics, SuppressionUse } from '../model.ts';
 import { compareFindings } from './grouping.ts';
 
 /**
@@ -8,15 +9,18 @@ import { compareFindings } from './grouping.ts';
  * The target is the first run that failed, or else the last; what {@link Statistics} count is added up, and what they
  * measure at one moment is of that run.
  *
+ * @param wanted how many runs there were to be
  * @throws RangeError without any run
  */
-export function combineRuns(reports: readonly Report[]): Report {
+export function combineRuns(reports: readonly Report[], wanted: number = reports.length): Report {
   const shown = reports.find(({ target }) => target.exitCode !== 0) ?? reports.at(-1);
   if (shown === undefined) throw new RangeError('There is no run to report.');
+  const { gaps } = combineCompleteness(reports.map(({ completeness }) => completeness));
+  const missing = reports.length < wanted ? [{ kind: 'runs-missing', done: reports.length, wanted } as const] : [];
   return {
     ...shown,
     findings: combineFindings(reports.map(({ findings }) => findings)),
-    completeness: combineCompleteness(reports.map(({ completeness }) => completeness)),
+    completeness: weighGaps([...missing, ...gaps]),
     suppressions: combineSuppressions(reports.map(({ suppressions = [] }) => suppressions)),
     runs: reports.map(({ target: { pid, exitCode }, stats: { durationMs } }) => ({
       pid,
@@ -57,17 +61,6 @@ function spellRuns({ rule }: Finding, counts: readonly number[]): string {
   if (counts.length === 1) return `In the only run, ${amount}.`;
   if (seen.length === counts.length) return `In each of ${counts.length} runs, ${amount}.`;
   return `Flaky: in ${seen.length} of ${counts.length} runs, ${amount}.`;
-}
-
-/** What is not said of all runs says of which. */
-function combineCompleteness(runs: readonly Completeness[]): Completeness {
-  const sentences = [...new Set(runs.flatMap(({ notes }) => notes))];
-  const notes = sentences.map((sentence) => {
-    const where = runs.flatMap(({ notes: said }, index) => (said.includes(sentence) ? [index + 1] : []));
-    if (where.length === runs.length) return sentence;
-    return `${where.length === 1 ? 'Run' : 'Runs'} ${where.join(', ')}: ${sentence}`;
-  });
-  return { complete: runs.every(({ complete }) => complete), notes };
 }
 
 function combineSuppressions(runs: readonly (readonly SuppressionUse[])[]): readonly SuppressionUse[] {

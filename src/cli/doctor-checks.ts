@@ -132,7 +132,7 @@ async function examineNativeCalls(): Promise<Omit<Check, 'name'>> {
 
 /** Records a program that every Windows has, from its first instruction to its last. */
 async function examineRecording({ environment }: DoctorContext): Promise<Omit<Check, 'name'>> {
-  const { audit } = await import('../audit.ts');
+  const { audit, spellGap } = await import('../audit/index.ts');
   const started = performance.now();
   const report = await audit({
     program: trialProgram(environment),
@@ -150,7 +150,7 @@ async function examineRecording({ environment }: DoctorContext): Promise<Omit<Ch
   if (completeness.complete) return { status: 'ok', detail };
   return {
     status: 'limited',
-    detail: `${detail}; not everything was seen: ${completeness.notes[0] ?? ''}`,
+    detail: `${detail}; not everything was seen: ${completeness.gaps.slice(0, 1).map(spellGap).join()}`,
     advice: 'again without software that hooks ntdll, as security products do',
   };
 }

@@ -13,6 +13,7 @@ const ECHO_MS = 200;
  * always does and is judged at its own exit. One that has not ended a while later is ended by {@link signal}.
  */
 export class Interruption implements Disposable {
+  readonly #beginning = new AbortController();
   readonly #ending = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #interrupt = (): void => this.#begin();
@@ -22,9 +23,9 @@ export class Interruption implements Disposable {
     process.on('SIGINT', this.#interrupt);
   }
 
-  /** There was a Ctrl-C. */
-  get happened(): boolean {
-    return this.#firstTime !== undefined;
+  /** Aborted by the first Ctrl-C. */
+  get began(): AbortSignal {
+    return this.#beginning.signal;
   }
 
   /** Aborted when the target has had its time. */
@@ -39,6 +40,7 @@ export class Interruption implements Disposable {
       return;
     }
     this.#firstTime = now;
+    this.#beginning.abort();
     const remark = `${toolName}: interrupted; the program has ${GRACE_MS / 1000} s to end by itself, then comes the report …\n`;
     this.#timers.push(setTimeout(() => write(2, remark), QUIET_MS));
     this.#timers.push(setTimeout(() => this.#ending.abort(), GRACE_MS));

@@ -171,6 +171,13 @@ export const FreeEnvironmentStringsW: (penv: bigint) => boolean = kernel32.defin
   POINTER,
 ]);
 
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getthreadcontext */
+export const GetThreadContext: (hThread: HANDLE, lpContext: Pointer) => boolean = kernel32.define(
+  'GetThreadContext',
+  BOOL,
+  [HANDLE, POINTER],
+);
+
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-resumethread */
 export const ResumeThread: (hThread: HANDLE) => number = kernel32.define('ResumeThread', DWORD, [HANDLE]);
 

@@ -42,6 +42,12 @@ export const NtQueryInformationThread: (
   ReturnLength: Pointer,
 ) => number = ntdll.define('NtQueryInformationThread', NTSTATUS, [HANDLE, DWORD, POINTER, DWORD, POINTER]);
 
+/** Undocumented; Process Explorer and debuggers use it. PROCESS_SUSPEND_RESUME, and once more for each suspension. */
+export const NtSuspendProcess: (ProcessHandle: HANDLE) => number = ntdll.define('NtSuspendProcess', NTSTATUS, [HANDLE]);
+
+/** Undocumented; undoes one {@link NtSuspendProcess}. */
+export const NtResumeProcess: (ProcessHandle: HANDLE) => number = ntdll.define('NtResumeProcess', NTSTATUS, [HANDLE]);
+
 /** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryobject */
 export const NtQueryObject: (
   Handle: HANDLE,

@@ -1,4 +1,4 @@
-import type { Ledger, LedgerCall, LedgerLife } from '../agent/ledger/ledger.ts';
+import { type CallLedger, type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
 import type { Mark } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 
@@ -18,20 +18,15 @@ interface Tally {
 /** How often {@link MarkCounts.take} looks again while it waits for handles to be closed. */
 const POLL_MS = 20;
 
-/** What tells sites apart without symbols: the stack, the call and the type of the object. */
-export function siteKey({ stackId, call }: LedgerCall, objectType: string): string {
-  return `${stackId} ${call} ${objectType}`;
-}
-
 /** How many handles of each site were open at each mark, read from the ledger while the target runs on. */
 export class MarkCounts {
-  readonly #ledger: Ledger;
+  readonly #ledger: Pick<CallLedger, 'openValues' | 'life'>;
   readonly #started: number;
   readonly #marks: Mark[] = [];
   readonly #sites = new Map<string, { opened: LedgerCall; objectType: string; counts: number[] }>();
 
   /** @param started `nowMs()` at the target's first instruction */
-  constructor(ledger: Ledger, started: number) {
+  constructor(ledger: Pick<CallLedger, 'openValues' | 'life'>, started: number) {
     this.#ledger = ledger;
     this.#started = started;
   }

@@ -37,6 +37,8 @@ export class ProcessNotFoundError extends Error {
 const SystemProcessInformation = 5;
 const STATUS_INFO_LENGTH_MISMATCH = 0xc0000004;
 const ENTRY_SIZE_BYTES = 144;
+const THREADS_OFFSET = 256;
+const THREAD_SIZE_BYTES = 80;
 const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
 /**
@@ -47,11 +49,37 @@ const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
  * @throws NtStatusError when the kernel refuses
  */
 export function listProcesses(): readonly ProcessInfo[] {
+  const table = readProcessTable();
+  return decodeProcesses(table, addressOf(table));
+}
+
+/**
+ * The ids of a process's threads; empty when it has ended.
+ *
+ * @throws NtStatusError when the kernel refuses
+ */
+export function listThreadIds(processId: number): readonly number[] {
+  const table = readProcessTable();
+  for (const at of listEntries(table)) {
+    if (table.readUInt32LE(at + 80) !== processId) continue;
+    const count = Math.min(
+      table.readUInt32LE(at + 4), // ULONG NumberOfThreads
+      Math.floor((table.length - at - THREADS_OFFSET) / THREAD_SIZE_BYTES),
+    );
+    // SYSTEM_THREAD_INFORMATION Threads[]: +48 HANDLE ClientId.UniqueThread
+    return Array.from({ length: Math.max(0, count) }, (_, index) =>
+      table.readUInt32LE(at + THREADS_OFFSET + index * THREAD_SIZE_BYTES + 48),
+    );
+  }
+  return [];
+}
+
+function readProcessTable(): Buffer {
   for (let sizeBytes = 262_144; ; ) {
     const table = Buffer.alloc(sizeBytes);
     const neededBytes = new Uint32Array(1);
     const status = NtQuerySystemInformation(SystemProcessInformation, table, sizeBytes, neededBytes);
-    if (status === 0) return decodeProcesses(table, addressOf(table));
+    if (status === 0) return table;
     if (status !== STATUS_INFO_LENGTH_MISMATCH || sizeBytes > 1 << 28)
       throw failedWithStatus('list the processes', '', status);
     sizeBytes = Math.max(sizeBytes * 2, neededBytes[0]!);
@@ -65,14 +93,13 @@ export function listProcesses(): readonly ProcessInfo[] {
  * @param address where the kernel wrote the table: names are told by their addresses in it
  */
 export function decodeProcesses(table: Buffer, address: bigint): readonly ProcessInfo[] {
-  const processes: ProcessInfo[] = [];
-  for (let at = 0; at + ENTRY_SIZE_BYTES <= table.length; ) {
+  return Array.from(listEntries(table), (at) => {
     const nameBytes = table.readUInt16LE(at + 56) & ~1; // USHORT ImageName.Length
     const nameAt = Number(table.readBigUInt64LE(at + 64) - address); // PWSTR ImageName.Buffer
     const isInside = nameAt >= 0 && nameAt + nameBytes <= table.length;
     const processId = table.readUInt32LE(at + 80); // HANDLE UniqueProcessId
     const name = isInside ? table.toString('utf16le', nameAt, nameAt + nameBytes) : '';
-    processes.push({
+    return {
       processId,
       name: name === '' ? (processId === 0 ? 'System Idle Process' : '?') : name,
       parentId: table.readUInt32LE(at + 88), // HANDLE InheritedFromUniqueProcessId
@@ -83,12 +110,18 @@ export function decodeProcesses(table: Buffer, address: bigint): readonly Proces
       processorTime: table.readBigInt64LE(at + 40) + table.readBigInt64LE(at + 48),
       peakWorkingSetBytes: Number(table.readBigUInt64LE(at + 136)), // SIZE_T PeakWorkingSetSize
       handleCount: table.readUInt32LE(at + 96), // ULONG HandleCount
-    });
+    };
+  });
+}
+
+/** Offsets of the entries, each of which has all of its fixed part inside of the table. */
+function* listEntries(table: Buffer): Generator<number> {
+  for (let at = 0; at + ENTRY_SIZE_BYTES <= table.length; ) {
+    yield at;
     const next = table.readUInt32LE(at); // ULONG NextEntryOffset
-    if (next < ENTRY_SIZE_BYTES) break;
+    if (next < ENTRY_SIZE_BYTES) return;
     at += next;
   }
-  return processes;
 }
 
 /**

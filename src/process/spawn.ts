@@ -23,7 +23,10 @@ import {
   unsafeRawHandle,
 } from '../io/index.ts';
 import { buildCommandLine } from './command-line.ts';
+import { listModules, type Module } from './modules.ts';
 import { refusedToStart } from './program.ts';
+import { resumeProcess, suspendProcess } from './suspend.ts';
+import type { Target } from './target.ts';
 
 const CREATE_SUSPENDED = 0x4;
 const EXTENDED_STARTUPINFO_PRESENT = 0x8_0000;
@@ -57,8 +60,8 @@ export interface SpawnOptions {
   readonly stderr: AsHandle;
 }
 
-const starts = new Set<Promise<SuspendedProcess>>();
-const suspended = new Set<SuspendedProcess>();
+const starts = new Set<Promise<StartedProcess>>();
+const suspended = new Set<StartedProcess>();
 
 /**
  * Ends every process that would wait for ever for its first instruction: for a tool that ends in the middle of its
@@ -70,12 +73,14 @@ export async function endSuspendedProcesses(): Promise<void> {
 }
 
 /**
- * A process that has not run its first instruction yet. Unless it was {@link resume | resumed}, disposing of it ends
- * it: a suspended process is never left behind.
+ * A process that the tool has started, suspended before its first instruction. Disposing of it ends it unless it was
+ * {@link resume | resumed}: a suspended process is never left behind.
  */
-export class SuspendedProcess implements Disposable {
+export class StartedProcess implements Target {
   readonly pid: number;
+  readonly origin = 'started';
   readonly command: readonly string[];
+  readonly image: string;
   readonly #process: OwnedHandle;
   readonly #thread: OwnedHandle;
   #resumed = false;
@@ -83,6 +88,7 @@ export class SuspendedProcess implements Disposable {
   private constructor(pid: number, command: readonly string[], process: OwnedHandle, thread: OwnedHandle) {
     this.pid = pid;
     this.command = command;
+    this.image = command[0] ?? '';
     this.#process = process;
     this.#thread = thread;
     suspended.add(this);
@@ -96,8 +102,8 @@ export class SuspendedProcess implements Disposable {
    *
    * @throws Win32Error when Windows refuses
    */
-  static async spawn(options: SpawnOptions): Promise<SuspendedProcess> {
-    const start = SuspendedProcess.#start(options);
+  static async spawn(options: SpawnOptions): Promise<StartedProcess> {
+    const start = StartedProcess.#start(options);
     starts.add(start);
     try {
       return await start;
@@ -106,7 +112,7 @@ export class SuspendedProcess implements Disposable {
     }
   }
 
-  static async #start(options: SpawnOptions): Promise<SuspendedProcess> {
+  static async #start(options: SpawnOptions): Promise<StartedProcess> {
     const streams = [options.stdin, options.stdout, options.stderr].map((stream) => stream.asHandle().asRawHandle());
     using environment = new Environment();
     using inherited = new InheritedHandles([...new Set(streams.filter((handle) => handle !== NULL_HANDLE))]);
@@ -142,35 +148,33 @@ export class SuspendedProcess implements Disposable {
     }
     const child = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
     const thread = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(8))); // HANDLE hThread
-    return new SuspendedProcess(information.readUInt32LE(16), [options.program, ...options.args], child, thread);
+    return new StartedProcess(information.readUInt32LE(16), [options.program, ...options.args], child, thread);
   }
 
   asHandle(): BorrowedHandle {
     return this.#process.asHandle();
   }
 
-  /**
-   * Lets the target run.
-   *
-   * @throws Win32Error when Windows refuses
-   */
+  suspend(): boolean {
+    return suspendProcess(this, this.pid) && this.exitCode() === undefined;
+  }
+
   resume(): void {
+    if (this.#resumed) return resumeProcess(this, this.pid);
     if (ResumeThread(this.#thread.asRawHandle()) === 0xffff_ffff) throw failed('resume process', String(this.pid));
     this.#resumed = true;
     suspended.delete(this);
   }
 
-  /**
-   * Ends the process at once, as from outside; one that has ended, or is about to, is left to that.
-   *
-   * @throws Win32Error when Windows refuses
-   */
+  modules(): readonly Module[] {
+    return listModules(this);
+  }
+
   terminate(): void {
     if (TerminateProcess(this.#process.asRawHandle(), INTERRUPTED_EXIT_CODE)) return;
     if (GetLastError() !== ERROR_ACCESS_DENIED) throw failed('end process', String(this.pid));
   }
 
-  /** The exit code once the process has ended, unsigned. */
   exitCode(): number | undefined {
     if (WaitForSingleObject(this.#process.asRawHandle(), 0) !== WAIT_OBJECT_0) return undefined;
     const code = new Uint32Array(1);

@@ -1,5 +1,7 @@
+import { type Completeness, mayHideFindings } from '../completeness.ts';
 import type { Finding, Frame, HandleObject, Report, Stack } from '../model.ts';
 import { escapeJson } from './escape.ts';
+import { spellGap } from './gaps.ts';
 import { hexadecimal } from './hexadecimal.ts';
 import type { Reporter } from './reporter.ts';
 import { countSuppressed } from './suppressions-view.ts';
@@ -26,7 +28,7 @@ function toJson(
     tool: { name: tool.name, version: tool.version },
     target: { command: target.command, pid: target.pid, exitCode: target.exitCode },
     findings: findings.filter(({ level }) => showNotes || level !== 'note').map(findingToJson),
-    completeness: { complete: completeness.complete, notes: completeness.notes },
+    completeness: completenessToJson(completeness),
     suppressions: suppressions?.map(({ line, source, lineNumber, reason, findings: count }) => ({
       line,
       source,
@@ -46,6 +48,20 @@ function toJson(
       suppressed: countSuppressed(suppressions),
       iterations: stats.iterations,
     },
+  };
+}
+
+/** The sentences for people, and the same gaps as data. */
+function completenessToJson({ complete, gaps }: Completeness): object {
+  return {
+    complete,
+    notes: gaps.map(spellGap),
+    gaps: gaps.map(({ kind, runs, ...figures }) => ({
+      kind,
+      mayHideFindings: mayHideFindings[kind],
+      ...figures,
+      runs,
+    })),
   };
 }
 

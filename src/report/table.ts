@@ -1,6 +1,7 @@
 import type { Finding, Level, Report } from '../model.ts';
 import { spellExitCode } from './exit-code.ts';
 import { drawFinding, drawNote } from './finding-view.ts';
+import { spellGap } from './gaps.ts';
 import { baseName } from './paths.ts';
 import type { Reporter } from './reporter.ts';
 import type { StackView } from './stack-view.ts';
@@ -72,7 +73,8 @@ function quoteArgument(argument: string): string {
 }
 
 function drawCompleteness({ completeness }: Report, { theme, width }: StackView): readonly string[] {
-  const { complete, notes } = completeness;
+  const { complete, gaps } = completeness;
+  const notes = gaps.map(spellGap);
   const paint = complete ? theme.dim : theme.level.warning;
   const heading = complete
     ? notes.length === 0

@@ -116,7 +116,7 @@ describe('a report', () => {
     handles: ['0x44', '0x48'],
     stacks: { offending: frames },
   };
-  const report = { findings: [finding], target: { exitCode: 0 }, completeness: { complete: true, notes: [] } };
+  const report = { findings: [finding], target: { exitCode: 0 }, completeness: { complete: true, gaps: [] } };
 
   test('that says what is true is a true positive', () => {
     expect(judge(program, report, output)).toEqual({ outcome: 'true positive', falsePositives: [], complaints: [] });
@@ -199,9 +199,9 @@ describe('a report', () => {
     ['ended badly', { target: { exitCode: 99 } }, output, /ended with 99/],
     [
       'was not seen whole',
-      { completeness: { complete: false, notes: ['No names.'] } },
+      { completeness: { complete: false, gaps: [{ kind: 'names-timed-out' }] } },
       output,
-      /incomplete: No names\./,
+      /incomplete: names-timed-out/,
     ],
     ['did not do what the truth says', {}, 'double-close Event 0x44\n', /made 1 mistakes, and the truth says 2/],
   ])('of a program that %s is complained of', (_, change, printed, complaint) => {

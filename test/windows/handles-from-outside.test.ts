@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import type { RecordingOptions } from '../../src/audit.ts';
+import type { RecordingOptions } from '../../src/audit/index.ts';
 import { CreateEventW, DuplicateHandle } from '../../src/ffi/kernel32.ts';
 import { CURRENT_PROCESS, HandleOrNull, unsafeRawHandle } from '../../src/io/index.ts';
 import { openProcess } from '../../src/process/processes.ts';

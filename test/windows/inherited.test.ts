@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { RecordingOptions } from '../../src/audit.ts';
+import type { RecordingOptions } from '../../src/audit/index.ts';
 import { fixturePath, type JsonFinding, programFrame } from './tool.ts';
 import { useAuditor } from './warm-auditor.ts';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
-import type { AuditOptions } from '../../src/audit.ts';
+import type { AuditOptions } from '../../src/audit/index.ts';
 import { CreateEventW } from '../../src/ffi/kernel32.ts';
 import { HandleOrNull } from '../../src/io/index.ts';
 import type { IterationGrowth } from '../../src/model.ts';
@@ -26,7 +26,7 @@ function newName(): string {
 
 /** Modules of the build, for programs of their own. */
 const markModule = JSON.stringify(new URL('../../dist/marks/mark.js', import.meta.url).href);
-const auditModule = JSON.stringify(new URL('../../dist/audit.js', import.meta.url).href);
+const auditModule = JSON.stringify(new URL('../../dist/audit/index.js', import.meta.url).href);
 
 const audit = useAuditor();
 

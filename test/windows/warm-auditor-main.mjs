@@ -2,7 +2,7 @@
 // It runs in a process of its own, from what was built, because its stdout and stderr are those of the programs: see
 // warm-auditor.ts.
 const built = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
-const { audit } = await built('audit.js');
+const { audit } = await built('audit/index.js');
 const { CreateEventW, SetEvent } = await built('ffi/kernel32.js');
 const { HandleOrNull } = await built('io/index.js');
 const { MarkCounts } = await built('marks/mark-counts.js');

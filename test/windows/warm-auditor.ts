@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll } from 'vitest';
 
-import type { AuditOptions } from '../../src/audit.ts';
+import type { AuditOptions } from '../../src/audit/index.ts';
 import { fixtureFolder, type JsonReport } from './tool.ts';
 
 /** One audit by the library. */

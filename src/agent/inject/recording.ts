@@ -18,6 +18,7 @@ import {
   HandleOrNull,
   type OwnedHandle,
 } from '../../io/index.ts';
+import type { Gap } from '../../completeness.ts';
 import { readMemory } from '../../process/memory.ts';
 import { randomBytes } from '../../process/random.ts';
 import type { AgentCode } from '../emit/agent-code.ts';
@@ -188,6 +189,15 @@ export class Recording implements Disposable {
   /** Exports of ntdll whose code has no known shape: they run as they are, unrecorded. */
   get unrecognised(): readonly string[] {
     return this.#unrecognised;
+  }
+
+  /** What was not recorded, as far as it is known by now. */
+  gaps(): readonly Gap[] {
+    const naming: readonly Gap[] = [
+      { kind: 'calls-unrecognised', names: this.#unrecognised },
+      { kind: 'functions-unmovable', names: this.unmovable },
+    ];
+    return [...naming.filter((gap) => 'names' in gap && gap.names.length > 0), ...this.ledger.gaps()];
   }
 
   /** Signalled once each time the target has come to its exit and waits to be judged. */

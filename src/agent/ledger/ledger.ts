@@ -4,6 +4,7 @@ import {
   IMAGE_COUNT,
   IMAGE_SIZE_BYTES,
   image,
+  INHERITED_BY_NAME,
   LEDGER_MAGIC,
   type LedgerLayout,
   MAXIMUM_FRAMES,
@@ -28,52 +29,19 @@ import {
   WRAPPER_SIZE_BYTES,
   wrapper,
 } from './layout.ts';
-import { recordedCalls } from '../tables/function-table.ts';
+import { functionTable, recordedCalls } from '../tables/function-table.ts';
 import { type ObjectType, objectTypes } from '../tables/hook-table.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
+import type {
+  CallLedger,
+  LedgerCall,
+  LedgerImage,
+  LedgerInheritance,
+  LedgerLife,
+  LedgerMisuse,
+} from '../../call-ledger.ts';
+import type { CountedGap, Gap } from '../../completeness.ts';
 import type { Wrapper } from '../../model.ts';
-
-/** One recorded call; stacks are ids until they are asked for with {@link Ledger.stack}. */
-export interface LedgerCall {
-  /** Name of the system call; `undefined` for what was there before recording began. */
-  readonly call: string | undefined;
-  readonly threadId: number;
-  /** FILETIME: 100 ns since 1601. */
-  readonly time: bigint;
-  /** 0 when no stack was kept. */
-  readonly stackId: number;
-}
-
-/** The life of a handle value: its last opening and, if it belongs to the same generation, its last close. */
-export interface LedgerLife {
-  readonly isOpen: boolean;
-  readonly generation: bigint;
-  readonly objectType: ObjectType;
-  readonly opened: LedgerCall | undefined;
-  readonly closed: LedgerCall | undefined;
-}
-
-/** One refused call, or one that is noted for another reason, as often as it happened. */
-export interface LedgerMisuse {
-  readonly kind: 'close' | 'use' | 'closed-as-handle' | 'inherited';
-  readonly status: number;
-  readonly count: number;
-  readonly values: readonly bigint[];
-  readonly offending: LedgerCall;
-  readonly life: LedgerLife;
-  /** What stood for the handle. */
-  readonly wrapper?: Wrapper;
-  /** Of a quarantined value: the first handle that was opened after its close; stack 0 when that was too long ago. */
-  readonly victim?: { readonly objectType: ObjectType; readonly stackId: number };
-}
-
-/** An image that was mapped into the target at some time. */
-export interface LedgerImage {
-  readonly base: bigint;
-  readonly sizeBytes: number;
-  /** In the kernel's spelling: `\\Device\\HarddiskVolume3\\…`, `\\??\\C:\\…`. Comes from the target. */
-  readonly path: string;
-}
 
 /** A ledger whose content cannot be what the agent wrote. */
 export class LedgerDamagedError extends Error {
@@ -91,7 +59,7 @@ export class LedgerDamagedError extends Error {
  * The target can write to this memory too, so nothing in it is believed: every index, count and length is checked
  * before it is used, and what cannot be right is a {@link LedgerDamagedError} or counts as "not recorded".
  */
-export class Ledger {
+export class Ledger implements CallLedger {
   readonly #memory: LedgerMemory;
   readonly #layout: LedgerLayout;
   /** Handles that were open before recording began: their first generation is no call of the target's. */
@@ -137,6 +105,15 @@ export class Ledger {
     this.#memory.setBigUint64(place + slot.state, STATE_QUARANTINED | STATE_OCCUPIED);
   }
 
+  isRecordersOwn(value: bigint): boolean {
+    if (this.isQuarantined(value)) return true;
+    const signed = BigInt.asIntN(64, value);
+    return (
+      signed === this.#memory.getBigInt64(header.gateHandles) ||
+      signed === this.#memory.getBigInt64(header.gateHandles + 8)
+    );
+  }
+
   /** Whether a value means nothing to the target, whatever the kernel's table says of it. */
   isQuarantined(value: bigint): boolean {
     const place = this.#slotOffset(value);
@@ -156,13 +133,6 @@ export class Ledger {
   /** A counter of the header. */
   counter(name: CounterName): number {
     return this.#memory.getUint32(header[name]);
-  }
-
-  /** Values of the handles that the exit gate itself holds. */
-  gateHandles(): readonly bigint[] {
-    return [0, 8]
-      .map((offset) => this.#memory.getBigInt64(header.gateHandles + offset))
-      .filter((value) => value !== 0n);
   }
 
   /** What is recorded of a handle value; undefined when it was never seen or has no slot. */
@@ -261,10 +231,38 @@ export class Ledger {
 
   /** Every misuse whose record is complete, in the order of the table. */
   *misuses(): Generator<LedgerMisuse> {
+    for (const { kind, place, record } of this.#misuseRecords()) {
+      if (kind === 'inherited') continue;
+      const wrapperKey = this.#memory.getBigUint64(place + misuse.wrapperKey);
+      yield {
+        kind,
+        status: this.#memory.getUint32(place + misuse.status),
+        ...record,
+        byFunction: functionNames.has(record.offending.call ?? ''),
+        ...(wrapperKey === 0n ? {} : { wrapper: nameWrapper(wrapperKey) }),
+        ...this.#readVictim(place),
+      };
+    }
+  }
+
+  /** What child processes inherited, in the order of the table. */
+  *inheritances(): Generator<LedgerInheritance> {
+    for (const { kind, place, record } of this.#misuseRecords()) {
+      if (kind !== 'inherited') continue;
+      const { offending: started, ...rest } = record;
+      yield { ...rest, started, asDescriptor: this.#memory.getUint32(place + misuse.status) === INHERITED_BY_NAME };
+    }
+  }
+
+  /** The parts that all complete records have, and where they lie. */
+  *#misuseRecords(): Generator<{
+    readonly kind: LedgerMisuse['kind'] | 'inherited';
+    readonly place: number;
+    readonly record: Pick<LedgerMisuse, 'count' | 'values' | 'offending' | 'life'>;
+  }> {
     for (let index = 0; index < MISUSE_COUNT; index++) {
       const place = this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES;
       if (this.#memory.getUint32(place + misuse.ready) !== 1) continue;
-      const kind = this.#memory.getUint16(place + misuse.kind);
       const valueCount = Math.min(this.#memory.getUint32(place + misuse.valueCount), MISUSE_VALUE_COUNT);
       const values = Array.from({ length: valueCount }, (_, at) =>
         this.#memory.getBigInt64(place + misuse.values + at * 8),
@@ -272,10 +270,7 @@ export class Ledger {
       // A call that has not come back may have been the end of the process.
       const count = this.#memory.getUint32(place + misuse.count) + this.#memory.getUint32(place + misuse.pending);
       if (count === 0) continue;
-      const wrapperKey = this.#memory.getBigUint64(place + misuse.wrapperKey);
-      yield {
-        kind: misuseKinds.get(kind) ?? 'use',
-        status: this.#memory.getUint32(place + misuse.status),
+      const record = {
         count,
         values: [...new Set(values)],
         offending: {
@@ -285,9 +280,8 @@ export class Ledger {
           stackId: this.#memory.getUint32(place + misuse.offendingStack),
         },
         life: this.#readLife(place + misuse.life) ?? NEVER_SEEN,
-        ...(wrapperKey === 0n ? {} : { wrapper: nameWrapper(wrapperKey) }),
-        ...this.#readVictim(place),
       };
+      yield { kind: misuseKinds.get(this.#memory.getUint16(place + misuse.kind)) ?? 'use', place, record };
     }
   }
 
@@ -304,6 +298,14 @@ export class Ledger {
       for (let at = 0; at < text.length; at++) text[at] = this.#memory.getUint16(place + image.pathText + at * 2);
       yield { base, sizeBytes, path: String.fromCharCode(...text) };
     }
+  }
+
+  gaps(): readonly Gap[] {
+    const counted = countedGaps.flatMap(([counter, kind]): readonly Gap[] => {
+      const count = this.counter(counter);
+      return count === 0 ? [] : [{ kind, count }];
+    });
+    return this.counter('inheritedCut') === 0 ? counted : [...counted, { kind: 'inherited-cut' }];
   }
 
   #readVictim(place: number): Pick<LedgerMisuse, 'victim'> {
@@ -401,7 +403,21 @@ const NEVER_SEEN: LedgerLife = {
   closed: undefined,
 };
 
-const misuseKinds: ReadonlyMap<number, LedgerMisuse['kind']> = new Map([
+/** The counters of what was missed. */
+const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
+  ['functionsMissed', 'functions-missed'],
+  ['beyondCapacity', 'beyond-capacity'],
+  ['droppedStacks', 'stacks-dropped'],
+  ['droppedMisuses', 'misuses-dropped'],
+  ['unresolvedDuplicates', 'duplicates-unresolved'],
+  ['droppedWrappers', 'runtime-objects-dropped'],
+  ['quarantineLost', 'quarantine-lost'],
+  ['nestedWalks', 'nested-walks'],
+];
+
+const functionNames: ReadonlySet<string> = new Set(functionTable.map(({ name }) => name));
+
+const misuseKinds: ReadonlyMap<number, LedgerMisuse['kind'] | 'inherited'> = new Map([
   [MISUSE_CLOSE, 'close'],
   [MISUSE_USE, 'use'],
   [MISUSE_CLOSED_AS_HANDLE, 'closed-as-handle'],

@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs';
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { combineRuns } from '../../analyze/repetition.ts';
 import type { SuppressionText } from '../../analyze/suppressions.ts';
-import { audit, type AuditOptions, interruptedNote } from '../../audit.ts';
+import { audit } from '../../audit/index.ts';
 import { MarkError, parseMarkName } from '../../marks/mark-name.ts';
 import type { Level, Report } from '../../model.ts';
 import { toWindowsPath, toWindowsSymbolPath } from '../../wine/paths.ts';
@@ -124,7 +123,7 @@ async function run(
 ): Promise<number> {
   checkReportFiles(chosen);
   using interruption = new Interruption();
-  const audited = await auditAsOften(options.repeat, interruption, {
+  const report = await audit({
     program: toWindowsPath(name),
     args,
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
@@ -137,48 +136,20 @@ async function run(
     defaultSuppressions: options.defaultSuppressions,
     settleMs: options.settle ?? 0,
     signal: interruption.signal,
+    interruption: interruption.began,
+    ...(options.repeat === undefined ? {} : { repeat: options.repeat }),
     ...(options.mark === undefined ? {} : { mark: options.mark }),
     ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
   });
-  const report = interruption.happened ? noteInterruption(audited) : audited;
   // A note that makes the build fail must be seen.
   writeReports(report, chosen, {
     notes: options.notes ?? options.failOn === 'note',
     systemFrames: options.allFrames ?? false,
   });
-  return interruption.happened ? exitCodes.interrupted : judgeExitCode(report, options);
+  return interruption.began.aborted ? exitCodes.interrupted : decideExitCode(report, options);
 }
 
-/** Ctrl-C ends the run that it comes in, and is the last. */
-async function auditAsOften(
-  count: number | undefined,
-  interruption: Interruption,
-  options: AuditOptions,
-): Promise<Report> {
-  if (count === undefined) return await audit(options);
-  const reports: Report[] = [];
-  while (reports.length < count && !interruption.happened) reports.push(await audit(options));
-  const combined = combineRuns(reports);
-  if (reports.length === count) return combined;
-  const { notes } = combined.completeness;
-  return {
-    ...combined,
-    completeness: { complete: false, notes: [`Only ${reports.length} of ${count} runs took place.`, ...notes] },
-  };
-}
-
-/**
- * Ctrl-C ended the target at its own exit; whether it would have ended otherwise, its exit code does not say (Wine's is
- * 0).
- */
-function noteInterruption(report: Report): Report {
-  return {
-    ...report,
-    completeness: { complete: false, notes: [...new Set([interruptedNote, ...report.completeness.notes])] },
-  };
-}
-
-function judgeExitCode(report: Report, options: RunOptions): number {
+function decideExitCode(report: Report, options: RunOptions): number {
   if (options.forwardExitCode) return report.target.exitCode ?? exitCodes.error;
   const levels: readonly Level[] = ['error', 'warning', 'note'];
   const failing = options.failOn === 'never' ? [] : levels.slice(0, levels.indexOf(options.failOn) + 1);

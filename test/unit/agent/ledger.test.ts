@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
+import { mayHideFindings } from '../../../src/completeness.ts';
 import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
 import { hookTable, objectTypes } from '../../../src/agent/tables/hook-table.ts';
 import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
@@ -8,11 +9,13 @@ import {
   header,
   IMAGE_COUNT,
   IMAGE_SIZE_BYTES,
+  INHERITED_BY_NAME,
   image,
   ledgerLayout,
   MAXIMUM_FRAMES,
   MAY_BE_INHERITABLE,
   MISUSE_COUNT,
+  MISUSE_INHERITED,
   MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT,
   misuse,
@@ -304,6 +307,7 @@ describe('a misuse', () => {
         count: 3,
         values: [0x1a4n, 0x1a8n],
         offending: { call: 'NtSetEvent', threadId: 0x2c, time: 3000n, stackId: 60 },
+        byFunction: false,
         life: { isOpen: false, generation: 4n, objectType: 'Event', opened, closed },
       },
     ]);
@@ -313,13 +317,31 @@ describe('a misuse', () => {
     [1, 'close'],
     [2, 'use'],
     [3, 'closed-as-handle'],
-    [4, 'inherited'],
     [5, 'use'],
     [0xffff, 'use'],
   ] as const)('of kind %i is %s', (kind, name) => {
     writeMisuse(1, [0x1a4]);
     view.setUint16(place + misuse.kind, kind, true);
     expect([...ledger.misuses()].map((each) => each.kind)).toEqual([name]);
+  });
+
+  test.each([
+    [0, false],
+    [INHERITED_BY_NAME, true],
+  ])('of kind 4 is an inheritance; with status %i the child got descriptors: %s', (status, asDescriptor) => {
+    writeMisuse(2, [0x1a4, 0x1a8]);
+    view.setUint16(place + misuse.kind, MISUSE_INHERITED, true);
+    view.setUint32(place + misuse.status, status, true);
+    expect([...ledger.misuses()]).toEqual([]);
+    expect([...ledger.inheritances()]).toMatchObject([
+      { count: 3, values: [0x1a4n, 0x1a8n], asDescriptor, started: { call: 'NtSetEvent' }, life: { generation: 4n } },
+    ]);
+  });
+
+  test('by a function of a DLL is told from a system call', () => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint16(place + misuse.offendingCall, rowNumber('closesocket'), true);
+    expect([...ledger.misuses()].map(({ byFunction }) => byFunction)).toEqual([true]);
   });
 
   test('is left out as long as it is not complete', () => {
@@ -424,7 +446,7 @@ function readWhole(): void {
     if (wrapper !== undefined) expect(wrapper.type).toMatch(/^(?:Descriptor|FILE)$/);
   }
   for (const { kind, values: misused, offending, life } of ledger.misuses()) {
-    expect(['close', 'use', 'closed-as-handle', 'inherited']).toContain(kind);
+    expect(['close', 'use', 'closed-as-handle']).toContain(kind);
     expect(misused.length).toBeLessThanOrEqual(MISUSE_VALUE_COUNT);
     readCall(offending);
     readLife(life);
@@ -434,7 +456,17 @@ function readWhole(): void {
     expect(sizeBytes).toBeGreaterThan(0);
     expect(path.length).toBeLessThan(IMAGE_SIZE_BYTES / 2);
   }
-  expect(ledger.gateHandles().length).toBeLessThanOrEqual(2);
+  for (const { values: inherited, started, life } of ledger.inheritances()) {
+    expect(inherited.length).toBeLessThanOrEqual(MISUSE_VALUE_COUNT);
+    readCall(started);
+    readLife(life);
+  }
+  for (const { id, closedBy } of ledger.closedStacks()) {
+    expect(ledger.stack(id).length).toBeLessThanOrEqual(MAXIMUM_FRAMES);
+    expect(ledger.stack(closedBy).length).toBeLessThanOrEqual(MAXIMUM_FRAMES);
+  }
+  for (const value of ledger.valuesClosedWhileExiting()) readLife(ledger.life(value));
+  for (const gap of ledger.gaps()) expect(mayHideFindings[gap.kind]).toBeTypeOf('boolean');
   ledger.exitingTime();
 }
 

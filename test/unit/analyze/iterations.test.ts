@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { analyze } from '../../../src/analyze/index.ts';
-import { doubtIterations, judgeIterations } from '../../../src/analyze/iterations.ts';
+import { spellGap } from '../../../src/report/gaps.ts';
+import { iterationGap, judgeIterations } from '../../../src/analyze/iterations.ts';
 import type { Level, Mark, OpenSite } from '../../../src/model.ts';
 import { called, mainBottom, openSite } from './evidence.ts';
 
@@ -60,21 +61,21 @@ describe('counts at marks', () => {
   });
 });
 
-describe('a doubt about marks', () => {
+describe('a gap in the marks', () => {
   it.each<[title: string, marks: readonly Mark[], expected: RegExp | undefined]>([
     ['says that none came, and by what name', [], /^No mark came by Local\\x: growth/],
     [
       'says how many are needed',
       marks(1, 1, 1),
-      /^3 iterations were marked, where 5 are needed, 2 of them for the warm-up: growth/,
+      /^3 iterations were marked, and 5 are needed, 2 of them for the warm-up: growth/,
     ],
-    ['is spelt for one', marks(1), /^1 iteration was marked, where 5/],
+    ['is spelt for one', marks(1), /^1 iteration was marked, and 5/],
     ['says that they came too fast', marks(1, 40), /^41 iterations were marked, faster than .*: growth/],
     ['is not there for enough of them', marks(1, 1, 1, 1, 1), undefined],
   ])('%s', (_, given, expected) => {
-    const doubt = doubtIterations(given, 'Local\\x');
-    if (expected === undefined) expect(doubt).toBeUndefined();
-    else expect(doubt).toMatch(expected);
+    const gap = iterationGap(given, 'Local\\x');
+    if (expected === undefined) expect(gap).toBeUndefined();
+    else expect(spellGap(gap!)).toMatch(expected);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { weighGaps } from '../../../src/completeness.ts';
 import { combineRuns } from '../../../src/analyze/repetition.ts';
 import type { Finding, Report } from '../../../src/model.ts';
 import { reporters } from '../../../src/report/index.ts';
@@ -75,13 +76,23 @@ describe('several runs in one report', () => {
   });
 
   it('are complete when all are, and say of which run a note is', () => {
-    const note = { complete: true, notes: ['Everywhere.'] };
-    const gap = { complete: false, notes: ['Everywhere.', 'Here.'] };
-    expect(combineRuns([run([], { completeness: note }), run([], { completeness: note })]).completeness).toEqual(note);
-    expect(combineRuns([run([], { completeness: note }), run([], { completeness: gap })]).completeness).toEqual({
+    const everywhere = { kind: 'names-timed-out', count: 1 } as const;
+    const here = { kind: 'stacks-dropped', count: 3 } as const;
+    const note = { completeness: weighGaps([everywhere]) };
+    const gap = { completeness: weighGaps([everywhere, here]) };
+    expect(combineRuns([run([], note), run([], note)]).completeness).toEqual(note.completeness);
+    expect(combineRuns([run([], note), run([], gap)]).completeness).toEqual({
       complete: false,
-      notes: ['Everywhere.', 'Run 2: Here.'],
+      gaps: [{ ...here, runs: [2] }, everywhere],
     });
+  });
+
+  it('are incomplete when fewer took place than were wanted', () => {
+    expect(combineRuns([run([])], 3).completeness).toEqual({
+      complete: false,
+      gaps: [{ kind: 'runs-missing', done: 1, wanted: 3 }],
+    });
+    expect(combineRuns([run([])], 1).completeness.complete).toBe(true);
   });
 
   it('add up what each suppression kept out', () => {

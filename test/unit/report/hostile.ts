@@ -46,7 +46,9 @@ export function hostileText(random: (limit: number) => number): string {
 export function makeHostile(report: Report, random: (limit: number) => number): Report {
   const replace = (value: unknown, key: string): unknown => {
     if (typeof value === 'string')
-      return ['level', 'rule', 'fingerprint', 'schemaVersion', 'version'].includes(key) ? value : hostileText(random);
+      return ['level', 'rule', 'kind', 'why', 'fingerprint', 'schemaVersion', 'version'].includes(key)
+        ? value
+        : hostileText(random);
     if (Array.isArray(value)) return value.map((each) => replace(each, key));
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, replace(each, name)]));

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { mayHideFindings } from '../../../src/completeness.ts';
+import { spellGap } from '../../../src/report/gaps.ts';
 import { json } from '../../../src/report/json.ts';
 import type { Finding, Report } from '../../../src/model.ts';
 import { makeHostile, randomNumbers } from './hostile.ts';
@@ -13,6 +15,11 @@ function expected(report: Report): unknown {
     JSON.stringify(
       {
         ...report,
+        completeness: {
+          complete: report.completeness.complete,
+          notes: report.completeness.gaps.map(spellGap),
+          gaps: report.completeness.gaps.map((gap) => ({ ...gap, mayHideFindings: mayHideFindings[gap.kind] })),
+        },
         stats: {
           ...report.stats,
           notes,

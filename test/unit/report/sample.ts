@@ -129,9 +129,9 @@ export const sample: Report = {
   }),
   completeness: {
     complete: false,
-    notes: [
-      'The names of 2 handles could not be read within 500 ms: 0x88, 0x8c.',
-      'NtCreateLowBoxToken has an unknown shape in this ntdll and was not hooked: handles that it opened are not seen.',
+    gaps: [
+      { kind: 'calls-unrecognised', names: ['NtCreateLowBoxToken'] },
+      { kind: 'names-timed-out', count: 2 },
     ],
   },
   stats: { durationMs: 1240, opens: 1412, closes: 1281, openHandles: 131, hookedCalls: 83, distinctStacks: 211 },
@@ -141,7 +141,7 @@ export const sample: Report = {
 export const clean: Report = {
   ...sample,
   findings: [],
-  completeness: { complete: true, notes: [] },
+  completeness: { complete: true, gaps: [] },
 };
 
 const gate = [

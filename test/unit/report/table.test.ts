@@ -108,9 +108,10 @@ describe('the table report', () => {
       warning  leak             Socket      1  std::vector<…point const&> (net.cpp:77)
 
       Incomplete: this could not be seen and may hide findings:
-        • The names of 2 handles could not be read within 500 ms: 0x88, 0x8c.
-        • NtCreateLowBoxToken has an unknown shape in this ntdll and was not hooked:
-          handles that it opened are not seen.
+        • Calls of ntdll in an unknown form, perhaps hooked by other software, were
+          not recorded: NtCreateLowBoxToken.
+        • 2 handles have no name in this report: the question for it did not end in
+          time.
 
       ✗ 4 errors, 2 warnings, 2 notes hidden (--notes shows them); the report is
       incomplete.
@@ -151,17 +152,17 @@ describe('the table report', () => {
     ],
     [
       'nothing was found in partial data',
-      { ...clean, completeness: { complete: false, notes: ['3 slots are beyond the ledger’s capacity.'] } },
-      'Incomplete: this could not be seen and may hide findings:\n  • 3 slots are beyond the ledger’s capacity.\n\n? No leaks and no misused handles in what could be seen of app.exe, but the\nreport is incomplete.\n',
+      { ...clean, completeness: { complete: false, gaps: [{ kind: 'stacks-dropped', count: 1 }] } },
+      "Incomplete: this could not be seen and may hide findings:\n  • 1 call has no stack: the recorder's room for stacks was full.\n\n? No leaks and no misused handles in what could be seen of app.exe, but the\nreport is incomplete.\n",
     ],
     [
       'only notes were found',
       {
         ...sample,
         findings: sample.findings.filter(({ level }) => level === 'note'),
-        completeness: { complete: true, notes: ['The clock ticks every 15.6 ms.'] },
+        completeness: { complete: true, gaps: [{ kind: 'names-timed-out', count: 1 }] },
       },
-      'Complete: nothing that could hide a finding was missed. To know:\n  • The clock ticks every 15.6 ms.\n\n✓ No leaks and no misused handles in app.exe, 2 notes hidden (--notes shows\nthem).\n',
+      'Complete: nothing that could hide a finding was missed. To know:\n  • 1 handle has no name in this report: the question for it did not end in\n    time.\n\n✓ No leaks and no misused handles in app.exe, 2 notes hidden (--notes shows\nthem).\n',
     ],
   ])('says it when %s', (_title, report, end) => {
     expect(draw({}, report).endsWith(`\n\n${end}`)).toBe(true);

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 
 const built = (path) => import(new URL(`../../../dist/${path}`, import.meta.url).href);
-const { audit } = await built('audit.js');
+const { audit } = await built('audit/index.js');
 const { HandleTable } = await built('handles/enumerate.js');
 const { BorrowedHandle, CURRENT_PROCESS, liveOwners } = await built('io/index.js');
 

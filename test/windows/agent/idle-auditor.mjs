@@ -6,11 +6,11 @@ const built = (path) => import(new URL(`../../../dist/${path}`, import.meta.url)
 const { Recording } = await built('agent/inject/recording.js');
 const { WaitForMultipleObjectsAsync } = await built('ffi/kernel32.js');
 const { NULL_HANDLE, BorrowedHandle } = await built('io/index.js');
-const { SuspendedProcess } = await built('process/spawn.js');
+const { StartedProcess } = await built('process/spawn.js');
 
 const [program, ...args] = process.argv.slice(2);
 const nothing = BorrowedHandle.borrowRaw(NULL_HANDLE);
-const target = await SuspendedProcess.spawn({ program, args, stdin: nothing, stdout: nothing, stderr: nothing });
+const target = await StartedProcess.spawn({ program, args, stdin: nothing, stdout: nothing, stderr: nothing });
 const recording = await Recording.prepare();
 recording.install(target);
 target.resume();

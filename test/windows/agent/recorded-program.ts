@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Recording, type RecordingOptions } from '../../../src/agent/inject/recording.ts';
 import { SetHandleInformation, WaitForMultipleObjectsAsync } from '../../../src/ffi/kernel32.ts';
 import { type AsHandle, type BorrowedHandle, borrowFile, failed } from '../../../src/io/index.ts';
-import { SuspendedProcess } from '../../../src/process/spawn.ts';
+import { StartedProcess } from '../../../src/process/spawn.ts';
 import { HANG_MS } from '../../hang.ts';
 
 const HANDLE_FLAG_INHERIT = 1;
@@ -28,7 +28,7 @@ export async function runProgram(
   args: readonly string[],
   recordingOptions?: RecordingOptions,
   atGate: (recording: Recording) => void = () => {},
-  beforeInstall: (target: SuspendedProcess) => void = () => {},
+  beforeInstall: (target: StartedProcess) => void = () => {},
 ): Promise<EndedProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'unclosed-agent-'));
   const outputFile = join(folder, 'output.txt');
@@ -38,7 +38,7 @@ export async function runProgram(
   const said = () => readFileSync(outputFile, 'utf8');
   try {
     const [stdin, stdout] = [inheritable(input), inheritable(output)];
-    using target = await SuspendedProcess.spawn({ program, args, stdin, stdout, stderr: stdout });
+    using target = await StartedProcess.spawn({ program, args, stdin, stdout, stderr: stdout });
     using recording = recordingOptions === undefined ? undefined : await Recording.prepare(recordingOptions);
     beforeInstall(target);
     recording?.install(target);

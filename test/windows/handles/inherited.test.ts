@@ -4,7 +4,7 @@ import { CreateEventW, SetHandleInformation } from '../../../src/ffi/kernel32.ts
 import { HandleTable } from '../../../src/handles/enumerate.ts';
 import { describeInherited, listInherited } from '../../../src/handles/inherited.ts';
 import { createPipe, HandleOrNull, type OwnedHandle, type RawHandle } from '../../../src/io/index.ts';
-import { SuspendedProcess } from '../../../src/process/spawn.ts';
+import { StartedProcess } from '../../../src/process/spawn.ts';
 import { fixturePath } from '../tool.ts';
 
 const HANDLE_FLAG_INHERIT = 1;
@@ -26,7 +26,7 @@ describe('the handles that a process was born with', () => {
     using input = inheritable(reader);
     using output = inheritable(writer);
     // The event takes the place of stderr: a handle that is passed on, and is not among those that were meant.
-    using child = await SuspendedProcess.spawn({
+    using child = await StartedProcess.spawn({
       program: fixturePath('sleeps'),
       args: [],
       stdin: input,
@@ -47,7 +47,7 @@ describe('the handles that a process was born with', () => {
     const { reader, writer } = createPipe();
     using input = inheritable(reader);
     using output = inheritable(writer);
-    using child = await SuspendedProcess.spawn({
+    using child = await StartedProcess.spawn({
       program: fixturePath('sleeps'),
       args: [],
       stdin: input,

@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest';
 
 import { WaitForSingleObject } from '../../../src/ffi/kernel32.ts';
-import { SuspendedProcess } from '../../../src/process/spawn.ts';
+import { StartedProcess } from '../../../src/process/spawn.ts';
 import { StandardStreams } from '../../../src/process/standard-streams.ts';
 import { HANG_MS } from '../../hang.ts';
 import { fixturePath } from '../tool.ts';
 
 const STATUS_CONTROL_C_EXIT = 0xc000_013a;
 
-async function start(name: string): Promise<SuspendedProcess> {
+async function start(name: string): Promise<StartedProcess> {
   using streams = new StandardStreams({ stdout: 'stdout' });
   const { stdin, stdout, stderr } = streams;
-  return await SuspendedProcess.spawn({ program: fixturePath(name), args: [], stdin, stdout, stderr });
+  return await StartedProcess.spawn({ program: fixturePath(name), args: [], stdin, stdout, stderr });
 }
 
-function waitFor(target: SuspendedProcess): void {
+function waitFor(target: StartedProcess): void {
   expect(WaitForSingleObject(target.asHandle().asRawHandle(), HANG_MS)).toBe(0);
 }
 

@@ -1,0 +1,70 @@
+import { iterationGap } from '../analyze/iterations.ts';
+import { parseSuppressions } from '../analyze/suppressions.ts';
+import { type Gap, weighGaps } from '../completeness.ts';
+import { MarkListener } from '../marks/mark-listener.ts';
+import { type MarkName, parseMarkName } from '../marks/mark-name.ts';
+import type { Report } from '../model.ts';
+import { checkProgram, findProgram } from '../process/program.ts';
+import { StandardStreams } from '../process/standard-streams.ts';
+import { toolName, toolVersion } from '../version.ts';
+import { findIn } from './findings.ts';
+import type { AuditOptions } from './options.ts';
+import { AuditSession, type Judgement } from './session.ts';
+import { startTarget } from './start-target.ts';
+import { AbortEvent, waitForEnd } from './wait.ts';
+
+/** Audits one run of a program: see {@link audit}. */
+export async function auditProgram(options: AuditOptions): Promise<Report> {
+  const program = findProgram(options.program);
+  checkProgram(program);
+  const suppressions = (options.suppressions ?? []).flatMap(parseSuppressions);
+  const mark = options.mark === undefined ? undefined : parseMarkName(options.mark);
+  using marks = mark === undefined ? undefined : await MarkListener.open(mark, options.settleMs ?? 0);
+  using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
+  const { stdin, stdout, stderr } = streams;
+  using started = await startTarget(
+    { program, args: options.args ?? [], stdin, stdout, stderr },
+    options.recording,
+    mark,
+  );
+  const { target, recording } = started;
+  const passedOn = [stdin, stdout, stderr].map((stream) => stream.asRawHandle());
+  streams.targetStarted();
+  using session = await AuditSession.begin(target, recording, { passedOn, marks, symbolPath: options.symbolPath });
+  using abort = new AbortEvent(options.signal);
+  // An audit that was aborted while the target was being started is over before its first instruction.
+  if (options.signal?.aborted !== true) target.resume();
+  const judgement = await session.judge(abort);
+
+  // The rules run while the target ends.
+  const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
+  let found: ReturnType<typeof findIn>;
+  try {
+    found = findIn(judgement.evidence, options, suppressions);
+  } finally {
+    await ending;
+  }
+  await streams.drain();
+  const exitCode = target.exitCode();
+  return {
+    schemaVersion: 1,
+    tool: { name: toolName, version: toolVersion },
+    target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
+    ...found,
+    completeness: weighGaps(listGaps(judgement, options, mark)),
+    stats: { ...judgement.stats, ...recording.ledger.totals() },
+  };
+}
+
+/** The gaps of the recording, and those that come from how the audit was made. */
+function listGaps({ gaps, evidence }: Judgement, options: AuditOptions, mark: MarkName | undefined): readonly Gap[] {
+  const { analysis, settleMs = 0, interruption } = options;
+  const isKnown = gaps.some(({ kind }) => kind === 'interrupted');
+  const iteration = evidence.marks && iterationGap(evidence.marks, mark?.name ?? '', analysis?.warmUpIterations);
+  return [
+    ...(interruption?.aborted === true && !isKnown ? [{ kind: 'interrupted' } as const] : []),
+    ...(iteration === undefined ? [] : [iteration]),
+    ...gaps,
+    ...(evidence.marks === undefined && settleMs > 0 ? [{ kind: 'settled-without-marks' } as const] : []),
+  ];
+}

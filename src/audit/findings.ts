@@ -1,0 +1,24 @@
+import { defaultSuppressions } from '../analyze/default-suppressions.ts';
+import { analyze } from '../analyze/index.ts';
+import { type Suppression, suggestSuppression, suppress } from '../analyze/suppressions.ts';
+import type { Evidence, Report, SuppressionUse } from '../model.ts';
+import type { AuditOptions } from './options.ts';
+
+/**
+ * Applies the rules and the suppressions to the evidence.
+ *
+ * @param given suppressions beside the default ones
+ */
+export function findIn(
+  evidence: Evidence,
+  options: AuditOptions,
+  given: readonly Suppression[],
+): Pick<Report, 'findings' | 'suppressions'> {
+  const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions())];
+  const { findings, uses } = suppress(analyze(evidence, options.analysis), suppressions);
+  const isOfInterest = ({ reason, findings: count }: SuppressionUse): boolean => reason === undefined || count > 0;
+  return {
+    findings: findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })),
+    suppressions: uses.filter(isOfInterest),
+  };
+}

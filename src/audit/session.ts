@@ -1,0 +1,201 @@
+import { win32 } from 'node:path';
+
+import type { Recording } from '../agent/inject/recording.ts';
+import { GATE_UNATTENDED } from '../agent/emit/hooks/exit-gate.ts';
+import { objectTypes } from '../agent/tables/hook-table.ts';
+import type { Gap } from '../completeness.ts';
+import type { GatheredEvidence } from '../evidence/gather.ts';
+import type { EvidenceSources } from '../evidence/sources.ts';
+import { displayName } from '../handles/display-name.ts';
+import { HandleTable } from '../handles/enumerate.ts';
+import { describeInherited, listInherited } from '../handles/inherited.ts';
+import { readNameContext } from '../handles/name-context.ts';
+import type { RawHandle } from '../io/index.ts';
+import { MarkCounts } from '../marks/mark-counts.ts';
+import type { MarkListener } from '../marks/mark-listener.ts';
+import type { Evidence, OpenHandle, Statistics } from '../model.ts';
+import { fileTimeNow, nowMs } from '../process/clock.ts';
+import { isSystemPath, listFirstModules, type Module } from '../process/modules.ts';
+import type { Target } from '../process/target.ts';
+import { Symbolizer } from '../symbols/symbolizer.ts';
+import { awaitJudgementPoint, type JudgementPoint } from './judgement-point.ts';
+import { gatherLive, gatherPostMortem } from './live-evidence.ts';
+import type { AbortEvent } from './wait.ts';
+
+/** What a session needs to know of its target beforehand. */
+export interface SessionOptions {
+  /** Handles that the target was given on purpose: its standard streams. */
+  readonly passedOn: readonly RawHandle[];
+  readonly marks?: MarkListener | undefined;
+  /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
+  readonly symbolPath?: string | undefined;
+}
+
+/** What was learnt of a target, and what was not. */
+export interface Judgement {
+  readonly evidence: Evidence;
+  readonly gaps: readonly Gap[];
+  readonly stats: Omit<Statistics, 'opens' | 'closes'>;
+  readonly isAborted: boolean;
+}
+
+/**
+ * One process under audit, from its arrival to its judgement. Several may live at once in one tool.
+ *
+ * The target and its recording belong to the caller, who disposes of them after the session.
+ */
+export class AuditSession implements Disposable {
+  readonly #target: Target;
+  readonly #recording: Recording;
+  readonly #marks: MarkListener | undefined;
+  readonly #markCounts: MarkCounts | undefined;
+  readonly #inherited: readonly OpenHandle[];
+  /** The modules that were mapped before recording began. */
+  readonly #firstModules: readonly Module[];
+  readonly #symbolizer: Symbolizer;
+  /** FILETIME and {@link nowMs} at which recording began. */
+  readonly #startTime = fileTimeNow();
+  readonly #started = nowMs();
+
+  private constructor(
+    target: Target,
+    recording: Recording,
+    { marks, symbolPath }: SessionOptions,
+    inherited: readonly OpenHandle[],
+  ) {
+    this.#target = target;
+    this.#recording = recording;
+    this.#inherited = inherited;
+    this.#firstModules = listFirstModules(target, target.image);
+    this.#symbolizer = new Symbolizer([], symbolPath === undefined ? {} : { searchPath: symbolPath });
+    this.#marks = marks;
+    if (marks === undefined) return;
+    this.#markCounts = new MarkCounts(recording.ledger, this.#started);
+    marks.start(this.#markCounts);
+  }
+
+  /**
+   * Puts the recorder into a target that has not run its first instruction, and notes the handles it was born with.
+   *
+   * @throws RecordingError when no system call can be hooked
+   * @throws Win32Error or NtStatusError when Windows refuses what it takes
+   */
+  static async begin(target: Target, recording: Recording, options: SessionOptions): Promise<AuditSession> {
+    recording.install(target);
+    const inherited = await noteOpenHandles(target, recording, options.passedOn);
+    return new AuditSession(target, recording, options, inherited);
+  }
+
+  /**
+   * Waits until the target can be judged, gathers the evidence while it stands, and lets it end or, when aborted, makes
+   * it end.
+   *
+   * @throws LedgerDamagedError when the target has overwritten what was recorded
+   * @throws Win32Error or NtStatusError when Windows refuses what it takes
+   */
+  async judge(abort: AbortEvent): Promise<Judgement> {
+    const point = await awaitJudgementPoint({
+      target: this.#target,
+      arrived: this.#recording.arrived,
+      abort,
+      marks: this.#marks,
+      work: this.#symbolizer.readAhead(listOpeners(this.#firstModules)),
+    });
+    const durationMs = nowMs() - this.#started;
+    try {
+      await this.#marks?.finish();
+      return this.#describe(await this.#gather(point), point, durationMs);
+    } finally {
+      if (point === 'at-gate') this.#recording.release();
+      if (point === 'aborted') this.#target.terminate();
+    }
+  }
+
+  async #gather(point: JudgementPoint): Promise<GatheredEvidence> {
+    const { ledger } = this.#recording;
+    ledger.check();
+    const hasEnded = point === 'ended';
+    this.#addModules(hasEnded ? [] : this.#target.modules());
+    const sources: EvidenceSources = {
+      ledger,
+      symbols: this.#symbolizer,
+      startTime: this.#startTime,
+      ...(this.#markCounts && { markCounts: this.#markCounts }),
+    };
+    return await (hasEnded ? gatherPostMortem(sources) : gatherLive(this.#target, sources));
+  }
+
+  /** Adds the modules that are loaded now and those that were, for a stack may be older than an unloaded DLL. */
+  #addModules(loaded: readonly Module[]): void {
+    this.#symbolizer.addModules(loaded);
+    this.#symbolizer.addModules(this.#firstModules);
+    const context = readNameContext();
+    const noted = Array.from(this.#recording.ledger.images(), ({ base, sizeBytes, path: kernelPath }): Module => {
+      const path = displayName('File', kernelPath, context);
+      return { base, sizeBytes, name: win32.basename(path), path, isSystem: isSystemPath(path) };
+    });
+    // Where two images lay at one place, the stacks are more likely those of the later one.
+    this.#symbolizer.addModules(noted.toReversed());
+  }
+
+  #describe(gathered: GatheredEvidence, point: JudgementPoint, durationMs: number): Judgement {
+    const { openHandles, distinctStacks, unseenOpens, namesTimedOut } = gathered;
+    const evidence = { ...gathered.evidence, inherited: this.#inherited };
+    const iterations = evidence.marks?.reduce((sum, mark) => sum + mark.iterations, 0);
+    const learnt: readonly Gap[] = [
+      { kind: 'opened-by-others', count: unseenOpens },
+      { kind: 'names-timed-out', count: namesTimedOut },
+    ];
+    return {
+      evidence,
+      gaps: [
+        ...(point === 'aborted' ? [{ kind: 'interrupted' } as const] : []),
+        ...(point === 'ended' ? [{ kind: 'handle-table-lost', why: this.#whyTableIsLost() } as const] : []),
+        ...this.#recording.gaps(),
+        ...learnt.filter((gap) => 'count' in gap && gap.count > 0),
+      ],
+      stats: {
+        durationMs,
+        openHandles,
+        distinctStacks,
+        hookedCalls: this.#recording.hooked.length,
+        ...(iterations === undefined ? {} : { iterations }),
+      },
+      isAborted: point === 'aborted',
+    };
+  }
+
+  #whyTableIsLost(): 'gate-unattended' | 'ended-from-outside' {
+    const isUnattended = this.#recording.ledger.counter('gateState') === GATE_UNATTENDED;
+    return isUnattended ? 'gate-unattended' : 'ended-from-outside';
+  }
+
+  [Symbol.dispose](): void {
+    this.#symbolizer[Symbol.dispose]();
+  }
+}
+
+/**
+ * Notes the handles that the target was born with: no call of its own opened them.
+ *
+ * @returns those that it inherited beside what was passed on
+ */
+async function noteOpenHandles(
+  target: Target,
+  { ledger }: Recording,
+  passedOn: readonly RawHandle[],
+): Promise<readonly OpenHandle[]> {
+  const table = HandleTable.readProcess(target, target.pid);
+  for (let index = 0; index < table.count; index++) {
+    const [value, kernelType] = [table.valueAt(index), table.typeAt(index)];
+    if (ledger.isRecordersOwn(value)) continue;
+    ledger.markOpenBefore(value, objectTypes.find((type) => type === kernelType) ?? 'Unknown');
+  }
+  return await describeInherited(target, target.pid, listInherited(table, passedOn));
+}
+
+/** Paths of the DLLs that open handles in every process. */
+function listOpeners(firstModules: readonly Module[]): readonly string[] {
+  const ntdll = firstModules.find(({ isSystem }) => isSystem)?.path;
+  return ntdll === undefined ? [] : [ntdll, win32.join(ntdll, '..', 'kernelbase.dll')];
+}

@@ -1,0 +1,107 @@
+import type { Gap } from './completeness.ts';
+import type { Wrapper } from './model.ts';
+
+/** One recorded call; its stack is an id until it is asked for with {@link CallLedger.stack}. */
+export interface LedgerCall {
+  /** Name of the call (`NtCreateEvent`, `closesocket`); `undefined` for what was there before recording began. */
+  readonly call: string | undefined;
+  readonly threadId: number;
+  /** FILETIME: 100 ns since 1601. */
+  readonly time: bigint;
+  /** 0 when no stack was kept. */
+  readonly stackId: number;
+}
+
+/** The life of a handle value: its last opening and, if it belongs to the same generation, its last close. */
+export interface LedgerLife {
+  readonly isOpen: boolean;
+  /** How often the value was opened, this time included. */
+  readonly generation: bigint;
+  /** The kernel's type name, `Socket`, or `Unknown`. */
+  readonly objectType: string;
+  readonly opened: LedgerCall | undefined;
+  readonly closed: LedgerCall | undefined;
+}
+
+/** A call that was refused, or should not have been made, as often as it was made from the same stacks. */
+export interface LedgerMisuse {
+  readonly kind: 'close' | 'use' | 'closed-as-handle';
+  /** NTSTATUS, unsigned. */
+  readonly status: number;
+  readonly count: number;
+  /** The first handle values, in order of appearance. */
+  readonly values: readonly bigint[];
+  readonly offending: LedgerCall;
+  /** A DLL's function refused the value by itself; the system calls that it made stand in records of their own. */
+  readonly byFunction: boolean;
+  /** The life of the value before the call. */
+  readonly life: LedgerLife;
+  /** The C runtime's object that stood for the handle. */
+  readonly wrapper?: Wrapper;
+  /** For a quarantined value: the first handle that was opened after its close; stack 0 when that was too long ago. */
+  readonly victim?: { readonly objectType: string; readonly stackId: number };
+}
+
+/** A child process that was started while handles were inheritable, as often as from the same stacks. */
+export interface LedgerInheritance {
+  /** Once for each handle and child. */
+  readonly count: number;
+  readonly values: readonly bigint[];
+  /** The life of the first value when it was inherited for the first time. */
+  readonly life: LedgerLife;
+  /** The first call that started such a child. */
+  readonly started: LedgerCall;
+  /** The child was given the handle as a descriptor, by STARTUPINFO's lpReserved2. */
+  readonly asDescriptor: boolean;
+}
+
+/** An image that was mapped into the target at some time. */
+export interface LedgerImage {
+  readonly base: bigint;
+  readonly sizeBytes: number;
+  /** In the kernel's spelling: `\\Device\\HarddiskVolume3\\…`, `\\??\\C:\\…`. Comes from the target. */
+  readonly path: string;
+}
+
+/**
+ * What a recorder knows of one process: the lives of its handle values, the misuses, and what it missed.
+ *
+ * Evidence is made of this and of nothing else that is recorder's business, so that the agent's ledger is one source
+ * and the events of another recorder can be a second. The target may have written to what lies behind it: every
+ * implementation checks what it reads.
+ */
+export interface CallLedger {
+  /** @throws LedgerDamagedError when the record cannot be what the recorder wrote */
+  check(): void;
+  /** What is recorded of a handle value; `undefined` when it was never seen or has no room. */
+  life(value: bigint): LedgerLife | undefined;
+  /** Values that are recorded as open, ascending. */
+  openValues(): Iterable<bigint>;
+  /** Values whose last close was made while the process exited, ascending. */
+  valuesClosedWhileExiting(): Iterable<bigint>;
+  /** FILETIME at which the process began to exit; `undefined` when it did not exit in an orderly way. */
+  exitingTime(): bigint | undefined;
+  /** Whether a value of the kernel's table is the recorder's own, and nothing to the target. */
+  isRecordersOwn(value: bigint): boolean;
+  /** The C runtime's object that stands for an open handle; `undefined` for a handle that is the program's own. */
+  wrapperOf(value: bigint): Wrapper | undefined;
+  misuses(): Iterable<LedgerMisuse>;
+  inheritances(): Iterable<LedgerInheritance>;
+  /** The images that were mapped, in order; one that was unloaded is among them still. */
+  images(): Iterable<LedgerImage>;
+  /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
+  stack(id: number): readonly bigint[];
+  /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
+  closedBy(id: number): number;
+  /** Opening stacks of handles that were closed while the program ran, each with the stack that closed one last. */
+  closedStacks(): Iterable<{ readonly id: number; readonly closedBy: number }>;
+  /** How many opens and closes succeeded, over all values. */
+  totals(): { readonly opens: number; readonly closes: number };
+  /** What the recorder missed. */
+  gaps(): readonly Gap[];
+}
+
+/** What tells sites apart without symbols: the stack, the call and the type of the object. */
+export function siteKey({ stackId, call }: LedgerCall, objectType: string): string {
+  return `${stackId} ${call} ${objectType}`;
+}

@@ -1,0 +1,100 @@
+/**
+ * What a report could not see, as data: report/gaps.ts has the sentences.
+ * This file imports nothing.
+ */
+
+/** A part of the truth that the audit did not see, with the figures that belong to it. */
+export type Gap = {
+  /** The runs that it belongs to, counted from 1; absent when it belongs to all of them. */
+  readonly runs?: readonly number[];
+} & (
+  | { readonly kind: CountedGap; readonly count: number }
+  | { readonly kind: NamingGap; readonly names: readonly string[] }
+  | { readonly kind: 'interrupted' | 'inherited-cut' | 'settled-without-marks' }
+  /** The target ended before its handle table was read. */
+  | { readonly kind: 'handle-table-lost'; readonly why: 'ended-from-outside' | 'gate-unattended' }
+  /** No mark came by this event or pipe. */
+  | { readonly kind: 'no-marks'; readonly mark: string }
+  /** Too few counts were made at marks to judge growth. */
+  | {
+      readonly kind: 'too-few-marks';
+      /** Iterations that were marked. */
+      readonly iterations: number;
+      readonly warmUpIterations: number;
+      /** Iterations that it takes, with the warm-up. */
+      readonly needed: number;
+    }
+  /** Fewer runs took place than were asked for. */
+  | { readonly kind: 'runs-missing'; readonly done: number; readonly wanted: number }
+);
+
+/** Gaps of which only their number is known. */
+export type CountedGap =
+  | 'functions-missed'
+  | 'beyond-capacity'
+  | 'stacks-dropped'
+  | 'misuses-dropped'
+  | 'duplicates-unresolved'
+  | 'runtime-objects-dropped'
+  | 'quarantine-lost'
+  | 'nested-walks'
+  | 'opened-by-others'
+  | 'names-timed-out';
+
+/** Gaps that say what was not recorded, by name. */
+export type NamingGap = 'calls-unrecognised' | 'functions-unmovable';
+
+/** Every kind of gap, and whether it may hide a finding; the others are worth knowing, no more. */
+export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
+  interrupted: true,
+  'runs-missing': true,
+  'no-marks': true,
+  'too-few-marks': true,
+  'handle-table-lost': true,
+  'calls-unrecognised': true,
+  'functions-unmovable': true,
+  'functions-missed': true,
+  'beyond-capacity': true,
+  'stacks-dropped': true,
+  'misuses-dropped': true,
+  'duplicates-unresolved': true,
+  'runtime-objects-dropped': true,
+  'quarantine-lost': true,
+  'nested-walks': true,
+  'settled-without-marks': false,
+  'inherited-cut': false,
+  'opened-by-others': false,
+  'names-timed-out': false,
+};
+
+/** How much of the truth a report holds, so that "0 findings" is never said of partial data. */
+export interface Completeness {
+  /** False when something that could hide a finding was missed. */
+  readonly complete: boolean;
+  /** What was missed, what may hide findings first. */
+  readonly gaps: readonly Gap[];
+}
+
+/** The completeness of a report that has these gaps. */
+export function weighGaps(gaps: readonly Gap[]): Completeness {
+  const hiding = gaps.filter(({ kind }) => mayHideFindings[kind]);
+  return { complete: hiding.length === 0, gaps: [...hiding, ...gaps.filter(({ kind }) => !mayHideFindings[kind])] };
+}
+
+/** The completeness of several runs: a gap that is not in all of them names its runs. */
+export function combineCompleteness(runs: readonly Completeness[]): Completeness {
+  const found = new Map<string, { readonly gap: Gap; readonly runs: Set<number> }>();
+  runs.forEach(({ gaps }, index) => {
+    for (const gap of gaps) {
+      const key = JSON.stringify(gap);
+      const known = found.get(key);
+      if (known === undefined) found.set(key, { gap, runs: new Set([index + 1]) });
+      else known.runs.add(index + 1);
+    }
+  });
+  return weighGaps(
+    [...found.values()].map(({ gap, runs: where }) =>
+      where.size === runs.length ? gap : { ...gap, runs: [...where] },
+    ),
+  );
+}

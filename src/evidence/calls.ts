@@ -1,0 +1,94 @@
+import type { LedgerCall } from '../call-ledger.ts';
+import type { CallRecord, HandleObject, Stack } from '../model.ts';
+import type { Description, EvidenceSources } from './sources.ts';
+
+/** Other stacks that are compared with one site's. */
+const CLOSED_ELSEWHERE_COUNT = 32;
+
+/** Turns the ledger's calls into ones with resolved stacks, each stack once. */
+export class CallReader {
+  readonly #sources: EvidenceSources;
+  readonly #stacks = new Map<number, Stack>();
+  #closedBySite: ReadonlyMap<bigint, readonly ClosedStack[]> | undefined;
+
+  constructor(sources: EvidenceSources) {
+    this.#sources = sources;
+  }
+
+  /** How many stacks were resolved. */
+  get distinctStacks(): number {
+    return this.#stacks.size;
+  }
+
+  read(call: LedgerCall): CallRecord {
+    return {
+      call: call.call ?? 'unknown',
+      threadId: call.threadId,
+      timeMs: Math.max(0, Number(call.time - this.#sources.startTime) / 10_000),
+      stack: this.stack(call.stackId),
+    };
+  }
+
+  stack(id: number): Stack {
+    let stack = this.#stacks.get(id);
+    if (stack === undefined) {
+      stack = this.#sources.symbols.resolveStack(this.#sources.ledger.stack(id));
+      this.#stacks.set(id, stack);
+    }
+    return stack;
+  }
+
+  /** Whether a process or thread had ended by itself: the target's own exit ends its other threads. */
+  hadEnded(description: Description | undefined): boolean {
+    if (description?.ended !== true) return false;
+    const exitingTime = this.#sources.ledger.exitingTime();
+    return exitingTime === undefined || description.endedTime === undefined || description.endedTime < exitingTime;
+  }
+
+  wrapperOf(value: bigint): Pick<HandleObject, 'wrapper'> {
+    const wrapper = this.#sources.ledger.wrapperOf(value);
+    return wrapper === undefined ? {} : { wrapper };
+  }
+
+  /** Where a handle from the same opening stack was closed last. */
+  closingStack(openedStackId: number): Stack | undefined {
+    const id = this.#sources.ledger.closedBy(openedStackId);
+    return id === 0 ? undefined : this.stack(id);
+  }
+
+  /**
+   * Other stacks by which the same instruction of the program opened handles that were closed; see
+   * {@link OpenSite.closedElsewhere}.
+   */
+  closedElsewhere(openedStackId: number): readonly { readonly opened: Stack; readonly closed: Stack }[] {
+    const site = this.#siteAddress(openedStackId);
+    if (site === undefined) return [];
+    this.#closedBySite ??= this.#groupClosedStacks();
+    const pairs = this.#closedBySite.get(site) ?? [];
+    return pairs.map(({ id, closedBy }) => ({ opened: this.stack(id), closed: this.stack(closedBy) }));
+  }
+
+  #groupClosedStacks(): ReadonlyMap<bigint, readonly ClosedStack[]> {
+    const closedBySite = new Map<bigint, ClosedStack[]>();
+    for (const pair of this.#sources.ledger.closedStacks()) {
+      const address = this.#siteAddress(pair.id);
+      if (address === undefined) continue;
+      const pairs = closedBySite.get(address);
+      if (pairs === undefined) closedBySite.set(address, [pair]);
+      else if (pairs.length < CLOSED_ELSEWHERE_COUNT) pairs.push(pair);
+    }
+    return closedBySite;
+  }
+
+  /** Where the program's own innermost call of a stack returns to. */
+  #siteAddress(stackId: number): bigint | undefined {
+    const { ledger, symbols } = this.#sources;
+    return ledger.stack(stackId).find((address) => symbols.moduleOf(address)?.isSystem === false);
+  }
+}
+
+/** A stack that opened handles, and the one that closed one of them last. */
+interface ClosedStack {
+  readonly id: number;
+  readonly closedBy: number;
+}

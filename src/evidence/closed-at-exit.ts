@@ -1,0 +1,30 @@
+import type { CallLedger } from '../call-ledger.ts';
+import type { Stack } from '../model.ts';
+import type { CallReader } from './calls.ts';
+import { SiteGroup } from './sites.ts';
+
+const exitFunction: RegExp = /^(?:RtlExitUserProcess|LdrShutdownProcess|ExitProcess)$/;
+
+/**
+ * Handles that the program left to its runtime: a C runtime closes forgotten streams when its DLL is detached, after
+ * the program's last instruction. A handle that a destructor of the program closes as late as that is no leak.
+ */
+export function groupClosedAtExit(ledger: CallLedger, calls: CallReader): readonly SiteGroup[] {
+  const groups = new Map<number, SiteGroup>();
+  for (const value of ledger.valuesClosedWhileExiting()) {
+    const life = ledger.life(value);
+    if (life?.opened?.call === undefined || life.closed === undefined) continue;
+    if (!isClosedByRuntime(calls.read(life.closed).stack)) continue;
+    const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
+    const group = groups.get(life.opened.stackId);
+    if (group === undefined) groups.set(life.opened.stackId, new SiteGroup(life.objectType, life, entry));
+    else group.add(entry, life);
+  }
+  return [...groups.values()];
+}
+
+/** Whether no code of the program stands between the exit of the process and the close. */
+export function isClosedByRuntime(stack: Stack): boolean {
+  const exit = stack.findIndex(({ system, function: name }) => system === true && exitFunction.test(name ?? ''));
+  return exit >= 0 && stack.slice(0, exit).every(({ system }) => system === true);
+}

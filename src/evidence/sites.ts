@@ -1,0 +1,115 @@
+import { type LedgerLife, siteKey } from '../call-ledger.ts';
+import type { HandleObject, OpenHandle, OpenSite } from '../model.ts';
+import type { CallReader } from './calls.ts';
+import type { CountsAtMarks, Description, TableEntry } from './sources.ts';
+
+/** Examples that are named for each site. */
+const EXAMPLE_COUNT = 10;
+/** Process and thread handles of one site that are asked whether their object has ended. */
+const ENDED_CHECK_COUNT = 10_000;
+
+/** Handles that one call opened from one stack and that are of one type, before they have names. */
+export class SiteGroup {
+  readonly #type: string;
+  readonly #life: LedgerLife;
+  readonly #entries: TableEntry[];
+  /** The types that the recorder took the objects for; more than one where it was unsure. */
+  readonly #recordedTypes: Set<string>;
+  /** All of them; {@link #entries} holds the first ones. */
+  #count = 1;
+
+  constructor(type: string, life: LedgerLife, first: TableEntry) {
+    this.#type = type;
+    this.#life = life;
+    this.#entries = [first];
+    this.#recordedTypes = new Set([life.objectType]);
+  }
+
+  /** The names of the site in counts at marks. */
+  get keys(): readonly string[] {
+    const { opened } = this.#life;
+    return opened === undefined ? [] : Array.from(this.#recordedTypes, (type) => siteKey(opened, type));
+  }
+
+  add(entry: TableEntry, life: LedgerLife): void {
+    this.#count++;
+    this.#recordedTypes.add(life.objectType);
+    if (this.#entries.length < (this.#canEnd ? ENDED_CHECK_COUNT : EXAMPLE_COUNT)) this.#entries.push(entry);
+  }
+
+  get #canEnd(): boolean {
+    return this.#type === 'Process' || this.#type === 'Thread';
+  }
+
+  /** The handles to look at in the target: none where they are closed already. */
+  toDescribe(): readonly TableEntry[] {
+    return this.#life.isOpen ? this.#entries : [];
+  }
+
+  finish(
+    calls: CallReader,
+    descriptions: ReadonlyMap<bigint, Description>,
+    markCounts: CountsAtMarks | undefined,
+  ): OpenSite {
+    const { opened } = this.#life;
+    const describe = (entry: TableEntry): OpenHandle => ({
+      value: entry.value,
+      object: { ...this.#objectOf(descriptions.get(entry.value)), ...calls.wrapperOf(entry.value) },
+      access: entry.access,
+      inheritable: entry.inheritable,
+      protectFromClose: entry.protectFromClose,
+    });
+    const examples = this.#entries.slice(0, EXAMPLE_COUNT).map(describe);
+    const siblingsClosedAt = opened && calls.closingStack(opened.stackId);
+    const closedElsewhere =
+      opened !== undefined && siblingsClosedAt === undefined ? calls.closedElsewhere(opened.stackId) : [];
+    return {
+      object: this.#count === 1 ? examples[0]!.object : { type: this.#type, ...commonWrapper(examples) },
+      count: this.#count,
+      examples,
+      ...(opened === undefined ? {} : { opened: calls.read(opened) }),
+      ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
+      ...(closedElsewhere.length === 0 ? {} : { closedElsewhere }),
+      endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
+      ...(this.#life.isOpen ? {} : { closedAtExit: true }),
+      ...(markCounts === undefined ? {} : { countsAtMarks: markCounts.countsOf(this.keys) }),
+    };
+  }
+
+  #objectOf(description: Description | undefined): HandleObject {
+    const object = description?.object ?? { type: this.#type };
+    // A handle that was opened as a socket stays one, although a shut one may no longer answer as such.
+    return this.#type === 'Socket' && object.type !== 'Socket' ? { type: 'Socket' } : object;
+  }
+}
+
+/** The kind of runtime object that stands for all of the handles, if it is the same for all. */
+function commonWrapper(handles: readonly OpenHandle[]): Pick<HandleObject, 'wrapper'> {
+  const type = handles[0]?.object.wrapper?.type;
+  return type !== undefined && handles.every(({ object }) => object.wrapper?.type === type)
+    ? { wrapper: { type } }
+    : {};
+}
+
+/** Sites that were open at a mark and are not at the judgement point: they may have grown all the same. */
+export function listClosedAfterMarks(
+  markCounts: CountsAtMarks,
+  sites: readonly SiteGroup[],
+  calls: CallReader,
+): readonly OpenSite[] {
+  const open = new Set(sites.flatMap((site) => site.keys));
+  return [...markCounts.sites].flatMap(([key, { opened, objectType, counts }]) => {
+    if (open.has(key)) return [];
+    const siblingsClosedAt = calls.closingStack(opened.stackId);
+    return {
+      object: { type: objectType },
+      count: counts.at(-1) ?? 0,
+      examples: [],
+      opened: calls.read(opened),
+      ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
+      endedCount: 0,
+      countsAtMarks: counts,
+      closedAfterMarks: true as const,
+    };
+  });
+}

@@ -1,0 +1,54 @@
+import type { CallLedger, LedgerCall } from '../call-ledger.ts';
+import type { HandleObject, Mark, Stack } from '../model.ts';
+
+/** What evidence is made of. Nothing here asks the target: what is live is passed to {@link gather}. */
+export interface EvidenceSources {
+  readonly ledger: CallLedger;
+  readonly symbols: StackReader;
+  /** FILETIME at which recording began. */
+  readonly startTime: bigint;
+  /** What was open at each mark; absent when no marks were to come. */
+  readonly markCounts?: CountsAtMarks;
+}
+
+/** Gives addresses their names. */
+export interface StackReader {
+  resolveStack(addresses: readonly bigint[]): Stack;
+  /** The module that holds an address; `undefined` for one outside of all modules. */
+  moduleOf(address: bigint): { readonly isSystem: boolean } | undefined;
+}
+
+/** How many handles of each site were open at each mark. */
+export interface CountsAtMarks {
+  readonly marks: readonly Mark[];
+  /** By {@link siteKey}. */
+  readonly sites: ReadonlyMap<string, SiteAtMarks>;
+  /** The counts of several keys that are one site, added up: one for each mark. */
+  countsOf(keys: readonly string[]): readonly number[];
+}
+
+export interface SiteAtMarks {
+  readonly opened: LedgerCall;
+  readonly objectType: string;
+  /** One for each mark. */
+  readonly counts: readonly number[];
+}
+
+/** One line of the kernel's handle table, or of the ledger where there is no table any more. */
+export interface TableEntry {
+  readonly value: bigint;
+  readonly type: string;
+  readonly access: number;
+  readonly inheritable: boolean;
+  readonly protectFromClose: boolean;
+}
+
+/** What a look at an open handle said. */
+export interface Description {
+  readonly object: HandleObject;
+  /** For a process or thread: whether it has ended, and when (FILETIME). */
+  readonly ended?: boolean;
+  readonly endedTime?: bigint;
+  /** Why the object has no name here. */
+  readonly nameProblem?: string;
+}

@@ -1,0 +1,47 @@
+import { GetThreadContext, OpenThread } from '../ffi/kernel32.ts';
+import { addressOf } from '../ffi/library.ts';
+import { NtResumeProcess, NtSuspendProcess } from '../ffi/ntdll.ts';
+import { type AsHandle, failedWithStatus, HandleOrNull, NULL_HANDLE } from '../io/index.ts';
+import { listThreadIds } from './processes.ts';
+
+const THREAD_GET_CONTEXT = 0x8;
+const CONTEXT_SIZE_BYTES = 0x4d0;
+const CONTEXT_CONTROL = 0x10_0001; // CONTEXT_AMD64 | 1
+const STATUS_PROCESS_IS_TERMINATING = 0xc000_010a;
+
+/**
+ * Stops all threads of a process, and returns when they stand.
+ *
+ * A suspension is asked for and takes effect a little later; only GetThreadContext waits for it:
+ * https://devblogs.microsoft.com/oldnewthing/20150205-00/?p=44743
+ *
+ * @param process opened with PROCESS_SUSPEND_RESUME
+ * @returns `false` when the process is ending, and cannot be suspended any more
+ * @throws NtStatusError when Windows refuses
+ */
+export function suspendProcess(process: AsHandle, processId: number): boolean {
+  const status = NtSuspendProcess(process.asHandle().asRawHandle());
+  if (status === STATUS_PROCESS_IS_TERMINATING) return false;
+  if (status !== 0) throw failedWithStatus('suspend process', String(processId), status);
+  const buffer = Buffer.alloc(CONTEXT_SIZE_BYTES + 16);
+  const context = buffer.subarray(Number(-addressOf(buffer) & 15n)); // DECLSPEC_ALIGN(16) CONTEXT
+  context.writeUInt32LE(CONTEXT_CONTROL, 0x30); // DWORD ContextFlags
+  for (const threadId of listThreadIds(processId)) {
+    const raw = OpenThread(THREAD_GET_CONTEXT, false, threadId);
+    if (raw === NULL_HANDLE) continue; // it has ended
+    using thread = HandleOrNull.fromRawHandle(raw).tryIntoOwned();
+    GetThreadContext(thread.asRawHandle(), context); // refused for a thread that is ending, which runs no more
+  }
+  return true;
+}
+
+/**
+ * Undoes one {@link suspendProcess}.
+ *
+ * @param process opened with PROCESS_SUSPEND_RESUME
+ * @throws NtStatusError when Windows refuses
+ */
+export function resumeProcess(process: AsHandle, processId: number): void {
+  const status = NtResumeProcess(process.asHandle().asRawHandle());
+  if (status !== 0) throw failedWithStatus('resume process', String(processId), status);
+}

@@ -1,0 +1,76 @@
+import type { CountedGap, Gap, NamingGap } from '../completeness.ts';
+
+/** What a gap means for the report, in one sentence that names the runs it belongs to. */
+export function spellGap(gap: Gap): string {
+  const sentence = spellContent(gap);
+  if (gap.runs === undefined) return sentence;
+  return `${gap.runs.length === 1 ? 'Run' : 'Runs'} ${gap.runs.join(', ')}: ${sentence}`;
+}
+
+function spellContent(gap: Gap): string {
+  switch (gap.kind) {
+    case 'interrupted':
+      return 'The target was interrupted while it ran: the handles that it would have closed later count as open.';
+    case 'runs-missing':
+      return `Only ${gap.done} of ${gap.wanted} runs took place.`;
+    case 'no-marks':
+      return `No mark came by ${gap.mark}: growth from iteration to iteration could not be judged.`;
+    case 'too-few-marks':
+      return spellTooFewMarks(gap);
+    case 'handle-table-lost':
+      return `The target ${whyLost[gap.why]}: its handle table could not be read, so open handles are those that the recorder knows, without names.`;
+    case 'settled-without-marks':
+      return 'There was nothing to settle: handles are waited for at marks, and no marks were asked for.';
+    case 'inherited-cut':
+      return 'Child processes inherited handles that could not all be looked at: there were too many, or other threads changed what is inheritable.';
+    default:
+      return 'names' in gap ? naming[gap.kind](gap.names.join(', ')) : counting[gap.kind](gap.count);
+  }
+}
+
+const whyLost = {
+  'gate-unattended': 'could not wait for the auditor',
+  'ended-from-outside': 'was ended from outside or by the kernel',
+} as const;
+
+const naming: Readonly<Record<NamingGap, (names: string) => string>> = {
+  'calls-unrecognised': (names) =>
+    `Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${names}.`,
+  'functions-unmovable': (names) => `Functions of an unknown form were not recorded: ${names}.`,
+};
+
+const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
+  'functions-missed': (n) =>
+    `${plural(n, "function of Windows' DLLs", "functions of Windows' DLLs")} could not be hooked: a handle that such a function refuses by itself was not seen.`,
+  'beyond-capacity': (n) =>
+    `${plural(n, 'call was', 'calls were')} about handle values beyond the recorder's capacity; try a larger --max-handles.`,
+  'stacks-dropped': (n) => `${plural(n, 'call has', 'calls have')} no stack: the recorder's room for stacks was full.`,
+  'misuses-dropped': (n) =>
+    `${plural(n, 'refused call was', 'refused calls were')} not kept: the recorder's room for them was full.`,
+  'duplicates-unresolved': (n) => `${plural(n, 'call', 'calls')} named a process that the recorder could not identify.`,
+  'runtime-objects-dropped': (n) =>
+    `${plural(n, 'descriptor, stream or search was', 'descriptors, streams or searches were')} not followed: the recorder's room for them was full.`,
+  'quarantine-lost': (n) =>
+    `${plural(n, 'quarantined value was', 'quarantined values were')} given out again too early, past the recorder.`,
+  'nested-walks': (n) =>
+    `${plural(n, 'call has', 'calls have')} a stack of one frame, because the stack walk itself made the call.`,
+  'opened-by-others': (n) =>
+    n === 1
+      ? '1 open handle was put into the target by the system or by another process, and is not its own.'
+      : `${n} open handles were put into the target by the system or by another process, and are not its own.`,
+  'names-timed-out': (n) =>
+    `${plural(n, 'handle has', 'handles have')} no name in this report: the question for it did not end in time.`,
+};
+
+function spellTooFewMarks({ iterations, warmUpIterations, needed }: Extract<Gap, { kind: 'too-few-marks' }>): string {
+  const marked = plural(iterations, 'iteration was', 'iterations were');
+  const why =
+    iterations >= needed
+      ? 'faster than their handles could be counted (a program that waits for the answer to a mark is not too fast)'
+      : `and ${needed} are needed, ${warmUpIterations} of them for the warm-up`;
+  return `${marked} marked, ${why}: growth from iteration to iteration could not be judged.`;
+}
+
+function plural(count: number, one: string, several: string): string {
+  return `${count} ${count === 1 ? one : several}`;
+}

@@ -1,0 +1,244 @@
+import { describe, expect, it } from 'vitest';
+import { gather } from '../../../src/evidence/gather.ts';
+import type { CountsAtMarks, Description, TableEntry } from '../../../src/evidence/sources.ts';
+import { siteKey } from '../../../src/call-ledger.ts';
+import { calledBy, openLife, plainSymbols, SYSTEM, type Told, ToldLedger } from './told-ledger.ts';
+
+const entry = (value: number, type = 'Event'): TableEntry => ({
+  value: BigInt(value),
+  type,
+  access: 0x1f_0003,
+  inheritable: false,
+  protectFromClose: false,
+});
+
+interface Live {
+  readonly table?: readonly TableEntry[];
+  readonly descriptions?: Readonly<Record<number, Description>>;
+  readonly markCounts?: CountsAtMarks;
+}
+
+/** Gathers what a ledger and a table say together; also which values were asked about. */
+async function gatherFrom(told: Told, { table = [], descriptions = {}, markCounts }: Live = {}) {
+  const asked: bigint[] = [];
+  const sources = {
+    ledger: new ToldLedger(told),
+    symbols: plainSymbols,
+    startTime: 0n,
+    ...(markCounts && { markCounts }),
+  };
+  const gathered = await gather(table, sources, async (entries) => {
+    asked.push(...entries.map(({ value }) => value));
+    return new Map(
+      entries.flatMap(({ value }) => {
+        const description = descriptions[Number(value)];
+        return description === undefined ? [] : [[value, description] as const];
+      }),
+    );
+  });
+  return { ...gathered, ...gathered.evidence, asked };
+}
+
+const stacks = { 1: [0x10n, 0x20n], 2: [0x11n, 0x20n], 3: [0x12n, 0x20n] };
+
+describe('open handles', () => {
+  it('of one stack, call and type are one site', async () => {
+    const { open, openHandles } = await gatherFrom(
+      { stacks, lives: { 4: openLife(1), 8: openLife(1), 12: openLife(2), 16: openLife(1, 'File') } },
+      { table: [entry(4), entry(8), entry(12), entry(16, 'File')] },
+    );
+    expect(openHandles).toBe(4);
+    expect(open.map(({ object, count, examples }) => [object.type, count, examples.map(({ value }) => value)])).toEqual(
+      [
+        ['Event', 2, [4n, 8n]],
+        ['Event', 1, [12n]],
+        ['File', 1, [16n]],
+      ],
+    );
+    expect(open[0]!.opened!.stack.map(({ function: name }) => name)).toEqual(['f10', 'f20']);
+  });
+
+  it('are named in one round, at most ten of a site', async () => {
+    const values = Array.from({ length: 30 }, (_, index) => 4 * (index + 1));
+    const { asked, open } = await gatherFrom(
+      { stacks, lives: Object.fromEntries(values.map((value) => [value, openLife(1)])) },
+      { table: values.map((value) => entry(value)), descriptions: { 4: { object: { type: 'Event', name: 'go' } } } },
+    );
+    expect(asked).toHaveLength(10);
+    expect(open[0]!.count).toBe(30);
+    expect(open[0]!.examples[0]!.object).toEqual({ type: 'Event', name: 'go' });
+  });
+
+  it.each<[title: string, told: Told, unseen: number]>([
+    ['that the recorder never saw opened count as unseen', {}, 1],
+    ['that the recorder saw closed count as unseen', { lives: { 4: openLife(1, 'Event', { isOpen: false }) } }, 1],
+    [
+      'that were there before recording began count as neither',
+      { lives: { 4: openLife(1, 'Event', { opened: { ...calledBy(1), call: undefined } }) } },
+      0,
+    ],
+  ])('%s', async (_, told, unseen) => {
+    const { open, unseenOpens } = await gatherFrom({ stacks, ...told }, { table: [entry(4)] });
+    expect(open).toEqual([]);
+    expect(unseenOpens).toBe(unseen);
+  });
+
+  it('that were opened as sockets stay sockets, which the kernel calls files', async () => {
+    const { open } = await gatherFrom(
+      { stacks, lives: { 4: openLife(1, 'Socket') } },
+      { table: [entry(4, 'File')], descriptions: { 4: { object: { type: 'File' } } } },
+    );
+    expect(open[0]!.object).toEqual({ type: 'Socket' });
+  });
+
+  it.each<[title: string, endedTime: bigint, exitingTime: bigint | undefined, endedCount: number]>([
+    ['counts as ended when it ended before the exit began', 5n, 9n, 1],
+    ['does not count as ended when the exit ended it', 9n, 9n, 0],
+    ['counts as ended when there was no orderly exit', 9n, undefined, 1],
+  ])('a thread %s', async (_, endedTime, exitingTime, endedCount) => {
+    const { open } = await gatherFrom(
+      { stacks, lives: { 4: openLife(1, 'Thread') }, ...(exitingTime === undefined ? {} : { exitingTime }) },
+      {
+        table: [entry(4, 'Thread')],
+        descriptions: { 4: { object: { type: 'Thread' }, ended: true, endedTime } },
+      },
+    );
+    expect(open[0]!.endedCount).toBe(endedCount);
+  });
+
+  it('say by which runtime object the program knows them, and of which kind all are', async () => {
+    const { open } = await gatherFrom(
+      {
+        stacks,
+        lives: { 4: openLife(1, 'File'), 8: openLife(1, 'File'), 12: openLife(2, 'File') },
+        wrappers: {
+          4: { type: 'FILE', value: 1n },
+          8: { type: 'FILE', value: 2n },
+          12: { type: 'Descriptor', value: 3n },
+        },
+      },
+      { table: [entry(4, 'File'), entry(8, 'File'), entry(12, 'File')] },
+    );
+    expect(open.map(({ object }) => object.wrapper)).toEqual([{ type: 'FILE' }, { type: 'Descriptor', value: 3n }]);
+  });
+
+  it('say where their siblings are closed, and else where the same instruction’s are', async () => {
+    const { open } = await gatherFrom(
+      {
+        stacks: { 1: [0x10n, 0x20n], 2: [0x10n, 0x21n], 3: [0x30n], 4: [0x31n] },
+        lives: { 4: openLife(1), 8: openLife(2) },
+        closedBy: { 2: 3, 4: 3 },
+      },
+      { table: [entry(4), entry(8)] },
+    );
+    const name = (stack: readonly { readonly function?: string }[] | undefined) => stack?.[0]?.function;
+    expect(open.map(({ siblingsClosedAt }) => name(siblingsClosedAt))).toEqual([undefined, 'f30']);
+    expect(open[0]!.closedElsewhere!.map(({ opened, closed }) => [name(opened), name(closed)])).toEqual([
+      ['f10', 'f30'],
+    ]);
+    expect(open[1]!.closedElsewhere).toBeUndefined();
+  });
+});
+
+describe('handles that were closed while the process exited', () => {
+  const closedFrom = (stackId: number) => openLife(1, 'File', { isOpen: false, closed: calledBy(stackId, 'NtClose') });
+  const exit = { resolveStack: plainSymbols.resolveStack, moduleOf: plainSymbols.moduleOf };
+
+  it.each<[title: string, names: readonly string[], isLeft: boolean]>([
+    ['by the runtime are left to it', ['system close', 'system LdrShutdownProcess', 'program main'], true],
+    ['by a destructor of the program are not', ['system close', 'program ~Log', 'system LdrShutdownProcess'], false],
+    ['with no exit on the stack are not', ['system close', 'program main'], false],
+  ])('%s', async (_, names, isLeft) => {
+    const symbols = {
+      ...exit,
+      resolveStack: () =>
+        names.map((each) => {
+          const [owner, name = ''] = each.split(' ');
+          return { module: 'm', function: name, offset: 0, ...(owner === 'system' ? { system: true as const } : {}) };
+        }),
+    };
+    const ledger = new ToldLedger({
+      stacks: { 1: [1n], 9: [9n] },
+      lives: { 4: closedFrom(9) },
+      closedWhileExiting: [4n],
+    });
+    const { evidence } = await gather([], { ledger, symbols, startTime: 0n }, async () => new Map());
+    expect(evidence.open.map(({ closedAtExit }) => closedAtExit)).toEqual(isLeft ? [true] : []);
+  });
+});
+
+describe('what children inherited', () => {
+  const inherited = { count: 2, values: [4n, 8n], life: openLife(1), started: calledBy(2, 'NtCreateUserProcess', 10n) };
+  const opened = (time: bigint) => openLife(1, 'Event', { opened: calledBy(1, 'NtCreateEvent', time) });
+
+  it('names the handles that are open still, and only those that were open when it happened', async () => {
+    const { inheritedByChildren, asked } = await gatherFrom(
+      { stacks, lives: { 4: opened(1n), 8: opened(11n) }, inheritances: [{ ...inherited, asDescriptor: false }] },
+      {
+        table: [entry(4), entry(8)],
+        descriptions: { 4: { object: { type: 'Event', name: 'a' } }, 8: { object: { type: 'Event', name: 'b' } } },
+      },
+    );
+    expect(inheritedByChildren![0]!.handles.map(({ object }) => object.name)).toEqual(['a', undefined]);
+    expect(inheritedByChildren![0]!.asDescriptor).toBeUndefined();
+    expect(asked).toContain(4n);
+  });
+
+  it('is left out when nobody saw the handle opened', async () => {
+    const life = openLife(1, 'Event', { opened: undefined });
+    const told = { inheritances: [{ ...inherited, life, asDescriptor: true }] };
+    expect((await gatherFrom(told)).inheritedByChildren).toEqual([]);
+  });
+});
+
+describe('sites at marks', () => {
+  it('tell their counts, those that are gone by the end included', async () => {
+    const marks = [1, 2].map((timeMs) => ({ timeMs, iterations: 1 }));
+    const sites = new Map(
+      [1, 2].map((id) => [
+        siteKey(calledBy(id), 'Event'),
+        { opened: calledBy(id), objectType: 'Event', counts: [id, 3 * id] },
+      ]),
+    );
+    const markCounts: CountsAtMarks = {
+      marks,
+      sites,
+      countsOf: (keys) => keys.flatMap((key) => sites.get(key)?.counts ?? []),
+    };
+    const { open } = await gatherFrom({ stacks, lives: { 4: openLife(1) } }, { table: [entry(4)], markCounts });
+    expect(open.map(({ countsAtMarks, closedAfterMarks, count }) => [countsAtMarks, closedAfterMarks, count])).toEqual([
+      [[1, 3], undefined, 1],
+      [[2, 6], true, 6],
+    ]);
+  });
+});
+
+describe('a misuse', () => {
+  it('holds the life before it and the victim after it, with their stacks', async () => {
+    const life = openLife(1, 'Event', { isOpen: false, closed: calledBy(2, 'NtClose') });
+    const { misuses } = await gatherFrom({
+      stacks: { ...stacks, 4: [SYSTEM, 0x40n] },
+      misuses: [
+        {
+          kind: 'close',
+          status: 0xc000_0008,
+          count: 3,
+          values: [4n],
+          offending: calledBy(3, 'NtClose'),
+          byFunction: false,
+          life,
+          victim: { objectType: 'File', stackId: 4 },
+        },
+      ],
+    });
+    expect(misuses).toHaveLength(1);
+    const [misuse] = misuses;
+    expect(misuse).toMatchObject({ kind: 'close', count: 3, object: { type: 'Event' } });
+    expect([misuse!.opened, misuse!.closed, misuse!.offending].map((call) => call?.stack[0]?.function)).toEqual([
+      'f10',
+      'f11',
+      'f12',
+    ]);
+    expect(misuse!.victim!.opened.map(({ function: name }) => name)).toEqual(['f7000', 'f40']);
+  });
+});

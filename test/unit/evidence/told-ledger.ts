@@ -1,0 +1,119 @@
+import type {
+  CallLedger,
+  LedgerCall,
+  LedgerImage,
+  LedgerInheritance,
+  LedgerLife,
+  LedgerMisuse,
+} from '../../../src/call-ledger.ts';
+import type { Gap } from '../../../src/completeness.ts';
+import type { StackReader } from '../../../src/evidence/sources.ts';
+import type { Wrapper } from '../../../src/model.ts';
+
+/** What a {@link ToldLedger} holds. */
+export interface Told {
+  readonly lives?: Readonly<Record<number, LedgerLife>>;
+  readonly closedWhileExiting?: readonly bigint[];
+  readonly exitingTime?: bigint;
+  readonly own?: readonly bigint[];
+  readonly wrappers?: Readonly<Record<number, Wrapper>>;
+  readonly misuses?: readonly LedgerMisuse[];
+  readonly inheritances?: readonly LedgerInheritance[];
+  /** Return addresses by stack id, innermost first. */
+  readonly stacks?: Readonly<Record<number, readonly bigint[]>>;
+  /** The closing stack by the opening stack. */
+  readonly closedBy?: Readonly<Record<number, number>>;
+}
+
+/** A recorder that knows what a test tells it: the second implementation of a ledger, beside the agent's. */
+export class ToldLedger implements CallLedger {
+  readonly #told: Told;
+  /** How often a stack was read. */
+  stackReads = 0;
+
+  constructor(told: Told) {
+    this.#told = told;
+  }
+
+  check(): void {}
+
+  life(value: bigint): LedgerLife | undefined {
+    return this.#told.lives?.[Number(value)];
+  }
+
+  openValues(): readonly bigint[] {
+    return Object.entries(this.#told.lives ?? {}).flatMap(([value, { isOpen }]) => (isOpen ? [BigInt(value)] : []));
+  }
+
+  valuesClosedWhileExiting(): readonly bigint[] {
+    return this.#told.closedWhileExiting ?? [];
+  }
+
+  exitingTime(): bigint | undefined {
+    return this.#told.exitingTime;
+  }
+
+  isRecordersOwn(value: bigint): boolean {
+    return this.#told.own?.includes(value) === true;
+  }
+
+  wrapperOf(value: bigint): Wrapper | undefined {
+    return this.#told.wrappers?.[Number(value)];
+  }
+
+  misuses(): readonly LedgerMisuse[] {
+    return this.#told.misuses ?? [];
+  }
+
+  inheritances(): readonly LedgerInheritance[] {
+    return this.#told.inheritances ?? [];
+  }
+
+  images(): readonly LedgerImage[] {
+    return [];
+  }
+
+  stack(id: number): readonly bigint[] {
+    this.stackReads++;
+    return this.#told.stacks?.[id] ?? [];
+  }
+
+  closedBy(id: number): number {
+    return this.#told.closedBy?.[id] ?? 0;
+  }
+
+  closedStacks(): readonly { readonly id: number; readonly closedBy: number }[] {
+    return Object.entries(this.#told.closedBy ?? {}).map(([id, closedBy]) => ({ id: Number(id), closedBy }));
+  }
+
+  totals(): { readonly opens: number; readonly closes: number } {
+    return { opens: 0, closes: 0 };
+  }
+
+  gaps(): readonly Gap[] {
+    return [];
+  }
+}
+
+/** Addresses from here on belong to the system. */
+export const SYSTEM = 0x7000n;
+
+/** Names each address after its number; it belongs to the program below {@link SYSTEM}. */
+export const plainSymbols: StackReader = {
+  resolveStack: (addresses) =>
+    addresses.map((address) => ({
+      module: address < SYSTEM ? 'app.exe' : 'ntdll.dll',
+      function: `f${address.toString(16)}`,
+      offset: 0,
+      ...(address < SYSTEM ? {} : { system: true as const }),
+    })),
+  moduleOf: (address) => ({ isSystem: address >= SYSTEM }),
+};
+
+export function calledBy(stackId: number, call = 'NtCreateEvent', time = 0n): LedgerCall {
+  return { call, threadId: 1, time, stackId };
+}
+
+export function openLife(stackId: number, objectType = 'Event', change: Partial<LedgerLife> = {}): LedgerLife {
+  return { isOpen: true, generation: 1n, objectType, opened: calledBy(stackId), closed: undefined, ...change };
+}

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { type Gap, mayHideFindings } from '../../../src/completeness.ts';
+import { spellGap } from '../../../src/report/gaps.ts';
+
+/** Each kind of gap with the sentence for it; a kind that is missing here fails the last test. */
+const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
+  [
+    { kind: 'interrupted' },
+    'The target was interrupted while it ran: the handles that it would have closed later count as open.',
+  ],
+  [{ kind: 'runs-missing', done: 2, wanted: 5 }, 'Only 2 of 5 runs took place.'],
+  [
+    { kind: 'no-marks', mark: 'Local\\done' },
+    'No mark came by Local\\done: growth from iteration to iteration could not be judged.',
+  ],
+  [
+    { kind: 'too-few-marks', iterations: 1, warmUpIterations: 2, needed: 5 },
+    '1 iteration was marked, and 5 are needed, 2 of them for the warm-up: growth from iteration to iteration could not be judged.',
+  ],
+  [
+    { kind: 'too-few-marks', iterations: 40, warmUpIterations: 2, needed: 5 },
+    '40 iterations were marked, faster than their handles could be counted (a program that waits for the answer to a mark is not too fast): growth from iteration to iteration could not be judged.',
+  ],
+  [
+    { kind: 'handle-table-lost', why: 'ended-from-outside' },
+    'The target was ended from outside or by the kernel: its handle table could not be read, so open handles are those that the recorder knows, without names.',
+  ],
+  [
+    { kind: 'handle-table-lost', why: 'gate-unattended' },
+    'The target could not wait for the auditor: its handle table could not be read, so open handles are those that the recorder knows, without names.',
+  ],
+  [
+    { kind: 'calls-unrecognised', names: ['NtClose', 'NtOpenKey'] },
+    'Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: NtClose, NtOpenKey.',
+  ],
+  [
+    { kind: 'functions-unmovable', names: ['msvcrt.dll!_lseek'] },
+    'Functions of an unknown form were not recorded: msvcrt.dll!_lseek.',
+  ],
+  [
+    { kind: 'functions-missed', count: 1 },
+    "1 function of Windows' DLLs could not be hooked: a handle that such a function refuses by itself was not seen.",
+  ],
+  [
+    { kind: 'beyond-capacity', count: 7 },
+    "7 calls were about handle values beyond the recorder's capacity; try a larger --max-handles.",
+  ],
+  [{ kind: 'stacks-dropped', count: 1 }, "1 call has no stack: the recorder's room for stacks was full."],
+  [{ kind: 'misuses-dropped', count: 2 }, "2 refused calls were not kept: the recorder's room for them was full."],
+  [{ kind: 'duplicates-unresolved', count: 3 }, '3 calls named a process that the recorder could not identify.'],
+  [
+    { kind: 'runtime-objects-dropped', count: 2 },
+    "2 descriptors, streams or searches were not followed: the recorder's room for them was full.",
+  ],
+  [{ kind: 'quarantine-lost', count: 1 }, '1 quarantined value was given out again too early, past the recorder.'],
+  [
+    { kind: 'nested-walks', count: 4 },
+    '4 calls have a stack of one frame, because the stack walk itself made the call.',
+  ],
+  [
+    { kind: 'settled-without-marks' },
+    'There was nothing to settle: handles are waited for at marks, and no marks were asked for.',
+  ],
+  [
+    { kind: 'inherited-cut' },
+    'Child processes inherited handles that could not all be looked at: there were too many, or other threads changed what is inheritable.',
+  ],
+  [
+    { kind: 'opened-by-others', count: 1 },
+    '1 open handle was put into the target by the system or by another process, and is not its own.',
+  ],
+  [
+    { kind: 'opened-by-others', count: 2 },
+    '2 open handles were put into the target by the system or by another process, and are not its own.',
+  ],
+  [
+    { kind: 'names-timed-out', count: 1 },
+    '1 handle has no name in this report: the question for it did not end in time.',
+  ],
+];
+
+describe('a gap', () => {
+  it.each(sentences)('%o has its sentence', (gap, sentence) => {
+    expect(spellGap(gap)).toBe(sentence);
+  });
+
+  it('names the runs that it belongs to', () => {
+    expect(spellGap({ kind: 'names-timed-out', count: 1, runs: [2] })).toMatch(/^Run 2: 1 handle has no name/);
+    expect(spellGap({ kind: 'interrupted', runs: [2, 3] })).toMatch(/^Runs 2, 3: The target was interrupted/);
+  });
+
+  it('of every kind is among these', () => {
+    expect([...new Set(sentences.map(([{ kind }]) => kind))].toSorted()).toEqual(
+      Object.keys(mayHideFindings).toSorted(),
+    );
+  });
+});
