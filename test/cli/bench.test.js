@@ -43,6 +43,7 @@ const printed = {
     '1 thread: alone #, recorded #, ratio #',
     '4 threads: alone #, recorded #, ratio #',
   ],
+  'bench:judgement': ['8 refusals: # ms', '64 refusals: # ms, ratio #'],
   'bench:handles': [
     '1,000 handles without names: Node.js alone # ms, C # ms, tool # ms',
     '  tool / (C + Node.js alone) = # (aim: at most 1.5)',
