@@ -1,10 +1,12 @@
-import type { Completeness } from './completeness.ts';
-
 /**
  * The plain data that flows through the tool: evidence read from a target, findings made of it, the report.
- * Everything in it survives `JSON.stringify` but for `bigint`s, which the reporters
- * print as `0x…`.
+ * Everything in it survives `JSON.stringify` but for `bigint`s, which the reporters print as `0x…`.
  */
+
+import type { Completeness } from './completeness.ts';
+import type { Level, Rule } from './rules.ts';
+
+export type { Level, Rule } from './rules.ts';
 
 /** One return address of a call stack, resolved as far as symbols allow. */
 export interface Frame {
@@ -57,15 +59,6 @@ export interface Wrapper {
   /** The number of a FILE's descriptor. */
   readonly descriptor?: number;
 }
-
-/** What a person calls an object, where that is not "… handle". */
-export const nouns: Readonly<Record<string, string>> = {
-  Socket: 'socket',
-  Descriptor: 'descriptor',
-  FILE: 'FILE',
-  Search: 'search handle',
-  Unknown: 'handle',
-};
 
 /** What a socket is connected to, as far as it is known. */
 export interface SocketDescription {
@@ -193,23 +186,6 @@ export interface Evidence {
   /** Handles of the target that its child processes inherited. */
   readonly inheritedByChildren?: readonly Inheritance[];
 }
-
-/** How bad a finding is: docs/findings.md. */
-export type Level = 'error' | 'warning' | 'note';
-
-/** Rule names are public: they stand in reports, suppressions and the documentation. */
-export type Rule =
-  | 'leak'
-  | 'double-close'
-  | 'stale-close'
-  | 'use-after-close'
-  | 'stale-use'
-  | 'invalid-close'
-  | 'invalid-use'
-  | 'wrong-closer'
-  | 'wrong-type'
-  | 'protected-close'
-  | 'inherited';
 
 /** A site where something went wrong: same rule, same normalised stacks, same object type. */
 export interface Finding {

@@ -1,4 +1,5 @@
-import type { Evidence, Finding, HandleObject, Level, Rule } from '../model.ts';
+import type { Evidence, Finding, HandleObject } from '../model.ts';
+import { compareLevels, type Level, type Rule } from '../rules.ts';
 import { fingerprint } from './fingerprint.ts';
 
 /** How many handles a finding names. */
@@ -29,7 +30,7 @@ export interface Verdict {
   readonly growth?: Finding['growth'];
 }
 
-/** A rule as its file states it; {@link siteRule} does what is common to all. */
+/** A rule as its file states it; {@link checkSites} does what is common to all. */
 export interface SiteRule<Entry> {
   readonly rule: Rule;
   /** The entries of the evidence that break the rule. */
@@ -42,31 +43,38 @@ export interface SiteRule<Entry> {
    */
   siteOf(entry: Entry): readonly string[];
   /**
-   * Judges all entries of one site together, in an order that does not depend on the evidence's.
+   * Looks at all entries of one site together. Their order does not depend on the order of the evidence.
    *
-   * @returns undefined when there is nothing to be found in them
+   * @returns undefined when the site is no finding
    */
-  judge(entries: readonly [Entry, ...Entry[]], options: AnalyzeOptions, evidence: Evidence): Verdict | undefined;
+  assessSite(entries: readonly [Entry, ...Entry[]], options: AnalyzeOptions, evidence: Evidence): Verdict | undefined;
 }
 
-/** A row of the rule table: evidence in, findings out. */
-export type Judge = (evidence: Evidence, options: AnalyzeOptions) => readonly Finding[];
+/** The check of one rule. */
+export interface RuleCheck {
+  readonly rule: Rule;
+  /** The evidence's findings of this rule, in no particular order. */
+  findIn(evidence: Evidence, options: AnalyzeOptions): readonly Finding[];
+}
 
 /** Makes one finding per site of what a rule selects. */
-export function siteRule<Entry>({ rule, select, typeOf, siteOf, judge }: SiteRule<Entry>): Judge {
-  return (evidence, options) => {
-    const sites = new Map<string, { entry: Entry; order: string }[]>();
-    for (const entry of select(evidence)) {
-      const key = fingerprint([rule, typeOf(entry), ...siteOf(entry)]);
-      const site = sites.get(key) ?? [];
-      site.push({ entry, order: canonicalText(entry) });
-      sites.set(key, site);
-    }
-    return [...sites].flatMap(([key, site]) => {
-      const entries = site.sort((a, b) => compareText(a.order, b.order)).map(({ entry }) => entry);
-      const verdict = judge(entries as [Entry, ...Entry[]], options, evidence);
-      return verdict === undefined ? [] : [toFinding(rule, key, verdict)];
-    });
+export function checkSites<Entry>({ rule, select, typeOf, siteOf, assessSite }: SiteRule<Entry>): RuleCheck {
+  return {
+    rule,
+    findIn(evidence, options) {
+      const sites = new Map<string, { entry: Entry; order: string }[]>();
+      for (const entry of select(evidence)) {
+        const key = fingerprint([rule, typeOf(entry), ...siteOf(entry)]);
+        const site = sites.get(key) ?? [];
+        site.push({ entry, order: canonicalText(entry) });
+        sites.set(key, site);
+      }
+      return [...sites].flatMap(([key, site]) => {
+        const entries = site.sort((a, b) => compareText(a.order, b.order)).map(({ entry }) => entry);
+        const verdict = assessSite(entries as [Entry, ...Entry[]], options, evidence);
+        return verdict === undefined ? [] : [toFinding(rule, key, verdict)];
+      });
+    },
   };
 }
 
@@ -117,12 +125,10 @@ export function canonicalText(value: unknown): string {
   );
 }
 
-const ranks: Readonly<Record<Level, number>> = { error: 0, warning: 1, note: 2 };
-
 /** Errors first, then by rule, then the most frequent first, then by fingerprint: the same in every run. */
 export function compareFindings(a: Finding, b: Finding): number {
   return (
-    ranks[a.level] - ranks[b.level] ||
+    compareLevels(a.level, b.level) ||
     compareText(a.rule, b.rule) ||
     b.count - a.count ||
     compareText(a.fingerprint, b.fingerprint)

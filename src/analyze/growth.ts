@@ -52,11 +52,14 @@ export function judgeGrowth(samples: readonly GrowthSample[]): GrowthVerdict {
   const types = [...new Set(samples.flatMap((sample) => [...sample.types.keys()]))].sort();
   const hasGui = samples.length > 0 && samples.every(({ gui }) => gui !== undefined);
   const counts = [
-    judge('handles', samples, ({ handleCount }) => handleCount),
+    measure('handles', samples, ({ handleCount }) => handleCount),
     ...(hasGui
-      ? [judge('GDI objects', samples, ({ gui }) => gui!.gdi), judge('USER objects', samples, ({ gui }) => gui!.user)]
+      ? [
+          measure('GDI objects', samples, ({ gui }) => gui!.gdi),
+          measure('USER objects', samples, ({ gui }) => gui!.user),
+        ]
       : []),
-    ...types.map((type) => judge(type, samples, (sample) => sample.types.get(type) ?? 0)),
+    ...types.map((type) => measure(type, samples, (sample) => sample.types.get(type) ?? 0)),
   ];
   const growing = counts
     .filter(({ what, isSteady }) => isSteady && what !== 'handles')
@@ -77,7 +80,7 @@ export function judgeGrowth(samples: readonly GrowthSample[]): GrowthVerdict {
   };
 }
 
-function judge(what: string, samples: readonly GrowthSample[], count: (sample: GrowthSample) => number): CountGrowth {
+function measure(what: string, samples: readonly GrowthSample[], count: (sample: GrowthSample) => number): CountGrowth {
   const series: readonly CountSample[] = samples.map((sample) => ({ timeMs: sample.timeMs, count: count(sample) }));
   return { what, first: series[0]?.count ?? 0, last: series.at(-1)?.count ?? 0, ...judgeTrend(series) };
 }

@@ -1,7 +1,8 @@
 import type { Evidence, Finding } from '../model.ts';
+import type { Rule } from '../rules.ts';
+import { type AnalyzeOptions, compareFindings, type RuleCheck } from './grouping.ts';
 import { doubleClose } from './rules/double-close.ts';
-import { type AnalyzeOptions, compareFindings, type Judge } from './grouping.ts';
-import { inherited, inheritedByChild } from './rules/inherited.ts';
+import { inherited } from './rules/inherited.ts';
 import { invalidClose } from './rules/invalid-close.ts';
 import { invalidUse } from './rules/invalid-use.ts';
 import { leak } from './rules/leak.ts';
@@ -14,26 +15,27 @@ import { wrongType } from './rules/wrong-type.ts';
 
 export type { AnalyzeOptions } from './grouping.ts';
 
-/** Every rule, one file each. A new rule is a new file and a row here. */
-const judges: readonly Judge[] = [
+/** The check of every rule. A new rule is a row in `rules.ts`, a file in `rules/` and a line here. */
+export const checks: Readonly<Record<Rule, RuleCheck>> = {
   leak,
-  doubleClose,
-  staleClose,
-  useAfterClose,
-  staleUse,
-  invalidClose,
-  invalidUse,
-  wrongCloser,
-  wrongType,
-  protectedClose,
+  'double-close': doubleClose,
+  'stale-close': staleClose,
+  'use-after-close': useAfterClose,
+  'stale-use': staleUse,
+  'invalid-close': invalidClose,
+  'invalid-use': invalidUse,
+  'wrong-closer': wrongCloser,
+  'wrong-type': wrongType,
+  'protected-close': protectedClose,
   inherited,
-  inheritedByChild,
-];
+};
 
 /**
  * Applies every rule to the evidence and returns one finding per site: errors first, then warnings, then notes.
- * The result depends on what the evidence says, never on the order in which it says it.
+ * The result depends on the content of the evidence, never on its order.
  */
 export function analyze(evidence: Evidence, options: AnalyzeOptions = {}): readonly Finding[] {
-  return judges.flatMap((judge) => judge(evidence, options)).sort(compareFindings);
+  return Object.values(checks)
+    .flatMap((check) => check.findIn(evidence, options))
+    .sort(compareFindings);
 }

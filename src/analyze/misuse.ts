@@ -1,8 +1,10 @@
-import type { Evidence, HandleObject, Level, Misuse, Rule, Stack } from '../model.ts';
+import type { Evidence, HandleObject, Misuse, Stack } from '../model.ts';
+import type { Level, Rule } from '../rules.ts';
 import { attributeMisuse } from './attribution.ts';
-import { compareText, type Judge, siteRule } from './grouping.ts';
+import { checkSites, compareText, type RuleCheck } from './grouping.ts';
+import { spellNoun } from './object-noun.ts';
 import { normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
-import { capitalise, spellHistory, spellNoun, spellOffender, spellPlace, spellSubject, spellTimes } from './wording.ts';
+import { capitalise, spellHistory, spellOffender, spellPlace, spellSubject, spellTimes } from './wording.ts';
 
 /** https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55 */
 export const STATUS_INVALID_HANDLE = 0xc0000008;
@@ -77,8 +79,8 @@ export interface MisuseRule {
 }
 
 /** Makes a rule about refused calls: sites are told apart by all of their stacks. */
-export function misuseRule({ rule, applies, level, message, closesInAnyOrder }: MisuseRule): Judge {
-  return siteRule<Misuse>({
+export function checkMisuses({ rule, applies, level, message, closesInAnyOrder }: MisuseRule): RuleCheck {
+  return checkSites<Misuse>({
     rule,
     select: (evidence) => evidence.misuses.filter((misuse) => applies(misuse, evidence)),
     typeOf: ({ object }) => object?.type ?? 'Unknown',
@@ -91,7 +93,7 @@ export function misuseRule({ rule, applies, level, message, closesInAnyOrder }: 
       if (closesInAnyOrder === true && !foreign) calls.sort(compareText);
       return [foreign ? 'foreign' : 'program', misuse.kind, ...calls, opened];
     },
-    judge(entries) {
+    assessSite(entries) {
       // In a race both orders occur; the one that occurred more often is shown.
       const all = [...entries].sort((a, b) => b.count - a.count) as [Misuse, ...Misuse[]];
       const [shown] = all;

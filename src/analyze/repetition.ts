@@ -1,5 +1,6 @@
 import { combineCompleteness, weighGaps } from '../completeness.ts';
-import type { Finding, Level, Report, Statistics, SuppressionUse } from '../model.ts';
+import type { Finding, Report, Statistics, SuppressionUse } from '../model.ts';
+import { compareLevels, rules } from '../rules.ts';
 import { compareFindings } from './grouping.ts';
 
 /**
@@ -34,8 +35,6 @@ export function combineRuns(reports: readonly Report[], wanted: number = reports
   };
 }
 
-const ranks: Readonly<Record<Level, number>> = { error: 0, warning: 1, note: 2 };
-
 function combineFindings(runs: readonly (readonly Finding[])[]): readonly Finding[] {
   const fingerprints = new Set(runs.flatMap((findings) => findings.map(({ fingerprint }) => fingerprint)));
   return [...fingerprints]
@@ -43,7 +42,7 @@ function combineFindings(runs: readonly (readonly Finding[])[]): readonly Findin
       const found = runs.map((findings) => findings.find((finding) => finding.fingerprint === fingerprint));
       const seen = found.filter((finding) => finding !== undefined);
       const worst = seen.reduce((a, b) =>
-        ranks[b.level] < ranks[a.level] || (b.level === a.level && b.count > a.count) ? b : a,
+        compareLevels(b.level, a.level) < 0 || (b.level === a.level && b.count > a.count) ? b : a,
       );
       const counts = found.map((finding) => finding?.count ?? 0);
       return { ...worst, message: `${worst.message} ${spellRuns(worst, counts)}`, runs: counts };
@@ -54,8 +53,8 @@ function combineFindings(runs: readonly (readonly Finding[])[]): readonly Findin
 /** `In each of 5 runs, 3 handles a run.`; a finding that is not in all of them is flaky. */
 function spellRuns({ rule }: Finding, counts: readonly number[]): string {
   const seen = counts.filter((count) => count > 0);
-  const noun = (count: number): string =>
-    rule === 'leak' || rule === 'inherited' ? (count === 1 ? 'handle' : 'handles') : count === 1 ? 'time' : 'times';
+  const unit = rules[rule].counts === 'handles' ? 'handle' : 'time';
+  const noun = (count: number): string => (count === 1 ? unit : `${unit}s`);
   const [least, most] = [Math.min(...seen), Math.max(...seen)];
   const amount = least === most ? `${most} ${noun(most)} a run` : `${least} to ${most} ${noun(most)} a run`;
   if (counts.length === 1) return `In the only run, ${amount}.`;

@@ -1,4 +1,5 @@
-import type { Finding, Frame, Rule, Stack, SuppressionUse } from '../model.ts';
+import type { Finding, Frame, Stack, SuppressionUse } from '../model.ts';
+import { isRuleName, type Rule } from '../rules.ts';
 import { functionName, moduleName } from './stacks.ts';
 
 /** A text of suppressions, one a line, and where it comes from. */
@@ -35,11 +36,6 @@ export class SuppressionError extends Error {
   }
 }
 
-const rules: ReadonlySet<string> = new Set<Rule>([
-  ...(['leak', 'double-close', 'stale-close', 'use-after-close', 'stale-use', 'invalid-close', 'invalid-use'] as const),
-  ...(['wrong-closer', 'wrong-type', 'protected-close', 'inherited'] as const),
-]);
-
 /**
  * Understands a text of suppressions (docs/suppressions.md), in the manner of the sanitizers': `rule:pattern`, with `#`
  * before a comment.
@@ -56,7 +52,7 @@ export function parseSuppressions({ source, text }: SuppressionText): readonly S
 /** @throws SuppressionError when it is none */
 export function parseLine(line: string, source: string, lineNumber: number, reason?: string): Suppression {
   const [, rule = '', rest = ''] = /^([^:]*):(.*)$/.exec(line) ?? [];
-  if (rule !== '*' && !rules.has(rule)) {
+  if (rule !== '*' && !isRuleName(rule)) {
     const why = line.includes(':') ? `there is no rule "${rule}"` : `"${line}" has no rule before a colon`;
     throw new SuppressionError(source, lineNumber, why, 'leak:module!function');
   }
@@ -70,7 +66,7 @@ export function parseLine(line: string, source: string, lineNumber: number, reas
     source,
     lineNumber,
     ...(reason === undefined ? {} : { reason }),
-    rule: rule as Rule | '*',
+    rule,
     terms: terms.map(parseTerm),
   };
 }

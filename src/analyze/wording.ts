@@ -1,5 +1,6 @@
-import { type Frame, type HandleObject, type Misuse, nouns, type Stack } from '../model.ts';
+import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
 import { outermostSystemFrame } from './attribution.ts';
+import { spellNoun } from './object-noun.ts';
 import { dissect, functionName, moduleName } from './stacks.ts';
 
 /** `0x1a4`, as an unsigned value; `NULL` and `-1` as programmers know them; a descriptor is a plain number. */
@@ -45,11 +46,6 @@ export function spellApi(frame: Frame): string {
 export function spellCount(count: number, object: HandleObject): string {
   const noun = `${spellNoun(object.wrapper ?? object)}${count === 1 ? '' : 's'}`;
   return count === 1 ? `One ${noun}` : `${count} ${noun}`;
-}
-
-/** `File handle`, `socket`, `handle` where the type is unknown. */
-export function spellNoun({ type }: Pick<HandleObject, 'type'>): string {
-  return nouns[type] ?? `${type} handle`;
 }
 
 /** `Event handle 0x1a4`, `Event handles 0x1a4, 0x1a8 and 3 more`: the subject of a sentence about misused values. */

@@ -1,22 +1,9 @@
-import { type Finding, type HandleObject, nouns, type Rule, type Stack, type Wrapper } from '../model.ts';
+import { spellNoun } from '../analyze/object-noun.ts';
+import type { Finding, HandleObject, Stack, Wrapper } from '../model.ts';
+import { rules } from '../rules.ts';
 import { hexadecimal } from './hexadecimal.ts';
 import { drawStack, type StackView } from './stack-view.ts';
 import { cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
-
-/** What the stacks of a finding are called, in the order in which a person wants them: the mistake first. */
-const labels: Readonly<Record<Rule, { offending: string; closed: string; opened: string }>> = {
-  leak: { offending: '', closed: '', opened: 'opened at' },
-  'double-close': { offending: 'closed again at', closed: 'first closed at', opened: 'opened at' },
-  'stale-close': { offending: 'closed again at', closed: 'first closed at', opened: 'opened at' },
-  'use-after-close': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
-  'stale-use': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
-  'invalid-close': { offending: 'closed at', closed: 'closed at', opened: 'opened at' },
-  'invalid-use': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
-  'wrong-closer': { offending: 'closed at', closed: 'closed at', opened: 'opened at' },
-  'wrong-type': { offending: 'used at', closed: 'closed at', opened: 'opened at' },
-  'protected-close': { offending: 'refused at', closed: 'closed at', opened: 'opened at' },
-  inherited: { offending: 'child started at', closed: 'closed at', opened: 'opened at' },
-};
 
 /** A finding in full: header, sentence, handles, stacks. */
 export function drawFinding(finding: Finding, view: StackView): readonly string[] {
@@ -48,7 +35,7 @@ function drawHeader(
   const badge = level.toUpperCase();
   const badgeWidth = badge.length + (options.colorLevel === 0 ? 0 : 2);
   const type = (rule === 'leak' ? object.wrapper?.type : undefined) ?? object.type;
-  const noun = nouns[type] ?? `${type} handle`;
+  const noun = spellNoun({ type });
   const times = count === 1 ? 'once' : `${count} times`;
   const called = object.type === 'Unknown' ? times : `${noun}, ${times}`;
   const counted = theme.escape(rule === 'leak' ? `${count} ${noun}${count === 1 ? '' : 's'}` : called);
@@ -61,12 +48,13 @@ function drawHeader(
   return `${theme.badge[level](badge)} ${theme.strong(rule)}  ${subject}${mark}`;
 }
 
+/** The stacks with their headings, in the order in which a person wants them: the mistake first. */
 function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack])[] {
-  const { offending, closed, opened } = labels[rule];
+  const labels = rules[rule].stackLabels;
   const all: readonly (readonly [string, Stack | undefined])[] = [
-    [offending, stacks.offending],
-    [closed, stacks.closed],
-    [opened, stacks.opened],
+    [labels.offending, stacks.offending],
+    [labels.closed, stacks.closed],
+    ['opened at', stacks.opened],
     ['would have reached what was opened at', stacks.victim],
     ['others are closed at', stacks.siblingsClosed],
   ];
@@ -83,8 +71,8 @@ function drawHandles(
   const indent = ' '.repeat(label.length + 2);
   const room = width - 2 - indent.length;
   const values = handles.map((value) => (object.type === 'Descriptor' ? `${value}` : hexadecimal(value)));
-  // Of a misuse the count is of calls, not of handles: how many values there were is not known beyond those listed.
-  const isOfHandles = rule === 'leak' || (rule === 'inherited' && stacks.offending === undefined);
+  // A misuse counts calls, not handles: there may have been more values than those listed.
+  const isOfHandles = rules[rule].counts === 'handles' && stacks.offending === undefined;
   const rest = isOfHandles && count > handles.length ? [theme.dim(`and ${count - handles.length} more`)] : [];
   const common = describeObject(object, theme.signs.arrow);
   let lines: readonly string[];

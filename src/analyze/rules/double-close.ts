@@ -1,10 +1,10 @@
-import type { Judge } from '../grouping.ts';
-import { doubtfulMessage, misuseRule, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
+import type { RuleCheck } from '../grouping.ts';
+import { doubtfulMessage, checkMisuses, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
 import { isCloseOfClosedBeneath, isGivenToCloseHandle } from './wrong-closer.ts';
 
 /** `double-close`: a close of a value that had been opened and closed. */
-export const doubleClose: Judge = misuseRule({
+export const doubleClose: RuleCheck = checkMisuses({
   rule: 'double-close',
   applies: (misuse, evidence) =>
     misuse.kind === 'close' &&

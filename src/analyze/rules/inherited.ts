@@ -1,19 +1,19 @@
 import type { Inheritance, OpenHandle, Stack } from '../../model.ts';
 import { attributeOpening } from '../attribution.ts';
-import { type Judge, siteRule } from '../grouping.ts';
+import { type RuleCheck, checkSites } from '../grouping.ts';
 import { dissect, functionName, normaliseStack, trimStack } from '../stacks.ts';
 import { spellCount, spellHistory, spellOffender, spellSubject, spellTimes } from '../wording.ts';
 
 /**
- * `inherited`: handles that the target was born with and nobody meant it to have. One finding for each type: where in
- * the parent they come from cannot be seen from here.
+ * Handles that the program itself inherited, and that its parent did not name to it. There is one finding for each
+ * type: the recorder cannot see where in the parent they come from.
  */
-export const inherited: Judge = siteRule<OpenHandle>({
+const inheritedByProgram: RuleCheck = checkSites<OpenHandle>({
   rule: 'inherited',
   select: ({ inherited: handles = [] }) => handles,
   typeOf: ({ object }) => object.type,
   siteOf: () => [],
-  judge(handles) {
+  assessSite(handles) {
     const [{ object }] = handles;
     const names = [...new Set(handles.flatMap(({ object: { name, socket } }) => name ?? socket?.local ?? []))];
     const listed =
@@ -33,16 +33,15 @@ export const inherited: Judge = siteRule<OpenHandle>({
 });
 
 /**
- * The same the other way round: a handle that the target's program opened and that a child process inherited unasked.
- * Whether it was meant to cannot be seen (its value may stand on the child's command line), so it is never more than a
- * note.
+ * A handle that the program opened and that a child process inherited. It is never more than a note, because the
+ * program may have passed it on purpose in a way that the recorder cannot see (its value on the child's command line).
  */
-export const inheritedByChild: Judge = siteRule<Inheritance>({
+const inheritedByChild: RuleCheck = checkSites<Inheritance>({
   rule: 'inherited',
   select: ({ inheritedByChildren = [] }) => inheritedByChildren.filter(isUnasked),
   typeOf: ({ handles }) => typeOf(handles),
   siteOf: ({ started, opened }) => [...normaliseStack(started.stack), '<', ...normaliseStack(opened.stack)],
-  judge(inheritances) {
+  assessSite(inheritances) {
     const [{ opened, started }] = inheritances;
     const handles = inheritances.flatMap((inheritance) => inheritance.handles);
     const values = [...new Set(handles.map(({ value }) => value))].sort((a, b) => (a < b ? -1 : 1));
@@ -63,6 +62,13 @@ export const inheritedByChild: Judge = siteRule<Inheritance>({
     };
   },
 });
+
+/** `inherited`: a process inherited a handle that its parent had not named to it. */
+export const inherited: RuleCheck = {
+  rule: 'inherited',
+  findIn: (evidence, options) =>
+    [inheritedByProgram, inheritedByChild].flatMap((check) => check.findIn(evidence, options)),
+};
 
 function typeOf([first]: Inheritance['handles']): string {
   return first?.object.type ?? 'Unknown';

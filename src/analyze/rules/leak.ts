@@ -1,6 +1,6 @@
 import type { CallRecord, HandleObject, Level, OpenHandle, OpenSite, Stack } from '../../model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame } from '../attribution.ts';
-import { compareText, canonicalText, commonObject, type Judge, siteRule } from '../grouping.ts';
+import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
 import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
@@ -13,7 +13,7 @@ interface Opening extends OpenSite {
 const manyLiveByDefault = 50;
 
 /** `leak`: opened by the program's own code and still open at the judgement point. */
-export const leak: Judge = siteRule<Opening>({
+export const leak: RuleCheck = checkSites<Opening>({
   rule: 'leak',
   select: ({ open }) => open.filter((site): site is Opening => site.opened !== undefined),
   typeOf: ({ object }) => object.type,
@@ -21,7 +21,7 @@ export const leak: Judge = siteRule<Opening>({
     const actor = actorOf({ opened, object });
     return [actor, ...(actor === 'program' ? normaliseStack(opened.stack) : normaliseStackWithInternals(opened.stack))];
   },
-  judge(sites, { manyLive = manyLiveByDefault, warmUpIterations }, { marks = [] }) {
+  assessSite(sites, { manyLive = manyLiveByDefault, warmUpIterations }, { marks = [] }) {
     const [first] = sites;
     const live = sites.filter(({ closedAfterMarks }) => closedAfterMarks !== true);
     const isGone = live.length === 0;
@@ -51,7 +51,7 @@ export const leak: Judge = siteRule<Opening>({
       isStandardStream: live.length > 0 && live.every(isStandardStream),
     };
     return {
-      level: judgeLevel(actor, tally, manyLive),
+      level: chooseLevel(actor, tally, manyLive),
       message: `${actor === 'program' ? programMessage(tally) : noteMessage(first, tally, actor)}${growthSentence(tally, actor)}`,
       ...(growth === undefined
         ? {}
@@ -124,7 +124,7 @@ function isStandardStream({ count, examples }: Opening): boolean {
  * it in the end, and what does not is a cache, a pool or a singleton, however many there are and wherever others of it
  * are closed.
  */
-function judgeLevel(
+function chooseLevel(
   actor: Actor,
   { count, siblings, ended, growth, isStandardStream }: Tally,
   manyLive: number,

@@ -1,9 +1,9 @@
-import type { Judge } from '../grouping.ts';
-import { misuseRule, STATUS_HANDLE_NOT_CLOSABLE } from '../misuse.ts';
+import type { RuleCheck } from '../grouping.ts';
+import { checkMisuses, STATUS_HANDLE_NOT_CLOSABLE } from '../misuse.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
 
 /** `protected-close`: the close of a handle that is protected from close (HANDLE_FLAG_PROTECT_FROM_CLOSE). */
-export const protectedClose: Judge = misuseRule({
+export const protectedClose: RuleCheck = checkMisuses({
   rule: 'protected-close',
   applies: (misuse) => misuse.status === STATUS_HANDLE_NOT_CLOSABLE,
   level: () => 'warning',

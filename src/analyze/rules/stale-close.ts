@@ -1,12 +1,12 @@
-import type { Judge } from '../grouping.ts';
-import { misuseRule, spellVictims } from '../misuse.ts';
+import type { RuleCheck } from '../grouping.ts';
+import { checkMisuses, spellVictims } from '../misuse.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
 
 /**
  * `stale-close`: a close of a value that had been closed, and that would have been another object's by then. Told with
  * a quarantine only.
  */
-export const staleClose: Judge = misuseRule({
+export const staleClose: RuleCheck = checkMisuses({
   rule: 'stale-close',
   applies: ({ kind, victim }) => kind === 'close' && victim !== undefined,
   level: () => 'error',

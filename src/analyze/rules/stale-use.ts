@@ -1,12 +1,12 @@
-import type { Judge } from '../grouping.ts';
-import { misuseRule, spellVictims } from '../misuse.ts';
+import type { RuleCheck } from '../grouping.ts';
+import { checkMisuses, spellVictims } from '../misuse.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
 
 /**
  * `stale-use`: a call with a value that had been closed, and that would have been another object's by then. Told with a
  * quarantine only.
  */
-export const staleUse: Judge = misuseRule({
+export const staleUse: RuleCheck = checkMisuses({
   rule: 'stale-use',
   applies: ({ kind, victim }) => kind === 'use' && victim !== undefined,
   level: () => 'error',

@@ -1,9 +1,9 @@
-import type { Judge } from '../grouping.ts';
-import { doubtfulMessage, misuseRule, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
+import type { RuleCheck } from '../grouping.ts';
+import { doubtfulMessage, checkMisuses, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
 
 /** `use-after-close`: a call with a value that had been closed. */
-export const useAfterClose: Judge = misuseRule({
+export const useAfterClose: RuleCheck = checkMisuses({
   rule: 'use-after-close',
   applies: (misuse) =>
     misuse.kind === 'use' && misuse.status === STATUS_INVALID_HANDLE && wasOpen(misuse) && misuse.victim === undefined,

@@ -1,8 +1,9 @@
 import type { Evidence, HandleObject, Misuse } from '../../model.ts';
-import { canonicalText, type Judge } from '../grouping.ts';
-import { isInvalidHandle, type Misuses, misuseRule, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
+import { canonicalText, type RuleCheck } from '../grouping.ts';
+import { isInvalidHandle, type Misuses, checkMisuses, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
+import { spellNoun } from '../object-noun.ts';
 import { dissect, functionName } from '../stacks.ts';
-import { capitalise, spellHistory, spellNoun, spellTimes, spellValue, spellValues } from '../wording.ts';
+import { capitalise, spellHistory, spellTimes, spellValue, spellValues } from '../wording.ts';
 
 /** What the objects want to be closed by, of which CloseHandle closes the handle and nothing that belongs to it. */
 const closers: Readonly<Record<string, string>> = {
@@ -22,7 +23,7 @@ const closers: Readonly<Record<string, string>> = {
  *
  * https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-closehandle
  */
-export const wrongCloser: Judge = misuseRule({
+export const wrongCloser: RuleCheck = checkMisuses({
   rule: 'wrong-closer',
   applies: (misuse) =>
     isClosedAsHandle(misuse) || isClosedBeneath(misuse) || isGivenToCloseHandle(misuse) || isNoSocket(misuse),

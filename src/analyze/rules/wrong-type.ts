@@ -1,9 +1,10 @@
-import type { Judge } from '../grouping.ts';
-import { isInvalidHandle, misuseRule, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
-import { capitalise, spellNoun, spellTimes, spellValues } from '../wording.ts';
+import type { RuleCheck } from '../grouping.ts';
+import { isInvalidHandle, checkMisuses, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
+import { spellNoun } from '../object-noun.ts';
+import { capitalise, spellTimes, spellValues } from '../wording.ts';
 
 /** `wrong-type`: the call does not fit the object's type. */
-export const wrongType: Judge = misuseRule({
+export const wrongType: RuleCheck = checkMisuses({
   rule: 'wrong-type',
   applies: (misuse) =>
     misuse.kind === 'use' && misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse),

@@ -5,7 +5,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { SuppressionText } from '../../analyze/suppressions.ts';
 import { audit } from '../../audit/index.ts';
 import { MarkError, parseMarkName } from '../../marks/mark-name.ts';
-import type { Level, Report } from '../../model.ts';
+import type { Report } from '../../model.ts';
+import { isAtLeast, type Level } from '../../rules.ts';
 import { toWindowsPath, toWindowsSymbolPath } from '../../wine/paths.ts';
 import { parseDuration } from '../duration.ts';
 import { exitCodes } from '../exit-code.ts';
@@ -151,9 +152,8 @@ async function run(
 
 function decideExitCode(report: Report, options: RunOptions): number {
   if (options.forwardExitCode) return report.target.exitCode ?? exitCodes.error;
-  const levels: readonly Level[] = ['error', 'warning', 'note'];
-  const failing = options.failOn === 'never' ? [] : levels.slice(0, levels.indexOf(options.failOn) + 1);
-  if (report.findings.some(({ level }) => failing.includes(level))) return exitCodes.findings;
+  const { failOn } = options;
+  if (failOn !== 'never' && report.findings.some(({ level }) => isAtLeast(level, failOn))) return exitCodes.findings;
   if (options.requireComplete && !report.completeness.complete) return exitCodes.incomplete;
   return exitCodes.clean;
 }

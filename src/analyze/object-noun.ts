@@ -1,0 +1,15 @@
+import type { HandleObject } from '../model.ts';
+
+/** What a person calls an object, where that is not "… handle". */
+const nouns: Readonly<Record<string, string>> = {
+  Socket: 'socket',
+  Descriptor: 'descriptor',
+  FILE: 'FILE',
+  Search: 'search handle',
+  Unknown: 'handle',
+};
+
+/** `File handle`, `socket`; `handle` where the type is unknown. */
+export function spellNoun({ type }: Pick<HandleObject, 'type'>): string {
+  return nouns[type] ?? `${type} handle`;
+}
