@@ -187,10 +187,22 @@ export interface Evidence {
   readonly inheritedByChildren?: readonly Inheritance[];
 }
 
+/**
+ * Whether a finding has been accepted. Only a new one fails a build.
+ *
+ * - `new`: it has not been accepted;
+ * - `known`: the baseline has it;
+ * - `suppressed`: a line of suppressions matches it.
+ */
+export type FindingStatus = 'new' | 'known' | 'suppressed';
+
 /** A site where something went wrong: same rule, same normalised stacks, same object type. */
 export interface Finding {
   readonly rule: Rule;
   readonly level: Level;
+  readonly status: FindingStatus;
+  /** The line that suppresses it; present exactly when {@link status} is `suppressed`. */
+  readonly suppressedBy?: SuppressionLine;
   /** One sentence for a person: what happened, to how many, and why the level. */
   readonly message: string;
   /** Handles (for a leak) or occurrences (for a misuse). */
@@ -239,7 +251,10 @@ export interface Report {
     /** Unsigned; absent while the target still runs. */
     readonly exitCode?: number;
   };
-  /** Errors first, then warnings, then notes; within a level by rule and count. */
+  /**
+   * Findings of every {@link FindingStatus}; only the `new` ones ask for something to be done. Errors come first, then
+   * warnings, then notes; within a level they are ordered by rule and count.
+   */
   readonly findings: readonly Finding[];
   readonly completeness: Completeness;
   /** Suppressions that were in force, in order: those that were given, and of the default ones those that were used. */
@@ -251,8 +266,8 @@ export interface Report {
   readonly stats: Statistics;
 }
 
-/** A line of suppressions, and what it kept out of the findings. */
-export interface SuppressionUse {
+/** A line of suppressions. */
+export interface SuppressionLine {
   /** As it was written, without its comment. */
   readonly line: string;
   /** `default`, or the file that it stands in. */
@@ -261,7 +276,11 @@ export interface SuppressionUse {
   readonly lineNumber: number;
   /** Why it is among the default ones. */
   readonly reason?: string;
-  /** Findings; 0 for a line that matched none. */
+}
+
+/** A line of suppressions, and how many findings it suppressed. */
+export interface SuppressionUse extends SuppressionLine {
+  /** 0 for a line that matched none. */
   readonly findings: number;
 }
 

@@ -89,6 +89,7 @@ function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
   return {
     rule,
     level,
+    status: 'new',
     message,
     count,
     object,

@@ -1,13 +1,15 @@
 import { combineCompleteness, weighGaps } from '../completeness.ts';
-import type { Finding, Report, Statistics, SuppressionUse } from '../model.ts';
+import type { Finding, FindingStatus, Report, Statistics, SuppressionLine, SuppressionUse } from '../model.ts';
 import { compareLevels, rules } from '../rules.ts';
 import { compareFindings } from './grouping.ts';
 
 /**
- * One report of several runs of a target. A finding stands in it once, as the run showed it in which it was worst, and
- * says in how many of the runs it was.
+ * One report of several runs of a target. Each finding stands in it once and says in how many of the runs it was.
  *
- * The target is the first run that failed, or else the last; what {@link Statistics} count is added up, and what they
+ * A finding that is new in any run is new. It is shown as in the run in which it was worst, among the runs in which it
+ * had that status.
+ *
+ * The target is the first run that failed, or else the last. What {@link Statistics} count is added up; what they
  * measure at one moment is of that run.
  *
  * @param wanted how many runs there were to be
@@ -22,7 +24,7 @@ export function combineRuns(reports: readonly Report[], wanted: number = reports
     ...shown,
     findings: combineFindings(reports.map(({ findings }) => findings)),
     completeness: weighGaps([...missing, ...gaps]),
-    suppressions: combineSuppressions(reports.map(({ suppressions = [] }) => suppressions)),
+    suppressions: combineSuppressions(reports),
     runs: reports.map(({ target: { pid, exitCode }, stats: { durationMs } }) => ({
       pid,
       ...(exitCode === undefined ? {} : { exitCode }),
@@ -35,13 +37,18 @@ export function combineRuns(reports: readonly Report[], wanted: number = reports
   };
 }
 
+/** The one that demands most comes first. */
+const statuses: readonly FindingStatus[] = ['new', 'known', 'suppressed'];
+
 function combineFindings(runs: readonly (readonly Finding[])[]): readonly Finding[] {
   const fingerprints = new Set(runs.flatMap((findings) => findings.map(({ fingerprint }) => fingerprint)));
   return [...fingerprints]
     .map((fingerprint) => {
       const found = runs.map((findings) => findings.find((finding) => finding.fingerprint === fingerprint));
       const seen = found.filter((finding) => finding !== undefined);
-      const worst = seen.reduce((a, b) =>
+      const status = statuses.find((each) => seen.some((finding) => finding.status === each));
+      const candidates = seen.filter((finding) => finding.status === status);
+      const worst = candidates.reduce((a, b) =>
         compareLevels(b.level, a.level) < 0 || (b.level === a.level && b.count > a.count) ? b : a,
       );
       const counts = found.map((finding) => finding?.count ?? 0);
@@ -62,13 +69,17 @@ function spellRuns({ rule }: Finding, counts: readonly number[]): string {
   return `Flaky: in ${seen.length} of ${counts.length} runs, ${amount}.`;
 }
 
-function combineSuppressions(runs: readonly (readonly SuppressionUse[])[]): readonly SuppressionUse[] {
-  const uses = new Map<string, SuppressionUse>();
-  for (const use of runs.flat()) {
-    const key = `${use.source}\0${use.lineNumber}`;
-    uses.set(key, { ...use, findings: use.findings + (uses.get(key)?.findings ?? 0) });
+/** A site that a line suppressed in several runs counts once, as it stands once among the findings. */
+function combineSuppressions(reports: readonly Report[]): readonly SuppressionUse[] {
+  const keyOf = ({ source, lineNumber }: SuppressionLine): string => `${source}\0${lineNumber}`;
+  const sites = new Map<string, Set<string>>();
+  for (const { suppressedBy, fingerprint } of reports.flatMap(({ findings }) => findings)) {
+    if (suppressedBy === undefined) continue;
+    const key = keyOf(suppressedBy);
+    sites.set(key, (sites.get(key) ?? new Set()).add(fingerprint));
   }
-  return [...uses.values()];
+  const uses = new Map(reports.flatMap(({ suppressions = [] }) => suppressions.map((use) => [keyOf(use), use])));
+  return [...uses].map(([key, use]) => ({ ...use, findings: sites.get(key)?.size ?? 0 }));
 }
 
 function combineStatistics(shown: Statistics, runs: readonly Statistics[]): Statistics {

@@ -1,4 +1,4 @@
-import type { Finding, Frame, Stack, SuppressionUse } from '../model.ts';
+import type { Finding, Frame, Stack, SuppressionLine, SuppressionUse } from '../model.ts';
 import { isRuleName, type Rule } from '../rules.ts';
 import { functionName, moduleName } from './stacks.ts';
 
@@ -10,12 +10,7 @@ export interface SuppressionText {
 }
 
 /** One line, understood. */
-export interface Suppression {
-  readonly line: string;
-  readonly source: string;
-  /** 1-based. */
-  readonly lineNumber: number;
-  readonly reason?: string;
+export interface Suppression extends SuppressionLine {
   /** `*` for any. */
   readonly rule: Rule | '*';
   /** All of them must match. */
@@ -107,30 +102,27 @@ function fold(text: string): string {
 }
 
 /**
- * What is left of the findings, and what each suppression kept out of them. A finding belongs to the first that matches
- * it.
+ * Gives each finding that a line matches the status `suppressed`, and counts what each line suppressed. Several lines
+ * may match a finding: the first one suppresses it.
  */
 export function suppress(
   findings: readonly Finding[],
   suppressions: readonly Suppression[],
 ): { readonly findings: readonly Finding[]; readonly uses: readonly SuppressionUse[] } {
   const used = new Map<Suppression, number>();
-  const left = findings.filter((finding) => {
+  const marked = findings.map((finding): Finding => {
     const suppression = suppressions.find((each) => matches(each, finding));
-    if (suppression !== undefined) used.set(suppression, (used.get(suppression) ?? 0) + 1);
-    return suppression === undefined;
+    if (suppression === undefined) return finding;
+    used.set(suppression, (used.get(suppression) ?? 0) + 1);
+    return { ...finding, status: 'suppressed', suppressedBy: toLine(suppression) };
   });
-  const uses = suppressions.map((suppression): SuppressionUse => {
-    const { line, source, lineNumber, reason } = suppression;
-    return {
-      line,
-      source,
-      lineNumber,
-      ...(reason === undefined ? {} : { reason }),
-      findings: used.get(suppression) ?? 0,
-    };
-  });
-  return { findings: left, uses };
+  const uses = suppressions.map((suppression) => ({ ...toLine(suppression), findings: used.get(suppression) ?? 0 }));
+  return { findings: marked, uses };
+}
+
+/** Where a suppression stands, without its compiled terms. */
+function toLine({ line, source, lineNumber, reason }: Suppression): SuppressionLine {
+  return { line, source, lineNumber, ...(reason === undefined ? {} : { reason }) };
 }
 
 function matches({ rule, terms }: Suppression, finding: Finding): boolean {

@@ -5,7 +5,8 @@ import type { Evidence, Report, SuppressionUse } from '../model.ts';
 import type { AuditOptions } from './options.ts';
 
 /**
- * Applies the rules and the suppressions to the evidence.
+ * Applies the rules and the suppressions to the evidence: the findings, each with its status and a line that suppresses
+ * it, and the lines that suppressed any.
  *
  * @param given suppressions beside the default ones
  */

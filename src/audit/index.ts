@@ -10,6 +10,7 @@ export type { Completeness, CountedGap, Gap, NamingGap } from '../completeness.t
 export { mark } from '../marks/mark.ts';
 export type {
   Finding,
+  FindingStatus,
   Frame,
   HandleObject,
   Level,
@@ -18,6 +19,8 @@ export type {
   SocketDescription,
   Stack,
   Statistics,
+  SuppressionLine,
+  SuppressionUse,
 } from '../model.ts';
 export { spellGap } from '../report/gaps.ts';
 export type { AuditOptions } from './options.ts';

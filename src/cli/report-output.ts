@@ -18,6 +18,8 @@ export interface ReporterChoice {
 /** How reports are shown, beside their format. */
 export interface ReportAppearance {
   readonly notes: boolean;
+  /** Whether suppressed findings are listed too. */
+  readonly suppressed: boolean;
   readonly systemFrames: boolean;
 }
 
@@ -102,6 +104,7 @@ export function writeReports(report: Report, choices: readonly ReporterChoice[],
       readSource,
       baseDirectory: process.cwd(),
       showNotes: appearance.notes,
+      showSuppressed: appearance.suppressed,
       showSystemFrames: appearance.systemFrames,
       ...(isOnLinux() ? { showSourcePath: toHostPath } : {}),
     });

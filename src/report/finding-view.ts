@@ -3,13 +3,13 @@ import type { Finding, HandleObject, Stack, Wrapper } from '../model.ts';
 import { rules } from '../rules.ts';
 import { hexadecimal } from './hexadecimal.ts';
 import { drawStack, type StackView } from './stack-view.ts';
+import { spellLine } from './suppressions-view.ts';
 import { cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
 
 /** A finding in full: header, sentence, handles, stacks. */
 export function drawFinding(finding: Finding, view: StackView): readonly string[] {
   const { theme, width } = view;
-  const message = wrapText(theme.escape(finding.message), width - 2);
-  const lines = [drawHeader(finding, view), ...message.map((line) => `  ${line}`)];
+  const lines = [drawHeader(finding, view), ...drawSentences([finding.message], view)];
   const handles = drawHandles(finding, view);
   if (handles.length > 0) lines.push('', ...handles.map((line) => `  ${line}`));
   for (const [index, [label, stack]] of stacksOf(finding).entries()) {
@@ -24,15 +24,27 @@ export function drawFinding(finding: Finding, view: StackView): readonly string[
 
 /** A note is its header and its sentence. */
 export function drawNote(finding: Finding, view: StackView): readonly string[] {
-  const message = wrapText(view.theme.escape(finding.message), view.width - 2);
-  return [drawHeader(finding, view), ...message.map((line) => `  ${line}`)];
+  return [drawHeader(finding, view), ...drawSentences([finding.message], view)];
+}
+
+/** A known or suppressed finding: its header, its sentence, and why it is not new. */
+export function drawAccepted(finding: Finding, view: StackView): readonly string[] {
+  const { level, status, suppressedBy, message } = finding;
+  const article = level === 'error' ? 'An' : 'A';
+  const by = suppressedBy === undefined ? '' : ` by ${spellLine(suppressedBy, true)}`;
+  return [drawHeader(finding, view), ...drawSentences([message, `${article} ${level}, ${status}${by}`], view)];
+}
+
+function drawSentences(sentences: readonly string[], { theme, width }: StackView): readonly string[] {
+  return sentences.flatMap((each) => wrapText(theme.escape(each), width - 2).map((line) => `  ${line}`));
 }
 
 function drawHeader(
-  { level, rule, object, count, fingerprint }: Finding,
+  { level, status, rule, object, count, fingerprint }: Finding,
   { theme, options, width }: StackView,
 ): string {
-  const badge = level.toUpperCase();
+  const badge = (status === 'new' ? level : status).toUpperCase();
+  const paintBadge = status === 'new' ? theme.badge[level] : theme.acceptedBadge;
   const badgeWidth = badge.length + (options.colorLevel === 0 ? 0 : 2);
   const type = (rule === 'leak' ? object.wrapper?.type : undefined) ?? object.type;
   const noun = spellNoun({ type });
@@ -45,7 +57,7 @@ function drawHeader(
   const left = room - textWidth(subject);
   const mark =
     left >= fingerprint.length + 2 ? ' '.repeat(left - fingerprint.length) + theme.dim(theme.escape(fingerprint)) : '';
-  return `${theme.badge[level](badge)} ${theme.strong(rule)}  ${subject}${mark}`;
+  return `${paintBadge(badge)} ${theme.strong(rule)}  ${subject}${mark}`;
 }
 
 /** The stacks with their headings, in the order in which a person wants them: the mistake first. */

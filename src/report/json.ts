@@ -1,41 +1,34 @@
 import { type Completeness, mayHideFindings } from '../completeness.ts';
-import type { Finding, Frame, HandleObject, Report, Stack } from '../model.ts';
+import type { Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
 import { escapeJson } from './escape.ts';
 import { spellGap } from './gaps.ts';
 import { hexadecimal } from './hexadecimal.ts';
-import type { Reporter } from './reporter.ts';
-import { countSuppressed } from './suppressions-view.ts';
+import type { Reporter, ReportOptions } from './reporter.ts';
+import { isShown, selectFindings } from './selection.ts';
 
 /**
  * The report as one JSON document (docs/json.md), indented, with its keys in the documented order.
  *
- * Notes are counted, and stand among the findings only on demand: who reads "no findings" by machine means that
- * nothing has to be done.
+ * Notes and suppressed findings are counted, and are listed only on demand: a program that reads an empty list means
+ * that there is nothing to do.
  *
- * Everything that a target may have put into a name survives: lone surrogates and control characters are escaped as
- * JSON does it, and so are those that JSON would let through but a terminal obeys.
+ * Every name of the target survives: lone surrogates and control characters are escaped as JSON does it, and so are
+ * characters that JSON would let through but that a terminal obeys.
  */
-export const json: Reporter = (report, { showNotes = false }) =>
-  `${escapeJson(JSON.stringify(toJson(report, showNotes), undefined, 2))}\n`;
+export const json: Reporter = (report, options) =>
+  `${escapeJson(JSON.stringify(toJson(report, options), undefined, 2))}\n`;
 
-/** Keys are written in the order in which they stand here; `undefined` ones are left out by JSON.stringify. */
-function toJson(
-  { schemaVersion, tool, target, findings, completeness, suppressions, runs, stats }: Report,
-  showNotes: boolean,
-): object {
+/** Keys are written in the order in which they stand here; JSON.stringify leaves out `undefined` ones. */
+function toJson(report: Report, options: ReportOptions): object {
+  const { schemaVersion, tool, target, findings, completeness, suppressions, runs, stats } = report;
+  const { notes, known, suppressed } = selectFindings(report);
   return {
     schemaVersion,
     tool: { name: tool.name, version: tool.version },
     target: { command: target.command, pid: target.pid, exitCode: target.exitCode },
-    findings: findings.filter(({ level }) => showNotes || level !== 'note').map(findingToJson),
+    findings: findings.filter((finding) => isShown(finding, options)).map(findingToJson),
     completeness: completenessToJson(completeness),
-    suppressions: suppressions?.map(({ line, source, lineNumber, reason, findings: count }) => ({
-      line,
-      source,
-      lineNumber,
-      reason,
-      findings: count,
-    })),
+    suppressions: suppressions?.map((use) => ({ ...suppressionToJson(use), findings: use.findings })),
     runs: runs?.map(({ pid, exitCode, durationMs }) => ({ pid, exitCode, durationMs })),
     stats: {
       durationMs: stats.durationMs,
@@ -44,8 +37,9 @@ function toJson(
       openHandles: stats.openHandles,
       hookedCalls: stats.hookedCalls,
       distinctStacks: stats.distinctStacks,
-      notes: findings.filter(({ level }) => level === 'note').length,
-      suppressed: countSuppressed(suppressions),
+      notes: notes.length,
+      suppressed: suppressed.length,
+      known: known.length === 0 ? undefined : known.length,
       iterations: stats.iterations,
     },
   };
@@ -68,6 +62,7 @@ function completenessToJson({ complete, gaps }: Completeness): object {
 function findingToJson({
   rule,
   level,
+  status,
   message,
   count,
   object,
@@ -78,10 +73,12 @@ function findingToJson({
   growth,
   runs,
   suppression,
+  suppressedBy,
 }: Finding): object {
   return {
     rule,
     level,
+    status,
     message,
     count,
     object: objectToJson(object),
@@ -102,7 +99,12 @@ function findingToJson({
     },
     runs,
     suppression,
+    suppressedBy: suppressedBy && suppressionToJson(suppressedBy),
   };
+}
+
+function suppressionToJson({ line, source, lineNumber, reason }: SuppressionLine): object {
+  return { line, source, lineNumber, reason };
 }
 
 function objectToJson({ type, name, socket, wrapper }: HandleObject): object {

@@ -14,6 +14,8 @@ export interface ReportOptions {
   readonly showSourcePath?: (path: string) => string;
   /** Show notes too, and not only how many there are. */
   readonly showNotes?: boolean;
+  /** Show suppressed and known findings too, and not only how many there are. */
+  readonly showSuppressed?: boolean;
   /** Show every frame of the system and of the compiler's runtime, and not only the function that was called. */
   readonly showSystemFrames?: boolean;
   /** Nothing outside of ASCII, for consoles that cannot show it. */

@@ -1,26 +1,22 @@
-import type { Report, SuppressionUse } from '../model.ts';
+import type { Report, SuppressionLine, SuppressionUse } from '../model.ts';
+import { selectFindings } from './selection.ts';
 import type { StackView } from './stack-view.ts';
 import { wrapText } from './text-width.ts';
 
-/** How many findings were suppressed, and by which lines; those that suppressed nothing are shown with the notes. */
-export function drawSuppressions(
-  { suppressions = [] }: Report,
-  { theme, options, width }: StackView,
-): readonly string[] {
+/**
+ * How many findings are known or suppressed, and by which lines. With the notes it lists the lines that matched
+ * nothing.
+ */
+export function drawSuppressions(report: Report, { theme, options, width }: StackView): readonly string[] {
+  const { suppressions = [] } = report;
+  const { known, suppressed } = selectFindings(report);
   const used = suppressions.filter(({ findings }) => findings > 0);
   const unused = options.showNotes === true ? suppressions.filter(({ findings }) => findings === 0) : [];
-  const spell = ({ line, source, lineNumber, reason }: SuppressionUse): string =>
-    reason === undefined
-      ? `${source}:${lineNumber}  ${line}`
-      : options.showNotes === true
-        ? `${source}  ${line}: ${reason}`
-        : `${source}  ${line}`;
   const section = (
     heading: string,
     uses: readonly SuppressionUse[],
     text: (use: SuppressionUse) => string,
   ): readonly string[] => {
-    if (uses.length === 0) return [];
     const lines = uses.flatMap((use) =>
       wrapText(theme.escape(text(use)), width - 4).map((line, index) =>
         theme.dim(index === 0 ? `  ${theme.signs.bullet} ${line}` : `    ${line}`),
@@ -28,21 +24,22 @@ export function drawSuppressions(
     );
     return [...wrapText(heading, width).map((line) => theme.dim(line)), ...lines];
   };
+  const count = (number: number): string => {
+    const hint = options.showSuppressed === true ? '' : ` (--suppressed shows ${number === 1 ? 'it' : 'them'})`;
+    return `${number} ${number === 1 ? 'finding' : 'findings'}${hint}`;
+  };
+  const spell = (use: SuppressionUse): string => spellLine(use, options.showNotes === true);
   return [
-    ...section(
-      `Suppressed: ${spellFindings(countSuppressed(used))}.`,
-      used,
-      (use) => `${use.findings} by ${spell(use)}`,
-    ),
-    ...section('Suppressions that matched nothing:', unused, spell),
+    ...(known.length === 0 ? [] : section(`Known: ${count(known.length)}.`, [], spell)),
+    ...(suppressed.length === 0
+      ? []
+      : section(`Suppressed: ${count(suppressed.length)}.`, used, (use) => `${use.findings} by ${spell(use)}`)),
+    ...(unused.length === 0 ? [] : section('Suppressions that matched nothing:', unused, spell)),
   ];
 }
 
-/** Findings that were suppressed, by all lines together. */
-export function countSuppressed(suppressions: readonly SuppressionUse[] = []): number {
-  return suppressions.reduce((sum, { findings }) => sum + findings, 0);
-}
-
-function spellFindings(count: number): string {
-  return `${count} ${count === 1 ? 'finding' : 'findings'}`;
+/** `known.supp:3  leak:open_log`; `default  leak:^node.exe!uv_once$: the reason`. The text is not escaped. */
+export function spellLine({ line, source, lineNumber, reason }: SuppressionLine, withReason: boolean): string {
+  if (reason === undefined) return `${source}:${lineNumber}  ${line}`;
+  return withReason ? `${source}  ${line}: ${reason}` : `${source}  ${line}`;
 }

@@ -1,12 +1,13 @@
 import type { Finding, Level, Report } from '../model.ts';
 import { spellExitCode } from './exit-code.ts';
-import { drawFinding, drawNote } from './finding-view.ts';
+import { drawAccepted, drawFinding, drawNote } from './finding-view.ts';
 import { spellGap } from './gaps.ts';
 import { baseName } from './paths.ts';
 import type { Reporter } from './reporter.ts';
+import { selectFindings } from './selection.ts';
 import type { StackView } from './stack-view.ts';
-import { countSuppressed, drawSuppressions } from './suppressions-view.ts';
 import { drawSummary } from './summary.ts';
+import { drawSuppressions } from './suppressions-view.ts';
 import { wrapText } from './text-width.ts';
 import { createTheme } from './theme.ts';
 
@@ -23,12 +24,14 @@ export const table: Reporter = (report, options) => {
     width: Math.min(Math.max(Math.floor(options.columns) || widest, narrowest), widest),
     programModule: programModule(report.target.command[0] ?? ''),
   };
-  const serious = report.findings.filter((finding) => finding.level !== 'note');
-  const notes = options.showNotes === true ? report.findings.filter((finding) => finding.level === 'note') : [];
+  const { serious, notes: allNotes, known, suppressed } = selectFindings(report);
+  const notes = options.showNotes === true ? allNotes : [];
+  const accepted = options.showSuppressed === true ? [...known, ...suppressed] : [];
   const sections: readonly (readonly string[])[] = [
     drawHead(report, view),
     ...serious.map((finding) => drawFinding(finding, view)),
     ...notes.map((finding) => drawNote(finding, view)),
+    ...accepted.map((finding) => drawAccepted(finding, view)),
     serious.length + notes.length > 0 ? drawSummary([...serious, ...notes], view) : [],
     drawSuppressions(report, view),
     drawCompleteness(report, view),
@@ -91,18 +94,19 @@ function drawCompleteness({ completeness }: Report, { theme, width }: StackView)
   return [...wrapText(heading, width).map((line) => paint(line)), ...bullets];
 }
 
-/** The last line: the counts that decide the exit code, and never "nothing found" alone of partial data. */
-function drawVerdict(
-  { findings, completeness, suppressions, target }: Report,
-  { theme, options, width }: StackView,
-): readonly string[] {
-  const errors = countLevel(findings, 'error');
-  const warnings = countLevel(findings, 'warning');
-  const notes = countLevel(findings, 'note');
+/** The last line: the counts that decide the exit code. For partial data it never says only that nothing was found. */
+function drawVerdict(report: Report, { theme, options, width }: StackView): readonly string[] {
+  const { completeness, target } = report;
+  const { serious, notes, known, suppressed } = selectFindings(report);
+  const errors = countLevel(serious, 'error');
+  const warnings = countLevel(serious, 'warning');
   const program = theme.escape(baseName(target.command[0] ?? 'the program'));
-  const shown = options.showNotes === true ? '' : ` hidden (--notes shows ${notes === 1 ? 'it' : 'them'})`;
-  const suppressed = countSuppressed(suppressions);
-  const hidden = `${notes === 0 ? '' : `, ${plural(notes, 'note')}${shown}`}${suppressed === 0 ? '' : `, ${suppressed} suppressed`}`;
+  const shown = options.showNotes === true ? '' : ` hidden (--notes shows ${notes.length === 1 ? 'it' : 'them'})`;
+  const hidden = [
+    notes.length === 0 ? '' : `, ${plural(notes.length, 'note')}${shown}`,
+    known.length === 0 ? '' : `, ${known.length} known`,
+    suppressed.length === 0 ? '' : `, ${suppressed.length} suppressed`,
+  ].join('');
   const partial = completeness.complete ? '' : '; the report is incomplete';
   let text: string;
   let paint: (line: string) => string;

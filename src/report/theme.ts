@@ -13,6 +13,8 @@ export interface Theme {
   readonly good: Paint;
   readonly level: Readonly<Record<Level, Paint>>;
   readonly badge: Readonly<Record<Level, Paint>>;
+  /** For a finding that is known or suppressed. */
+  readonly acceptedBadge: Paint;
   readonly signs: Signs;
   /** Makes text from outside safe to show. */
   readonly escape: (text: string) => string;
@@ -65,6 +67,7 @@ export function createTheme({ colorLevel, ascii = false }: ReportOptions): Theme
       warning: badge(chalk.bold.inverse.yellow, colorLevel),
       note: badge(chalk.inverse.blue, colorLevel),
     },
+    acceptedBadge: badge(chalk.dim.inverse, colorLevel),
     signs: ascii ? asciiSigns : unicodeSigns,
     escape: (text) => escapeText(text, ascii),
   };

@@ -49,6 +49,13 @@ describe('the table of rules', () => {
     expect([...rows.keys()].toSorted()).toEqual(ruleNames.toSorted());
   });
 
+  it('has a link for each rule in the README, and each name in the description of the JSON', () => {
+    const readme = readFileSync(fromRoot('README.md'), 'utf8');
+    expect(ruleNames.filter((name) => !readme.includes(`](${rules[name].documentation})`))).toEqual([]);
+    const [row = ''] = /^\| `rule` .*$/m.exec(readFileSync(fromRoot('docs/json.md'), 'utf8')) ?? [];
+    expect(ruleNames.filter((name) => !row.includes(`\`${name}\``))).toEqual([]);
+  });
+
   it.each(ruleNames)('leads from %s to its section', (name) => {
     const section = headings.find((heading) => `docs/findings.md#${anchorOf(heading)}` === rules[name].documentation);
     expect(section?.split(' and ')).toContain(name);

@@ -96,6 +96,28 @@ describe('--suppress', () => {
     expect(run.exitCode).toBe(0);
   });
 
+  it('lists what was suppressed with --suppressed, and does not fail for it', async () => {
+    const file = write('leak:leak_event');
+    const args = ['--suppressed', '--suppress', file, '--', fixturePath('leaks-event')];
+    const run = await runTool(['run', '--json', ...args]);
+    const report = JSON.parse(run.stdout) as Suppressed;
+    expect(report.findings).toMatchObject([
+      {
+        rule: 'leak',
+        level: 'warning',
+        status: 'suppressed',
+        suppressedBy: { line: 'leak:leak_event', source: file, lineNumber: 1 },
+      },
+    ]);
+    expect(report.stats['suppressed']).toBe(1);
+    expect(run.exitCode).toBe(0);
+
+    const drawn = await runTool(['run', ...args]);
+    expect(drawn.stderr).toMatch(/^SUPPRESSED leak {2}1 Event handle/m);
+    expect(drawn.stderr.replaceAll(/\s+/g, ' ')).toMatch(/✓ No leaks .*, 1 suppressed\. $/);
+    expect(drawn.exitCode).toBe(0);
+  });
+
   it('may be given several times, and leaves in what no line matches', async () => {
     const files = [write('double-close:close_again'), write('leak:other')];
     const run = await runTool([
@@ -109,7 +131,7 @@ describe('--suppress', () => {
       fixturePath('double-closes-event'),
     ]);
     expect(run.exitCode).toBe(0);
-    expect(run.stderr).toMatch(/^Suppressed: 1 finding\./m);
+    expect(run.stderr).toMatch(/^Suppressed: 1 finding \(--suppressed shows it\)\./m);
     expect(run.stderr.replaceAll(/\s+/g, ' ')).toMatch(/Suppressions that matched nothing: • .*\.supp:1 leak:other/);
     const other = await runTool(['run', '--suppress', files[1]!, '--', fixturePath('double-closes-event')]);
     expect(other.exitCode).toBe(1);

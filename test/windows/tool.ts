@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { Frame, Level, Rule } from '../../src/model.ts';
+import type { FindingStatus, Frame, Level, Rule } from '../../src/model.ts';
 
 const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 
@@ -73,6 +73,7 @@ export interface JsonFinding {
   readonly handles: readonly string[];
   readonly stacks: Readonly<Record<string, readonly Frame[] | undefined>>;
   readonly fingerprint: string;
+  readonly status: FindingStatus;
 }
 
 export interface JsonReport {

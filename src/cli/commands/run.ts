@@ -27,6 +27,7 @@ interface RunOptions {
   readonly requireComplete?: true;
   readonly forwardExitCode?: true;
   readonly notes?: true;
+  readonly suppressed?: true;
   readonly allFrames?: true;
   readonly symbols?: string;
   readonly maxHandles: number;
@@ -72,6 +73,7 @@ export function addRunCommand(program: Command): void {
       'leave out the findings that its lines match, like leak:app.exe!init_pool; repeatable',
       readSuppressions,
     )
+    .option('--suppressed', 'show the findings that are suppressed too, and not only their number')
     .option('--no-default-suppressions', 'show too what is suppressed by default, like what Node.js keeps by design')
     .option(
       '--repeat <count>',
@@ -145,6 +147,7 @@ async function run(
   // A note that makes the build fail must be seen.
   writeReports(report, chosen, {
     notes: options.notes ?? options.failOn === 'note',
+    suppressed: options.suppressed ?? false,
     systemFrames: options.allFrames ?? false,
   });
   return interruption.began.aborted ? exitCodes.interrupted : decideExitCode(report, options);
@@ -153,7 +156,8 @@ async function run(
 function decideExitCode(report: Report, options: RunOptions): number {
   if (options.forwardExitCode) return report.target.exitCode ?? exitCodes.error;
   const { failOn } = options;
-  if (failOn !== 'never' && report.findings.some(({ level }) => isAtLeast(level, failOn))) return exitCodes.findings;
+  if (failOn !== 'never' && report.findings.some(({ status, level }) => status === 'new' && isAtLeast(level, failOn)))
+    return exitCodes.findings;
   if (options.requireComplete && !report.completeness.complete) return exitCodes.incomplete;
   return exitCodes.clean;
 }

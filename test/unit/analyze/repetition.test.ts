@@ -95,11 +95,40 @@ describe('several runs in one report', () => {
     expect(combineRuns([run([])], 1).completeness.complete).toBe(true);
   });
 
-  it('add up what each suppression kept out', () => {
-    const use = (findings: number) => ({ suppressions: [{ line: 'leak:x', source: 'a', lineNumber: 1, findings }] });
-    expect(combineRuns([run([], use(1)), run([], use(0)), run([], use(2))]).suppressions).toEqual([
-      { line: 'leak:x', source: 'a', lineNumber: 1, findings: 3 },
+  const line = { line: 'leak:x', source: 'a', lineNumber: 1 };
+  const suppressed = (finding: Finding): Finding => ({ ...finding, status: 'suppressed', suppressedBy: line });
+
+  it('count once a site that a line suppressed in several of them', () => {
+    const use = (findings: number) => ({ suppressions: [{ ...line, findings }] });
+    expect(
+      combineRuns([
+        run([suppressed(first)], use(1)),
+        run([], use(0)),
+        run([suppressed(first), suppressed(second)], use(2)),
+      ]).suppressions,
+    ).toEqual([{ ...line, findings: 2 }]);
+    expect(combineRuns([run([], use(0)), run([], use(0))]).suppressions).toEqual([{ ...line, findings: 0 }]);
+  });
+
+  it.each<[title: string, statuses: readonly Finding['status'][], combined: Finding['status']]>([
+    ['new in one of them is new', ['suppressed', 'new', 'known'], 'new'],
+    ['known and suppressed is known', ['suppressed', 'known'], 'known'],
+    ['suppressed in all of them is suppressed', ['suppressed', 'suppressed'], 'suppressed'],
+  ])('say that a finding that is %s', (_, statuses, combined) => {
+    const { findings } = combineRuns(
+      statuses.map((status) => run([status === 'suppressed' ? suppressed(leak) : { ...leak, status }])),
+    );
+    expect(findings).toHaveLength(1);
+    expect(findings[0]!.status).toBe(combined);
+    expect(findings[0]!.suppressedBy).toEqual(combined === 'suppressed' ? line : undefined);
+  });
+
+  it('show a new finding as in a run in which it is new, and count it in all of them', () => {
+    const { findings } = combineRuns([
+      run([suppressed({ ...leak, level: 'error', count: 9 })]),
+      run([{ ...leak, level: 'warning', count: 2 }]),
     ]);
+    expect(findings).toMatchObject([{ status: 'new', level: 'warning', count: 2, runs: [9, 2] }]);
   });
 
   it('are said to be several by the table and by JSON', () => {

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
+
 import { describe, expect, it } from 'vitest';
 
 import { defaultSuppressions } from '../../../src/analyze/default-suppressions.ts';
 import { analyze } from '../../../src/analyze/index.ts';
-import { parseSuppressions, suggestSuppression, suppress } from '../../../src/analyze/suppressions.ts';
+import { parseLine, parseSuppressions, suggestSuppression, suppress } from '../../../src/analyze/suppressions.ts';
 import { ends } from '../../hang.ts';
 import type { Finding, HandleObject, OpenHandle } from '../../../src/model.ts';
 import { reporters } from '../../../src/report/index.ts';
@@ -29,7 +31,11 @@ const doubleClose = analyze({
 })[0]!;
 
 function isSuppressed(finding: Finding, line: string): boolean {
-  return suppress([finding], parseSuppressions({ source: 'x.supp', text: line })).findings.length === 0;
+  return suppress([finding], parseSuppressions({ source: 'x.supp', text: line })).findings[0]!.status === 'suppressed';
+}
+
+function withStatus(status: Finding['status'], findings: readonly Finding[]): readonly Finding[] {
+  return findings.filter((finding) => finding.status === status);
 }
 
 describe('a suppression', () => {
@@ -136,12 +142,33 @@ describe('a text of suppressions', () => {
     expect(() => parseSuppressions({ source: 'x.supp', text: `leak:fine\n${line}` })).toThrow(message);
   });
 
-  it('says of each line how many findings it kept out, each finding by the first that matches', () => {
+  it('marks the findings that it matches, and leaves the others new', () => {
+    const [first, second] = suppress(
+      [leak, doubleClose],
+      parseSuppressions({ source: 'x.supp', text: '# known\nleak:open_gate' }),
+    ).findings;
+    const suppressedBy = { line: 'leak:open_gate', source: 'x.supp', lineNumber: 2 };
+    expect(first).toEqual({ ...leak, status: 'suppressed', suppressedBy });
+    expect(second).toEqual(doubleClose);
+    expect(second!.status).toBe('new');
+  });
+
+  it('gives its reason, if it has one, with the findings that it matches', () => {
+    const [finding] = suppress([leak], [parseLine('leak:open_gate', 'default', 1, 'by design')]).findings;
+    expect(finding!.suppressedBy).toEqual({
+      line: 'leak:open_gate',
+      source: 'default',
+      lineNumber: 1,
+      reason: 'by design',
+    });
+  });
+
+  it('says how many findings each line suppressed, each finding by the first line that matches', () => {
     const { findings, uses } = suppress(
       [leak, doubleClose],
       parseSuppressions({ source: 'x.supp', text: 'leak:nobody\n*:open_gate\nleak:open_gate' }),
     );
-    expect(findings).toEqual([]);
+    expect(findings.map(({ suppressedBy }) => suppressedBy?.lineNumber)).toEqual([2, 2]);
     expect(uses.map(({ lineNumber, findings: count }) => [lineNumber, count])).toEqual([
       [1, 0],
       [2, 2],
@@ -162,11 +189,9 @@ describe('a suggested suppression', () => {
 
   it('matches no other site', () => {
     for (const finding of sample.findings) {
-      const left = suppress(
-        sample.findings,
-        parseSuppressions({ source: 'x', text: suggestSuppression(finding) }),
-      ).findings;
-      expect(sample.findings.length - left.length, suggestSuppression(finding)).toBe(1);
+      const text = suggestSuppression(finding);
+      const { findings: marked } = suppress(sample.findings, parseSuppressions({ source: 'x', text }));
+      expect(withStatus('suppressed', marked), text).toHaveLength(1);
     }
   });
 
@@ -191,7 +216,8 @@ describe('a suggested suppression', () => {
       findings: sample.findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })),
     };
     const text = reporters.suppressions(report, { colorLevel: 3, columns: 80, showNotes: true });
-    expect(suppress(sample.findings, parseSuppressions({ source: 'x.supp', text })).findings).toEqual([]);
+    const marked = suppress(sample.findings, parseSuppressions({ source: 'x.supp', text })).findings;
+    expect(withStatus('new', marked)).toEqual([]);
     expect(text).toMatch(/^# error: /);
     expect(reporters.suppressions(clean, { colorLevel: 0, columns: 80 })).toBe('');
   });
@@ -201,6 +227,14 @@ describe('the default suppressions', () => {
   it('are few, each with its reason', () => {
     expect(defaultSuppressions().length).toBeLessThan(10);
     for (const { reason } of defaultSuppressions()) expect(reason).toMatch(/^[a-z].{30,}[^.]$/i);
+  });
+
+  it('stand in the documentation, with their reasons', () => {
+    const documentation = readFileSync(new URL('../../../docs/suppressions.md', import.meta.url), 'utf8');
+    const rows = [...documentation.matchAll(/^\| `(\S+:\S+)` +\| (.*?) +\|$/gm)]
+      .map(([, line, reason]) => ({ line, reason }))
+      .filter(({ line }) => line?.startsWith('leak:'));
+    expect(rows).toEqual(defaultSuppressions().map(({ line, reason }) => ({ line, reason })));
   });
 
   it('name their program, and nothing of any other', () => {
@@ -226,35 +260,6 @@ describe('the default suppressions', () => {
       open: [openSite({ opened: { ...file, stack }, object: { type: 'File', name: 'C:\\x.txt' } })],
       misuses: [],
     });
-    expect(suppress([finding!], defaultSuppressions()).findings).toHaveLength(1);
-  });
-});
-
-describe('the table', () => {
-  const uses = [
-    { line: 'leak:used', source: 'x.supp', lineNumber: 3, findings: 2 },
-    { line: 'leak:idle', source: 'x.supp', lineNumber: 4, findings: 0 },
-    { line: 'leak:node.exe', source: 'default', lineNumber: 1, reason: 'by design', findings: 1 },
-  ];
-  const draw = (showNotes: boolean): string =>
-    reporters.table({ ...clean, suppressions: uses }, { colorLevel: 0, columns: 80, showNotes });
-
-  it('counts what was suppressed, and says by which lines', () => {
-    expect(draw(false)).toMatch(
-      /^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\n {2}• 1 by default {2}leak:node\.exe\n$/m,
-    );
-    expect(draw(false)).toMatch(/^✓ No leaks .*, 3 suppressed\.$/m);
-    expect(draw(false)).not.toContain('leak:idle');
-  });
-
-  it('says with the notes which lines were of no use, and why there are default ones', () => {
-    expect(draw(true)).toMatch(/^Suppressions that matched nothing:\n {2}• x\.supp:4 {2}leak:idle$/m);
-    expect(draw(true)).toContain('leak:node.exe: by design');
-  });
-
-  it('says nothing of suppressions where nothing was suppressed', () => {
-    expect(
-      reporters.table({ ...clean, suppressions: [] }, { colorLevel: 0, columns: 80, showNotes: true }),
-    ).not.toMatch(/suppress/i);
+    expect(withStatus('new', suppress([finding!], defaultSuppressions()).findings)).toHaveLength(1);
   });
 });

@@ -6,11 +6,11 @@ import type { Finding, Report } from '../../../src/model.ts';
 import { makeHostile, randomNumbers } from './hostile.ts';
 import { clean, sample } from './sample.ts';
 
-const options = { colorLevel: 3, columns: 80, showNotes: true } as const;
+const options = { colorLevel: 3, columns: 80, showNotes: true, showSuppressed: true } as const;
 
 /** What a reader gets: values as hexadecimal text, absent keys absent. */
 function expected(report: Report): unknown {
-  const notes = report.findings.filter(({ level }) => level === 'note').length;
+  const notes = report.findings.filter(({ status, level }) => status === 'new' && level === 'note').length;
   return JSON.parse(
     JSON.stringify(
       {
@@ -23,7 +23,7 @@ function expected(report: Report): unknown {
         stats: {
           ...report.stats,
           notes,
-          suppressed: (report.suppressions ?? []).reduce((sum, { findings }) => sum + findings, 0),
+          suppressed: report.findings.filter(({ status }) => status === 'suppressed').length,
         },
       },
       (_key, value: unknown) => (typeof value === 'bigint' ? `0x${BigInt.asUintN(64, value).toString(16)}` : value),
@@ -42,6 +42,8 @@ describe('the JSON report', () => {
         growth: { iterations: 8, grewIn: 3, handlesPerIteration: 0.5 },
         runs: [3, 0],
         suppression: 'leak:x',
+        status: 'suppressed',
+        suppressedBy: { line: 'leak:z', source: 'default', lineNumber: 1, reason: 'by design' },
       })),
       suppressions: [
         { line: 'leak:y', source: 'a.supp', lineNumber: 4, findings: 2 },
@@ -72,6 +74,7 @@ describe('the JSON report', () => {
     expect(Object.keys(document.findings[2]!)).toEqual([
       'rule',
       'level',
+      'status',
       'message',
       'count',
       'object',
@@ -89,6 +92,14 @@ describe('the JSON report', () => {
       'line',
     ]);
     expect(Object.keys(document.findings[2]!.stacks.opened![0]!)).toEqual(['module', 'function', 'offset', 'system']);
+  });
+
+  it('has the keys of a suppressed finding in the documented order', () => {
+    const suppressedBy = { reason: 'by design', lineNumber: 1, source: 'default', line: 'leak:z' };
+    const finding: Finding = { ...sample.findings[0]!, suppressedBy, status: 'suppressed', suppression: 'leak:x' };
+    const document = JSON.parse(json({ ...sample, findings: [finding] }, options)) as { findings: Finding[] };
+    expect(Object.keys(document.findings[0]!).slice(-3)).toEqual(['fingerprint', 'suppression', 'suppressedBy']);
+    expect(Object.keys(document.findings[0]!.suppressedBy!)).toEqual(['line', 'source', 'lineNumber', 'reason']);
   });
 
   it('is the same text whatever the order of the report’s keys', () => {

@@ -10,6 +10,17 @@ import { clean, readSource, sample } from './sample.ts';
 
 const plain: ReportOptions = { colorLevel: 0, columns: 80, readSource, baseDirectory: 'Z:/WORK/rotate' };
 
+/** With one finding in two suppressed by a line of a file. */
+const withSuppressed: Report = {
+  ...sample,
+  findings: sample.findings.map((finding, index) =>
+    index % 2 === 0
+      ? finding
+      : { ...finding, status: 'suppressed', suppressedBy: { line: 'leak:x', source: 'a.supp', lineNumber: 7 } },
+  ),
+  suppressions: [{ line: 'leak:x', source: 'a.supp', lineNumber: 7, findings: 4 }],
+};
+
 function draw(options: Partial<ReportOptions> = {}, report: Report = sample): string {
   return table(report, { ...plain, ...options });
 }
@@ -205,7 +216,7 @@ describe('the table report', () => {
   it('never lets a name reach the terminal, and never exceeds the columns, whatever the target is called', () => {
     for (let seed = 1; seed <= 120; seed += 1) {
       const random = randomNumbers(seed);
-      const report = makeHostile(sample, random);
+      const report = makeHostile(random(2) === 0 ? sample : withSuppressed, random);
       const options: ReportOptions = {
         colorLevel: (seed % 4) as 0 | 1 | 2 | 3,
         columns: 40 + random(100),
@@ -216,6 +227,7 @@ describe('the table report', () => {
           ...Array.from({ length: 200 }, () => '\x9b'),
         ],
         showNotes: random(2) === 0,
+        showSuppressed: random(2) === 0,
         showSystemFrames: random(2) === 0,
         ascii: random(3) === 0,
       };

@@ -1,0 +1,33 @@
+import type { Finding, Report } from '../model.ts';
+import type { ReportOptions } from './reporter.ts';
+
+/** The findings of a report, by what becomes of them in a view. Each stands in one list, in the order of the report. */
+export interface Selection {
+  /** New errors and warnings: always shown. */
+  readonly serious: readonly Finding[];
+  /** New notes: shown with {@link ReportOptions.showNotes}. */
+  readonly notes: readonly Finding[];
+  /** Known findings of any level: shown with {@link ReportOptions.showSuppressed}. */
+  readonly known: readonly Finding[];
+  /** Suppressed findings of any level: shown with {@link ReportOptions.showSuppressed}. */
+  readonly suppressed: readonly Finding[];
+}
+
+/** Sorts the findings of a report into those that every view shows and those that it shows on demand. */
+export function selectFindings({ findings }: Pick<Report, 'findings'>): Selection {
+  const isNew = findings.filter(({ status }) => status === 'new');
+  return {
+    serious: isNew.filter(({ level }) => level !== 'note'),
+    notes: isNew.filter(({ level }) => level === 'note'),
+    known: findings.filter(({ status }) => status === 'known'),
+    suppressed: findings.filter(({ status }) => status === 'suppressed'),
+  };
+}
+
+/** Whether a view with these options lists a finding. */
+export function isShown(
+  { status, level }: Finding,
+  { showNotes = false, showSuppressed = false }: Pick<ReportOptions, 'showNotes' | 'showSuppressed'>,
+): boolean {
+  return status === 'new' ? showNotes || level !== 'note' : showSuppressed;
+}
