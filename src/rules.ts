@@ -20,7 +20,7 @@ export type Rule =
   | 'protected-close'
   | 'inherited';
 
-/** What is said of a rule wherever it is shown. */
+/** The words and properties of a rule that views show. */
 export interface RuleDescription {
   /** The levels that its findings may have, the worst first. */
   readonly levels: readonly [Level, ...Level[]];
@@ -64,7 +64,7 @@ export const rules: Readonly<Record<Rule, RuleDescription>> = {
     description: 'A call closed a handle that was already closed.',
     meaning: 'The value had been opened and closed before. The second close failed.',
     consequence:
-      'Windows gives values out again. The second close fails only while nobody has got the value; next time it closes a file or socket of other code.',
+      'Windows gives values out again. The second close fails only until the value is given out again; then it closes a file or socket of other code.',
     remedy:
       'Give the handle one owner. Where ownership moves, leave NULL or INVALID_HANDLE_VALUE behind. `--quarantine` shows whether the first or the second close is wrong.',
     documentation: 'docs/findings.md#double-close',

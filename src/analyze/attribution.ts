@@ -3,9 +3,9 @@ import { dissect, isBeforeMain } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
 /**
- * Whose doing a call was.
+ * Who made a call.
  *
- * - `program`: the program's code made it, or called a function of the system whose purpose it is;
+ * - `program`: the program's code made it, or called a function of the system for that purpose;
  * - `startup`: the program had not reached `main`;
  * - `system`: Windows made it for itself, during a call of the program or on a thread of its own;
  * - `unknown`: no stack could be walked.
@@ -13,9 +13,9 @@ import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 export type Actor = 'program' | 'startup' | 'system' | 'unknown';
 
 /**
- * Whose a newly opened handle is, judged by the function that the program called and not by the modules on the stack:
+ * Who a new handle belongs to. The function that the program called decides, not the modules on the stack:
  * `CreateEventW` opens its event for the program, and the directory of named objects for itself; `WSAStartup` opens
- * whatever it opens for itself.
+ * everything for itself.
  */
 export function attributeOpening(stack: Stack, object: HandleObject): Actor {
   if (stack.length === 0) return 'unknown';
@@ -26,8 +26,8 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
 }
 
 /**
- * Whose mistake a refused call is: the program's when the function that it called closes (or works on) the handle that
- * it is given. Where the tables do not know the function, a handle that was the program's own decides.
+ * Who made a refused call. It was the program if the function that it called closes or uses the handle that it is
+ * given. Where the tables do not know the function, it was the program if the handle was the program's own.
  */
 export function attributeMisuse(misuse: Misuse): Actor {
   const { stack } = misuse.offending;
@@ -48,10 +48,10 @@ function wasTheProgramsOwn(misuse: Misuse): boolean {
   );
 }
 
-/** The function of the system at the end of a stack that holds nothing else, for naming who it was. */
+/** The frame that best names a stack of nothing but system frames: the outermost one that is no start of a thread. */
 export function outermostSystemFrame(stack: Stack): Frame | undefined {
   const { inner } = dissect(stack);
-  // The thread's own beginning names nobody.
+  // Every thread begins in these functions.
   const named = inner.filter(
     (frame) => !/^(?:RtlUserThreadStart|BaseThreadInitThunk|LdrInitializeThunk)$/.test(frame.function ?? ''),
   );

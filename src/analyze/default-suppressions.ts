@@ -1,11 +1,11 @@
 import { parseLine, type Suppression } from './suppressions.ts';
 
-/** Where default suppressions stand, in reports. */
+/** The source of default suppressions in reports. */
 export const DEFAULT_SOURCE = 'default';
 
 /**
- * What programs keep until they end by the design of others, and cannot be told from a leak by looking. Few, and each
- * with its reason: what is here is hidden from everybody. Seen with Node.js 22 under Wine 8.
+ * Handles that a program keeps until its end by design, and that no audit can tell from a leak. The rows are few, and
+ * each has its reason, because they hide findings from every user. Seen with Node.js 22 under Wine 8.
  */
 const rows: readonly (readonly [line: string, reason: string])[] = [
   [
@@ -26,7 +26,7 @@ const rows: readonly (readonly [line: string, reason: string])[] = [
   ],
 ];
 
-/** The suppressions that are in force unless the user says otherwise. */
+/** The suppressions that are in force by default. */
 export function defaultSuppressions(): readonly Suppression[] {
   return rows.map(([line, reason], index) => parseLine(line, DEFAULT_SOURCE, index + 1, reason));
 }

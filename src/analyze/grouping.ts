@@ -5,10 +5,11 @@ import { fingerprint } from './fingerprint.ts';
 /** How many handles a finding names. */
 const namedHandles = 10;
 
+/** What decides the level of leaks. */
 export interface AnalyzeOptions {
-  /** So many live handles of one site are an error even if none of them was ever closed; 50 unless told. */
+  /** This many live handles of one site are an error, even if none of them was ever closed; 50 by default. */
   readonly manyLive?: number;
-  /** Marked iterations that may fill caches and pools before growth is judged; 2 unless told. */
+  /** Marked iterations that may fill caches and pools before growth is judged; 2 by default. */
   readonly warmUpIterations?: number;
 }
 
@@ -18,27 +19,27 @@ export interface NamedHandle {
   readonly object: HandleObject;
 }
 
-/** What a rule says of one site. */
+/** What a rule finds at one site. */
 export interface Verdict {
   readonly level: Level;
   readonly message: string;
   readonly count: number;
-  /** What the site's handles refer to, should none of them be named in {@link handles}. */
+  /** What the handles of the site refer to, if {@link handles} is empty. */
   readonly object: HandleObject;
   readonly handles: readonly NamedHandle[];
   readonly stacks: Finding['stacks'];
   readonly growth?: Finding['growth'];
 }
 
-/** A rule as its file states it; {@link checkSites} does what is common to all. */
+/** A rule as its file states it; {@link checkSites} does the work that is common to all rules. */
 export interface SiteRule<Entry> {
   readonly rule: Rule;
   /** The entries of the evidence that break the rule. */
   select(evidence: Evidence): readonly Entry[];
-  /** The type of the object, which is part of a site's identity. */
+  /** The type of the object, which is part of the identity of a site. */
   typeOf(entry: Entry): string;
   /**
-   * Where it happened, free of everything that differs from run to run: part of a site's identity, and of its
+   * Where it happened, without anything that differs from run to run. It is part of the identity of a site and of its
    * fingerprint.
    */
   siteOf(entry: Entry): readonly string[];
@@ -57,7 +58,7 @@ export interface RuleCheck {
   findIn(evidence: Evidence, options: AnalyzeOptions): readonly Finding[];
 }
 
-/** Makes one finding per site of what a rule selects. */
+/** Makes the check of a rule: one finding for each site among the entries that the rule selects. */
 export function checkSites<Entry>({ rule, select, typeOf, siteOf, assessSite }: SiteRule<Entry>): RuleCheck {
   return {
     rule,
@@ -101,7 +102,7 @@ function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
   };
 }
 
-/** What all of the objects share: the type always, name, socket and wrapper only when they are the same everywhere. */
+/** What the objects share: always the type; name, socket and wrapper only when they are the same everywhere. */
 export function commonObject(objects: readonly HandleObject[]): HandleObject {
   const [first = { type: 'Unknown' }, ...rest] = objects;
   const shares = (part: keyof HandleObject): boolean =>
@@ -136,7 +137,7 @@ export function compareFindings(a: Finding, b: Finding): number {
   );
 }
 
-/** By UTF-16 code units, so that the order is no locale's. */
+/** Compares UTF-16 code units, so that the order does not depend on a locale. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,6 +1,6 @@
 import { type CountSample, judgeTrend, SAMPLES_MIN, timeToReachMs, type Trend } from './trend.ts';
 
-/** What was counted at one moment: handles by type, and sums. */
+/** The counts at one moment: handles by type, and sums. */
 export interface GrowthSample {
   readonly timeMs: number;
   readonly handleCount: number;
@@ -8,7 +8,7 @@ export interface GrowthSample {
   readonly gui?: { readonly gdi: number; readonly user: number };
 }
 
-/** How one of the counts moved. */
+/** How one of the counts changed. */
 export interface CountGrowth extends Trend {
   /** `handles` for all of them, a kernel type, `GDI objects` or `USER objects`. */
   readonly what: string;
@@ -16,7 +16,7 @@ export interface CountGrowth extends Trend {
   readonly last: number;
 }
 
-/** When a limit of Windows is reached, if it goes on like this. */
+/** When a count reaches a limit of Windows if it keeps growing. */
 export interface LimitForecast {
   readonly what: 'handles' | 'GDI objects' | 'USER objects';
   readonly count: number;
@@ -25,7 +25,7 @@ export interface LimitForecast {
   readonly timeToLimitMs: number;
 }
 
-/** What can be said of a process after watching it. */
+/** The verdict on a watched process. */
 export interface GrowthVerdict {
   readonly sampleCount: number;
   /** From the first sample to the last. */
@@ -34,20 +34,20 @@ export interface GrowthVerdict {
   readonly isTooShort: boolean;
   /** Sums first, then types by name. */
   readonly counts: readonly CountGrowth[];
-  /** Those of {@link counts} that grow steadily, but for the sum of all handles; the fastest first. */
+  /** The {@link counts} that grow steadily, without the sum of all handles; the fastest first. */
   readonly growing: readonly CountGrowth[];
-  /** Of what grows steadily. */
+  /** For the counts that grow steadily. */
   readonly limits: readonly LimitForecast[];
 }
 
 /**
  * Handles that one process may have, 2^24: https://learn.microsoft.com/windows/win32/sysinfo/kernel-objects. GDI and
- * USER objects: https://learn.microsoft.com/windows/win32/sysinfo/gdi-objects and …/user-objects, as long as nobody has
- * changed GDIProcessHandleQuota and USERProcessHandleQuota in the registry.
+ * USER objects: https://learn.microsoft.com/windows/win32/sysinfo/gdi-objects and …/user-objects, unless
+ * GDIProcessHandleQuota and USERProcessHandleQuota in the registry say otherwise.
  */
 const LIMITS = { handles: 16_777_216, 'GDI objects': 10_000, 'USER objects': 10_000 } as const;
 
-/** Judges all that was counted. Types that were not there in a sample were there zero times. */
+/** Judges all counts. A type that a sample lacks counts as 0 in it. */
 export function judgeGrowth(samples: readonly GrowthSample[]): GrowthVerdict {
   const types = [...new Set(samples.flatMap((sample) => [...sample.types.keys()]))].sort();
   const hasGui = samples.length > 0 && samples.every(({ gui }) => gui !== undefined);
@@ -85,7 +85,10 @@ function measure(what: string, samples: readonly GrowthSample[], count: (sample:
   return { what, first: series[0]?.count ?? 0, last: series.at(-1)?.count ?? 0, ...judgeTrend(series) };
 }
 
-/** The sum of all handles may rise and fall with types that do so, and yet be on its way by those that only grow. */
+/**
+ * How fast a count approaches its limit. The sum of all handles may rise and fall with some types, and still approach
+ * its limit by those that only grow.
+ */
 function steadySlope({ what, isSteady, slopePerSecond }: CountGrowth, growing: readonly CountGrowth[]): number {
   if (isSteady) return slopePerSecond;
   if (what !== 'handles') return 0;

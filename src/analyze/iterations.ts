@@ -2,16 +2,16 @@ import type { Gap } from '../completeness.ts';
 import type { IterationGrowth, Mark } from '../model.ts';
 
 const WARM_UP_BY_DEFAULT = 2;
-/** Counts after the warm-up that growth is told from; two could ascend by chance. */
+/** Counts after the warm-up that a verdict needs: two could ascend by chance. */
 export const COUNTS_MIN = 3;
 
-/** What was counted over marked iterations, judged. */
+/** How a site grew over the marked iterations. */
 export interface IterationVerdict extends IterationGrowth {
   /** More handles after each iteration than before it. */
   readonly growsAlways: boolean;
 }
 
-/** How much of the marks is warm-up, and how much is left to judge by. */
+/** Which marks are warm-up, and which are judged. */
 export interface IterationPlan {
   /** Index of the mark at which the warm-up ends; -1 for the start of the target. */
   readonly baseline: number;
@@ -22,8 +22,8 @@ export interface IterationPlan {
 }
 
 /**
- * Where the warm-up ends: at the first mark that has as many iterations behind it, or more when several were counted at
- * once.
+ * Finds the end of the warm-up: the first mark with that many iterations behind it. One mark may count several
+ * iterations, so there may be more.
  */
 export function planIterations(marks: readonly Mark[], warmUpIterations: number = WARM_UP_BY_DEFAULT): IterationPlan {
   let baseline = -1;
@@ -34,10 +34,12 @@ export function planIterations(marks: readonly Mark[], warmUpIterations: number 
 }
 
 /**
- * Judges how a site moved from mark to mark: `undefined` when there are too few marks after the warm-up to tell.
+ * Judges how a site grew from mark to mark.
  *
- * Of iterations that were counted together it is known only how many handles they left behind together: they count as
- * grown as far as there is one for each.
+ * One mark may count several iterations together. The share of each is unknown, so as many of them count as grown as
+ * there are new handles.
+ *
+ * @returns undefined when there are too few marks after the warm-up
  */
 export function judgeIterations(
   countsAtMarks: readonly number[],
@@ -60,7 +62,7 @@ export function judgeIterations(
   };
 }
 
-/** The counts of several sites that are one finding, added up mark by mark. */
+/** Adds up the counts of several sites that are one finding, mark by mark. */
 export function addCounts(series: readonly (readonly number[])[], marks: readonly Mark[]): readonly number[] {
   return marks.map((_, index) => series.reduce((sum, counts) => sum + (counts[index] ?? 0), 0));
 }

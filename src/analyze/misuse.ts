@@ -20,9 +20,9 @@ export function isInvalidHandle({ status, values }: Misuse): boolean {
 }
 
 /**
- * The value says of itself that it is no handle: NULL, INVALID_HANDLE_VALUE, or one of the pseudo handles -2 to -6
- * (GetCurrentThread, GetCurrentProcessToken and others), which need no closing. Cleaning up what may not have been
- * opened is how most of them come to be closed.
+ * The value is a placeholder and no handle: NULL, INVALID_HANDLE_VALUE, or one of the pseudo handles -2 to -6
+ * (GetCurrentThread, GetCurrentProcessToken and others), which need no closing. Most closes of such a value are clean-up
+ * code for a handle that was not opened.
  */
 export function isPlaceholder(value: bigint): boolean {
   const signed = BigInt.asIntN(64, value);
@@ -35,9 +35,9 @@ export function wasOpen({ opened, closed }: Misuse): boolean {
 }
 
 /**
- * The refused value itself was closed before. Seen, or proven by a refused NtClose or its like, which take no other
- * handle; that a read or a duplication was refused may be the fault of another handle among its arguments (an event, a
- * process).
+ * The refused value itself was closed before. Either the recorder saw the close, or the refused call proves it, because
+ * it takes no other handle (NtClose and its like). A read may be refused for its event, and a duplication for its
+ * process.
  */
 export function wasCertainlyClosed({ closed, offending }: Misuse): boolean {
   return (
@@ -46,21 +46,21 @@ export function wasCertainlyClosed({ closed, offending }: Misuse): boolean {
   );
 }
 
-/** The sentence of a call that was refused for an invalid handle while the one in question seemed to be open. */
+/** The sentence for a call that was refused for an invalid handle although the recorded handle seemed to be open. */
 export function doubtfulMessage({ subject, all, values, offender, count }: Misuses): string {
   const verb = values.length > 1 ? 'were' : 'was';
   const refused = `${capitalise(offender)} was refused for an invalid handle${spellTimes(count)}`;
   return `${refused}. ${subject}${spellHistory(all, 'may-be-open')} ${verb} not seen to be closed: another handle of the same call may be meant.`;
 }
 
-/** What a rule about misuse may build its sentence from; all misuses are of one site. */
+/** The parts of a sentence about misuse; all misuses are of one site. */
 export interface Misuses {
   readonly all: readonly [Misuse, ...Misuse[]];
   readonly count: number;
   readonly object: HandleObject;
-  /** Every value known, each once, ascending. */
+  /** Every known value once, ascending. */
   readonly values: readonly bigint[];
-  /** Windows made the call for itself, or the program's runtime did: at most a note. */
+  /** Windows or the program's runtime made the call for itself: the finding is a note. */
   readonly foreign: boolean;
   /** `SetEvent at main (gate.c:40)` */
   readonly offender: string;
@@ -68,17 +68,18 @@ export interface Misuses {
   readonly subject: string;
 }
 
+/** A rule about refused calls, as its file states it. */
 export interface MisuseRule {
   readonly rule: Rule;
   applies(misuse: Misuse, evidence: Evidence): boolean;
   /** The level when the program made the call. */
   level(misuses: Misuses): Level;
   message(misuses: Misuses): string;
-  /** Which of two closes comes first is a race in many programs: they are one site either way round. */
+  /** In many programs two closes race: they are one site in either order. */
   readonly closesInAnyOrder?: true;
 }
 
-/** Makes a rule about refused calls: sites are told apart by all of their stacks. */
+/** Makes the check of a rule about refused calls. All stacks are part of the identity of a site. */
 export function checkMisuses({ rule, applies, level, message, closesInAnyOrder }: MisuseRule): RuleCheck {
   return checkSites<Misuse>({
     rule,

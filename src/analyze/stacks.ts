@@ -1,8 +1,8 @@
 import type { Frame, Stack } from '../model.ts';
 
 /**
- * Where threads begin. Walks on Wine 8 run past these frames into whatever lies on the stack above them
- * (`app.exe+0xc0000000`, addresses of no module), and such a frame would pass for the program's.
+ * The functions in which threads begin. On Wine 8, walks run past these frames into whatever lies above them on the
+ * stack (`app.exe+0xc0000000`, addresses of no module), and such a frame would look like one of the program's.
  */
 const threadBottoms: ReadonlySet<string> = new Set(['BaseThreadInitThunk', 'RtlUserThreadStart', 'LdrInitializeThunk']);
 
@@ -18,7 +18,7 @@ const startupFunctions: ReadonlySet<string> = new Set([
   ...['std::rt::lang_start', 'std::rt::lang_start_internal', 'std::sys::backtrace::__rust_begin_short_backtrace'],
 ]);
 
-/** Functions that call a program's initialisers before `main`: a frame of theirs proves that `main` has not begun. */
+/** Functions that call the initialisers of a program before `main`: their frame proves that `main` has not begun. */
 const initialiserCallers: ReadonlySet<string> = new Set([
   ...['_initterm', '_initterm_e', '__main', '__do_global_ctors', '_pei386_runtime_relocator', '__dyn_tls_init'],
   ...['pre_c_init', 'pre_cpp_init', '_GLOBAL__sub_I', '__static_initialization_and_destruction_0'],
@@ -32,8 +32,8 @@ const runtimeSource: RegExp =
 const transparentModule: RegExp = /^(?:msvcp\d\w*|mfc\d\w*|concrt\d+\w*|vcruntime\d\w*)\.dll$/;
 
 /**
- * A name this far from its address belongs to something else: where a module has no symbols but its exports, the
- * nearest export below stands in for the function, and no function of 64 KiB is known.
+ * A name this far below an address belongs to another function: in a module without symbols, the name is that of the
+ * nearest export below. No function of 64 KiB is known.
  */
 const farthestNamedOffset = 0x10000;
 
@@ -43,8 +43,8 @@ export function moduleName(frame: Frame): string {
 }
 
 /**
- * The function without what differs from build to build: GCC's marks of cloned and split functions, Rust's hash.
- * Absent when there is none, or one too far away to be meant.
+ * The name of the function without the parts that differ from build to build: GCC's marks of cloned and split
+ * functions, and Rust's hash. Absent when there is no name, or when it is too far away.
  */
 export function functionName(frame: Frame): string | undefined {
   if (frame.function === undefined || frame.function === '' || frame.offset >= farthestNamedOffset) return undefined;
@@ -52,14 +52,14 @@ export function functionName(frame: Frame): string | undefined {
 }
 
 function withoutBuildMarks(name: string): string {
-  if (!/[.:[]/.test(name)) return name; // as most are, and quicker to tell
+  if (!/[.:[]/.test(name)) return name; // most names have no marks, and this test is quick
   return name
     .replace(/(?:\s*\[clone [^\]]*\])+$/, '')
     .replace(/(?:\.(?:constprop|isra|part|cold|lto_priv|llvm)(?:\.\d+)*)+$/, '')
     .replace(/::h[0-9a-f]{16}$/, '');
 }
 
-/** The frame of code that the compiler's runtime brought along, not the programmer. */
+/** The frame belongs to the start-up code of the compiler's runtime. */
 function isStartup(frame: Frame): boolean {
   // Without generic arguments: `std::rt::lang_start::<()>`, or `std::rt::lang_start<tuple$<> >` in a PDB.
   const name = functionName(frame)?.replace(/(?:::)?<.*>$/, '');
@@ -72,7 +72,7 @@ function isRuntime(frame: Frame): boolean {
 
 /**
  * The stack up to the function that the thread began in, with the runtime's frames marked ({@link Frame.runtime}).
- * Frames of no module at its end say nothing and are left out.
+ * Frames of no module at its end are left out.
  */
 export function trimStack(stack: Stack): Stack {
   const bottom = stack.findIndex((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
@@ -85,7 +85,7 @@ export function trimStack(stack: Stack): Stack {
     .map((frame) => (isRuntime(frame) && frame.runtime !== true ? { ...frame, runtime: true } : frame));
 }
 
-/** A stack taken apart: who asked for the call, and which function of the system was asked. */
+/** The parts of a stack: which code made the call, and which function of the system it called. */
 export interface Anatomy {
   /** The whole stack, trimmed. */
   readonly stack: Stack;
@@ -117,15 +117,15 @@ export function dissect(stack: Stack): Anatomy {
 
 /**
  * The call was made while the program was being started: by an initialiser, by the runtime's own start-up code, or by
- * the loader. Says so only of what is proven: a stack that merely lacks `main` may have lost it to a tail call, and a
- * program without symbols never shows one.
+ * the loader. A frame must prove it: a stack without `main` may have lost it to a tail call, and a program without
+ * symbols never shows it.
  */
 export function isBeforeMain(stack: Stack): boolean {
   const trimmed = trimStack(stack);
   const names = trimmed.map((frame) => functionName(frame) ?? '');
   if (names.some((name) => initialiserCallers.has(name) || name.startsWith('_GLOBAL__sub_I_'))) return true;
   if (names.some((name) => name.startsWith('`dynamic initializer for '))) return true;
-  // A new thread enters through the loader too, but that is after main. Wine's ntdll carries no name for it.
+  // A new thread enters through the loader too, but that is after main. Wine's ntdll has no name for that function.
   if (names.includes('LdrInitializeThunk')) return !names.includes('LdrpInitializeThread');
   const program = trimmed.filter((frame) => frame.system !== true);
   return program.length > 0 && program.every((frame) => isStartup(frame));
@@ -143,14 +143,14 @@ function normaliseFrame(frame: Frame): string {
   const module = moduleName(frame);
   const name = functionName(frame);
   if (name !== undefined) return `${module}!${name}`;
-  // Offsets in Windows' modules differ from machine to machine, and addresses outside of modules from run to run.
+  // Offsets in the modules of Windows differ between machines, and addresses outside of modules differ between runs.
   return frame.system === true || frame.module === '?' ? module : `${module}+0x${frame.offset.toString(16)}`;
 }
 
 /**
- * What of a stack is the same on every machine and in every build: the family of the function of the system that was
- * called, without its module (kernel32's functions moved to kernelbase, and differ on Wine), then the program's
- * functions. How the system does its work, how threads start and how deep a recursion went are left out.
+ * The parts of a stack that are the same on every machine and in every build. First comes the family of the function of
+ * the system that was called, without its module (kernel32's functions moved to kernelbase, and differ on Wine), then
+ * the program's functions. The result leaves out how the system works, how threads start and how deep a recursion went.
  */
 export function normaliseStack(stack: Stack): readonly string[] {
   const { stack: trimmed, site, api, inner } = dissect(stack);
@@ -169,7 +169,7 @@ function familyOf(name: string | undefined): string | undefined {
   return name?.replace(/(?<=[a-z\d])(?:Ex\d?)?[AW]?$/, '');
 }
 
-/** Like {@link normaliseStack}, with the system's own frames: tells apart what the system did inside of one call. */
+/** Like {@link normaliseStack}, with the frames of the system, which distinguish its own calls inside of a function. */
 export function normaliseStackWithInternals(stack: Stack): readonly string[] {
   return [...normaliseStack(stack), '<', ...withoutRepetition(dissect(stack).inner.map(normaliseFrame))];
 }

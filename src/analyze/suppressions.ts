@@ -2,14 +2,14 @@ import type { Finding, Frame, Stack, SuppressionLine, SuppressionUse } from '../
 import { isRuleName, type Rule } from '../rules.ts';
 import { functionName, moduleName } from './stacks.ts';
 
-/** A text of suppressions, one a line, and where it comes from. */
+/** A text of suppressions, one on a line, and where it comes from. */
 export interface SuppressionText {
-  /** What it is called in reports: its file. */
+  /** Its name in reports: the file. */
   readonly source: string;
   readonly text: string;
 }
 
-/** One line, understood. */
+/** One parsed line. */
 export interface Suppression extends SuppressionLine {
   /** `*` for any. */
   readonly rule: Rule | '*';
@@ -18,12 +18,12 @@ export interface Suppression extends SuppressionLine {
 }
 
 interface Term {
-  /** What it is compared with; a frame when it is not said. */
+  /** What the pattern is compared with; a frame by default. */
   readonly subject: 'frame' | 'type' | 'name' | 'fingerprint';
   readonly matches: (text: string) => boolean;
 }
 
-/** A line that is no suppression. */
+/** A line cannot be used as a suppression. */
 export class SuppressionError extends Error {
   constructor(source: string, lineNumber: number, why: string, advice: string) {
     super(`Cannot use suppressions "${source}": line ${lineNumber}: ${why}. Try ${advice}.`);
@@ -32,10 +32,10 @@ export class SuppressionError extends Error {
 }
 
 /**
- * Understands a text of suppressions (docs/suppressions.md), in the manner of the sanitizers': `rule:pattern`, with `#`
- * before a comment.
+ * Parses a text of suppressions (docs/suppressions.md) in the format of the sanitizers: `rule:pattern`, with `#` before
+ * a comment.
  *
- * @throws SuppressionError for the first line that is none
+ * @throws SuppressionError for the first line that cannot be used
  */
 export function parseSuppressions({ source, text }: SuppressionText): readonly Suppression[] {
   return text.split(/\r?\n/).flatMap((whole, index) => {
@@ -44,7 +44,11 @@ export function parseSuppressions({ source, text }: SuppressionText): readonly S
   });
 }
 
-/** @throws SuppressionError when it is none */
+/**
+ * Parses one line.
+ *
+ * @throws SuppressionError when it cannot be used
+ */
 export function parseLine(line: string, source: string, lineNumber: number, reason?: string): Suppression {
   const [, rule = '', rest = ''] = /^([^:]*):(.*)$/.exec(line) ?? [];
   if (rule !== '*' && !isRuleName(rule)) {
@@ -52,7 +56,7 @@ export function parseLine(line: string, source: string, lineNumber: number, reas
     throw new SuppressionError(source, lineNumber, why, 'leak:module!function');
   }
   const terms = rest.split(';').map((each) => each.trim());
-  // An empty one would match everything.
+  // An empty term would match everything.
   if (terms.some((term) => /^(?:(?:type|name|fingerprint):)?[*^$]*$/.test(term))) {
     throw new SuppressionError(source, lineNumber, 'a pattern matches everything', `${rule}:module!function`);
   }
@@ -72,10 +76,10 @@ function parseTerm(term: string): Term {
 }
 
 /**
- * As in the sanitizers: `*` is any text, `^` and `$` are the ends, and without them a pattern matches anywhere. Case
- * does not matter, as in Windows' names, and slashes are backslashes.
+ * Compiles a pattern as the sanitizers do: `*` is any text, `^` and `$` are the ends, and without them the pattern
+ * matches anywhere. Case does not matter, as in Windows' names, and slashes are backslashes.
  *
- * No regular expression: those of several asterisks take cubic time, and names come from the target.
+ * It makes no regular expression: one with several asterisks takes cubic time, and names come from the target.
  */
 function compile(pattern: string): (text: string) => boolean {
   const begins = pattern.startsWith('^');
@@ -134,7 +138,7 @@ function matches({ rule, terms }: Suppression, finding: Finding): boolean {
       case 'fingerprint':
         return fits(finding.fingerprint);
       case 'name':
-        // Each that is known: one that is named otherwise must not hide behind those that are not.
+        // Every listed handle must match: one with another name must not be hidden by the rest.
         return (finding.objects ?? [finding.object]).every(({ name }) => name !== undefined && fits(name));
       case 'frame': {
         const { opened = [], closed = [], offending = [] } = finding.stacks;
@@ -144,7 +148,7 @@ function matches({ rule, terms }: Suppression, finding: Finding): boolean {
   });
 }
 
-/** What a pattern may mean by a frame. */
+/** The texts of a frame that a pattern is compared with. */
 function spellingsOf(frame: Frame): readonly string[] {
   const module = moduleName(frame);
   const name = functionName(frame);
@@ -154,13 +158,13 @@ function spellingsOf(frame: Frame): readonly string[] {
 
 /**
  * A line that suppresses a finding and others of its site: the rule, the object's type, and the innermost function of
- * the program with its caller. A site without names has its fingerprint.
+ * the program with its caller. A site without names gets its fingerprint.
  */
 export function suggestSuppression({ rule, object, stacks, fingerprint }: Finding): string {
   const stack: Stack = stacks.offending ?? stacks.opened ?? [];
   const named = stack.flatMap((frame) => {
     const name = functionName(frame);
-    // What has a meaning in a pattern stands for itself when any text may stand in its place.
+    // `*` matches the characters that would mean something else in a pattern.
     return frame.system === true || frame.runtime === true || name === undefined
       ? []
       : [`${moduleName(frame)}!${name}`.replaceAll(/[^ -~]|;/gu, '*')];

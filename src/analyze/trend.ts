@@ -1,17 +1,17 @@
-/** How many there were at one time. */
+/** A count at one time. */
 export interface CountSample {
   /** Milliseconds since any moment; ascending. */
   readonly timeMs: number;
   readonly count: number;
 }
 
-/** How a count moves over time. */
+/** How a count changes over time. */
 export interface Trend {
   /** Theil and Sen's: the median of the slopes between all pairs of samples, which a few wild samples do not move. */
   readonly slopePerSecond: number;
   /** {@link slopePerSecond} times the time from the first sample to the last. */
   readonly growth: number;
-  /** It grows, and not by chance, nor in one jump, nor only to fall back. */
+  /** It grows; chance, a single jump or a rise that falls back does not count. */
   readonly isSteady: boolean;
   /** Why {@link isSteady} is false, for a person. */
   readonly doubt?: 'too few samples' | 'not growing' | 'not more than chance' | 'not all the time' | 'falls back';
@@ -19,7 +19,7 @@ export interface Trend {
 
 /** Fewer samples that all ascend could be chance: see {@link CHANCE_Z}. */
 export const SAMPLES_MIN = 8;
-/** Samples that are kept of a longer series; the slopes of all pairs of them take milliseconds. */
+/** A longer series is thinned to this many samples: the slopes of all their pairs take milliseconds. */
 const SAMPLES_MAX = 512;
 /** One-sided; noise exceeds it once in 3,500 series. Eight ascending samples just do. */
 const CHANCE_Z = 3.3;
@@ -35,9 +35,9 @@ const FALL_MAX = 1 / 3;
  * 2. It grows all the time: the medians of the four quarters ascend, each by a third of an even share at least. One
  *    jump, or a start-up that levels off, does not.
  * 3. It keeps what it gained: no fall within it is more than a third of the growth. A sawtooth falls by all of it. A
- *    single wild sample counts neither way: falls are looked for in medians of three.
+ *    single wild sample does not matter: the falls are those of medians of three samples.
  *
- * A sawtooth of which not one fall was seen looks like a leak: watch for longer than what may be given back is kept.
+ * A sawtooth looks like a leak until its first fall: watch for longer than the program keeps what it gives back.
  */
 export function judgeTrend(series: readonly CountSample[]): Trend {
   const samples = thin(series);
@@ -49,8 +49,8 @@ export function judgeTrend(series: readonly CountSample[]): Trend {
 }
 
 /**
- * When a count that grows at a rate reaches a limit, in milliseconds from now: 0 when it has, `undefined` when it never
- * does.
+ * How long a growing count takes to reach a limit, in milliseconds: 0 when it has reached it, `undefined` when it never
+ * will.
  */
 export function timeToReachMs(count: number, limit: number, slopePerSecond: number): number | undefined {
   if (count >= limit) return 0;
@@ -70,7 +70,7 @@ function findDoubt(samples: readonly CountSample[], growth: number): Trend['doub
   return undefined;
 }
 
-/** The last sample and every so many-th before it, so that a long series costs no more than a short one. */
+/** Keeps the last sample and every n-th before it, so that a long series costs no more than a short one. */
 function thin(series: readonly CountSample[]): readonly CountSample[] {
   const step = Math.ceil(series.length / SAMPLES_MAX);
   return step <= 1 ? series : series.filter((_, index) => (series.length - 1 - index) % step === 0);
@@ -112,7 +112,7 @@ function quarterMedians(counts: readonly number[]): readonly number[] {
   });
 }
 
-/** How far the count ever fell from an earlier height. */
+/** The largest fall of the count from an earlier height. */
 function largestFall(counts: readonly number[]): number {
   let highest = -Infinity;
   let fall = 0;
@@ -121,7 +121,7 @@ function largestFall(counts: readonly number[]): number {
     highest = Math.max(highest, count);
     fall = Math.max(fall, highest - count);
   }
-  // What happens last is not smoothed away: a fall may just have begun.
+  // The last sample is not smoothed: a fall may just have begun.
   return Math.max(fall, highest - counts.at(-1)!);
 }
 

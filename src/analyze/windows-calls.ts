@@ -2,12 +2,12 @@ import type { Frame, HandleObject } from '../model.ts';
 import { functionName, moduleName } from './stacks.ts';
 
 /**
- * What Windows' functions do with handles, as far as rules must know it: data, one row per family.
+ * What the functions of Windows do with handles, as far as rules need it: data, one row for each family.
  * Names are those of the documentation; a row covers the A, W, Ex and transacted variants of a function.
  */
 
 /**
- * The DLLs whose business is to give handles to programs. Elsewhere a handle is the DLL's own unless a row says
+ * The DLLs whose business is to give handles to programs. A handle that another DLL opens is its own, unless a row says
  * otherwise.
  */
 const baseModule: RegExp =
@@ -74,12 +74,12 @@ const baseRows: readonly Row[] = [
   { names: /^(?:Create|Open)PrivateNamespace/, gives: ['Directory'] },
   { names: /^CreatePseudoConsole/, gives: ['File', 'Process'] },
   { names: /^(?:DuplicateHandle|NtDuplicateObject|ZwDuplicateObject)$/, gives: 'any' },
-  // A file descriptor or FILE belongs to whoever asked the C runtime for it.
+  // A file descriptor or FILE belongs to the caller of the C runtime.
   { names: /^_?w?(?:fopen|freopen|fsopen|open|sopen|creat)(?:64)?(?:_s|_dispatch)?$/, gives: ['File'] },
   { names: /^(?:_?dup2?|_pipe|tmpfile(?:_s)?)$/, gives: ['File'] },
   { names: /^_?w?popen$/, gives: ['File', 'Process'] },
   { names: /^_?w?spawn(?:l|le|lp|lpe|v|ve|vp|vpe)$/, gives: ['Process'] },
-  // A socket that could not be recognised as one is a File without a name, or one of \Device\Afd.
+  // A socket that was not recognised is a File without a name, or with a name of \Device\Afd.
   {
     names: /^(?:socket|accept|WSASocket[AW]|WSAAccept|WSAJoinLeaf|AcceptEx|WSPSocket|WSPAccept)$/,
     gives: ['Socket', 'File'],
@@ -88,7 +88,7 @@ const baseRows: readonly Row[] = [
   { names: /^RtlCreateUserThread/, gives: ['Thread'] },
   { names: /^RtlCreateUserProcess/, gives: ['Process', 'Thread'] },
   { names: /^RtlOpenCurrentUser$/, gives: ['Key'] },
-  // Their names promise a handle, but what they give is no kernel handle, and what they open is theirs.
+  // Their names promise a handle, but they return no kernel handle, and they keep the handles that they open.
   {
     names: startingWith(
       'Create(?:TimerQueue|Threadpool|ActCtx|Fiber|UmsCompletionList|Enclave|BoundaryDescriptor|WellKnownSid)',
@@ -117,9 +117,9 @@ const rowsElsewhere: readonly (Row & { readonly module: RegExp })[] = [
 ];
 
 /**
- * The system's function hands a handle of this object to whoever calls it.
+ * The system's function gives a handle of this object to its caller.
  *
- * A function without a name is taken to do so in the DLLs whose business is handles, and not elsewhere.
+ * A function without a name counts as such in the DLLs whose business is handles, and in no others.
  */
 export function givesHandle(api: Frame, object: HandleObject): boolean {
   const name = functionName(api);
@@ -156,15 +156,15 @@ const closers: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The system's function closes the handle that its caller gave it. A nameless one is taken to do so in the
- * handle-giving DLLs.
+ * The system's function closes the handle that its caller gave it. A function without a name counts as such in the DLLs
+ * whose business is handles.
  */
 export function closesHandle(api: Frame): boolean {
   const name = functionName(api);
   return name === undefined ? isBaseModule(api) : closers.has(name);
 }
 
-/** Functions of the base DLLs that are given no handle: one that they use or close is their own. */
+/** Functions of the base DLLs that take no handle: a handle that they use or close is their own. */
 const handleless: RegExp = startingWith(
   'Create(?:Process[AW]|File[2AW]|FileTransacted|Event|Mutex|Semaphore|NamedPipe|Mailslot|WaitableTimer|Toolhelp|Directory|HardLink|SymbolicLink|ActCtx|Thread$)',
   'Open(?:Event|Mutex|Semaphore|WaitableTimer|FileMapping|JobObject)|OpenProcess$|OpenThread$|CreateJobObject|FindFirst',
@@ -179,7 +179,7 @@ const handleless: RegExp = startingWith(
   '(?:Rtl)?(?:Enter|Leave|Initialize|Delete|TryEnter)CriticalSection|(?:Rtl)?(?:Acquire|Release)SRWLock|Tp[A-Z]|Csr[A-Z]|Etw[A-Z]|Nls[A-Z]',
 );
 
-/** Functions elsewhere that are given kernel handles to work on. */
+/** Functions of other DLLs that take kernel handles. */
 const takersElsewhere: RegExp = startingWith(
   'MsgWaitForMultipleObjects|WaitForInputIdle|CoWaitForMultiple(?:Handles|Objects)',
   'SetThreadDesktop|SwitchDesktop|SetProcessWindowStation',
@@ -187,19 +187,19 @@ const takersElsewhere: RegExp = startingWith(
   'CommitTransaction|RollbackTransaction|IcmpSendEcho',
 );
 
-/** What the system's function works on is a handle that its caller gave it; `unknown` where the table has no answer. */
+/** The system's function works on a handle that its caller gave it; `unknown` where the table has no answer. */
 export function takesHandle(api: Frame): boolean | 'unknown' {
   const name = functionName(api);
   if (isBaseModule(api)) return name === undefined || !handleless.test(name);
   return name !== undefined && (takersElsewhere.test(name) || closers.has(name)) ? true : 'unknown';
 }
 
-/** Functions whose purpose is to ask what a value is, or whether it is anything. */
+/** Functions whose purpose is to ask whether a value is a handle, and of what kind. */
 const probes: RegExp = startingWith(
   'GetFileType|GetConsoleMode|GetHandleInformation|GetNumberOfConsole|_?isatty$|(?:Nt|Zw)QueryObject$',
 );
 
-/** Calling the function with an invalid value is a way of asking, not a mistake. */
+/** A call of the function with an invalid value is a question, not a mistake. */
 export function isProbe(api: Frame): boolean {
   return probes.test(functionName(api) ?? '');
 }

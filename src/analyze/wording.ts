@@ -12,7 +12,7 @@ export function spellValue(value: bigint, type?: string): string {
   return signed < 0n && signed >= -6n ? `the pseudo handle ${signed}` : `0x${BigInt.asUintN(64, value).toString(16)}`;
 }
 
-/** `rotate_log (log.c:42)`, or as much of it as is known: `app.exe!rotate_log`, `app.exe+0x1234`. */
+/** `rotate_log (log.c:42)`, or what is known of it: `app.exe!rotate_log`, `app.exe+0x1234`. */
 export function spellFrames(frames: readonly Frame[]): string {
   const [first] = frames;
   if (first === undefined) return 'an unknown place';
@@ -78,7 +78,7 @@ export function spellOffender(misuses: readonly Pick<Misuse, 'offending'>[], sys
   return `${call}, made by ${spellApi(api)} for itself (called at ${places})`;
 }
 
-/** The text as it begins a sentence. */
+/** The text as the beginning of a sentence. */
 export function capitalise(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
@@ -94,7 +94,7 @@ function compareNumerically(left: string, right: string): number {
   return Number(leftLine) - Number(rightLine);
 }
 
-/** `, opened at a (x.c:1) and closed at b (x.c:2),`; says so when a close must have happened but was not seen. */
+/** `, opened at a (x.c:1) and closed at b (x.c:2),`; a close that the recorder did not see is named too. */
 export function spellHistory(
   misuses: readonly Pick<Misuse, 'opened' | 'closed'>[],
   close: 'was-closed' | 'may-be-open',

@@ -74,22 +74,19 @@ function typeOf([first]: Inheritance['handles']): string {
   return first?.object.type ?? 'Unknown';
 }
 
-/** The program opened it and started the child, and neither was to hand it on. */
+/** The program opened the handle and started the child, and neither call passes handles on by design. */
 function isUnasked({ handles, opened, started, asDescriptor }: Inheritance): boolean {
   if (attributeOpening(opened.stack, { type: typeOf(handles) }) !== 'program' || opensForChild(opened.stack))
     return false;
   const { site, api } = dissect(started.stack);
   if (site === undefined || site.runtime === true) return false;
-  // A C runtime names all of its file descriptors to what it starts, whether it was asked to or not.
+  // A C runtime names all of its file descriptors to every child.
   return asDescriptor !== true || (api !== undefined && startsByRuntime.test(functionName(api) ?? ''));
 }
 
 const startsByRuntime: RegExp = /^_?w?(?:system|popen|spawn\w+|exec\w+)$/;
 
-/**
- * `_popen` opens the child's end of a pipe, and keeps a stream of the program aside for as long as the child is being
- * started.
- */
+/** `_popen` opens the child's end of a pipe, and keeps a stream of the program aside while it starts the child. */
 function opensForChild(stack: Stack): boolean {
   const { api } = dissect(stack);
   return api !== undefined && /^_?w?popen$/.test(functionName(api) ?? '');

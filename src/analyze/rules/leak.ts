@@ -5,7 +5,9 @@ import { addCounts, type IterationVerdict, judgeIterations } from '../iterations
 import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
 
-/** An open site whose opening was seen; a handle that somebody else put there is no leak of this program. */
+/**
+ * An open site whose opening the recorder saw. A handle that another process put there is no leak of this program.
+ */
 interface Opening extends OpenSite {
   readonly opened: CallRecord;
 }
@@ -73,7 +75,10 @@ export const leak: RuleCheck = checkSites<Opening>({
   },
 });
 
-/** Where handles of the same site are closed: of the same stack, or of one that differs only in lines and offsets. */
+/**
+ * Where other handles of the site are closed. They were opened by the same stack, or by one that differs only in lines
+ * and offsets.
+ */
 function siblingsOf({ opened, siblingsClosedAt, closedElsewhere = [] }: Opening): readonly Stack[] {
   if (siblingsClosedAt !== undefined) return [siblingsClosedAt];
   const site = normaliseStack(opened.stack).join('|');
@@ -83,8 +88,8 @@ function siblingsOf({ opened, siblingsClosedAt, closedElsewhere = [] }: Opening)
 }
 
 /**
- * By the very same system call inside of Windows' function. The two ends of a pipe are no siblings of each other, and
- * neither is what a function opens and closes for itself along the way, as `tmpfile` does.
+ * Both stacks make the same system call inside of the function of Windows. The two ends of a pipe are no siblings, and
+ * neither is a handle that a function opens and closes for itself on the way, as `tmpfile` does.
  */
 function isOpenedAlike(one: Stack, other: Stack): boolean {
   const spell = (stack: Stack): string =>
@@ -110,7 +115,7 @@ interface Tally {
   readonly isStandardStream: boolean;
 }
 
-/** What descriptors 0, 1 and 2 stand for lasts as long as the process, by the design of C runtimes. */
+/** By the design of C runtimes, the files of descriptors 0, 1 and 2 last as long as the process. */
 function isStandardStream({ count, examples }: Opening): boolean {
   const isStandard = ({ object: { wrapper } }: OpenHandle): boolean => {
     const descriptor = wrapper?.type === 'Descriptor' ? wrapper.value : wrapper?.descriptor;
@@ -120,9 +125,8 @@ function isStandardStream({ count, examples }: Opening): boolean {
 }
 
 /**
- * How bad it is. Marked iterations are the better witness: what grows with each of them is a leak whatever becomes of
- * it in the end, and what does not is a cache, a pool or a singleton, however many there are and wherever others of it
- * are closed.
+ * Marked iterations decide where there are any. A site that grows with each of them is a leak, even if it is closed in
+ * the end. A site that does not is a cache, a pool or a singleton, even if it is large or others of it are closed.
  */
 function chooseLevel(
   actor: Actor,
@@ -136,7 +140,7 @@ function chooseLevel(
   return isError ? 'error' : 'warning';
 }
 
-/** ` It grew by 3 handles with each of 8 iterations.`; for what belongs to Windows only what is remarkable. */
+/** ` It grew by 3 handles with each of 8 iterations.`; a site of Windows gets a sentence only if it always grew. */
 function growthSentence({ growth }: Tally, actor: Actor): string {
   if (growth === undefined) return '';
   const { grewIn, iterations, growsAlways, handlesPerIteration } = growth;

@@ -3,8 +3,8 @@ import { checkMisuses, spellVictims } from '../misuse.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
 
 /**
- * `stale-close`: a close of a value that had been closed, and that would have been another object's by then. Told with
- * a quarantine only.
+ * `stale-close`: a close of a value that had been closed and would by then have meant another object. Only a quarantine
+ * shows it.
  */
 export const staleClose: RuleCheck = checkMisuses({
   rule: 'stale-close',

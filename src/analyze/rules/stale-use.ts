@@ -3,8 +3,8 @@ import { checkMisuses, spellVictims } from '../misuse.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
 
 /**
- * `stale-use`: a call with a value that had been closed, and that would have been another object's by then. Told with a
- * quarantine only.
+ * `stale-use`: a call with a value that had been closed and would by then have meant another object. Only a quarantine
+ * shows it.
  */
 export const staleUse: RuleCheck = checkMisuses({
   rule: 'stale-use',

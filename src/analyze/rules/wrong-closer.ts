@@ -5,7 +5,7 @@ import { spellNoun } from '../object-noun.ts';
 import { dissect, functionName } from '../stacks.ts';
 import { capitalise, spellHistory, spellTimes, spellValue, spellValues } from '../wording.ts';
 
-/** What the objects want to be closed by, of which CloseHandle closes the handle and nothing that belongs to it. */
+/** The right function for each type. CloseHandle closes only the kernel's handle, and nothing that belongs to it. */
 const closers: Readonly<Record<string, string>> = {
   Socket: 'closesocket',
   Key: 'RegCloseKey',
@@ -18,8 +18,8 @@ const closers: Readonly<Record<string, string>> = {
  * `wrong-closer`: a socket, a registry key, or the handle of a C runtime's descriptor or FILE that was closed by
  * CloseHandle; a FILE or a search that was given to CloseHandle; or a `closesocket` of what is no socket.
  *
- * The function that the program called decides. Wine's own closesocket calls CloseHandle, as C runtimes do, and Windows
- * closes keys of its own by it.
+ * The function that the program called decides, because Wine's closesocket and C runtimes call CloseHandle themselves,
+ * and Windows closes keys of its own with it.
  *
  * https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-closehandle
  */
@@ -48,12 +48,12 @@ function noSocketMessage({ object, values, offender }: Misuses, times: string): 
   return `${capitalise(article)} ${spellNoun(object)} (${spellValues(values)}) was given to ${offender}${times}: it is no socket, and stayed open.`;
 }
 
-/** A socket is closed as one also where a descriptor stands for it. */
+/** A socket wants closesocket even where a descriptor stands for it. */
 function closerOf({ type, wrapper }: HandleObject): string {
   return closers[type] ?? closers[wrapper?.type ?? ''] ?? 'another function';
 }
 
-/** `descriptor 3`, `the FILE 0x228306250`, `a descriptor`: what went on standing for a closed handle. */
+/** `descriptor 3`, `the FILE 0x228306250`, `a descriptor`: what still stands for a closed handle. */
 function spellWrappers(misuses: readonly Misuse[]): string {
   const [first, ...rest] = misuses.flatMap(({ object }) => object?.wrapper ?? []);
   if (first?.value === undefined || rest.length > 0) return `a ${spellNoun(first ?? { type: 'Descriptor' })}`;
@@ -68,7 +68,7 @@ function isClosedAsHandle(misuse: Misuse): boolean {
   );
 }
 
-/** The handle of a descriptor or FILE was closed past its C runtime, which still takes it for its own. */
+/** CloseHandle closed the handle of a descriptor or FILE, and its C runtime still takes it for open. */
 function isClosedBeneath(misuse: Misuse): boolean {
   return (
     misuse.kind === 'closed-as-handle' &&
@@ -83,7 +83,7 @@ function calledFunction({ offending: { stack } }: Misuse): string {
   return (site !== undefined && api !== undefined && functionName(api)) || '';
 }
 
-/** What is no handle of the kernel, and open, was given to CloseHandle for one. */
+/** CloseHandle was given an open FILE or search, which is no handle of the kernel. */
 export function isGivenToCloseHandle({ kind, object, offending, closed }: Misuse): boolean {
   return (
     kind === 'close' &&
@@ -94,8 +94,8 @@ export function isGivenToCloseHandle({ kind, object, offending, closed }: Misuse
 }
 
 /**
- * A C runtime's close of a handle that had been closed beneath it: what was wrong is the first close, and it is
- * reported.
+ * A C runtime closes a handle that had been closed beneath it. The mistake is the first close, which has a finding of
+ * its own.
  */
 export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: Evidence): boolean {
   if (object?.wrapper === undefined || closed === undefined) return false;
@@ -103,7 +103,7 @@ export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: 
   return misuses.some((misuse) => isClosedBeneath(misuse) && canonicalText(misuse.offending.stack) === stack);
 }
 
-/** What closesocket says of a handle that is open and no socket: WSAENOTSOCK. */
+/** closesocket refused an open handle that is no socket (WSAENOTSOCK). */
 export function isNoSocket(misuse: Misuse): boolean {
   return misuse.kind === 'close' && misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse);
 }
