@@ -102,7 +102,7 @@ test('what is beyond --max-handles makes the report incomplete, and says so', as
   const { completeness } = JSON.parse(run.stdout) as JsonReport;
   expect(completeness.complete).toBe(false);
   expect(completeness.notes.join('\n')).toMatch(
-    /^\d+ calls were about handle values beyond the recorder's capacity\.$/m,
+    /^\d+ calls were about handle values beyond the recorder's capacity; try a larger --max-handles\.$/m,
   );
   expect(run.exitCode).toBe(3);
 });
