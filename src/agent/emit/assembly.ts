@@ -1,21 +1,11 @@
-import type { AgentCode, AgentVariant } from './agent-code.ts';
 import { functionModules, numberedFunctions } from '../tables/function-table.ts';
 import { numberedRows } from '../tables/hook-table.ts';
-import {
-  CALL_TRAMPOLINE_SIZE_BYTES,
-  FUNCTION_TRAMPOLINE_SIZE_BYTES,
-  GATE_NAME_SIZE_BYTES,
-  type LinkedWord,
-  linkedWords,
-} from './linkage.ts';
+import { Assembler } from '../asm/assembler.ts';
+import { type Label, type Memory, relative } from '../asm/operands.ts';
 import { emitPatchTable } from '../patch/patch-table.ts';
-import { emitWrapperRow } from './wrapper-row.ts';
-import { Assembler, type Label, type Memory, relative } from '../asm/assembler.ts';
-import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
-import { emitHookFunctions } from './hooks/function-patches.ts';
-import { emitThunk, type HookEnvironment } from './hooks/hook-frame.ts';
-import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/hooks.ts';
-import { emitForgetWalks, emitNoteImage } from './hooks/images.ts';
+import { emitCaptureStack, emitFullWalk } from './walk/stack-walk.ts';
+import { emitForeseeUnwind } from './walk/unwind-check.ts';
+import { type FramedFunction, unwindInfo } from './walk/unwind-info.ts';
 import { emitNoteInherited } from './recorder/inherited-handles.ts';
 import { emitNoteMisuse, emitRecordMisuse } from './recorder/misuse-recorder.ts';
 import { emitQuarantine } from './recorder/quarantine.ts';
@@ -26,15 +16,26 @@ import {
   emitRecordOpen,
   type Quarantine,
 } from './recorder/recorder.ts';
+import { emitInternStack } from './recorder/stack-pool.ts';
+import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './recorder/wrappers.ts';
+import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
+import { emitHookFunctions } from './hooks/function-patches.ts';
+import { emitThunk, type HookEnvironment } from './hooks/hook-frame.ts';
+import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/hooks.ts';
+import { emitForgetWalks, emitNoteImage } from './hooks/images.ts';
 import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
 import { emitIsSocketPath } from './hooks/socket-path.ts';
-import { emitInternStack } from './recorder/stack-pool.ts';
-import { emitCaptureStack, emitFullWalk } from './walk/stack-walk.ts';
-import { emitForeseeUnwind } from './walk/unwind-check.ts';
-import { type FramedFunction, unwindInfo } from './walk/unwind-info.ts';
 import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
 import { emitWrapperHook } from './hooks/wrapper-hook.ts';
-import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './recorder/wrappers.ts';
+import type { AgentCode, AgentVariant } from './agent-code.ts';
+import {
+  CALL_TRAMPOLINE_SIZE_BYTES,
+  FUNCTION_TRAMPOLINE_SIZE_BYTES,
+  GATE_NAME_SIZE_BYTES,
+  type LinkedWord,
+  linkedWords,
+} from './linkage.ts';
+import { emitWrapperRow } from './wrapper-row.ts';
 
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
 

@@ -1,4 +1,4 @@
-import type { Memory } from '../asm/assembler.ts';
+import type { Memory } from '../asm/operands.ts';
 import { PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
 import { FAR_JUMP_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
 

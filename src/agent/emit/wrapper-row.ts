@@ -1,7 +1,8 @@
-import type { Assembler, Label } from '../asm/assembler.ts';
 import { type Failure, functionModules, type WrapperArgument, type WrapperFunction } from '../tables/function-table.ts';
 import { typeIndex } from '../tables/hook-table.ts';
 import { DESCRIPTOR_KEY } from '../ledger/layout.ts';
+import type { Assembler } from '../asm/assembler.ts';
+import type { Label } from '../asm/operands.ts';
 
 /** Where a C runtime's module lies, and what tells its wrappers and their handles. */
 export interface WrapperModule {

@@ -20,8 +20,11 @@ import {
 } from '../../io/index.ts';
 import { readMemory } from '../../process/memory.ts';
 import { randomBytes } from '../../process/random.ts';
+import { ledgerLayout } from '../ledger/layout.ts';
+import { Ledger } from '../ledger/ledger.ts';
 import type { AgentCode } from '../emit/agent-code.ts';
 import { type AgentTarget, linkAgent, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
+import { loadCode } from '../link/load-code.ts';
 import {
   findCloseHandle,
   findFunctions,
@@ -31,9 +34,6 @@ import {
   recogniseStubs,
   type StubRange,
 } from './locate-hooks.ts';
-import { Ledger } from '../ledger/ledger.ts';
-import { ledgerLayout } from '../ledger/layout.ts';
-import { loadCode } from '../link/load-code.ts';
 import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
 
 export interface RecordingOptions {

@@ -1,13 +1,16 @@
+import { recordedCalls } from '../tables/function-table.ts';
+import { type ObjectType, objectTypes } from '../tables/hook-table.ts';
 import {
   DESCRIPTOR_KEY,
   header,
+  image,
   IMAGE_COUNT,
   IMAGE_SIZE_BYTES,
-  image,
   LEDGER_MAGIC,
   type LedgerLayout,
   MAXIMUM_FRAMES,
   MAY_BE_INHERITABLE,
+  misuse,
   MISUSE_CLOSE,
   MISUSE_CLOSED_AS_HANDLE,
   MISUSE_COUNT,
@@ -15,21 +18,18 @@ import {
   MISUSE_SIZE_BYTES,
   MISUSE_USE,
   MISUSE_VALUE_COUNT,
-  misuse,
-  SLOT_SIZE_BYTES,
   slot,
+  SLOT_SIZE_BYTES,
   STACK_POOL_SIZE_BYTES,
   stackNode,
   STATE_FLAG_BITS,
   STATE_OCCUPIED,
   STATE_QUARANTINED,
   VICTIM,
+  wrapper,
   WRAPPER_COUNT,
   WRAPPER_SIZE_BYTES,
-  wrapper,
 } from './layout.ts';
-import { recordedCalls } from '../tables/function-table.ts';
-import { type ObjectType, objectTypes } from '../tables/hook-table.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
 import type { Wrapper } from '../../model.ts';
 

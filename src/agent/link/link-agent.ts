@@ -1,7 +1,10 @@
-import type { AgentCode } from '../emit/agent-code.ts';
 import { functionModules, type NumberedFunction } from '../tables/function-table.ts';
 import { hookTable, type NumberedRow } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
+import { patchedFunction, patchedModule } from '../patch/patch-table.ts';
+import type { MovedPrologue } from '../patch/prologue.ts';
+import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
+import type { AgentCode } from '../emit/agent-code.ts';
 import {
   CALL_TRAMPOLINE_SIZE_BYTES,
   FUNCTION_TRAMPOLINE_SIZE_BYTES,
@@ -9,11 +12,8 @@ import {
   linkedWords,
   setGateName,
 } from '../emit/linkage.ts';
-import { patchedFunction, patchedModule } from '../patch/patch-table.ts';
-import type { MovedPrologue } from '../patch/prologue.ts';
-import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
-import type { CodePatch } from '../inject/target-code.ts';
 import { setWrapperModule, type WrapperModule } from '../emit/wrapper-row.ts';
+import type { CodePatch } from '../inject/target-code.ts';
 
 /** A system call that is going to be hooked. */
 export interface HookedCall extends NumberedRow {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
-import { SAVE, saved } from '../../../src/agent/emit/hooks/hook-frame.ts';
 import { functionTable, numberedFunctions, recordedCalls } from '../../../src/agent/tables/function-table.ts';
 import { hookTable, numberedRows, objectTypes } from '../../../src/agent/tables/hook-table.ts';
 import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger/layout.ts';
+import { SAVE, saved } from '../../../src/agent/emit/hooks/hook-frame.ts';
 
 const HOME_SPACE_SIZE = 0x20;
 /** Arguments that a hook can pass on: four in registers, the others in its frame below what it saves. */

@@ -2,29 +2,29 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
 import { hookTable, objectTypes } from '../../../src/agent/tables/hook-table.ts';
-import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import {
   DESCRIPTOR_KEY,
   header,
+  image,
   IMAGE_COUNT,
   IMAGE_SIZE_BYTES,
-  image,
   ledgerLayout,
   MAXIMUM_FRAMES,
   MAY_BE_INHERITABLE,
+  misuse,
   MISUSE_COUNT,
   MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT,
-  misuse,
-  SLOT_SIZE_BYTES,
   slot,
+  SLOT_SIZE_BYTES,
   STACK_INDEX_OFFSET,
   STACK_POOL_SIZE_BYTES,
   stackNode,
+  wrapper,
   WRAPPER_COUNT,
   WRAPPER_SIZE_BYTES,
-  wrapper,
 } from '../../../src/agent/ledger/layout.ts';
+import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import { seededRandom } from './random.ts';
 
 const SLOT_COUNT = 1024;

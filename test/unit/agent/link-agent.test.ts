@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import { assembleAgent } from '../../../src/agent/emit/assembly.ts';
+import { functionModules, numberedFunctions } from '../../../src/agent/tables/function-table.ts';
+import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
+import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
+import { patchedFunction, patchedModule } from '../../../src/agent/patch/patch-table.ts';
 import type { AgentCode } from '../../../src/agent/emit/agent-code.ts';
+import { assembleAgent } from '../../../src/agent/emit/assembly.ts';
+import { FUNCTION_TRAMPOLINE_SIZE_BYTES, linkedWords, setGateName } from '../../../src/agent/emit/linkage.ts';
 import {
   type AgentTarget,
   type HookedModule,
@@ -9,11 +14,6 @@ import {
   RELAY_SIZE_BYTES,
 } from '../../../src/agent/link/link-agent.ts';
 import { loadCode } from '../../../src/agent/link/load-code.ts';
-import { functionModules, numberedFunctions } from '../../../src/agent/tables/function-table.ts';
-import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
-import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
-import { FUNCTION_TRAMPOLINE_SIZE_BYTES, linkedWords, setGateName } from '../../../src/agent/emit/linkage.ts';
-import { patchedFunction, patchedModule } from '../../../src/agent/patch/patch-table.ts';
 
 const IMAGE_BASE = 0x1_4000_0000n;
 const NTDLL = 0x1_7000_0000n;

@@ -1,23 +1,10 @@
 import { header } from '../../ledger/layout.ts';
-import { GATE_NAME_TEXT, type LinkedEnvironment } from '../linkage.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  type Label,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rdx,
-  relative,
-  rsp,
-  teb,
-} from '../../asm/assembler.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, relative, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import { GATE_NAME_TEXT, type LinkedEnvironment } from '../linkage.ts';
 
 /** States of {@link header.gateState}. */
 export const GATE_OPEN = 0;

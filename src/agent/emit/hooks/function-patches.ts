@@ -1,26 +1,10 @@
 import { header } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory, relative } from '../../asm/operands.ts';
+import { eax, edx, esi, r8, r9d, rax, rbx, rcx, rdx, rsi, rsp } from '../../asm/registers.ts';
 import { identityOffsets, patchedFunction, patchedModule, type PatchTable } from '../../patch/patch-table.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  edx,
-  esi,
-  indexed,
-  type Label,
-  type Memory,
-  r8,
-  r9d,
-  rax,
-  rbx,
-  rcx,
-  rdx,
-  relative,
-  rsi,
-  rsp,
-} from '../../asm/assembler.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 const PAGE_EXECUTE_READWRITE = 0x40;
 

@@ -1,27 +1,10 @@
 import type { HookRow } from '../../tables/hook-table.ts';
 import { type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from '../../ledger/layout.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  edx,
-  type Label,
-  type Memory,
-  r10,
-  r10d,
-  r11,
-  r8,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  type Register,
-  relative,
-  rsp,
-} from '../../asm/assembler.ts';
-import { emitSlotAddress, type Quarantine, type RecorderEnvironment } from '../recorder/recorder.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, type Memory, relative } from '../../asm/operands.ts';
+import { eax, edx, r10, r10d, r11, r8, r9, r9d, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
 import { callerArgument, type FrameShape, returnAddressOffset } from '../walk/unwind-info.ts';
+import { emitSlotAddress, type Quarantine, type RecorderEnvironment } from '../recorder/recorder.ts';
 
 // What every hook is made of: its frame, the way through to the real call, and the reports that it may make.
 

@@ -10,26 +10,14 @@ import {
   STATE_QUARANTINED,
   wrapper,
 } from '../../ledger/layout.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  type Label,
-  type Memory,
-  r10,
-  r11,
-  r11d,
-  r8,
-  r8d,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  rsp,
-} from '../../asm/assembler.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, type Memory } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r11, r11d, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { SYSTEM_TIME } from '../walk/stack-walk.ts';
+import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from '../walk/unwind-info.ts';
+import { emitMayBeInheritable, emitNoteChange, ObjectHandleFlagInformation } from '../recorder/inherited-handles.ts';
+import { emitSlotAddress, type Quarantine, THIS_PROCESS } from '../recorder/recorder.ts';
+import { emitWrapperAddress } from '../recorder/wrappers.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
 import {
   emitKeepRow,
@@ -55,12 +43,7 @@ import {
   STATUS_INVALID_HANDLE,
   TRAMPOLINE,
 } from './hook-frame.ts';
-import { emitMayBeInheritable, emitNoteChange, ObjectHandleFlagInformation } from '../recorder/inherited-handles.ts';
-import { emitSlotAddress, type Quarantine, THIS_PROCESS } from '../recorder/recorder.ts';
-import { SYSTEM_TIME } from '../walk/stack-walk.ts';
-import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from '../walk/unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';
-import { emitWrapperAddress } from '../recorder/wrappers.ts';
 
 const STATUS_HANDLE_NOT_CLOSABLE = 0xc000_0235 | 0;
 const STATUS_ACCESS_DENIED = 0xc000_0022 | 0;

@@ -1,8 +1,10 @@
-import { header, IMAGES_OFFSET, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, WALK_CACHE_COUNT } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
-import { type Assembler, at, eax, indexed, type Label, r10, r8d, r9, rax, rcx, rdx, rsp } from '../../asm/assembler.ts';
-import type { HookEnvironment } from './hook-frame.ts';
+import { header, image, IMAGE_COUNT, IMAGE_SIZE_BYTES, IMAGES_OFFSET, WALK_CACHE_COUNT } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label } from '../../asm/operands.ts';
+import { eax, r10, r8d, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import type { HookEnvironment } from './hook-frame.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 const MEM_IMAGE = 0x100_0000;
 

@@ -1,5 +1,7 @@
 import { typeIndex } from '../../tables/hook-table.ts';
-import { type Assembler, at, eax, type Label, rax, rcx } from '../../asm/assembler.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label } from '../../asm/operands.ts';
+import { eax, rax, rcx } from '../../asm/registers.ts';
 
 /**
  * Emits `u32 isSocketPath(OBJECT_ATTRIBUTES*)`: the type index of `Socket` for a path that begins with `\Device\Afd`,

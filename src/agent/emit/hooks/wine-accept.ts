@@ -1,27 +1,12 @@
 import { typeIndex } from '../../tables/hook-table.ts';
 import { header, MAY_BE_INHERITABLE, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  type Label,
-  r10,
-  r10d,
-  r11d,
-  r8,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  teb,
-} from '../../asm/assembler.ts';
-import type { HookEnvironment } from './hook-frame.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r10d, r11d, r8, r9, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import { tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import type { HookEnvironment } from './hook-frame.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 // Wine's accept makes the new socket's handle in the server and delivers it later, into memory that the caller named.
 // On Windows, accept opens the socket first, like any other.

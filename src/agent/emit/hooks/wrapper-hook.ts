@@ -1,30 +1,13 @@
 import type { WrapperType } from '../../tables/function-table.ts';
 import { typeIndex } from '../../tables/hook-table.ts';
-import { DESCRIPTOR_KEY, MISUSE_CLOSE, MISUSE_USE, misuse, slot, wrapper } from '../../ledger/layout.ts';
-import { INT, NEGATIVE, openedFrom, POSITIVE, wrapperRow, ZERO } from '../wrapper-row.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  indexed,
-  type Label,
-  type Memory,
-  r10,
-  r11,
-  r8,
-  r8d,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  rsp,
-} from '../../asm/assembler.ts';
-import { type HookEnvironment, STATUS_INVALID_HANDLE } from './hook-frame.ts';
+import { DESCRIPTOR_KEY, misuse, MISUSE_CLOSE, MISUSE_USE, slot, wrapper } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r11, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from '../walk/unwind-info.ts';
 import { emitUnlink, emitWrapperAddress, emitWrapperIndex } from '../recorder/wrappers.ts';
+import { type HookEnvironment, STATUS_INVALID_HANDLE } from './hook-frame.ts';
+import { INT, NEGATIVE, openedFrom, POSITIVE, wrapperRow, ZERO } from '../wrapper-row.ts';
 
 /*
  * One hook for all functions that open, close or work on wrappers, and a row of data for each of them that says what it does.

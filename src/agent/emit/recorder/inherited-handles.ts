@@ -4,34 +4,16 @@ import {
   INHERITED_COUNT,
   MAY_BE_INHERITABLE,
   MISUSE_INHERITED,
-  SLOT_SIZE_BYTES,
   slot,
+  SLOT_SIZE_BYTES,
 } from '../../ledger/layout.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  indexed,
-  type Label,
-  type Memory,
-  r10,
-  r11,
-  r11d,
-  r8,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  rsp,
-  teb,
-} from '../../asm/assembler.ts';
-import type { Hook, HookBody, HookEnvironment } from '../hooks/hook-frame.ts';
-import { emitSlotAddress } from './recorder.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r11, r11d, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import { emitSlotAddress } from './recorder.ts';
+import type { Hook, HookBody, HookEnvironment } from '../hooks/hook-frame.ts';
 
 /*
  * What a new process inherited of this one's handles. A start by which handles are inherited, and without a list of them, gives the child

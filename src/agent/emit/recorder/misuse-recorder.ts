@@ -1,42 +1,25 @@
 import {
   header,
+  misuse,
   MISUSE_CLOSE,
   MISUSE_COUNT,
   MISUSE_INHERITED,
   MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT,
-  misuse,
   RECENT_OPEN_COUNT,
-  SLOT_SIZE_BYTES,
   slot,
+  SLOT_SIZE_BYTES,
   VICTIM,
+  wrapper,
   WRAPPER_COUNT,
   WRAPPER_SIZE_BYTES,
-  wrapper,
 } from '../../ledger/layout.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  indexed,
-  type Label,
-  type Memory,
-  r10,
-  r10d,
-  r11d,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rdx,
-  rsp,
-  teb,
-} from '../../asm/assembler.ts';
-import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r10d, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
 
 /** What a misuse copies of a slot: all of it. */
 const LIFE_QWORDS = SLOT_SIZE_BYTES / 8;

@@ -1,27 +1,11 @@
 import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  indexed,
-  type Label,
-  type Memory,
-  r10,
-  r8,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  type Register,
-  rsp,
-} from '../../asm/assembler.ts';
-import { STATUS_INVALID_HANDLE } from '../hooks/hook-frame.ts';
-import { emitSlotAddress, type Quarantine } from './recorder.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r8, r9, r9d, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import { emitSlotAddress, type Quarantine } from './recorder.ts';
+import { STATUS_INVALID_HANDLE } from '../hooks/hook-frame.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 /*
  * The quarantine, AddressSanitizer's idea for handles: for a while after its close a value means nothing, so that whoever

@@ -1,21 +1,17 @@
 import {
   header,
   RECENT_OPEN_COUNT,
-  SLOT_SIZE_BYTES,
   slot,
+  SLOT_SIZE_BYTES,
   stackNode,
   STATE_FLAG_BITS,
   VICTIM,
 } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
 import {
-  type Assembler,
-  at,
   eax,
   edx,
-  indexed,
-  type Label,
-  type Memory,
   r10,
   r10d,
   r11,
@@ -29,10 +25,10 @@ import {
   rdx,
   type Register,
   rsp,
-  teb,
-} from '../../asm/assembler.ts';
+} from '../../asm/registers.ts';
 import { SYSTEM_TIME, tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 /** The routines of the quarantine, which quarantine.ts explains. */
 export interface Quarantine {

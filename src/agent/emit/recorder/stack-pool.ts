@@ -7,24 +7,10 @@ import {
   STACK_POOL_SIZE_BYTES,
   stackNode,
 } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label } from '../../asm/operands.ts';
+import { eax, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../linkage.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  edx,
-  indexed,
-  type Label,
-  r10,
-  r10d,
-  r11,
-  r11d,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rsp,
-} from '../../asm/assembler.ts';
 
 /** How many places a stack may be looked for before it is dropped, and counted. */
 const PROBE_COUNT = 64;

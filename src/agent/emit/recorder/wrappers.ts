@@ -1,20 +1,18 @@
 import {
   header,
   slot,
+  wrapper,
   WRAPPER_COUNT,
   WRAPPER_HASH_BITS,
   WRAPPER_PROBE_COUNT,
   WRAPPER_SIZE_BYTES,
-  wrapper,
 } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, type Memory } from '../../asm/operands.ts';
 import {
-  type Assembler,
-  at,
   eax,
   edx,
-  type Label,
   low32,
-  type Memory,
   r10,
   r10d,
   r11,
@@ -26,10 +24,10 @@ import {
   rdx,
   type Register,
   rsp,
-} from '../../asm/assembler.ts';
-import { emitSlotAddress, emitWriteClosing, emitWriteOpening, type RecorderEnvironment } from './recorder.ts';
+} from '../../asm/registers.ts';
 import { HASH_MULTIPLIER } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import { emitSlotAddress, emitWriteClosing, emitWriteOpening, type RecorderEnvironment } from './recorder.ts';
 
 /*
  * Wrappers: what a library hands out in place of a handle (a descriptor, a FILE, a search), found by what the program knows it by.

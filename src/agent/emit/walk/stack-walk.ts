@@ -1,16 +1,11 @@
 import { header, MAXIMUM_FRAMES, WALK_CACHE_COUNT, WALKER_COUNT } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { absolute, at, indexed, type Label, type Memory, relative, teb } from '../../asm/operands.ts';
 import {
-  absolute,
-  type Assembler,
-  at,
   eax,
   ecx,
   edx,
   esi,
-  indexed,
-  type Label,
-  type Memory,
   r10,
   r11,
   r12,
@@ -31,12 +26,11 @@ import {
   rdi,
   rdx,
   type Register,
-  relative,
   rsi,
   rsp,
-  teb,
-} from '../../asm/assembler.ts';
+} from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffset } from './unwind-info.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 /**
  * Walking the target's stack from inside a hook.

@@ -1,21 +1,6 @@
-import {
-  type Assembler,
-  at,
-  eax,
-  edx,
-  indexed,
-  type Label,
-  low32,
-  r10,
-  r11,
-  r11d,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rdx,
-  teb,
-} from '../../asm/assembler.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, teb } from '../../asm/operands.ts';
+import { eax, edx, low32, r10, r11, r11d, r8, r9, rax, rcx, rdx } from '../../asm/registers.ts';
 import { context, foreseen, tebField } from './stack-walk.ts';
 
 const RUNTIME_FUNCTION_INDIRECT = 1;
