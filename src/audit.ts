@@ -1,6 +1,6 @@
 import { win32 } from 'node:path';
 
-import { GATE_UNATTENDED } from './agent/emit/hooks/exit-gate.ts';
+import { GATE_UNATTENDED } from './agent/ledger/layout.ts';
 import { Recording, type RecordingOptions } from './agent/inject/recording.ts';
 import { defaultSuppressions } from './analyze/default-suppressions.ts';
 import { analyze, type AnalyzeOptions } from './analyze/index.ts';

@@ -1,16 +1,10 @@
-import { header } from '../../ledger/layout.ts';
+import { GATE_PASSED, GATE_UNATTENDED, GATE_WAITING, header } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, relative, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
 import { GATE_NAME_TEXT, type LinkedEnvironment } from '../linkage.ts';
-
-/** States of {@link header.gateState}. */
-export const GATE_OPEN = 0;
-export const GATE_WAITING = 1;
-export const GATE_PASSED = 2;
-export const GATE_UNATTENDED = 3;
 
 /** Where the names stand that the gate opens the auditor's objects by; see {@link setGateName}. */
 export interface GateEnvironment extends LinkedEnvironment {

@@ -1,5 +1,11 @@
 import { typeIndex } from '../../tables/hook-table.ts';
-import { header, MAY_BE_INHERITABLE, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES } from '../../ledger/layout.ts';
+import {
+  header,
+  MAY_BE_INHERITABLE,
+  PENDING_ACCEPT_COUNT,
+  PENDING_ACCEPT_SIZE_BYTES,
+  pendingAccept,
+} from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r10d, r11d, r8, r9, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
@@ -27,10 +33,10 @@ export function emitNoteAccept(asm: Assembler, begin: Label, { words }: LinkedEn
   asm.mov(r10d, teb(tebField.threadId));
   asm.mov(r11d, PENDING_ACCEPT_COUNT);
   asm.bind(next);
-  asm.cmp(r10, at(r9));
+  asm.cmp(r10, at(r9, pendingAccept.threadId));
   asm.j('e', mine); // an earlier accept of this thread that was never waited for
   asm.xor(eax, eax);
-  asm.lockCmpxchg(at(r9), r10);
+  asm.lockCmpxchg(at(r9, pendingAccept.threadId), r10);
   asm.j('e', free);
   asm.add(r9, PENDING_ACCEPT_SIZE_BYTES);
   asm.sub(r11d, 1);
@@ -40,9 +46,9 @@ export function emitNoteAccept(asm: Assembler, begin: Label, { words }: LinkedEn
   asm.mov(rax, words.ledger);
   asm.lockInc32(at(rax, header.pendingAccepts));
   asm.bind(mine);
-  asm.mov(at(r9, 0x08), rcx);
-  asm.mov(at(r9, 0x10), rdx);
-  asm.mov(at(r9, 0x18), r8);
+  asm.mov(at(r9, pendingAccept.event), rcx);
+  asm.mov(at(r9, pendingAccept.handleAddress), rdx);
+  asm.mov(at(r9, pendingAccept.statusAddress), r8);
   asm.ret();
 }
 
@@ -65,7 +71,7 @@ export function emitResolveAccept(
     asm.mov(eax, teb(tebField.threadId));
     asm.mov(r11d, PENDING_ACCEPT_COUNT);
     asm.bind(next);
-    asm.cmp(rax, at(r10));
+    asm.cmp(rax, at(r10, pendingAccept.threadId));
     asm.j('e', mine);
     asm.add(r10, PENDING_ACCEPT_SIZE_BYTES);
     asm.sub(r11d, 1);
@@ -73,13 +79,13 @@ export function emitResolveAccept(
     asm.bind(done);
     epilogue();
     asm.bind(mine);
-    asm.cmp(rcx, at(r10, 0x08));
+    asm.cmp(rcx, at(r10, pendingAccept.event));
     asm.j('ne', done);
-    asm.mov(rdx, at(r10, 0x18)); // IO_STATUS_BLOCK *
+    asm.mov(rdx, at(r10, pendingAccept.statusAddress)); // IO_STATUS_BLOCK *
     asm.mov(r11d, at(rdx)); // NTSTATUS Status
-    asm.mov(rdx, at(r10, 0x10));
+    asm.mov(rdx, at(r10, pendingAccept.handleAddress));
     asm.mov(ecx, at(rdx)); // obj_handle_t
-    asm.movImmediate64(at(r10), 0);
+    asm.movImmediate64(at(r10, pendingAccept.threadId), 0);
     asm.mov(rax, environment.words.ledger);
     asm.lockDec32(at(rax, header.pendingAccepts));
     asm.test(r11d, r11d);
