@@ -1,5 +1,5 @@
 import { functionTable } from './agent/tables/function-table.ts';
-import { objectTypes } from './agent/tables/hook-table.ts';
+import { objectTypes } from './agent/tables/object-types.ts';
 import { INHERITED_BY_NAME } from './agent/ledger/layout.ts';
 import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger/ledger.ts';
 import { HandleDescriber } from './handles/describe.ts';

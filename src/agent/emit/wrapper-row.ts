@@ -1,5 +1,5 @@
 import { type Failure, functionModules, type WrapperArgument, type WrapperFunction } from '../tables/function-table.ts';
-import { typeIndex } from '../tables/hook-table.ts';
+import { typeIndex } from '../tables/object-types.ts';
 import { DESCRIPTOR_KEY } from '../ledger/layout.ts';
 import type { Assembler } from '../asm/assembler.ts';
 import type { Label } from '../asm/operands.ts';

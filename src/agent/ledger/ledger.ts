@@ -1,5 +1,5 @@
 import type { Wrapper } from '../../model.ts';
-import { type ObjectType, objectTypes } from '../tables/hook-table.ts';
+import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
   header,
@@ -10,16 +10,16 @@ import {
   MAXIMUM_FRAMES,
   MISUSE_COUNT,
   MISUSE_SIZE_BYTES,
-  SLOT_SIZE_BYTES,
   slot,
+  SLOT_SIZE_BYTES,
   STACK_POOL_SIZE_BYTES,
+  stackNode,
   STATE_FLAG_BITS,
   STATE_OCCUPIED,
   STATE_QUARANTINED,
-  stackNode,
+  wrapper,
   WRAPPER_COUNT,
   WRAPPER_SIZE_BYTES,
-  wrapper,
 } from './layout.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
 import {

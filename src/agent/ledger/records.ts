@@ -1,19 +1,19 @@
 import type { Wrapper } from '../../model.ts';
 import { recordedCalls } from '../tables/function-table.ts';
-import { type ObjectType, objectTypes } from '../tables/hook-table.ts';
+import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
-  IMAGE_SIZE_BYTES,
   image,
+  IMAGE_SIZE_BYTES,
   MAY_BE_INHERITABLE,
+  misuse,
   MISUSE_CLOSE,
   MISUSE_CLOSED_AS_HANDLE,
   MISUSE_INHERITED,
   MISUSE_USE,
   MISUSE_VALUE_COUNT,
-  misuse,
-  STATE_FLAG_BITS,
   slot,
+  STATE_FLAG_BITS,
   VICTIM,
 } from './layout.ts';
 import type { LedgerMemory } from './memory.ts';

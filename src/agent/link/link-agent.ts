@@ -1,5 +1,6 @@
 import { functionModules, type NumberedFunction } from '../tables/function-table.ts';
-import { hookTable, type NumberedRow } from '../tables/hook-table.ts';
+import type { NumberedRow } from '../tables/hook-row.ts';
+import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
 import { patchedFunction, patchedModule } from '../patch/patch-table.ts';
 import type { MovedPrologue } from '../patch/prologue.ts';

@@ -1,9 +1,12 @@
+import type { HookRow } from './hook-row.ts';
+import { hookTable } from './hook-table.ts';
+import type { ObjectType } from './object-types.ts';
+
 /**
- * The function table: one row per function of a system DLL that is hooked itself, because what it does is not to be
- * seen in system calls. Winsock refuses a closed socket by itself, and a C runtime a closed descriptor; which FILE or
- * search stands for which handle is known to nobody else.
+ * The function table: one row per function of a system DLL that is hooked itself, because system calls do not show its
+ * effect. Winsock refuses a closed socket without a system call, and so does a C runtime a closed descriptor. Only the
+ * runtime knows which FILE stands for which handle.
  */
-import { type HookRow, hookTable, type ObjectType } from './hook-table.ts';
 
 /**
  * The DLLs whose functions are hooked. A C runtime that is linked into the program has no functions that could be

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
 import { functionTable, numberedFunctions, recordedCalls } from '../../../src/agent/tables/function-table.ts';
-import { hookTable, numberedRows, objectTypes } from '../../../src/agent/tables/hook-table.ts';
+import { hookTable, numberedRows } from '../../../src/agent/tables/hook-table.ts';
+import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger/layout.ts';
 import { SAVE, saved } from '../../../src/agent/emit/hooks/hook-frame.ts';
 

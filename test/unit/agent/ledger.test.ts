@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
-import { hookTable, objectTypes } from '../../../src/agent/tables/hook-table.ts';
+import { hookTable } from '../../../src/agent/tables/hook-table.ts';
+import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
   header,

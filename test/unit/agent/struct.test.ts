@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
 import {
-  HEADER_SIZE_BYTES,
   header,
-  IMAGE_SIZE_BYTES,
+  HEADER_SIZE_BYTES,
   image,
+  IMAGE_SIZE_BYTES,
+  misuse,
   MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT,
-  misuse,
   PENDING_ACCEPT_COUNT,
   PENDING_ACCEPT_SIZE_BYTES,
   SLOT_SIZE_BYTES,

@@ -1,4 +1,4 @@
-import { typeIndex } from '../../tables/hook-table.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from '../../ledger/layout.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, edx, r10, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';

@@ -1,4 +1,4 @@
-import type { HookRow } from '../../tables/hook-table.ts';
+import type { HookRow } from '../../tables/hook-row.ts';
 import { type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory, relative } from '../../asm/operands.ts';

@@ -1,4 +1,5 @@
-import { type HookRow, type OpenedHandle, typeIndex } from '../../tables/hook-table.ts';
+import type { HookRow, OpenedHandle } from '../../tables/hook-row.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import {
   header,
   MAY_BE_INHERITABLE,

@@ -1,4 +1,4 @@
-import { typeIndex } from '../../tables/hook-table.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label } from '../../asm/operands.ts';
 import { eax, rax, rcx } from '../../asm/registers.ts';

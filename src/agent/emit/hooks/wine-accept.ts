@@ -1,4 +1,4 @@
-import { typeIndex } from '../../tables/hook-table.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import {
   header,
   MAY_BE_INHERITABLE,

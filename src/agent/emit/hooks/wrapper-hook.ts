@@ -1,5 +1,5 @@
 import type { WrapperType } from '../../tables/function-table.ts';
-import { typeIndex } from '../../tables/hook-table.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import { DESCRIPTOR_KEY, misuse, MISUSE_CLOSE, MISUSE_USE, slot, wrapper } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
