@@ -444,7 +444,7 @@ function judgeCompleteness(recording: Recording, judgement: Judgement, iteration
   count('droppedMisuses', (n) => `${n} refused calls were not kept: the recorder's room for them was full.`);
   count('unresolvedDuplicates', (n) => `${n} calls named a process that the recorder could not identify.`);
   count(
-    'droppedWrappers',
+    'droppedRuntimeObjects',
     (n) => `${n} descriptors, streams or searches were not followed: the recorder's room for them was full.`,
   );
   count(

@@ -5,7 +5,7 @@ import { type Struct, struct } from './struct.ts';
  * mapped into both. Every offset is in bytes. A value that must be read or written whole is one aligned 64-bit word.
  *
  * ```
- * header | misuse table | images | wrappers | walk cache | stack index | stack pool | quarantine | recent opens | slots
+ * header | misuse table | images | runtime objects | walk cache | stack index | stack pool | quarantine | recent opens | slots
  * ```
  */
 
@@ -70,7 +70,7 @@ const headerFields = {
   /** With a quarantine: handles opened so far; its low bits are the next position in the ring of recent opens. */
   opens: 'u64',
   /** Descriptors, streams and searches that found no room. */
-  droppedWrappers: 'u32',
+  droppedRuntimeObjects: 'u32',
   paddingBeforeInheritance: 'u32[7]',
   /** Requested changes of whether a handle is inheritable; each is counted before it takes effect. */
   inheritanceChanges: 'u32',
@@ -140,8 +140,8 @@ const slotFields = {
   closedWhileExiting: 'u16',
   /** For a quarantined value: the low half of how many handles had been opened when it was closed. */
   opensBefore: 'u32',
-  /** Index of the wrapper that stands for the handle, plus 1; 0 for a handle of the program's own. */
-  wrapper: 'u32',
+  /** Index of the runtime object that stands for the handle, plus 1; 0 for a handle of the program's own. */
+  runtimeObject: 'u32',
 } as const;
 
 const slotStruct: Struct<typeof slotFields> = struct(slotFields);
@@ -164,28 +164,28 @@ export const STATE_OCCUPIED: bigint = 1n << 62n;
 export const STATE_CLOSING: bigint = 1n << 61n;
 export const STATE_FLAG_BITS = 3;
 
-const wrapperFields = {
+const runtimeObjectFields = {
   /** A {@link slot} for its life. */
   life: 'u64[8]',
   /** What the program knows it by: {@link DESCRIPTOR_KEY}, or an address. Zero: free. */
   key: 'u64',
   /** Value of the handle beneath; 0 where that is not known. */
   handle: 'u64',
-  /** For a FILE: index of its descriptor's wrapper, plus 1. */
+  /** For a FILE: index of its descriptor's runtime object, plus 1. */
   descriptor: 'u32',
   /** For a FILE: the descriptor's number. */
   descriptorNumber: 'u32',
   padding: 'u64[5]',
 } as const;
 
-const wrapperStruct: Struct<typeof wrapperFields> = struct(wrapperFields);
+const runtimeObjectStruct: Struct<typeof runtimeObjectFields> = struct(runtimeObjectFields);
 
 /**
- * A wrapper: what a library hands out in place of a handle. It is a descriptor or a FILE of a C runtime, or what
+ * A runtime object: what a library hands out in place of a handle. It is a descriptor or a FILE of a C runtime, or what
  * FindFirstFile returns.
  */
-export const wrapper: Struct<typeof wrapperFields>['offsets'] = wrapperStruct.offsets;
-export const WRAPPER_SIZE_BYTES: number = wrapperStruct.sizeBytes;
+export const runtimeObject: Struct<typeof runtimeObjectFields>['offsets'] = runtimeObjectStruct.offsets;
+export const RUNTIME_OBJECT_SIZE_BYTES: number = runtimeObjectStruct.sizeBytes;
 
 /**
  * The key of a C runtime's descriptor: this bit, the number of the runtime above bit 32, and the descriptor's number.
@@ -193,11 +193,11 @@ export const WRAPPER_SIZE_BYTES: number = wrapperStruct.sizeBytes;
 export const DESCRIPTOR_KEY: bigint = 1n << 62n;
 
 /** Positions that a key's hash can name, a power of two; and how many positions behind that one its key may lie. */
-const WRAPPER_HASH_COUNT = 8192;
-export const WRAPPER_HASH_BITS: number = Math.log2(WRAPPER_HASH_COUNT);
-export const WRAPPER_PROBE_COUNT = 64;
+const RUNTIME_OBJECT_HASH_COUNT = 8192;
+export const RUNTIME_OBJECT_HASH_BITS: number = Math.log2(RUNTIME_OBJECT_HASH_COUNT);
+export const RUNTIME_OBJECT_PROBE_COUNT = 64;
 /** All positions: a search that begins at the last hash never has to go on at the first. */
-export const WRAPPER_COUNT: number = WRAPPER_HASH_COUNT + WRAPPER_PROBE_COUNT;
+export const RUNTIME_OBJECT_COUNT: number = RUNTIME_OBJECT_HASH_COUNT + RUNTIME_OBJECT_PROBE_COUNT;
 
 const misuseFields = {
   /** Hash of everything that tells one misuse from another. Zero: free. */
@@ -217,7 +217,7 @@ const misuseFields = {
   kind: 'u16',
   /** Number of values that were appended to {@link values}; it may exceed their room. */
   valueCount: 'u32',
-  /** The {@link slot}, or the life of the wrapper, as it was. */
+  /** The {@link slot}, or the life of the runtime object, as it was. */
   life: 'u64[8]',
   /**
    * For a quarantined value: stack id of the first handle that was opened after its close, and that would have it now.
@@ -230,8 +230,8 @@ const misuseFields = {
   pending: 'u32',
   /** 1 once the record is complete. */
   ready: 'u32',
-  /** {@link wrapper.key} of what stood for the handle; 0 when nothing did. */
-  wrapperKey: 'u64',
+  /** {@link runtimeObject.key} of what stood for the handle; 0 when nothing did. */
+  runtimeObjectKey: 'u64',
   /** The first values, {@link MISUSE_VALUE_COUNT} at most. */
   values: 'u64[8]',
   padding: 'u64[8]',
@@ -249,7 +249,7 @@ export const MISUSE_VALUE_COUNT = 8;
 export const MISUSE_CLOSE = 1;
 export const MISUSE_USE = 2;
 /**
- * CloseHandle closes a socket, a registry key or a wrapper's handle: the call is not refused. The stack tells whether it
+ * CloseHandle closes a socket, a registry key or a runtime object's handle: the call is not refused. The stack tells whether it
  * should have closed it.
  */
 export const MISUSE_CLOSED_AS_HANDLE = 3;
@@ -308,8 +308,8 @@ export const WALK_CACHE_COUNT: number = 1 << 14;
 
 const MISUSES_OFFSET = HEADER_SIZE_BYTES;
 export const IMAGES_OFFSET: number = MISUSES_OFFSET + MISUSE_COUNT * MISUSE_SIZE_BYTES;
-const WRAPPERS_OFFSET = IMAGES_OFFSET + IMAGE_COUNT * IMAGE_SIZE_BYTES;
-const WALK_CACHE_OFFSET = WRAPPERS_OFFSET + WRAPPER_COUNT * WRAPPER_SIZE_BYTES;
+const RUNTIME_OBJECTS_OFFSET = IMAGES_OFFSET + IMAGE_COUNT * IMAGE_SIZE_BYTES;
+const WALK_CACHE_OFFSET = RUNTIME_OBJECTS_OFFSET + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES;
 export const STACK_INDEX_OFFSET: number = WALK_CACHE_OFFSET + WALK_CACHE_COUNT * 8;
 export const STACK_POOL_OFFSET: number = STACK_INDEX_OFFSET + STACK_INDEX_COUNT * 4;
 const QUARANTINE_OFFSET = STACK_POOL_OFFSET + STACK_POOL_SIZE_BYTES;
@@ -318,7 +318,7 @@ export interface LedgerLayout {
   readonly slotCount: number;
   readonly misusesOffset: number;
   readonly imagesOffset: number;
-  readonly wrappersOffset: number;
+  readonly runtimeObjectsOffset: number;
   readonly walkCacheOffset: number;
   readonly stackPoolOffset: number;
   readonly quarantineOffset: number;
@@ -340,7 +340,7 @@ export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayo
     slotCount,
     misusesOffset: MISUSES_OFFSET,
     imagesOffset: IMAGES_OFFSET,
-    wrappersOffset: WRAPPERS_OFFSET,
+    runtimeObjectsOffset: RUNTIME_OBJECTS_OFFSET,
     walkCacheOffset: WALK_CACHE_OFFSET,
     stackPoolOffset: STACK_POOL_OFFSET,
     quarantineOffset: QUARANTINE_OFFSET,

@@ -10,6 +10,9 @@ import {
   MAXIMUM_FRAMES,
   MISUSE_COUNT,
   MISUSE_SIZE_BYTES,
+  RUNTIME_OBJECT_COUNT,
+  RUNTIME_OBJECT_SIZE_BYTES,
+  runtimeObject,
   slot,
   SLOT_SIZE_BYTES,
   STACK_POOL_SIZE_BYTES,
@@ -17,16 +20,13 @@ import {
   STATE_FLAG_BITS,
   STATE_OCCUPIED,
   STATE_QUARANTINED,
-  wrapper,
-  WRAPPER_COUNT,
-  WRAPPER_SIZE_BYTES,
 } from './layout.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
 import {
   type LedgerImage,
   type LedgerLife,
   type LedgerMisuse,
-  nameWrapper,
+  nameRuntimeObject,
   readImage,
   readLife,
   readMisuse,
@@ -56,7 +56,7 @@ type CounterName =
   | 'exiting'
   | 'functionsMissed'
   | 'quarantineLost'
-  | 'droppedWrappers'
+  | 'droppedRuntimeObjects'
   | 'inheritedCut';
 
 /**
@@ -148,14 +148,15 @@ export class Ledger {
   /** The descriptor or FILE that stands for an open handle; undefined for a handle of the program's own. */
   wrapperOf(value: bigint): Wrapper | undefined {
     const offset = this.#slotOffset(value);
-    const found = offset === undefined ? undefined : this.#wrapperOffset(this.#memory.getUint32(offset + slot.wrapper));
-    if (found === undefined || BigInt.asIntN(64, value) !== this.#memory.getBigInt64(found + wrapper.handle))
+    const found =
+      offset === undefined ? undefined : this.#runtimeObjectOffset(this.#memory.getUint32(offset + slot.runtimeObject));
+    if (found === undefined || BigInt.asIntN(64, value) !== this.#memory.getBigInt64(found + runtimeObject.handle))
       return undefined;
     if (readLife(this.#memory, found)?.isOpen !== true) return undefined;
-    const descriptor = this.#wrapperOffset(this.#memory.getUint32(found + wrapper.descriptor));
-    const descriptorKey = descriptor === undefined ? 0n : this.#memory.getBigUint64(descriptor + wrapper.key);
+    const descriptor = this.#runtimeObjectOffset(this.#memory.getUint32(found + runtimeObject.descriptor));
+    const descriptorKey = descriptor === undefined ? 0n : this.#memory.getBigUint64(descriptor + runtimeObject.key);
     return {
-      ...nameWrapper(this.#memory.getBigUint64(found + wrapper.key)),
+      ...nameRuntimeObject(this.#memory.getBigUint64(found + runtimeObject.key)),
       ...((descriptorKey & DESCRIPTOR_KEY) === 0n ? {} : { descriptor: Number(BigInt.asIntN(32, descriptorKey)) }),
     };
   }
@@ -265,10 +266,10 @@ export class Ledger {
   }
 
   /** @param index plus 1; 0 for none */
-  #wrapperOffset(index: number): number | undefined {
-    return index === 0 || index > WRAPPER_COUNT
+  #runtimeObjectOffset(index: number): number | undefined {
+    return index === 0 || index > RUNTIME_OBJECT_COUNT
       ? undefined
-      : this.#layout.wrappersOffset + (index - 1) * WRAPPER_SIZE_BYTES;
+      : this.#layout.runtimeObjectsOffset + (index - 1) * RUNTIME_OBJECT_SIZE_BYTES;
   }
 
   #stackOffset(id: number): number | undefined {

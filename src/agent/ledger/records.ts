@@ -60,7 +60,7 @@ export interface LedgerImage {
   readonly path: string;
 }
 
-/** The life in a slot, or at the beginning of a wrapper; undefined when it was never seen. */
+/** The life in a slot, or at the beginning of a runtime object; undefined when it was never seen. */
 export function readLife(memory: LedgerMemory, offset: number): LedgerLife | undefined {
   const state = BigInt.asUintN(64 - STATE_FLAG_BITS, memory.getBigUint64(offset + slot.state));
   if (state === 0n) return undefined;
@@ -98,7 +98,7 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
   // A call that has not come back may have been the end of the process.
   const count = memory.getUint32(offset + misuse.count) + memory.getUint32(offset + misuse.pending);
   if (count === 0) return undefined;
-  const wrapperKey = memory.getBigUint64(offset + misuse.wrapperKey);
+  const runtimeObjectKey = memory.getBigUint64(offset + misuse.runtimeObjectKey);
   return {
     kind: misuseKinds.get(memory.getUint16(offset + misuse.kind)) ?? 'use',
     status: memory.getUint32(offset + misuse.status),
@@ -111,7 +111,7 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
       stackId: memory.getUint32(offset + misuse.offendingStack),
     },
     life: readLife(memory, offset + misuse.life) ?? NEVER_SEEN,
-    ...(wrapperKey === 0n ? {} : { wrapper: nameWrapper(wrapperKey) }),
+    ...(runtimeObjectKey === 0n ? {} : { wrapper: nameRuntimeObject(runtimeObjectKey) }),
     ...readVictim(memory, offset),
   };
 }
@@ -135,7 +135,7 @@ export function readImage(memory: LedgerMemory, offset: number): LedgerImage | u
 }
 
 /** What the program calls a descriptor or a FILE; a search has no handle whose value is known, and no name. */
-export function nameWrapper(key: bigint): Wrapper {
+export function nameRuntimeObject(key: bigint): Wrapper {
   return (key & DESCRIPTOR_KEY) === 0n
     ? { type: 'FILE', value: key }
     : { type: 'Descriptor', value: BigInt.asIntN(32, key) };

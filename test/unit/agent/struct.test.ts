@@ -10,9 +10,9 @@ import {
   MISUSE_VALUE_COUNT,
   PENDING_ACCEPT_COUNT,
   PENDING_ACCEPT_SIZE_BYTES,
+  RUNTIME_OBJECT_SIZE_BYTES,
   SLOT_SIZE_BYTES,
   WALKER_COUNT,
-  WRAPPER_SIZE_BYTES,
 } from '../../../src/agent/ledger/layout.ts';
 import { type FieldType, struct } from '../../../src/agent/ledger/struct.ts';
 
@@ -76,7 +76,7 @@ describe('the records of the ledger', () => {
 
   test.each([
     ['a slot', SLOT_SIZE_BYTES, 64],
-    ['a wrapper', WRAPPER_SIZE_BYTES, 128],
+    ['a runtime object', RUNTIME_OBJECT_SIZE_BYTES, 128],
     ['a misuse', MISUSE_SIZE_BYTES, 256],
     ['an image', IMAGE_SIZE_BYTES, 1024],
   ])(

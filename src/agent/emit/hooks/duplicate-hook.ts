@@ -145,7 +145,7 @@ export function emitDuplicates(hook: Hook): void {
   asm.lea(r8, at(rsp, 0x30)); // PUBLIC_OBJECT_BASIC_INFORMATION, among this hook's stack arguments
   asm.mov(r9d, 0x38);
   asm.movImmediate64(at(rsp, 0x20), 0);
-  asm.call(environment.native('NtQueryObject'));
+  asm.call(environment.ntdllImport('NtQueryObject'));
   asm.cmp(eax, STATUS_INVALID_HANDLE);
   asm.j('ne', done);
   asm.mov(rcx, sourceHandle);

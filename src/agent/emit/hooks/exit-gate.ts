@@ -38,9 +38,9 @@ const waited = 0x88;
  * at once.
  */
 export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
-  const native = (name: string) => asm.call(environment.native(name));
+  const callNtdll = (name: string) => asm.call(environment.ntdllImport(name));
   const field = (offset: number) => {
-    asm.mov(r9, environment.words.ledger);
+    asm.mov(r9, environment.linkSlots.ledger);
     return at(r9, offset);
   };
 
@@ -61,12 +61,12 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.lea(rcx, at(rsp, handle));
     asm.mov(edx, access);
     asm.lea(r8, at(rsp, objectAttributes));
-    native(call);
+    callNtdll(call);
     asm.test(eax, eax);
   };
   const close = (saved: number) => {
     asm.mov(rcx, at(rsp, saved));
-    native('NtClose');
+    callNtdll('NtClose');
   };
 
   return framedFunction(asm, begin, frame, (epilogue) => {
@@ -89,7 +89,7 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.movImmediate64(at(rsp, handle), -OTHER_THREAD_TIMEOUT_MS * 10_000);
     asm.xor(ecx, ecx);
     asm.lea(rdx, at(rsp, handle));
-    native('NtDelayExecution');
+    callNtdll('NtDelayExecution');
     asm.mov(rcx, at(rsp, waited));
     asm.jmp(other);
 
@@ -109,18 +109,18 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
 
     asm.mov(rcx, at(rsp, event));
     asm.xor(edx, edx);
-    native('NtSetEvent');
+    callNtdll('NtSetEvent');
     asm.mov(rax, BigInt(-GATE_TIMEOUT_MS) * 10_000n);
     asm.mov(at(rsp, handle), rax);
     asm.mov(rcx, at(rsp, mutant));
     asm.xor(edx, edx);
     asm.lea(r8, at(rsp, handle));
-    native('NtWaitForSingleObject');
+    callNtdll('NtWaitForSingleObject');
     asm.cmp(eax, 0x102); // STATUS_TIMEOUT: the mutant is not ours
     asm.j('e', kept);
     asm.mov(rcx, at(rsp, mutant));
     asm.xor(edx, edx);
-    native('NtReleaseMutant');
+    callNtdll('NtReleaseMutant');
     asm.bind(kept);
     close(mutant);
     close(event);

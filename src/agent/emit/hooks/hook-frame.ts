@@ -12,20 +12,20 @@ import { emitSlotAddress, type Quarantine, type RecorderEnvironment } from '../r
 export interface HookEnvironment extends RecorderEnvironment {
   readonly recordOpen: Label;
   readonly recordClose: Label;
-  readonly recordMisuse: Label;
-  readonly noteMisuse: Label;
-  readonly findWrapper: Label;
-  readonly claimWrapper: Label;
-  readonly openWrapper: Label;
-  readonly closeWrapper: Label;
+  readonly countMisuse: Label;
+  readonly internMisuse: Label;
+  readonly findRuntimeObject: Label;
+  readonly claimRuntimeObject: Label;
+  readonly openRuntimeObject: Label;
+  readonly closeRuntimeObject: Label;
   readonly noteInherited: Label;
-  readonly chooseHandle: Label;
+  readonly findUnknownHandle: Label;
   readonly isThisProcess: Label;
   readonly exitGate: Label;
-  readonly isSocketPath: Label;
+  readonly fileOrSocketType: Label;
   readonly noteAccept: Label;
   readonly resolveAccept: Label;
-  readonly forgetWalks: Label;
+  readonly clearWalkCache: Label;
   readonly noteImage: Label;
   readonly hookFunctions: Label;
 }
@@ -190,7 +190,7 @@ export function emitMisuse(
   else asm.movzx16(rdx, rowNumber);
   asm.or(edx, kind << 16);
   emitReturnAddress(asm);
-  asm.call(environment.recordMisuse);
+  asm.call(environment.countMisuse);
 }
 
 /** If the call was refused because of a handle, records which. eax holds the status. */
@@ -209,7 +209,7 @@ export function emitReportUses(hook: HookBody): void {
   if (row.uses.length > 1) {
     asm.lea(rcx, saved(0));
     asm.mov(edx, row.uses.length);
-    asm.call(environment.chooseHandle);
+    asm.call(environment.findUnknownHandle);
     asm.mov(rcx, rax);
     asm.mov(rax, RESULT);
   }

@@ -24,11 +24,11 @@ export const IOCTL_AFD_WINE_ACCEPT = 0x12_0324;
  * Emits `void noteAccept(HANDLE event, u32* handle, IO_STATUS_BLOCK* status)`: an accept of Wine's that is still
  * pending. The thread is about to wait for the event; {@link emitResolveAccept} then finds the handle. A leaf function.
  */
-export function emitNoteAccept(asm: Assembler, begin: Label, { words }: LinkedEnvironment): void {
+export function emitNoteAccept(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
   const [next, mine, free] = asm.labels('next', 'mine', 'free');
   asm.align(16);
   asm.bind(begin);
-  asm.mov(r9, words.ledger);
+  asm.mov(r9, linkSlots.ledger);
   asm.add(r9, header.pendingAcceptTable);
   asm.mov(r10d, teb(tebField.threadId));
   asm.mov(r11d, PENDING_ACCEPT_COUNT);
@@ -43,7 +43,7 @@ export function emitNoteAccept(asm: Assembler, begin: Label, { words }: LinkedEn
   asm.j('ne', next);
   asm.ret(); // all places taken: this accept's handle is found by the kernel's table alone
   asm.bind(free);
-  asm.mov(rax, words.ledger);
+  asm.mov(rax, linkSlots.ledger);
   asm.lockInc32(at(rax, header.pendingAccepts));
   asm.bind(mine);
   asm.mov(at(r9, pendingAccept.event), rcx);
@@ -59,14 +59,14 @@ export function emitNoteAccept(asm: Assembler, begin: Label, { words }: LinkedEn
 export function emitResolveAccept(
   asm: Assembler,
   begin: Label,
-  environment: Pick<HookEnvironment, 'words' | 'recordOpen'>,
+  environment: Pick<HookEnvironment, 'linkSlots' | 'recordOpen'>,
 ): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x28 };
   return framedFunction(asm, begin, frame, (epilogue) => {
     const [next, mine, done] = asm.labels('next', 'mine', 'done');
     asm.test(edx, edx); // STATUS_SUCCESS: the event was set
     asm.j('ne', done);
-    asm.mov(r10, environment.words.ledger);
+    asm.mov(r10, environment.linkSlots.ledger);
     asm.add(r10, header.pendingAcceptTable);
     asm.mov(eax, teb(tebField.threadId));
     asm.mov(r11d, PENDING_ACCEPT_COUNT);
@@ -86,7 +86,7 @@ export function emitResolveAccept(
     asm.mov(rdx, at(r10, pendingAccept.handleAddress));
     asm.mov(ecx, at(rdx)); // obj_handle_t
     asm.movImmediate64(at(r10, pendingAccept.threadId), 0);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockDec32(at(rax, header.pendingAccepts));
     asm.test(r11d, r11d);
     asm.j('ne', done);

@@ -77,7 +77,7 @@ const namedCount = place(9);
 const standardHandles = [place(10), place(11), place(12)] as const;
 const questionsLeft = place(13);
 
-type Environment = Pick<HookEnvironment, 'words' | 'native' | 'recordMisuse'>;
+type Environment = Pick<HookEnvironment, 'linkSlots' | 'ntdllImport' | 'countMisuse'>;
 
 /**
  * Emits `void noteInherited(u64 time before the call, u32 changes before it, u64* returnAddress, u32 row)`: after an
@@ -105,7 +105,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     emitLookForList(asm, done);
     emitReadParameters(asm);
 
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.mov(rdx, at(rax, header.slotsUsed));
     asm.cmp(rdx, SLOT_COUNT_MAX);
     asm.j('be', enough);
@@ -151,7 +151,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.lea(r8, flags);
     asm.mov(r9d, 2); // sizeof OBJECT_HANDLE_FLAG_INFORMATION
     asm.movImmediate64(at(rsp, 0x20), 0);
-    asm.call(environment.native('NtQueryObject'));
+    asm.call(environment.ntdllImport('NtQueryObject'));
     asm.test(eax, eax);
     asm.j('ne', next);
     asm.movzx8(rax, flags); // BOOLEAN Inherit
@@ -162,7 +162,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.mov(rdx, at(r10, slot.state));
     asm.cmp(rdx, state);
     asm.j('ne', next); // closed meanwhile, and perhaps opened as something else
-    asm.mov(r10, environment.words.ledger);
+    asm.mov(r10, environment.linkSlots.ledger);
     asm.mov(edx, at(r10, header.inheritanceChanges));
     asm.cmp(edx, changes);
     asm.j('ne', cut);
@@ -187,20 +187,20 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.mov(rdx, row);
     asm.or(edx, MISUSE_INHERITED << 16);
     asm.mov(r8, returnAddress);
-    asm.call(environment.recordMisuse);
+    asm.call(environment.countMisuse);
     asm.test(eax, eax);
     asm.j('ne', next);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.inheritedRecords));
     asm.jmp(next);
 
     asm.bind(end);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.mov(rdx, at(rax, header.slotsUsed));
     asm.cmp(rdx, SLOT_COUNT_MAX);
     asm.j('be', done);
     asm.bind(cut);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.inheritedCut));
     asm.bind(done);
     epilogue();
@@ -230,7 +230,7 @@ export function emitMayBeInheritable({ asm, row }: Pick<HookBody, 'asm' | 'row'>
  */
 export function emitNoteChange({ asm, environment }: Pick<Hook, 'asm' | 'environment'>, handle: Memory): void {
   const [again, none] = asm.labels('again', 'no slot');
-  asm.mov(rax, environment.words.ledger);
+  asm.mov(rax, environment.linkSlots.ledger);
   asm.lockInc32(at(rax, header.inheritanceChanges));
   asm.mov(r10, handle);
   emitSlotAddress(asm, r10, none, environment);
@@ -249,10 +249,10 @@ function argument(index: number): Memory {
 }
 
 /** `r10 = the slot whose index is in rax`. */
-function emitSlot(asm: Assembler, { words }: Environment): void {
+function emitSlot(asm: Assembler, { linkSlots }: Environment): void {
   asm.mov(r10, rax);
   asm.shl(r10, Math.log2(SLOT_SIZE_BYTES));
-  asm.add(r10, words.slots);
+  asm.add(r10, linkSlots.slots);
 }
 
 /**

@@ -22,7 +22,7 @@ const PROBE_COUNT = 64;
  *
  * A leaf function: it needs no unwind data.
  */
-export function emitInternStack(asm: Assembler, begin: Label, { words }: LinkedEnvironment): void {
+export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
   const [probe, insert, copy, taken, dropped, found] = asm.labels(
     'probe',
     'insert',
@@ -37,7 +37,7 @@ export function emitInternStack(asm: Assembler, begin: Label, { words }: LinkedE
 
   asm.align(16);
   asm.bind(begin);
-  asm.mov(r9, words.ledger);
+  asm.mov(r9, linkSlots.ledger);
   asm.mov(r10, r8);
   asm.shr(r10, 64 - Math.log2(STACK_INDEX_COUNT));
   asm.mov(r11d, PROBE_COUNT);
