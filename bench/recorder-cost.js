@@ -96,7 +96,7 @@ async function placeRecorder() {
     closeHandle: undefined,
     ledger: ledgerAddress,
     layout,
-    nativeAddress: (/** @type {string} */ name) => GetProcAddress(GetModuleHandleW('ntdll.dll'), name),
+    ntdllAddress: (/** @type {string} */ name) => GetProcAddress(GetModuleHandleW('ntdll.dll'), name),
     arrivedName: '\\unused',
     judgedName: '\\unused',
   };

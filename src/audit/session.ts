@@ -1,8 +1,8 @@
 import { win32 } from 'node:path';
 
 import type { Recording } from '../agent/inject/recording.ts';
-import { GATE_UNATTENDED } from '../agent/emit/hooks/exit-gate.ts';
-import { objectTypes } from '../agent/tables/hook-table.ts';
+import { GATE_UNATTENDED } from '../agent/ledger/layout.ts';
+import { objectTypes } from '../agent/tables/object-types.ts';
 import type { Gap } from '../completeness.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import type { EvidenceSources } from '../evidence/sources.ts';

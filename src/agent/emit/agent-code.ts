@@ -12,11 +12,11 @@ export interface AgentVariant {
  */
 export interface AgentCode {
   readonly bytes: Uint8Array;
-  /** Of the {@link linkedWords}, in their order. */
-  readonly wordsOffset: number;
+  /** Of the {@link linkSlots}, in their order. */
+  readonly linkSlotsOffset: number;
   /** The functions of ntdll whose addresses it reads, and where the first one's address stands. */
-  readonly natives: readonly string[];
-  readonly nativesOffset: number;
+  readonly ntdllImports: readonly string[];
+  readonly ntdllImportsOffset: number;
   /** See {@link setGateName}. */
   readonly arrivedNameOffset: number;
   readonly judgedNameOffset: number;
@@ -28,8 +28,8 @@ export interface AgentCode {
   readonly functionHooks: readonly number[];
   /** Of the rows' trampolines, {@link FUNCTION_TRAMPOLINE_SIZE_BYTES} each. */
   readonly functionTrampolinesOffset: number;
-  /** Of the wrapper rows of the function table's rows; 0 for one of a socket. */
-  readonly wrapperRows: readonly number[];
+  /** Of the runtime object rows of the function table's rows; 0 for one of a socket. */
+  readonly runtimeObjectRows: readonly number[];
   /**
    * Of each {@link functionModules | module}'s {@link patchedModule}, and of the first {@link patchedFunction} that
    * belongs to it.

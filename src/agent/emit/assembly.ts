@@ -1,40 +1,46 @@
-import type { AgentCode, AgentVariant } from './agent-code.ts';
 import { functionModules, numberedFunctions } from '../tables/function-table.ts';
 import { numberedRows } from '../tables/hook-table.ts';
-import {
-  CALL_TRAMPOLINE_SIZE_BYTES,
-  FUNCTION_TRAMPOLINE_SIZE_BYTES,
-  GATE_NAME_SIZE_BYTES,
-  type LinkedWord,
-  linkedWords,
-} from './linkage.ts';
+import { Assembler } from '../asm/assembler.ts';
+import { type Label, type Memory, relative } from '../asm/operands.ts';
 import { emitPatchTable } from '../patch/patch-table.ts';
-import { emitWrapperRow } from './wrapper-row.ts';
-import { Assembler, type Label, type Memory, relative } from '../asm/assembler.ts';
-import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
-import { emitHookFunctions } from './hooks/function-patches.ts';
-import { emitThunk, type HookEnvironment } from './hooks/hook-frame.ts';
-import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/hooks.ts';
-import { emitForgetWalks, emitNoteImage } from './hooks/images.ts';
+import { emitCaptureStack, emitWalkWithUnwinder } from './walk/stack-walk.ts';
+import { emitPredictUnwind } from './walk/unwind-check.ts';
+import { type FramedFunction, unwindInfo } from './walk/unwind-info.ts';
 import { emitNoteInherited } from './recorder/inherited-handles.ts';
-import { emitNoteMisuse, emitRecordMisuse } from './recorder/misuse-recorder.ts';
+import { emitCountMisuse, emitInternMisuse } from './recorder/misuse-recorder.ts';
 import { emitQuarantine } from './recorder/quarantine.ts';
 import {
-  emitChooseHandle,
+  emitFindUnknownHandle,
   emitIsThisProcess,
   emitRecordClose,
   emitRecordOpen,
   type Quarantine,
 } from './recorder/recorder.ts';
-import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
-import { emitIsSocketPath } from './hooks/socket-path.ts';
+import {
+  emitClaimRuntimeObject,
+  emitCloseRuntimeObject,
+  emitFindRuntimeObject,
+  emitOpenRuntimeObject,
+} from './recorder/runtime-objects.ts';
 import { emitInternStack } from './recorder/stack-pool.ts';
-import { emitCaptureStack, emitFullWalk } from './walk/stack-walk.ts';
-import { emitForeseeUnwind } from './walk/unwind-check.ts';
-import { type FramedFunction, unwindInfo } from './walk/unwind-info.ts';
+import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
+import { emitHookFunctions } from './hooks/function-patches.ts';
+import { emitThunk, type HookEnvironment } from './hooks/hook-frame.ts';
+import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/hooks.ts';
+import { emitClearWalkCache, emitNoteImage } from './hooks/images.ts';
+import { emitRuntimeObjectHook } from './hooks/runtime-object-hook.ts';
+import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
+import { emitFileOrSocketType } from './hooks/socket-path.ts';
 import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
-import { emitWrapperHook } from './hooks/wrapper-hook.ts';
-import { emitClaimWrapper, emitCloseWrapper, emitFindWrapper, emitOpenWrapper } from './recorder/wrappers.ts';
+import type { AgentCode, AgentVariant } from './agent-code.ts';
+import {
+  CALL_TRAMPOLINE_SIZE_BYTES,
+  FUNCTION_TRAMPOLINE_SIZE_BYTES,
+  GATE_NAME_SIZE_BYTES,
+  type LinkSlot,
+  linkSlots,
+} from './linkage.ts';
+import { emitRuntimeObjectRow } from './runtime-object-row.ts';
 
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
 
@@ -48,22 +54,22 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
   const functions: FramedFunction[] = [];
   const routine = (name: string) => asm.label(name);
 
-  const words = new Map(linkedWords.map((name) => [name, routine(name)]));
-  const natives = new Map<string, Label>();
-  const native = (name: string): Memory => {
-    let label = natives.get(name);
+  const slotLabels = new Map(linkSlots.map((name) => [name, routine(name)]));
+  const ntdllImports = new Map<string, Label>();
+  const ntdllImport = (name: string): Memory => {
+    let label = ntdllImports.get(name);
     if (label === undefined) {
       label = routine(name);
-      natives.set(name, label);
+      ntdllImports.set(name, label);
     }
     return relative(label);
   };
 
   const shared = {
     captureStack: routine('captureStack'),
-    fullWalk: routine('fullWalk'),
+    walkWithUnwinder: routine('walkWithUnwinder'),
     internStack: routine('internStack'),
-    foreseeUnwind: routine('foreseeUnwind'),
+    predictUnwind: routine('predictUnwind'),
     functionTable: routine('functionTable'),
     functionCount: routine('functionCount'),
   };
@@ -74,47 +80,50 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
     moveOutOfQuarantine: routine('moveOutOfQuarantine'),
   };
   const environment: HookEnvironment & GateEnvironment = {
-    words: Object.fromEntries([...words].map(([name, label]) => [name, relative(label)])) as Record<LinkedWord, Memory>,
-    native,
+    linkSlots: Object.fromEntries([...slotLabels].map(([name, label]) => [name, relative(label)])) as Record<
+      LinkSlot,
+      Memory
+    >,
+    ntdllImport,
     arrivedName: routine('arrivedName'),
     judgedName: routine('judgedName'),
     recordOpen: routine('recordOpen'),
     recordClose: routine('recordClose'),
     captureStack: shared.captureStack,
-    recordMisuse: routine('recordMisuse'),
-    noteMisuse: routine('noteMisuse'),
-    findWrapper: routine('findWrapper'),
-    claimWrapper: routine('claimWrapper'),
-    openWrapper: routine('openWrapper'),
-    closeWrapper: routine('closeWrapper'),
+    countMisuse: routine('countMisuse'),
+    internMisuse: routine('internMisuse'),
+    findRuntimeObject: routine('findRuntimeObject'),
+    claimRuntimeObject: routine('claimRuntimeObject'),
+    openRuntimeObject: routine('openRuntimeObject'),
+    closeRuntimeObject: routine('closeRuntimeObject'),
     noteInherited: routine('noteInherited'),
-    chooseHandle: routine('chooseHandle'),
+    findUnknownHandle: routine('findUnknownHandle'),
     isThisProcess: routine('isThisProcess'),
     exitGate: routine('exitGate'),
-    isSocketPath: routine('isSocketPath'),
+    fileOrSocketType: routine('fileOrSocketType'),
     noteAccept: routine('noteAccept'),
     resolveAccept: routine('resolveAccept'),
-    forgetWalks: routine('forgetWalks'),
+    clearWalkCache: routine('clearWalkCache'),
     noteImage: routine('noteImage'),
     hookFunctions: routine('hookFunctions'),
     ...(hasQuarantine ? { quarantine } : {}),
   };
   const walkEnvironment = { ...environment, ...shared, imageBase, checked };
 
-  const wrapperHook = routine('wrapperHook');
+  const runtimeObjectHook = routine('runtimeObjectHook');
   const patchTables = functionModules.map((name) =>
     emitPatchTable(asm, numberedFunctions.filter(({ row }) => row.module === name).length),
   );
   functions.push(
-    emitCaptureStack(asm, shared.captureStack, shared.fullWalk, shared.internStack, walkEnvironment),
-    emitFullWalk(asm, shared.fullWalk, walkEnvironment),
+    emitCaptureStack(asm, shared.captureStack, shared.walkWithUnwinder, shared.internStack, walkEnvironment),
+    emitWalkWithUnwinder(asm, shared.walkWithUnwinder, walkEnvironment),
     emitRecordOpen(asm, environment.recordOpen, environment),
     emitRecordClose(asm, environment.recordClose, environment),
-    emitRecordMisuse(asm, environment.recordMisuse, environment),
-    emitNoteMisuse(asm, environment.noteMisuse, environment),
-    emitOpenWrapper(asm, environment.openWrapper, environment),
-    emitCloseWrapper(asm, environment.closeWrapper, environment),
-    emitWrapperHook(asm, wrapperHook, environment),
+    emitCountMisuse(asm, environment.countMisuse, environment),
+    emitInternMisuse(asm, environment.internMisuse, environment),
+    emitOpenRuntimeObject(asm, environment.openRuntimeObject, environment),
+    emitCloseRuntimeObject(asm, environment.closeRuntimeObject, environment),
+    emitRuntimeObjectHook(asm, runtimeObjectHook, environment),
     emitIsThisProcess(asm, environment.isThisProcess, environment),
     emitNoteInherited(asm, environment.noteInherited, environment),
     emitExitGate(asm, environment.exitGate, environment),
@@ -124,13 +133,13 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
   );
   if (hasQuarantine) functions.push(...emitQuarantine(asm, quarantine, environment));
   emitInternStack(asm, shared.internStack, environment);
-  emitForeseeUnwind(asm, shared.foreseeUnwind);
-  emitChooseHandle(asm, environment.chooseHandle, environment);
-  emitIsSocketPath(asm, environment.isSocketPath);
+  emitPredictUnwind(asm, shared.predictUnwind);
+  emitFindUnknownHandle(asm, environment.findUnknownHandle, environment);
+  emitFileOrSocketType(asm, environment.fileOrSocketType);
   emitNoteAccept(asm, environment.noteAccept, environment);
-  emitForgetWalks(asm, environment.forgetWalks, environment);
-  emitFindWrapper(asm, environment.findWrapper, environment);
-  emitClaimWrapper(asm, environment.claimWrapper, environment);
+  emitClearWalkCache(asm, environment.clearWalkCache, environment);
+  emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
+  emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
 
   const bodies = new Map<string, Label>();
   const bodyOf = (shape: string, emit: (begin: Label) => FramedFunction): Label => {
@@ -159,8 +168,8 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
     return begin;
   });
   asm.align(8);
-  const wrapperRows = numberedFunctions.map(({ row, rowNumber }) =>
-    row.kind === 'socket' ? undefined : emitWrapperRow(asm, rowNumber, row),
+  const runtimeObjectRows = numberedFunctions.map(({ row, rowNumber }) =>
+    row.kind === 'socket' ? undefined : emitRuntimeObjectRow(asm, rowNumber, row),
   );
   const functionTrampolines = numberedFunctions.map(({ row }) => routine(`${row.name} trampoline`));
   const functionHooks = numberedFunctions.map(({ row, rowNumber }, index) => {
@@ -168,8 +177,8 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
     const body =
       row.kind === 'socket'
         ? bodyOf(sharedSocketShape(row), (label) => emitSocketHook(asm, label, row, environment))
-        : wrapperHook;
-    emitThunk(asm, begin, wrapperRows[index] ?? rowNumber, functionTrampolines[index]!, body);
+        : runtimeObjectHook;
+    emitThunk(asm, begin, runtimeObjectRows[index] ?? rowNumber, functionTrampolines[index]!, body);
     return begin;
   });
 
@@ -185,8 +194,8 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
   const linked = {
     callTrampolines: reserve(callTrampolines, CALL_TRAMPOLINE_SIZE_BYTES),
     functionTrampolines: reserve(functionTrampolines, FUNCTION_TRAMPOLINE_SIZE_BYTES),
-    words: reserve([...words.values()], 8),
-    natives: reserve([...natives.values()], 8),
+    linkSlots: reserve([...slotLabels.values()], 8),
+    ntdllImports: reserve([...ntdllImports.values()], 8),
   };
   reserve([environment.arrivedName, environment.judgedName], GATE_NAME_SIZE_BYTES);
 
@@ -210,16 +219,16 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
     });
   return {
     bytes,
-    wordsOffset: offsetOf(linked.words),
-    natives: [...natives.keys()],
-    nativesOffset: offsetOf(linked.natives),
+    linkSlotsOffset: offsetOf(linked.linkSlots),
+    ntdllImports: [...ntdllImports.keys()],
+    ntdllImportsOffset: offsetOf(linked.ntdllImports),
     arrivedNameOffset: offsetOf(environment.arrivedName),
     judgedNameOffset: offsetOf(environment.judgedName),
     callHooks: callHooks.map(offsetOf),
     callTrampolinesOffset: offsetOf(linked.callTrampolines),
     functionHooks: functionHooks.map(offsetOf),
     functionTrampolinesOffset: offsetOf(linked.functionTrampolines),
-    wrapperRows: wrapperRows.map((row) => (row === undefined ? 0 : offsetOf(row))),
+    runtimeObjectRows: runtimeObjectRows.map((row) => (row === undefined ? 0 : offsetOf(row))),
     patchedModules: patchTables.map(({ module }) => offsetOf(module)),
     patchedFunctions: patchTables.map((patched) => offsetOf(patched.functions)),
   };

@@ -1,18 +1,18 @@
-import type { Memory } from '../asm/assembler.ts';
+import type { Memory } from '../asm/operands.ts';
 import { PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
 import { FAR_JUMP_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
 
 /**
  * What the agent's code cannot know when it is assembled: 64-bit words behind it, which it reads as compiled code reads
  * its import address table, and which are filled in for one target; and so are the trampolines, the names of the gate
- * and what is told of the functions of DLLs (patch-table.ts, wrapper-row.ts). The code itself is the same for every
+ * and what is told of the functions of DLLs (patch-table.ts, runtime-object-row.ts). The code itself is the same for every
  * target.
  */
-export const linkedWords = [
+export const linkSlots = [
   /** Addresses of the ledger and its parts in the target. */
   'ledger',
   'misuses',
-  'wrappers',
+  'runtimeObjects',
   'walkCache',
   'stackPool',
   'slots',
@@ -26,20 +26,20 @@ export const linkedWords = [
   'closeHandleSizeBytes',
 ] as const;
 
-export type LinkedWord = (typeof linkedWords)[number];
+export type LinkSlot = (typeof linkSlots)[number];
 
 /** What emitted code that needs anything of the target is given. */
 export interface LinkedEnvironment {
-  readonly words: Readonly<Record<LinkedWord, Memory>>;
+  readonly linkSlots: Readonly<Record<LinkSlot, Memory>>;
   /**
    * Where the address of a function of ntdll stands: of the function itself, past the agent's hook. For `call`; 0 where
-   * this ntdll has none of an {@link optionalNatives | optional one}.
+   * this ntdll has none of an {@link optionalNtdllImports | optional one}.
    */
-  native(name: string): Memory;
+  ntdllImport(name: string): Memory;
 }
 
 /** NtCompareObjects is new in Windows 10; Wine 8 has none. */
-export const optionalNatives: ReadonlySet<string> = new Set(['NtCompareObjects']);
+export const optionalNtdllImports: ReadonlySet<string> = new Set(['NtCompareObjects']);
 
 /**
  * Room for a name: its size in UTF-16 twice, as in a UNICODE_STRING, and its text. In an app container they have some

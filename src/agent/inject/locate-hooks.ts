@@ -2,13 +2,13 @@ import { GetModuleHandleW, GetProcAddress, LoadLibraryExW } from '../../ffi/kern
 import { viewMemory } from '../../ffi/library.ts';
 import { RtlLookupFunctionEntry } from '../../ffi/ntdll.ts';
 import { failed } from '../../io/index.ts';
-import type { CodeRange, HookedCall, HookedFunction, HookedModule } from '../link/link-agent.ts';
 import { functionModules, numberedFunctions } from '../tables/function-table.ts';
 import { numberedRows } from '../tables/hook-table.ts';
-import { optionalNatives } from '../emit/linkage.ts';
 import { identityOffsets } from '../patch/patch-table.ts';
 import { movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
 import { recogniseStub, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+import { optionalNtdllImports } from '../emit/linkage.ts';
+import type { CodeRange, HookedCall, HookedFunction, HookedModule } from '../link/link-agent.ts';
 
 const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
 
@@ -20,12 +20,12 @@ export function ntdllBase(): bigint {
 /**
  * The address of a function of ntdll that the agent calls.
  *
- * @returns 0 where this ntdll has none of an {@link optionalNatives | optional one}
+ * @returns 0 where this ntdll has none of an {@link optionalNtdllImports | optional one}
  * @throws Win32Error when it has none of another
  */
-export function nativeAddress(name: string): bigint {
+export function ntdllAddress(name: string): bigint {
   const address = GetProcAddress(ntdllBase(), name);
-  if (address === 0n && !optionalNatives.has(name)) throw failed('find', `ntdll!${name}`);
+  if (address === 0n && !optionalNtdllImports.has(name)) throw failed('find', `ntdll!${name}`);
   return address;
 }
 
@@ -106,10 +106,10 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
         continue;
       }
       unmovable.push(`${name}!${row.name}`);
-      opensUnseen ||= row.kind === 'wrapper' && row.opens !== undefined;
+      opensUnseen ||= row.kind === 'runtime-object' && row.opens !== undefined;
     }
     // What one function opens out of sight would seem closed to the others.
-    const functions = opensUnseen ? found.filter(({ row }) => row.kind !== 'wrapper') : found;
+    const functions = opensUnseen ? found.filter(({ row }) => row.kind !== 'runtime-object') : found;
     if (functions.length === 0) return [];
     return [
       {

@@ -21,20 +21,20 @@ import {
 import type { Gap } from '../../completeness.ts';
 import { readMemory } from '../../process/memory.ts';
 import { randomBytes } from '../../process/random.ts';
+import { ledgerLayout } from '../ledger/layout.ts';
+import { Ledger } from '../ledger/ledger.ts';
 import type { AgentCode } from '../emit/agent-code.ts';
-import { type AgentTarget, linkAgent, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
+import { linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
+import { loadCode } from '../link/load-code.ts';
 import {
   findCloseHandle,
   findFunctions,
   locateStubs,
-  nativeAddress,
+  ntdllAddress,
   ntdllBase,
   recogniseStubs,
   type StubRange,
 } from './locate-hooks.ts';
-import { Ledger } from '../ledger/ledger.ts';
-import { ledgerLayout } from '../ledger/layout.ts';
-import { loadCode } from '../link/load-code.ts';
 import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
 
 export interface RecordingOptions {
@@ -84,7 +84,7 @@ export class Recording implements Disposable {
   readonly #judged: OwnedHandle;
   readonly #stubs: readonly StubRange[];
   readonly #code: AgentCode;
-  readonly #target: Omit<AgentTarget, 'ledger' | 'calls'>;
+  readonly #target: Omit<LinkInputs, 'ledger' | 'calls'>;
   readonly #ledgerAddress: bigint;
   #hooked: readonly string[] = [];
   #unrecognised: readonly string[] = [];
@@ -121,7 +121,7 @@ export class Recording implements Disposable {
       modules,
       closeHandle: findCloseHandle(),
       layout,
-      nativeAddress,
+      ntdllAddress,
       arrivedName: objectName(this.#arrived),
       judgedName: objectName(this.#judged),
     };

@@ -1,47 +1,30 @@
+import type { CallLedger, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisuse } from '../../call-ledger.ts';
+import type { CountedGap, Gap } from '../../completeness.ts';
+import type { Wrapper } from '../../model.ts';
+import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
   header,
   IMAGE_COUNT,
   IMAGE_SIZE_BYTES,
-  image,
-  INHERITED_BY_NAME,
   LEDGER_MAGIC,
   type LedgerLayout,
   MAXIMUM_FRAMES,
-  MAY_BE_INHERITABLE,
-  MISUSE_CLOSE,
-  MISUSE_CLOSED_AS_HANDLE,
   MISUSE_COUNT,
-  MISUSE_INHERITED,
   MISUSE_SIZE_BYTES,
-  MISUSE_USE,
-  MISUSE_VALUE_COUNT,
-  misuse,
-  SLOT_SIZE_BYTES,
+  RUNTIME_OBJECT_COUNT,
+  RUNTIME_OBJECT_SIZE_BYTES,
+  runtimeObject,
   slot,
+  SLOT_SIZE_BYTES,
   STACK_POOL_SIZE_BYTES,
   stackNode,
   STATE_FLAG_BITS,
   STATE_OCCUPIED,
   STATE_QUARANTINED,
-  VICTIM,
-  WRAPPER_COUNT,
-  WRAPPER_SIZE_BYTES,
-  wrapper,
 } from './layout.ts';
-import { functionTable, recordedCalls } from '../tables/function-table.ts';
-import { type ObjectType, objectTypes } from '../tables/hook-table.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
-import type {
-  CallLedger,
-  LedgerCall,
-  LedgerImage,
-  LedgerInheritance,
-  LedgerLife,
-  LedgerMisuse,
-} from '../../call-ledger.ts';
-import type { CountedGap, Gap } from '../../completeness.ts';
-import type { Wrapper } from '../../model.ts';
+import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse } from './records.ts';
 
 /** A ledger whose content cannot be what the agent wrote. */
 export class LedgerDamagedError extends Error {
@@ -53,11 +36,38 @@ export class LedgerDamagedError extends Error {
   }
 }
 
+type CounterName =
+  | 'beyondCapacity'
+  | 'droppedStacks'
+  | 'droppedMisuses'
+  | 'unresolvedDuplicates'
+  | 'slowWalks'
+  | 'walkMismatches'
+  | 'nestedWalks'
+  | 'gateState'
+  | 'exiting'
+  | 'functionsMissed'
+  | 'quarantineLost'
+  | 'droppedRuntimeObjects'
+  | 'inheritedCut';
+
+/** The counters of what was missed. */
+const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
+  ['functionsMissed', 'functions-missed'],
+  ['beyondCapacity', 'beyond-capacity'],
+  ['droppedStacks', 'stacks-dropped'],
+  ['droppedMisuses', 'misuses-dropped'],
+  ['unresolvedDuplicates', 'duplicates-unresolved'],
+  ['droppedRuntimeObjects', 'runtime-objects-dropped'],
+  ['quarantineLost', 'quarantine-lost'],
+  ['nestedWalks', 'nested-walks'],
+];
+
 /**
  * Reads a ledger while, or after, the target writes it.
  *
- * The target can write to this memory too, so nothing in it is believed: every index, count and length is checked
- * before it is used, and what cannot be right is a {@link LedgerDamagedError} or counts as "not recorded".
+ * The target can write to this memory too, so the reader believes nothing in it. It checks every index, count and length
+ * before it uses one. A value that cannot be right is a {@link LedgerDamagedError}, or counts as "not recorded".
  */
 export class Ledger implements CallLedger {
   readonly #memory: LedgerMemory;
@@ -79,30 +89,30 @@ export class Ledger implements CallLedger {
     this.#memory.setBigUint64(header.stackPoolUsed, 8n); // id 0 means "no stack"
   }
 
-  /** Leaves the agent's own frames out of stacks: a call that a hooked function makes goes through them. */
+  /** Leaves the agent's own frames out of stacks: the calls of a hooked function go through them. */
   hideAgent(begin: bigint, sizeBytes: number): void {
     this.#agent = { begin, end: begin + BigInt(sizeBytes) };
   }
 
   /** Notes a handle that was open before recording began, so that its close is not a surprise. */
   markOpenBefore(value: bigint, objectType: ObjectType): void {
-    const place = this.#slotOffset(value);
-    if (place === undefined) return;
+    const offset = this.#slotOffset(value);
+    if (offset === undefined) return;
     this.#openBefore++;
-    this.#memory.setUint32(place + slot.openedGeneration, 1);
-    this.#memory.setUint16(place + slot.objectType, objectTypes.indexOf(objectType));
-    this.#memory.setBigUint64(place + slot.state, 3n); // generation 1, open
+    this.#memory.setUint32(offset + slot.openedGeneration, 1);
+    this.#memory.setUint16(offset + slot.objectType, objectTypes.indexOf(objectType));
+    this.#memory.setBigUint64(offset + slot.state, 3n); // generation 1, open
     const used = this.#memory.getBigUint64(header.slotsUsed);
     const index = (BigInt.asUintN(64, value) >> 2n) + 1n;
     if (index > used) this.#memory.setBigUint64(header.slotsUsed, index);
   }
 
-  /** Notes the handle by which the agent occupies quarantined values; it is never given up itself. */
+  /** Notes the handle with which the agent occupies quarantined values. Its own value never leaves the quarantine. */
   setSentinel(value: bigint): void {
-    const place = this.#slotOffset(value);
-    if (place === undefined) throw new Error(`no slot for the sentinel 0x${value.toString(16)}`);
+    const offset = this.#slotOffset(value);
+    if (offset === undefined) throw new Error(`no slot for the sentinel 0x${value.toString(16)}`);
     this.#memory.setBigUint64(header.sentinel, value);
-    this.#memory.setBigUint64(place + slot.state, STATE_QUARANTINED | STATE_OCCUPIED);
+    this.#memory.setBigUint64(offset + slot.state, STATE_QUARANTINED | STATE_OCCUPIED);
   }
 
   isRecordersOwn(value: bigint): boolean {
@@ -114,10 +124,10 @@ export class Ledger implements CallLedger {
     );
   }
 
-  /** Whether a value means nothing to the target, whatever the kernel's table says of it. */
+  /** Whether the hooks refuse a value, whatever the kernel's table has for it. */
   isQuarantined(value: bigint): boolean {
-    const place = this.#slotOffset(value);
-    return place !== undefined && this.#memory.getBigInt64(place + slot.state) < 0n;
+    const offset = this.#slotOffset(value);
+    return offset !== undefined && this.#memory.getBigInt64(offset + slot.state) < 0n;
   }
 
   /** @throws LedgerDamagedError when the header is not the one that was written */
@@ -135,28 +145,29 @@ export class Ledger implements CallLedger {
     return this.#memory.getUint32(header[name]);
   }
 
-  /** What is recorded of a handle value; undefined when it was never seen or has no slot. */
+  /** The recorded life of a handle value; undefined when the value was never seen or has no slot. */
   life(value: bigint): LedgerLife | undefined {
-    const place = this.#slotOffset(value);
-    return place === undefined ? undefined : this.#readLife(place);
+    const offset = this.#slotOffset(value);
+    return offset === undefined ? undefined : readLife(this.#memory, offset);
   }
 
-  /** What stands for an open handle; undefined for one that is the program's own. */
+  /** The descriptor or FILE that stands for an open handle; undefined for a handle of the program's own. */
   wrapperOf(value: bigint): Wrapper | undefined {
-    const place = this.#slotOffset(value);
-    const found = place === undefined ? undefined : this.#wrapperOffset(this.#memory.getUint32(place + slot.wrapper));
-    if (found === undefined || BigInt.asIntN(64, value) !== this.#memory.getBigInt64(found + wrapper.handle))
+    const offset = this.#slotOffset(value);
+    const found =
+      offset === undefined ? undefined : this.#runtimeObjectOffset(this.#memory.getUint32(offset + slot.runtimeObject));
+    if (found === undefined || BigInt.asIntN(64, value) !== this.#memory.getBigInt64(found + runtimeObject.handle))
       return undefined;
-    if (this.#readLife(found)?.isOpen !== true) return undefined;
-    const descriptor = this.#wrapperOffset(this.#memory.getUint32(found + wrapper.descriptor));
-    const descriptorKey = descriptor === undefined ? 0n : this.#memory.getBigUint64(descriptor + wrapper.key);
+    if (readLife(this.#memory, found)?.isOpen !== true) return undefined;
+    const descriptor = this.#runtimeObjectOffset(this.#memory.getUint32(found + runtimeObject.descriptor));
+    const descriptorKey = descriptor === undefined ? 0n : this.#memory.getBigUint64(descriptor + runtimeObject.key);
     return {
-      ...nameWrapper(this.#memory.getBigUint64(found + wrapper.key)),
+      ...nameRuntimeObject(this.#memory.getBigUint64(found + runtimeObject.key)),
       ...((descriptorKey & DESCRIPTOR_KEY) === 0n ? {} : { descriptor: Number(BigInt.asIntN(32, descriptorKey)) }),
     };
   }
 
-  /** Values that the ledger holds for open, ascending. */
+  /** Values that are open by the ledger, ascending. */
   *openValues(): Generator<bigint> {
     const used = this.#slotsUsed();
     for (let index = 0; index < used; index++) {
@@ -170,13 +181,13 @@ export class Ledger implements CallLedger {
     if (this.counter('exiting') === 0) return;
     const used = this.#slotsUsed();
     for (let index = 0; index < used; index++) {
-      const place = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES;
-      const isClosed = (this.#memory.getUint8(place) & 1) === 0;
-      if (isClosed && this.#memory.getUint16(place + slot.closedWhileExiting) === 1) yield BigInt(index) << 2n;
+      const offset = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES;
+      const isClosed = (this.#memory.getUint8(offset) & 1) === 0;
+      if (isClosed && this.#memory.getUint16(offset + slot.closedWhileExiting) === 1) yield BigInt(index) << 2n;
     }
   }
 
-  /** FILETIME at which the process began to exit; undefined when it did not, in an orderly way. */
+  /** FILETIME at which the process began an orderly exit; undefined when it has not begun one. */
   exitingTime(): bigint | undefined {
     return this.counter('exiting') === 0 ? undefined : this.#memory.getBigUint64(header.exitingTime);
   }
@@ -187,116 +198,74 @@ export class Ledger implements CallLedger {
     let open = 0;
     const used = this.#slotsUsed();
     for (let index = 0; index < used; index++) {
-      const place = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES + slot.state;
-      const low = this.#memory.getUint32(place);
-      const high = this.#memory.getUint32(place + 4) & (0xffff_ffff >>> STATE_FLAG_BITS);
+      const offset = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES + slot.state;
+      const low = this.#memory.getUint32(offset);
+      const high = this.#memory.getUint32(offset + 4) & (0xffff_ffff >>> STATE_FLAG_BITS);
       opens += (low >>> 1) + high * 0x8000_0000; // the generation
       open += low & 1;
     }
-    // Damaged slots do not make counts negative.
+    // Damaged slots must not make a count negative.
     return { opens: Math.max(0, opens - this.#openBefore), closes: Math.max(0, opens - open) };
   }
 
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
   stack(id: number): readonly bigint[] {
-    const place = this.#stackOffset(id);
-    if (place === undefined) return [];
-    const count = Math.min(this.#memory.getUint32(place + stackNode.frameCount), MAXIMUM_FRAMES);
+    const offset = this.#stackOffset(id);
+    if (offset === undefined) return [];
+    const count = Math.min(this.#memory.getUint32(offset + stackNode.frameCount), MAXIMUM_FRAMES);
     const frames = Array.from({ length: count }, (_, index) =>
-      this.#memory.getBigUint64(place + stackNode.frames + index * 8),
+      this.#memory.getBigUint64(offset + stackNode.frames + index * 8),
     );
     return frames.filter((address) => address < this.#agent.begin || address >= this.#agent.end);
   }
 
-  /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
+  /** Id of the stack that last closed a handle of those that stack `id` opened; 0 when none was closed. */
   closedBy(id: number): number {
-    const place = this.#stackOffset(id);
-    return place === undefined ? 0 : this.#memory.getUint32(place + stackNode.closedBy);
+    const offset = this.#stackOffset(id);
+    return offset === undefined ? 0 : this.#memory.getUint32(offset + stackNode.closedBy);
   }
 
-  /** Stacks of which a handle was closed while the program ran, with the stack that closed one last. */
+  /** Stacks that opened a handle which was closed while the program ran, each with the stack that closed one last. */
   *closedStacks(): Generator<{ readonly id: number; readonly closedBy: number }> {
     const used = this.#memory.getBigUint64(header.stackPoolUsed);
     const end = used > BigInt(STACK_POOL_SIZE_BYTES) ? STACK_POOL_SIZE_BYTES : Number(used);
-    for (let offset = 8; offset + stackNode.frames <= end; ) {
-      const place = this.#layout.stackPoolOffset + offset;
-      const count = this.#memory.getUint32(place + stackNode.frameCount);
-      // not written yet, or overwritten: where the next one begins is not known
+    for (let id = 1; id * 8 + stackNode.frames <= end; ) {
+      const offset = this.#layout.stackPoolOffset + id * 8;
+      const count = this.#memory.getUint32(offset + stackNode.frameCount);
+      // The node is not written yet, or it was overwritten: its size is not known, nor where the next one begins.
       if (count === 0 || count > MAXIMUM_FRAMES) return;
-      const closedBy = this.#memory.getUint32(place + stackNode.closedBy);
-      if (closedBy !== 0) yield { id: offset / 8, closedBy };
-      offset += stackNode.frames + count * 8;
+      const closedBy = this.#memory.getUint32(offset + stackNode.closedBy);
+      if (closedBy !== 0) yield { id, closedBy };
+      id += stackNode.frames / 8 + count;
     }
   }
 
   /** Every misuse whose record is complete, in the order of the table. */
   *misuses(): Generator<LedgerMisuse> {
-    for (const { kind, place, record } of this.#misuseRecords()) {
-      if (kind === 'inherited') continue;
-      const wrapperKey = this.#memory.getBigUint64(place + misuse.wrapperKey);
-      yield {
-        kind,
-        status: this.#memory.getUint32(place + misuse.status),
-        ...record,
-        byFunction: functionNames.has(record.offending.call ?? ''),
-        ...(wrapperKey === 0n ? {} : { wrapper: nameWrapper(wrapperKey) }),
-        ...this.#readVictim(place),
-      };
+    for (const offset of this.#misuseOffsets()) {
+      const misuse = readMisuse(this.#memory, offset);
+      if (misuse !== undefined) yield misuse;
     }
   }
 
-  /** What child processes inherited, in the order of the table. */
+  /** Everything that child processes inherited, in the order of the table. */
   *inheritances(): Generator<LedgerInheritance> {
-    for (const { kind, place, record } of this.#misuseRecords()) {
-      if (kind !== 'inherited') continue;
-      const { offending: started, ...rest } = record;
-      yield { ...rest, started, asDescriptor: this.#memory.getUint32(place + misuse.status) === INHERITED_BY_NAME };
+    for (const offset of this.#misuseOffsets()) {
+      const inheritance = readInheritance(this.#memory, offset);
+      if (inheritance !== undefined) yield inheritance;
     }
   }
 
-  /** The parts that all complete records have, and where they lie. */
-  *#misuseRecords(): Generator<{
-    readonly kind: LedgerMisuse['kind'] | 'inherited';
-    readonly place: number;
-    readonly record: Pick<LedgerMisuse, 'count' | 'values' | 'offending' | 'life'>;
-  }> {
-    for (let index = 0; index < MISUSE_COUNT; index++) {
-      const place = this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES;
-      if (this.#memory.getUint32(place + misuse.ready) !== 1) continue;
-      const valueCount = Math.min(this.#memory.getUint32(place + misuse.valueCount), MISUSE_VALUE_COUNT);
-      const values = Array.from({ length: valueCount }, (_, at) =>
-        this.#memory.getBigInt64(place + misuse.values + at * 8),
-      );
-      // A call that has not come back may have been the end of the process.
-      const count = this.#memory.getUint32(place + misuse.count) + this.#memory.getUint32(place + misuse.pending);
-      if (count === 0) continue;
-      const record = {
-        count,
-        values: [...new Set(values)],
-        offending: {
-          call: callName(this.#memory.getUint16(place + misuse.offendingCall)),
-          threadId: this.#memory.getUint32(place + misuse.offendingThread),
-          time: this.#memory.getBigUint64(place + misuse.offendingTime),
-          stackId: this.#memory.getUint32(place + misuse.offendingStack),
-        },
-        life: this.#readLife(place + misuse.life) ?? NEVER_SEEN,
-      };
-      yield { kind: misuseKinds.get(this.#memory.getUint16(place + misuse.kind)) ?? 'use', place, record };
-    }
+  *#misuseOffsets(): Generator<number> {
+    for (let index = 0; index < MISUSE_COUNT; index++) yield this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES;
   }
 
-  /** The images that were mapped, in order; one that was unloaded is among them still. */
+  /** The images that were mapped, in order; one that was unloaded is still among them. */
   *images(): Generator<LedgerImage> {
     const count = Math.min(this.#memory.getUint32(header.imageCount), IMAGE_COUNT);
     for (let index = 0; index < count; index++) {
-      const place = this.#layout.imagesOffset + index * IMAGE_SIZE_BYTES;
-      const base = this.#memory.getBigUint64(place + image.base);
-      const sizeBytes = this.#memory.getUint32(place + image.sizeBytes);
-      const lengthBytes = Math.min(this.#memory.getUint16(place + image.path), IMAGE_SIZE_BYTES - image.pathText) & ~1;
-      if (base === 0n || sizeBytes === 0) continue;
-      const text = new Uint16Array(lengthBytes / 2);
-      for (let at = 0; at < text.length; at++) text[at] = this.#memory.getUint16(place + image.pathText + at * 2);
-      yield { base, sizeBytes, path: String.fromCharCode(...text) };
+      const image = readImage(this.#memory, this.#layout.imagesOffset + index * IMAGE_SIZE_BYTES);
+      if (image !== undefined) yield image;
     }
   }
 
@@ -308,14 +277,7 @@ export class Ledger implements CallLedger {
     return this.counter('inheritedCut') === 0 ? counted : [...counted, { kind: 'inherited-cut' }];
   }
 
-  #readVictim(place: number): Pick<LedgerMisuse, 'victim'> {
-    const victim = this.#memory.getUint32(place + misuse.victim);
-    if ((victim & VICTIM) === 0) return {};
-    const objectType = objectTypes[victim & 0xffff] ?? 'Unknown';
-    return { victim: { objectType, stackId: this.#memory.getUint32(place + misuse.victimStack) } };
-  }
-
-  /** Checked each time: a target that still runs may overwrite it at any moment. */
+  /** The number is checked each time: a target that still runs may overwrite it at any moment. */
   #slotsUsed(): number {
     const used = this.#memory.getBigUint64(header.slotsUsed);
     if (used > BigInt(this.#layout.slotCount)) throw new LedgerDamagedError('its number of used slots is wrong');
@@ -329,101 +291,15 @@ export class Ledger implements CallLedger {
       : undefined;
   }
 
-  /** Of an index plus 1. */
-  #wrapperOffset(index: number): number | undefined {
-    return index === 0 || index > WRAPPER_COUNT
+  /** @param index plus 1; 0 for none */
+  #runtimeObjectOffset(index: number): number | undefined {
+    return index === 0 || index > RUNTIME_OBJECT_COUNT
       ? undefined
-      : this.#layout.wrappersOffset + (index - 1) * WRAPPER_SIZE_BYTES;
+      : this.#layout.runtimeObjectsOffset + (index - 1) * RUNTIME_OBJECT_SIZE_BYTES;
   }
 
   #stackOffset(id: number): number | undefined {
     if (id <= 0 || id * 8 > STACK_POOL_SIZE_BYTES - stackNode.frames - MAXIMUM_FRAMES * 8) return undefined;
     return this.#layout.stackPoolOffset + id * 8;
   }
-
-  #readLife(place: number): LedgerLife | undefined {
-    const state = BigInt.asUintN(64 - STATE_FLAG_BITS, this.#memory.getBigUint64(place + slot.state));
-    if (state === 0n) return undefined;
-    const generation = state >> 1n;
-    const isOpen = (state & 1n) === 1n;
-    const low = Number(BigInt.asUintN(32, generation));
-    const openedIsCurrent = this.#memory.getUint32(place + slot.openedGeneration) === low;
-    const closedIsCurrent = !isOpen && this.#memory.getUint32(place + slot.closedGeneration) === low;
-    const opened: LedgerCall = {
-      call: callName(this.#memory.getUint16(place + slot.openedCall) & ~MAY_BE_INHERITABLE),
-      threadId: this.#memory.getUint32(place + slot.openedThread),
-      time: this.#memory.getBigUint64(place + slot.openedTime),
-      stackId: this.#memory.getUint32(place + slot.openedStack),
-    };
-    const closed: LedgerCall = {
-      call: callName(this.#memory.getUint16(place + slot.closedCall)),
-      threadId: this.#memory.getUint32(place + slot.closedThread),
-      time: this.#memory.getBigUint64(place + slot.closedTime),
-      stackId: this.#memory.getUint32(place + slot.closedStack),
-    };
-    return {
-      isOpen,
-      generation,
-      objectType: (openedIsCurrent && objectTypes[this.#memory.getUint16(place + slot.objectType)]) || 'Unknown',
-      opened: openedIsCurrent ? opened : undefined,
-      closed: closedIsCurrent ? closed : undefined,
-    };
-  }
-}
-
-/** Of those that have a handle whose value is known; a search has not. */
-function nameWrapper(key: bigint): Wrapper {
-  return (key & DESCRIPTOR_KEY) === 0n
-    ? { type: 'FILE', value: key }
-    : { type: 'Descriptor', value: BigInt.asIntN(32, key) };
-}
-
-type CounterName =
-  | 'beyondCapacity'
-  | 'droppedStacks'
-  | 'droppedMisuses'
-  | 'unresolvedDuplicates'
-  | 'slowWalks'
-  | 'walkMismatches'
-  | 'nestedWalks'
-  | 'gateState'
-  | 'gateStatus'
-  | 'exiting'
-  | 'functionsHooked'
-  | 'functionsMissed'
-  | 'quarantineLost'
-  | 'droppedWrappers'
-  | 'inheritedCut';
-
-const NEVER_SEEN: LedgerLife = {
-  isOpen: false,
-  generation: 0n,
-  objectType: 'Unknown',
-  opened: undefined,
-  closed: undefined,
-};
-
-/** The counters of what was missed. */
-const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
-  ['functionsMissed', 'functions-missed'],
-  ['beyondCapacity', 'beyond-capacity'],
-  ['droppedStacks', 'stacks-dropped'],
-  ['droppedMisuses', 'misuses-dropped'],
-  ['unresolvedDuplicates', 'duplicates-unresolved'],
-  ['droppedWrappers', 'runtime-objects-dropped'],
-  ['quarantineLost', 'quarantine-lost'],
-  ['nestedWalks', 'nested-walks'],
-];
-
-const functionNames: ReadonlySet<string> = new Set(functionTable.map(({ name }) => name));
-
-const misuseKinds: ReadonlyMap<number, LedgerMisuse['kind'] | 'inherited'> = new Map([
-  [MISUSE_CLOSE, 'close'],
-  [MISUSE_USE, 'use'],
-  [MISUSE_CLOSED_AS_HANDLE, 'closed-as-handle'],
-  [MISUSE_INHERITED, 'inherited'],
-]);
-
-function callName(rowNumber: number): string | undefined {
-  return recordedCalls[rowNumber - 1]?.name;
 }

@@ -6,7 +6,7 @@ export type ViewLedger = (offset: number, sizeBytes: number) => DataView;
 interface Window {
   readonly begin: number;
   readonly end: number;
-  /** The end of what it may ever show. */
+  /** A window never grows beyond this offset. */
   readonly limit: number;
   readonly view: DataView;
 }
@@ -16,15 +16,15 @@ const FIRST_SIZE_BYTES = 0x1_0000;
 /**
  * The ledger's memory by offsets from its beginning; all numbers are little-endian.
  *
- * It is seen through windows no larger than what has been looked at: V8 counts whatever a view shows as memory that the
- * program uses, and to be shown a hundred megabytes is a reason to it to collect garbage.
+ * The reader looks through windows that are no larger than what it has read. V8 counts all that a view shows as memory
+ * that the program uses, and a view of a hundred megabytes makes it collect garbage.
  */
 export class LedgerMemory {
   readonly #view: ViewLedger;
   readonly #layout: LedgerLayout;
-  /** What is before the stack pool, from there to the slots, and the slots. */
+  /** The parts before the stack pool, from there to the slots, and the slots. */
   readonly #windows: [parts: Window, stackPool: Window, slots: Window];
-  /** The one that was looked through last: what is read next is most often beside it. */
+  /** The window of the last read: the next read is most often beside it. */
   #window: Window;
 
   constructor(view: ViewLedger, layout: LedgerLayout) {
@@ -88,7 +88,7 @@ export class LedgerMemory {
   #select(offset: number): Window {
     const index = offset < this.#layout.stackPoolOffset ? 0 : offset < this.#layout.slotsOffset ? 1 : 2;
     const { begin, end, limit } = this.#windows[index];
-    // At least to twice its size, so that it seldom has to be widened.
+    // A window at least doubles, so that it seldom has to grow.
     if (offset + 8 > end && end < limit)
       this.#windows[index] = this.#open(begin, Math.max(offset + 8 - begin, 2 * (end - begin)), limit);
     return (this.#window = this.#windows[index]);

@@ -1,19 +1,20 @@
-import type { AgentCode } from '../emit/agent-code.ts';
 import { functionModules, type NumberedFunction } from '../tables/function-table.ts';
-import { hookTable, type NumberedRow } from '../tables/hook-table.ts';
+import type { NumberedRow } from '../tables/hook-row.ts';
+import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
-import {
-  CALL_TRAMPOLINE_SIZE_BYTES,
-  FUNCTION_TRAMPOLINE_SIZE_BYTES,
-  type LinkedWord,
-  linkedWords,
-  setGateName,
-} from '../emit/linkage.ts';
 import { patchedFunction, patchedModule } from '../patch/patch-table.ts';
 import type { MovedPrologue } from '../patch/prologue.ts';
 import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
+import type { AgentCode } from '../emit/agent-code.ts';
+import {
+  CALL_TRAMPOLINE_SIZE_BYTES,
+  FUNCTION_TRAMPOLINE_SIZE_BYTES,
+  type LinkSlot,
+  linkSlots,
+  setGateName,
+} from '../emit/linkage.ts';
+import { type RuntimeModule, setRuntimeModule } from '../emit/runtime-object-row.ts';
 import type { CodePatch } from '../inject/target-code.ts';
-import { setWrapperModule, type WrapperModule } from '../emit/wrapper-row.ts';
 
 /** A system call that is going to be hooked. */
 export interface HookedCall extends NumberedRow {
@@ -31,7 +32,7 @@ export interface HookedFunction extends NumberedFunction {
 }
 
 /** A DLL whose functions are going to be hooked. */
-export interface HookedModule extends WrapperModule {
+export interface HookedModule extends RuntimeModule {
   /** Which of the {@link functionModules} it is. */
   readonly number: number;
   /** What its headers say at the {@link identityOffsets}. */
@@ -46,7 +47,7 @@ export interface CodeRange {
 }
 
 /** What the agent is linked with: all that is not the same for every target. */
-export interface AgentTarget {
+export interface LinkInputs {
   readonly calls: readonly HookedCall[];
   readonly modules: readonly HookedModule[];
   /**
@@ -57,14 +58,14 @@ export interface AgentTarget {
   /** Address of the ledger. */
   readonly ledger: bigint;
   readonly layout: LedgerLayout;
-  /** Address of a function of ntdll; 0 where it has none of an {@link optionalNatives | optional one}. */
-  nativeAddress(name: string): bigint;
+  /** Address of a function of ntdll; 0 where it has none of an {@link optionalNtdllImports | optional one}. */
+  ntdllAddress(name: string): bigint;
   readonly arrivedName: string;
   readonly judgedName: string;
 }
 
 /** What is to be written into a target. */
-export interface PlacedImage {
+export interface LinkedAgent {
   readonly bytes: Uint8Array;
   /** Jumps on to the hooks, for each module. */
   readonly relays: readonly CodePatch[];
@@ -83,14 +84,14 @@ export const RELAY_SIZE_BYTES = 16;
  */
 export function linkAgent(
   code: AgentCode,
-  target: AgentTarget,
+  target: LinkInputs,
   imageBase: bigint,
   relays: readonly bigint[],
-): PlacedImage {
+): LinkedAgent {
   const bytes = new Uint8Array(code.bytes); // a copy: what Node.js calls a slice is none
   const view = new DataView(bytes.buffer);
-  const words = chooseWords(target);
-  linkedWords.forEach((name, index) => view.setBigUint64(code.wordsOffset + index * 8, words[name], true));
+  const slotValues = fillLinkSlots(target);
+  linkSlots.forEach((name, index) => view.setBigUint64(code.linkSlotsOffset + index * 8, slotValues[name], true));
   setGateName(bytes, code.arrivedNameOffset, target.arrivedName);
   setGateName(bytes, code.judgedNameOffset, target.judgedName);
 
@@ -102,8 +103,8 @@ export function linkAgent(
     trampolines.set(row.name, imageBase + BigInt(trampoline));
     return { address: stubAddress, bytes: hookedHead(stubAddress, imageBase + BigInt(code.callHooks[rowNumber - 1]!)) };
   });
-  code.natives.forEach((name, index) => {
-    view.setBigUint64(code.nativesOffset + index * 8, trampolines.get(name) ?? target.nativeAddress(name), true);
+  code.ntdllImports.forEach((name, index) => {
+    view.setBigUint64(code.ntdllImportsOffset + index * 8, trampolines.get(name) ?? target.ntdllAddress(name), true);
   });
   const linkedRelays = target.modules.map((module, index) =>
     linkModule(code, bytes, module, imageBase, relays[index]!),
@@ -111,12 +112,12 @@ export function linkAgent(
   return { bytes, relays: linkedRelays, patches };
 }
 
-function chooseWords({ ledger, layout, closeHandle }: AgentTarget): Readonly<Record<LinkedWord, bigint>> {
+function fillLinkSlots({ ledger, layout, closeHandle }: LinkInputs): Readonly<Record<LinkSlot, bigint>> {
   const at = (offset: number): bigint => ledger + BigInt(offset);
   return {
     ledger,
     misuses: at(layout.misusesOffset),
-    wrappers: at(layout.wrappersOffset),
+    runtimeObjects: at(layout.runtimeObjectsOffset),
     walkCache: at(layout.walkCacheOffset),
     stackPool: at(layout.stackPoolOffset),
     slots: at(layout.slotsOffset),
@@ -155,8 +156,8 @@ function linkModule(
     const trampoline = code.functionTrampolinesOffset + row * FUNCTION_TRAMPOLINE_SIZE_BYTES;
     bytes.set(original.subarray(0, moved.sizeBytes), trampoline);
     bytes.set(farJump(moved.continuesAt), trampoline + moved.sizeBytes);
-    const wrapperRow = code.wrapperRows[row]!;
-    if (wrapperRow !== 0) setWrapperModule(view, wrapperRow, module);
+    const runtimeObjectRow = code.runtimeObjectRows[row]!;
+    if (runtimeObjectRow !== 0) setRuntimeModule(view, runtimeObjectRow, module);
     jumps.set(farJump(imageBase + BigInt(code.functionHooks[row]!)), index * RELAY_SIZE_BYTES);
   });
   return { address: relays, bytes: jumps };

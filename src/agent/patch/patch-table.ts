@@ -1,4 +1,5 @@
-import type { Assembler, Label } from '../asm/assembler.ts';
+import type { Assembler } from '../asm/assembler.ts';
+import type { Label } from '../asm/operands.ts';
 
 // What the agent is told of the functions that it hooks once their DLLs are mapped (function-patches.ts).
 

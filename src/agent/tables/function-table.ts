@@ -1,9 +1,12 @@
+import type { HookRow } from './hook-row.ts';
+import { hookTable } from './hook-table.ts';
+import type { ObjectType } from './object-types.ts';
+
 /**
- * The function table: one row per function of a system DLL that is hooked itself, because what it does is not to be
- * seen in system calls. Winsock refuses a closed socket by itself, and a C runtime a closed descriptor; which FILE or
- * search stands for which handle is known to nobody else.
+ * The function table: one row per function of a system DLL that is hooked itself, because system calls do not show its
+ * effect. Winsock refuses a closed socket without a system call, and so does a C runtime a closed descriptor. Only the
+ * runtime knows which FILE stands for which handle.
  */
-import { type HookRow, hookTable, type ObjectType } from './hook-table.ts';
 
 /**
  * The DLLs whose functions are hooked. A C runtime that is linked into the program has no functions that could be
@@ -14,7 +17,7 @@ export const functionModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 
 export type FunctionModule = (typeof functionModules)[number];
 
 /** What a library hands out in place of a handle: a C runtime's descriptor or stream, or what FindFirstFile returns. */
-export type WrapperType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search'>;
+export type RuntimeObjectType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search'>;
 
 /** A function that is given a socket, and refuses one that was closed. */
 export interface SocketFunction {
@@ -26,15 +29,15 @@ export interface SocketFunction {
   readonly role: 'closes-socket' | 'uses-socket';
 }
 
-/** An argument that is a wrapper. */
-export interface WrapperArgument {
-  readonly type: WrapperType;
+/** An argument that is a runtime object. */
+export interface RuntimeObjectArgument {
+  readonly type: RuntimeObjectType;
   readonly argument: number;
 }
 
-/** A function that opens, closes or works on wrappers. */
-export interface WrapperFunction {
-  readonly kind: 'wrapper';
+/** A function that opens, closes or works on runtime objects. */
+export interface RuntimeObjectFunction {
+  readonly kind: 'runtime-object';
   readonly module: FunctionModule;
   readonly name: string;
   readonly argumentCount: number;
@@ -43,17 +46,17 @@ export interface WrapperFunction {
    * several in a row), or is the number that an argument names (`named-by`).
    */
   readonly opens?: {
-    readonly type: WrapperType;
+    readonly type: RuntimeObjectType;
     readonly from: 'result' | 'stored-at' | 'named-by';
     readonly argument: number;
     readonly count: number;
   };
-  readonly closes?: WrapperArgument;
+  readonly closes?: RuntimeObjectArgument;
   /** What {@link closes} names need not be open: the function only takes its place. */
   readonly replaces: boolean;
   /** A call that fails leaves {@link closes} open, or may: that is never believed closed. */
   readonly keepsOnFailure: boolean;
-  readonly uses?: WrapperArgument;
+  readonly uses?: RuntimeObjectArgument;
   /** By which result the function says that it failed; `never` where a failure does not show in it. */
   readonly failure: Failure;
 }
@@ -64,7 +67,7 @@ export interface WrapperFunction {
  */
 export type Failure = 'never' | 'negative' | 'error' | 'null' | 'invalid';
 
-export type FunctionRow = SocketFunction | WrapperFunction;
+export type FunctionRow = SocketFunction | RuntimeObjectFunction;
 
 function onSocket(name: string, argumentCount: number, role: SocketFunction['role'] = 'uses-socket'): SocketFunction {
   return { kind: 'socket', module: 'ws2_32.dll', name, argumentCount, role };
@@ -101,49 +104,59 @@ const socketFunctions: readonly SocketFunction[] = [
   onSocket('WSAEnumNetworkEvents', 3),
 ];
 
-type Effects = Pick<WrapperFunction, 'opens' | 'closes' | 'uses'> & {
+type Effects = Pick<RuntimeObjectFunction, 'opens' | 'closes' | 'uses'> & {
   readonly replaces?: true;
   readonly keepsOnFailure?: true;
 };
 
-function onWrapper(
+function onRuntimeObject(
   module: FunctionModule,
   name: string,
   argumentCount: number,
   failure: Failure,
   effects: Effects,
-): WrapperFunction {
-  return { kind: 'wrapper', module, name, argumentCount, failure, replaces: false, keepsOnFailure: false, ...effects };
+): RuntimeObjectFunction {
+  return {
+    kind: 'runtime-object',
+    module,
+    name,
+    argumentCount,
+    failure,
+    replaces: false,
+    keepsOnFailure: false,
+    ...effects,
+  };
 }
 
-function result(type: WrapperType): Effects {
+function result(type: RuntimeObjectType): Effects {
   return { opens: { type, from: 'result', argument: 0, count: 1 } };
 }
 
-function storedAt(argument: number, type: WrapperType, count = 1): Effects {
+function storedAt(argument: number, type: RuntimeObjectType, count = 1): Effects {
   return { opens: { type, from: 'stored-at', argument, count } };
 }
 
-function closes(type: WrapperType): Effects {
+function closes(type: RuntimeObjectType): Effects {
   return { closes: { type, argument: 0 } };
 }
 
-function uses(type: WrapperType, argument = 0): Effects {
+function uses(type: RuntimeObjectType, argument = 0): Effects {
   return { uses: { type, argument } };
 }
 
-function replaces(type: WrapperType, argument: number): Effects {
+function replaces(type: RuntimeObjectType, argument: number): Effects {
   return { closes: { type, argument }, replaces: true, keepsOnFailure: true };
 }
 
 /** https://learn.microsoft.com/cpp/c-runtime-library/file-handling, …/low-level-i-o and …/stream-i-o */
-function runtimeFunctions(module: FunctionModule): readonly WrapperFunction[] {
+function runtimeFunctions(module: FunctionModule): readonly RuntimeObjectFunction[] {
   const row = (
     name: string,
     argumentCount: number,
     failure: Failure,
     ...effects: readonly Effects[]
-  ): WrapperFunction => onWrapper(module, name, argumentCount, failure, Object.assign({}, ...effects) as Effects);
+  ): RuntimeObjectFunction =>
+    onRuntimeObject(module, name, argumentCount, failure, Object.assign({}, ...effects) as Effects);
   return [
     row('_open', 3, 'negative', result('Descriptor')),
     row('_wopen', 3, 'negative', result('Descriptor')),
@@ -207,21 +220,21 @@ function runtimeFunctions(module: FunctionModule): readonly WrapperFunction[] {
  * functions of these names lead to kernelbase's where that has them.
  * https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-findclose
  */
-const searchFunctions: readonly WrapperFunction[] = [
-  onWrapper('kernel32.dll', 'FindFirstFileTransactedA', 7, 'invalid', result('Search')),
-  onWrapper('kernel32.dll', 'FindFirstFileTransactedW', 7, 'invalid', result('Search')),
-  onWrapper('kernel32.dll', 'FindFirstFileNameTransactedW', 5, 'invalid', result('Search')),
-  onWrapper('kernel32.dll', 'FindFirstStreamTransactedW', 5, 'invalid', result('Search')),
-  onWrapper('kernelbase.dll', 'FindFirstFileA', 2, 'invalid', result('Search')),
-  onWrapper('kernelbase.dll', 'FindFirstFileW', 2, 'invalid', result('Search')),
-  onWrapper('kernelbase.dll', 'FindFirstFileExA', 6, 'invalid', result('Search')),
-  onWrapper('kernelbase.dll', 'FindFirstFileExW', 6, 'invalid', result('Search')),
-  onWrapper('kernelbase.dll', 'FindFirstFileNameW', 4, 'invalid', result('Search')),
-  onWrapper('kernelbase.dll', 'FindFirstStreamW', 4, 'invalid', result('Search')),
-  onWrapper('kernelbase.dll', 'FindNextFileA', 2, 'never', uses('Search')),
-  onWrapper('kernelbase.dll', 'FindNextFileW', 2, 'never', uses('Search')),
+const searchFunctions: readonly RuntimeObjectFunction[] = [
+  onRuntimeObject('kernel32.dll', 'FindFirstFileTransactedA', 7, 'invalid', result('Search')),
+  onRuntimeObject('kernel32.dll', 'FindFirstFileTransactedW', 7, 'invalid', result('Search')),
+  onRuntimeObject('kernel32.dll', 'FindFirstFileNameTransactedW', 5, 'invalid', result('Search')),
+  onRuntimeObject('kernel32.dll', 'FindFirstStreamTransactedW', 5, 'invalid', result('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindFirstFileA', 2, 'invalid', result('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindFirstFileW', 2, 'invalid', result('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindFirstFileExA', 6, 'invalid', result('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindFirstFileExW', 6, 'invalid', result('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindFirstFileNameW', 4, 'invalid', result('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindFirstStreamW', 4, 'invalid', result('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindNextFileA', 2, 'never', uses('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindNextFileW', 2, 'never', uses('Search')),
   // Wine 8 says TRUE of a search that was closed before.
-  onWrapper('kernelbase.dll', 'FindClose', 1, 'never', closes('Search')),
+  onRuntimeObject('kernelbase.dll', 'FindClose', 1, 'never', closes('Search')),
 ];
 
 /** The rows; a row's number in the ledger is its place in {@link recordedCalls}. */

@@ -1,121 +1,18 @@
+import type { HookRole, HookRow, NumberedRow, OpenedHandle } from './hook-row.ts';
+import type { ObjectType } from './object-types.ts';
+
 /**
- * The hook table: one row per system call that opens, closes, duplicates or uses handles. Only rows that the
- * target's ntdll exports are hooked; what is missing there cannot be called there.
+ * The hook table: one row per system call that opens, closes, duplicates or uses handles. Only rows that the target's
+ * ntdll exports are hooked: a call that it does not export cannot be made.
  *
  * Prototypes: phnt (System Informer) and https://learn.microsoft.com/windows/win32/api/winternl/
  */
 
 /**
- * Types that the opening call tells, as the kernel calls them where it knows them; a slot stores the index. Index 0 is
- * "not known".
+ * Calls that are documented to begin with (*Handle, DesiredAccess, *ObjectAttributes). The agent reads the attributes in
+ * the target, so a call that has another third argument must not stand here.
  */
-export const objectTypes = [
-  'Unknown',
-  'Event',
-  'File',
-  'Socket',
-  'Section',
-  'Key',
-  'Mutant',
-  'Semaphore',
-  'Timer',
-  'Process',
-  'Thread',
-  'Token',
-  'Job',
-  'Directory',
-  'SymbolicLink',
-  'IoCompletion',
-  'ALPC Port',
-  'TmTx',
-  'TmTm',
-  'TmRm',
-  'TmEn',
-  'KeyedEvent',
-  'EventPair',
-  'DebugObject',
-  'Profile',
-  'Partition',
-  'TpWorkerFactory',
-  'WaitCompletionPacket',
-  'IRTimer',
-  'Session',
-  'RegistryTransaction',
-  'IoRing',
-  'ProcessStateChange',
-  'ThreadStateChange',
-  'UserApcReserve',
-  'CpuPartition',
-  // What libraries hand out in place of a handle: function-table.ts.
-  'Descriptor',
-  'FILE',
-  'Search',
-] as const;
-
-export type ObjectType = (typeof objectTypes)[number];
-
-/** The number that stands for a type in a slot. */
-export function typeIndex(type: ObjectType): number {
-  return objectTypes.indexOf(type);
-}
-
-/** A handle that a successful call stores through a pointer argument. */
-export interface OpenedHandle {
-  /** Index of the pointer argument. */
-  readonly argument: number;
-  readonly type: ObjectType;
-}
-
-/**
- * What the hook does beside passing the call through:
- * - `opens`: records every handle of {@link HookRow.opens} when the call succeeded;
- * - `opens-file`: the same, and tells sockets (`\Device\Afd`) from other files;
- * - `creates-process`: the same, and what the new process inherited of this one's handles;
- * - `closes`, `duplicates`: as they say;
- * - `uses`: records a misuse when the call was refused because of one of {@link HookRow.uses};
- * - `waits`, `waits-many`: `uses`, for one handle or an array of them;
- * - `controls-device`: `uses`, and the accept of Wine's sockets;
- * - `sets-object`: `uses`, and counts changes of what is inheritable;
- * - `exits`: the gate, when the process ends itself;
- * - `raises`: the gate, when an exception that nobody handles ends the process;
- * - `maps`: `uses`, and notes the images that are mapped into this process;
- * - `unmaps`: forgets remembered frame sizes when an image goes.
- */
-export type HookRole =
-  | 'opens'
-  | 'opens-file'
-  | 'creates-process'
-  | 'closes'
-  | 'duplicates'
-  | 'uses'
-  | 'waits'
-  | 'waits-many'
-  | 'controls-device'
-  | 'sets-object'
-  | 'exits'
-  | 'raises'
-  | 'maps'
-  | 'unmaps';
-
-export interface HookRow {
-  readonly name: string;
-  readonly argumentCount: number;
-  readonly role: HookRole;
-  readonly opens: readonly OpenedHandle[];
-  /** Indexes of the arguments that are handles of this process. */
-  readonly uses: readonly number[];
-  /**
-   * Index of the argument whose OBJECT_ATTRIBUTES say whether what is opened is inheritable; absent where that is not
-   * known.
-   */
-  readonly attributes?: number;
-}
-
-/**
- * Calls that are documented to begin with (*Handle, DesiredAccess, *ObjectAttributes). What is named here is read in
- * the target.
- */
-const attributed: ReadonlySet<string> = new Set([
+const takesObjectAttributes: ReadonlySet<string> = new Set([
   ...[
     'File',
     'Event',
@@ -145,7 +42,7 @@ function row(
   uses: number[] = [],
   opens: OpenedHandle[] = [],
 ): HookRow {
-  return { name, argumentCount, role, uses, opens, ...(attributed.has(name) ? { attributes: 2 } : {}) };
+  return { name, argumentCount, role, uses, opens, ...(takesObjectAttributes.has(name) ? { attributes: 2 } : {}) };
 }
 
 /** A call whose first argument receives the handle. */
@@ -153,7 +50,7 @@ function opens(name: string, argumentCount: number, type: ObjectType): HookRow {
   return row(name, argumentCount, 'opens', [], [{ argument: 0, type }]);
 }
 
-/** A call that opens through another argument than the first, or that is given a handle besides. */
+/** A call that stores its handle through another argument, or that takes a handle besides. */
 function opensThrough(
   argument: number,
   name: string,
@@ -401,12 +298,5 @@ export const hookTable: readonly HookRow[] = [
   uses('NtCommitTransaction', 2),
   uses('NtRollbackTransaction', 2),
 ];
-
-/** A row with the number that stands for it in the ledger. */
-export interface NumberedRow {
-  readonly row: HookRow;
-  /** From 1. */
-  readonly rowNumber: number;
-}
 
 export const numberedRows: readonly NumberedRow[] = hookTable.map((row, index) => ({ row, rowNumber: index + 1 }));

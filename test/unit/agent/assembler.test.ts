@@ -1,16 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
+import { Assembler } from '../../../src/agent/asm/assembler.ts';
+import type { Condition } from '../../../src/agent/asm/code-buffer.ts';
+import { absolute, at, indexed, type Label, relative, teb } from '../../../src/agent/asm/operands.ts';
 import {
-  absolute,
-  Assembler,
-  at,
-  type Condition,
   eax,
   ecx,
   edx,
   esi,
-  indexed,
-  type Label,
   r10,
   r10d,
   r11,
@@ -30,11 +27,9 @@ import {
   rcx,
   rdi,
   rdx,
-  relative,
   rsi,
   rsp,
-  teb,
-} from '../../../src/agent/asm/assembler.ts';
+} from '../../../src/agent/asm/registers.ts';
 import { seededRandom } from './random.ts';
 
 function hex(bytes: Iterable<number>): string {

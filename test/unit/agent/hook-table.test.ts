@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
-import { SAVE, saved } from '../../../src/agent/emit/hooks/hook-frame.ts';
 import { functionTable, numberedFunctions, recordedCalls } from '../../../src/agent/tables/function-table.ts';
-import { hookTable, numberedRows, objectTypes } from '../../../src/agent/tables/hook-table.ts';
+import { hookTable, numberedRows } from '../../../src/agent/tables/hook-table.ts';
+import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger/layout.ts';
+import { SAVE, saved } from '../../../src/agent/emit/hooks/hook-frame.ts';
 
 const HOME_SPACE_SIZE = 0x20;
 /** Arguments that a hook can pass on: four in registers, the others in its frame below what it saves. */
@@ -89,15 +90,15 @@ describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) =
   });
 });
 
-/** Arguments that the hook of wrappers can pass on: wrapper-hook.ts. */
-const WRAPPER_ARGUMENTS_MAX = 8;
+/** Arguments that the hook of runtime objects can pass on: runtime-object-hook.ts. */
+const RUNTIME_OBJECT_ARGUMENTS_MAX = 8;
 
 describe.each(functionTable)('$module!$name', (row) => {
   test('has arguments that the hook’s frame has room for', () => {
-    expect(row.argumentCount).toBeLessThanOrEqual(row.kind === 'socket' ? ARGUMENTS_MAX : WRAPPER_ARGUMENTS_MAX);
+    expect(row.argumentCount).toBeLessThanOrEqual(row.kind === 'socket' ? ARGUMENTS_MAX : RUNTIME_OBJECT_ARGUMENTS_MAX);
   });
 
-  test('names wrappers among its own arguments', () => {
+  test('names runtime objects among its own arguments', () => {
     if (row.kind === 'socket') return expect(row.argumentCount).toBeGreaterThanOrEqual(1);
     const { opens, closes, uses } = row;
     const named = [closes?.argument, uses?.argument, opens?.from === 'result' ? undefined : opens?.argument].filter(

@@ -2,32 +2,33 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import { mayHideFindings } from '../../../src/completeness.ts';
 import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
-import { hookTable, objectTypes } from '../../../src/agent/tables/hook-table.ts';
-import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
+import { hookTable } from '../../../src/agent/tables/hook-table.ts';
+import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
   header,
+  image,
   IMAGE_COUNT,
   IMAGE_SIZE_BYTES,
   INHERITED_BY_NAME,
-  image,
   ledgerLayout,
   MAXIMUM_FRAMES,
   MAY_BE_INHERITABLE,
+  misuse,
   MISUSE_COUNT,
   MISUSE_INHERITED,
   MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT,
-  misuse,
-  SLOT_SIZE_BYTES,
+  RUNTIME_OBJECT_COUNT,
+  RUNTIME_OBJECT_SIZE_BYTES,
+  runtimeObject,
   slot,
+  SLOT_SIZE_BYTES,
   STACK_INDEX_OFFSET,
   STACK_POOL_SIZE_BYTES,
   stackNode,
-  WRAPPER_COUNT,
-  WRAPPER_SIZE_BYTES,
-  wrapper,
 } from '../../../src/agent/ledger/layout.ts';
+import { Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import { seededRandom } from './random.ts';
 
 const SLOT_COUNT = 1024;
@@ -41,7 +42,7 @@ const rowNumber = (name: string) => recordedCalls.findIndex((row) => row.name ==
 /** The ranges that any test writes to; all else stays zero. */
 const written: readonly (readonly [offset: number, sizeBytes: number])[] = [
   [0, layout.imagesOffset + 8 * IMAGE_SIZE_BYTES],
-  [layout.wrappersOffset, 64 * WRAPPER_SIZE_BYTES],
+  [layout.runtimeObjectsOffset, 64 * RUNTIME_OBJECT_SIZE_BYTES],
   [layout.stackPoolOffset, 0x1_0000],
   [layout.slotsOffset, SLOT_COUNT * SLOT_SIZE_BYTES],
 ];
@@ -100,18 +101,18 @@ function recordSlot(value: bigint, content: SlotContent): void {
   if ((value >> 2n) + 1n > used) view.setBigUint64(header.slotsUsed, (value >> 2n) + 1n, true);
 }
 
-/** Lets a wrapper stand for a handle, as the agent does. */
-function linkWrapper(
+/** Lets a runtime object stand for a handle, as the agent does. */
+function linkRuntimeObject(
   value: bigint,
   index: number,
   { key, descriptor = 0 }: { readonly key: bigint; readonly descriptor?: number },
 ): void {
-  const place = layout.wrappersOffset + index * WRAPPER_SIZE_BYTES;
+  const place = layout.runtimeObjectsOffset + index * RUNTIME_OBJECT_SIZE_BYTES;
   writeSlot(place, { generation: 1n, isOpen: true });
-  view.setBigUint64(place + wrapper.key, key, true);
-  view.setBigUint64(place + wrapper.handle, value, true);
-  view.setUint32(place + wrapper.descriptor, descriptor, true);
-  view.setUint32(slotPlace(value) + slot.wrapper, index + 1, true);
+  view.setBigUint64(place + runtimeObject.key, key, true);
+  view.setBigUint64(place + runtimeObject.handle, value, true);
+  view.setUint32(place + runtimeObject.descriptor, descriptor, true);
+  view.setUint32(slotPlace(value) + slot.runtimeObject, index + 1, true);
 }
 
 const opened = { call: 'NtCreateEvent', threadId: 0x24, time: 1000n, stackId: 2 };
@@ -121,7 +122,7 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
   const offsets = [
     layout.misusesOffset,
     layout.imagesOffset,
-    layout.wrappersOffset,
+    layout.runtimeObjectsOffset,
     layout.walkCacheOffset,
     STACK_INDEX_OFFSET,
     layout.stackPoolOffset,
@@ -130,8 +131,8 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
   expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
   for (const offset of offsets) expect(offset % 64).toBe(0);
   expect(layout.misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES).toBe(layout.imagesOffset);
-  expect(layout.imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES).toBe(layout.wrappersOffset);
-  expect(layout.wrappersOffset + WRAPPER_COUNT * WRAPPER_SIZE_BYTES).toBe(layout.walkCacheOffset);
+  expect(layout.imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES).toBe(layout.runtimeObjectsOffset);
+  expect(layout.runtimeObjectsOffset + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES).toBe(layout.walkCacheOffset);
   expect(layout.stackPoolOffset + STACK_POOL_SIZE_BYTES).toBe(layout.slotsOffset);
   expect(layout.slotsOffset + SLOT_COUNT * SLOT_SIZE_BYTES).toBe(layout.sizeBytes);
 });
@@ -258,25 +259,25 @@ describe('what stands for a handle', () => {
   beforeEach(() => recordSlot(0x1a4n, { generation: 1n, isOpen: true }));
 
   test('is a descriptor of one of the C runtimes', () => {
-    linkWrapper(0x1a4n, 5, { key: DESCRIPTOR_KEY | (3n << 32n) | 7n });
+    linkRuntimeObject(0x1a4n, 5, { key: DESCRIPTOR_KEY | (3n << 32n) | 7n });
     expect(ledger.wrapperOf(0x1a4n)).toEqual({ type: 'Descriptor', value: 7n });
   });
 
   test('is a FILE, which has a descriptor', () => {
-    linkWrapper(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
-    linkWrapper(0x1a4n, 9, { key: 0x2283_06250n, descriptor: 6 });
+    linkRuntimeObject(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
+    linkRuntimeObject(0x1a4n, 9, { key: 0x2283_06250n, descriptor: 6 });
     expect(ledger.wrapperOf(0x1a4n)).toEqual({ type: 'FILE', value: 0x2283_06250n, descriptor: 7 });
   });
 
   test('is nothing when it stands for another handle by now, was closed, or lies outside of the table', () => {
     expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
-    linkWrapper(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
-    view.setBigUint64(layout.wrappersOffset + 5 * WRAPPER_SIZE_BYTES + wrapper.handle, 0x1a8n, true);
+    linkRuntimeObject(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
+    view.setBigUint64(layout.runtimeObjectsOffset + 5 * RUNTIME_OBJECT_SIZE_BYTES + runtimeObject.handle, 0x1a8n, true);
     expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
-    linkWrapper(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
-    writeSlot(layout.wrappersOffset + 5 * WRAPPER_SIZE_BYTES, { generation: 1n, isOpen: false });
+    linkRuntimeObject(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
+    writeSlot(layout.runtimeObjectsOffset + 5 * RUNTIME_OBJECT_SIZE_BYTES, { generation: 1n, isOpen: false });
     expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
-    view.setUint32(slotPlace(0x1a4n) + slot.wrapper, WRAPPER_COUNT + 1, true);
+    view.setUint32(slotPlace(0x1a4n) + slot.runtimeObject, RUNTIME_OBJECT_COUNT + 1, true);
     expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
   });
 });
@@ -360,7 +361,7 @@ describe('a misuse', () => {
 
   test('knows what stood for the handle', () => {
     writeMisuse(1, [0x1a4]);
-    view.setBigUint64(place + misuse.wrapperKey, DESCRIPTOR_KEY | (2n << 32n) | 3n, true);
+    view.setBigUint64(place + misuse.runtimeObjectKey, DESCRIPTOR_KEY | (2n << 32n) | 3n, true);
     expect([...ledger.misuses()][0]?.wrapper).toEqual({ type: 'Descriptor', value: 3n });
   });
 
@@ -478,7 +479,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     for (let index = 1; index < 64; index++) {
       recordSlot(BigInt(index * 4), { generation: BigInt(index), isOpen: index % 2 === 1, closedGeneration: index });
     }
-    for (const value of [0x4n, 0xcn]) linkWrapper(value, value === 0x4n ? 3 : 7, { key: DESCRIPTOR_KEY | value });
+    for (const value of [0x4n, 0xcn]) linkRuntimeObject(value, value === 0x4n ? 3 : 7, { key: DESCRIPTOR_KEY | value });
     writeStack(2, [0x1000n, 0x2000n], 50);
     writeStack(50, [0x3000n]);
     for (const kind of [1, 2, 3, 4]) {
@@ -500,7 +501,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     [0, 0x1000],
     [layout.misusesOffset, 4 * MISUSE_SIZE_BYTES],
     [layout.imagesOffset, 2 * IMAGE_SIZE_BYTES],
-    [layout.wrappersOffset, 16 * WRAPPER_SIZE_BYTES],
+    [layout.runtimeObjectsOffset, 16 * RUNTIME_OBJECT_SIZE_BYTES],
     [layout.stackPoolOffset, 0x400],
     [layout.slotsOffset, 64 * SLOT_SIZE_BYTES],
   ];

@@ -1,19 +1,14 @@
 import { describe, expect, test } from 'vitest';
 
-import { assembleAgent } from '../../../src/agent/emit/assembly.ts';
-import type { AgentCode } from '../../../src/agent/emit/agent-code.ts';
-import {
-  type AgentTarget,
-  type HookedModule,
-  linkAgent,
-  RELAY_SIZE_BYTES,
-} from '../../../src/agent/link/link-agent.ts';
-import { loadCode } from '../../../src/agent/link/load-code.ts';
 import { functionModules, numberedFunctions } from '../../../src/agent/tables/function-table.ts';
 import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
 import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
-import { FUNCTION_TRAMPOLINE_SIZE_BYTES, linkedWords, setGateName } from '../../../src/agent/emit/linkage.ts';
 import { patchedFunction, patchedModule } from '../../../src/agent/patch/patch-table.ts';
+import type { AgentCode } from '../../../src/agent/emit/agent-code.ts';
+import { assembleAgent } from '../../../src/agent/emit/assembly.ts';
+import { FUNCTION_TRAMPOLINE_SIZE_BYTES, linkSlots, setGateName } from '../../../src/agent/emit/linkage.ts';
+import { type HookedModule, linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../../../src/agent/link/link-agent.ts';
+import { loadCode } from '../../../src/agent/link/load-code.ts';
 
 const IMAGE_BASE = 0x1_4000_0000n;
 const NTDLL = 0x1_7000_0000n;
@@ -42,22 +37,22 @@ function hookedModule(name: (typeof functionModules)[number]): HookedModule {
   };
 }
 
-function target(change: Partial<AgentTarget> = {}): AgentTarget {
+function target(change: Partial<LinkInputs> = {}): LinkInputs {
   return {
     calls: numberedRows.map((numbered, index) => ({ ...numbered, stubAddress: NTDLL + BigInt(index * 0x20), stub })),
     modules: functionModules.map(hookedModule),
     closeHandle: { begin: NTDLL + 0x8000n, sizeBytes: 0x123 },
     ledger: LEDGER,
     layout: ledgerLayout(1 << 20),
-    nativeAddress: (name) => NTDLL + 0x1_0000n + BigInt(name.length),
+    ntdllAddress: (name) => NTDLL + 0x1_0000n + BigInt(name.length),
     arrivedName: '\\BaseNamedObjects\\arrived',
     judgedName: '\\BaseNamedObjects\\judged',
     ...change,
   };
 }
 
-const relaysOf = ({ modules }: AgentTarget): readonly bigint[] => modules.map(({ base }) => base - 0x10_0000n);
-const link = (code: AgentCode, linked: AgentTarget) => linkAgent(code, linked, IMAGE_BASE, relaysOf(linked));
+const relaysOf = ({ modules }: LinkInputs): readonly bigint[] => modules.map(({ base }) => base - 0x10_0000n);
+const link = (code: AgentCode, linked: LinkInputs) => linkAgent(code, linked, IMAGE_BASE, relaysOf(linked));
 const word = (bytes: Uint8Array, offset: number): bigint =>
   new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(offset, true);
 
@@ -101,10 +96,10 @@ test('code that lies anywhere in memory is linked alike, and not changed', () =>
 
 describe('a linked agent', () => {
   const code = assembleAgent({ quarantine: true, checked: false });
-  const wordOf = (bytes: Uint8Array, name: (typeof linkedWords)[number]): bigint =>
-    word(bytes, code.wordsOffset + linkedWords.indexOf(name) * 8);
-  const nativeOf = (bytes: Uint8Array, name: string): bigint =>
-    word(bytes, code.nativesOffset + code.natives.indexOf(name) * 8);
+  const wordOf = (bytes: Uint8Array, name: (typeof linkSlots)[number]): bigint =>
+    word(bytes, code.linkSlotsOffset + linkSlots.indexOf(name) * 8);
+  const ntdllImportOf = (bytes: Uint8Array, name: string): bigint =>
+    word(bytes, code.ntdllImportsOffset + code.ntdllImports.indexOf(name) * 8);
 
   test('knows where the ledger lies, and how large it is', () => {
     const layout = ledgerLayout(1 << 12, 256);
@@ -120,10 +115,10 @@ describe('a linked agent', () => {
     const [close] = numberedRows;
     expect(close?.row.name).toBe('NtClose');
     const { bytes } = link(code, target());
-    expect(nativeOf(bytes, 'NtClose')).toBe(IMAGE_BASE + BigInt(code.callTrampolinesOffset));
+    expect(ntdllImportOf(bytes, 'NtClose')).toBe(IMAGE_BASE + BigInt(code.callTrampolinesOffset));
     expect(bytes.subarray(code.callTrampolinesOffset, code.callTrampolinesOffset + stub.length)).toEqual(stub);
     const unhooked = link(code, target({ calls: [] }));
-    expect(nativeOf(unhooked.bytes, 'NtClose')).toBe(NTDLL + 0x1_0007n);
+    expect(ntdllImportOf(unhooked.bytes, 'NtClose')).toBe(NTDLL + 0x1_0007n);
     expect(unhooked.patches).toEqual([]);
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { Assembler, r12, r15, rbp, rbx, rdi, type Register, rsi } from '../../../src/agent/asm/assembler.ts';
+import { Assembler } from '../../../src/agent/asm/assembler.ts';
+import { r12, r15, rbp, rbx, rdi, type Register, rsi } from '../../../src/agent/asm/registers.ts';
 import {
   callerArgument,
   framedFunction,

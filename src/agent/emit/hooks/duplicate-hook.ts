@@ -1,6 +1,10 @@
-import { typeIndex } from '../../tables/hook-table.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from '../../ledger/layout.ts';
-import { at, eax, edx, type Label, type Memory, r10, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/assembler.ts';
+import { at, type Label, type Memory } from '../../asm/operands.ts';
+import { eax, edx, r10, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { callerArgument } from '../walk/unwind-info.ts';
+import { OBJ_INHERIT } from '../recorder/inherited-handles.ts';
+import { emitSlotAddress, PROCESS_UNKNOWN, type Quarantine, THIS_PROCESS } from '../recorder/recorder.ts';
 import {
   emitLoadOpened,
   emitMisuse,
@@ -14,9 +18,6 @@ import {
   saved,
   STATUS_INVALID_HANDLE,
 } from './hook-frame.ts';
-import { OBJ_INHERIT } from '../recorder/inherited-handles.ts';
-import { emitSlotAddress, PROCESS_UNKNOWN, type Quarantine, THIS_PROCESS } from '../recorder/recorder.ts';
-import { callerArgument } from '../walk/unwind-info.ts';
 
 const DUPLICATE_CLOSE_SOURCE = 1;
 const DUPLICATE_SAME_ATTRIBUTES = 4;
@@ -144,7 +145,7 @@ export function emitDuplicates(hook: Hook): void {
   asm.lea(r8, at(rsp, 0x30)); // PUBLIC_OBJECT_BASIC_INFORMATION, among this hook's stack arguments
   asm.mov(r9d, 0x38);
   asm.movImmediate64(at(rsp, 0x20), 0);
-  asm.call(environment.native('NtQueryObject'));
+  asm.call(environment.ntdllImport('NtQueryObject'));
   asm.cmp(eax, STATUS_INVALID_HANDLE);
   asm.j('ne', done);
   asm.mov(rcx, sourceHandle);

@@ -1,29 +1,10 @@
-import { header } from '../../ledger/layout.ts';
-import { GATE_NAME_TEXT, type LinkedEnvironment } from '../linkage.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  type Label,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rdx,
-  relative,
-  rsp,
-  teb,
-} from '../../asm/assembler.ts';
+import { GATE_PASSED, GATE_UNATTENDED, GATE_WAITING, header } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, relative, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-
-/** States of {@link header.gateState}. */
-export const GATE_OPEN = 0;
-export const GATE_WAITING = 1;
-export const GATE_PASSED = 2;
-export const GATE_UNATTENDED = 3;
+import { GATE_NAME_TEXT, type LinkedEnvironment } from '../linkage.ts';
 
 /** Where the names stand that the gate opens the auditor's objects by; see {@link setGateName}. */
 export interface GateEnvironment extends LinkedEnvironment {
@@ -57,9 +38,9 @@ const waited = 0x88;
  * at once.
  */
 export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
-  const native = (name: string) => asm.call(environment.native(name));
+  const callNtdll = (name: string) => asm.call(environment.ntdllImport(name));
   const field = (offset: number) => {
-    asm.mov(r9, environment.words.ledger);
+    asm.mov(r9, environment.linkSlots.ledger);
     return at(r9, offset);
   };
 
@@ -80,12 +61,12 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.lea(rcx, at(rsp, handle));
     asm.mov(edx, access);
     asm.lea(r8, at(rsp, objectAttributes));
-    native(call);
+    callNtdll(call);
     asm.test(eax, eax);
   };
   const close = (saved: number) => {
     asm.mov(rcx, at(rsp, saved));
-    native('NtClose');
+    callNtdll('NtClose');
   };
 
   return framedFunction(asm, begin, frame, (epilogue) => {
@@ -108,7 +89,7 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.movImmediate64(at(rsp, handle), -OTHER_THREAD_TIMEOUT_MS * 10_000);
     asm.xor(ecx, ecx);
     asm.lea(rdx, at(rsp, handle));
-    native('NtDelayExecution');
+    callNtdll('NtDelayExecution');
     asm.mov(rcx, at(rsp, waited));
     asm.jmp(other);
 
@@ -128,18 +109,18 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
 
     asm.mov(rcx, at(rsp, event));
     asm.xor(edx, edx);
-    native('NtSetEvent');
+    callNtdll('NtSetEvent');
     asm.mov(rax, BigInt(-GATE_TIMEOUT_MS) * 10_000n);
     asm.mov(at(rsp, handle), rax);
     asm.mov(rcx, at(rsp, mutant));
     asm.xor(edx, edx);
     asm.lea(r8, at(rsp, handle));
-    native('NtWaitForSingleObject');
+    callNtdll('NtWaitForSingleObject');
     asm.cmp(eax, 0x102); // STATUS_TIMEOUT: the mutant is not ours
     asm.j('e', kept);
     asm.mov(rcx, at(rsp, mutant));
     asm.xor(edx, edx);
-    native('NtReleaseMutant');
+    callNtdll('NtReleaseMutant');
     asm.bind(kept);
     close(mutant);
     close(event);

@@ -1,26 +1,10 @@
 import { header } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory, relative } from '../../asm/operands.ts';
+import { eax, edx, esi, r8, r9d, rax, rbx, rcx, rdx, rsi, rsp } from '../../asm/registers.ts';
 import { identityOffsets, patchedFunction, patchedModule, type PatchTable } from '../../patch/patch-table.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  edx,
-  esi,
-  indexed,
-  type Label,
-  type Memory,
-  r8,
-  r9d,
-  rax,
-  rbx,
-  rcx,
-  rdx,
-  relative,
-  rsi,
-  rsp,
-} from '../../asm/assembler.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 const PAGE_EXECUTE_READWRITE = 0x40;
 
@@ -59,7 +43,7 @@ export function emitHookFunctions(
       asm.mov(r9d, protection);
       asm.lea(rax, before);
       asm.mov(at(rsp, 0x20), rax);
-      asm.call(environment.native('NtProtectVirtualMemory'));
+      asm.call(environment.ntdllImport('NtProtectVirtualMemory'));
     };
     asm.mov(eax, at(rcx, 0x3c)); // LONG e_lfanew
     for (const { module, functions } of modules) {
@@ -80,7 +64,7 @@ export function emitHookFunctions(
     epilogue();
 
     asm.bind(elsewhere);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.mov(edx, esi);
     asm.lockXadd(at(rax, header.functionsMissed), edx);
     epilogue();
@@ -108,11 +92,11 @@ export function emitHookFunctions(
     asm.mov(rcx, at(rbx, patchedFunction.replacement));
     asm.mov(at(rax), rcx); // one write, before the first call
     protect(original, ours);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.functionsHooked));
     asm.jmp(counted);
     asm.bind(missed);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.functionsMissed));
     asm.bind(counted);
     asm.add(rbx, patchedFunction.sizeBytes);

@@ -1,27 +1,10 @@
-import type { HookRow } from '../../tables/hook-table.ts';
+import type { HookRow } from '../../tables/hook-row.ts';
 import { type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from '../../ledger/layout.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  edx,
-  type Label,
-  type Memory,
-  r10,
-  r10d,
-  r11,
-  r8,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  type Register,
-  relative,
-  rsp,
-} from '../../asm/assembler.ts';
-import { emitSlotAddress, type Quarantine, type RecorderEnvironment } from '../recorder/recorder.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, type Memory, relative } from '../../asm/operands.ts';
+import { eax, edx, r10, r10d, r11, r8, r9, r9d, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
 import { callerArgument, type FrameShape, returnAddressOffset } from '../walk/unwind-info.ts';
+import { emitSlotAddress, type Quarantine, type RecorderEnvironment } from '../recorder/recorder.ts';
 
 // What every hook is made of: its frame, the way through to the real call, and the reports that it may make.
 
@@ -29,20 +12,20 @@ import { callerArgument, type FrameShape, returnAddressOffset } from '../walk/un
 export interface HookEnvironment extends RecorderEnvironment {
   readonly recordOpen: Label;
   readonly recordClose: Label;
-  readonly recordMisuse: Label;
-  readonly noteMisuse: Label;
-  readonly findWrapper: Label;
-  readonly claimWrapper: Label;
-  readonly openWrapper: Label;
-  readonly closeWrapper: Label;
+  readonly countMisuse: Label;
+  readonly internMisuse: Label;
+  readonly findRuntimeObject: Label;
+  readonly claimRuntimeObject: Label;
+  readonly openRuntimeObject: Label;
+  readonly closeRuntimeObject: Label;
   readonly noteInherited: Label;
-  readonly chooseHandle: Label;
+  readonly findUnknownHandle: Label;
   readonly isThisProcess: Label;
   readonly exitGate: Label;
-  readonly isSocketPath: Label;
+  readonly fileOrSocketType: Label;
   readonly noteAccept: Label;
   readonly resolveAccept: Label;
-  readonly forgetWalks: Label;
+  readonly clearWalkCache: Label;
   readonly noteImage: Label;
   readonly hookFunctions: Label;
 }
@@ -207,7 +190,7 @@ export function emitMisuse(
   else asm.movzx16(rdx, rowNumber);
   asm.or(edx, kind << 16);
   emitReturnAddress(asm);
-  asm.call(environment.recordMisuse);
+  asm.call(environment.countMisuse);
 }
 
 /** If the call was refused because of a handle, records which. eax holds the status. */
@@ -226,7 +209,7 @@ export function emitReportUses(hook: HookBody): void {
   if (row.uses.length > 1) {
     asm.lea(rcx, saved(0));
     asm.mov(edx, row.uses.length);
-    asm.call(environment.chooseHandle);
+    asm.call(environment.findUnknownHandle);
     asm.mov(rcx, rax);
     asm.mov(rax, RESULT);
   }

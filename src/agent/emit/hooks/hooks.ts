@@ -1,35 +1,24 @@
-import { type HookRow, type OpenedHandle, typeIndex } from '../../tables/hook-table.ts';
+import type { HookRow, OpenedHandle } from '../../tables/hook-row.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import {
   header,
   MAY_BE_INHERITABLE,
   MISUSE_CLOSE,
   MISUSE_CLOSED_AS_HANDLE,
   MISUSE_USE,
+  runtimeObject,
   slot,
   STATE_CLOSING,
   STATE_QUARANTINED,
-  wrapper,
 } from '../../ledger/layout.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  type Label,
-  type Memory,
-  r10,
-  r11,
-  r11d,
-  r8,
-  r8d,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  rsp,
-} from '../../asm/assembler.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, type Memory } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r11, r11d, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { SYSTEM_TIME } from '../walk/stack-walk.ts';
+import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from '../walk/unwind-info.ts';
+import { emitMayBeInheritable, emitNoteChange, ObjectHandleFlagInformation } from '../recorder/inherited-handles.ts';
+import { emitSlotAddress, type Quarantine, THIS_PROCESS } from '../recorder/recorder.ts';
+import { emitRuntimeObjectAddress } from '../recorder/runtime-objects.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
 import {
   emitKeepRow,
@@ -55,12 +44,7 @@ import {
   STATUS_INVALID_HANDLE,
   TRAMPOLINE,
 } from './hook-frame.ts';
-import { emitMayBeInheritable, emitNoteChange, ObjectHandleFlagInformation } from '../recorder/inherited-handles.ts';
-import { emitSlotAddress, type Quarantine, THIS_PROCESS } from '../recorder/recorder.ts';
-import { SYSTEM_TIME } from '../walk/stack-walk.ts';
-import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from '../walk/unwind-info.ts';
 import { IOCTL_AFD_WINE_ACCEPT } from './wine-accept.ts';
-import { emitWrapperAddress } from '../recorder/wrappers.ts';
 
 const STATUS_HANDLE_NOT_CLOSABLE = 0xc000_0235 | 0;
 const STATUS_ACCESS_DENIED = 0xc000_0022 | 0;
@@ -151,7 +135,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     emitOpens(hook, ({ type }) => {
       asm.mov(eax, typeIndex(type));
       asm.mov(rcx, saved(6));
-      asm.call(environment.isSocketPath);
+      asm.call(environment.fileOrSocketType);
       asm.mov(edx, eax);
       asm.shl(edx, 16);
       asm.or(edx, rowNumber);
@@ -164,7 +148,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     const changes = saved(1);
     asm.mov(rax, SYSTEM_TIME);
     asm.mov(began, rax);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.mov(eax, at(rax, header.inheritanceChanges));
     asm.mov(changes, rax);
     // Before the handles of the new process are recorded: it cannot have inherited these.
@@ -218,7 +202,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     const [noAccept] = asm.labels('noAccept');
     emitSaveUses(hook);
     hook.passThrough();
-    asm.mov(r10, environment.words.ledger);
+    asm.mov(r10, environment.linkSlots.ledger);
     asm.cmpImmediate32(at(r10, header.pendingAccepts), 0);
     asm.j('e', noAccept);
     asm.mov(rcx, saved(0));
@@ -251,7 +235,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     asm.cmp(edx, MAXIMUM_WAIT_OBJECTS);
     asm.j('a', done);
     asm.mov(rcx, saved(1));
-    asm.call(environment.chooseHandle);
+    asm.call(environment.findUnknownHandle);
     asm.mov(rcx, rax);
     if (environment.quarantine !== undefined) {
       const invalid = asm.label('invalid');
@@ -329,10 +313,10 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     asm.call(environment.exitGate);
     asm.jmp(pass);
     asm.bind(begins); // NULL ends the other threads: the first step of an orderly exit
-    asm.mov(rcx, environment.words.ledger);
+    asm.mov(rcx, environment.linkSlots.ledger);
     asm.movImmediate32(at(rcx, header.exiting), 1);
     asm.add(rcx, header.exitingTime);
-    asm.call(environment.native('NtQuerySystemTime'));
+    asm.call(environment.ntdllImport('NtQuerySystemTime'));
     asm.bind(pass);
     asm.mov(rcx, saved(0));
     asm.mov(rdx, saved(1));
@@ -393,7 +377,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     asm.movImmediate64(at(rsp, 0x20), 0x30);
     asm.movImmediate64(at(rsp, 0x28), 0);
     asm.movImmediate64(at(rsp, SAVE - 0x08), 0);
-    asm.call(environment.native('NtQueryVirtualMemory'));
+    asm.call(environment.ntdllImport('NtQueryVirtualMemory'));
     asm.mov(eax, at(rsp, SAVE - 0x30 + 0x28)); // DWORD Type
     asm.bind(asked);
     asm.mov(saved(3), rax);
@@ -405,7 +389,7 @@ const emitters: Record<OwnRole, (hook: Hook) => void> = {
     asm.j('s', done);
     asm.cmpImmediate32(saved(3), MEM_IMAGE);
     asm.j('ne', done);
-    asm.call(environment.forgetWalks);
+    asm.call(environment.clearWalkCache);
     asm.bind(done);
     hook.return();
   },
@@ -423,8 +407,8 @@ function emitNoteCloseHandle(hook: Hook): void {
   asm.test(eax, 1);
   asm.j('e', fine);
   asm.mov(rax, at(rsp, returnAddressOffset(hookFrame)));
-  asm.sub(rax, environment.words.closeHandle);
-  asm.cmp(rax, environment.words.closeHandleSizeBytes);
+  asm.sub(rax, environment.linkSlots.closeHandle);
+  asm.cmp(rax, environment.linkSlots.closeHandleSizeBytes);
   asm.j('a', fine);
   asm.mov(r10, rcx);
   emitSlotAddress(asm, r10, fine, environment);
@@ -433,8 +417,8 @@ function emitNoteCloseHandle(hook: Hook): void {
   asm.j('e', note);
   asm.cmp(eax, typeIndex('Key'));
   asm.j('e', note);
-  emitWrapperAddress(asm, rax, at(r10, slot.wrapper), fine, environment);
-  asm.cmp(at(rax, wrapper.handle), rcx);
+  emitRuntimeObjectAddress(asm, rax, at(r10, slot.runtimeObject), fine, environment);
+  asm.cmp(at(rax, runtimeObject.handle), rcx);
   asm.j('ne', fine);
   asm.mov(rax, at(rax, slot.state));
   asm.test(eax, 1);
@@ -480,7 +464,7 @@ function emitClaim(hook: Hook, quarantine: Quarantine): void {
   asm.lockCmpxchg(at(r10, slot.state), r11);
   asm.j('ne', look);
   asm.mov(saved(1), r11);
-  asm.mov(r11, environment.words.ledger);
+  asm.mov(r11, environment.linkSlots.ledger);
   asm.mov(r11, at(r11, header.opens));
   asm.mov(at(r10, slot.opensBefore), r11d);
   asm.bind(claimed);

@@ -1,8 +1,10 @@
-import { header, IMAGES_OFFSET, IMAGE_COUNT, IMAGE_SIZE_BYTES, image, WALK_CACHE_COUNT } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
-import { type Assembler, at, eax, indexed, type Label, r10, r8d, r9, rax, rcx, rdx, rsp } from '../../asm/assembler.ts';
-import type { HookEnvironment } from './hook-frame.ts';
+import { header, image, IMAGE_COUNT, IMAGE_SIZE_BYTES, IMAGES_OFFSET, WALK_CACHE_COUNT } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label } from '../../asm/operands.ts';
+import { eax, r10, r8d, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import type { HookEnvironment } from './hook-frame.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 const MEM_IMAGE = 0x100_0000;
 
@@ -10,7 +12,7 @@ const MEM_IMAGE = 0x100_0000;
 export function emitNoteImage(
   asm: Assembler,
   begin: Label,
-  environment: Pick<HookEnvironment, 'words' | 'native' | 'hookFunctions'>,
+  environment: Pick<HookEnvironment, 'linkSlots' | 'ntdllImport' | 'hookFunctions'>,
 ): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x78 };
   const base = at(rsp, 0x30);
@@ -26,7 +28,7 @@ export function emitNoteImage(
       asm.mov(r8d, informationClass);
       asm.movImmediate64(at(rsp, 0x20), sizeBytes);
       asm.movImmediate64(at(rsp, 0x28), 0);
-      asm.call(environment.native('NtQueryVirtualMemory'));
+      asm.call(environment.ntdllImport('NtQueryVirtualMemory'));
       asm.test(eax, eax);
     };
     asm.mov(base, rcx);
@@ -37,7 +39,7 @@ export function emitNoteImage(
     asm.j('ne', done);
     asm.mov(rcx, base);
     asm.call(environment.hookFunctions);
-    asm.mov(r10, environment.words.ledger);
+    asm.mov(r10, environment.linkSlots.ledger);
     asm.mov(eax, 1);
     asm.lockXadd(at(r10, header.imageCount), eax);
     asm.cmp(eax, IMAGE_COUNT);
@@ -60,12 +62,12 @@ export function emitNoteImage(
   });
 }
 
-/** Emits `void forgetWalks()`: empties the walk cache. A leaf function. */
-export function emitForgetWalks(asm: Assembler, begin: Label, { words }: LinkedEnvironment): void {
+/** Emits `void clearWalkCache()`: empties the walk cache. A leaf function. */
+export function emitClearWalkCache(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
   const [next] = asm.labels('next');
   asm.align(16);
   asm.bind(begin);
-  asm.mov(rcx, words.walkCache);
+  asm.mov(rcx, linkSlots.walkCache);
   asm.xor(eax, eax);
   asm.lea(rdx, at(rcx, WALK_CACHE_COUNT * 8));
   asm.bind(next);

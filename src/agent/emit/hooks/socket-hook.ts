@@ -1,6 +1,10 @@
 import type { SocketFunction } from '../../tables/function-table.ts';
 import { MISUSE_CLOSE, MISUSE_USE } from '../../ledger/layout.ts';
-import { type Assembler, eax, ecx, type Label, rax, rcx, teb } from '../../asm/assembler.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { type Label, teb } from '../../asm/operands.ts';
+import { eax, ecx, rax, rcx } from '../../asm/registers.ts';
+import { tebField } from '../walk/stack-walk.ts';
+import { type FramedFunction, framedFunction } from '../walk/unwind-info.ts';
 import {
   emitKeepRow,
   emitMisuse,
@@ -15,8 +19,6 @@ import {
   STATUS_OBJECT_TYPE_MISMATCH,
   TRAMPOLINE,
 } from './hook-frame.ts';
-import { tebField } from '../walk/stack-walk.ts';
-import { type FramedFunction, framedFunction } from '../walk/unwind-info.ts';
 
 const WSAENOTSOCK = 10038;
 

@@ -1,11 +1,13 @@
-import { typeIndex } from '../../tables/hook-table.ts';
-import { type Assembler, at, eax, type Label, rax, rcx } from '../../asm/assembler.ts';
+import { typeIndex } from '../../tables/object-types.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label } from '../../asm/operands.ts';
+import { eax, rax, rcx } from '../../asm/registers.ts';
 
 /**
- * Emits `u32 isSocketPath(OBJECT_ATTRIBUTES*)`: the type index of `Socket` for a path that begins with `\Device\Afd`,
+ * Emits `u32 fileOrSocketType(OBJECT_ATTRIBUTES*)`: the type index of `Socket` for a path that begins with `\Device\Afd`,
  * else of `File`. Called after the kernel has accepted the structure. A leaf function.
  */
-export function emitIsSocketPath(asm: Assembler, begin: Label): void {
+export function emitFileOrSocketType(asm: Assembler, begin: Label): void {
   const file = asm.label('file');
   asm.align(16);
   asm.bind(begin);

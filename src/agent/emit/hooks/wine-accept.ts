@@ -1,27 +1,18 @@
-import { typeIndex } from '../../tables/hook-table.ts';
-import { header, MAY_BE_INHERITABLE, PENDING_ACCEPT_COUNT, PENDING_ACCEPT_SIZE_BYTES } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  type Label,
-  r10,
-  r10d,
-  r11d,
-  r8,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  teb,
-} from '../../asm/assembler.ts';
-import type { HookEnvironment } from './hook-frame.ts';
+  header,
+  MAY_BE_INHERITABLE,
+  PENDING_ACCEPT_COUNT,
+  PENDING_ACCEPT_SIZE_BYTES,
+  pendingAccept,
+} from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r10d, r11d, r8, r9, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import { tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import type { HookEnvironment } from './hook-frame.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 // Wine's accept makes the new socket's handle in the server and delivers it later, into memory that the caller named.
 // On Windows, accept opens the socket first, like any other.
@@ -33,31 +24,31 @@ export const IOCTL_AFD_WINE_ACCEPT = 0x12_0324;
  * Emits `void noteAccept(HANDLE event, u32* handle, IO_STATUS_BLOCK* status)`: an accept of Wine's that is still
  * pending. The thread is about to wait for the event; {@link emitResolveAccept} then finds the handle. A leaf function.
  */
-export function emitNoteAccept(asm: Assembler, begin: Label, { words }: LinkedEnvironment): void {
+export function emitNoteAccept(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
   const [next, mine, free] = asm.labels('next', 'mine', 'free');
   asm.align(16);
   asm.bind(begin);
-  asm.mov(r9, words.ledger);
+  asm.mov(r9, linkSlots.ledger);
   asm.add(r9, header.pendingAcceptTable);
   asm.mov(r10d, teb(tebField.threadId));
   asm.mov(r11d, PENDING_ACCEPT_COUNT);
   asm.bind(next);
-  asm.cmp(r10, at(r9));
+  asm.cmp(r10, at(r9, pendingAccept.threadId));
   asm.j('e', mine); // an earlier accept of this thread that was never waited for
   asm.xor(eax, eax);
-  asm.lockCmpxchg(at(r9), r10);
+  asm.lockCmpxchg(at(r9, pendingAccept.threadId), r10);
   asm.j('e', free);
   asm.add(r9, PENDING_ACCEPT_SIZE_BYTES);
   asm.sub(r11d, 1);
   asm.j('ne', next);
   asm.ret(); // all places taken: this accept's handle is found by the kernel's table alone
   asm.bind(free);
-  asm.mov(rax, words.ledger);
+  asm.mov(rax, linkSlots.ledger);
   asm.lockInc32(at(rax, header.pendingAccepts));
   asm.bind(mine);
-  asm.mov(at(r9, 0x08), rcx);
-  asm.mov(at(r9, 0x10), rdx);
-  asm.mov(at(r9, 0x18), r8);
+  asm.mov(at(r9, pendingAccept.event), rcx);
+  asm.mov(at(r9, pendingAccept.handleAddress), rdx);
+  asm.mov(at(r9, pendingAccept.statusAddress), r8);
   asm.ret();
 }
 
@@ -68,19 +59,19 @@ export function emitNoteAccept(asm: Assembler, begin: Label, { words }: LinkedEn
 export function emitResolveAccept(
   asm: Assembler,
   begin: Label,
-  environment: Pick<HookEnvironment, 'words' | 'recordOpen'>,
+  environment: Pick<HookEnvironment, 'linkSlots' | 'recordOpen'>,
 ): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x28 };
   return framedFunction(asm, begin, frame, (epilogue) => {
     const [next, mine, done] = asm.labels('next', 'mine', 'done');
     asm.test(edx, edx); // STATUS_SUCCESS: the event was set
     asm.j('ne', done);
-    asm.mov(r10, environment.words.ledger);
+    asm.mov(r10, environment.linkSlots.ledger);
     asm.add(r10, header.pendingAcceptTable);
     asm.mov(eax, teb(tebField.threadId));
     asm.mov(r11d, PENDING_ACCEPT_COUNT);
     asm.bind(next);
-    asm.cmp(rax, at(r10));
+    asm.cmp(rax, at(r10, pendingAccept.threadId));
     asm.j('e', mine);
     asm.add(r10, PENDING_ACCEPT_SIZE_BYTES);
     asm.sub(r11d, 1);
@@ -88,14 +79,14 @@ export function emitResolveAccept(
     asm.bind(done);
     epilogue();
     asm.bind(mine);
-    asm.cmp(rcx, at(r10, 0x08));
+    asm.cmp(rcx, at(r10, pendingAccept.event));
     asm.j('ne', done);
-    asm.mov(rdx, at(r10, 0x18)); // IO_STATUS_BLOCK *
+    asm.mov(rdx, at(r10, pendingAccept.statusAddress)); // IO_STATUS_BLOCK *
     asm.mov(r11d, at(rdx)); // NTSTATUS Status
-    asm.mov(rdx, at(r10, 0x10));
+    asm.mov(rdx, at(r10, pendingAccept.handleAddress));
     asm.mov(ecx, at(rdx)); // obj_handle_t
-    asm.movImmediate64(at(r10), 0);
-    asm.mov(rax, environment.words.ledger);
+    asm.movImmediate64(at(r10, pendingAccept.threadId), 0);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockDec32(at(rax, header.pendingAccepts));
     asm.test(r11d, r11d);
     asm.j('ne', done);

@@ -4,34 +4,16 @@ import {
   INHERITED_COUNT,
   MAY_BE_INHERITABLE,
   MISUSE_INHERITED,
-  SLOT_SIZE_BYTES,
   slot,
+  SLOT_SIZE_BYTES,
 } from '../../ledger/layout.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  indexed,
-  type Label,
-  type Memory,
-  r10,
-  r11,
-  r11d,
-  r8,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  rsp,
-  teb,
-} from '../../asm/assembler.ts';
-import type { Hook, HookBody, HookEnvironment } from '../hooks/hook-frame.ts';
-import { emitSlotAddress } from './recorder.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r11, r11d, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import { emitSlotAddress } from './recorder.ts';
+import type { Hook, HookBody, HookEnvironment } from '../hooks/hook-frame.ts';
 
 /*
  * What a new process inherited of this one's handles. A start by which handles are inherited, and without a list of them, gives the child
@@ -95,7 +77,7 @@ const namedCount = place(9);
 const standardHandles = [place(10), place(11), place(12)] as const;
 const questionsLeft = place(13);
 
-type Environment = Pick<HookEnvironment, 'words' | 'native' | 'recordMisuse'>;
+type Environment = Pick<HookEnvironment, 'linkSlots' | 'ntdllImport' | 'countMisuse'>;
 
 /**
  * Emits `void noteInherited(u64 time before the call, u32 changes before it, u64* returnAddress, u32 row)`: after an
@@ -123,7 +105,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     emitLookForList(asm, done);
     emitReadParameters(asm);
 
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.mov(rdx, at(rax, header.slotsUsed));
     asm.cmp(rdx, SLOT_COUNT_MAX);
     asm.j('be', enough);
@@ -169,7 +151,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.lea(r8, flags);
     asm.mov(r9d, 2); // sizeof OBJECT_HANDLE_FLAG_INFORMATION
     asm.movImmediate64(at(rsp, 0x20), 0);
-    asm.call(environment.native('NtQueryObject'));
+    asm.call(environment.ntdllImport('NtQueryObject'));
     asm.test(eax, eax);
     asm.j('ne', next);
     asm.movzx8(rax, flags); // BOOLEAN Inherit
@@ -180,7 +162,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.mov(rdx, at(r10, slot.state));
     asm.cmp(rdx, state);
     asm.j('ne', next); // closed meanwhile, and perhaps opened as something else
-    asm.mov(r10, environment.words.ledger);
+    asm.mov(r10, environment.linkSlots.ledger);
     asm.mov(edx, at(r10, header.inheritanceChanges));
     asm.cmp(edx, changes);
     asm.j('ne', cut);
@@ -205,20 +187,20 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.mov(rdx, row);
     asm.or(edx, MISUSE_INHERITED << 16);
     asm.mov(r8, returnAddress);
-    asm.call(environment.recordMisuse);
+    asm.call(environment.countMisuse);
     asm.test(eax, eax);
     asm.j('ne', next);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.inheritedRecords));
     asm.jmp(next);
 
     asm.bind(end);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.mov(rdx, at(rax, header.slotsUsed));
     asm.cmp(rdx, SLOT_COUNT_MAX);
     asm.j('be', done);
     asm.bind(cut);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.inheritedCut));
     asm.bind(done);
     epilogue();
@@ -248,7 +230,7 @@ export function emitMayBeInheritable({ asm, row }: Pick<HookBody, 'asm' | 'row'>
  */
 export function emitNoteChange({ asm, environment }: Pick<Hook, 'asm' | 'environment'>, handle: Memory): void {
   const [again, none] = asm.labels('again', 'no slot');
-  asm.mov(rax, environment.words.ledger);
+  asm.mov(rax, environment.linkSlots.ledger);
   asm.lockInc32(at(rax, header.inheritanceChanges));
   asm.mov(r10, handle);
   emitSlotAddress(asm, r10, none, environment);
@@ -267,10 +249,10 @@ function argument(index: number): Memory {
 }
 
 /** `r10 = the slot whose index is in rax`. */
-function emitSlot(asm: Assembler, { words }: Environment): void {
+function emitSlot(asm: Assembler, { linkSlots }: Environment): void {
   asm.mov(r10, rax);
   asm.shl(r10, Math.log2(SLOT_SIZE_BYTES));
-  asm.add(r10, words.slots);
+  asm.add(r10, linkSlots.slots);
 }
 
 /**

@@ -1,42 +1,25 @@
 import {
   header,
+  misuse,
   MISUSE_CLOSE,
   MISUSE_COUNT,
   MISUSE_INHERITED,
   MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT,
-  misuse,
   RECENT_OPEN_COUNT,
-  SLOT_SIZE_BYTES,
+  RUNTIME_OBJECT_COUNT,
+  RUNTIME_OBJECT_SIZE_BYTES,
+  runtimeObject,
   slot,
+  SLOT_SIZE_BYTES,
   VICTIM,
-  WRAPPER_COUNT,
-  WRAPPER_SIZE_BYTES,
-  wrapper,
 } from '../../ledger/layout.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  indexed,
-  type Label,
-  type Memory,
-  r10,
-  r10d,
-  r11d,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rdx,
-  rsp,
-  teb,
-} from '../../asm/assembler.ts';
-import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r10d, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
 
 /** What a misuse copies of a slot: all of it. */
 const LIFE_QWORDS = SLOT_SIZE_BYTES / 8;
@@ -48,17 +31,17 @@ const PROBE_COUNT = 64;
 const callerFrame: FrameShape = { pushes: [], sizeBytes: 0x28 };
 
 /**
- * Emits `u32 recordMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`: a refused call. What
+ * Emits `u32 countMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`: a refused call. What
  * was given for a handle may be a FILE or a search. The result is how often it had been recorded: 0 says that the
  * record is new, and not that there was no room for one.
  */
-export function emitRecordMisuse(
+export function emitCountMisuse(
   asm: Assembler,
   begin: Label,
-  environment: RecorderEnvironment & { readonly noteMisuse: Label; readonly findWrapper: Label },
+  environment: RecorderEnvironment & { readonly internMisuse: Label; readonly findRuntimeObject: Label },
 ): FramedFunction {
   return framedFunction(asm, begin, callerFrame, (epilogue) => {
-    const [noHandle, noWrapper, note, done] = asm.labels('noHandle', 'noWrapper', 'note', 'done');
+    const [noHandle, noRuntimeObject, note, done] = asm.labels('noHandle', 'noRuntimeObject', 'note', 'done');
     asm.mov(r10, rcx);
     emitSlotAddress(asm, r10, noHandle, environment);
     asm.mov(rax, at(r10, slot.state));
@@ -69,19 +52,19 @@ export function emitRecordMisuse(
     asm.mov(rax, rdx);
     asm.shr(eax, 16);
     asm.cmp(eax, MISUSE_CLOSE);
-    asm.j('ne', noWrapper);
+    asm.j('ne', noRuntimeObject);
     asm.test(rcx, rcx);
-    asm.j('e', noWrapper);
+    asm.j('e', noRuntimeObject);
     asm.mov(rax, rcx);
     asm.shr(rax, USER_ADDRESS_BITS);
-    asm.j('ne', noWrapper);
+    asm.j('ne', noRuntimeObject);
     asm.mov(rax, rcx);
-    asm.call(environment.findWrapper);
+    asm.call(environment.findRuntimeObject);
     asm.jmp(note);
-    asm.bind(noWrapper);
+    asm.bind(noRuntimeObject);
     asm.xor(r10d, r10d);
     asm.bind(note);
-    asm.call(environment.noteMisuse);
+    asm.call(environment.internMisuse);
     asm.mov(ecx, 1);
     asm.test(rax, rax);
     asm.j('e', done);
@@ -98,18 +81,18 @@ const USER_ADDRESS_BITS = 47;
 const misuseFrame: FrameShape = { pushes: [], sizeBytes: 0x98 };
 const life = 0x48; // 8 x u64: the slot as it is now
 const victim = 0x88; // u64: an entry of the ring of recent opens, or 0
-const wrapperKey = 0x90; // u64: key of what stands for the handle, or 0
+const runtimeObjectKey = 0x90; // u64: key of what stands for the handle, or 0
 
 /**
- * Emits `void* noteMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status, r10 = void* slot)`: finds or
+ * Emits `void* internMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status, r10 = void* slot)`: finds or
  * makes the record of this misuse, without counting it, and returns its address; NULL where there is no room. The slot
  * is NULL for a value that has none.
  */
-export function emitNoteMisuse(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
+export function emitInternMisuse(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, misuseFrame, (epilogue) => {
-    const [noSlot, noWrapper, haveLife, probe, claimed, again, full, refused, dropped] = asm.labels(
+    const [noSlot, noRuntimeObject, haveLife, probe, claimed, again, full, refused, dropped] = asm.labels(
       'noSlot',
-      'noWrapper',
+      'noRuntimeObject',
       'haveLife',
       'probe',
       'claimed',
@@ -123,22 +106,22 @@ export function emitNoteMisuse(asm: Assembler, begin: Label, environment: Record
     asm.mov(value, rcx);
     asm.mov(callAndKind, rdx);
     asm.mov(status, r9);
-    asm.movImmediate64(at(rsp, wrapperKey), 0);
+    asm.movImmediate64(at(rsp, runtimeObjectKey), 0);
     asm.test(r10, r10);
     asm.j('e', noSlot);
     for (let index = 0; index < LIFE_QWORDS; index++) {
       asm.mov(rax, at(r10, index * 8));
       asm.mov(at(rsp, life + index * 8), rax);
     }
-    asm.mov(eax, at(rsp, life + slot.wrapper));
+    asm.mov(eax, at(rsp, life + slot.runtimeObject));
     asm.sub(eax, 1);
-    asm.cmp(eax, WRAPPER_COUNT);
-    asm.j('ae', noWrapper);
-    asm.shl(rax, Math.log2(WRAPPER_SIZE_BYTES));
-    asm.mov(rdx, environment.words.wrappers);
-    asm.mov(rax, indexed(rdx, rax, 1, wrapper.key));
-    asm.mov(at(rsp, wrapperKey), rax);
-    asm.bind(noWrapper);
+    asm.cmp(eax, RUNTIME_OBJECT_COUNT);
+    asm.j('ae', noRuntimeObject);
+    asm.shl(rax, Math.log2(RUNTIME_OBJECT_SIZE_BYTES));
+    asm.mov(rdx, environment.linkSlots.runtimeObjects);
+    asm.mov(rax, indexed(rdx, rax, 1, runtimeObject.key));
+    asm.mov(at(rsp, runtimeObjectKey), rax);
+    asm.bind(noRuntimeObject);
     // What closed an earlier handle of this value tells nothing about one that is open.
     asm.mov(rax, at(rsp, life + slot.state));
     asm.test(eax, 1);
@@ -188,7 +171,7 @@ export function emitNoteMisuse(asm: Assembler, begin: Label, environment: Record
     asm.bind(notNull);
     asm.or(r8, 1); // never zero, which means free
 
-    asm.mov(rcx, environment.words.misuses);
+    asm.mov(rcx, environment.linkSlots.misuses);
     asm.mov(r10, r8);
     asm.shr(r10, 64 - Math.log2(MISUSE_COUNT));
     asm.mov(r11d, PROBE_COUNT);
@@ -206,7 +189,7 @@ export function emitNoteMisuse(asm: Assembler, begin: Label, environment: Record
     asm.sub(r11d, 1);
     asm.j('ne', probe);
     asm.bind(full);
-    asm.mov(rdx, environment.words.ledger);
+    asm.mov(rdx, environment.linkSlots.ledger);
     asm.mov(rax, callAndKind);
     asm.shr(eax, 16);
     asm.cmp(eax, MISUSE_INHERITED);
@@ -240,8 +223,8 @@ export function emitNoteMisuse(asm: Assembler, begin: Label, environment: Record
       asm.mov(eax, at(rsp, victim + 4));
       asm.mov(at(r9, misuse.victim), eax);
     }
-    asm.mov(rax, at(rsp, wrapperKey));
-    asm.mov(at(r9, misuse.wrapperKey), rax);
+    asm.mov(rax, at(rsp, runtimeObjectKey));
+    asm.mov(at(r9, misuse.runtimeObjectKey), rax);
     asm.movImmediate32(at(r9, misuse.ready), 1);
 
     asm.bind(again);
@@ -271,14 +254,14 @@ function emitFindVictim(asm: Assembler, value: Memory, environment: RecorderEnvi
   asm.mov(rcx, value);
   emitSlotAddress(asm, rcx, none, environment);
   asm.mov(edx, at(rcx, slot.opensBefore));
-  asm.mov(r9, environment.words.ledger);
+  asm.mov(r9, environment.linkSlots.ledger);
   asm.mov(rax, at(r9, header.opens));
   asm.sub(eax, edx);
   asm.j('e', none);
   asm.cmp(eax, RECENT_OPEN_COUNT);
   asm.j('a', forgotten);
   asm.and(edx, RECENT_OPEN_COUNT - 1);
-  asm.mov(r9, environment.words.recentOpens);
+  asm.mov(r9, environment.linkSlots.recentOpens);
   asm.mov(rax, indexed(r9, rdx, 8));
   asm.jmp(found);
   asm.bind(forgotten);

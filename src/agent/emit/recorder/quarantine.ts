@@ -1,27 +1,11 @@
 import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  indexed,
-  type Label,
-  type Memory,
-  r10,
-  r8,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  type Register,
-  rsp,
-} from '../../asm/assembler.ts';
-import { STATUS_INVALID_HANDLE } from '../hooks/hook-frame.ts';
-import { emitSlotAddress, type Quarantine } from './recorder.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r8, r9, r9d, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import { emitSlotAddress, type Quarantine } from './recorder.ts';
+import { STATUS_INVALID_HANDLE } from '../hooks/hook-frame.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 /*
  * The quarantine, AddressSanitizer's idea for handles: for a while after its close a value means nothing, so that whoever
@@ -89,7 +73,7 @@ function emitIsQuarantined(asm: Assembler, begin: Label, environment: LinkedEnvi
     asm.lea(r8, at(rsp, information));
     asm.mov(r9d, 0x38);
     asm.movImmediate64(at(rsp, 0x20), 0);
-    asm.call(environment.native('NtQueryObject'));
+    asm.call(environment.ntdllImport('NtQueryObject'));
     asm.cmp(eax, STATUS_INVALID_HANDLE);
     asm.j('e', refuse);
     // Somebody was handed the value: a hook, which moves the object away at once, or a call that is not hooked.
@@ -156,17 +140,17 @@ function emitEnterQuarantine(asm: Assembler, begin: Label, environment: LinkedEn
     asm.or(rdx, rax);
     asm.lockCmpxchg(at(r10, slot.state), rdx);
     asm.j('ne', done);
-    asm.mov(rdx, environment.words.ledger);
+    asm.mov(rdx, environment.linkSlots.ledger);
     asm.mov(rdx, at(rdx, header.opens));
     asm.mov(at(r10, slot.opensBefore), edx);
     asm.bind(marked);
 
-    asm.mov(r8, environment.words.ledger);
+    asm.mov(r8, environment.linkSlots.ledger);
     asm.mov(edx, 1);
     asm.lockXadd(at(r8, header.quarantineNext), edx);
-    asm.mov(r9, environment.words.quarantineMask);
+    asm.mov(r9, environment.linkSlots.quarantineMask);
     asm.and(edx, r9d);
-    asm.mov(r9, environment.words.quarantine);
+    asm.mov(r9, environment.linkSlots.quarantine);
     asm.lea(r9, indexed(r9, rdx, 4));
     asm.mov(rcx, value);
     asm.mov(eax, at(r9));
@@ -182,7 +166,7 @@ function emitEnterQuarantine(asm: Assembler, begin: Label, environment: LinkedEn
     emitTestFlag(asm, rax, STATE_OCCUPIED);
     asm.j('e', occupy);
     asm.mov(rcx, scratch);
-    asm.call(environment.native('NtClose'));
+    asm.call(environment.ntdllImport('NtClose'));
 
     asm.bind(occupy);
     emitOccupy(asm, environment);
@@ -216,7 +200,7 @@ function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: Link
     asm.test(eax, eax);
     asm.j('s', stay); // some objects have one handle for life
     asm.mov(rcx, value);
-    asm.call(environment.native('NtClose'));
+    asm.call(environment.ntdllImport('NtClose'));
     asm.mov(rax, scratch);
     asm.mov(value, rax);
     emitOccupy(asm, environment);
@@ -235,7 +219,7 @@ function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: Link
 /** Occupies whichever value the kernel gives next, if it is a quarantined one that is free; else gives it back. */
 function emitOccupy(asm: Assembler, environment: LinkedEnvironment): void {
   const [mark, giveBack, done] = asm.labels('mark', 'giveBack', 'done');
-  asm.mov(rdx, environment.words.ledger);
+  asm.mov(rdx, environment.linkSlots.ledger);
   asm.mov(rdx, at(rdx, header.sentinel));
   emitDuplicate(asm, rdx, scratch, 0, environment);
   asm.test(eax, eax);
@@ -252,7 +236,7 @@ function emitOccupy(asm: Assembler, environment: LinkedEnvironment): void {
   asm.jmp(done);
   asm.bind(giveBack);
   asm.mov(rcx, scratch);
-  asm.call(environment.native('NtClose'));
+  asm.call(environment.ntdllImport('NtClose'));
   asm.bind(done);
 }
 
@@ -271,7 +255,7 @@ function emitDuplicate(
   asm.movImmediate64(at(rsp, 0x20), 0); // ACCESS_MASK DesiredAccess: none, where the options do not say "the same"
   asm.movImmediate64(at(rsp, 0x28), 0); // ULONG HandleAttributes
   asm.movImmediate64(at(rsp, 0x30), options); // ULONG Options
-  asm.call(environment.native('NtDuplicateObject'));
+  asm.call(environment.ntdllImport('NtDuplicateObject'));
 }
 
 /**
@@ -294,7 +278,7 @@ function emitForget(
   asm.lockCmpxchg(at(r10, slot.state), rdx);
   asm.j('ne', retry);
   if (!lost) return;
-  asm.mov(rdx, environment.words.ledger);
+  asm.mov(rdx, environment.linkSlots.ledger);
   asm.lockInc32(at(rdx, header.quarantineLost));
 }
 
@@ -315,7 +299,7 @@ function emitSleep(asm: Assembler, environment: LinkedEnvironment): void {
   asm.movImmediate64(scratch, -10_000); // 100 ns, relative
   asm.xor(ecx, ecx);
   asm.lea(rdx, scratch);
-  asm.call(environment.native('NtDelayExecution'));
+  asm.call(environment.ntdllImport('NtDelayExecution'));
 }
 
 function saveArguments(asm: Assembler): void {

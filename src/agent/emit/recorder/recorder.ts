@@ -1,21 +1,17 @@
 import {
   header,
   RECENT_OPEN_COUNT,
-  SLOT_SIZE_BYTES,
   slot,
+  SLOT_SIZE_BYTES,
   stackNode,
   STATE_FLAG_BITS,
   VICTIM,
 } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
 import {
-  type Assembler,
-  at,
   eax,
   edx,
-  indexed,
-  type Label,
-  type Memory,
   r10,
   r10d,
   r11,
@@ -29,10 +25,10 @@ import {
   rdx,
   type Register,
   rsp,
-  teb,
-} from '../../asm/assembler.ts';
+} from '../../asm/registers.ts';
 import { SYSTEM_TIME, tebField } from '../walk/stack-walk.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 /** The routines of the quarantine, which quarantine.ts explains. */
 export interface Quarantine {
@@ -72,13 +68,13 @@ export function emitSlotAddress(
   asm: Assembler,
   value: Register,
   none: Label,
-  { words }: Pick<LinkedEnvironment, 'words'>,
+  { linkSlots }: Pick<LinkedEnvironment, 'linkSlots'>,
 ): void {
   asm.shr(value, 2);
-  asm.cmp(value, words.slotCount);
+  asm.cmp(value, linkSlots.slotCount);
   asm.j('ae', none);
   asm.shl(value, Math.log2(SLOT_SIZE_BYTES));
-  asm.add(value, words.slots);
+  asm.add(value, linkSlots.slots);
 }
 
 /** Counts an event about a value that has no slot, unless it is a pseudo handle. Clobbers rax. */
@@ -87,7 +83,7 @@ function emitBeyondCapacity(asm: Assembler, valueShifted: Register, environment:
   asm.mov(rax, valueShifted);
   asm.shr(rax, 31); // a negative value, shifted right by 2, has bits above 31; kernel handles fit in 32 bits
   asm.j('ne', pseudo);
-  asm.mov(rax, environment.words.ledger);
+  asm.mov(rax, environment.linkSlots.ledger);
   asm.lockInc32(at(rax, header.beyondCapacity));
   asm.bind(pseudo);
 }
@@ -114,7 +110,7 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
     emitSlotAddress(asm, rcx, beyond, environment);
     asm.mov(save[0], rcx);
     asm.mov(save[1], rdx);
-    asm.mov(r9, environment.words.ledger);
+    asm.mov(r9, environment.linkSlots.ledger);
     asm.bind(raise);
     asm.mov(rax, at(r9, header.slotsUsed));
     asm.cmp(r10, rax);
@@ -131,13 +127,13 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
       const notQuarantined = asm.label('notQuarantined');
       asm.test(r8, r8);
       asm.j('ns', notQuarantined);
-      asm.mov(r9, environment.words.ledger);
+      asm.mov(r9, environment.linkSlots.ledger);
       asm.lockInc32(at(r9, header.quarantineLost));
       asm.bind(notQuarantined);
       asm.shl(r8, STATE_FLAG_BITS);
       asm.shr(r8, STATE_FLAG_BITS);
     }
-    asm.movImmediate32(at(rcx, slot.wrapper), 0);
+    asm.movImmediate32(at(rcx, slot.runtimeObject), 0);
     emitWriteOpening(asm, save[1]);
     epilogue();
     asm.bind(beyond);
@@ -192,7 +188,7 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
     emitWriteClosing(asm, r10, save, environment);
     // The stack that opened it learns where such handles are closed, but by what a runtime closes at the exit nothing
     // is learnt. Reading first keeps the line shared.
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.cmpImmediate32(at(rax, header.exiting), 0);
     asm.j('ne', done);
     asm.shr(r8, 1);
@@ -201,7 +197,7 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
     asm.mov(eax, at(rcx, slot.openedStack));
     asm.test(eax, eax);
     asm.j('e', done);
-    asm.mov(rdx, environment.words.stackPool);
+    asm.mov(rdx, environment.linkSlots.stackPool);
     asm.lea(rdx, indexed(rdx, rax, 8));
     asm.cmp(r10d, at(rdx, stackNode.closedBy));
     asm.j('e', done);
@@ -223,7 +219,7 @@ export function emitWriteClosing(
   asm: Assembler,
   state: Register,
   [slotPlace, statePlace, rowPlace]: readonly [Memory, Memory, Memory, ...Memory[]],
-  environment: Pick<RecorderEnvironment, 'words' | 'captureStack'>,
+  environment: Pick<RecorderEnvironment, 'linkSlots' | 'captureStack'>,
 ): void {
   asm.mov(slotPlace, rcx);
   asm.mov(statePlace, state);
@@ -238,7 +234,7 @@ export function emitWriteClosing(
   asm.mov(at(rcx, slot.closedTime), r11);
   asm.mov(r11d, teb(tebField.threadId));
   asm.mov(at(rcx, slot.closedThread), r11d);
-  asm.mov(rax, environment.words.ledger);
+  asm.mov(rax, environment.linkSlots.ledger);
   asm.mov(eax, at(rax, header.exiting));
   asm.shl(eax, 16);
   asm.or(eax, r9d);
@@ -252,12 +248,12 @@ export function emitWriteClosing(
  * Notes the open of the stack in rax, of the row and type in `rowAndType`, in the ring of recent opens. Keeps rax.
  * Clobbers rdx, r9, r11.
  */
-function emitNoteRecentOpen(asm: Assembler, rowAndType: Memory, { words }: LinkedEnvironment): void {
-  asm.mov(r11, words.ledger);
+function emitNoteRecentOpen(asm: Assembler, rowAndType: Memory, { linkSlots }: LinkedEnvironment): void {
+  asm.mov(r11, linkSlots.ledger);
   asm.mov(edx, 1);
   asm.lockXadd(at(r11, header.opens), rdx);
   asm.and(edx, RECENT_OPEN_COUNT - 1);
-  asm.mov(r11, words.recentOpens);
+  asm.mov(r11, linkSlots.recentOpens);
   asm.lea(r11, indexed(r11, rdx, 8));
   asm.mov(r9, rowAndType);
   asm.shr(r9, 16);
@@ -269,10 +265,10 @@ function emitNoteRecentOpen(asm: Assembler, rowAndType: Memory, { words }: Linke
 }
 
 /**
- * Emits `HANDLE chooseHandle(HANDLE* handles, u32 count)`: of the handles that a refused call was given, the one that
+ * Emits `HANDLE findUnknownHandle(HANDLE* handles, u32 count)`: of the handles that a refused call was given, the one that
  * the ledger does not know as open; the first if it knows them all. A leaf function.
  */
-export function emitChooseHandle(asm: Assembler, begin: Label, environment: RecorderEnvironment): void {
+export function emitFindUnknownHandle(asm: Assembler, begin: Label, environment: RecorderEnvironment): void {
   const [next, skip, chosen, first] = asm.labels('next', 'skip', 'chosen', 'first');
   asm.align(16);
   asm.bind(begin);
@@ -319,14 +315,14 @@ export function emitIsThisProcess(asm: Assembler, begin: Label, environment: Lin
     asm.j('e', yes);
     asm.test(rcx, rcx);
     asm.j('e', no);
-    asm.mov(rax, environment.native('NtCompareObjects'));
+    asm.mov(rax, environment.ntdllImport('NtCompareObjects'));
     asm.test(rax, rax);
     asm.j('ne', compare);
     asm.xor(edx, edx); // ProcessBasicInformation
     asm.lea(r8, at(rsp, 0x30));
     asm.mov(r9d, 0x30);
     asm.movImmediate64(at(rsp, 0x20), 0);
-    asm.call(environment.native('NtQueryInformationProcess'));
+    asm.call(environment.ntdllImport('NtQueryInformationProcess'));
     asm.test(eax, eax);
     asm.j('s', refused);
     asm.mov(rax, at(rsp, 0x30 + 0x20)); // HANDLE UniqueProcessId
@@ -350,7 +346,7 @@ export function emitIsThisProcess(asm: Assembler, begin: Label, environment: Lin
     asm.bind(refused);
     asm.cmp(eax, STATUS_INVALID_HANDLE_SIGNED);
     asm.j('e', invalid);
-    asm.mov(rax, environment.words.ledger);
+    asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.unresolvedDuplicates));
     asm.bind(invalid);
     asm.mov(eax, PROCESS_UNKNOWN);

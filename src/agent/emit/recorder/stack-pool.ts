@@ -7,24 +7,10 @@ import {
   STACK_POOL_SIZE_BYTES,
   stackNode,
 } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label } from '../../asm/operands.ts';
+import { eax, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../linkage.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  edx,
-  indexed,
-  type Label,
-  r10,
-  r10d,
-  r11,
-  r11d,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rsp,
-} from '../../asm/assembler.ts';
 
 /** How many places a stack may be looked for before it is dropped, and counted. */
 const PROBE_COUNT = 64;
@@ -36,7 +22,7 @@ const PROBE_COUNT = 64;
  *
  * A leaf function: it needs no unwind data.
  */
-export function emitInternStack(asm: Assembler, begin: Label, { words }: LinkedEnvironment): void {
+export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
   const [probe, insert, copy, taken, dropped, found] = asm.labels(
     'probe',
     'insert',
@@ -51,7 +37,7 @@ export function emitInternStack(asm: Assembler, begin: Label, { words }: LinkedE
 
   asm.align(16);
   asm.bind(begin);
-  asm.mov(r9, words.ledger);
+  asm.mov(r9, linkSlots.ledger);
   asm.mov(r10, r8);
   asm.shr(r10, 64 - Math.log2(STACK_INDEX_COUNT));
   asm.mov(r11d, PROBE_COUNT);

@@ -1,16 +1,11 @@
 import { header, MAXIMUM_FRAMES, WALK_CACHE_COUNT, WALKER_COUNT } from '../../ledger/layout.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { absolute, at, indexed, type Label, type Memory, relative, teb } from '../../asm/operands.ts';
 import {
-  absolute,
-  type Assembler,
-  at,
   eax,
   ecx,
   edx,
   esi,
-  indexed,
-  type Label,
-  type Memory,
   r10,
   r11,
   r12,
@@ -31,12 +26,11 @@ import {
   rdi,
   rdx,
   type Register,
-  relative,
   rsi,
   rsp,
-  teb,
-} from '../../asm/assembler.ts';
+} from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffset } from './unwind-info.ts';
+import type { LinkedEnvironment } from '../linkage.ts';
 
 /**
  * Walking the target's stack from inside a hook.
@@ -100,10 +94,10 @@ export const context = {
 const CONTEXT_FULL = 0x10_000b;
 
 /**
- * What `foreseeUnwind` (unwind-check.ts) leaves in the CONTEXT, in DWORD64 P1Home to P6Home, which the unwinder neither
+ * What `predictUnwind` (unwind-check.ts) leaves in the CONTEXT, in DWORD64 P1Home to P6Home, which the unwinder neither
  * reads nor writes; and what a frame may be measured from.
  */
-export const foreseen = {
+export const prediction = {
   callerRsp: 0x00,
   measuredFrom: 0x08,
   room: 0x10,
@@ -124,7 +118,7 @@ export interface WalkEnvironment extends LinkedEnvironment {
   /** Also walks every stack with the unwinder and counts where the two differ: for tests. */
   readonly checked: boolean;
   /** See unwind-check.ts. */
-  readonly foreseeUnwind: Label;
+  readonly predictUnwind: Label;
 }
 
 /** One step of the hash: `hash = (hash ^ value) * multiplier; hash ^= hash >> 32`. Clobbers `scratch`. */
@@ -144,7 +138,7 @@ export function emitHashStep(
 
 const BUFFER_SIZE_BYTES = MAXIMUM_FRAMES * 8;
 
-/** The frame of `captureStack`: it keeps every non-volatile register where `fullWalk` finds them. */
+/** The frame of `captureStack`: it keeps every non-volatile register where `walkWithUnwinder` finds them. */
 const captureFrame: FrameShape = {
   pushes: [rbx, rbp, rsi, rdi, r12, r13, r14, r15],
   sizeBytes: 0x28 + 2 * BUFFER_SIZE_BYTES,
@@ -161,7 +155,7 @@ const CHECK_FRAMES = FRAMES + BUFFER_SIZE_BYTES;
 export function emitCaptureStack(
   asm: Assembler,
   begin: Label,
-  fullWalk: Label,
+  walkWithUnwinder: Label,
   intern: Label,
   environment: WalkEnvironment,
 ): FramedFunction {
@@ -178,7 +172,7 @@ export function emitCaptureStack(
 
     asm.mov(rsi, rcx); // where the return address lies
     asm.mov(rbx, rcx); // kept for the slow walk
-    asm.mov(rdi, environment.words.walkCache);
+    asm.mov(rdi, environment.linkSlots.walkCache);
     asm.mov(r12, teb(tebField.stackBase));
     asm.sub(r12, 8);
     asm.mov(r13, HASH_SEED);
@@ -213,7 +207,7 @@ export function emitCaptureStack(
     asm.shr(ecx, DISTANCE_SHIFT);
     asm.and(ecx, DISTANCE_MASK);
     asm.lea(r8, at(rsi, 8));
-    asm.test(edx, foreseen.fromRbp);
+    asm.test(edx, prediction.fromRbp);
     asm.j('e', known);
     asm.mov(r8, rbp);
     asm.bind(known);
@@ -238,7 +232,7 @@ export function emitCaptureStack(
     asm.jmp(next);
 
     asm.bind(slow);
-    emitFullWalkCall(asm, fullWalk, FRAMES);
+    emitCallWalkWithUnwinder(asm, walkWithUnwinder, FRAMES);
     asm.mov(r14d, eax);
     asm.bind(hashAgain);
     asm.mov(r13, HASH_SEED);
@@ -254,7 +248,7 @@ export function emitCaptureStack(
     if (environment.checked) asm.jmp(interned);
 
     asm.bind(done);
-    if (environment.checked) emitCheck(asm, fullWalk, environment);
+    if (environment.checked) emitCheck(asm, walkWithUnwinder, environment);
     asm.bind(interned);
     asm.lea(rcx, at(rsp, FRAMES));
     asm.mov(edx, r14d);
@@ -264,18 +258,18 @@ export function emitCaptureStack(
   });
 }
 
-/** `fullWalk(frames, returnAddress, our frame)`. */
-function emitFullWalkCall(asm: Assembler, fullWalk: Label, frames: number): void {
+/** `walkWithUnwinder(frames, returnAddress, our frame)`. */
+function emitCallWalkWithUnwinder(asm: Assembler, walkWithUnwinder: Label, frames: number): void {
   asm.lea(rcx, at(rsp, frames));
   asm.mov(rdx, rbx);
   asm.mov(r8, rsp);
-  asm.call(fullWalk);
+  asm.call(walkWithUnwinder);
 }
 
 /** Compares what the cache yielded with what the unwinder yields, and counts a difference. */
-function emitCheck(asm: Assembler, fullWalk: Label, environment: WalkEnvironment): void {
+function emitCheck(asm: Assembler, walkWithUnwinder: Label, environment: WalkEnvironment): void {
   const [compare, mismatch, same] = asm.labels('compare', 'mismatch', 'same');
-  emitFullWalkCall(asm, fullWalk, CHECK_FRAMES);
+  emitCallWalkWithUnwinder(asm, walkWithUnwinder, CHECK_FRAMES);
   asm.cmp(eax, r14d);
   asm.j('ne', mismatch);
   asm.xor(ecx, ecx);
@@ -288,7 +282,7 @@ function emitCheck(asm: Assembler, fullWalk: Label, environment: WalkEnvironment
   asm.j('b', compare);
   asm.jmp(same);
   asm.bind(mismatch);
-  asm.mov(rax, environment.words.ledger);
+  asm.mov(rax, environment.linkSlots.ledger);
   asm.lockInc32(at(rax, header.walkMismatches));
   asm.bind(same);
 }
@@ -303,7 +297,7 @@ const walk = {
   contextPointers: 0x90, // KNONVOLATILE_CONTEXT_POINTERS, 0x100 bytes
   context: 0x190, // 16-byte aligned
 } as const;
-const fullWalkFrame: FrameShape = {
+const unwinderFrame: FrameShape = {
   pushes: [rbx, rbp, rsi, rdi, r12, r13, r14, r15],
   sizeBytes: walk.context + context.sizeBytes + 8,
 };
@@ -311,11 +305,11 @@ const SAVED_RBP_POINTER = walk.contextPointers + 0x80 + 5 * 8; // PDWORD64 Integ
 const MEM_IMAGE = 0x100_0000;
 
 /**
- * Emits `u32 fullWalk(u64* frames, u64* returnAddress, captureStack's rsp)`: walks with the documented unwinder, fills
+ * Emits `u32 walkWithUnwinder(u64* frames, u64* returnAddress, captureStack's rsp)`: walks with the documented unwinder, fills
  * the walk cache, and returns the number of frames, at least 1.
  */
-export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvironment): FramedFunction {
-  return framedFunction(asm, begin, fullWalkFrame, (epilogue) => {
+export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: WalkEnvironment): FramedFunction {
+  return framedFunction(asm, begin, unwinderFrame, (epilogue) => {
     const [
       nested,
       unguarded,
@@ -349,7 +343,7 @@ export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvi
     asm.mov(rax, at(rdx));
     asm.mov(at(rdi), rax);
     asm.mov(esi, 1); // frames so far
-    asm.mov(r14, environment.words.ledger);
+    asm.mov(r14, environment.linkSlots.ledger);
 
     // The unwinder may wait for a lock, and the wait may be a hooked call: a thread that is already here goes back.
     asm.mov(r9d, teb(tebField.threadId));
@@ -399,7 +393,7 @@ export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvi
     asm.lea(rcx, relative(environment.functionTable));
     asm.mov(edx, relative(environment.functionCount));
     asm.lea(r8, relative(environment.imageBase));
-    asm.call(environment.native('RtlAddFunctionTable'));
+    asm.call(environment.ntdllImport('RtlAddFunctionTable'));
     asm.bind(registered);
 
     asm.bind(loop);
@@ -413,7 +407,7 @@ export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvi
     asm.mov(rcx, ctx(context.rip));
     asm.lea(rdx, at(rsp, walk.imageBase));
     asm.xor(r8d, r8d);
-    asm.call(environment.native('RtlLookupFunctionEntry'));
+    asm.call(environment.ntdllImport('RtlLookupFunctionEntry'));
     asm.mov(r12, rax); // PRUNTIME_FUNCTION
     asm.mov(r13, ctx(context.rip));
     asm.mov(rbp, ctx(context.rbp));
@@ -430,7 +424,7 @@ export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvi
     asm.mov(rcx, at(rsp, walk.imageBase));
     asm.mov(rdx, r12);
     asm.lea(r8, ctx(0));
-    asm.call(environment.foreseeUnwind);
+    asm.call(environment.predictUnwind);
     asm.test(eax, eax);
     asm.j('e', finish);
     asm.xor(ecx, ecx); // UNW_FLAG_NHANDLER
@@ -446,7 +440,7 @@ export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvi
     asm.mov(at(rsp, 0x30), rax);
     asm.lea(rax, at(rsp, walk.contextPointers));
     asm.mov(at(rsp, 0x38), rax);
-    asm.call(environment.native('RtlVirtualUnwind'));
+    asm.call(environment.ntdllImport('RtlVirtualUnwind'));
     // The walk goes up, and stays inside the stack.
     asm.mov(r9, ctx(context.rsp));
     asm.cmp(r9, rbx);
@@ -457,7 +451,7 @@ export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvi
     // r10: the cache entry of the address that was just left; r11: its tag.
     asm.mov(eax, r13d);
     asm.and(eax, WALK_CACHE_COUNT - 1);
-    asm.mov(r10, environment.words.walkCache);
+    asm.mov(r10, environment.linkSlots.walkCache);
     asm.lea(r10, indexed(r10, rax, 8));
     asm.mov(r11, r13);
     asm.shr(r11, INDEX_BITS);
@@ -469,10 +463,10 @@ export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvi
 
     // What the frame is measured from is known only if its unwind data, and nothing else, led the unwinder to where it
     // came.
-    asm.cmp(r9, ctx(foreseen.callerRsp));
+    asm.cmp(r9, ctx(prediction.callerRsp));
     asm.j('ne', notCacheable);
-    asm.mov(rax, ctx(foreseen.measuredFrom));
-    asm.cmp(eax, foreseen.fromElsewhere);
+    asm.mov(rax, ctx(prediction.measuredFrom));
+    asm.cmp(eax, prediction.fromElsewhere);
     asm.j('e', notCacheable);
     asm.or(r11, rax);
     asm.test(eax, eax);
@@ -529,7 +523,7 @@ export function emitFullWalk(asm: Assembler, begin: Label, environment: WalkEnvi
     asm.lea(r9, at(rsp, walk.memoryInformation));
     asm.movImmediate64(at(rsp, 0x20), 0x30);
     asm.movImmediate64(at(rsp, 0x28), 0);
-    asm.call(environment.native('NtQueryVirtualMemory'));
+    asm.call(environment.ntdllImport('NtQueryVirtualMemory'));
     asm.mov(r10, r12);
     asm.mov(r11, rbx);
     asm.test(eax, eax);

@@ -1,22 +1,7 @@
-import {
-  type Assembler,
-  at,
-  eax,
-  edx,
-  indexed,
-  type Label,
-  low32,
-  r10,
-  r11,
-  r11d,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rdx,
-  teb,
-} from '../../asm/assembler.ts';
-import { context, foreseen, tebField } from './stack-walk.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, teb } from '../../asm/operands.ts';
+import { eax, edx, low32, r10, r11, r11d, r8, r9, rax, rcx, rdx } from '../../asm/registers.ts';
+import { context, prediction, tebField } from './stack-walk.ts';
 
 const RUNTIME_FUNCTION_INDIRECT = 1;
 const UNW_FLAG_CHAININFO = 4;
@@ -29,9 +14,9 @@ const MACHINE_FRAME_SIZE_BYTES = 0x28;
 const PAST_PROLOGUE = 0x100;
 
 /**
- * Emits `u32 foreseeUnwind(void* imageBase, RUNTIME_FUNCTION*, CONTEXT*)`: follows the unwind data of a frame as
+ * Emits `u32 predictUnwind(void* imageBase, RUNTIME_FUNCTION*, CONTEXT*)`: follows the unwind data of a frame as
  * RtlVirtualUnwind is going to, and returns whether all that it is going to read of the stack lies in it. Where the
- * caller's rsp is then expected, and what it was measured from, is left in the CONTEXT (see `foreseen`). A leaf
+ * caller's rsp is then expected, and what it was measured from, is left in the CONTEXT (see `prediction`). A leaf
  * function.
  *
  * RtlVirtualUnwind trusts what it is given. At the bottom of a Go program's stack the frame register is 0 where the
@@ -40,7 +25,7 @@ const PAST_PROLOGUE = 0x100;
  *
  * https://learn.microsoft.com/cpp/build/exception-handling-x64#struct-unwind_info
  */
-export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
+export function emitPredictUnwind(asm: Assembler, begin: Label): void {
   const [
     entry,
     direct,
@@ -83,7 +68,7 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
 
   /** What lies so far above rsp must be in the stack. */
   const checkRead = (distance: typeof rax | typeof top) => {
-    asm.cmp(distance, field(foreseen.room));
+    asm.cmp(distance, field(prediction.room));
     asm.j('a', unsafe);
   };
 
@@ -92,14 +77,14 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
   asm.mov(rax, teb(tebField.stackBase));
   asm.sub(rax, 8);
   asm.sub(rax, field(context.rsp));
-  asm.mov(field(foreseen.room), rax);
-  asm.movImmediate64(field(foreseen.chainLeft), MAXIMUM_CHAIN);
-  asm.movImmediate64(field(foreseen.measuredFrom), foreseen.fromRsp);
+  asm.mov(field(prediction.room), rax);
+  asm.movImmediate64(field(prediction.chainLeft), MAXIMUM_CHAIN);
+  asm.movImmediate64(field(prediction.measuredFrom), prediction.fromRsp);
   asm.xor(low32(frame), low32(frame));
   asm.xor(low32(top), low32(top));
 
   asm.bind(entry);
-  asm.sub(field(foreseen.chainLeft), 1);
+  asm.sub(field(prediction.chainLeft), 1);
   asm.j('s', unsafe);
   asm.mov(r11, field(context.rip));
   asm.sub(r11, rcx);
@@ -113,15 +98,15 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
   asm.jmp(entry);
   asm.bind(direct);
   asm.lea(rdx, indexed(rcx, rax, 1)); // UNWIND_INFO
-  asm.mov(field(foreseen.unwindInfo), rdx);
-  asm.mov(field(foreseen.codeOffset), r11);
+  asm.mov(field(prediction.unwindInfo), rdx);
+  asm.mov(field(prediction.codeOffset), r11);
   asm.movzx8(rax, at(rdx, 1)); // UBYTE SizeOfProlog
   asm.cmp(r11, rax);
   asm.j('b', readCodes);
-  asm.movImmediate64(field(foreseen.codeOffset), PAST_PROLOGUE);
+  asm.movImmediate64(field(prediction.codeOffset), PAST_PROLOGUE);
 
   // Among the pops before a `ret` it is the code and not the data that says what is left of the frame.
-  asm.cmp(field(foreseen.chainLeft), MAXIMUM_CHAIN - 1);
+  asm.cmp(field(prediction.chainLeft), MAXIMUM_CHAIN - 1);
   asm.j('ne', readCodes);
   asm.mov(r11, field(context.rip));
   asm.bind(pops);
@@ -144,7 +129,7 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
   asm.jmp(pops);
   asm.bind(inBody);
   asm.xor(low32(top), low32(top));
-  asm.mov(rdx, field(foreseen.unwindInfo));
+  asm.mov(rdx, field(prediction.unwindInfo));
 
   asm.bind(readCodes);
   asm.movzx8(rax, at(rdx, 3)); // UBYTE FrameRegister : 4, FrameOffset : 4
@@ -172,7 +157,7 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
     asm.j('ne', other);
     // In the middle of a prologue, what it has not come to yet does not hold.
     asm.movzx8(rax, at(rdx, 0));
-    asm.cmp(rax, field(foreseen.codeOffset));
+    asm.cmp(rax, field(prediction.codeOffset));
     asm.j('a', slots);
     asm.movzx8(rax, at(rdx, 1));
     asm.shr(eax, 4); // OpInfo
@@ -201,12 +186,12 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
   whenOperation(3, one, () => {
     // UWOP_SET_FPREG: what was allocated since does not matter
     asm.mov(top, frame);
-    asm.mov(rax, field(foreseen.unwindInfo));
+    asm.mov(rax, field(prediction.unwindInfo));
     asm.movzx8(rax, at(rax, 3));
     asm.and(eax, 0xf);
     asm.cmp(eax, RBP);
     asm.j('ne', otherRegister);
-    asm.movImmediate64(field(foreseen.measuredFrom), foreseen.fromRbp);
+    asm.movImmediate64(field(prediction.measuredFrom), prediction.fromRbp);
   });
   for (const [operation, shift] of [
     [4, 3],
@@ -234,7 +219,7 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
   whenOperation(10, one, () => {
     // UWOP_PUSH_MACHFRAME, with an error code or without
     asm.lea(top, indexed(top, rax, 8, MACHINE_FRAME_SIZE_BYTES));
-    asm.movImmediate64(field(foreseen.measuredFrom), foreseen.fromElsewhere);
+    asm.movImmediate64(field(prediction.measuredFrom), prediction.fromElsewhere);
   });
   for (const [label, slots] of [
     [one, 1],
@@ -251,11 +236,11 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
   asm.add(top, rax);
   asm.jmp(three);
   asm.bind(otherRegister);
-  asm.movImmediate64(field(foreseen.measuredFrom), foreseen.fromElsewhere);
+  asm.movImmediate64(field(prediction.measuredFrom), prediction.fromElsewhere);
   asm.jmp(one);
 
   asm.bind(codesEnd);
-  asm.mov(rax, field(foreseen.unwindInfo));
+  asm.mov(rax, field(prediction.unwindInfo));
   asm.movzx8(r11, at(rax, 0)); // UBYTE Version : 3, Flags : 5
   asm.test(r11d, UNW_FLAG_CHAININFO << 3);
   asm.j('e', done);
@@ -267,7 +252,7 @@ export function emitForeseeUnwind(asm: Assembler, begin: Label): void {
   checkRead(top); // the return address
   asm.add(top, 8);
   asm.add(top, field(context.rsp));
-  asm.mov(field(foreseen.callerRsp), top);
+  asm.mov(field(prediction.callerRsp), top);
   asm.mov(eax, 1);
   asm.ret();
   asm.bind(unsafe);

@@ -1,4 +1,6 @@
-import { type Assembler, at, type Label, type Register, rsp } from '../../asm/assembler.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label } from '../../asm/operands.ts';
+import { type Register, rsp } from '../../asm/registers.ts';
 
 /**
  * A function of the agent whose frame Windows can walk through: exceptions, debuggers, profilers and crash handlers

@@ -1,35 +1,18 @@
-import type { WrapperType } from '../../tables/function-table.ts';
-import { typeIndex } from '../../tables/hook-table.ts';
-import { DESCRIPTOR_KEY, MISUSE_CLOSE, MISUSE_USE, misuse, slot, wrapper } from '../../ledger/layout.ts';
-import { INT, NEGATIVE, openedFrom, POSITIVE, wrapperRow, ZERO } from '../wrapper-row.ts';
-import {
-  type Assembler,
-  at,
-  eax,
-  ecx,
-  edx,
-  indexed,
-  type Label,
-  type Memory,
-  r10,
-  r11,
-  r8,
-  r8d,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  rsp,
-} from '../../asm/assembler.ts';
-import { type HookEnvironment, STATUS_INVALID_HANDLE } from './hook-frame.ts';
+import type { RuntimeObjectType } from '../../tables/function-table.ts';
+import { typeIndex } from '../../tables/object-types.ts';
+import { DESCRIPTOR_KEY, misuse, MISUSE_CLOSE, MISUSE_USE, runtimeObject, slot } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r11, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from '../walk/unwind-info.ts';
-import { emitUnlink, emitWrapperAddress, emitWrapperIndex } from '../recorder/wrappers.ts';
+import { emitRuntimeObjectAddress, emitRuntimeObjectIndex, emitUnlink } from '../recorder/runtime-objects.ts';
+import { type HookEnvironment, STATUS_INVALID_HANDLE } from './hook-frame.ts';
+import { INT, NEGATIVE, openedFrom, POSITIVE, runtimeObjectRow, ZERO } from '../runtime-object-row.ts';
 
 /*
- * One hook for all functions that open, close or work on wrappers, and a row of data for each of them that says what it does.
+ * One hook for all functions that open, close or work on runtime objects, and a row of data for each of them that says what it does.
  *
- * Whether a wrapper is closed is looked up before the call, for a library may end the process over a closed one. That this is no mistake of
+ * Whether a runtime object is closed is looked up before the call, for a library may end the process over a closed one. That this is no mistake of
  * ours is certain: of what is being opened again at this moment nobody can know yet, as every function that could have told is hooked. The
  * misuse counts when the call fails, or does not come back.
  *
@@ -57,7 +40,7 @@ const TRAMPOLINE = place(1);
 const RESULT = place(2);
 /** Record of a misuse whose call has not come back; 0: none. */
 const PENDING = place(3);
-/** The wrapper that the call closes, and its state before; 0: none. */
+/** The runtime object that the call closes, and its state before; 0: none. */
 const CLOSING = place(4);
 const CLOSING_STATE = place(5);
 /** Of a FILE that the call closes: its descriptor's. */
@@ -67,22 +50,22 @@ const DESCRIPTOR_STATE = place(7);
 const FAILED = place(8);
 /** Of what the call has opened: its place in the row of them. */
 const OPENED = place(9);
-/** What is being recorded as opened: its value and key, its wrapper, and of a FILE the address. */
+/** What is being recorded as opened: its value and key, its runtime object, and of a FILE the address. */
 const VALUE = place(10);
 const KEY = place(11);
-const WRAPPER = place(12);
+const RUNTIME_OBJECT = place(12);
 const STREAM = place(13);
 
 /** Emits the hook, entered by a jump from a thunk with the caller's arguments and stack. */
-export function emitWrapperHook(asm: Assembler, begin: Label, environment: HookEnvironment): FramedFunction {
+export function emitRuntimeObjectHook(asm: Assembler, begin: Label, environment: HookEnvironment): FramedFunction {
   return framedFunction(asm, begin, frame, (epilogue) => {
     const [passThrough, done] = asm.labels('passThrough', 'done');
     argumentRegisters.forEach((register, index) => asm.mov(at(rsp, ARGUMENTS + index * 8), register));
     asm.mov(TRAMPOLINE, r11);
     asm.movImmediate64(ROW, 0);
     asm.mov(rax, at(rsp, returnAddressOffset(frame)));
-    asm.sub(rax, at(r10, wrapperRow.moduleBase));
-    asm.cmp(rax, at(r10, wrapperRow.moduleSize));
+    asm.sub(rax, at(r10, runtimeObjectRow.moduleBase));
+    asm.cmp(rax, at(r10, runtimeObjectRow.moduleSize));
     asm.j('b', passThrough);
     asm.mov(ROW, r10);
     for (const memory of [PENDING, CLOSING, DESCRIPTOR]) asm.movImmediate64(memory, 0);
@@ -111,7 +94,7 @@ export function emitWrapperHook(asm: Assembler, begin: Label, environment: HookE
 }
 
 /**
- * `rax = key, r10 = wrapper` of the argument that the row names; jumps to `none` without one. Clobbers rcx, rdx, r11.
+ * `rax = key, r10 = runtimeObject` of the argument that the row names; jumps to `none` without one. Clobbers rcx, rdx, r11.
  */
 function emitFindArgument(asm: Assembler, typeAt: number, none: Label, environment: HookEnvironment): void {
   const address = asm.label('address');
@@ -124,14 +107,14 @@ function emitFindArgument(asm: Assembler, typeAt: number, none: Label, environme
   asm.mov(rax, indexed(rsp, rcx, 8, ARGUMENTS));
   asm.j('ne', address);
   asm.mov(eax, eax);
-  asm.or(rax, at(rdx, wrapperRow.descriptorKey));
+  asm.or(rax, at(rdx, runtimeObjectRow.descriptorKey));
   asm.bind(address);
-  asm.call(environment.findWrapper);
+  asm.call(environment.findRuntimeObject);
   asm.test(r10, r10);
   asm.j('e', none);
 }
 
-/** Jumps to `otherwise` unless the wrapper at r10 was open once and is closed. Clobbers rcx. */
+/** Jumps to `otherwise` unless the runtime object at r10 was open once and is closed. Clobbers rcx. */
 function emitUnlessClosed(asm: Assembler, otherwise: Label): void {
   asm.mov(rcx, at(r10, slot.state));
   asm.test(rcx, rcx);
@@ -140,23 +123,23 @@ function emitUnlessClosed(asm: Assembler, otherwise: Label): void {
   asm.j('ne', otherwise);
 }
 
-/** The wrapper at r10 is closed: notes the misuse, which is not counted before the call's end. */
+/** The runtime object at r10 is closed: notes the misuse, which is not counted before the call's end. */
 function emitPend(asm: Assembler, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE, environment: HookEnvironment): void {
   const [noted, address] = asm.labels('noted', 'address');
   asm.cmp(PENDING, 0);
   asm.j('ne', noted); // one misuse a call
-  asm.mov(rcx, at(r10, wrapper.key));
+  asm.mov(rcx, at(r10, runtimeObject.key));
   asm.mov(rax, rcx);
   asm.shr(rax, Math.log2(Number(DESCRIPTOR_KEY)));
   asm.j('e', address);
   asm.mov(ecx, ecx); // the number alone
   asm.bind(address);
   asm.mov(rdx, ROW);
-  asm.mov(edx, at(rdx, wrapperRow.number));
+  asm.mov(edx, at(rdx, runtimeObjectRow.number));
   asm.or(edx, kind << 16);
   asm.lea(r8, at(rsp, returnAddressOffset(frame)));
   asm.mov(r9d, STATUS_INVALID_HANDLE);
-  asm.call(environment.noteMisuse);
+  asm.call(environment.internMisuse);
   asm.mov(PENDING, rax);
   asm.test(rax, rax);
   asm.j('e', noted);
@@ -164,25 +147,25 @@ function emitPend(asm: Assembler, kind: typeof MISUSE_CLOSE | typeof MISUSE_USE,
   asm.bind(noted);
 }
 
-/** A closed wrapper is about to be used. */
+/** A closed runtime object is about to be used. */
 function emitBeforeUse(asm: Assembler, environment: HookEnvironment): void {
   const [done] = asm.labels('done');
-  emitFindArgument(asm, wrapperRow.usesType, done, environment);
+  emitFindArgument(asm, runtimeObjectRow.usesType, done, environment);
   emitUnlessClosed(asm, done);
   emitPend(asm, MISUSE_USE, environment);
   asm.bind(done);
 }
 
-/** A wrapper is about to be closed, or replaced. */
+/** A runtime object is about to be closed, or replaced. */
 function emitBeforeClose(asm: Assembler, environment: HookEnvironment): void {
   const [open, stranger, done] = asm.labels('open', 'stranger', 'done');
-  emitFindArgument(asm, wrapperRow.closesType, done, environment);
+  emitFindArgument(asm, runtimeObjectRow.closesType, done, environment);
   asm.mov(rcx, at(r10, slot.state));
   asm.test(ecx, 1);
   asm.j('ne', open);
   emitUnlessClosed(asm, done);
   asm.mov(rdx, ROW);
-  asm.movzx8(rax, at(rdx, wrapperRow.replaces));
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.replaces));
   asm.test(eax, eax);
   asm.j('ne', done);
   emitPend(asm, MISUSE_CLOSE, environment);
@@ -192,12 +175,12 @@ function emitBeforeClose(asm: Assembler, environment: HookEnvironment): void {
   asm.mov(CLOSING, r10);
   asm.mov(CLOSING_STATE, rcx);
   emitUnlink(asm, environment);
-  emitWrapperAddress(asm, rax, at(r10, wrapper.descriptor), done, environment);
+  emitRuntimeObjectAddress(asm, rax, at(r10, runtimeObject.descriptor), done, environment);
   asm.mov(rdx, ROW);
-  asm.mov(ecx, at(r10, wrapper.descriptorNumber));
-  asm.or(rcx, at(rdx, wrapperRow.descriptorKey));
+  asm.mov(ecx, at(r10, runtimeObject.descriptorNumber));
+  asm.or(rcx, at(rdx, runtimeObjectRow.descriptorKey));
   asm.mov(r10, rax);
-  asm.cmp(rcx, at(r10, wrapper.key));
+  asm.cmp(rcx, at(r10, runtimeObject.key));
   asm.j('ne', done); // its place has been given to another key
   asm.mov(rcx, at(r10, slot.state));
   asm.test(ecx, 1);
@@ -216,7 +199,7 @@ function emitBeforeClose(asm: Assembler, environment: HookEnvironment): void {
 function emitJudgeResult(asm: Assembler): void {
   const [wide, judged] = asm.labels('wide', 'judged');
   asm.mov(rdx, ROW);
-  asm.movzx8(rcx, at(rdx, wrapperRow.failure));
+  asm.movzx8(rcx, at(rdx, runtimeObjectRow.failure));
   asm.test(ecx, INT);
   asm.j('e', wide);
   asm.movsxd(rax, eax);
@@ -242,7 +225,7 @@ function emitSettleMisuse(asm: Assembler): void {
   asm.cmp(FAILED, 0);
   asm.j('ne', counts);
   asm.mov(rdx, ROW);
-  asm.movzx8(rcx, at(rdx, wrapperRow.failure));
+  asm.movzx8(rcx, at(rdx, runtimeObjectRow.failure));
   asm.test(ecx, ecx);
   asm.j('ne', done);
   asm.bind(counts);
@@ -263,13 +246,13 @@ function emitRecordCloses(asm: Assembler, environment: HookEnvironment): void {
     asm.mov(rdx, state);
     asm.lea(r8, at(rsp, returnAddressOffset(frame)));
     asm.mov(rax, ROW);
-    asm.mov(r9d, at(rax, wrapperRow.number));
-    asm.call(environment.closeWrapper);
+    asm.mov(r9d, at(rax, runtimeObjectRow.number));
+    asm.call(environment.closeRuntimeObject);
   };
   asm.cmp(FAILED, 0);
   asm.j('e', record);
   asm.mov(rdx, ROW);
-  asm.movzx8(rax, at(rdx, wrapperRow.keepsOnFailure));
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.keepsOnFailure));
   asm.test(eax, eax);
   asm.j('ne', done);
   asm.bind(record);
@@ -296,19 +279,19 @@ function emitRecordOpens(asm: Assembler, environment: HookEnvironment): void {
 
   asm.bind(next);
   asm.mov(rdx, ROW);
-  asm.movzx8(rax, at(rdx, wrapperRow.opensCount));
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensCount));
   asm.cmp(OPENED, rax);
   asm.j('ae', done);
   asm.mov(rcx, RESULT);
-  asm.movzx8(rax, at(rdx, wrapperRow.opensFrom));
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensFrom));
   asm.cmp(eax, openedFrom.indexOf('stored-at'));
   asm.j('b', have);
-  asm.movzx8(rcx, at(rdx, wrapperRow.opensArgument));
+  asm.movzx8(rcx, at(rdx, runtimeObjectRow.opensArgument));
   asm.mov(rcx, indexed(rsp, rcx, 8, ARGUMENTS));
   asm.j('e', stored);
   asm.jmp(have); // the argument is the number itself
   asm.bind(stored);
-  asm.movzx8(rax, at(rdx, wrapperRow.opensType));
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
   asm.cmp(eax, typeIndex('Descriptor'));
   asm.j('ne', pointer);
   asm.mov(rax, OPENED);
@@ -319,7 +302,7 @@ function emitRecordOpens(asm: Assembler, environment: HookEnvironment): void {
   asm.bind(have);
   asm.mov(VALUE, rcx);
 
-  asm.movzx8(rax, at(rdx, wrapperRow.opensType));
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
   asm.cmp(eax, typeIndex('FILE'));
   asm.j('e', stream);
   asm.cmp(eax, typeIndex('Search'));
@@ -342,23 +325,29 @@ function emitRecordOpens(asm: Assembler, environment: HookEnvironment): void {
 }
 
 /**
- * Records the wrapper of a key as opened, of the row's type or the given one, with the handle in r9. Jumps to `full`
+ * Records the runtime object of a key as opened, of the row's type or the given one, with the handle in r9. Jumps to `full`
  * where there is no room.
  */
-function emitOpen(asm: Assembler, key: Memory, full: Label, environment: HookEnvironment, type?: WrapperType): void {
+function emitOpen(
+  asm: Assembler,
+  key: Memory,
+  full: Label,
+  environment: HookEnvironment,
+  type?: RuntimeObjectType,
+): void {
   asm.mov(rcx, key);
-  asm.call(environment.claimWrapper);
+  asm.call(environment.claimRuntimeObject);
   asm.test(r10, r10);
   asm.j('e', full);
-  asm.mov(WRAPPER, r10);
+  asm.mov(RUNTIME_OBJECT, r10);
   asm.mov(rcx, r10);
   asm.mov(rax, ROW);
-  if (type === undefined) asm.movzx8(rdx, at(rax, wrapperRow.opensType));
+  if (type === undefined) asm.movzx8(rdx, at(rax, runtimeObjectRow.opensType));
   else asm.mov(edx, typeIndex(type));
   asm.shl(edx, 16);
-  asm.or(edx, at(rax, wrapperRow.number));
+  asm.or(edx, at(rax, runtimeObjectRow.number));
   asm.lea(r8, at(rsp, returnAddressOffset(frame)));
-  asm.call(environment.openWrapper);
+  asm.call(environment.openRuntimeObject);
 }
 
 /** Records the descriptor of the number in VALUE. */
@@ -367,10 +356,10 @@ function emitOpenDescriptor(asm: Assembler, full: Label, environment: HookEnviro
   asm.mov(rcx, VALUE);
   asm.mov(ecx, ecx);
   asm.mov(rdx, ROW);
-  asm.mov(rax, at(rdx, wrapperRow.descriptorKey));
+  asm.mov(rax, at(rdx, runtimeObjectRow.descriptorKey));
   asm.or(rax, rcx);
   asm.mov(KEY, rax);
-  asm.call(at(rdx, wrapperRow.getOsfhandle));
+  asm.call(at(rdx, runtimeObjectRow.getOsfhandle));
   asm.mov(r9, rax);
   asm.test(rax, rax);
   asm.j('ns', known);
@@ -384,22 +373,22 @@ function emitOpenStream(asm: Assembler, full: Label, environment: HookEnvironmen
   const [open, isNew, linked] = asm.labels('open', 'isNew', 'linked');
   asm.mov(rcx, VALUE);
   asm.mov(STREAM, rcx);
-  asm.movImmediate64(WRAPPER, 0);
+  asm.movImmediate64(RUNTIME_OBJECT, 0);
   asm.mov(rdx, ROW);
-  asm.call(at(rdx, wrapperRow.fileno));
+  asm.call(at(rdx, runtimeObjectRow.fileno));
   asm.test(eax, eax);
   asm.j('s', open);
   asm.mov(VALUE, rax);
   asm.mov(rdx, ROW);
-  asm.movzx8(rcx, at(rdx, wrapperRow.usesType));
+  asm.movzx8(rcx, at(rdx, runtimeObjectRow.usesType));
   asm.test(ecx, ecx);
   asm.j('e', isNew);
   asm.mov(eax, eax);
-  asm.or(rax, at(rdx, wrapperRow.descriptorKey));
-  asm.call(environment.findWrapper);
+  asm.or(rax, at(rdx, runtimeObjectRow.descriptorKey));
+  asm.call(environment.findRuntimeObject);
   asm.test(r10, r10);
   asm.j('e', isNew);
-  asm.mov(WRAPPER, r10);
+  asm.mov(RUNTIME_OBJECT, r10);
   asm.mov(rax, at(r10, slot.state));
   asm.test(eax, 1);
   asm.j('ne', open);
@@ -407,22 +396,22 @@ function emitOpenStream(asm: Assembler, full: Label, environment: HookEnvironmen
   emitOpenDescriptor(asm, open, environment);
   asm.bind(open);
 
-  asm.mov(rax, WRAPPER);
+  asm.mov(rax, RUNTIME_OBJECT);
   asm.mov(KEY, rax);
   asm.xor(r9d, r9d);
   asm.test(rax, rax);
   const noDescriptor = asm.label('noDescriptor');
   asm.j('e', noDescriptor);
-  asm.mov(r9, at(rax, wrapper.handle));
+  asm.mov(r9, at(rax, runtimeObject.handle));
   asm.bind(noDescriptor);
   emitOpen(asm, STREAM, full, environment);
   asm.mov(rax, KEY);
   asm.test(rax, rax);
   asm.j('e', linked);
-  asm.mov(r8d, at(rax, wrapper.key));
-  emitWrapperIndex(asm, rax, environment);
-  asm.mov(rdx, WRAPPER);
-  asm.mov(at(rdx, wrapper.descriptor), eax);
-  asm.mov(at(rdx, wrapper.descriptorNumber), r8d);
+  asm.mov(r8d, at(rax, runtimeObject.key));
+  emitRuntimeObjectIndex(asm, rax, environment);
+  asm.mov(rdx, RUNTIME_OBJECT);
+  asm.mov(at(rdx, runtimeObject.descriptor), eax);
+  asm.mov(at(rdx, runtimeObject.descriptorNumber), r8d);
   asm.bind(linked);
 }

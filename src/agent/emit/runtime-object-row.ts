@@ -1,10 +1,16 @@
-import type { Assembler, Label } from '../asm/assembler.ts';
-import { type Failure, functionModules, type WrapperArgument, type WrapperFunction } from '../tables/function-table.ts';
-import { typeIndex } from '../tables/hook-table.ts';
+import {
+  type Failure,
+  functionModules,
+  type RuntimeObjectArgument,
+  type RuntimeObjectFunction,
+} from '../tables/function-table.ts';
+import { typeIndex } from '../tables/object-types.ts';
 import { DESCRIPTOR_KEY } from '../ledger/layout.ts';
+import type { Assembler } from '../asm/assembler.ts';
+import type { Label } from '../asm/operands.ts';
 
-/** Where a C runtime's module lies, and what tells its wrappers and their handles. */
-export interface WrapperModule {
+/** Where a C runtime's module lies, and what tells its runtime objects and their handles. */
+export interface RuntimeModule {
   readonly base: bigint;
   readonly sizeBytes: number;
   /** `_fileno` and `_get_osfhandle`; 0 in a module without descriptors. */
@@ -13,7 +19,7 @@ export interface WrapperModule {
 }
 
 /** A row of data: what the hook must know of one function; offsets from its beginning. */
-export const wrapperRow = {
+export const runtimeObjectRow = {
   moduleBase: 0x00,
   moduleSize: 0x08,
   fileno: 0x10,
@@ -58,40 +64,40 @@ const failureBits: Readonly<Record<Failure, number>> = {
 };
 
 /** Completes a row in the assembled image, for where the function's module lies. */
-export function setWrapperModule(
+export function setRuntimeModule(
   image: DataView,
   rowOffset: number,
-  { base, sizeBytes, fileno, getOsfhandle }: WrapperModule,
+  { base, sizeBytes, fileno, getOsfhandle }: RuntimeModule,
 ): void {
-  image.setBigUint64(rowOffset + wrapperRow.moduleBase, base, true);
-  image.setUint32(rowOffset + wrapperRow.moduleSize, sizeBytes, true);
-  image.setBigUint64(rowOffset + wrapperRow.fileno, fileno, true);
-  image.setBigUint64(rowOffset + wrapperRow.getOsfhandle, getOsfhandle, true);
+  image.setBigUint64(rowOffset + runtimeObjectRow.moduleBase, base, true);
+  image.setUint32(rowOffset + runtimeObjectRow.moduleSize, sizeBytes, true);
+  image.setBigUint64(rowOffset + runtimeObjectRow.fileno, fileno, true);
+  image.setBigUint64(rowOffset + runtimeObjectRow.getOsfhandle, getOsfhandle, true);
 }
 
-/** Emits the row of a function, of which {@link setWrapperModule} tells the rest. */
-export function emitWrapperRow(asm: Assembler, rowNumber: number, description: WrapperFunction): Label {
+/** Emits the row of a function, of which {@link setRuntimeModule} tells the rest. */
+export function emitRuntimeObjectRow(asm: Assembler, rowNumber: number, description: RuntimeObjectFunction): Label {
   const { uses, closes, opens } = description;
-  const data = new DataView(new ArrayBuffer(wrapperRow.sizeBytes));
+  const data = new DataView(new ArrayBuffer(runtimeObjectRow.sizeBytes));
   // tells one C runtime's descriptors from another's
   const runtime = BigInt(functionModules.indexOf(description.module));
-  data.setBigUint64(wrapperRow.descriptorKey, DESCRIPTOR_KEY | (runtime << 32n), true);
-  data.setUint32(wrapperRow.number, rowNumber, true);
-  const setArgument = (typeAt: number, named: WrapperArgument | undefined) => {
+  data.setBigUint64(runtimeObjectRow.descriptorKey, DESCRIPTOR_KEY | (runtime << 32n), true);
+  data.setUint32(runtimeObjectRow.number, rowNumber, true);
+  const setArgument = (typeAt: number, named: RuntimeObjectArgument | undefined) => {
     data.setUint8(typeAt, named === undefined ? 0 : typeIndex(named.type));
     data.setUint8(typeAt + 1, named?.argument ?? 0);
   };
-  setArgument(wrapperRow.usesType, uses);
-  setArgument(wrapperRow.closesType, closes);
-  data.setUint8(wrapperRow.replaces, Number(description.replaces));
+  setArgument(runtimeObjectRow.usesType, uses);
+  setArgument(runtimeObjectRow.closesType, closes);
+  data.setUint8(runtimeObjectRow.replaces, Number(description.replaces));
   if (opens !== undefined) {
-    data.setUint8(wrapperRow.opensType, typeIndex(opens.type));
-    data.setUint8(wrapperRow.opensFrom, openedFrom.indexOf(opens.from));
-    data.setUint8(wrapperRow.opensArgument, opens.argument);
-    data.setUint8(wrapperRow.opensCount, opens.count);
+    data.setUint8(runtimeObjectRow.opensType, typeIndex(opens.type));
+    data.setUint8(runtimeObjectRow.opensFrom, openedFrom.indexOf(opens.from));
+    data.setUint8(runtimeObjectRow.opensArgument, opens.argument);
+    data.setUint8(runtimeObjectRow.opensCount, opens.count);
   }
-  data.setUint8(wrapperRow.failure, failureBits[description.failure]);
-  data.setUint8(wrapperRow.keepsOnFailure, Number(description.keepsOnFailure));
+  data.setUint8(runtimeObjectRow.failure, failureBits[description.failure]);
+  data.setUint8(runtimeObjectRow.keepsOnFailure, Number(description.keepsOnFailure));
   const label = asm.bind(asm.label(`${description.name} row`));
   asm.data(new Uint8Array(data.buffer));
   return label;

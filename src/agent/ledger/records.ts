@@ -1,0 +1,148 @@
+import type { LedgerCall, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisuse } from '../../call-ledger.ts';
+import type { Wrapper } from '../../model.ts';
+import { functionTable, recordedCalls } from '../tables/function-table.ts';
+import { objectTypes } from '../tables/object-types.ts';
+import {
+  DESCRIPTOR_KEY,
+  image,
+  IMAGE_SIZE_BYTES,
+  INHERITED_BY_NAME,
+  MAY_BE_INHERITABLE,
+  misuse,
+  MISUSE_CLOSE,
+  MISUSE_CLOSED_AS_HANDLE,
+  MISUSE_INHERITED,
+  MISUSE_USE,
+  MISUSE_VALUE_COUNT,
+  slot,
+  STATE_FLAG_BITS,
+  VICTIM,
+} from './layout.ts';
+import type { LedgerMemory } from './memory.ts';
+
+/** The life in a slot, or at the beginning of a runtime object; undefined when it was never seen. */
+export function readLife(memory: LedgerMemory, offset: number): LedgerLife | undefined {
+  const state = BigInt.asUintN(64 - STATE_FLAG_BITS, memory.getBigUint64(offset + slot.state));
+  if (state === 0n) return undefined;
+  const generation = state >> 1n;
+  const isOpen = (state & 1n) === 1n;
+  const low = Number(BigInt.asUintN(32, generation));
+  const openedIsCurrent = memory.getUint32(offset + slot.openedGeneration) === low;
+  const closedIsCurrent = !isOpen && memory.getUint32(offset + slot.closedGeneration) === low;
+  const opened: LedgerCall = {
+    call: callName(memory.getUint16(offset + slot.openedCall) & ~MAY_BE_INHERITABLE),
+    threadId: memory.getUint32(offset + slot.openedThread),
+    time: memory.getBigUint64(offset + slot.openedTime),
+    stackId: memory.getUint32(offset + slot.openedStack),
+  };
+  const closed: LedgerCall = {
+    call: callName(memory.getUint16(offset + slot.closedCall)),
+    threadId: memory.getUint32(offset + slot.closedThread),
+    time: memory.getBigUint64(offset + slot.closedTime),
+    stackId: memory.getUint32(offset + slot.closedStack),
+  };
+  return {
+    isOpen,
+    generation,
+    objectType: (openedIsCurrent && objectTypes[memory.getUint16(offset + slot.objectType)]) || 'Unknown',
+    opened: openedIsCurrent ? opened : undefined,
+    closed: closedIsCurrent ? closed : undefined,
+  };
+}
+
+/** A misuse; undefined while its record is incomplete, when it never counted, and for an inheritance. */
+export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse | undefined {
+  const record = readRecord(memory, offset);
+  if (record === undefined || record.kind === 'inherited') return undefined;
+  const { kind, status, ...rest } = record;
+  const runtimeObjectKey = memory.getBigUint64(offset + misuse.runtimeObjectKey);
+  return {
+    kind,
+    status,
+    ...rest,
+    byFunction: functionNames.has(rest.offending.call ?? ''),
+    ...(runtimeObjectKey === 0n ? {} : { wrapper: nameRuntimeObject(runtimeObjectKey) }),
+    ...readVictim(memory, offset),
+  };
+}
+
+/** What child processes inherited; undefined where the record is another one, or incomplete. */
+export function readInheritance(memory: LedgerMemory, offset: number): LedgerInheritance | undefined {
+  const record = readRecord(memory, offset);
+  if (record?.kind !== 'inherited') return undefined;
+  const { count, values, life, offending: started, status } = record;
+  return { count, values, life, started, asDescriptor: status === INHERITED_BY_NAME };
+}
+
+/** The fields that misuses and inheritances share. */
+interface MisuseRecord extends Pick<LedgerMisuse, 'status' | 'count' | 'values' | 'offending' | 'life'> {
+  readonly kind: LedgerMisuse['kind'] | 'inherited';
+}
+
+function readRecord(memory: LedgerMemory, offset: number): MisuseRecord | undefined {
+  if (memory.getUint32(offset + misuse.ready) !== 1) return undefined;
+  const valueCount = Math.min(memory.getUint32(offset + misuse.valueCount), MISUSE_VALUE_COUNT);
+  const values = Array.from({ length: valueCount }, (_, at) => memory.getBigInt64(offset + misuse.values + at * 8));
+  // A call that has not come back may have been the end of the process.
+  const count = memory.getUint32(offset + misuse.count) + memory.getUint32(offset + misuse.pending);
+  if (count === 0) return undefined;
+  return {
+    kind: misuseKinds.get(memory.getUint16(offset + misuse.kind)) ?? 'use',
+    status: memory.getUint32(offset + misuse.status),
+    count,
+    values: [...new Set(values)],
+    offending: {
+      call: callName(memory.getUint16(offset + misuse.offendingCall)),
+      threadId: memory.getUint32(offset + misuse.offendingThread),
+      time: memory.getBigUint64(offset + misuse.offendingTime),
+      stackId: memory.getUint32(offset + misuse.offendingStack),
+    },
+    life: readLife(memory, offset + misuse.life) ?? NEVER_SEEN,
+  };
+}
+
+function readVictim(memory: LedgerMemory, offset: number): Pick<LedgerMisuse, 'victim'> {
+  const victim = memory.getUint32(offset + misuse.victim);
+  if ((victim & VICTIM) === 0) return {};
+  const objectType = objectTypes[victim & 0xffff] ?? 'Unknown';
+  return { victim: { objectType, stackId: memory.getUint32(offset + misuse.victimStack) } };
+}
+
+/** An image; undefined while its record is incomplete. */
+export function readImage(memory: LedgerMemory, offset: number): LedgerImage | undefined {
+  const base = memory.getBigUint64(offset + image.base);
+  const sizeBytes = memory.getUint32(offset + image.sizeBytes);
+  if (base === 0n || sizeBytes === 0) return undefined;
+  const lengthBytes = Math.min(memory.getUint16(offset + image.path), IMAGE_SIZE_BYTES - image.pathText) & ~1;
+  const text = new Uint16Array(lengthBytes / 2);
+  for (let at = 0; at < text.length; at++) text[at] = memory.getUint16(offset + image.pathText + at * 2);
+  return { base, sizeBytes, path: String.fromCharCode(...text) };
+}
+
+/** What the program calls a descriptor or a FILE; a search has no handle whose value is known, and no name. */
+export function nameRuntimeObject(key: bigint): Wrapper {
+  return (key & DESCRIPTOR_KEY) === 0n
+    ? { type: 'FILE', value: key }
+    : { type: 'Descriptor', value: BigInt.asIntN(32, key) };
+}
+
+const NEVER_SEEN: LedgerLife = {
+  isOpen: false,
+  generation: 0n,
+  objectType: 'Unknown',
+  opened: undefined,
+  closed: undefined,
+};
+
+const functionNames: ReadonlySet<string> = new Set(functionTable.map(({ name }) => name));
+
+const misuseKinds: ReadonlyMap<number, MisuseRecord['kind']> = new Map([
+  [MISUSE_CLOSE, 'close'],
+  [MISUSE_USE, 'use'],
+  [MISUSE_CLOSED_AS_HANDLE, 'closed-as-handle'],
+  [MISUSE_INHERITED, 'inherited'],
+]);
+
+function callName(rowNumber: number): string | undefined {
+  return recordedCalls[rowNumber - 1]?.name;
+}
