@@ -33,7 +33,7 @@ function timeRecords(count) {
   const stacks = Array.from({ length: count }, (_, index) =>
     index < half ? caller(index) : [0x7001n, 0x7002n, ...caller(index - half)],
   );
-  const misuses = stacks.map((_, index) => /** @type {LedgerMisuse} */ (recordOf(index, index < half)));
+  const misuses = stacks.map((_, index) => recordOf(index, index < half));
   const ledger = { stack: (/** @type {number} */ id) => stacks[id] ?? [] };
   const began = process.hrtime.bigint();
   const left = dropNestedRefusals(ledger, misuses);
@@ -42,11 +42,14 @@ function timeRecords(count) {
   return tookMs;
 }
 
+const life = { isOpen: false, generation: 0n, objectType: 'Socket', opened: undefined, closed: undefined };
+
 /**
  * @param {number} stackId
  * @param {boolean} byFunction
+ * @returns {LedgerMisuse}
  */
 function recordOf(stackId, byFunction) {
   const offending = { call: byFunction ? 'setsockopt' : 'NtDeviceIoControlFile', threadId: 1, time: 0n, stackId };
-  return { kind: 'use', status: 0xc000_0008, count: 1, values: [0x44n], offending, byFunction };
+  return { kind: 'use', status: 0xc000_0008, count: 1, values: [0x44n], offending, byFunction, life };
 }
