@@ -114,7 +114,10 @@ export async function audit(options: AuditOptions): Promise<Report> {
   const markCounts = marks && new MarkCounts(recording.ledger, started);
   if (markCounts !== undefined) marks?.start(markCounts);
 
-  using symbolizer = new Symbolizer([], options.symbolPath === undefined ? {} : { searchPath: options.symbolPath });
+  using symbolizer = new Symbolizer([], {
+    userPaths: [program],
+    ...(options.symbolPath === undefined ? {} : { searchPath: options.symbolPath }),
+  });
   using interruption = new Interruption(options.signal);
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 import { InvalidArgumentError } from 'commander';
 
@@ -6,6 +6,7 @@ import type { Report } from '../model.ts';
 import { isReporterName, type ReporterName, reporterNames, reporters } from '../report/index.ts';
 import { readHost } from '../wine/host.ts';
 import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
+import { SourceLines } from './source-lines.ts';
 import { describeOutput, type OutputStream, write, writeAll } from './terminal.ts';
 
 /** One `--reporter name[=file]`. */
@@ -94,12 +95,13 @@ export function checkReportFiles(choices: readonly ReporterChoice[]): void {
  */
 export function writeReports(report: Report, choices: readonly ReporterChoice[], appearance: ReportAppearance): void {
   let failure: unknown;
+  const sources = new SourceLines(report.target.command.slice(0, 1));
   for (const { name, file } of choices) {
     const place = file === undefined ? describeOutput(streamOf(name)) : { colorLevel: 0 as const, columns: 120 };
     const text = reporters[name](report, {
       colorLevel: place.colorLevel,
       columns: place.columns,
-      readSource,
+      readSource: (path) => sources.read(path),
       baseDirectory: process.cwd(),
       showNotes: appearance.notes,
       showSystemFrames: appearance.systemFrames,
@@ -126,21 +128,6 @@ function toHostPath(path: string): string {
 
 function streamOf(name: ReporterName): OutputStream {
   return name === 'table' ? 2 : 1;
-}
-
-const sources = new Map<string, readonly string[] | undefined>();
-
-function readSource(file: string): readonly string[] | undefined {
-  if (!sources.has(file)) sources.set(file, tryReadLines(file));
-  return sources.get(file);
-}
-
-function tryReadLines(file: string): readonly string[] | undefined {
-  try {
-    return readFileSync(file, 'utf8').split(/\r?\n/);
-  } catch {
-    return undefined; // the program was built elsewhere, or its source has moved: the report does without
-  }
 }
 
 /** Never half a file: written beside it, then put in its place. A device or pipe is no file to be replaced. */

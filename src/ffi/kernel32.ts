@@ -105,6 +105,11 @@ export const QueryFullProcessImageNameW: (
 export const QueryDosDeviceW: (lpDeviceName: string | null, lpTargetPath: Uint16Array, ucchMax: number) => number =
   kernel32.define('QueryDosDeviceW', DWORD, [LPCWSTR, POINTER, DWORD]);
 
+/** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getdrivetypew */
+export const GetDriveTypeW: (lpRootPathName: string | null) => number = kernel32.define('GetDriveTypeW', DWORD, [
+  LPCWSTR,
+]);
+
 /** https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getsystemwindowsdirectoryw */
 export const GetSystemWindowsDirectoryW: (lpBuffer: Uint16Array, uSize: number) => number = kernel32.define(
   'GetSystemWindowsDirectoryW',
