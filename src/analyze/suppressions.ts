@@ -1,5 +1,6 @@
 import type { Finding, Frame, Rule, Stack, SuppressionUse } from '../model.ts';
 import { functionName, moduleName } from './stacks.ts';
+import { UserError } from '../user-error.ts';
 
 /** A text of suppressions, one a line, and where it comes from. */
 export interface SuppressionText {
@@ -28,10 +29,9 @@ interface Term {
 }
 
 /** A line that is no suppression. */
-export class SuppressionError extends Error {
+export class SuppressionError extends UserError {
   constructor(source: string, lineNumber: number, why: string, advice: string) {
     super(`Cannot use suppressions "${source}": line ${lineNumber}: ${why}. Try ${advice}.`);
-    this.name = 'SuppressionError';
   }
 }
 

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 
 import type { Column } from '../report/listing.ts';
 import { csvHeader, formatCsv, formatJsonRows, formatNdjson } from '../report/listing.ts';
-import { escapeJson } from '../report/escape.ts';
+import { escapeJson } from '../text/escape.ts';
 import { write } from './terminal.ts';
 
 /** The options by which a listing's format is chosen; without any of them it is a table. */

@@ -8,6 +8,7 @@ import { readHost } from '../wine/host.ts';
 import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
 import { SourceLines } from './source-lines.ts';
 import { describeOutput, type OutputStream, write, writeAll } from './terminal.ts';
+import { UserError } from '../user-error.ts';
 
 /** One `--reporter name[=file]`. */
 export interface ReporterChoice {
@@ -23,11 +24,10 @@ export interface ReportAppearance {
 }
 
 /** A report cannot be put where the user wants it. */
-export class ReportFileError extends Error {
+export class ReportFileError extends UserError {
   constructor(file: string, why: string, advice: string) {
     const shown = isOnLinux() ? toHostPath(file) : file;
     super(`Cannot write report "${shown}": ${why}. Try ${advice}.`);
-    this.name = 'ReportFileError';
   }
 }
 

@@ -6,6 +6,7 @@ import { withDuplicate } from './duplicate.ts';
 import { type HandleEntry, HandleTable } from './enumerate.ts';
 import { type Detail, queryObjectDetails, queryReferenceCounts, type ReferenceCounts } from './object-details.ts';
 import { OpenedProcesses } from './opened-processes.ts';
+import { UserError } from '../user-error.ts';
 
 /** A handle of the same object. */
 export interface OtherHandle {
@@ -28,12 +29,11 @@ export interface Explanation {
 }
 
 /** There is no such handle. */
-export class HandleNotFoundError extends Error {
+export class HandleNotFoundError extends UserError {
   constructor(process: string, value: bigint, processId: number) {
     super(
       `Cannot find handle ${formatRaw(unsafeRawHandle(value))}: ${process} has no such handle open. Try unclosed handles ${processId}.`,
     );
-    this.name = 'HandleNotFoundError';
   }
 }
 

@@ -2,6 +2,7 @@ import { GetExitCodeProcess, OpenProcess, QueryFullProcessImageNameW } from '../
 import { addressOf } from '../ffi/library.ts';
 import { NtQuerySystemInformation } from '../ffi/ntdll.ts';
 import { failed, failedWithStatus, HandleOrNull, NULL_HANDLE, type OwnedHandle } from '../io/index.ts';
+import { UserError } from '../user-error.ts';
 
 /** One running process. */
 export interface ProcessInfo {
@@ -27,10 +28,9 @@ export interface ProcessInfo {
 }
 
 /** The process that somebody named cannot be looked at: there is none, or it has ended. */
-export class ProcessNotFoundError extends Error {
+export class ProcessNotFoundError extends UserError {
   constructor(wanted: string, why: string, advice: string) {
     super(`Cannot find process ${wanted}: ${why}. Try ${advice}.`);
-    this.name = 'ProcessNotFoundError';
   }
 }
 

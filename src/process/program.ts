@@ -3,12 +3,12 @@ import { win32 } from 'node:path';
 
 import { GetLastError } from '../ffi/kernel32.ts';
 import { Win32Error } from '../io/index.ts';
+import { UserError } from '../user-error.ts';
 
 /** The program to audit cannot be: it is not there, not a program, or not of a kind that is audited. */
-export class ProgramError extends Error {
+export class ProgramError extends UserError {
   constructor(program: string, why: string, advice: string) {
     super(`Cannot run "${program}": ${why}. Try ${advice}.`);
-    this.name = 'ProgramError';
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Finding, Frame, HandleObject, Report, Stack } from '../model.ts';
-import { escapeJson } from './escape.ts';
+import { escapeJson } from '../text/escape.ts';
 import { hexadecimal } from './hexadecimal.ts';
 import type { Reporter } from './reporter.ts';
 import { countSuppressed } from './suppressions-view.ts';

@@ -1,4 +1,4 @@
-import { escapeJson, escapeText } from './escape.ts';
+import { escapeJson, escapeText } from '../text/escape.ts';
 
 /** What a cell of a listing may hold; `undefined`: nothing is known, or there is nothing to say. */
 export type Cell = string | number | boolean | undefined;

@@ -35,6 +35,7 @@ import { Ledger } from '../ledger/ledger.ts';
 import { ledgerLayout } from '../ledger/layout.ts';
 import { loadCode } from '../link/load-code.ts';
 import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
+import { UserError } from '../../user-error.ts';
 
 export interface RecordingOptions {
   /** Handle values that can be recorded, a power of two; what lies beyond is counted. */
@@ -54,12 +55,11 @@ const ViewUnmap = 2;
 const ObjectNameInformation = 1;
 
 /** Nothing can be recorded in a target. */
-export class RecordingError extends Error {
+export class RecordingError extends UserError {
   constructor() {
     super(
       'Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.',
     );
-    this.name = 'RecordingError';
   }
 }
 

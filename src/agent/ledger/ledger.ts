@@ -32,6 +32,7 @@ import { recordedCalls } from '../tables/function-table.ts';
 import { type ObjectType, objectTypes } from '../tables/hook-table.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
 import type { Wrapper } from '../../model.ts';
+import { UserError } from '../../user-error.ts';
 
 /** One recorded call; stacks are ids until they are asked for with {@link Ledger.stack}. */
 export interface LedgerCall {
@@ -76,12 +77,11 @@ export interface LedgerImage {
 }
 
 /** A ledger whose content cannot be what the agent wrote. */
-export class LedgerDamagedError extends Error {
+export class LedgerDamagedError extends UserError {
   constructor(what: string) {
     super(
       `Cannot read the ledger: ${what}: the target has overwritten it. Try a debugger's data breakpoint on the first wrong byte.`,
     );
-    this.name = 'LedgerDamagedError';
   }
 }
 

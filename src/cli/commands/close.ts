@@ -8,7 +8,7 @@ import { explainHandle } from '../../handles/explain.ts';
 import { describeMeaning, enableDebugPrivilege } from '../../handles/list.ts';
 import { whyCritical } from '../../process/critical.ts';
 import { findProcess } from '../../process/processes.ts';
-import { escapeText } from '../../report/escape.ts';
+import { escapeText } from '../../text/escape.ts';
 import { exitCodes } from '../exit-code.ts';
 import { parseHandle } from '../handle-argument.ts';
 import { formatHandle } from '../handle-columns.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { escapeJson } from '../../report/escape.ts';
+import { escapeJson } from '../../text/escape.ts';
 import { diffSnapshots } from '../../snapshot/diff.ts';
 import { SnapshotReader } from '../../snapshot/read.ts';
 import { toolName } from '../../version.ts';

@@ -1,7 +1,7 @@
 import { Chalk } from 'chalk';
 import type { Command } from 'commander';
 
-import { escapeJson, escapeText } from '../../report/escape.ts';
+import { escapeJson, escapeText } from '../../text/escape.ts';
 import { wrapText } from '../../report/text-width.ts';
 import { toolName, toolVersion } from '../../version.ts';
 import { readHost } from '../../wine/host.ts';

@@ -7,7 +7,7 @@ import { explainHandle, type Explanation } from '../../handles/explain.ts';
 import { describeMeaning, enableDebugPrivilege } from '../../handles/list.ts';
 import type { Detail } from '../../handles/object-details.ts';
 import { findProcess } from '../../process/processes.ts';
-import { escapeJson, escapeText } from '../../report/escape.ts';
+import { escapeJson, escapeText } from '../../text/escape.ts';
 import { exitCodes } from '../exit-code.ts';
 import { parseHandle } from '../handle-argument.ts';
 import { formatHandle, spellAttributes } from '../handle-columns.ts';

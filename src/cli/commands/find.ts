@@ -16,7 +16,7 @@ import { nameTest } from '../../handles/name-filter.ts';
 import { SystemError } from '../../io/index.ts';
 import { listModules } from '../../process/modules.ts';
 import { listProcesses, openProcess, type ProcessInfo } from '../../process/processes.ts';
-import { escapeText } from '../../report/escape.ts';
+import { escapeText } from '../../text/escape.ts';
 import type { Column } from '../../report/listing.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import { exitCodes } from '../exit-code.ts';

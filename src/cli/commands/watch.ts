@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 
 import { type GrowthVerdict, judgeGrowth } from '../../analyze/growth.ts';
-import { escapeJson, escapeText } from '../../report/escape.ts';
+import { escapeJson, escapeText } from '../../text/escape.ts';
 import { createTheme } from '../../report/theme.ts';
 import { findProcess } from '../../process/processes.ts';
 import { type Sample, Sampler } from '../../snapshot/sample.ts';
