@@ -25,6 +25,7 @@ import { MarkListener } from './marks/mark-listener.ts';
 import { type MarkName, parseMarkName } from './marks/mark-name.ts';
 import type { Completeness, Evidence, OpenHandle, Report, SuppressionUse } from './model.ts';
 import { nowMs } from './process/clock.ts';
+import { fileTimeNow } from './process/file-time.ts';
 import { isSystemPath, listFirstModules, listModules, type Module } from './process/modules.ts';
 import { checkProgram, findProgram } from './process/program.ts';
 import { SuspendedProcess } from './process/spawn.ts';
@@ -468,9 +469,4 @@ function judgeCompleteness(recording: Recording, judgement: Judgement, iteration
   if (namesTimedOut > 0)
     notes.push(`${namesTimedOut} handles have no name in this report, because asking for it did not end in time.`);
   return { complete: gaps.length === 0, notes: [...gaps, ...notes] };
-}
-
-/** Now, as a FILETIME: 100 ns since 1601. */
-function fileTimeNow(): bigint {
-  return BigInt(Date.now()) * 10_000n + 116_444_736_000_000_000n;
 }

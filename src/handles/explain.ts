@@ -1,3 +1,4 @@
+import { PROCESS_DUP_HANDLE } from '../ffi/constants.ts';
 import { isWine, NtCompareObjects } from '../ffi/ntdll.ts';
 import { type AsHandle, formatRaw, unsafeRawHandle } from '../io/index.ts';
 import { listProcesses, openProcess, type ProcessInfo } from '../process/processes.ts';
@@ -36,8 +37,6 @@ export class HandleNotFoundError extends UserError {
     );
   }
 }
-
-const PROCESS_DUP_HANDLE = 0x40;
 
 /** The line of the kernel's table for one handle; `undefined`: it is not open. */
 export function findHandle(processId: number, value: bigint): HandleEntry | undefined {

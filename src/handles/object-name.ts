@@ -1,8 +1,8 @@
+import { ObjectNameInformation } from '../ffi/constants.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { NtQueryObject, NtQueryObjectAsync } from '../ffi/ntdll.ts';
 import { readUnicodeString } from './unicode-string.ts';
 
-const ObjectNameInformation = 1;
 /** A UNICODE_STRING and the longest text that it can have. */
 const NAME_SIZE_BYTES = 16 + 65_536;
 

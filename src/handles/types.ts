@@ -1,3 +1,4 @@
+import { STATUS_INFO_LENGTH_MISMATCH } from '../ffi/constants.ts';
 import { NtQueryObject } from '../ffi/ntdll.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { failedWithStatus } from '../io/system-error.ts';
@@ -16,7 +17,6 @@ export interface ObjectType {
 }
 
 const ObjectTypesInformation = 3;
-const STATUS_INFO_LENGTH_MISMATCH = 0xc0000004;
 const ENTRY_SIZE_BYTES = 104;
 const NO_HANDLE = 0n as HANDLE;
 

@@ -1,5 +1,6 @@
+import { PROCESS_QUERY_LIMITED_INFORMATION, STATUS_INFO_LENGTH_MISMATCH } from '../ffi/constants.ts';
 import { GetExitCodeProcess, OpenProcess, QueryFullProcessImageNameW } from '../ffi/kernel32.ts';
-import { addressOf } from '../ffi/library.ts';
+import { addressOf, type HANDLE } from '../ffi/library.ts';
 import { NtQuerySystemInformation } from '../ffi/ntdll.ts';
 import { failed, failedWithStatus, HandleOrNull, NULL_HANDLE, type OwnedHandle } from '../io/index.ts';
 import { UserError } from '../user-error.ts';
@@ -35,9 +36,7 @@ export class ProcessNotFoundError extends UserError {
 }
 
 const SystemProcessInformation = 5;
-const STATUS_INFO_LENGTH_MISMATCH = 0xc0000004;
 const ENTRY_SIZE_BYTES = 144;
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
 /**
  * All processes that run, in the kernel's order.
@@ -181,9 +180,9 @@ export function openProcess(processId: number, access: number, label: string = S
  *
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION
  */
-export function readImagePath(process: OwnedHandle): string | undefined {
+export function readImagePath(process: HANDLE): string | undefined {
   const path = new Uint16Array(32_768);
   const length = new Uint32Array([path.length]);
-  if (!QueryFullProcessImageNameW(process.asRawHandle(), 0, path, length)) return undefined;
+  if (!QueryFullProcessImageNameW(process, 0, path, length)) return undefined;
   return Buffer.from(path.buffer, 0, Math.min(length[0]!, path.length) * 2).toString('utf16le') || undefined;
 }

@@ -1,3 +1,4 @@
+import { ObjectNameInformation } from '../../ffi/constants.ts';
 import {
   CreateEventW,
   CreateFileMappingW,
@@ -52,7 +53,6 @@ const DEFAULT_SLOT_COUNT = 1 << 20;
 const PAGE_READWRITE = 0x04;
 const FILE_MAP_WRITE = 0x2;
 const ViewUnmap = 2;
-const ObjectNameInformation = 1;
 
 /** Nothing can be recorded in a target. */
 export class RecordingError extends UserError {

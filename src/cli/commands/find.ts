@@ -1,3 +1,4 @@
+import { PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_VM_READ } from '../../ffi/constants.ts';
 import { existsSync, realpathSync } from 'node:fs';
 import { win32 } from 'node:path';
 
@@ -41,9 +42,6 @@ interface Wanted {
   /** Whether a file's path may match, so that mapped files have to be looked at too. */
   readonly isFile: boolean;
 }
-
-const PROCESS_VM_READ = 0x10;
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
 /** `unclosed find`: who holds something. */
 export function addFindCommand(program: Command): void {

@@ -1,3 +1,4 @@
+import { DUPLICATE_SAME_ACCESS, PROCESS_DUP_HANDLE } from '../../ffi/constants.ts';
 import type { HANDLE } from '../../ffi/library.ts';
 import {
   CloseHandle,
@@ -23,8 +24,6 @@ import { querySocketAsync } from '../sockets/sockets.ts';
 // This module runs in the helper process, which Node may load from TypeScript as it is: no syntax that must be lowered
 // (`using`) may stand in it or in what it imports. Handles are closed in `finally` instead.
 
-const PROCESS_DUP_HANDLE = 0x40;
-const DUPLICATE_SAME_ACCESS = 2;
 const CURRENT_PROCESS = -1n as HANDLE;
 const INFINITE = 0xffff_ffff;
 
