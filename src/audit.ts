@@ -16,7 +16,7 @@ import { type GatheredEvidence, gatherLive, gatherPostMortem, recordedType } fro
 import { CreateEventW, SetEvent, WaitForMultipleObjectsAsync } from './ffi/kernel32.ts';
 import { displayName } from './handles/display-name.ts';
 import { HandleTable } from './handles/enumerate.ts';
-import { describeInherited, listInherited } from './handles/inherited.ts';
+import { describeInherited, listInherited } from './handles/handles-from-parent.ts';
 import { readNameContext } from './handles/name-context.ts';
 import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle, type RawHandle } from './io/index.ts';
 import { MARK_VARIABLE } from './marks/mark.ts';

@@ -4,7 +4,7 @@ import { TerminateProcess } from '../ffi/kernel32.ts';
 import { CURRENT_PROCESS } from '../io/raw.ts';
 import { UserError } from '../user-error.ts';
 import { toolName, toolVersion } from '../version.ts';
-import { exitCodes } from './exit-code.ts';
+import { exitCodes } from './exit-codes.ts';
 import { describeOutput, write } from './terminal.ts';
 
 const program = new Command(toolName)

@@ -1,5 +1,5 @@
 import type { Finding, Level, Report } from '../model.ts';
-import { spellExitCode } from './exit-code.ts';
+import { spellExitCode } from './exit-code-meanings.ts';
 import { drawFinding, drawNote } from './finding-view.ts';
 import { baseName } from './paths.ts';
 import type { Reporter } from './reporter.ts';

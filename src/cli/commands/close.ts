@@ -3,14 +3,14 @@ import { readSync } from 'node:fs';
 import type { Command } from 'commander';
 
 import { HandleDescriber } from '../../handles/describe.ts';
-import { HandleToClose, type CloseOutcome } from '../../handles/close.ts';
-import { explainHandle } from '../../handles/explain.ts';
+import { HandleToClose, type CloseOutcome } from '../../handles/handle-to-close.ts';
+import { explainHandle } from '../../handles/explanation.ts';
 import { describeMeaning } from '../../handles/list.ts';
 import { whyCritical } from '../../process/critical.ts';
 import { enableDebugPrivilege } from '../../process/elevation.ts';
 import { findProcess } from '../../process/processes.ts';
 import { escapeText } from '../../text/escape.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { parseHandle } from '../handle-argument.ts';
 import { formatHandle } from '../handle-columns.ts';
 import { drawExplanation } from './explain.ts';

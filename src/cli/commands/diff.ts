@@ -6,7 +6,7 @@ import { SnapshotReader } from '../../snapshot/read.ts';
 import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import { diffToJson, drawDiff } from '../diff-view.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { describeOutput, write } from '../terminal.ts';
 
 interface DiffOptions {

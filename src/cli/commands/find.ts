@@ -20,7 +20,7 @@ import { listProcesses, openProcess, type ProcessInfo } from '../../process/proc
 import { escapeText } from '../../text/escape.ts';
 import type { Column } from '../../report/listing.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { formatHandle, handleColumns } from '../handle-columns.ts';
 import { labelProcess } from '../handle-table.ts';
 import { chooseOutput, type FormatOptions, formatOptions } from '../listing-output.ts';

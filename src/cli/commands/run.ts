@@ -9,8 +9,8 @@ import { MarkError, parseMarkName } from '../../marks/mark-name.ts';
 import type { Level, Report } from '../../model.ts';
 import { toWindowsPath, toWindowsSymbolPath } from '../../wine/paths.ts';
 import { parseDuration } from '../duration.ts';
-import { exitCodes } from '../exit-code.ts';
-import { Interruption } from '../interruption.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CtrlC } from '../ctrl-c.ts';
 import {
   addReporter,
   checkReportFiles,
@@ -123,7 +123,7 @@ async function run(
   chosen: readonly ReporterChoice[],
 ): Promise<number> {
   checkReportFiles(chosen);
-  using interruption = new Interruption();
+  using interruption = new CtrlC();
   const audited = await auditAsOften(options.repeat, interruption, {
     program: toWindowsPath(name),
     args,
@@ -150,11 +150,7 @@ async function run(
 }
 
 /** Ctrl-C ends the run that it comes in, and is the last. */
-async function auditAsOften(
-  count: number | undefined,
-  interruption: Interruption,
-  options: AuditOptions,
-): Promise<Report> {
+async function auditAsOften(count: number | undefined, interruption: CtrlC, options: AuditOptions): Promise<Report> {
   if (count === undefined) return await audit(options);
   const reports: Report[] = [];
   while (reports.length < count && !interruption.happened) reports.push(await audit(options));

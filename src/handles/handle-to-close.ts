@@ -18,7 +18,7 @@ import {
 } from '../io/index.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
-import { findHandle } from './explain.ts';
+import { findHandle } from './explanation.ts';
 
 /**
  * What came of closing a handle of another process: it is gone; it is gone and its value belongs to another object
