@@ -17,7 +17,7 @@ const CLOSED_ELSEWHERE_COUNT = 32;
 const ENDED_CHECK_COUNT = 10_000;
 
 /** What the evidence is gathered from. */
-export interface EvidenceSources {
+interface EvidenceSources {
   readonly ledger: Ledger;
   readonly symbolizer: Symbolizer;
   /** FILETIME at which recording began. */

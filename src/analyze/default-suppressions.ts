@@ -1,7 +1,7 @@
 import { parseLine, type Suppression } from './suppressions.ts';
 
 /** Where default suppressions stand, in reports. */
-export const DEFAULT_SOURCE = 'default';
+const DEFAULT_SOURCE = 'default';
 
 /**
  * What programs keep until they end by the design of others, and cannot be told from a leak by looking. Few, and each

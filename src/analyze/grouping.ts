@@ -12,13 +12,13 @@ export interface AnalyzeOptions {
 }
 
 /** One handle value and what it refers to. */
-export interface NamedHandle {
+interface NamedHandle {
   readonly value: bigint;
   readonly object: HandleObject;
 }
 
 /** What a rule says of one site. */
-export interface Verdict {
+interface Verdict {
   readonly level: Level;
   readonly message: string;
   readonly count: number;
@@ -30,7 +30,7 @@ export interface Verdict {
 }
 
 /** A rule as its file states it; {@link siteRule} does what is common to all. */
-export interface SiteRule<Entry> {
+interface SiteRule<Entry> {
   readonly rule: Rule;
   /** The entries of the evidence that break the rule. */
   select(evidence: Evidence): readonly Entry[];

@@ -2,7 +2,7 @@ import type { IterationGrowth, Mark } from '../model.ts';
 
 const WARM_UP_BY_DEFAULT = 2;
 /** Counts after the warm-up that growth is told from; two could ascend by chance. */
-export const COUNTS_MIN = 3;
+const COUNTS_MIN = 3;
 
 /** What was counted over marked iterations, judged. */
 export interface IterationVerdict extends IterationGrowth {
@@ -11,7 +11,7 @@ export interface IterationVerdict extends IterationGrowth {
 }
 
 /** How much of the marks is warm-up, and how much is left to judge by. */
-export interface IterationPlan {
+interface IterationPlan {
   /** Index of the mark at which the warm-up ends; -1 for the start of the target. */
   readonly baseline: number;
   /** Marks after {@link baseline}. */
@@ -24,7 +24,7 @@ export interface IterationPlan {
  * Where the warm-up ends: at the first mark that has as many iterations behind it, or more when several were counted at
  * once.
  */
-export function planIterations(marks: readonly Mark[], warmUpIterations: number = WARM_UP_BY_DEFAULT): IterationPlan {
+function planIterations(marks: readonly Mark[], warmUpIterations: number = WARM_UP_BY_DEFAULT): IterationPlan {
   let baseline = -1;
   for (let behind = 0; behind < warmUpIterations && baseline < marks.length - 1; )
     behind += marks[++baseline]!.iterations;

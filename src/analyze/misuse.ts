@@ -66,7 +66,7 @@ export interface Misuses {
   readonly subject: string;
 }
 
-export interface MisuseRule {
+interface MisuseRule {
   readonly rule: Rule;
   applies(misuse: Misuse, evidence: Evidence): boolean;
   /** The level when the program made the call. */

@@ -86,7 +86,7 @@ export function trimStack(stack: Stack): Stack {
 }
 
 /** A stack taken apart: who asked for the call, and which function of the system was asked. */
-export interface Anatomy {
+interface Anatomy {
   /** The whole stack, trimmed. */
   readonly stack: Stack;
   /**

@@ -21,7 +21,7 @@ export interface Check {
 }
 
 /** What the checks are made with. */
-export interface DoctorContext {
+interface DoctorContext {
   /** The Linux machine, where there is one. */
   readonly host: Host | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;

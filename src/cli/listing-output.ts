@@ -13,7 +13,7 @@ export interface FormatOptions {
 }
 
 /** One way to print the rows of a listing as they come. */
-export interface ListingOutput<Row> {
+interface ListingOutput<Row> {
   begin(): void;
   /** @returns whether anybody still reads */
   rows(rows: readonly Row[]): boolean;

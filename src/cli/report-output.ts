@@ -18,13 +18,13 @@ export interface ReporterChoice {
 }
 
 /** How reports are shown, beside their format. */
-export interface ReportAppearance {
+interface ReportAppearance {
   readonly notes: boolean;
   readonly systemFrames: boolean;
 }
 
 /** A report cannot be put where the user wants it. */
-export class ReportFileError extends UserError {
+class ReportFileError extends UserError {
   constructor(file: string, why: string, advice: string) {
     const shown = isOnLinux() ? toHostPath(file) : file;
     super(`Cannot write report "${shown}": ${why}. Try ${advice}.`);

@@ -81,9 +81,6 @@ export const OpenProcess: (dwDesiredAccess: number, bInheritHandle: boolean, dwP
 export const OpenThread: (dwDesiredAccess: number, bInheritHandle: boolean, dwThreadId: number) => HANDLE =
   kernel32.define('OpenThread', HANDLE, [DWORD, BOOL, DWORD]);
 
-/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getprocessid */
-export const GetProcessId: (Process: HANDLE) => number = kernel32.define('GetProcessId', DWORD, [HANDLE]);
-
 /** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-readprocessmemory */
 export const ReadProcessMemory: (
   hProcess: HANDLE,

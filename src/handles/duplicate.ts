@@ -6,7 +6,7 @@ import { CURRENT_PROCESS, formatRaw, unsafeRawHandle } from '../io/raw.ts';
 import { failed } from '../io/system-error.ts';
 
 /** Why there is no duplicate: GetLastError's code. */
-export interface DuplicateFailure {
+interface DuplicateFailure {
   readonly code: number;
 }
 

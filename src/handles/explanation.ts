@@ -10,7 +10,7 @@ import { OpenedProcesses } from './opened-processes.ts';
 import { UserError } from '../user-error.ts';
 
 /** A handle of the same object. */
-export interface OtherHandle {
+interface OtherHandle {
   readonly process: ProcessInfo;
   readonly value: bigint;
   readonly access: number;
@@ -30,7 +30,7 @@ export interface Explanation {
 }
 
 /** There is no such handle. */
-export class HandleNotFoundError extends UserError {
+class HandleNotFoundError extends UserError {
   constructor(process: string, value: bigint, processId: number) {
     super(
       `Cannot find handle ${formatRaw(unsafeRawHandle(value))}: ${process} has no such handle open. Try unclosed handles ${processId}.`,

@@ -46,7 +46,7 @@ export interface HandleFilter {
   readonly matchesName?: (text: string) => boolean;
 }
 
-export interface ListOptions {
+interface ListOptions {
   readonly filter?: HandleFilter;
   /** Finds out what handles mean; absent: only what the table tells. */
   readonly describer?: HandleDescriber | undefined;
@@ -152,7 +152,7 @@ function textsOf({ object, imagePath }: HandleDescription): readonly string[] {
 }
 
 /** `TCP 127.0.0.1:8080 -> 127.0.0.1:49152 connected`. */
-export function describeSocket({ protocol, local, remote, state }: NonNullable<HandleObject['socket']>): string {
+function describeSocket({ protocol, local, remote, state }: NonNullable<HandleObject['socket']>): string {
   const endpoints = remote === undefined ? [local] : [local, '->', remote];
   return [protocol, ...endpoints, state].filter((part) => part !== undefined).join(' ');
 }

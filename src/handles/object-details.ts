@@ -171,7 +171,7 @@ export function queryObjectDetails(handle: HANDLE, type: string): readonly Detai
 }
 
 /** A FILETIME as ISO 8601; nothing for 0, which means never. */
-export function timeDetail(key: string, fileTime: bigint): readonly Detail[] {
+function timeDetail(key: string, fileTime: bigint): readonly Detail[] {
   const date = fileTimeToDate(fileTime);
   return date === undefined ? [] : [[key, date.toISOString()]];
 }

@@ -7,7 +7,7 @@ import { readUnicodeString } from './unicode-string.ts';
 const NAME_SIZE_BYTES = 16 + 65_536;
 
 /** A name, empty for an object without one, or the NTSTATUS that was all the kernel said. */
-export type NameAnswer = string | number;
+type NameAnswer = string | number;
 
 const answer = Buffer.alloc(NAME_SIZE_BYTES);
 const answerSizeBytes = new Uint32Array(1);

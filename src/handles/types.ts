@@ -5,7 +5,7 @@ import { failedWithStatus } from '../io/system-error.ts';
 import { readCountedString } from './unicode-string.ts';
 
 /** One kind of kernel object of this running system. */
-export interface ObjectType {
+interface ObjectType {
   /** `Event`, `File`, `Key`… */
   readonly name: string;
   /** Its place in the kernel's type table; differs from build to build. */

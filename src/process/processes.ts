@@ -29,7 +29,7 @@ export interface ProcessInfo {
 }
 
 /** The process that somebody named cannot be looked at: there is none, or it has ended. */
-export class ProcessNotFoundError extends UserError {
+class ProcessNotFoundError extends UserError {
   constructor(wanted: string, why: string, advice: string) {
     super(`Cannot find process ${wanted}: ${why}. Try ${advice}.`);
   }

@@ -46,7 +46,7 @@ const ATTEMPTS = 3;
  * To end a process that is ending already is refused with this; to end one that we have started we have every right.
  */
 
-export interface SpawnOptions {
+interface SpawnOptions {
   /** Whole path of the program, as Windows spells it. */
   readonly program: string;
   readonly args: readonly string[];

@@ -18,7 +18,7 @@ import { randomBytes } from './random.ts';
 
 const FILE_TYPE_PIPE = 3;
 
-export interface StandardStreamsOptions {
+interface StandardStreamsOptions {
   /** Which of our own streams the target's stdout goes to: stderr when stdout is taken by a machine-readable report. */
   readonly stdout: 'stdout' | 'stderr';
 }

@@ -4,7 +4,7 @@ import { win32 } from 'node:path';
 import { GetDriveTypeW } from '../ffi/kernel32.ts';
 
 /** Which files that a target names may be opened. */
-export interface TargetFileOptions {
+interface TargetFileOptions {
   /** A larger file is not opened; nor is an empty one. */
   readonly sizeBytesMax: number;
   /**
@@ -57,7 +57,7 @@ export function mayOpenTargetFile(path: string, userPaths?: readonly string[]): 
 }
 
 /** What {@link toTargetFilePath} asks of the system, for tests. */
-export interface PathContext {
+interface PathContext {
   readonly workingDirectory: string;
   /** @param root of a drive, such as `C:\` */
   readonly isNetworkDrive: (root: string) => boolean;

@@ -18,7 +18,7 @@ export interface Theme {
   readonly escape: (text: string) => string;
 }
 
-export interface Signs {
+interface Signs {
   readonly ellipsis: string;
   readonly bar: string;
   readonly rule: string;

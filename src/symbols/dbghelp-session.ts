@@ -16,7 +16,7 @@ import { failed } from '../io/system-error.ts';
 import { undecorate } from './undecorate.ts';
 
 /** The function that debug information has for an address. */
-export interface DebugSymbol {
+interface DebugSymbol {
   /** Undecorated. */
   readonly name: string;
   /** Address of its first byte. */
@@ -26,7 +26,7 @@ export interface DebugSymbol {
 }
 
 /** A function that was inlined at an address. */
-export interface DebugInlined {
+interface DebugInlined {
   /** Undecorated. */
   readonly name: string;
   /** The line that is being run in it. */
@@ -34,7 +34,7 @@ export interface DebugInlined {
 }
 
 /** The source line that debug information has for an address. */
-export interface DebugLine {
+interface DebugLine {
   readonly file: string;
   /** 1-based. */
   readonly line: number;

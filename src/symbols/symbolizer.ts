@@ -10,7 +10,7 @@ import { ExecutableFile } from './executable-file.ts';
 import { undecorate } from './undecorate.ts';
 
 /** How a {@link Symbolizer} looks for symbols. */
-export interface SymbolizerOptions {
+interface SymbolizerOptions {
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`, which is used where this is absent. */
   readonly searchPath?: string;
   /**
@@ -43,7 +43,7 @@ interface Found {
 }
 
 /** Where an address lies. */
-export type AddressKind =
+type AddressKind =
   /** Just after a call: it belongs to the call, which ends one byte before, although the next statement begins here. */
   | 'return'
   /** An instruction that is about to run, or the beginning of a function. */

@@ -103,6 +103,6 @@ export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: 
 }
 
 /** What closesocket says of a handle that is open and no socket: WSAENOTSOCK. */
-export function isNoSocket(misuse: Misuse): boolean {
+function isNoSocket(misuse: Misuse): boolean {
   return misuse.kind === 'close' && misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse);
 }

@@ -34,7 +34,7 @@ const INFINITE = 0xffff_ffff;
 export type Inspect = (handle: HANDLE, details: boolean) => Promise<Omit<FileAnswer, 'id'>>;
 
 /** What the helper process is given to do its work with. */
-export interface QueryServerOptions {
+interface QueryServerOptions {
   /** How long one query may take, where nobody has to wait for a processor, before it is answered with `timedOut`. */
   readonly timeoutMs: number;
   /** How many queries run at a time; libuv must have one thread more, for the controls of {@link QueryWatch}. */

@@ -10,7 +10,7 @@ interface Question {
 }
 
 /** What the driver said to each question, cut to the length that it gave; `undefined` where it refused. */
-export type SocketAnswers = readonly (Buffer | undefined)[];
+type SocketAnswers = readonly (Buffer | undefined)[];
 
 /** sizeof(SOCKADDR_STORAGE); an AF_UNIX address has 110 bytes. */
 const ADDRESS_SIZE_BYTES = 128;

@@ -299,8 +299,7 @@ export function emitChooseHandle(asm: Assembler, begin: Label, environment: Reco
   asm.ret();
 }
 
-/** Results of `isThisProcess`. */
-export const NOT_THIS_PROCESS = 0;
+/** Results of `isThisProcess`, which are 0 for another process. */
 export const THIS_PROCESS = 1;
 export const PROCESS_UNKNOWN = 2;
 
