@@ -14,7 +14,7 @@ export interface AnalyzeOptions {
 }
 
 /** One handle value and what it refers to. */
-export interface NamedHandle {
+interface NamedHandle {
   readonly value: bigint;
   readonly object: HandleObject;
 }

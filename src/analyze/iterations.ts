@@ -25,7 +25,7 @@ export interface IterationPlan {
  * Finds the end of the warm-up: the first mark with that many iterations behind it. One mark may count several
  * iterations, so there may be more.
  */
-export function planIterations(marks: readonly Mark[], warmUpIterations: number = WARM_UP_BY_DEFAULT): IterationPlan {
+function planIterations(marks: readonly Mark[], warmUpIterations: number = WARM_UP_BY_DEFAULT): IterationPlan {
   let baseline = -1;
   for (let behind = 0; behind < warmUpIterations && baseline < marks.length - 1; )
     behind += marks[++baseline]!.iterations;

@@ -1,6 +1,7 @@
 import type { Finding, Frame, Stack, SuppressionLine, SuppressionUse } from '../model.ts';
 import { isRuleName, type Rule } from '../rules.ts';
 import { functionName, moduleName } from './stacks.ts';
+import { UserError } from '../user-error.ts';
 
 /** A text of suppressions, one on a line, and where it comes from. */
 export interface SuppressionText {
@@ -24,10 +25,9 @@ interface Term {
 }
 
 /** A line cannot be used as a suppression. */
-export class SuppressionError extends Error {
+export class SuppressionError extends UserError {
   constructor(source: string, lineNumber: number, why: string, advice: string) {
     super(`Cannot use suppressions "${source}": line ${lineNumber}: ${why}. Try ${advice}.`);
-    this.name = 'SuppressionError';
   }
 }
 

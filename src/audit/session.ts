@@ -8,13 +8,14 @@ import type { GatheredEvidence } from '../evidence/gather.ts';
 import type { EvidenceSources } from '../evidence/sources.ts';
 import { displayName } from '../handles/display-name.ts';
 import { HandleTable } from '../handles/enumerate.ts';
-import { describeInherited, listInherited } from '../handles/inherited.ts';
+import { describeInherited, listInherited } from '../handles/handles-from-parent.ts';
 import { readNameContext } from '../handles/name-context.ts';
 import type { RawHandle } from '../io/index.ts';
 import { MarkCounts } from '../marks/mark-counts.ts';
 import type { MarkListener } from '../marks/mark-listener.ts';
 import type { Evidence, OpenHandle, Statistics } from '../model.ts';
-import { fileTimeNow, nowMs } from '../process/clock.ts';
+import { nowMs } from '../process/clock.ts';
+import { fileTimeNow } from '../process/file-time.ts';
 import { isSystemPath, listFirstModules, type Module } from '../process/modules.ts';
 import type { Target } from '../process/target.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
@@ -67,7 +68,10 @@ export class AuditSession implements Disposable {
     this.#recording = recording;
     this.#inherited = inherited;
     this.#firstModules = listFirstModules(target, target.image);
-    this.#symbolizer = new Symbolizer([], symbolPath === undefined ? {} : { searchPath: symbolPath });
+    this.#symbolizer = new Symbolizer([], {
+      userPaths: target.origin === 'child' ? [] : [target.image],
+      ...(symbolPath === undefined ? {} : { searchPath: symbolPath }),
+    });
     this.#marks = marks;
     if (marks === undefined) return;
     this.#markCounts = new MarkCounts(recording.ledger, this.#started);

@@ -1,4 +1,4 @@
-import { escapeText } from '../report/escape.ts';
+import { escapeText } from '../text/escape.ts';
 import { cutMiddle, padText, textWidth, wrapText } from '../report/text-width.ts';
 import { createTheme, type Theme } from '../report/theme.ts';
 import type {

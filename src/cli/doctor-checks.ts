@@ -21,7 +21,7 @@ export interface Check {
 }
 
 /** What the checks are made with. */
-export interface DoctorContext {
+interface DoctorContext {
   /** The Linux machine, where there is one. */
   readonly host: Host | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -44,7 +44,6 @@ interface Examination {
 const OLDEST_NODE_MAJOR = 22;
 const TRIAL_TIMEOUT_MS = 30_000;
 const STATUS_PRIVILEGE_NOT_HELD = 0xc000_0061;
-const SE_DEBUG_PRIVILEGE = 20;
 
 const examinations: readonly Examination[] = [
   { name: 'node', needed: true, examine: examineNode, advice: 'Node.js 22 for Windows x64' },
@@ -181,9 +180,8 @@ async function examineNames(): Promise<Omit<Check, 'name'>> {
 }
 
 async function examinePrivileges(): Promise<Omit<Check, 'name'>> {
-  const { isElevated } = await import('../process/elevation.ts');
-  const { RtlAdjustPrivilege } = await import('../ffi/ntdll.ts');
-  const status = RtlAdjustPrivilege(SE_DEBUG_PRIVILEGE, 1, 0, new Uint8Array(1));
+  const { enableDebugPrivilege, isElevated } = await import('../process/elevation.ts');
+  const status = enableDebugPrivilege();
   const elevation = isElevated() ? 'elevated' : 'not elevated';
   if (status === 0)
     return {

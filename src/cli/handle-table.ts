@@ -2,7 +2,7 @@ import { Chalk } from 'chalk';
 
 import { describeMeaning, type ListedHandle, type ListedProcess } from '../handles/list.ts';
 import type { ProcessInfo } from '../process/processes.ts';
-import { escapeText } from '../report/escape.ts';
+import { escapeText } from '../text/escape.ts';
 import { padText } from '../report/text-width.ts';
 import { formatHandle, type ProcessCount, spellAttributes, type TypeCount } from './handle-columns.ts';
 import type { OutputDescription } from './terminal.ts';

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 
 import type { Column } from '../report/listing.ts';
 import { csvHeader, formatCsv, formatJsonRows, formatNdjson } from '../report/listing.ts';
-import { escapeJson } from '../report/escape.ts';
+import { escapeJson } from '../text/escape.ts';
 import { write } from './terminal.ts';
 
 /** The options by which a listing's format is chosen; without any of them it is a table. */
@@ -13,7 +13,7 @@ export interface FormatOptions {
 }
 
 /** One way to print the rows of a listing as they come. */
-export interface ListingOutput<Row> {
+interface ListingOutput<Row> {
   begin(): void;
   /** @returns whether anybody still reads */
   rows(rows: readonly Row[]): boolean;

@@ -2,8 +2,9 @@ import { Command, CommanderError } from 'commander';
 
 import { TerminateProcess } from '../ffi/kernel32.ts';
 import { CURRENT_PROCESS } from '../io/raw.ts';
+import { UserError } from '../user-error.ts';
 import { toolName, toolVersion } from '../version.ts';
-import { exitCodes } from './exit-code.ts';
+import { exitCodes } from './exit-codes.ts';
 import { describeOutput, write } from './terminal.ts';
 
 const program = new Command(toolName)
@@ -37,22 +38,6 @@ const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> =
   ['doctor', async () => (await import('./commands/doctor.ts')).addDoctorCommand],
 ]);
 
-/** Errors that a user is told of by their message alone, by name: most of their modules are not evaluated. */
-const expectedErrors: ReadonlySet<string> = new Set([
-  'Win32Error',
-  'NtStatusError',
-  'CloseError',
-  'ProgramError',
-  'LedgerDamagedError',
-  'RecordingError',
-  'ReportFileError',
-  'ProcessNotFoundError',
-  'HandleNotFoundError',
-  'SnapshotError',
-  'MarkError',
-  'SuppressionError',
-]);
-
 /** Runs the command that this process was started with, and sets its exit code. Never rejects. */
 export async function runCommandLine(): Promise<void> {
   try {
@@ -73,8 +58,12 @@ export function endProcess(exitCode: number): void {
 function explain(error: unknown): number {
   // it has printed already
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.clean : exitCodes.error;
-  const isExpected = error instanceof Error && expectedErrors.has(error.name);
-  const text = isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const text =
+    error instanceof UserError
+      ? error.message
+      : error instanceof Error
+        ? (error.stack ?? error.message)
+        : String(error);
   write(2, `${toolName}: ${text}\n`);
   return exitCodes.error;
 }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 import { InvalidArgumentError } from 'commander';
 
@@ -6,7 +6,9 @@ import type { Report } from '../model.ts';
 import { isReporterName, type ReporterName, reporterNames, reporters } from '../report/index.ts';
 import { readHost } from '../wine/host.ts';
 import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
+import { SourceLines } from './source-lines.ts';
 import { describeOutput, type OutputStream, write, writeAll } from './terminal.ts';
+import { UserError } from '../user-error.ts';
 
 /** One `--reporter name[=file]`. */
 export interface ReporterChoice {
@@ -16,7 +18,7 @@ export interface ReporterChoice {
 }
 
 /** How reports are shown, beside their format. */
-export interface ReportAppearance {
+interface ReportAppearance {
   readonly notes: boolean;
   /** Whether suppressed findings are listed too. */
   readonly suppressed: boolean;
@@ -24,11 +26,10 @@ export interface ReportAppearance {
 }
 
 /** A report cannot be put where the user wants it. */
-export class ReportFileError extends Error {
+class ReportFileError extends UserError {
   constructor(file: string, why: string, advice: string) {
     const shown = isOnLinux() ? toHostPath(file) : file;
     super(`Cannot write report "${shown}": ${why}. Try ${advice}.`);
-    this.name = 'ReportFileError';
   }
 }
 
@@ -96,12 +97,13 @@ export function checkReportFiles(choices: readonly ReporterChoice[]): void {
  */
 export function writeReports(report: Report, choices: readonly ReporterChoice[], appearance: ReportAppearance): void {
   let failure: unknown;
+  const sources = new SourceLines(report.target.command.slice(0, 1));
   for (const { name, file } of choices) {
     const place = file === undefined ? describeOutput(streamOf(name)) : { colorLevel: 0 as const, columns: 120 };
     const text = reporters[name](report, {
       colorLevel: place.colorLevel,
       columns: place.columns,
-      readSource,
+      readSource: (path) => sources.read(path),
       baseDirectory: process.cwd(),
       showNotes: appearance.notes,
       showSuppressed: appearance.suppressed,
@@ -129,21 +131,6 @@ function toHostPath(path: string): string {
 
 function streamOf(name: ReporterName): OutputStream {
   return name === 'table' ? 2 : 1;
-}
-
-const sources = new Map<string, readonly string[] | undefined>();
-
-function readSource(file: string): readonly string[] | undefined {
-  if (!sources.has(file)) sources.set(file, tryReadLines(file));
-  return sources.get(file);
-}
-
-function tryReadLines(file: string): readonly string[] | undefined {
-  try {
-    return readFileSync(file, 'utf8').split(/\r?\n/);
-  } catch {
-    return undefined; // the program was built elsewhere, or its source has moved: the report does without
-  }
 }
 
 /** Never half a file: written beside it, then put in its place. A device or pipe is no file to be replaced. */

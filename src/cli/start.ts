@@ -1,9 +1,9 @@
 import { writeSync } from 'node:fs';
 
 import { hostVariable, readHost } from '../wine/host.ts';
-import { installStandardStreams } from '../wine/standard-streams.ts';
+import { installStandardStreams } from '../wine/process-streams.ts';
 import { sayVerdict, type VerdictWord } from '../wine/verdict.ts';
-import { exitCodes } from './exit-code.ts';
+import { exitCodes } from './exit-codes.ts';
 
 /** Whether the command's work is done, so that its exit code means what it says. */
 let isDone = false;

@@ -1,6 +1,6 @@
 import type { GrowthSample, GrowthVerdict } from '../analyze/growth.ts';
 import { judgeTrend, SAMPLES_MIN } from '../analyze/trend.ts';
-import { escapeText } from '../report/escape.ts';
+import { escapeText } from '../text/escape.ts';
 import { cutEnd, padText, textWidth, wrapText } from '../report/text-width.ts';
 import type { Theme } from '../report/theme.ts';
 import { toolName } from '../version.ts';

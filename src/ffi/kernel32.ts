@@ -81,9 +81,6 @@ export const OpenProcess: (dwDesiredAccess: number, bInheritHandle: boolean, dwP
 export const OpenThread: (dwDesiredAccess: number, bInheritHandle: boolean, dwThreadId: number) => HANDLE =
   kernel32.define('OpenThread', HANDLE, [DWORD, BOOL, DWORD]);
 
-/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getprocessid */
-export const GetProcessId: (Process: HANDLE) => number = kernel32.define('GetProcessId', DWORD, [HANDLE]);
-
 /** https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-readprocessmemory */
 export const ReadProcessMemory: (
   hProcess: HANDLE,
@@ -104,6 +101,11 @@ export const QueryFullProcessImageNameW: (
 /** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-querydosdevicew */
 export const QueryDosDeviceW: (lpDeviceName: string | null, lpTargetPath: Uint16Array, ucchMax: number) => number =
   kernel32.define('QueryDosDeviceW', DWORD, [LPCWSTR, POINTER, DWORD]);
+
+/** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getdrivetypew */
+export const GetDriveTypeW: (lpRootPathName: string | null) => number = kernel32.define('GetDriveTypeW', DWORD, [
+  LPCWSTR,
+]);
 
 /** https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getsystemwindowsdirectoryw */
 export const GetSystemWindowsDirectoryW: (lpBuffer: Uint16Array, uSize: number) => number = kernel32.define(

@@ -82,7 +82,7 @@ export function callbackType(result: NativeType, parameters: readonly NativeType
  * A DLL and the way to declare its exports. It is loaded, and an export looked for, when something is first called: a
  * command needs few of them, and every module that calls one is loaded with it.
  */
-export interface Library {
+interface Library {
   /** Declares one export. The first call throws an Error when there is no such DLL, or no export of that name in it. */
   define<F extends (...args: never[]) => unknown>(
     name: string,

@@ -36,7 +36,7 @@ export interface HandleDescription extends ProcessObject {
 }
 
 /** How a {@link HandleDescriber} goes about it. */
-export interface HandleDescriberOptions extends QueryHelperOptions {
+interface HandleDescriberOptions extends QueryHelperOptions {
   /**
    * Whether files are looked at from a helper process, because to do so may block for ever. By default on Windows, and
    * not on Wine, where the server that is asked never waits for anybody [ran, Wine 8].

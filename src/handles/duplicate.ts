@@ -1,13 +1,12 @@
+import { DUPLICATE_SAME_ACCESS } from '../ffi/constants.ts';
 import { CloseHandle, DuplicateHandle, GetLastError } from '../ffi/kernel32.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import type { AsHandle } from '../io/handle.ts';
 import { CURRENT_PROCESS, formatRaw, unsafeRawHandle } from '../io/raw.ts';
 import { failed } from '../io/system-error.ts';
 
-const DUPLICATE_SAME_ACCESS = 2;
-
 /** Why there is no duplicate: GetLastError's code. */
-export interface DuplicateFailure {
+interface DuplicateFailure {
   readonly code: number;
 }
 

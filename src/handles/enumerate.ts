@@ -1,3 +1,4 @@
+import { STATUS_INFO_LENGTH_MISMATCH } from '../ffi/constants.ts';
 import { CreateEventW } from '../ffi/kernel32.ts';
 import { NtQueryInformationProcess, NtQuerySystemInformation } from '../ffi/ntdll.ts';
 import { type AsHandle, BorrowedHandle } from '../io/handle.ts';
@@ -22,7 +23,6 @@ export interface HandleEntry {
 const SystemExtendedHandleInformation = 64;
 const ProcessHandleInformation = 51;
 const ProcessHandleCount = 20;
-const STATUS_INFO_LENGTH_MISMATCH = 0xc0000004;
 const HEADER_SIZE_BYTES = 16;
 const ENTRY_SIZE_BYTES = 40;
 const HEADER_WORDS = HEADER_SIZE_BYTES / 4;

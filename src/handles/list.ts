@@ -1,5 +1,5 @@
-import { RtlAdjustPrivilege } from '../ffi/ntdll.ts';
 import type { HandleObject } from '../model.ts';
+import { enableDebugPrivilege } from '../process/elevation.ts';
 import type { ProcessInfo } from '../process/processes.ts';
 import { decodeAccess } from './access.ts';
 import type { HandleDescriber, HandleDescription } from './describe.ts';
@@ -46,7 +46,7 @@ export interface HandleFilter {
   readonly matchesName?: (text: string) => boolean;
 }
 
-export interface ListOptions {
+interface ListOptions {
   readonly filter?: HandleFilter;
   /** Finds out what handles mean; absent: only what the table tells. */
   readonly describer?: HandleDescriber | undefined;
@@ -54,7 +54,6 @@ export interface ListOptions {
   readonly onProcess?: (process: ListedProcess) => void;
 }
 
-const SE_DEBUG_PRIVILEGE = 20;
 const UNNAMED_BATCH_SIZE = 4_096;
 
 /**
@@ -153,7 +152,7 @@ function textsOf({ object, imagePath }: HandleDescription): readonly string[] {
 }
 
 /** `TCP 127.0.0.1:8080 -> 127.0.0.1:49152 connected`. */
-export function describeSocket({ protocol, local, remote, state }: NonNullable<HandleObject['socket']>): string {
+function describeSocket({ protocol, local, remote, state }: NonNullable<HandleObject['socket']>): string {
   const endpoints = remote === undefined ? [local] : [local, '->', remote];
   return [protocol, ...endpoints, state].filter((part) => part !== undefined).join(' ');
 }
@@ -224,11 +223,3 @@ class HandleKinds {
 }
 
 const kinds = new Map<string, HandleKind>();
-
-/**
- * Lets an administrator look into the processes of others: the privilege is there, but switched off. Without it (the
- * usual case) nothing changes.
- */
-export function enableDebugPrivilege(): void {
-  RtlAdjustPrivilege(SE_DEBUG_PRIVILEGE, 1, 0, new Uint8Array(1));
-}

@@ -12,6 +12,7 @@ import {
   NtQuerySemaphore,
   NtQueryTimer,
 } from '../ffi/ntdll.ts';
+import { fileTimeToDate } from '../process/file-time.ts';
 
 /** One thing known of an object: `signalled`, `yes`. Keys are camelCase and stable; `*Bytes`, `*Ms` tell the unit. */
 export type Detail = readonly [key: string, value: string | number | bigint | boolean];
@@ -169,10 +170,10 @@ export function queryObjectDetails(handle: HANDLE, type: string): readonly Detai
   });
 }
 
-/** A FILETIME as ISO 8601; nothing for zero, which means never. */
-export function timeDetail(key: string, fileTime: bigint): readonly Detail[] {
-  const unixMs = Number(fileTime / 10_000n) - 11_644_473_600_000;
-  return fileTime <= 0n || unixMs > 8.64e15 ? [] : [[key, new Date(unixMs).toISOString()]];
+/** A FILETIME as ISO 8601; nothing for 0, which means never. */
+function timeDetail(key: string, fileTime: bigint): readonly Detail[] {
+  const date = fileTimeToDate(fileTime);
+  return date === undefined ? [] : [[key, date.toISOString()]];
 }
 
 /** SID: +0 revision, +1 count, +2 authority (6 bytes, big endian), +8 sub-authorities. */

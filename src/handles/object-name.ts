@@ -1,13 +1,13 @@
+import { ObjectNameInformation } from '../ffi/constants.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { NtQueryObject, NtQueryObjectAsync } from '../ffi/ntdll.ts';
 import { readUnicodeString } from './unicode-string.ts';
 
-const ObjectNameInformation = 1;
 /** A UNICODE_STRING and the longest text that it can have. */
 const NAME_SIZE_BYTES = 16 + 65_536;
 
 /** A name, empty for an object without one, or the NTSTATUS that was all the kernel said. */
-export type NameAnswer = string | number;
+type NameAnswer = string | number;
 
 const answer = Buffer.alloc(NAME_SIZE_BYTES);
 const answerSizeBytes = new Uint32Array(1);

@@ -1,8 +1,6 @@
+import { PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION } from '../ffi/constants.ts';
 import { type AsHandle, type OwnedHandle, SystemError } from '../io/index.ts';
 import { openProcess } from '../process/processes.ts';
-
-const PROCESS_DUP_HANDLE = 0x40;
-const PROCESS_QUERY_INFORMATION = 0x400;
 
 /** Processes opened for their handles to be looked at, each once, and why some could not be. */
 export class OpenedProcesses implements Disposable {

@@ -1,10 +1,19 @@
 import { win32 } from 'node:path';
 
-import { OpenProcess, QueryFullProcessImageNameW, WaitForSingleObject } from '../ffi/kernel32.ts';
+import {
+  PROCESS_QUERY_LIMITED_INFORMATION,
+  ProcessBasicInformation,
+  STATUS_PENDING,
+  SYNCHRONIZE,
+  WAIT_OBJECT_0,
+  WAIT_TIMEOUT,
+} from '../ffi/constants.ts';
+import { OpenProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { NtQueryInformationProcess, NtQueryInformationThread } from '../ffi/ntdll.ts';
 import type { AsHandle } from '../io/handle.ts';
 import { HandleOrNull } from '../io/handle-or-null.ts';
+import { readImagePath } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
 
 /** Which process or thread a handle means, as far as the kernel tells. */
@@ -22,14 +31,9 @@ export interface ProcessObject {
   readonly endedTime?: bigint;
 }
 
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 const THREAD_QUERY_LIMITED_INFORMATION = 0x0800;
-const SYNCHRONIZE = 0x10_0000;
-const ProcessBasicInformation = 0;
 const ThreadBasicInformation = 0;
 const ThreadTimes = 1;
-const WAIT_OBJECT_0 = 0;
-const WAIT_TIMEOUT = 258;
 
 /** What a process or thread handle of another process means. */
 export function queryProcessObject(process: AsHandle, value: bigint, type: 'Process' | 'Thread'): ProcessObject {
@@ -89,7 +93,6 @@ function readEndedTime(thread: HANDLE): { endedTime?: bigint } {
 
 /** An exit status of 259 (STATUS_PENDING) may be a program's own, so the object itself is asked first. */
 function readFate(handle: HANDLE, exitStatus: number): { ended?: boolean; exitCode?: number } {
-  const STATUS_PENDING = 0x103;
   const wait = WaitForSingleObject(handle, 0);
   if (wait === WAIT_OBJECT_0) return { ended: true, exitCode: exitStatus };
   if (wait === WAIT_TIMEOUT) return { ended: false };
@@ -101,11 +104,4 @@ function imagePathOf(processId: number): string | undefined {
   if (process === 0n) return undefined;
   using owned = HandleOrNull.fromRawHandle(process).tryIntoOwned();
   return readImagePath(owned.asRawHandle());
-}
-
-function readImagePath(process: HANDLE): string | undefined {
-  const path = new Uint16Array(32_768);
-  const length = new Uint32Array([path.length]);
-  if (!QueryFullProcessImageNameW(process, 0, path, length)) return undefined;
-  return Buffer.from(path.buffer, 0, Math.min(length[0]!, path.length) * 2).toString('utf16le') || undefined;
 }

@@ -1,10 +1,11 @@
+import { STATUS_INFO_LENGTH_MISMATCH } from '../ffi/constants.ts';
 import { NtQueryObject } from '../ffi/ntdll.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { failedWithStatus } from '../io/system-error.ts';
 import { readCountedString } from './unicode-string.ts';
 
 /** One kind of kernel object of this running system. */
-export interface ObjectType {
+interface ObjectType {
   /** `Event`, `File`, `Key`… */
   readonly name: string;
   /** Its place in the kernel's type table; differs from build to build. */
@@ -16,7 +17,6 @@ export interface ObjectType {
 }
 
 const ObjectTypesInformation = 3;
-const STATUS_INFO_LENGTH_MISMATCH = 0xc0000004;
 const ENTRY_SIZE_BYTES = 104;
 const NO_HANDLE = 0n as HANDLE;
 

@@ -1,11 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 
+import { PROCESS_QUERY_LIMITED_INFORMATION, SYNCHRONIZE } from '../ffi/constants.ts';
 import { OpenProcess } from '../ffi/kernel32.ts';
 import type { OwnedHandle } from './handle.ts';
 import { HandleOrNull } from './handle-or-null.ts';
-
-const SYNCHRONIZE = 0x0010_0000;
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
 /**
  * A handle of a child process that Node started.

@@ -1,3 +1,4 @@
+import { DUPLICATE_SAME_ACCESS } from '../ffi/constants.ts';
 import { CloseHandle, DuplicateHandle, GetLastError, SetLastError } from '../ffi/kernel32.ts';
 import { CloseError, DanglingBorrowError } from './errors.ts';
 import { Ownership } from './ownership.ts';
@@ -13,8 +14,6 @@ import {
   unsafeRawHandle,
 } from './raw.ts';
 import { failed } from './system-error.ts';
-
-const DUPLICATE_SAME_ACCESS = 2;
 
 /** Lends a handle. A socket is no handle: see {@link AsSocket}. */
 export interface AsHandle {

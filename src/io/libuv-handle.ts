@@ -12,13 +12,13 @@ import {
 } from '../ffi/libuv.ts';
 
 /** Something of Node's that lives in the event loop: a socket, a server, a stream. */
-export interface Refable {
+interface Refable {
   ref(): unknown;
   unref(): unknown;
 }
 
 /** What libuv says of the handle behind an object of Node's. */
-export interface LibuvHandle {
+interface LibuvHandle {
   /** libuv's name of it: `tcp`, `udp`, `pipe`, `tty`. */
   readonly type: string;
   /** The HANDLE or SOCKET under it, unsigned. */

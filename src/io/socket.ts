@@ -1,3 +1,4 @@
+import { HANDLE_FLAG_INHERIT } from '../ffi/constants.ts';
 import { GetLastError, SetHandleInformation, SetLastError } from '../ffi/kernel32.ts';
 import { closesocket, WSADuplicateSocketW, WSAGetLastError, WSASocketW } from '../ffi/ws2_32.ts';
 import { CloseError, DanglingBorrowError } from './errors.ts';
@@ -19,7 +20,6 @@ const WSA_FLAG_OVERLAPPED = 0x01;
 const WSA_FLAG_NO_HANDLE_INHERIT = 0x80;
 const WSAEINVAL = 10022;
 const WSAEPROTOTYPE = 10041;
-const HANDLE_FLAG_INHERIT = 1;
 
 /** Lends a socket. A handle is no socket: see {@link AsHandle}. */
 export interface AsSocket {

@@ -20,6 +20,6 @@ export function standardHandle(stream: StandardStream): BorrowedHandle {
  * GetStdHandle is not expected to fail: its INVALID_HANDLE_VALUE means that the parent gave none, because it has no
  * console, say. NULL is what the parent itself would see, and it is not mistaken for the current process.
  */
-export function normalizeStandardHandle(raw: RawHandle): RawHandle {
+function normalizeStandardHandle(raw: RawHandle): RawHandle {
   return raw === INVALID_HANDLE_VALUE ? NULL_HANDLE : raw;
 }

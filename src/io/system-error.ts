@@ -1,6 +1,7 @@
 import { LsaNtStatusToWinError } from '../ffi/advapi32.ts';
 import { FormatMessageW, GetLastError, SetLastError } from '../ffi/kernel32.ts';
 import { nameOfNtStatus, nameOfWin32Code } from './error-names.ts';
+import { UserError } from '../user-error.ts';
 
 const FORMAT_MESSAGE_FROM_SYSTEM = 0x1000;
 const FORMAT_MESSAGE_IGNORE_INSERTS = 0x200;
@@ -20,7 +21,7 @@ export interface Failure {
 }
 
 /** A call to Windows that failed: what, with which object, why. Its subclasses say which kind of number the code is. */
-export abstract class SystemError extends Error {
+export abstract class SystemError extends UserError {
   /** The number that Windows gave, unsigned. */
   readonly code: number;
   /** Its documented name, `ERROR_ACCESS_DENIED`, where this library knows it. */
@@ -40,7 +41,6 @@ export abstract class SystemError extends Error {
     const why = reason === '' ? label : `${reason} (${label})`;
     const advice = failure.tryThis === undefined ? '' : ` Try ${failure.tryThis}.`;
     super(`Cannot ${subject}: ${why}.${advice}`);
-    this.name = new.target.name;
     this.code = code;
     this.codeName = codeName;
     this.reason = reason;

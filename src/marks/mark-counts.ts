@@ -3,7 +3,7 @@ import type { Mark } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 
 /** A site as the ledger alone knows it, and how many of its handles were open at each mark. */
-export interface CountedSite {
+interface CountedSite {
   readonly opened: LedgerCall;
   readonly objectType: string;
   /** One for each mark so far. */

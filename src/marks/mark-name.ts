@@ -1,3 +1,5 @@
+import { UserError } from '../user-error.ts';
+
 /** How marks come to the auditor. */
 export interface MarkName {
   readonly kind: 'event' | 'pipe';
@@ -6,10 +8,9 @@ export interface MarkName {
 }
 
 /** The name of an event or pipe cannot be used. */
-export class MarkError extends Error {
+export class MarkError extends UserError {
   constructor(name: string, why: string, advice: string) {
     super(`Cannot take marks by "${name}": ${why}. Try ${advice}.`);
-    this.name = 'MarkError';
   }
 }
 

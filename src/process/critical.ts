@@ -1,9 +1,9 @@
+import { PROCESS_QUERY_LIMITED_INFORMATION } from '../ffi/constants.ts';
 import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
 import { SystemError } from '../io/index.ts';
 import { isSystemPath } from './modules.ts';
 import { openProcess, type ProcessInfo, readImagePath } from './processes.ts';
 
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 const ProcessBreakOnTermination = 29;
 
 /** Windows does not run without them, whether or not it says so itself. */
@@ -38,7 +38,7 @@ export function whyCritical({ processId, name }: ProcessInfo): string | undefine
     const status = NtQueryInformationProcess(process.asRawHandle(), ProcessBreakOnTermination, isCritical, 4, null);
     // not on Wine 8 and 10: STATUS_INVALID_INFO_CLASS [ran]
     if (status === 0 && isCritical[0] !== 0) return 'Windows has marked it as critical';
-    const path = readImagePath(process);
+    const path = readImagePath(process.asRawHandle());
     return isNamed && (path === undefined || isSystemPath(path)) ? 'it is a part of Windows' : undefined;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;

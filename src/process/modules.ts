@@ -1,5 +1,6 @@
 import { win32 } from 'node:path';
 
+import { ProcessBasicInformation } from '../ffi/constants.ts';
 import { GetModuleHandleW, GetSystemWindowsDirectoryW } from '../ffi/kernel32.ts';
 import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
 import type { AsHandle } from '../io/handle.ts';
@@ -22,7 +23,6 @@ export interface Module {
   readonly isSystem: boolean;
 }
 
-const ProcessBasicInformation = 0;
 /** A process has tens to hundreds of modules; a list that is longer is a loop in damaged memory. */
 const MODULES_MAX = 16_384;
 const MODULE_SIZE_MAX = 0x1_0000_0000;

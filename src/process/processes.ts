@@ -1,7 +1,9 @@
+import { PROCESS_QUERY_LIMITED_INFORMATION, STATUS_INFO_LENGTH_MISMATCH } from '../ffi/constants.ts';
 import { GetExitCodeProcess, OpenProcess, QueryFullProcessImageNameW } from '../ffi/kernel32.ts';
-import { addressOf } from '../ffi/library.ts';
+import { addressOf, type HANDLE } from '../ffi/library.ts';
 import { NtQuerySystemInformation } from '../ffi/ntdll.ts';
 import { failed, failedWithStatus, HandleOrNull, NULL_HANDLE, type OwnedHandle } from '../io/index.ts';
+import { UserError } from '../user-error.ts';
 
 /** One running process. */
 export interface ProcessInfo {
@@ -27,19 +29,16 @@ export interface ProcessInfo {
 }
 
 /** The process that somebody named cannot be looked at: there is none, or it has ended. */
-export class ProcessNotFoundError extends Error {
+class ProcessNotFoundError extends UserError {
   constructor(wanted: string, why: string, advice: string) {
     super(`Cannot find process ${wanted}: ${why}. Try ${advice}.`);
-    this.name = 'ProcessNotFoundError';
   }
 }
 
 const SystemProcessInformation = 5;
-const STATUS_INFO_LENGTH_MISMATCH = 0xc0000004;
 const ENTRY_SIZE_BYTES = 144;
 const THREADS_OFFSET = 256;
 const THREAD_SIZE_BYTES = 80;
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
 /**
  * All processes that run, in the kernel's order.
@@ -214,9 +213,9 @@ export function openProcess(processId: number, access: number, label: string = S
  *
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION
  */
-export function readImagePath(process: OwnedHandle): string | undefined {
+export function readImagePath(process: HANDLE): string | undefined {
   const path = new Uint16Array(32_768);
   const length = new Uint32Array([path.length]);
-  if (!QueryFullProcessImageNameW(process.asRawHandle(), 0, path, length)) return undefined;
+  if (!QueryFullProcessImageNameW(process, 0, path, length)) return undefined;
   return Buffer.from(path.buffer, 0, Math.min(length[0]!, path.length) * 2).toString('utf16le') || undefined;
 }

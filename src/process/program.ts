@@ -1,14 +1,15 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
+import { ERROR_ACCESS_DENIED } from '../ffi/constants.ts';
 import { GetLastError } from '../ffi/kernel32.ts';
 import { Win32Error } from '../io/index.ts';
+import { UserError } from '../user-error.ts';
 
 /** The program to audit cannot be: it is not there, not a program, or not of a kind that is audited. */
-export class ProgramError extends Error {
+export class ProgramError extends UserError {
   constructor(program: string, why: string, advice: string) {
     super(`Cannot run "${program}": ${why}. Try ${advice}.`);
-    this.name = 'ProgramError';
   }
 }
 
@@ -112,7 +113,6 @@ export function refusedToStart(path: string): Error {
   return new Win32Error({ what: 'start', object: `"${path}"`, tryThis: advice.get(code) }, code);
 }
 
-const ERROR_ACCESS_DENIED = 5;
 const ERROR_BAD_EXE_FORMAT = 193;
 const ERROR_EXE_MACHINE_TYPE_MISMATCH = 216;
 const ERROR_ELEVATION_REQUIRED = 740;

@@ -1,3 +1,4 @@
+import { ERROR_ACCESS_DENIED, WAIT_OBJECT_0 } from '../ffi/constants.ts';
 import {
   CreateProcessW,
   CreateProcessWAsync,
@@ -33,7 +34,6 @@ const EXTENDED_STARTUPINFO_PRESENT = 0x8_0000;
 const CREATE_UNICODE_ENVIRONMENT = 0x400;
 const PROC_THREAD_ATTRIBUTE_HANDLE_LIST = 0x2_0002n;
 const STARTF_USESTDHANDLES = 0x100;
-const WAIT_OBJECT_0 = 0;
 /** STATUS_CONTROL_C_EXIT: what Windows itself gives a program that Ctrl-C ends. */
 const INTERRUPTED_EXIT_CODE = 0xc000_013a;
 
@@ -48,7 +48,6 @@ const ATTEMPTS = 3;
 /**
  * To end a process that is ending already is refused with this; to end one that we have started we have every right.
  */
-const ERROR_ACCESS_DENIED = 5;
 
 export interface SpawnOptions {
   /** Whole path of the program, as Windows spells it. */

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 
+import { DUPLICATE_SAME_ACCESS } from '../ffi/constants.ts';
 import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFile } from '../ffi/kernel32.ts';
 import { isWine } from '../ffi/ntdll.ts';
 import {
@@ -15,10 +16,9 @@ import {
 } from '../io/index.ts';
 import { randomBytes } from './random.ts';
 
-const DUPLICATE_SAME_ACCESS = 0x2;
 const FILE_TYPE_PIPE = 3;
 
-export interface StandardStreamsOptions {
+interface StandardStreamsOptions {
   /** Which of our own streams the target's stdout goes to: stderr when stdout is taken by a machine-readable report. */
   readonly stdout: 'stdout' | 'stderr';
 }

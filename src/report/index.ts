@@ -1,6 +1,6 @@
 import { json } from './json.ts';
 import type { Reporter } from './reporter.ts';
-import { suppressions } from './suppressions.ts';
+import { suppressions } from './suppression-file.ts';
 import { table } from './table.ts';
 
 export type { Reporter, ReportOptions } from './reporter.ts';

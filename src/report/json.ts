@@ -1,6 +1,6 @@
 import { type Completeness, mayHideFindings } from '../completeness.ts';
 import type { Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
-import { escapeJson } from './escape.ts';
+import { escapeJson } from '../text/escape.ts';
 import { spellGap } from './gaps.ts';
 import { hexadecimal } from './hexadecimal.ts';
 import type { Reporter, ReportOptions } from './reporter.ts';

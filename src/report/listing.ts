@@ -1,4 +1,4 @@
-import { escapeJson, escapeText } from './escape.ts';
+import { escapeJson, escapeText } from '../text/escape.ts';
 
 /** What a cell of a listing may hold; `undefined`: nothing is known, or there is nothing to say. */
 export type Cell = string | number | boolean | undefined;
@@ -18,22 +18,34 @@ export function csvHeader<Row>(columns: readonly Column<Row>[]): string {
 }
 
 /**
- * Rows as CSV (RFC 4180, but for its line ends: a line feed), names escaped as on a terminal, so that every row is one
- * line. What was escaped cannot be told from what was not: JSON keeps names exactly.
+ * Rows as CSV (RFC 4180, but for its line ends: a line feed). Text is escaped as on a terminal, so that every row is one
+ * line, and cannot become a formula of a spreadsheet: see {@link csvCell}. What was escaped cannot be told from what was
+ * not: JSON keeps names exactly.
  */
 export function formatCsv<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   return rows.map((row) => `${columns.map(({ read }) => csvCell(read(row))).join(',')}\n`).join('');
 }
 
-const plain = /^[\w|.:\\ >()-]*$/;
+/** Nearly all texts need no more than this look. */
+const plain = /^(?![- ])[\w|.:\\ >()-]*(?<! )$/;
 
-/** One cell as CSV has it. */
+/** How a formula begins, also in the wide forms of East Asia. https://owasp.org/www-community/attacks/CSV_Injection */
+const formula = /^\s*[=+\-@＝＋－＠]/;
+
+/**
+ * One cell as CSV has it.
+ *
+ * A text that a spreadsheet would take for a formula is quoted and begins with an apostrophe, by which it stays a text. A
+ * number is this tool's own, not a target's, and stays a number, also below zero.
+ */
 export function csvCell(cell: Cell): string {
   if (cell === undefined) return '';
   if (typeof cell !== 'string') return String(cell);
   if (plain.test(cell)) return cell;
   const text = escapeText(cell);
-  return /[",]/.test(text) || text !== text.trim() ? `"${text.replaceAll('"', '""')}"` : text;
+  const shown = formula.test(text) ? `'${text}` : text;
+  // A spreadsheet may take a semicolon for a comma, by its language.
+  return /[",;]/.test(shown) || shown !== text || text !== text.trim() ? `"${shown.replaceAll('"', '""')}"` : shown;
 }
 
 /** Rows as NDJSON: a JSON object a line, without the keys that have nothing to say. */

@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import type { Finding, Frame } from '../model.ts';
-import { escapeText } from './escape.ts';
+import { escapeText } from '../text/escape.ts';
 import { baseName } from './paths.ts';
 import { siteFrame, type StackView } from './stack-view.ts';
 import { cutEnd, cutMiddle, textWidth } from './text-width.ts';

@@ -1,5 +1,5 @@
 import type { Finding, Level, Report } from '../model.ts';
-import { spellExitCode } from './exit-code.ts';
+import { spellExitCode } from './exit-code-meanings.ts';
 import { drawAccepted, drawFinding, drawNote } from './finding-view.ts';
 import { spellGap } from './gaps.ts';
 import { baseName } from './paths.ts';

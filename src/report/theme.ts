@@ -1,6 +1,6 @@
 import { Chalk } from 'chalk';
 import type { Level } from '../model.ts';
-import { escapeText } from './escape.ts';
+import { escapeText } from '../text/escape.ts';
 import type { ReportOptions } from './reporter.ts';
 
 type Paint = (text: string) => string;
@@ -20,7 +20,7 @@ export interface Theme {
   readonly escape: (text: string) => string;
 }
 
-export interface Signs {
+interface Signs {
   readonly ellipsis: string;
   readonly bar: string;
   readonly rule: string;

@@ -42,7 +42,7 @@ export interface HandlePair {
   readonly after: DiffHandle;
 }
 
-export interface TypeChange {
+interface TypeChange {
   readonly type: string;
   readonly before: number;
   readonly after: number;

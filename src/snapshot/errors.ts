@@ -1,5 +1,7 @@
+import { UserError } from '../user-error.ts';
+
 /** A snapshot file that cannot be written, read or understood. Its message is one line for a person. */
-export class SnapshotError extends Error {
+export class SnapshotError extends UserError {
   /**
    * @param what what cannot be done, as it follows "Cannot": `read snapshot`
    * @param file the user's own path
@@ -8,6 +10,5 @@ export class SnapshotError extends Error {
    */
   constructor(what: string, file: string, why: string, tryThis: string) {
     super(`Cannot ${what} "${file}": ${why}. Try ${tryThis}.`);
-    this.name = new.target.name;
   }
 }

@@ -1,4 +1,5 @@
 import type { SocketDescription } from '../model.ts';
+import { escapeJson } from '../text/escape.ts';
 
 /**
  * A snapshot file is one JSON document in UTF-8, laid out in lines so that line tools and version control can compare
@@ -84,7 +85,7 @@ export function writeHandle(handle: SnapshotHandle, isLast: boolean): string {
   if (nameProblem !== undefined) line += `,"nameProblem":${quote(nameProblem)}`;
   if (socket !== undefined) {
     const { protocol, local, remote, state } = socket;
-    line += `,"socket":${escapeBeyondJson(JSON.stringify({ protocol, local, remote, state }))}`;
+    line += `,"socket":${escapeJson(JSON.stringify({ protocol, local, remote, state }))}`;
   }
   if (handle.ended) line += ',"ended":true';
   return `${line}}${isLast ? '' : ','}\n`;
@@ -104,20 +105,7 @@ export function compareValues(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
+/** A snapshot is read in terminals, and every handle is one line of it. */
 function quote(text: string): string {
-  return escapeBeyondJson(JSON.stringify(text));
-}
-
-/**
- * JSON.stringify escapes C0, quotes and lone surrogates. What else a terminal or an editor obeys or hides, or takes for
- * the end of a line, is escaped too: a snapshot is read in terminals, and every handle is one line of it.
- */
-function escapeBeyondJson(json: string): string {
-  if (!/[^\x20-\x7e]/.test(json)) return json;
-  return json.replace(/[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, (character) =>
-    Array.from(
-      { length: character.length },
-      (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
-    ).join(''),
-  );
+  return escapeJson(JSON.stringify(text));
 }

@@ -1,11 +1,11 @@
+import { PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION } from '../ffi/constants.ts';
 import { HandleDescriber, type HandleDescription } from '../handles/describe.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { SystemError } from '../io/index.ts';
+import { fileTimeToIso } from '../process/file-time.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 import { type SnapshotHeader, spellValue, writeHandle, writeHeader, writeProcess, writeTrailer } from './format.ts';
 
-const PROCESS_DUP_HANDLE = 0x0040;
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 /** Handles that are described at a time, so that a million of them need not be in memory. */
 const BATCH_SIZE = 4096;
 
@@ -43,7 +43,9 @@ async function* takeProcess(
 ): AsyncGenerator<string, void, undefined> {
   const opened = tryOpen(processId);
   using process = opened instanceof SystemError ? undefined : opened;
-  const started = startTime > 0n ? { started: fileTimeToIso(startTime) } : {};
+  // To the tick, because two processes of one pid may start within a millisecond.
+  const startedIso = fileTimeToIso(startTime);
+  const started = startedIso === undefined ? {} : { started: startedIso };
   const problem = opened instanceof SystemError ? { problem: opened.message } : {};
   yield writeProcess({ pid: processId, image: name, ...started, ...problem }, isFirst);
 
@@ -93,12 +95,4 @@ function sortedByValue(table: HandleTable): Uint32Array {
     }
   }
   return order;
-}
-
-/** FILETIME counts 100 ns from 1601. https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-filetime */
-function fileTimeToIso(fileTime: bigint): string {
-  const FROM_1601_TO_1970_MS = 11_644_473_600_000n;
-  const date = new Date(Number(fileTime / 10_000n - FROM_1601_TO_1970_MS));
-  const rest = fileTime % 10_000n; // two processes of one pid cannot start within one tick, but say it whole
-  return date.toISOString().replace('Z', `${String(rest).padStart(4, '0')}Z`);
 }

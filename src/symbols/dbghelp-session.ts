@@ -16,7 +16,7 @@ import { failed } from '../io/system-error.ts';
 import { undecorate } from './undecorate.ts';
 
 /** The function that debug information has for an address. */
-export interface DebugSymbol {
+interface DebugSymbol {
   /** Undecorated. */
   readonly name: string;
   /** Address of its first byte. */
@@ -26,7 +26,7 @@ export interface DebugSymbol {
 }
 
 /** A function that was inlined at an address. */
-export interface DebugInlined {
+interface DebugInlined {
   /** Undecorated. */
   readonly name: string;
   /** The line that is being run in it. */
@@ -34,7 +34,7 @@ export interface DebugInlined {
 }
 
 /** The source line that debug information has for an address. */
-export interface DebugLine {
+interface DebugLine {
   readonly file: string;
   /** 1-based. */
   readonly line: number;
@@ -42,6 +42,7 @@ export interface DebugLine {
 
 const SYMOPT_UNDNAME = 0x0000_0002;
 const SYMOPT_LOAD_LINES = 0x0000_0010;
+const SYMOPT_IGNORE_CVREC = 0x0000_0080;
 const SYMOPT_FAIL_CRITICAL_ERRORS = 0x0000_0200;
 const SYMOPT_NO_PROMPTS = 0x0008_0000;
 const SYMFLAG_EXPORT = 0x0000_0200;
@@ -52,6 +53,7 @@ const SYMBOL_INFO_SIZE_BYTES = 88;
 const SYMBOL_NAME_OFFSET = 84;
 const LINE_SIZE_BYTES = 40;
 
+const OPTIONS = SYMOPT_UNDNAME | SYMOPT_LOAD_LINES | SYMOPT_FAIL_CRITICAL_ERRORS | SYMOPT_NO_PROMPTS;
 const NO_FILE = 0n as HANDLE;
 let sessions = 0;
 
@@ -78,16 +80,26 @@ export class DbghelpSession implements Disposable {
   constructor(searchPath: string | null = null) {
     // Handles are multiples of four: a number that is none cannot be anybody's.
     this.#session = BigInt(0x7e57_0001 + 4 * sessions++) as HANDLE;
-    SymSetOptions(SYMOPT_UNDNAME | SYMOPT_LOAD_LINES | SYMOPT_FAIL_CRITICAL_ERRORS | SYMOPT_NO_PROMPTS);
+    SymSetOptions(OPTIONS);
     if (!SymInitializeW(this.#session, searchPath, false)) throw failed('start dbghelp', '');
   }
 
   /**
    * Reads a module's debug information, as if the module were at `base`; whether dbghelp could make anything of the
    * file.
+   *
+   * @param followPdbPath whether the PDB may be opened where the file says it is, which may be on another machine;
+   *   otherwise it is looked for by its name, beside the file and along the search path. Wine's dbghelp follows the path
+   *   in any case, but Wine has no network shares.
    */
-  load(path: string, base: bigint, sizeBytes: number): boolean {
-    return SymLoadModuleExW(this.#session, NO_FILE, path, null, base, sizeBytes, null, 0) !== 0n;
+  load(path: string, base: bigint, sizeBytes: number, { followPdbPath }: { followPdbPath: boolean }): boolean {
+    // The options are the process's, and dbghelp looks at this one while it loads.
+    SymSetOptions(followPdbPath ? OPTIONS : OPTIONS | SYMOPT_IGNORE_CVREC);
+    try {
+      return SymLoadModuleExW(this.#session, NO_FILE, path, null, base, sizeBytes, null, 0) !== 0n;
+    } finally {
+      SymSetOptions(OPTIONS);
+    }
   }
 
   /**

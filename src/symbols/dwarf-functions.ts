@@ -16,7 +16,7 @@ import {
 } from './dwarf-units.ts';
 
 /** A function that the compiler put into another one, at the place of a call. */
-export interface InlinedFunction {
+interface InlinedFunction {
   /** With its namespaces and classes: `store::Box<int>::open`. */
   readonly name: string;
   /** Where it was called, in the function that it was put into. */

@@ -50,7 +50,7 @@ export interface Abbreviation {
 }
 
 /** One attribute of an {@link Abbreviation}. */
-export interface AttributeFormat {
+interface AttributeFormat {
   readonly attribute: number;
   readonly form: number;
   /** The value itself, where it stands in the abbreviation (`DW_FORM_implicit_const`). */
@@ -84,7 +84,7 @@ const DW_FORM_GNU_str_index = 0x1f02;
 const ABBREVIATIONS_MAX = 1 << 20;
 
 /** The units of a file in their order, without reading what is in them. A damaged length ends the list. */
-export function listUnits(info: Buffer): readonly DwarfUnit[] {
+function listUnits(info: Buffer): readonly DwarfUnit[] {
   const units: DwarfUnit[] = [];
   for (let at = 0; at + 4 <= info.length; ) {
     const start = at;
@@ -117,7 +117,7 @@ function readUnitHeader(cursor: ByteCursor, start: number, end: number, isWide: 
 }
 
 /** The tables of abbreviations of one file, each read once. */
-export class AbbreviationTables {
+class AbbreviationTables {
   readonly #section: Buffer;
   readonly #tables = new Map<number, ReadonlyMap<number, Abbreviation>>();
   #count = 0;
@@ -314,7 +314,7 @@ export function addressAt(index: number, unit: DwarfUnit, bases: UnitBases, sect
 }
 
 /** The text that a value means; undefined where it is no text. @throws RangeError when it leads nowhere */
-export function textOf(
+function textOf(
   { form, value }: RawValue,
   unit: DwarfUnit,
   bases: UnitBases,
@@ -337,7 +337,7 @@ export function textOf(
  *
  * @throws RangeError when there is none
  */
-export function textAt(section: Buffer, offset: number, sectionAddress: number | undefined): string {
+function textAt(section: Buffer, offset: number, sectionAddress: number | undefined): string {
   const isAddress = offset >= section.length && sectionAddress !== undefined;
   return new ByteCursor(section, isAddress ? (offset - sectionAddress) % 2 ** 32 : offset).text();
 }

@@ -73,9 +73,13 @@ export class ExecutableFile implements Disposable {
     this.imageSizeBytes = header.readUInt32LE(24 + 56); // DWORD OptionalHeader.SizeOfImage
   }
 
-  /** Opens a file; `undefined` when it cannot be read or is no 64-bit executable. */
-  static open(path: string): ExecutableFile | undefined {
-    const source = BlockFile.open(path);
+  /**
+   * Opens a file; `undefined` when it cannot be read, may not be opened, or is no 64-bit executable.
+   *
+   * @param userPaths see `openTargetFile`
+   */
+  static open(path: string, userPaths: readonly string[] = []): ExecutableFile | undefined {
+    const source = BlockFile.open(path, userPaths);
     if (source === undefined) return undefined;
     const file = ExecutableFile.#parse(
       (offset, sizeBytes) => source.read(offset, sizeBytes),
@@ -121,11 +125,11 @@ export class ExecutableFile implements Disposable {
   }
 
   /**
-   * Whether the file names a PDB that holds its debug information. lld puts a record for one into programs with DWARF
-   * too, as a build id, with an empty name: at these Wine 8's dbghelp reads beyond its memory, and half of the times
-   * crashes.
+   * The path of the PDB that holds the file's debug information, as its linker wrote it; `undefined` where the file
+   * names none. lld puts a record for one into programs with DWARF too, as a build id, with an empty name: at these
+   * Wine 8's dbghelp reads beyond its memory, and crashes half of the times.
    */
-  get namesPdb(): boolean {
+  get pdbPath(): string | undefined {
     const { rva, sizeBytes } = this.#directory(DEBUG);
     const entries = this.#readAt(rva, Math.min(sizeBytes, 4096));
     // IMAGE_DEBUG_DIRECTORY: 28 bytes, +12 DWORD Type, +16 SizeOfData, +24 PointerToRawData
@@ -134,9 +138,10 @@ export class ExecutableFile implements Disposable {
       const record = this.#read(entries.readUInt32LE(at + 24), Math.min(entries.readUInt32LE(at + 16), 1024));
       if (record === undefined || record.length <= PDB_PATH_OFFSET || record.toString('latin1', 0, 4) !== 'RSDS')
         continue;
-      if (record[PDB_PATH_OFFSET] !== 0) return true;
+      const path = record.toString('utf8', PDB_PATH_OFFSET).replace(/\0.*$/s, '');
+      if (path !== '') return path;
     }
-    return false;
+    return undefined;
   }
 
   /** Reads what names are taken from, a table in each step, which {@link symbolOf} would do when first asked. */

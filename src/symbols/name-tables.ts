@@ -8,7 +8,7 @@ import { CodeSymbols, SYMBOL_COUNT_MAX, symbolKey } from './code-symbols.ts';
  */
 
 /** The parts of an export directory. */
-export interface ExportTables {
+interface ExportTables {
   /** IMAGE_EXPORT_DIRECTORY and what lies behind it, the names too. */
   readonly directory: Buffer;
   readonly directoryRva: number;

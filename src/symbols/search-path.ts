@@ -1,5 +1,5 @@
 /** The parts of a symbol path. */
-export interface SymbolPathParts {
+interface SymbolPathParts {
   /** Directories, in their order; caches of servers are none of them, for they are made when they are needed. */
   readonly directories: readonly string[];
   /** Addresses or shares of symbol servers. */

@@ -3,13 +3,14 @@ import { win32 } from 'node:path';
 import { isWine } from '../ffi/ntdll.ts';
 import type { Frame } from '../model.ts';
 import type { Module } from '../process/modules.ts';
+import { mayOpenTargetFile, toTargetFilePath } from '../process/target-file.ts';
 import { DbghelpSession } from './dbghelp-session.ts';
 import type { SourceLine } from './dwarf-lines.ts';
 import { ExecutableFile } from './executable-file.ts';
 import { undecorate } from './undecorate.ts';
 
 /** How a {@link Symbolizer} looks for symbols. */
-export interface SymbolizerOptions {
+interface SymbolizerOptions {
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`, which is used where this is absent. */
   readonly searchPath?: string;
   /**
@@ -17,6 +18,8 @@ export interface SymbolizerOptions {
    * default only where `_NT_SYMBOL_PATH` or {@link searchPath} is set. Their exports name functions in any case.
    */
   readonly systemSymbols?: boolean;
+  /** Paths that the user gave: files are read from a network drive or share only if one of these is on it. */
+  readonly userPaths?: readonly string[];
 }
 
 /** What is known of one module, gathered when its first address is asked for. */
@@ -40,7 +43,7 @@ interface Found {
 }
 
 /** Where an address lies. */
-export type AddressKind =
+type AddressKind =
   /** Just after a call: it belongs to the call, which ends one byte before, although the next statement begins here. */
   | 'return'
   /** An instruction that is about to run, or the beginning of a function. */
@@ -93,7 +96,7 @@ export class Symbolizer implements Disposable {
    */
   *readAhead(paths: readonly string[]): Generator<void> {
     for (const path of paths) {
-      const file = ExecutableFile.open(path);
+      const file = ExecutableFile.open(path, this.#options.userPaths);
       if (file === undefined) continue;
       this.#readAhead.set(path.toLowerCase(), file);
       yield;
@@ -200,7 +203,7 @@ export class Symbolizer implements Disposable {
 
   /** Opens the module's file and, where that may tell more, its debug information. */
   #open(module: Module): Source {
-    const path = toOpenablePath(module.path);
+    const path = toTargetFilePath(module.path, this.#options.userPaths);
     const opened = path === undefined ? undefined : this.#takeFile(path);
     // A file of another size is not the one that was loaded: it was replaced since, and its names would be false.
     const isSame = opened?.imageSizeBytes === module.sizeBytes;
@@ -210,7 +213,7 @@ export class Symbolizer implements Disposable {
     const source = {
       file,
       useDebugInformation,
-      hasPdb: file !== undefined && useDebugInformation && file.namesPdb && this.#load(path!, module),
+      hasPdb: file?.pdbPath !== undefined && useDebugInformation && this.#load(path!, module, file.pdbPath),
     };
     this.#sources.set(module, source);
     return source;
@@ -220,7 +223,7 @@ export class Symbolizer implements Disposable {
     const key = path.toLowerCase();
     const file = this.#readAhead.get(key);
     this.#readAhead.delete(key);
-    return file ?? ExecutableFile.open(path);
+    return file ?? ExecutableFile.open(path, this.#options.userPaths);
   }
 
   #wantsDebugInformation(module: Module): boolean {
@@ -228,9 +231,10 @@ export class Symbolizer implements Disposable {
     return this.#options.systemSymbols ?? (this.#options.searchPath ?? process.env['_NT_SYMBOL_PATH']) !== undefined;
   }
 
-  #load(path: string, module: Module): boolean {
+  #load(path: string, module: Module, pdbPath: string): boolean {
     this.#dbghelp ??= new DbghelpSession(this.#options.searchPath ?? null);
-    return this.#dbghelp.load(path, module.base, module.sizeBytes);
+    const followPdbPath = mayOpenTargetFile(pdbPath, this.#options.userPaths);
+    return this.#dbghelp.load(path, module.base, module.sizeBytes, { followPdbPath });
   }
 
   /** Index of the last module whose base is at most `address`, or -1. */
@@ -260,15 +264,6 @@ function isWithin(
   const begin = file?.functionAt(Number(place - module.base))?.begin;
   if (begin !== undefined) return begin === file?.functionAt(Number(symbol.address - module.base))?.begin;
   return symbol.sizeBytes === 0 && place - symbol.address < FUNCTION_SIZE_BYTES_MAX;
-}
-
-/**
- * The path of a file on a drive or share; `undefined` for anything else. The path comes from the target: to open a pipe
- * or a device in its name could block.
- */
-function toOpenablePath(path: string): string | undefined {
-  const plain = path.replace(/^\\\?\?\\|^\\\\\?\\/, '');
-  return /^[a-z]:\\[^:]*$/i.test(plain) || /^\\\\[^.?\\][^\\:]*\\[^:]+$/.test(plain) ? plain : undefined;
 }
 
 function spellLine(line: SourceLine | undefined): SourceLine | undefined {

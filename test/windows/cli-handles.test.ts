@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { decodeAccess } from '../../src/handles/access.ts';
-import { escapeText } from '../../src/report/escape.ts';
+import { escapeText } from '../../src/text/escape.ts';
 import { Holder } from './handles/holder.ts';
 import { Target } from './handles/target.ts';
 import { Target as Changing } from './target.ts';

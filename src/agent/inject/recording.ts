@@ -1,3 +1,4 @@
+import { ObjectNameInformation } from '../../ffi/constants.ts';
 import {
   CreateEventW,
   CreateFileMappingW,
@@ -36,6 +37,7 @@ import {
   type StubRange,
 } from './locate-hooks.ts';
 import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
+import { UserError } from '../../user-error.ts';
 
 export interface RecordingOptions {
   /** Handle values that can be recorded, a power of two; what lies beyond is counted. */
@@ -52,15 +54,13 @@ const DEFAULT_SLOT_COUNT = 1 << 20;
 const PAGE_READWRITE = 0x04;
 const FILE_MAP_WRITE = 0x2;
 const ViewUnmap = 2;
-const ObjectNameInformation = 1;
 
 /** Nothing can be recorded in a target. */
-export class RecordingError extends Error {
+export class RecordingError extends UserError {
   constructor() {
     super(
       'Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.',
     );
-    this.name = 'RecordingError';
   }
 }
 

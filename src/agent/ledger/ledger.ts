@@ -1,5 +1,6 @@
 import type { CallLedger, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisuse } from '../../call-ledger.ts';
 import type { CountedGap, Gap } from '../../completeness.ts';
+import { UserError } from '../../user-error.ts';
 import type { Wrapper } from '../../model.ts';
 import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
@@ -27,12 +28,11 @@ import { LedgerMemory, type ViewLedger } from './memory.ts';
 import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse } from './records.ts';
 
 /** A ledger whose content cannot be what the agent wrote. */
-export class LedgerDamagedError extends Error {
+export class LedgerDamagedError extends UserError {
   constructor(what: string) {
     super(
       `Cannot read the ledger: ${what}: the target has overwritten it. Try a debugger's data breakpoint on the first wrong byte.`,
     );
-    this.name = 'LedgerDamagedError';
   }
 }
 

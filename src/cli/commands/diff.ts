@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 
-import { escapeJson } from '../../report/escape.ts';
+import { escapeJson } from '../../text/escape.ts';
 import { diffSnapshots } from '../../snapshot/diff.ts';
 import { SnapshotReader } from '../../snapshot/read.ts';
 import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import { diffToJson, drawDiff } from '../diff-view.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { describeOutput, write } from '../terminal.ts';
 
 interface DiffOptions {

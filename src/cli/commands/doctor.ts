@@ -1,13 +1,13 @@
 import { Chalk } from 'chalk';
 import type { Command } from 'commander';
 
-import { escapeJson, escapeText } from '../../report/escape.ts';
+import { escapeJson, escapeText } from '../../text/escape.ts';
 import { wrapText } from '../../report/text-width.ts';
 import { toolName, toolVersion } from '../../version.ts';
 import { readHost } from '../../wine/host.ts';
 import { toWindowsSymbolPath } from '../../wine/paths.ts';
 import { canRun, type Check, type CheckStatus, examineAll } from '../doctor-checks.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { describeOutput, type OutputDescription, write } from '../terminal.ts';
 
 interface DoctorOptions {

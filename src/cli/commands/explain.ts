@@ -3,12 +3,13 @@ import type { Command } from 'commander';
 
 import { decodeAccess } from '../../handles/access.ts';
 import { HandleDescriber } from '../../handles/describe.ts';
-import { explainHandle, type Explanation } from '../../handles/explain.ts';
-import { describeMeaning, enableDebugPrivilege } from '../../handles/list.ts';
+import { explainHandle, type Explanation } from '../../handles/explanation.ts';
+import { describeMeaning } from '../../handles/list.ts';
 import type { Detail } from '../../handles/object-details.ts';
+import { enableDebugPrivilege } from '../../process/elevation.ts';
 import { findProcess } from '../../process/processes.ts';
-import { escapeJson, escapeText } from '../../report/escape.ts';
-import { exitCodes } from '../exit-code.ts';
+import { escapeJson, escapeText } from '../../text/escape.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { parseHandle } from '../handle-argument.ts';
 import { formatHandle, spellAttributes } from '../handle-columns.ts';
 import { countHandles, labelProcess } from '../handle-table.ts';

@@ -1,3 +1,4 @@
+import { PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_VM_READ } from '../../ffi/constants.ts';
 import { existsSync, realpathSync } from 'node:fs';
 import { win32 } from 'node:path';
 
@@ -16,10 +17,10 @@ import { nameTest } from '../../handles/name-filter.ts';
 import { SystemError } from '../../io/index.ts';
 import { listModules } from '../../process/modules.ts';
 import { listProcesses, openProcess, type ProcessInfo } from '../../process/processes.ts';
-import { escapeText } from '../../report/escape.ts';
+import { escapeText } from '../../text/escape.ts';
 import type { Column } from '../../report/listing.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { formatHandle, handleColumns } from '../handle-columns.ts';
 import { labelProcess } from '../handle-table.ts';
 import { chooseOutput, type FormatOptions, formatOptions } from '../listing-output.ts';
@@ -41,9 +42,6 @@ interface Wanted {
   /** Whether a file's path may match, so that mapped files have to be looked at too. */
   readonly isFile: boolean;
 }
-
-const PROCESS_VM_READ = 0x10;
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
 /** `unclosed find`: who holds something. */
 export function addFindCommand(program: Command): void {

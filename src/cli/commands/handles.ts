@@ -5,7 +5,7 @@ import { type HandleFilter, listHandles, type ListedProcess } from '../../handle
 import { nameTest } from '../../handles/name-filter.ts';
 import { objectTypes } from '../../handles/types.ts';
 import { findProcesses, type ProcessInfo } from '../../process/processes.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import {
   formatHandlesCsv,
   handleColumns,

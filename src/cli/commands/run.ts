@@ -9,8 +9,8 @@ import type { Report } from '../../model.ts';
 import { isAtLeast, type Level } from '../../rules.ts';
 import { toWindowsPath, toWindowsSymbolPath } from '../../wine/paths.ts';
 import { parseDuration } from '../duration.ts';
-import { exitCodes } from '../exit-code.ts';
-import { Interruption } from '../interruption.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { CtrlC } from '../ctrl-c.ts';
 import {
   addReporter,
   checkReportFiles,
@@ -125,7 +125,7 @@ async function run(
   chosen: readonly ReporterChoice[],
 ): Promise<number> {
   checkReportFiles(chosen);
-  using interruption = new Interruption();
+  using interruption = new CtrlC();
   const report = await audit({
     program: toWindowsPath(name),
     args,

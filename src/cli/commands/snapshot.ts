@@ -8,7 +8,7 @@ import { takeSnapshot } from '../../snapshot/take.ts';
 import { writeSnapshotFile } from '../../snapshot/write.ts';
 import { toolName, toolVersion } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { write } from '../terminal.ts';
 
 interface SnapshotOptions {

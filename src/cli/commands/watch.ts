@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 
 import { type GrowthVerdict, judgeGrowth } from '../../analyze/growth.ts';
-import { escapeJson, escapeText } from '../../report/escape.ts';
+import { escapeJson, escapeText } from '../../text/escape.ts';
 import { createTheme } from '../../report/theme.ts';
 import { findProcess } from '../../process/processes.ts';
-import { type Sample, Sampler } from '../../snapshot/sample.ts';
+import { type Sample, Sampler } from '../sampler.ts';
 import { toolName } from '../../version.ts';
 import { parseDuration } from '../duration.ts';
-import { exitCodes } from '../exit-code.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { describeOutput, write } from '../terminal.ts';
 import { drawLine, drawScreen, drawVerdict, type WatchEnd, type WatchTarget } from '../watch-view.ts';
 

@@ -13,7 +13,7 @@ import {
 import { Silence, TICK_MS } from './silence.ts';
 
 /** What is to be found out about one file handle of one process. */
-export interface FileQuestion {
+interface FileQuestion {
   readonly processId: number;
   readonly value: bigint;
   /** Ask for its details too: size, position, state of a pipe. */

@@ -1,3 +1,4 @@
+import { DUPLICATE_SAME_ACCESS, PROCESS_DUP_HANDLE } from '../../ffi/constants.ts';
 import type { HANDLE } from '../../ffi/library.ts';
 import {
   CloseHandle,
@@ -23,8 +24,6 @@ import { querySocketAsync } from '../sockets/sockets.ts';
 // This module runs in the helper process, which Node may load from TypeScript as it is: no syntax that must be lowered
 // (`using`) may stand in it or in what it imports. Handles are closed in `finally` instead.
 
-const PROCESS_DUP_HANDLE = 0x40;
-const DUPLICATE_SAME_ACCESS = 2;
 const CURRENT_PROCESS = -1n as HANDLE;
 const INFINITE = 0xffff_ffff;
 
@@ -35,7 +34,7 @@ const INFINITE = 0xffff_ffff;
 export type Inspect = (handle: HANDLE, details: boolean) => Promise<Omit<FileAnswer, 'id'>>;
 
 /** What the helper process is given to do its work with. */
-export interface QueryServerOptions {
+interface QueryServerOptions {
   /** How long one query may take, where nobody has to wait for a processor, before it is answered with `timedOut`. */
   readonly timeoutMs: number;
   /** How many queries run at a time; libuv must have one thread more, for the controls of {@link QueryWatch}. */

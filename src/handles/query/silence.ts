@@ -4,7 +4,7 @@ export const TICK_MS = 100;
 const MUTE_MS = 60_000;
 
 /** What a {@link Silence} judges by. */
-export interface SilenceOptions {
+interface SilenceOptions {
   /** How long a process may say nothing and use no processor time. */
   readonly silenceMs: number;
   /** How much longer before it has said anything: to start, it may wait for disks and for those who guard them. */

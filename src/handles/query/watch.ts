@@ -2,7 +2,7 @@
 const ROUND_MS = 50;
 
 /** What a {@link QueryWatch} works with. */
-export interface QueryWatchOptions<Query> {
+interface QueryWatchOptions<Query> {
   /** How long a query may take where nobody has to wait for a processor. */
   readonly timeoutMs: number;
   readonly sleep: (durationMs: number) => Promise<unknown>;

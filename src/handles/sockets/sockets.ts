@@ -1,3 +1,4 @@
+import { STATUS_PENDING } from '../../ffi/constants.ts';
 import type { HANDLE } from '../../ffi/library.ts';
 import { isWine, NtDeviceIoControlFile, NtDeviceIoControlFileAsync } from '../../ffi/ntdll.ts';
 import type { SocketDescription } from '../../model.ts';
@@ -9,7 +10,7 @@ interface Question {
 }
 
 /** What the driver said to each question, cut to the length that it gave; `undefined` where it refused. */
-export type SocketAnswers = readonly (Buffer | undefined)[];
+type SocketAnswers = readonly (Buffer | undefined)[];
 
 /** sizeof(SOCKADDR_STORAGE); an AF_UNIX address has 110 bytes. */
 const ADDRESS_SIZE_BYTES = 128;
@@ -29,7 +30,6 @@ const WINDOWS_QUESTIONS: readonly Question[] = [
   { code: 0x1_203f, sizeBytes: ADDRESS_SIZE_BYTES }, // IOCTL_AFD_GET_REMOTE_ADDRESS
 ];
 
-const STATUS_PENDING = 0x103;
 /** The context is longer than we ask for: its head is all that we want. */
 const STATUS_BUFFER_OVERFLOW = 0x8000_0005;
 

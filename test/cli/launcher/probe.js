@@ -42,7 +42,7 @@ const acts = {
   async streams() {
     const { readHost } = await import(new URL('../../../dist/wine/host.js', import.meta.url).href);
     const { installStandardStreams } = await import(
-      new URL('../../../dist/wine/standard-streams.js', import.meta.url).href
+      new URL('../../../dist/wine/process-streams.js', import.meta.url).href
     );
     installStandardStreams(readHost(process.env));
     const { isTTY, columns } = process.stdout;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { escapeText } from '../../../src/report/escape.ts';
+import { escapeText } from '../../../src/text/escape.ts';
 import { cutEnd, cutMiddle, padText, textWidth, wrapText } from '../../../src/report/text-width.ts';
 import { hostileText, randomNumbers } from './hostile.ts';
 

@@ -44,8 +44,11 @@ test.each([
   expect(file!.read(offset, sizeBytes)).toBeUndefined();
 });
 
-test('a file that is not there is none, and a directory has nothing in it', () => {
-  expect(BlockFile.open(join(directory, 'missing'))).toBeUndefined();
-  using opened = BlockFile.open(directory);
-  expect(opened?.read(0, 1)).toBeUndefined();
+test.each([
+  ['a file that is not there', () => join(directory, 'missing')],
+  ['a directory', () => directory],
+  ['a share', () => '\\\\host.invalid\\share\\a.dll'],
+  ['a pipe of this machine by its host name', () => '\\\\localhost\\pipe\\x'],
+])('%s is not opened', (_, path) => {
+  expect(BlockFile.open(path())).toBeUndefined();
 });

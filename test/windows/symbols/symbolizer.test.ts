@@ -9,6 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { HANDLE, loadLibrary, LPCWSTR, POINTER, type Pointer, ULONG64, viewMemory } from '../../../src/ffi/library.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
 import { listModules, type Module } from '../../../src/process/modules.ts';
+import { mayOpenTargetFile } from '../../../src/process/target-file.ts';
 import { ExecutableFile } from '../../../src/symbols/executable-file.ts';
 import { Symbolizer } from '../../../src/symbols/symbolizer.ts';
 import { ends } from '../../hang.ts';
@@ -254,6 +255,20 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
     expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
   });
 
+  it('is found beside its program where the program names it on another machine, which is not asked', () => {
+    const name = '\\\\host.invalid\\share\\a.pdb';
+    const elsewhere = join(scratchFolder, 'elsewhere');
+    mkdirSync(elsewhere);
+    const path = join(elsewhere, basename(moved.path));
+    const shared = Buffer.from(image);
+    shared.write(name.padEnd('astray-addresses-pdb.pdb'.length, '\0'), at, 'latin1');
+    writeFileSync(path, shared);
+    copyFileSync(program.path.replace(/exe$/, 'pdb'), join(elsewhere, 'a.pdb'));
+    expect(mayOpenTargetFile(name)).toBe(false);
+    using symbolizer = new Symbolizer([{ ...moved, path }]);
+    expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
+  });
+
   it('is found along _NT_SYMBOL_PATH', () => {
     process.env['_NT_SYMBOL_PATH'] = pdbFolder;
     try {
@@ -270,9 +285,9 @@ it.runIf(isBuilt('leaks-in-template-dwarf5'))(
   () => {
     const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
     using file = ExecutableFile.open(path);
-    expect(file?.namesPdb).toBe(false);
+    expect(file?.pdbPath).toBeUndefined();
     using other = ExecutableFile.open(path.replace('dwarf5', 'pdb'));
-    expect(other?.namesPdb).toBe(true);
+    expect(other?.pdbPath).toMatch(/leaks-in-template-pdb\.pdb$/);
   },
 );
 
@@ -316,7 +331,7 @@ describe('an executable file that is damaged', () => {
         parsed?.dwarfFunctionOf(rva);
         parsed?.lineOf(rva);
       }
-      parsed?.namesPdb;
+      parsed?.pdbPath;
     };
     ends(() => Array.from({ length: 300 }, (_, round) => readDamaged(round)));
   });

@@ -295,8 +295,7 @@ export function emitFindUnknownHandle(asm: Assembler, begin: Label, environment:
   asm.ret();
 }
 
-/** Results of `isThisProcess`. */
-export const NOT_THIS_PROCESS = 0;
+/** Results of `isThisProcess`, which are 0 for another process. */
 export const THIS_PROCESS = 1;
 export const PROCESS_UNKNOWN = 2;
 

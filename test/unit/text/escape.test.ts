@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { escapeJson, escapeText } from '../../../src/report/escape.ts';
-import { hostileText, randomNumbers } from './hostile.ts';
+import { escapeJson, escapeText } from '../../../src/text/escape.ts';
+import { hostileText, randomNumbers } from '../report/hostile.ts';
 
 describe('escaped text', () => {
   it.each([
@@ -40,13 +40,18 @@ describe('escaped text', () => {
 });
 
 describe('escaped JSON', () => {
-  it('parses to the same value and holds nothing that a terminal obeys', () => {
+  it('parses to the same value and holds nothing that a terminal obeys or hides', () => {
     const random = randomNumbers(2);
     for (let round = 0; round < 2000; round += 1) {
       const text = hostileText(random);
       const escaped = escapeJson(JSON.stringify(text));
       expect(JSON.parse(escaped)).toBe(text);
-      expect(escaped).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+      expect(escaped).not.toMatch(/[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u);
     }
+  });
+
+  it('keeps the line feeds between values', () => {
+    const json = JSON.stringify({ name: '\u202e', other: ['a'] }, undefined, 2);
+    expect(escapeJson(json).split('\n')).toHaveLength(json.split('\n').length);
   });
 });

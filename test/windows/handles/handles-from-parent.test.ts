@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { CreateEventW, SetHandleInformation } from '../../../src/ffi/kernel32.ts';
 import { HandleTable } from '../../../src/handles/enumerate.ts';
-import { describeInherited, listInherited } from '../../../src/handles/inherited.ts';
+import { describeInherited, listInherited } from '../../../src/handles/handles-from-parent.ts';
 import { createPipe, HandleOrNull, type OwnedHandle, type RawHandle } from '../../../src/io/index.ts';
 import { StartedProcess } from '../../../src/process/spawn.ts';
 import { fixturePath } from '../tool.ts';

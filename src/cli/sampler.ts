@@ -1,3 +1,10 @@
+import {
+  ERROR_ACCESS_DENIED,
+  PROCESS_QUERY_INFORMATION,
+  PROCESS_QUERY_LIMITED_INFORMATION,
+  SYNCHRONIZE,
+  WAIT_OBJECT_0,
+} from '../ffi/constants.ts';
 import { GetExitCodeProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { failed, type OwnedHandle, SystemError } from '../io/index.ts';
@@ -14,12 +21,6 @@ export interface Sample {
   /** Absent where it is not told: under Wine 8, and of a process that one may not ask. */
   readonly gui?: GuiObjectCounts;
 }
-
-const PROCESS_QUERY_INFORMATION = 0x0400;
-const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
-const SYNCHRONIZE = 0x0010_0000;
-const ERROR_ACCESS_DENIED = 5;
-const WAIT_OBJECT_0 = 0;
 
 /** Takes samples of one process. Its handle is kept, so that its id does not become another process'. */
 export class Sampler implements Disposable {

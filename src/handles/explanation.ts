@@ -1,3 +1,4 @@
+import { PROCESS_DUP_HANDLE } from '../ffi/constants.ts';
 import { isWine, NtCompareObjects } from '../ffi/ntdll.ts';
 import { type AsHandle, formatRaw, unsafeRawHandle } from '../io/index.ts';
 import { listProcesses, openProcess, type ProcessInfo } from '../process/processes.ts';
@@ -6,9 +7,10 @@ import { withDuplicate } from './duplicate.ts';
 import { type HandleEntry, HandleTable } from './enumerate.ts';
 import { type Detail, queryObjectDetails, queryReferenceCounts, type ReferenceCounts } from './object-details.ts';
 import { OpenedProcesses } from './opened-processes.ts';
+import { UserError } from '../user-error.ts';
 
 /** A handle of the same object. */
-export interface OtherHandle {
+interface OtherHandle {
   readonly process: ProcessInfo;
   readonly value: bigint;
   readonly access: number;
@@ -28,16 +30,13 @@ export interface Explanation {
 }
 
 /** There is no such handle. */
-export class HandleNotFoundError extends Error {
+class HandleNotFoundError extends UserError {
   constructor(process: string, value: bigint, processId: number) {
     super(
       `Cannot find handle ${formatRaw(unsafeRawHandle(value))}: ${process} has no such handle open. Try unclosed handles ${processId}.`,
     );
-    this.name = 'HandleNotFoundError';
   }
 }
-
-const PROCESS_DUP_HANDLE = 0x40;
 
 /** The line of the kernel's table for one handle; `undefined`: it is not open. */
 export function findHandle(processId: number, value: bigint): HandleEntry | undefined {

@@ -1,3 +1,9 @@
+import {
+  DUPLICATE_CLOSE_SOURCE,
+  DUPLICATE_SAME_ACCESS,
+  HANDLE_FLAG_PROTECT_FROM_CLOSE,
+  PROCESS_DUP_HANDLE,
+} from '../ffi/constants.ts';
 import { CloseHandle, DuplicateHandle, SetHandleInformation } from '../ffi/kernel32.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { NtCompareObjects } from '../ffi/ntdll.ts';
@@ -12,18 +18,13 @@ import {
 } from '../io/index.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
-import { findHandle } from './explain.ts';
+import { findHandle } from './explanation.ts';
 
 /**
  * What came of closing a handle of another process: it is gone; it is gone and its value belongs to another object
  * already; it was another object's before we came; or it is still there.
  */
 export type CloseOutcome = 'closed' | 'reused' | 'other-object' | 'still-open';
-
-const PROCESS_DUP_HANDLE = 0x40;
-const DUPLICATE_CLOSE_SOURCE = 1;
-const DUPLICATE_SAME_ACCESS = 2;
-const HANDLE_FLAG_PROTECT_FROM_CLOSE = 2;
 
 /**
  * A handle of another process that somebody thinks of closing.

@@ -7,6 +7,7 @@ const unprintable = (): RegExp => /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_P
 const outsideAscii: RegExp = /[^\x20-\x7e]/gu;
 /** Of nearly all texts nothing else is asked: the tables of Unicode's properties take a while to load. */
 const printableAscii: RegExp = /^[\x20-\x7e]*$/;
+const printableAsciiLines: RegExp = /^[\n\x20-\x7e]*$/;
 
 const shortForms: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
@@ -30,9 +31,13 @@ function escapeCharacter(character: string): string {
   );
 }
 
-/** Escapes within JSON text what JSON allows but a terminal obeys or shows wrongly; the parsed value is the same. */
+/**
+ * Escapes within JSON text what JSON allows but a terminal or an editor obeys, hides or takes for the end of a line: the
+ * same characters as {@link escapeText}, but for spaces. The parsed value is the same, and line feeds between values stay.
+ */
 export function escapeJson(json: string): string {
-  return json.replace(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+  if (printableAsciiLines.test(json)) return json;
+  return json.replace(/(?![\0-\x1f])[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, (character) =>
     Array.from(
       { length: character.length },
       (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,

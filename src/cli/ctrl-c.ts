@@ -12,7 +12,7 @@ const ECHO_MS = 200;
  * Ctrl-C, from the first to the last: it reaches the target as it reaches us, so that a service can shut down as it
  * always does and is judged at its own exit. One that has not ended a while later is ended by {@link signal}.
  */
-export class Interruption implements Disposable {
+export class CtrlC implements Disposable {
   readonly #beginning = new AbortController();
   readonly #ending = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];

@@ -1,4 +1,4 @@
-import { escapeText } from './escape.ts';
+import { escapeText } from '../text/escape.ts';
 import type { Reporter } from './reporter.ts';
 import { selectFindings } from './selection.ts';
 
