@@ -21,7 +21,7 @@ export type Rule =
   | 'inherited';
 
 /** The words and properties of a rule that views show. */
-export interface RuleDescription {
+interface RuleDescription {
   /** The levels that its findings may have, the worst first. */
   readonly levels: readonly [Level, ...Level[]];
   /** A few words without a full stop. */

@@ -1,7 +1,7 @@
 import { parseLine, type Suppression } from './suppressions.ts';
 
 /** The source of default suppressions in reports. */
-export const DEFAULT_SOURCE = 'default';
+const DEFAULT_SOURCE = 'default';
 
 /**
  * Handles that a program keeps until its end by design, and that no audit can tell from a leak. The rows are few, and

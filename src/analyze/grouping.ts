@@ -20,7 +20,7 @@ interface NamedHandle {
 }
 
 /** What a rule finds at one site. */
-export interface Verdict {
+interface Verdict {
   readonly level: Level;
   readonly message: string;
   readonly count: number;
@@ -32,7 +32,7 @@ export interface Verdict {
 }
 
 /** A rule as its file states it; {@link checkSites} does the work that is common to all rules. */
-export interface SiteRule<Entry> {
+interface SiteRule<Entry> {
   readonly rule: Rule;
   /** The entries of the evidence that break the rule. */
   select(evidence: Evidence): readonly Entry[];

@@ -9,7 +9,7 @@ export interface GrowthSample {
 }
 
 /** How one of the counts changed. */
-export interface CountGrowth extends Trend {
+interface CountGrowth extends Trend {
   /** `handles` for all of them, a kernel type, `GDI objects` or `USER objects`. */
   readonly what: string;
   readonly first: number;
@@ -17,7 +17,7 @@ export interface CountGrowth extends Trend {
 }
 
 /** When a count reaches a limit of Windows if it keeps growing. */
-export interface LimitForecast {
+interface LimitForecast {
   readonly what: 'handles' | 'GDI objects' | 'USER objects';
   readonly count: number;
   readonly limit: number;

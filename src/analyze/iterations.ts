@@ -3,7 +3,7 @@ import type { IterationGrowth, Mark } from '../model.ts';
 
 const WARM_UP_BY_DEFAULT = 2;
 /** Counts after the warm-up that a verdict needs: two could ascend by chance. */
-export const COUNTS_MIN = 3;
+const COUNTS_MIN = 3;
 
 /** How a site grew over the marked iterations. */
 export interface IterationVerdict extends IterationGrowth {
@@ -12,7 +12,7 @@ export interface IterationVerdict extends IterationGrowth {
 }
 
 /** Which marks are warm-up, and which are judged. */
-export interface IterationPlan {
+interface IterationPlan {
   /** Index of the mark at which the warm-up ends; -1 for the start of the target. */
   readonly baseline: number;
   /** Marks after {@link baseline}. */

@@ -69,7 +69,7 @@ export interface Misuses {
 }
 
 /** A rule about refused calls, as its file states it. */
-export interface MisuseRule {
+interface MisuseRule {
   readonly rule: Rule;
   applies(misuse: Misuse, evidence: Evidence): boolean;
   /** The level when the program made the call. */

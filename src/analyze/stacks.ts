@@ -86,7 +86,7 @@ export function trimStack(stack: Stack): Stack {
 }
 
 /** The parts of a stack: which code made the call, and which function of the system it called. */
-export interface Anatomy {
+interface Anatomy {
   /** The whole stack, trimmed. */
   readonly stack: Stack;
   /**

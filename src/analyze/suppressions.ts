@@ -25,7 +25,7 @@ interface Term {
 }
 
 /** A line cannot be used as a suppression. */
-export class SuppressionError extends UserError {
+class SuppressionError extends UserError {
   constructor(source: string, lineNumber: number, why: string, advice: string) {
     super(`Cannot use suppressions "${source}": line ${lineNumber}: ${why}. Try ${advice}.`);
   }

@@ -10,7 +10,7 @@ import { type AbortEvent, waitForEnd, waitForOne, workMeanwhile } from './wait.t
 export type JudgementPoint = 'at-gate' | 'ended' | 'aborted';
 
 /** What may happen to a target that runs. */
-export interface Awaited {
+interface Awaited {
   readonly target: Target;
   /** Signalled when the target has come to its exit and waits there. */
   readonly arrived: AsHandle;

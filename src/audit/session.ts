@@ -24,7 +24,7 @@ import { gatherLive, gatherPostMortem } from './live-evidence.ts';
 import type { AbortEvent } from './wait.ts';
 
 /** What a session needs to know of its target beforehand. */
-export interface SessionOptions {
+interface SessionOptions {
   /** Handles that the target was given on purpose: its standard streams. */
   readonly passedOn: readonly RawHandle[];
   readonly marks?: MarkListener | undefined;

@@ -5,7 +5,7 @@ import type { MarkName } from '../marks/mark-name.ts';
 import { type SpawnOptions, StartedProcess } from '../process/spawn.ts';
 
 /** A program that was started, suspended, and a recording that is ready for it; to be disposed of together. */
-export interface PreparedTarget extends Disposable {
+interface PreparedTarget extends Disposable {
   readonly target: StartedProcess;
   readonly recording: Recording;
 }

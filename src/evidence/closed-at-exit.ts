@@ -24,7 +24,7 @@ export function groupClosedAtExit(ledger: CallLedger, calls: CallReader): readon
 }
 
 /** Whether no code of the program stands between the exit of the process and the close. */
-export function isClosedByRuntime(stack: Stack): boolean {
+function isClosedByRuntime(stack: Stack): boolean {
   const exit = stack.findIndex(({ system, function: name }) => system === true && exitFunction.test(name ?? ''));
   return exit >= 0 && stack.slice(0, exit).every(({ system }) => system === true);
 }

@@ -27,7 +27,7 @@ export interface CountsAtMarks {
   countsOf(keys: readonly string[]): readonly number[];
 }
 
-export interface SiteAtMarks {
+interface SiteAtMarks {
   readonly opened: LedgerCall;
   readonly objectType: string;
   /** One for each mark. */

@@ -2,7 +2,7 @@ import type { Finding, Report } from '../model.ts';
 import type { ReportOptions } from './reporter.ts';
 
 /** The findings of a report, by what becomes of them in a view. Each stands in one list, in the order of the report. */
-export interface Selection {
+interface Selection {
   /** New errors and warnings: always shown. */
   readonly serious: readonly Finding[];
   /** New notes: shown with {@link ReportOptions.showNotes}. */

@@ -104,6 +104,6 @@ export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: 
 }
 
 /** closesocket refused an open handle that is no socket (WSAENOTSOCK). */
-export function isNoSocket(misuse: Misuse): boolean {
+function isNoSocket(misuse: Misuse): boolean {
   return misuse.kind === 'close' && misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse);
 }
