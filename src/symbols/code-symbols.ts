@@ -1,3 +1,5 @@
+import { lastAtOrBelow } from './sorted-search.ts';
+
 /** A name that a file gives to a place in its code. */
 export interface CodeSymbol {
   /** Address relative to the image's base. */
@@ -70,16 +72,4 @@ export function nearer(a: CodeSymbol | undefined, b: CodeSymbol | undefined): Co
 function isBetterName(name: string, known: string): boolean {
   const rank = (text: string): number => (/^(?:Zw[A-Z]|_o_)/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);
   return rank(name) !== rank(known) ? rank(name) < rank(known) : name < known;
-}
-
-/** The last index whose value is at most `limit`, or -1; values ascend. */
-export function lastAtOrBelow(count: number, valueAt: (index: number) => number, limit: number): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (valueAt(middle) <= limit) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
 }

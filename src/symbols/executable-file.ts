@@ -1,9 +1,10 @@
 import { BlockFile, TABLE_SIZE_BYTES_MAX } from './block-file.ts';
-import { type CodeSymbol, type CodeSymbols, lastAtOrBelow, nearer, noSymbols } from './code-symbols.ts';
-import { type DwarfFunction, DwarfFunctions } from './dwarf-functions.ts';
-import { DwarfLines, type SourceLine } from './dwarf-lines.ts';
-import { DwarfUnits } from './dwarf-units.ts';
+import { type CodeSymbol, type CodeSymbols, nearer, noSymbols } from './code-symbols.ts';
+import { type DwarfFunction, DwarfFunctions } from './dwarf/functions.ts';
+import { DwarfLines, type SourceLine } from './dwarf/lines.ts';
+import { DwarfUnits } from './dwarf/units.ts';
 import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols, readName } from './name-tables.ts';
+import { lastAtOrBelow } from './sorted-search.ts';
 
 /** Where to read what of a file; `undefined` where the file ends before it. */
 type Read = (offset: number, sizeBytes: number) => Buffer | undefined;

@@ -4,8 +4,9 @@ import { isWine } from '../ffi/ntdll.ts';
 import type { Frame } from '../model.ts';
 import type { Module } from '../process/modules.ts';
 import { DbghelpSession } from './dbghelp-session.ts';
-import type { SourceLine } from './dwarf-lines.ts';
+import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
+import { lastAtOrBelow } from './sorted-search.ts';
 import { undecorate } from './undecorate.ts';
 
 /** How a {@link Symbolizer} looks for symbols. */
@@ -235,14 +236,7 @@ export class Symbolizer implements Disposable {
 
   /** Index of the last module whose base is at most `address`, or -1. */
   #indexBelow(address: bigint): number {
-    let low = 0;
-    let high = this.#modules.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#modules[middle]!.base <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return lastAtOrBelow(this.#modules.length, (index) => this.#modules[index]!.base, address);
   }
 }
 

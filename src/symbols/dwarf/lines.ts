@@ -1,12 +1,8 @@
+import { lastAtOrBelow } from '../sorted-search.ts';
 import { ByteCursor } from './byte-cursor.ts';
-import {
-  type DwarfSections,
-  type DwarfUnit,
-  type DwarfUnits,
-  readRaw,
-  readText,
-  type UnitBases,
-} from './dwarf-units.ts';
+import type { DwarfSections, DwarfUnit } from './unit-headers.ts';
+import type { DwarfUnits } from './units.ts';
+import { readRaw, readText, type UnitBases } from './values.ts';
 
 /** A place in a source file. */
 export interface SourceLine {
@@ -85,24 +81,11 @@ export class DwarfLines {
   /** The line whose code an address is in. */
   find(rva: number): SourceLine | undefined {
     const sequences = this.#sequences;
-    let low = 0;
-    let high = sequences.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (sequences[middle]!.begin <= rva) low = middle + 1;
-      else high = middle;
-    }
-    const sequence = sequences[low - 1];
+    const sequence = sequences[lastAtOrBelow(sequences.length, (index) => sequences[index]!.begin, rva)];
     if (sequence === undefined || rva >= sequence.end) return undefined;
     // The last row at or below the address: of several for one address the last is the one that has code.
-    let row = sequence.firstRow;
-    let rowEnd = row + sequence.rowCount;
-    while (row < rowEnd) {
-      const middle = (row + rowEnd) >>> 1;
-      if (this.#rows[middle * 3]! <= rva) row = middle + 1;
-      else rowEnd = middle;
-    }
-    const at = (row - 1) * 3;
+    const row = lastAtOrBelow(sequence.rowCount, (index) => this.#rows[(sequence.firstRow + index) * 3]!, rva);
+    const at = (sequence.firstRow + row) * 3;
     const line = this.#rows[at + 1]!;
     const file = sequence.files[this.#rows[at + 2]!];
     return line === 0 || file === undefined ? undefined : { file, line };

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
-import { DwarfFunctions } from '../../src/symbols/dwarf-functions.ts';
-import { DwarfLines } from '../../src/symbols/dwarf-lines.ts';
-import { type DwarfSections, DwarfUnits } from '../../src/symbols/dwarf-units.ts';
-import { ends } from '../hang.ts';
+import { DwarfFunctions } from '../../../src/symbols/dwarf/functions.ts';
+import { DwarfLines } from '../../../src/symbols/dwarf/lines.ts';
+import type { DwarfSections } from '../../../src/symbols/dwarf/unit-headers.ts';
+import { DwarfUnits } from '../../../src/symbols/dwarf/units.ts';
+import { ends } from '../../hang.ts';
 
 const IMAGE_BASE = 0x1_4000_0000;
 const u16 = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff];

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { demangleItanium } from '../../src/symbols/demangle-itanium.ts';
-import { demangleRust } from '../../src/symbols/demangle-rust.ts';
-import { ends } from '../hang.ts';
+import { demangleItanium } from '../../../src/symbols/demangle/itanium.ts';
+import { demangleRust } from '../../../src/symbols/demangle/rust.ts';
+import { ends } from '../../hang.ts';
 
 // What c++filt of binutils makes of these names, without parameters (-p).
 const cplusplus = [

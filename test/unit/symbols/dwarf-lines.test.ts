@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { DwarfLines } from '../../src/symbols/dwarf-lines.ts';
-import { type DwarfSections, DwarfUnits } from '../../src/symbols/dwarf-units.ts';
-import { ends } from '../hang.ts';
+import { DwarfLines } from '../../../src/symbols/dwarf/lines.ts';
+import type { DwarfSections } from '../../../src/symbols/dwarf/unit-headers.ts';
+import { DwarfUnits } from '../../../src/symbols/dwarf/units.ts';
+import { ends } from '../../hang.ts';
 
 const u32 = (value: number): number[] => [
   value & 0xff,

@@ -107,3 +107,12 @@ export class ByteCursor {
     this.at = end + 1;
   }
 }
+
+/** Reads until it is done or comes upon damage: a RangeError, as {@link ByteCursor} throws it, ends it. */
+export function ignoreDamage(read: () => void): void {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+}
