@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
+import type { MemoryBudget } from './memory-budget.ts';
+
 /** No table of any real file is longer; a damaged length must not ask for gigabytes. */
 export const TABLE_SIZE_BYTES_MAX: number = 1 << 28;
 const BLOCK_SIZE_BYTES = 0x1_0000;
@@ -15,15 +17,21 @@ export class BlockFile implements Disposable {
   readonly #descriptor: number;
   /** Whole ones, but for the file's last. */
   readonly #blocks = new Map<number, Buffer>();
+  readonly #budget: MemoryBudget;
 
-  private constructor(descriptor: number) {
+  private constructor(descriptor: number, budget: MemoryBudget) {
     this.#descriptor = descriptor;
+    this.#budget = budget;
   }
 
-  /** Opens a file; `undefined` when it cannot be. */
-  static open(path: string): BlockFile | undefined {
+  /**
+   * Opens a file; `undefined` when it cannot be.
+   *
+   * @param budget what may be read of it in larger parts than a block
+   */
+  static open(path: string, budget: MemoryBudget): BlockFile | undefined {
     try {
-      return new BlockFile(openSync(path, 'r'));
+      return new BlockFile(openSync(path, 'r'), budget);
     } catch {
       return undefined;
     }
@@ -44,9 +52,14 @@ export class BlockFile implements Disposable {
     if (known !== undefined) return known;
     const block = this.#readUpTo(index * BLOCK_SIZE_BYTES, BLOCK_SIZE_BYTES);
     if (block === undefined) return undefined;
-    if (this.#blocks.size === BLOCK_COUNT) this.#blocks.clear();
-    this.#blocks.set(index, block);
+    if (this.#blocks.size === BLOCK_COUNT) this.#forgetBlocks();
+    if (this.#budget.take(BLOCK_SIZE_BYTES)) this.#blocks.set(index, block);
     return block;
+  }
+
+  #forgetBlocks(): void {
+    this.#budget.giveBack(this.#blocks.size * BLOCK_SIZE_BYTES);
+    this.#blocks.clear();
   }
 
   /** Less than what is asked for where the file ends before. */
@@ -55,6 +68,7 @@ export class BlockFile implements Disposable {
       // What is asked for may come from a damaged file: only for much is it worth the question whether there is so
       // much.
       if (sizeBytes > MUCH_SIZE_BYTES && offset + sizeBytes > fstatSync(this.#descriptor).size) return undefined;
+      if (sizeBytes > BLOCK_SIZE_BYTES && !this.#budget.take(sizeBytes)) return undefined;
       const bytes = Buffer.allocUnsafe(sizeBytes);
       return bytes.subarray(0, readSync(this.#descriptor, bytes, 0, sizeBytes, offset));
     } catch {
@@ -63,6 +77,7 @@ export class BlockFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#forgetBlocks();
     closeSync(this.#descriptor);
   }
 }

@@ -26,6 +26,8 @@ export function symbolKey(rva: number, number: number): number {
 export class CodeSymbols {
   readonly #keys: Float64Array;
   readonly #nameOf: (number: number) => string;
+  /** By address: a file may give one address a million names, and each is read once. */
+  readonly #best = new Map<number, CodeSymbol>();
 
   /**
    * @param keys see {@link symbolKey}, in any order; several may have one address
@@ -40,8 +42,11 @@ export class CodeSymbols {
   atOrBelow(rva: number): CodeSymbol | undefined {
     let index = lastAtOrBelow(this.#keys.length, (i) => this.#rvaAt(i), rva);
     if (index < 0) return undefined;
+    const known = this.#best.get(this.#rvaAt(index));
+    if (known !== undefined) return known;
     let best = this.#symbolAt(index);
     while (--index >= 0 && this.#rvaAt(index) === best.rva) best = nearer(best, this.#symbolAt(index));
+    this.#best.set(best.rva, best);
     return best;
   }
 

@@ -6,6 +6,7 @@ import type { Module } from '../process/modules.ts';
 import { DbghelpSession } from './dbghelp-session.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
 import { undecorate } from './undecorate.ts';
 
@@ -64,6 +65,8 @@ export class Symbolizer implements Disposable {
   /** Files that were read before their modules were known, by path in lower case. */
   readonly #readAhead = new Map<string, ExecutableFile>();
   readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
+  /** Of all files together. */
+  readonly #budget = new MemoryBudget();
   #dbghelp: DbghelpSession | undefined;
 
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
@@ -94,7 +97,7 @@ export class Symbolizer implements Disposable {
    */
   *readAhead(paths: readonly string[]): Generator<void> {
     for (const path of paths) {
-      const file = ExecutableFile.open(path);
+      const file = ExecutableFile.open(path, this.#budget);
       if (file === undefined) continue;
       this.#readAhead.set(path.toLowerCase(), file);
       yield;
@@ -221,7 +224,7 @@ export class Symbolizer implements Disposable {
     const key = path.toLowerCase();
     const file = this.#readAhead.get(key);
     this.#readAhead.delete(key);
-    return file ?? ExecutableFile.open(path);
+    return file ?? ExecutableFile.open(path, this.#budget);
   }
 
   #wantsDebugInformation(module: Module): boolean {

@@ -192,9 +192,11 @@ class Demangler {
     if (this.#name.peek('L')) return [this.#readLiteral()];
     if (this.#name.peek('X')) throw new NotUnderstood();
     if (!this.#name.take('J')) return [spell(this.#readType())];
-    const pack: string[] = [];
-    while (!this.#name.take('E')) pack.push(...this.#readArgument());
-    return pack;
+    return this.#name.nested(() => {
+      const pack: string[] = [];
+      while (!this.#name.take('E')) pack.push(...this.#readArgument());
+      return pack;
+    });
   }
 
   #readLiteral(): string {

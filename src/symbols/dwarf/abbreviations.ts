@@ -1,3 +1,4 @@
+import type { MemoryBudget } from '../memory-budget.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import type { DwarfUnit } from './unit-headers.ts';
 import { type AttributeFormat, DW_FORM_implicit_const, fixedSizeBytes } from './values.ts';
@@ -13,15 +14,21 @@ export interface Abbreviation {
 
 /** More declarations than these, over all tables of a file, are damage: the tables overlap. */
 const ABBREVIATIONS_MAX = 1 << 20;
+/** Compilers write two dozen at most; an entry is read by all of them, and those that take no room cost time. */
+const ATTRIBUTES_MAX = 128;
+/** About what a declaration or an attribute takes in memory. */
+const ATTRIBUTE_SIZE_BYTES = 100;
 
 /** The tables of abbreviations of one file, each read once. */
 export class AbbreviationTables {
   readonly #section: Buffer;
   readonly #tables = new Map<number, ReadonlyMap<number, Abbreviation>>();
+  readonly #budget: MemoryBudget;
   #count = 0;
 
-  constructor(section: Buffer) {
+  constructor(section: Buffer, budget: MemoryBudget) {
     this.#section = section;
+    this.#budget = budget;
   }
 
   /**
@@ -54,6 +61,8 @@ export class AbbreviationTables {
       let sizeBytes: number | undefined = 0;
       for (;;) {
         if (++this.#count > ABBREVIATIONS_MAX) throw new RangeError('Too many abbreviations');
+        if (attributes.length > ATTRIBUTES_MAX) throw new RangeError('Too many attributes');
+        this.#budget.spend(ATTRIBUTE_SIZE_BYTES);
         const attribute = cursor.uleb();
         const form = cursor.uleb();
         if (attribute === 0 && form === 0) break;

@@ -1,8 +1,10 @@
+import { lastAtOrBelow } from '../sorted-search.ts';
 import type { Abbreviation } from './abbreviations.ts';
 import { ByteCursor, ignoreDamage } from './byte-cursor.ts';
-import type { Span } from './span-index.ts';
+import type { SpanIndex } from './span-index.ts';
+import type { DwarfUnit } from './unit-headers.ts';
 import type { DwarfUnits, UnitRoot } from './units.ts';
-import { type RawValue, readRaw, referenceOf } from './values.ts';
+import { type AttributeFormat, type RawValue, readRaw, referenceOf } from './values.ts';
 
 /** An entry of `.debug_info` that names something, or has code. */
 export interface Entry {
@@ -20,7 +22,8 @@ export interface Entry {
   callLine?: number;
   /** What was inlined into this one, whatever the blocks around it. */
   inlined?: Entry[];
-  spans?: readonly Span[];
+  /** {@link inlined} by address, from when it is first asked for. */
+  inlinedSpans?: SpanIndex<Entry>;
 }
 
 const DW_TAG_class_type = 0x02;
@@ -49,6 +52,13 @@ export const scopes: ReadonlySet<number> = new Set([
 ]);
 const kept: ReadonlySet<number> = new Set([...scopes, DW_TAG_inlined_subroutine, DW_TAG_subprogram]);
 
+/** About what an entry takes in memory, with its values and its place in the map of its unit. */
+const ENTRY_SIZE_BYTES = 400;
+/** Compilers nest a few dozen levels. */
+const LEVELS_MAX = 4096;
+/** On average a value takes more than a byte; those that take none must not be read without end. */
+const VALUES_PER_BYTE_MAX = 2;
+
 /**
  * The entries of a file that name something or have code. A unit is read when the first of its entries is asked for;
  * of a damaged unit there are those before the damage.
@@ -57,8 +67,11 @@ export class DwarfEntries {
   readonly #units: DwarfUnits;
   readonly #read = new Map<UnitRoot, ReadonlyMap<number, Entry>>();
 
+  #valuesLeft: number;
+
   constructor(units: DwarfUnits) {
     this.#units = units;
+    this.#valuesLeft = VALUES_PER_BYTE_MAX * units.sections.info.length;
   }
 
   /** The entries of a unit, by their offset in `.debug_info`. */
@@ -76,8 +89,10 @@ export class DwarfEntries {
    */
   at(offset: number, near: UnitRoot): Entry | undefined {
     const isIn = ({ unit }: UnitRoot): boolean => offset >= unit.start && offset < unit.end;
-    const root = isIn(near) ? near : this.#units.roots.find(isIn);
-    return root && this.of(root).get(offset);
+    if (isIn(near)) return this.of(near).get(offset);
+    const { roots } = this.#units;
+    const root = roots[lastAtOrBelow(roots.length, (index) => roots[index]!.unit.start, offset)];
+    return root && isIn(root) ? this.of(root).get(offset) : undefined;
   }
 
   /** Reads a unit's tree; what was read before damage remains. */
@@ -106,16 +121,19 @@ export class DwarfEntries {
       } else if (abbreviation.sizeBytes !== undefined) {
         cursor.skip(abbreviation.sizeBytes);
       } else {
-        for (const format of abbreviation.attributes) readRaw(cursor, format, unit);
+        for (const format of abbreviation.attributes) this.#readValue(cursor, format, unit);
       }
-      if (abbreviation.hasChildren) above.push(entry ?? parent);
+      if (!abbreviation.hasChildren) continue;
+      if (above.length >= LEVELS_MAX) throw new RangeError('Entries are nested too deep');
+      above.push(entry ?? parent);
     }
   }
 
   #readEntry(cursor: ByteCursor, { tag, attributes }: Abbreviation, root: UnitRoot, parent: Entry | undefined): Entry {
+    this.#units.budget.spend(ENTRY_SIZE_BYTES);
     const entry: Entry = { tag, root, parent };
     for (const format of attributes) {
-      const raw = readRaw(cursor, format, root.unit);
+      const raw = this.#readValue(cursor, format, root.unit);
       switch (format.attribute) {
         case DW_AT_name:
           entry.name = raw;
@@ -148,5 +166,9 @@ export class DwarfEntries {
       }
     }
     return entry;
+  }
+  #readValue(cursor: ByteCursor, format: AttributeFormat, unit: DwarfUnit): RawValue {
+    if (--this.#valuesLeft < 0) throw new RangeError('Too many values');
+    return readRaw(cursor, format, unit);
   }
 }

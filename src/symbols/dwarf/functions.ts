@@ -3,9 +3,9 @@ import { demangleRust } from '../demangle/rust.ts';
 import { DW_TAG_namespace, DW_TAG_subprogram, DwarfEntries, type Entry, scopes } from './entries.ts';
 import type { DwarfLines, SourceLine } from './lines.ts';
 import { SpanReader } from './ranges.ts';
-import { type Span, SpanIndex } from './span-index.ts';
+import { SpanIndex } from './span-index.ts';
 import type { DwarfUnits, UnitRoot } from './units.ts';
-import { type RawValue, readText } from './values.ts';
+import { type RawValue, textOf } from './values.ts';
 
 /** A function that the compiler put into another one, at the place of a call. */
 export interface InlinedFunction {
@@ -56,7 +56,7 @@ export class DwarfFunctions {
     this.#units = units;
     this.#lines = lines;
     this.#entries = new DwarfEntries(units);
-    this.#spans = new SpanReader(units.sections, imageBase);
+    this.#spans = new SpanReader(units, imageBase);
     this.#roots = new SpanIndex(
       units.roots.flatMap((root) => this.#spans.read(root, root).map((span) => ({ ...span, value: root }))),
     );
@@ -72,9 +72,7 @@ export class DwarfFunctions {
     const inlined: InlinedFunction[] = [];
     let outer = found.value;
     for (let depth = 0; depth < INLINED_DEPTH_MAX; depth++) {
-      const inner = outer.inlined?.find((candidate) =>
-        this.#spansOf(candidate).some(({ begin, end }) => rva >= begin && rva < end),
-      );
+      const inner = this.#inlinedOf(outer)?.find(rva)?.value;
       if (inner === undefined) break;
       const innerName = this.#nameOf(inner);
       const call = this.#callOf(inner);
@@ -94,51 +92,56 @@ export class DwarfFunctions {
     let functions = this.#functions.get(root);
     if (functions === undefined) {
       const entries = [...this.#entries.of(root).values()].filter(({ tag }) => tag === DW_TAG_subprogram);
-      functions = new SpanIndex(entries.flatMap((value) => this.#spansOf(value).map((span) => ({ ...span, value }))));
+      functions = this.#indexSpans(entries);
       this.#functions.set(root, functions);
     }
     return functions;
   }
 
-  #spansOf(entry: Entry): readonly Span[] {
-    return (entry.spans ??= this.#spans.read(entry, entry.root));
+  #inlinedOf(entry: Entry): SpanIndex<Entry> | undefined {
+    if (entry.inlined === undefined) return undefined;
+    return (entry.inlinedSpans ??= this.#indexSpans(entry.inlined));
+  }
+
+  #indexSpans(entries: readonly Entry[]): SpanIndex<Entry> {
+    return new SpanIndex(
+      entries.flatMap((value) => this.#spans.read(value, value.root).map((span) => ({ ...span, value }))),
+    );
   }
 
   /** The name of a function with the namespaces and classes around it. */
   #nameOf(entry: Entry): string | undefined {
     if (this.#names.has(entry)) return this.#names.get(entry);
+    const whole = this.#rustNameOf(entry) ?? this.#scopedNameOf(entry) ?? '';
+    const isKept = whole !== '' && this.#units.budget.take(2 * whole.length);
+    const name = isKept ? whole.slice(0, NAME_LENGTH_MAX) : undefined;
+    this.#names.set(entry, name);
+    return name;
+  }
+
+  #scopedNameOf(entry: Entry): string | undefined {
     const named = this.#declarationOf(entry);
-    const rustName = this.#rustNameOf(entry);
-    if (rustName !== undefined) {
-      this.#names.set(entry, rustName);
-      return rustName;
-    }
     const own = named.name && this.#textOf(named, named.name);
     const linkageName = named.linkageName && this.#textOf(named, named.linkageName);
-    let name = own ?? (linkageName && (demangleItanium(linkageName) ?? linkageName));
-    if (own !== undefined && named.parent !== undefined) {
-      const parts = [own];
-      for (
-        let scope: Entry | undefined = named.parent, depth = 0;
-        scope !== undefined && depth < SCOPES_MAX;
-        scope = scope.parent, depth++
-      ) {
-        // A function in a function is one of C, or a mere declaration: only the classes of a function are named after
-        // it.
-        if (scope.tag === DW_TAG_subprogram ? depth > 0 : scopes.has(scope.tag)) {
-          const outer = this.#declarationOf(scope);
-          parts.unshift(
-            (outer.name && this.#textOf(outer, outer.name)) ??
-              (scope.tag === DW_TAG_namespace ? '(anonymous namespace)' : '(anonymous)'),
-          );
-          if (outer !== scope) scope = outer;
-        }
+    if (own === undefined) return linkageName && (demangleItanium(linkageName) ?? linkageName);
+    const parts = [own];
+    for (
+      let scope: Entry | undefined = named.parent, depth = 0;
+      scope !== undefined && depth < SCOPES_MAX;
+      scope = scope.parent, depth++
+    ) {
+      // A function in a function is one of C, or a mere declaration: only the classes of a function are named after
+      // it.
+      if (scope.tag === DW_TAG_subprogram ? depth > 0 : scopes.has(scope.tag)) {
+        const outer = this.#declarationOf(scope);
+        parts.unshift(
+          (outer.name && this.#textOf(outer, outer.name)) ??
+            (scope.tag === DW_TAG_namespace ? '(anonymous namespace)' : '(anonymous)'),
+        );
+        if (outer !== scope) scope = outer;
       }
-      name = parts.join('::');
     }
-    name = name?.slice(0, NAME_LENGTH_MAX);
-    this.#names.set(entry, name === '' ? undefined : name);
-    return this.#names.get(entry);
+    return parts.join('::');
   }
 
   /**
@@ -148,8 +151,7 @@ export class DwarfFunctions {
   #rustNameOf(entry: Entry): string | undefined {
     let next: Entry | undefined = entry;
     for (let count = 0; count < ORIGINS_MAX && next !== undefined; count++) {
-      if (next.linkageName !== undefined)
-        return demangleRust(this.#textOf(next, next.linkageName) ?? '')?.slice(0, NAME_LENGTH_MAX);
+      if (next.linkageName !== undefined) return demangleRust(this.#textOf(next, next.linkageName) ?? '');
       next = next.origin === undefined ? undefined : this.#entries.at(next.origin, next.root);
     }
     return undefined;
@@ -171,6 +173,6 @@ export class DwarfFunctions {
   }
 
   #textOf({ root }: Entry, value: RawValue): string | undefined {
-    return readText(value, root.unit, root.bases, this.#units.sections);
+    return textOf(value, root.unit, root.bases, this.#units.sections);
   }
 }

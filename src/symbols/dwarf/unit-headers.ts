@@ -1,4 +1,4 @@
-import { ByteCursor } from './byte-cursor.ts';
+import { ByteCursor, ignoreDamage, readParts } from './byte-cursor.ts';
 
 /** The debug sections of one executable file; empty where the file has none of that name. */
 export interface DwarfSections {
@@ -45,27 +45,49 @@ const DW_UT_skeleton = 4;
 const DW_UT_split_compile = 5;
 const DW_UT_split_type = 6;
 
+/** More units than any linker joins. */
+const UNITS_MAX = 1 << 18;
+/** No unit of any kind has less behind its length. */
+const UNIT_SIZE_BYTES_MIN = 7;
+
+/** One unit of `.debug_info` or `.debug_line`, whatever is in it. */
+export interface UnitExtent {
+  /** Where its length stands. */
+  readonly start: number;
+  /** What follows its length. */
+  readonly at: number;
+  /** First byte after it. */
+  readonly end: number;
+  /** Its offsets have 64 bits. */
+  readonly isWide: boolean;
+}
+
+/** The extents of the units of a section, in their order. A length that leads out of the section ends them. */
+export function* listExtents(section: Buffer): Generator<UnitExtent> {
+  const cursor = new ByteCursor(section, 0);
+  for (let count = 0; count < UNITS_MAX && cursor.remaining >= 4; count++) {
+    const start = cursor.at;
+    let isWide = false;
+    let end = section.length + 1;
+    ignoreDamage(() => ({ isWide, end } = cursor.readLength()));
+    if (end > section.length) return;
+    if (end - cursor.at >= UNIT_SIZE_BYTES_MIN) yield { start, at: cursor.at, end, isWide };
+    cursor.at = end;
+  }
+}
+
 /** The units of a file in their order, without reading what is in them. A damaged length ends the list. */
 export function listUnits(info: Buffer): readonly DwarfUnit[] {
   const units: DwarfUnit[] = [];
-  for (let at = 0; at + 4 <= info.length; ) {
-    const start = at;
-    try {
-      const length = new ByteCursor(info, start);
-      const { isWide, end } = length.readLength();
-      at = end;
-      const cursor = new ByteCursor(info, length.at, end);
-      const unit = readUnitHeader(cursor, start, end, isWide);
-      if (unit !== undefined) units.push(unit);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      if (at <= start) break;
-    }
-  }
+  readParts(listExtents(info), (extent) => {
+    const unit = readUnitHeader(info, extent);
+    if (unit !== undefined) units.push(unit);
+  });
   return units;
 }
 
-function readUnitHeader(cursor: ByteCursor, start: number, end: number, isWide: boolean): DwarfUnit | undefined {
+function readUnitHeader(info: Buffer, { start, at, end, isWide }: UnitExtent): DwarfUnit | undefined {
+  const cursor = new ByteCursor(info, at, end);
   const version = cursor.u16();
   if (version < 2 || version > 5) return undefined;
   const kind = version >= 5 ? cursor.u8() : 1;

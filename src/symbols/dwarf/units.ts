@@ -1,7 +1,8 @@
+import type { MemoryBudget } from '../memory-budget.ts';
 import { AbbreviationTables } from './abbreviations.ts';
-import { ByteCursor } from './byte-cursor.ts';
+import { ByteCursor, readParts } from './byte-cursor.ts';
 import { type DwarfSections, type DwarfUnit, listUnits } from './unit-headers.ts';
-import { type RawValue, readRaw, readText, type UnitBases } from './values.ts';
+import { type RawValue, readRaw, textOf, type UnitBases } from './values.ts';
 
 const DW_AT_stmt_list = 0x10;
 const DW_AT_low_pc = 0x11;
@@ -25,23 +26,25 @@ export interface UnitRoot {
   readonly ranges?: RawValue;
 }
 
-/** The units of a file with what their first entries say; a unit that is damaged is missing. */
+/** About what a unit and its root take in memory, without the name of its directory. */
+const ROOT_SIZE_BYTES = 600;
+
+/** The units of a file with what their first entries say; a damaged unit is missing. */
 export class DwarfUnits {
   readonly sections: DwarfSections;
+  readonly budget: MemoryBudget;
   readonly abbreviations: AbbreviationTables;
+  /** By ascending offset. */
   readonly roots: readonly UnitRoot[];
 
-  constructor(sections: DwarfSections) {
+  /** @param budget what may be kept of the file */
+  constructor(sections: DwarfSections, budget: MemoryBudget) {
     this.sections = sections;
-    this.abbreviations = new AbbreviationTables(sections.abbreviations);
-    this.roots = listUnits(sections.info).flatMap((unit) => {
-      try {
-        return [this.#readRoot(unit)];
-      } catch (error) {
-        if (error instanceof RangeError) return [];
-        throw error;
-      }
-    });
+    this.budget = budget;
+    this.abbreviations = new AbbreviationTables(sections.abbreviations, budget);
+    const roots: UnitRoot[] = [];
+    readParts(listUnits(sections.info), (unit) => roots.push(this.#readRoot(unit)));
+    this.roots = roots;
   }
 
   #readRoot(unit: DwarfUnit): UnitRoot {
@@ -59,7 +62,8 @@ export class DwarfUnits {
     };
     const lineTable = valueOf(DW_AT_stmt_list);
     const directoryValue = values.get(DW_AT_comp_dir);
-    const directory = directoryValue && readText(directoryValue, unit, bases, this.sections);
+    const directory = directoryValue && textOf(directoryValue, unit, bases, this.sections);
+    this.budget.spend(ROOT_SIZE_BYTES + 2 * (directory?.length ?? 0));
     const [lowAddress, highAddress, ranges] = [DW_AT_low_pc, DW_AT_high_pc, DW_AT_ranges].map((attribute) =>
       values.get(attribute),
     );

@@ -1,4 +1,4 @@
-import { ByteCursor } from './byte-cursor.ts';
+import { ByteCursor, textAt } from './byte-cursor.ts';
 import type { DwarfSections, DwarfUnit } from './unit-headers.ts';
 
 /** One attribute of an {@link Abbreviation}. */
@@ -169,46 +169,30 @@ export function addressAt(index: number, unit: DwarfUnit, bases: UnitBases, sect
   return unit.addressSize === 8 ? cursor.u64() : cursor.u32();
 }
 
-/** The text that a value means; undefined where it is no text. @throws RangeError when it leads nowhere */
+/** The text that a value means; `undefined` where it is no text, or leads to none. */
 export function textOf(
   { form, value }: RawValue,
   unit: DwarfUnit,
   bases: UnitBases,
   sections: DwarfSections,
 ): string | undefined {
-  if (form === DW_FORM_string) return new ByteCursor(sections.info, value).text();
-  if (form === DW_FORM_strp) return textAt(sections.strings, value, sections.stringsAddress);
-  if (form === DW_FORM_line_strp) return textAt(sections.lineStrings, value, sections.lineStringsAddress);
+  if (form === DW_FORM_string) return textAt(sections.info, value);
+  if (form === DW_FORM_strp) return sharedText(sections.strings, value, sections.stringsAddress);
+  if (form === DW_FORM_line_strp) return sharedText(sections.lineStrings, value, sections.lineStringsAddress);
   // DW_FORM_strx, strx1 … strx4
   if (form !== 0x1a && form !== DW_FORM_GNU_str_index && !(form >= 0x25 && form <= 0x28)) return undefined;
-  const offset = new ByteCursor(sections.stringOffsets, bases.stringOffsets + value * (unit.isWide ? 8 : 4)).offset(
-    unit.isWide,
-  );
-  return textAt(sections.strings, offset, sections.stringsAddress);
+  const sizeBytes = unit.isWide ? 8 : 4;
+  const at = bases.stringOffsets + value * sizeBytes;
+  if (!(at + sizeBytes <= sections.stringOffsets.length)) return undefined;
+  const offset = new ByteCursor(sections.stringOffsets, at).offset(unit.isWide);
+  return sharedText(sections.strings, offset, sections.stringsAddress);
 }
 
 /**
  * The text at an offset of a section of strings. An offset that leads out of it is tried as the low half of an address:
- * what clang 14 and lld leave in DWARF 5 for Windows, where the linker is asked for the wrong kind of relocation.
- *
- * @throws RangeError when there is none
+ * clang 14 and lld leave that in DWARF 5 for Windows, where the linker is asked for the wrong kind of relocation.
  */
-function textAt(section: Buffer, offset: number, sectionAddress: number | undefined): string {
+function sharedText(section: Buffer, offset: number, sectionAddress: number | undefined): string | undefined {
   const isAddress = offset >= section.length && sectionAddress !== undefined;
-  return new ByteCursor(section, isAddress ? (offset - sectionAddress) % 2 ** 32 : offset).text();
-}
-
-/** {@link textOf}, with undefined for what leads nowhere. */
-export function readText(
-  value: RawValue,
-  unit: DwarfUnit,
-  bases: UnitBases,
-  sections: DwarfSections,
-): string | undefined {
-  try {
-    return textOf(value, unit, bases, sections);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
+  return textAt(section, isAddress ? (offset - sectionAddress) % 2 ** 32 : offset);
 }
