@@ -147,7 +147,7 @@ export async function audit(options: AuditOptions): Promise<Report> {
     tool: { name: toolName, version: toolVersion },
     target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
     ...found,
-    completeness: judgeCompleteness(recording, judged, noteIterations(evidence, options, markName)),
+    completeness: judgeCompleteness(recording, judged, noteIterations(evidence, options, markName, markCounts?.gap)),
     stats: {
       durationMs,
       opens,
@@ -207,10 +207,11 @@ function noteIterations(
   { marks }: Evidence,
   { analysis, settleMs = 0 }: AuditOptions,
   name: MarkName | undefined,
+  gap: string | undefined,
 ): IterationNotes {
   const doubt = marks === undefined ? undefined : doubtIterations(marks, name?.name ?? '', analysis?.warmUpIterations);
   return {
-    gaps: doubt === undefined ? [] : [doubt],
+    gaps: [doubt, gap].filter((each) => each !== undefined),
     notes:
       marks === undefined && settleMs > 0
         ? ['There was nothing to settle: it is at marks that handles are waited for, and none were to be taken.']

@@ -17,23 +17,44 @@ interface Tally {
 
 /** How often {@link MarkCounts.take} looks again while it waits for handles to be closed. */
 const POLL_MS = 20;
+/** 32 MiB. A thousand sites have the counts of four thousand marks in it. */
+const COUNTS_MAX = 1 << 22;
+/** Enough to judge growth by, after any warm-up that so few marks allow, however many sites there are. */
+const MARKS_MIN = 16;
 
 /** What tells sites apart without symbols: the stack, the call and the type of the object. */
 export function siteKey({ stackId, call }: LedgerCall, objectType: string): string {
   return `${stackId} ${call} ${objectType}`;
 }
 
-/** How many handles of each site were open at each mark, read from the ledger while the target runs on. */
+/**
+ * How many handles of each site were open at each mark, read from the ledger while the target runs on.
+ *
+ * A program may mark without end. When there are more counts than {@link COUNTS_MAX}, marks are joined in pairs, as if
+ * the iterations of both had been counted together. A site that grew in every iteration still did; one that made up in
+ * one iteration for another counts as grown in both. The first marks and the newest half of them stay as they are: a
+ * site that begins late, or rests now and then, is seen to do so.
+ */
 export class MarkCounts {
   readonly #ledger: Ledger;
   readonly #started: number;
-  readonly #marks: Mark[] = [];
+  readonly #countsMax: number;
+  #marks: Mark[] = [];
+  #joined = false;
   readonly #sites = new Map<string, { opened: LedgerCall; objectType: string; counts: number[] }>();
 
   /** @param started `nowMs()` at the target's first instruction */
-  constructor(ledger: Ledger, started: number) {
+  constructor(ledger: Ledger, started: number, countsMax: number = COUNTS_MAX) {
     this.#ledger = ledger;
     this.#started = started;
+    this.#countsMax = countsMax;
+  }
+
+  /** Why the counts are coarser than the marks, for a person; `undefined` when they are not. */
+  get gap(): string | undefined {
+    if (!this.#joined) return undefined;
+    const iterations = this.#marks.reduce((sum, mark) => sum + mark.iterations, 0);
+    return `${iterations} iterations were marked, too many to keep the counts of each: those in the middle are judged in groups, as if their handles had been counted together.`;
   }
 
   get marks(): readonly Mark[] {
@@ -83,6 +104,24 @@ export class MarkCounts {
       site.counts.push(count);
     }
     for (const { counts } of this.#sites.values()) if (counts.length < this.#marks.length) counts.push(0);
+    while (this.#marks.length > MARKS_MIN && this.#marks.length * (1 + this.#sites.size) > this.#countsMax)
+      this.#joinMarks();
+  }
+
+  /** Joins the second quarter of the marks in pairs. What counts of a pair is its second mark. */
+  #joinMarks(): void {
+    const begin = Math.floor(this.#marks.length / 4);
+    const end = begin + 2 * Math.floor(begin / 2);
+    const isFirstOfPair = (index: number): boolean => index >= begin && index < end && (index - begin) % 2 === 0;
+    const keepSecond = <Each>(all: readonly Each[]): Each[] => all.filter((_, index) => !isFirstOfPair(index));
+    const summed = this.#marks.map((mark, index, all) =>
+      index > 0 && isFirstOfPair(index - 1)
+        ? { ...mark, iterations: all[index - 1]!.iterations + mark.iterations }
+        : mark,
+    );
+    this.#marks = keepSecond(summed);
+    for (const site of this.#sites.values()) site.counts = keepSecond(site.counts);
+    this.#joined = true;
   }
 
   #hasGrown(now: ReadonlyMap<string, Tally>): boolean {
