@@ -24,6 +24,8 @@ export type Gap = {
       /** Iterations that it takes, with the warm-up. */
       readonly needed: number;
     }
+  /** Counts were joined, because there were too many marks to keep those of each. */
+  | { readonly kind: 'marks-joined'; readonly iterations: number }
   /** Fewer runs took place than were asked for. */
   | { readonly kind: 'runs-missing'; readonly done: number; readonly wanted: number }
 );
@@ -50,6 +52,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'runs-missing': true,
   'no-marks': true,
   'too-few-marks': true,
+  'marks-joined': true,
   'handle-table-lost': true,
   'calls-unrecognised': true,
   'functions-unmovable': true,

@@ -155,6 +155,7 @@ export class AuditSession implements Disposable {
       gaps: [
         ...(point === 'aborted' ? [{ kind: 'interrupted' } as const] : []),
         ...(point === 'ended' ? [{ kind: 'handle-table-lost', why: this.#whyTableIsLost() } as const] : []),
+        ...(this.#markCounts?.gap === undefined ? [] : [this.#markCounts.gap]),
         ...this.#recording.gaps(),
         ...learnt.filter((gap) => 'count' in gap && gap.count > 0),
       ],

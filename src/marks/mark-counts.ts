@@ -1,4 +1,5 @@
 import { type CallLedger, type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
+import type { Gap } from '../completeness.ts';
 import type { Mark } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 
@@ -17,18 +18,38 @@ interface Tally {
 
 /** How often {@link MarkCounts.take} looks again while it waits for handles to be closed. */
 const POLL_MS = 20;
+/** 32 MiB. A thousand sites have the counts of four thousand marks in it. */
+const COUNTS_MAX = 1 << 22;
+/** Enough to judge growth by, after any warm-up that so few marks allow, however many sites there are. */
+const MARKS_MIN = 16;
 
-/** How many handles of each site were open at each mark, read from the ledger while the target runs on. */
+/**
+ * How many handles of each site were open at each mark, read from the ledger while the target runs on.
+ *
+ * A program may mark without end. When there are more counts than {@link COUNTS_MAX}, marks are joined in pairs, as if
+ * the iterations of both had been counted together. A site that grew in every iteration still did; one that made up in
+ * one iteration for another counts as grown in both. The first marks and the newest half of them stay as they are: a
+ * site that begins late, or rests now and then, is seen to do so.
+ */
 export class MarkCounts {
   readonly #ledger: Pick<CallLedger, 'openValues' | 'life'>;
   readonly #started: number;
-  readonly #marks: Mark[] = [];
+  readonly #countsMax: number;
+  #marks: Mark[] = [];
+  #joined = false;
   readonly #sites = new Map<string, { opened: LedgerCall; objectType: string; counts: number[] }>();
 
   /** @param started `nowMs()` at the target's first instruction */
-  constructor(ledger: Pick<CallLedger, 'openValues' | 'life'>, started: number) {
+  constructor(ledger: Pick<CallLedger, 'openValues' | 'life'>, started: number, countsMax: number = COUNTS_MAX) {
     this.#ledger = ledger;
     this.#started = started;
+    this.#countsMax = countsMax;
+  }
+
+  /** That the counts are coarser than the marks; `undefined` when they are not. */
+  get gap(): Gap | undefined {
+    if (!this.#joined) return undefined;
+    return { kind: 'marks-joined', iterations: this.#marks.reduce((sum, mark) => sum + mark.iterations, 0) };
   }
 
   get marks(): readonly Mark[] {
@@ -78,6 +99,24 @@ export class MarkCounts {
       site.counts.push(count);
     }
     for (const { counts } of this.#sites.values()) if (counts.length < this.#marks.length) counts.push(0);
+    while (this.#marks.length > MARKS_MIN && this.#marks.length * (1 + this.#sites.size) > this.#countsMax)
+      this.#joinMarks();
+  }
+
+  /** Joins the second quarter of the marks in pairs. What counts of a pair is its second mark. */
+  #joinMarks(): void {
+    const begin = Math.floor(this.#marks.length / 4);
+    const end = begin + 2 * Math.floor(begin / 2);
+    const isFirstOfPair = (index: number): boolean => index >= begin && index < end && (index - begin) % 2 === 0;
+    const keepSecond = <Each>(all: readonly Each[]): Each[] => all.filter((_, index) => !isFirstOfPair(index));
+    const summed = this.#marks.map((mark, index, all) =>
+      index > 0 && isFirstOfPair(index - 1)
+        ? { ...mark, iterations: all[index - 1]!.iterations + mark.iterations }
+        : mark,
+    );
+    this.#marks = keepSecond(summed);
+    for (const site of this.#sites.values()) site.counts = keepSecond(site.counts);
+    this.#joined = true;
   }
 
   #hasGrown(now: ReadonlyMap<string, Tally>): boolean {

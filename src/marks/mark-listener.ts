@@ -9,6 +9,12 @@ import { MarkError, type MarkName } from './mark-name.ts';
 const ERROR_ALREADY_EXISTS = 183;
 /** What was written to a pipe just before the target ended has arrived after so long. */
 const DRAIN_MS = 50;
+/** More marks than these are not read before those are counted: a program may write them faster than that goes. */
+const PENDING_MAX = 0x1_0000;
+/** A program that does not read the answers to its marks gets no more of them while so much is unread. */
+const UNREAD_SIZE_BYTES_MAX = 1 << 20;
+/** Programs that may have the pipe open at once; each takes memory here. */
+const CONNECTIONS_MAX = 1024;
 
 /**
  * Takes marks and has the open handles counted at each, one count after the other.
@@ -26,7 +32,10 @@ export class MarkListener implements Disposable {
   #counts: MarkCounts | undefined;
   #pending = 0;
   #total = 0;
-  #answers: (() => void)[] = [];
+  /** How many answers each socket waits for. */
+  #answers = new Map<Socket, number>();
+  /** Those that wait to be read. */
+  readonly #paused = new Set<Socket>();
   #counting: Promise<void> | undefined;
   #failure: unknown;
 
@@ -48,6 +57,7 @@ export class MarkListener implements Disposable {
     if (kind === 'event') return new MarkListener(settleMs, createNewEvent(name), undefined);
     if (await answers(name)) throw new MarkError(name, 'there is a pipe of that name', 'another name');
     const server = createServer({ allowHalfOpen: true });
+    server.maxConnections = CONNECTIONS_MAX;
     const listener = new MarkListener(settleMs, undefined, server);
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
@@ -78,6 +88,7 @@ export class MarkListener implements Disposable {
     if (this.#server !== undefined) {
       for (let before = -1; before !== this.#total + this.#pending; ) {
         before = this.#total + this.#pending;
+        await this.#counting; // and what waited for that is read
         await sleep(DRAIN_MS);
       }
     }
@@ -89,10 +100,12 @@ export class MarkListener implements Disposable {
     try {
       while (this.#pending > 0 && this.#counts !== undefined) {
         const [iterations, answers] = [this.#pending, this.#answers];
-        [this.#pending, this.#answers] = [0, []];
+        [this.#pending, this.#answers] = [0, new Map()];
         await this.#counts.take(iterations, this.#settleMs);
         this.#total += iterations;
-        for (const answer of answers) answer();
+        for (const [socket, count] of answers) this.#answer(socket, count);
+        for (const socket of this.#paused) socket.resume();
+        this.#paused.clear();
       }
     } catch (error) {
       this.#failure ??= error; // for finish(): nobody waits for a count
@@ -110,6 +123,9 @@ export class MarkListener implements Disposable {
         if (byte === 0x0a) this.#noteLine(socket);
         hasRest = byte !== 0x0a;
       }
+      if (this.#pending < PENDING_MAX) return;
+      socket.pause();
+      this.#paused.add(socket);
     });
     socket.on('end', () => {
       if (hasRest)
@@ -117,16 +133,21 @@ export class MarkListener implements Disposable {
       else if (this.#pending === 0) socket.end();
     });
     socket.on('error', () => socket.destroy()); // it went away before the answer: its mark counts all the same
-    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#paused.delete(socket);
+    });
   }
 
   #noteLine(socket: Socket): void {
-    this.#answers.push(() => {
-      if (!socket.writable) return;
-      socket.write(`${this.#total}\n`);
-      if (socket.readableEnded) socket.end();
-    });
+    this.#answers.set(socket, (this.#answers.get(socket) ?? 0) + 1);
     this.note();
+  }
+
+  #answer(socket: Socket, count: number): void {
+    if (!socket.writable) return;
+    if (socket.writableLength < UNREAD_SIZE_BYTES_MAX) socket.write(`${this.#total}\n`.repeat(count));
+    if (socket.readableEnded) socket.end();
   }
 
   [Symbol.dispose](): void {

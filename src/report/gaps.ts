@@ -17,6 +17,8 @@ function spellContent(gap: Gap): string {
       return `No mark came by ${gap.mark}: growth from iteration to iteration could not be judged.`;
     case 'too-few-marks':
       return spellTooFewMarks(gap);
+    case 'marks-joined':
+      return `${gap.iterations} iterations were marked, too many to keep the counts of each: those in the middle are judged in groups, as if their handles had been counted together.`;
     case 'handle-table-lost':
       return `The target ${whyLost[gap.why]}: its handle table could not be read, so open handles are those that the recorder knows, without names.`;
     case 'settled-without-marks':

@@ -2,6 +2,8 @@ import { closeSync, fstatSync, readSync } from 'node:fs';
 
 import { openTargetFile } from '../process/target-file.ts';
 
+import type { MemoryBudget } from './memory-budget.ts';
+
 /** No table of any real file is longer; a damaged length must not ask for gigabytes. */
 export const TABLE_SIZE_BYTES_MAX: number = 1 << 28;
 /** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
@@ -19,19 +21,22 @@ export class BlockFile implements Disposable {
   readonly #descriptor: number;
   /** Whole ones, but for the file's last. */
   readonly #blocks = new Map<number, Buffer>();
+  readonly #budget: MemoryBudget;
 
-  private constructor(descriptor: number) {
+  private constructor(descriptor: number, budget: MemoryBudget) {
     this.#descriptor = descriptor;
+    this.#budget = budget;
   }
 
   /**
    * Opens a file; `undefined` when it cannot be opened, or may not because its path comes from a target.
    *
+   * @param budget what may be read of it in larger parts than a block
    * @param userPaths see {@link openTargetFile}
    */
-  static open(path: string, userPaths: readonly string[] = []): BlockFile | undefined {
+  static open(path: string, budget: MemoryBudget, userPaths: readonly string[] = []): BlockFile | undefined {
     const descriptor = openTargetFile(path, { sizeBytesMax: FILE_SIZE_BYTES_MAX, userPaths });
-    return descriptor === undefined ? undefined : new BlockFile(descriptor);
+    return descriptor === undefined ? undefined : new BlockFile(descriptor, budget);
   }
 
   /** Bytes of the file, not to be written to; `undefined` where it ends before them, or cannot be read. */
@@ -49,9 +54,14 @@ export class BlockFile implements Disposable {
     if (known !== undefined) return known;
     const block = this.#readUpTo(index * BLOCK_SIZE_BYTES, BLOCK_SIZE_BYTES);
     if (block === undefined) return undefined;
-    if (this.#blocks.size === BLOCK_COUNT) this.#blocks.clear();
-    this.#blocks.set(index, block);
+    if (this.#blocks.size === BLOCK_COUNT) this.#forgetBlocks();
+    if (this.#budget.take(BLOCK_SIZE_BYTES)) this.#blocks.set(index, block);
     return block;
+  }
+
+  #forgetBlocks(): void {
+    this.#budget.giveBack(this.#blocks.size * BLOCK_SIZE_BYTES);
+    this.#blocks.clear();
   }
 
   /** Less than what is asked for where the file ends before. */
@@ -60,6 +70,7 @@ export class BlockFile implements Disposable {
       // What is asked for may come from a damaged file: only for much is it worth the question whether there is so
       // much.
       if (sizeBytes > MUCH_SIZE_BYTES && offset + sizeBytes > fstatSync(this.#descriptor).size) return undefined;
+      if (sizeBytes > BLOCK_SIZE_BYTES && !this.#budget.take(sizeBytes)) return undefined;
       const bytes = Buffer.allocUnsafe(sizeBytes);
       return bytes.subarray(0, readSync(this.#descriptor, bytes, 0, sizeBytes, offset));
     } catch {
@@ -68,6 +79,7 @@ export class BlockFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#forgetBlocks();
     closeSync(this.#descriptor);
   }
 }

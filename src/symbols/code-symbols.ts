@@ -1,3 +1,5 @@
+import { lastAtOrBelow } from './sorted-search.ts';
+
 /** A name that a file gives to a place in its code. */
 export interface CodeSymbol {
   /** Address relative to the image's base. */
@@ -24,6 +26,8 @@ export function symbolKey(rva: number, number: number): number {
 export class CodeSymbols {
   readonly #keys: Float64Array;
   readonly #nameOf: (number: number) => string;
+  /** By address: a file may give one address a million names, and each is read once. */
+  readonly #best = new Map<number, CodeSymbol>();
 
   /**
    * @param keys see {@link symbolKey}, in any order; several may have one address
@@ -38,8 +42,11 @@ export class CodeSymbols {
   atOrBelow(rva: number): CodeSymbol | undefined {
     let index = lastAtOrBelow(this.#keys.length, (i) => this.#rvaAt(i), rva);
     if (index < 0) return undefined;
+    const known = this.#best.get(this.#rvaAt(index));
+    if (known !== undefined) return known;
     let best = this.#symbolAt(index);
     while (--index >= 0 && this.#rvaAt(index) === best.rva) best = nearer(best, this.#symbolAt(index));
+    this.#best.set(best.rva, best);
     return best;
   }
 
@@ -70,16 +77,4 @@ export function nearer(a: CodeSymbol | undefined, b: CodeSymbol | undefined): Co
 function isBetterName(name: string, known: string): boolean {
   const rank = (text: string): number => (/^(?:Zw[A-Z]|_o_)/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);
   return rank(name) !== rank(known) ? rank(name) < rank(known) : name < known;
-}
-
-/** The last index whose value is at most `limit`, or -1; values ascend. */
-export function lastAtOrBelow(count: number, valueAt: (index: number) => number, limit: number): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (valueAt(middle) <= limit) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
 }

@@ -49,6 +49,8 @@ const SYMFLAG_EXPORT = 0x0000_0200;
 /** No compiler nests as many; what dbghelp says of a damaged file must not take for ever. */
 const INLINED_MAX = 64;
 const MAX_SYM_NAME = 2000;
+/** A PDB may name files at any length. */
+const FILE_LENGTH_MAX = 4096;
 const SYMBOL_INFO_SIZE_BYTES = 88;
 const SYMBOL_NAME_OFFSET = 84;
 const LINE_SIZE_BYTES = 40;
@@ -169,7 +171,7 @@ export class DbghelpSession implements Disposable {
     const fileName = line.readBigUInt64LE(24); // PWSTR FileName
     // The compiler marks code that has no line with this number. https://devblogs.microsoft.com/oldnewthing/20140815-00
     if (number === 0 || number === 0xf0_0f00 || number === 0xfe_efee || fileName === 0n) return undefined;
-    return { file: readWideString(fileName), line: number };
+    return { file: readWideString(fileName).slice(0, FILE_LENGTH_MAX), line: number };
   }
 
   [Symbol.dispose](): void {

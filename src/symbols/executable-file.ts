@@ -1,12 +1,20 @@
 import { BlockFile, TABLE_SIZE_BYTES_MAX } from './block-file.ts';
-import { type CodeSymbol, type CodeSymbols, lastAtOrBelow, nearer, noSymbols } from './code-symbols.ts';
-import { type DwarfFunction, DwarfFunctions } from './dwarf-functions.ts';
-import { DwarfLines, type SourceLine } from './dwarf-lines.ts';
-import { DwarfUnits } from './dwarf-units.ts';
+import { type CodeSymbol, type CodeSymbols, nearer, noSymbols } from './code-symbols.ts';
+import { type DwarfFunction, DwarfFunctions } from './dwarf/functions.ts';
+import { DwarfLines, type SourceLine } from './dwarf/lines.ts';
+import { DwarfUnits } from './dwarf/units.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols, readName } from './name-tables.ts';
+import { lastAtOrBelow } from './sorted-search.ts';
 
 /** Where to read what of a file; `undefined` where the file ends before it. */
 type Read = (offset: number, sizeBytes: number) => Buffer | undefined;
+
+interface Source {
+  readonly read: Read;
+  readonly close: () => void;
+  readonly budget: MemoryBudget;
+}
 
 interface Section {
   readonly rva: number;
@@ -48,6 +56,7 @@ export class ExecutableFile implements Disposable {
   readonly imageSizeBytes: number;
   /** Where the linker meant the image to be. */
   readonly #imageBase: number;
+  readonly #budget: MemoryBudget;
   readonly #read: Read;
   readonly #close: () => void;
   readonly #header: Buffer;
@@ -61,9 +70,10 @@ export class ExecutableFile implements Disposable {
   #dwarfFunctions: DwarfFunctions | undefined;
   #functions: Buffer | undefined;
 
-  private constructor(read: Read, close: () => void, header: Buffer, sections: readonly Section[]) {
-    this.#read = read;
-    this.#close = close;
+  private constructor(source: Source, header: Buffer, sections: readonly Section[]) {
+    this.#budget = source.budget;
+    this.#read = source.read;
+    this.#close = source.close;
     this.#header = header;
     this.#sections = sections;
     this.#coffOffset = header.readUInt32LE(12); // DWORD FileHeader.PointerToSymbolTable
@@ -76,29 +86,36 @@ export class ExecutableFile implements Disposable {
   /**
    * Opens a file; `undefined` when it cannot be read, may not be opened, or is no 64-bit executable.
    *
+   * @param budget what may be kept of it, and of other files
    * @param userPaths see `openTargetFile`
    */
-  static open(path: string, userPaths: readonly string[] = []): ExecutableFile | undefined {
-    const source = BlockFile.open(path, userPaths);
-    if (source === undefined) return undefined;
-    const file = ExecutableFile.#parse(
-      (offset, sizeBytes) => source.read(offset, sizeBytes),
-      () => source[Symbol.dispose](),
-    );
-    if (file === undefined) source[Symbol.dispose]();
+  static open(
+    path: string,
+    budget: MemoryBudget = new MemoryBudget(),
+    userPaths: readonly string[] = [],
+  ): ExecutableFile | undefined {
+    const blocks = BlockFile.open(path, budget, userPaths);
+    if (blocks === undefined) return undefined;
+    const file = ExecutableFile.#parse({
+      read: (offset, sizeBytes) => blocks.read(offset, sizeBytes),
+      close: () => blocks[Symbol.dispose](),
+      budget,
+    });
+    if (file === undefined) blocks[Symbol.dispose]();
     return file;
   }
 
   /** The same for a file that is in memory. */
-  static fromBytes(bytes: Buffer): ExecutableFile | undefined {
+  static fromBytes(bytes: Buffer, budget: MemoryBudget = new MemoryBudget()): ExecutableFile | undefined {
     const read: Read = (offset, sizeBytes) =>
       offset >= 0 && sizeBytes >= 0 && offset + sizeBytes <= bytes.length
         ? bytes.subarray(offset, offset + sizeBytes)
         : undefined;
-    return ExecutableFile.#parse(read, () => undefined);
+    return ExecutableFile.#parse({ read, close: () => undefined, budget });
   }
 
-  static #parse(read: Read, close: () => void): ExecutableFile | undefined {
+  static #parse(source: Source): ExecutableFile | undefined {
+    const { read } = source;
     const dos = read(0, 64);
     if (dos === undefined || dos.toString('latin1', 0, 2) !== 'MZ') return undefined;
     const headerOffset = dos.readUInt32LE(60); // LONG e_lfanew
@@ -121,7 +138,7 @@ export class ExecutableFile implements Disposable {
         isCode: (table.readUInt32LE(at + 36) & IMAGE_SCN_MEM_EXECUTE) !== 0,
       };
     });
-    return new ExecutableFile(read, close, header, sections);
+    return new ExecutableFile(source, header, sections);
   }
 
   /**
@@ -206,19 +223,22 @@ export class ExecutableFile implements Disposable {
 
   #dwarfUnits(): DwarfUnits {
     const lowAddressOf = (name: string): number => (this.#imageBase + (this.#findSection(name)?.rva ?? 0)) % 2 ** 32;
-    return (this.#units ??= new DwarfUnits({
-      line: this.#section('.debug_line'),
-      lineStrings: this.#section('.debug_line_str'),
-      strings: this.#section('.debug_str'),
-      info: this.#section('.debug_info'),
-      abbreviations: this.#section('.debug_abbrev'),
-      stringOffsets: this.#section('.debug_str_offsets'),
-      addresses: this.#section('.debug_addr'),
-      ranges: this.#section('.debug_ranges'),
-      rangeLists: this.#section('.debug_rnglists'),
-      stringsAddress: lowAddressOf('.debug_str'),
-      lineStringsAddress: lowAddressOf('.debug_line_str'),
-    }));
+    return (this.#units ??= new DwarfUnits(
+      {
+        line: this.#section('.debug_line'),
+        lineStrings: this.#section('.debug_line_str'),
+        strings: this.#section('.debug_str'),
+        info: this.#section('.debug_info'),
+        abbreviations: this.#section('.debug_abbrev'),
+        stringOffsets: this.#section('.debug_str_offsets'),
+        addresses: this.#section('.debug_addr'),
+        ranges: this.#section('.debug_ranges'),
+        rangeLists: this.#section('.debug_rnglists'),
+        stringsAddress: lowAddressOf('.debug_str'),
+        lineStringsAddress: lowAddressOf('.debug_line_str'),
+      },
+      this.#budget,
+    ));
   }
 
   /**

@@ -87,11 +87,15 @@ export function coffSymbols(
   });
 }
 
-/** A text that ends with a zero; empty where there is none. */
+/** Compilers write shorter names: a text without an end must not become one of megabytes. */
+const NAME_SIZE_BYTES_MAX = 4096;
+
+/** A text that ends with a zero; empty where there is none, and cut off after 4 KiB. */
 export function readName(bytes: Buffer, offset: number): string {
   if (offset < 0 || offset >= bytes.length) return '';
-  const end = bytes.indexOf(0, offset);
-  return bytes.toString('utf8', offset, Math.min(end < 0 ? bytes.length : end, offset + 4096));
+  const text = bytes.subarray(offset, offset + NAME_SIZE_BYTES_MAX);
+  const end = text.indexOf(0);
+  return text.toString('utf8', 0, end < 0 ? text.length : end);
 }
 
 function toUint32Array(bytes: Buffer): Uint32Array {

@@ -5,8 +5,10 @@ import type { Frame } from '../model.ts';
 import type { Module } from '../process/modules.ts';
 import { mayOpenTargetFile, toTargetFilePath } from '../process/target-file.ts';
 import { DbghelpSession } from './dbghelp-session.ts';
-import type { SourceLine } from './dwarf-lines.ts';
+import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
+import { MemoryBudget } from './memory-budget.ts';
+import { lastAtOrBelow } from './sorted-search.ts';
 import { undecorate } from './undecorate.ts';
 
 /** How a {@link Symbolizer} looks for symbols. */
@@ -66,6 +68,8 @@ export class Symbolizer implements Disposable {
   /** Files that were read before their modules were known, by path in lower case. */
   readonly #readAhead = new Map<string, ExecutableFile>();
   readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
+  /** Of all files together. */
+  readonly #budget = new MemoryBudget();
   #dbghelp: DbghelpSession | undefined;
 
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
@@ -96,7 +100,7 @@ export class Symbolizer implements Disposable {
    */
   *readAhead(paths: readonly string[]): Generator<void> {
     for (const path of paths) {
-      const file = ExecutableFile.open(path, this.#options.userPaths);
+      const file = ExecutableFile.open(path, this.#budget, this.#options.userPaths);
       if (file === undefined) continue;
       this.#readAhead.set(path.toLowerCase(), file);
       yield;
@@ -223,7 +227,7 @@ export class Symbolizer implements Disposable {
     const key = path.toLowerCase();
     const file = this.#readAhead.get(key);
     this.#readAhead.delete(key);
-    return file ?? ExecutableFile.open(path, this.#options.userPaths);
+    return file ?? ExecutableFile.open(path, this.#budget, this.#options.userPaths);
   }
 
   #wantsDebugInformation(module: Module): boolean {
@@ -239,14 +243,7 @@ export class Symbolizer implements Disposable {
 
   /** Index of the last module whose base is at most `address`, or -1. */
   #indexBelow(address: bigint): number {
-    let low = 0;
-    let high = this.#modules.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#modules[middle]!.base <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return lastAtOrBelow(this.#modules.length, (index) => this.#modules[index]!.base, address);
   }
 }
 

@@ -1,6 +1,6 @@
 import { UnDecorateSymbolNameW } from '../ffi/dbghelp.ts';
-import { demangleItanium } from './demangle-itanium.ts';
-import { demangleRust } from './demangle-rust.ts';
+import { demangleItanium } from './demangle/itanium.ts';
+import { demangleRust } from './demangle/rust.ts';
 
 const UNDNAME_NAME_ONLY = 0x1000;
 const NAME_LENGTH_MAX = 2000;

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { demangleItanium } from '../../../dist/symbols/demangle-itanium.js';
+import { demangleItanium } from '../../../dist/symbols/demangle/itanium.js';
 import { ExecutableFile } from '../../../dist/symbols/executable-file.js';
 
 const folder = fileURLToPath(new URL('../../../fixtures/build/', import.meta.url));

@@ -22,6 +22,10 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     '40 iterations were marked, faster than their handles could be counted (a program that waits for the answer to a mark is not too fast): growth from iteration to iteration could not be judged.',
   ],
   [
+    { kind: 'marks-joined', iterations: 5_000_000 },
+    '5000000 iterations were marked, too many to keep the counts of each: those in the middle are judged in groups, as if their handles had been counted together.',
+  ],
+  [
     { kind: 'handle-table-lost', why: 'ended-from-outside' },
     'The target was ended from outside or by the kernel: its handle table could not be read, so open handles are those that the recorder knows, without names.',
   ],

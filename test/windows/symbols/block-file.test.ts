@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { MemoryBudget } from '../../../src/symbols/memory-budget.ts';
 import { BlockFile } from '../../../src/symbols/block-file.ts';
 
 const BLOCK = 0x1_0000;
@@ -28,7 +29,7 @@ test.each([
   ['several blocks', 10, 2 * BLOCK + 5],
   ['the last block, which is short', 3 * BLOCK + 1, 99],
 ])('%s is read as it is, once and again', (_name, offset, sizeBytes) => {
-  using file = BlockFile.open(path);
+  using file = BlockFile.open(path, new MemoryBudget());
   for (let round = 0; round < 2; round++) {
     expect(file!.read(offset, sizeBytes)?.equals(content.subarray(offset, offset + sizeBytes))).toBe(true);
   }
@@ -40,7 +41,7 @@ test.each([
   ['of a size that is none', 0, Number.NaN],
   ['of gigabytes', 0, 2 ** 40],
 ])('what is %s is not there', (_name, offset, sizeBytes) => {
-  using file = BlockFile.open(path);
+  using file = BlockFile.open(path, new MemoryBudget());
   expect(file!.read(offset, sizeBytes)).toBeUndefined();
 });
 
@@ -50,5 +51,5 @@ test.each([
   ['a share', () => '\\\\host.invalid\\share\\a.dll'],
   ['a pipe of this machine by its host name', () => '\\\\localhost\\pipe\\x'],
 ])('%s is not opened', (_, path) => {
-  expect(BlockFile.open(path())).toBeUndefined();
+  expect(BlockFile.open(path(), new MemoryBudget())).toBeUndefined();
 });

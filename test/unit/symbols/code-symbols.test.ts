@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { CodeSymbols, nearer, symbolKey } from '../../src/symbols/code-symbols.ts';
+import { CodeSymbols, nearer, symbolKey } from '../../../src/symbols/code-symbols.ts';
 
 function symbolsOf(entries: readonly (readonly [rva: number, name: string])[]): {
   symbols: CodeSymbols;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { demangleItanium } from '../../src/symbols/demangle-itanium.ts';
-import { demangleRust } from '../../src/symbols/demangle-rust.ts';
-import { ends } from '../hang.ts';
+import { demangleItanium } from '../../../src/symbols/demangle/itanium.ts';
+import { demangleRust } from '../../../src/symbols/demangle/rust.ts';
+import { ends } from '../../hang.ts';
+import { randomNumbers } from './bytes.ts';
 
 // What c++filt of binutils makes of these names, without parameters (-p).
 const cplusplus = [
@@ -94,6 +95,7 @@ describe('a hostile name', () => {
       `_Z1fI${'S_'.repeat(3)}${Array.from({ length: 36 }, (_, i) => `1aIS${i.toString(36).toUpperCase()}_S${i.toString(36).toUpperCase()}_E`).join('')}EvT_`,
     ],
     ['pointers to pointers', demangleItanium, `_Z1fIP${'P'.repeat(3_900)}iEvT_`],
+    ['packs in packs', demangleItanium, `_Z1fI${'J'.repeat(3_900)}`],
     ['names in names', demangleItanium, `_ZN${'1aI'.repeat(1_200)}`],
     ['local names in local names', demangleItanium, `_Z${'Z'.repeat(3_900)}`],
     ['a path that doubles itself', demangleRust, `_R${Array.from({ length: 60 }, () => 'INvB_1aB_B_').join('')}`],
@@ -104,8 +106,7 @@ describe('a hostile name', () => {
   });
 
   it('with any damage gives a name or none, and never throws', () => {
-    let seed = 11;
-    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const random = randomNumbers(11);
     const letters = 'NSTIEZLPRKFMA_0123456789abcdefilmnstvyBCDGQXYJOU$.';
     let understood = 0;
     for (let round = 0; round < 20_000; round++) {

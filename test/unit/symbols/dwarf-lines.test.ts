@@ -1,21 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
-import { DwarfLines } from '../../src/symbols/dwarf-lines.ts';
-import { type DwarfSections, DwarfUnits } from '../../src/symbols/dwarf-units.ts';
-import { ends } from '../hang.ts';
-
-const u32 = (value: number): number[] => [
-  value & 0xff,
-  (value >> 8) & 0xff,
-  (value >> 16) & 0xff,
-  (value >>> 24) & 0xff,
-];
-const u64 = (value: number): number[] => [...u32(value % 2 ** 32), ...u32(Math.floor(value / 2 ** 32))];
-const text = (value: string): number[] => [...Buffer.from(`${value}\0`)];
-const IMAGE_BASE = 0x1_4000_0000;
+import { DwarfLines } from '../../../src/symbols/dwarf/lines.ts';
+import type { DwarfSections } from '../../../src/symbols/dwarf/unit-headers.ts';
+import { DwarfUnits } from '../../../src/symbols/dwarf/units.ts';
+import { MemoryBudget } from '../../../src/symbols/memory-budget.ts';
+import { ends } from '../../hang.ts';
+import { IMAGE_BASE, randomNumbers, sectionsOf, text, u32, u64, withLength } from './bytes.ts';
 
 /** A unit of `.debug_line`: its length and the header's length are filled in. */
-function lineUnit(version: 4 | 5, files: number[], program: number[]): number[] {
+function lineUnit(version: 4 | 5, files: number[], program: number[]): Buffer {
   const head = version === 5 ? [5, 0, 8, 0] : [4, 0]; // version, address_size, segment_selector_size
   const header = [
     ...[1, 1, 1], // minimum_instruction_length, maximum_operations_per_instruction, default_is_stmt
@@ -23,8 +16,7 @@ function lineUnit(version: 4 | 5, files: number[], program: number[]): number[] 
     ...[0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1], // standard_opcode_lengths
     ...files,
   ];
-  const body = [...head, ...u32(header.length), ...header, ...program];
-  return [...u32(body.length), ...body];
+  return withLength(head, u32(header.length), header, program);
 }
 
 /** From 0x1000 on: line 10 (4 bytes), lines 11 and 20 at one address (8 bytes), then a gap. */
@@ -52,22 +44,17 @@ const filesOfVersion5 = [
 const abbreviations = [1, 0x11, 0, 0x10, 0x17, 0x1b, 8, 0, 0, 0];
 const root = [4, 0, ...u32(0), 8, 1, ...u32(0), ...text('/src')];
 
-function sections(line: number[]): DwarfSections {
-  return {
+function sections(line: readonly number[] | Buffer): DwarfSections {
+  return sectionsOf({
     line: Buffer.from(line),
     lineStrings: Buffer.from([...text('/src'), ...text('include')]),
-    strings: Buffer.alloc(0),
-    info: Buffer.from([...u32(root.length), ...root]),
+    info: withLength(root),
     abbreviations: Buffer.from(abbreviations),
-    stringOffsets: Buffer.alloc(0),
-    addresses: Buffer.alloc(0),
-    ranges: Buffer.alloc(0),
-    rangeLists: Buffer.alloc(0),
-  };
+  });
 }
 
 function readLines(of: DwarfSections): DwarfLines {
-  return new DwarfLines(new DwarfUnits(of), IMAGE_BASE);
+  return new DwarfLines(new DwarfUnits(of, new MemoryBudget()), IMAGE_BASE);
 }
 
 const setFile2 = [...program.slice(0, 11), 4, 2, ...program.slice(11)]; // DW_LNS_set_file 2, after the address
@@ -98,8 +85,7 @@ describe.each([
   });
 
   it('any damage gives lines or none, and never throws', () => {
-    let seed = 7;
-    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const random = randomNumbers(7);
     for (let round = 0; round < 2_000; round++) {
       const whole = sections([...line, ...line]);
       for (const section of Object.values(whole) as Buffer[]) {

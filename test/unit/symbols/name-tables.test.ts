@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols } from '../../src/symbols/name-tables.ts';
+import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols } from '../../../src/symbols/name-tables.ts';
 
 const FUNCTION = 0x20;
 

@@ -96,14 +96,55 @@ export class ByteCursor {
   /** A text up to its NUL, which must come within 4 KiB. */
   text(): string {
     const start = this.at;
-    this.skipText();
-    if (this.at - 1 - start > TEXT_SIZE_BYTES_MAX) throw new RangeError('A text is too long');
+    this.#skipTextWithin(TEXT_SIZE_BYTES_MAX + 1);
     return this.#bytes.toString('utf8', start, this.at - 1);
   }
 
   skipText(): void {
-    const end = this.#bytes.indexOf(0, this.at);
-    if (end < 0 || end >= this.#end) throw new RangeError('A text has no end');
-    this.at = end + 1;
+    this.#skipTextWithin(this.remaining);
+  }
+
+  /** Looks no further than it must: each of many texts without an end would else cost a search of the whole section. */
+  #skipTextWithin(sizeBytes: number): void {
+    const length = this.#bytes.subarray(this.at, Math.min(this.at + sizeBytes, this.#end)).indexOf(0);
+    if (length < 0) throw new RangeError('A text has no end');
+    this.at += length + 1;
+  }
+}
+
+/** The text at an offset, up to its NUL, which must come within 4 KiB; `undefined` where there is none. */
+export function textAt(bytes: Buffer, offset: number): string | undefined {
+  if (!(offset >= 0 && offset < bytes.length)) return undefined;
+  const text = bytes.subarray(offset, offset + TEXT_SIZE_BYTES_MAX + 1);
+  const length = text.indexOf(0);
+  return length < 0 ? undefined : text.toString('utf8', 0, length);
+}
+
+/**
+ * So many parts of a section may be damaged before the rest is given up: each costs an exception, and a file that was
+ * made for it has millions.
+ */
+export const DAMAGED_PARTS_MAX = 4096;
+
+/**
+ * Reads until it is done or comes upon damage: a RangeError, as {@link ByteCursor} throws it, ends it.
+ *
+ * @returns whether there was no damage
+ */
+export function ignoreDamage(read: () => void): boolean {
+  try {
+    read();
+    return true;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return false;
+  }
+}
+
+/** Reads the parts of a section one by one; a damaged part ends the reading of that part alone. */
+export function readParts<Part>(parts: Iterable<Part>, read: (part: Part) => void): void {
+  let damagedCount = 0;
+  for (const part of parts) {
+    if (!ignoreDamage(() => read(part)) && ++damagedCount > DAMAGED_PARTS_MAX) return;
   }
 }

@@ -1,16 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
-import { DwarfFunctions } from '../../src/symbols/dwarf-functions.ts';
-import { DwarfLines } from '../../src/symbols/dwarf-lines.ts';
-import { type DwarfSections, DwarfUnits } from '../../src/symbols/dwarf-units.ts';
-import { ends } from '../hang.ts';
-
-const IMAGE_BASE = 0x1_4000_0000;
-const u16 = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff];
-const u32 = (value: number): number[] => [...u16(value), ...u16(value >>> 16)];
-const u64 = (value: number): number[] => [...u32(value % 2 ** 32), ...u32(Math.floor(value / 2 ** 32))];
-const text = (value: string): number[] => [...Buffer.from(`${value}\0`)];
-const address = (rva: number): number[] => u64(IMAGE_BASE + rva);
+import { DwarfFunctions } from '../../../src/symbols/dwarf/functions.ts';
+import { DwarfLines } from '../../../src/symbols/dwarf/lines.ts';
+import type { DwarfSections } from '../../../src/symbols/dwarf/unit-headers.ts';
+import { DwarfUnits } from '../../../src/symbols/dwarf/units.ts';
+import { MemoryBudget } from '../../../src/symbols/memory-budget.ts';
+import { ends } from '../../hang.ts';
+import { address, IMAGE_BASE, randomNumbers, repeated, sectionsOf, text, u16, u32, u64, withLength } from './bytes.ts';
 
 /** Codes of the abbreviations below. */
 const UNIT = 1;
@@ -42,30 +38,13 @@ const ROOT_SIZE_BYTES = 17;
 /** One unit of DWARF 4 that has 0x1000 to 0x2000; entries begin at {@link FIRST}. */
 const FIRST = HEADER_SIZE_BYTES + ROOT_SIZE_BYTES;
 function unit(entries: readonly number[] | Buffer): Buffer {
-  const body = Buffer.concat([
-    Buffer.from([...u16(4), ...u32(0), 8, UNIT, ...address(0x1000), ...u64(0x1000)]),
-    Buffer.from(entries),
-    Buffer.of(0),
-  ]);
-  return Buffer.concat([Buffer.from(u32(body.length)), body]);
+  const head = [...u16(4), ...u32(0), 8, UNIT, ...address(0x1000), ...u64(0x1000)];
+  return withLength(head, entries, [0]);
 }
 
 function functionsOf(info: readonly number[] | Buffer, more: Partial<DwarfSections> = {}): DwarfFunctions {
-  const none = Buffer.alloc(0);
-  const units = new DwarfUnits({
-    ...{
-      line: none,
-      lineStrings: none,
-      strings: none,
-      stringOffsets: none,
-      addresses: none,
-      ranges: none,
-      rangeLists: none,
-    },
-    info: Buffer.from(info),
-    abbreviations: Buffer.from(abbreviations),
-    ...more,
-  });
+  const sections = sectionsOf({ info: Buffer.from(info), abbreviations: Buffer.from(abbreviations), ...more });
+  const units = new DwarfUnits(sections, new MemoryBudget());
   return new DwarfFunctions(units, new DwarfLines(units, IMAGE_BASE), IMAGE_BASE);
 }
 
@@ -127,9 +106,7 @@ describe('damage comes to an end, in a function or none', () => {
   const main = [...declaration, FUNCTION, ...text('main'), ...address(0x1000), ...u64(0x10)];
   // So many that work for each pair of them would take minutes.
   const MANY = 300_000;
-  const repeated = (bytes: readonly number[], count = MANY): Buffer =>
-    Buffer.alloc(bytes.length * count, Buffer.from(bytes));
-  const nested = (entry: readonly number[]): Buffer => Buffer.concat([repeated(entry), Buffer.alloc(MANY)]);
+  const nested = (entry: readonly number[]): Buffer => Buffer.concat([repeated(entry, MANY), Buffer.alloc(MANY)]);
 
   it('a function that is declared by itself', () => {
     const info = unit([INSTANCE, ...u32(FIRST), ...address(0x1000), ...u64(0x10), 0]);
@@ -161,8 +138,7 @@ describe('damage comes to an end, in a function or none', () => {
   });
 
   it('any bytes', () => {
-    let seed = 5;
-    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const random = randomNumbers(5);
     let found = 0;
     ends(() => {
       for (let round = 0; round < 1_000; round++) {

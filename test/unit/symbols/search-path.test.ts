@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { splitSymbolPath } from '../../src/symbols/search-path.ts';
+import { splitSymbolPath } from '../../../src/symbols/search-path.ts';
 
 it.each([
   ['', [], []],
