@@ -22,8 +22,10 @@ describe('the packed tarball', () => {
    * @param {string} cwd
    */
   function run(command, args, cwd) {
+    // `npm test` hands on what the project's .npmrc says, by which npm would install for Windows on Linux, too.
+    const env = { ...process.env, npm_config_os: undefined, npm_config_cpu: undefined };
     // A script to Windows, which only a shell runs; none of the arguments needs quotes.
-    return spawnSync(command, args, { cwd, encoding: 'utf8', shell: process.platform === 'win32' });
+    return spawnSync(command, args, { cwd, env, encoding: 'utf8', shell: process.platform === 'win32' });
   }
 
   before(() => {
@@ -54,6 +56,16 @@ describe('the packed tarball', () => {
   it('needs koffi, and nothing else', () => {
     const packages = readdirSync(join(folder, 'node_modules')).filter((each) => !/^[.@]/.test(each));
     assert.deepEqual(packages.sort(), ['koffi', name]);
+  });
+
+  it('has all that it needs where it was installed', () => {
+    const { stdout } = run('npx', ['--no-install', name, 'doctor', '--json'], folder);
+    const { checks } = JSON.parse(stdout);
+    assert.ok(checks.length > 0);
+    assert.deepEqual(
+      checks.filter((/** @type {{ status: string }} */ { status }) => status === 'missing'),
+      [],
+    );
   });
 
   it('audits a program from where it was installed', () => {
