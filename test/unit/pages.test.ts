@@ -62,10 +62,11 @@ describe('the pages', () => {
   });
 
   it.each([...pages, '.github/workflows/ci.yml'])('%s installs unclosed by a path, as nobody owns its name', (path) => {
-    const installed = [
-      ...read(path).matchAll(/^(?!.*\*\*Do not\b).*\b(?:npm (?:install|i|exec)|npx(?! --no-install))\b(.*)$/gm),
-    ];
-    expect(installed.map(([, what = '']) => what).filter((what) => /\sunclosed(?![-\w./])/.test(what))).toEqual([]);
+    const advice = read(path).replaceAll(/\*\*Do not [^*]+\*\*/g, '');
+    const installed = advice.matchAll(/\b(?:npm (?:install|i|exec)|npx(?! --no-install))\b(.*)$/gm);
+    expect(Array.from(installed, ([, what = '']) => what).filter((what) => /\sunclosed(?![-\w./])/.test(what))).toEqual(
+      [],
+    );
   });
 
   it('are linked from README, each from somewhere', () => {
