@@ -20,11 +20,12 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
  * @throws {LaunchFailure}
  */
 export async function setUp(fixtures) {
-  if (process.platform !== 'win32') installSystemPackages(say);
+  const buildsFixtures = fixtures?.length !== 0;
+  if (process.platform !== 'win32') installSystemPackages(say, { compilers: buildsFixtures });
   installDependencies(root, say);
   const windows = await findWindows();
   if (!(await buildTypeScript(root, windows, say))) throw new LaunchFailure('Cannot build: tsc found errors.');
-  if (fixtures?.length !== 0) buildFixtures(fixtures ?? []);
+  if (buildsFixtures) buildFixtures(fixtures ?? []);
   return windows;
 }
 
@@ -52,10 +53,10 @@ export async function runMain(main) {
   }
 }
 
-// `npm run build`: nothing but the set-up.
+// `npm run build`: nothing but the set-up. With `--no-fixtures`, as `npm run package` calls it, it needs no C compiler.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await runMain(async () => {
-    await setUp();
+    await setUp(process.argv.includes('--no-fixtures') ? [] : undefined);
     return 0;
   });
 }

@@ -4,16 +4,28 @@ import { delimiter, join } from 'node:path';
 import { LaunchFailure } from '../launcher/failure.js';
 import { findWine } from '../launcher/wine.js';
 
-/** What the set-up needs on Linux: the program that shows that it is there, and its packages. */
-const needs = [
-  { is: hasWine, debian: ['wine', 'wine64'], fedora: ['wine-core'], arch: ['wine'] },
+/**
+ * Something that the set-up needs on Linux.
+ *
+ * @typedef {object} Need
+ * @property {() => boolean} is whether it is there
+ * @property {string[]} debian its packages
+ * @property {string[]} fedora
+ * @property {string[]} arch
+ */
+
+/** @type {Need} */
+const wine = { is: hasWine, debian: ['wine', 'wine64'], fedora: ['wine-core'], arch: ['wine'] };
+
+/** For the fixtures. @type {Need[]} */
+const compilers = [
   {
     is: () => has('x86_64-w64-mingw32-gcc'),
     debian: ['gcc-mingw-w64-x86-64'],
     fedora: ['mingw64-gcc'],
     arch: ['mingw-w64-gcc'],
   },
-  // For the fixtures that carry their symbols in a PDB, which gcc cannot write.
+  // For those that carry their symbols in a PDB, which gcc cannot write.
   { is: () => has('clang'), debian: ['clang'], fedora: ['clang'], arch: ['clang'] },
   { is: () => has('ld.lld'), debian: ['lld'], fedora: ['lld'], arch: ['lld'] },
 ];
@@ -22,9 +34,11 @@ const needs = [
  * Installs the system packages that are missing, where that needs no password.
  *
  * @param {(text: string) => void} say
+ * @param {{ compilers: boolean }} wanted whether the compilers of the fixtures are needed, beside Wine
  * @throws {LaunchFailure} with the command for the user to run
  */
-export function installSystemPackages(say) {
+export function installSystemPackages(say, wanted) {
+  const needs = [wine, ...(wanted.compilers ? compilers : [])];
   const missing = needs.filter((need) => !need.is());
   if (missing.length === 0) return;
   const packages = missing.flatMap((need) => need.debian);
@@ -47,7 +61,7 @@ export function installSystemPackages(say) {
 }
 
 /**
- * @param {readonly { debian: string[], fedora: string[], arch: string[] }[]} missing
+ * @param {readonly Need[]} missing
  * @returns {string}
  */
 function howToInstall(missing) {

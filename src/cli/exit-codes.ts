@@ -1,4 +1,4 @@
-/** The tool's exit codes; README lists them for users. */
+/** The tool’s exit codes; docs/command-line.md lists them for users. */
 export const exitCodes = {
   clean: 0,
   findings: 1,

@@ -1,5 +1,9 @@
-import { serveAuditor } from './server.ts';
+import { readHost } from '../../wine/host.ts';
 
 // The helper process: see QueryHelper, which starts it.
 
-serveAuditor();
+// Under Wine koffi may have to look for its binary where the launcher keeps it, and does so as soon as it is loaded.
+const host = readHost(process.env);
+if (host !== undefined) Object.assign(process, { resourcesPath: host.nativeModules });
+
+import('./server.ts').then(({ serveAuditor }) => serveAuditor());
