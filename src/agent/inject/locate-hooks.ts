@@ -4,10 +4,10 @@ import { RtlLookupFunctionEntry } from '../../ffi/ntdll.ts';
 import { failed } from '../../io/index.ts';
 import { functionModules, numberedFunctions } from '../tables/function-table.ts';
 import { numberedRows } from '../tables/hook-table.ts';
-import { identityOffsets } from '../patch/patch-table.ts';
 import { movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
 import { recogniseStub, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
-import { optionalNtdllImports } from '../emit/linkage.ts';
+import { optionalNtdllImports } from '../linkage/link-slots.ts';
+import { identityOffsets } from '../linkage/patch-table.ts';
 import type { CodeRange, HookedCall, HookedFunction, HookedModule } from '../link/link-agent.ts';
 
 const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;

@@ -22,7 +22,7 @@ import { readMemory } from '../../process/memory.ts';
 import { randomBytes } from '../../process/random.ts';
 import { ledgerLayout } from '../ledger/layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import type { AgentCode } from '../emit/agent-code.ts';
+import type { AgentCode } from '../linkage/agent-code.ts';
 import { linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
 import {

@@ -6,6 +6,7 @@ import {
   WriteProcessMemory,
 } from '../../ffi/kernel32.ts';
 import { type AsHandle, failed } from '../../io/index.ts';
+import type { CodePatch } from '../patch/code-patch.ts';
 
 const PAGE_READWRITE = 0x04;
 const PAGE_EXECUTE_READ = 0x20;
@@ -78,12 +79,6 @@ function allocateBetween(target: AsHandle, from: bigint, to: bigint, sizeBytes: 
 
 function alignDown(address: bigint): bigint {
   return address & -ALLOCATION_GRANULARITY;
-}
-
-/** Bytes to be written over others in the target. */
-export interface CodePatch {
-  readonly address: bigint;
-  readonly bytes: Uint8Array;
 }
 
 /**

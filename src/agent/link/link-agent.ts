@@ -2,19 +2,14 @@ import { functionModules, type NumberedFunction } from '../tables/function-table
 import type { NumberedRow } from '../tables/hook-row.ts';
 import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
-import { patchedFunction, patchedModule } from '../patch/patch-table.ts';
+import type { CodePatch } from '../patch/code-patch.ts';
 import type { MovedPrologue } from '../patch/prologue.ts';
 import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
-import type { AgentCode } from '../emit/agent-code.ts';
-import {
-  CALL_TRAMPOLINE_SIZE_BYTES,
-  FUNCTION_TRAMPOLINE_SIZE_BYTES,
-  type LinkSlot,
-  linkSlots,
-  setGateName,
-} from '../emit/linkage.ts';
-import { type RuntimeModule, setRuntimeModule } from '../emit/runtime-object-row.ts';
-import type { CodePatch } from '../inject/target-code.ts';
+import { type AgentCode, CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../linkage/agent-code.ts';
+import { setGateName } from '../linkage/gate-name.ts';
+import { type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
+import { patchedFunction, patchedModule } from '../linkage/patch-table.ts';
+import { type RuntimeModule, setRuntimeModule } from '../linkage/runtime-object-row.ts';
 
 /** A system call that is going to be hooked. */
 export interface HookedCall extends NumberedRow {

@@ -1,4 +1,4 @@
-import { type AgentCode, type AgentVariant, variantName } from '../emit/agent-code.ts';
+import { type AgentCode, type AgentVariant, variantName } from '../linkage/agent-code.ts';
 import { prebuiltCode } from './prebuilt-code.ts';
 
 /** The code of a variant: as it was assembled when the tool was bundled, else assembled now. */

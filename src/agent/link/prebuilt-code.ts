@@ -1,4 +1,4 @@
-import type { AgentCode } from '../emit/agent-code.ts';
+import type { AgentCode } from '../linkage/agent-code.ts';
 
 /** Code with its bytes in Base64. */
 export type PrebuiltCode = Omit<AgentCode, 'bytes'> & { readonly bytes: string };

@@ -3,10 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { functionModules, numberedFunctions } from '../../../src/agent/tables/function-table.ts';
 import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
 import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
-import { patchedFunction, patchedModule } from '../../../src/agent/patch/patch-table.ts';
-import type { AgentCode } from '../../../src/agent/emit/agent-code.ts';
+import { type AgentCode, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../../../src/agent/linkage/agent-code.ts';
+import { setGateName } from '../../../src/agent/linkage/gate-name.ts';
+import { linkSlots } from '../../../src/agent/linkage/link-slots.ts';
+import { patchedFunction, patchedModule } from '../../../src/agent/linkage/patch-table.ts';
 import { assembleAgent } from '../../../src/agent/emit/assembly.ts';
-import { FUNCTION_TRAMPOLINE_SIZE_BYTES, linkSlots, setGateName } from '../../../src/agent/emit/linkage.ts';
 import { type HookedModule, linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../../../src/agent/link/link-agent.ts';
 import { loadCode } from '../../../src/agent/link/load-code.ts';
 
