@@ -1,52 +1,60 @@
+import { type Struct, struct } from '../ledger/struct.ts';
 import type { Assembler } from '../asm/assembler.ts';
 import type { Label } from '../asm/operands.ts';
 
-// What the agent is told of the functions that it hooks once their DLLs are mapped (function-patches.ts).
+// What the agent learns about the functions that it hooks once their DLLs are mapped (function-patches.ts).
 
-/** What tells a DLL from every other, and how many of its functions are to be hooked where. A row of data: */
-export const patchedModule = {
-  /** u64: where it must come to lie for the hooks to fit. */
-  base: 0x00,
+const patchedModuleFields = {
+  /** The address at which it must lie for the hooks to fit. */
+  base: 'u64',
   /**
-   * 3 x u32: what its headers say, see {@link identityOffsets}; all of it 0, and so like no DLL, where there is nothing
-   * to hook.
+   * The values of its headers at the {@link identityOffsets}. They are all 0, and so those of no DLL, where there is
+   * nothing to hook.
    */
-  identity: 0x08,
-  /** u32: rows of its {@link patchedFunction | table}. */
-  count: 0x14,
-  sizeBytes: 0x18,
+  identity: 'u32[3]',
+  /** Rows of its {@link patchedFunction | table}. */
+  count: 'u32',
 } as const;
 
+const patchedModuleStruct: Struct<typeof patchedModuleFields> = struct(patchedModuleFields);
+
+/** A row of data that tells a DLL from every other, and how many of its functions are to be hooked. */
+export const patchedModule: Struct<typeof patchedModuleFields>['offsets'] = patchedModuleStruct.offsets;
+export const PATCHED_MODULE_SIZE_BYTES: number = patchedModuleStruct.sizeBytes;
+
 /**
- * TimeDateStamp, AddressOfEntryPoint and SizeOfImage: their offsets from the PE header. One alone may be shared:
+ * Offsets of TimeDateStamp, AddressOfEntryPoint and SizeOfImage from the PE header. One alone may be shared:
  * reproducible builds give all their files the same time.
  */
 export const identityOffsets = [0x08, 0x28, 0x50] as const;
 
-/** A function that is to be hooked once its DLL is mapped. A row of data: */
-export const patchedFunction = {
-  /** u64 */
-  address: 0x00,
+const patchedFunctionFields = {
+  address: 'u64',
   /** The eight bytes that must be there. */
-  original: 0x08,
-  /** The eight bytes that take their place. */
-  replacement: 0x10,
-  sizeBytes: 0x18,
+  original: 'u8[8]',
+  /** The eight bytes that replace them. */
+  replacement: 'u8[8]',
 } as const;
 
-/** Where the rows of a module lie. */
+const patchedFunctionStruct: Struct<typeof patchedFunctionFields> = struct(patchedFunctionFields);
+
+/** A row of data about a function that is to be hooked once its DLL is mapped. */
+export const patchedFunction: Struct<typeof patchedFunctionFields>['offsets'] = patchedFunctionStruct.offsets;
+export const PATCHED_FUNCTION_SIZE_BYTES: number = patchedFunctionStruct.sizeBytes;
+
+/** Labels of a module's row, and of the first row of its functions. */
 export interface PatchTable {
   readonly module: Label;
   readonly functions: Label;
 }
 
-/** Reserves the rows of a module with so many functions. */
+/** Reserves room for the rows of a module and of its functions. The linker fills them in. */
 export function emitPatchTable(asm: Assembler, functionCount: number): PatchTable {
   asm.align(8);
   const [module, functions] = asm.labels('patched module', 'patched functions');
   asm.bind(module);
-  asm.data(new Uint8Array(patchedModule.sizeBytes));
+  asm.data(new Uint8Array(PATCHED_MODULE_SIZE_BYTES));
   asm.bind(functions);
-  asm.data(new Uint8Array(functionCount * patchedFunction.sizeBytes));
+  asm.data(new Uint8Array(functionCount * PATCHED_FUNCTION_SIZE_BYTES));
   return { module, functions };
 }

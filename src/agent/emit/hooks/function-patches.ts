@@ -3,7 +3,13 @@ import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, relative } from '../../asm/operands.ts';
 import { eax, edx, esi, r8, r9d, rax, rbx, rcx, rdx, rsi, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
-import { identityOffsets, patchedFunction, patchedModule, type PatchTable } from '../../linkage/patch-table.ts';
+import {
+  identityOffsets,
+  PATCHED_FUNCTION_SIZE_BYTES,
+  patchedFunction,
+  patchedModule,
+  type PatchTable,
+} from '../../linkage/patch-table.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 
@@ -76,7 +82,7 @@ export function emitHookFunctions(
     asm.mov(rax, at(rax));
     asm.cmp(rax, at(r8, patchedFunction.original));
     asm.j('ne', elsewhere);
-    asm.add(r8, patchedFunction.sizeBytes);
+    asm.add(r8, PATCHED_FUNCTION_SIZE_BYTES);
     asm.sub(edx, 1);
     asm.j('ne', compareNext);
 
@@ -97,7 +103,7 @@ export function emitHookFunctions(
     asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.functionsMissed));
     asm.bind(counted);
-    asm.add(rbx, patchedFunction.sizeBytes);
+    asm.add(rbx, PATCHED_FUNCTION_SIZE_BYTES);
     asm.sub(esi, 1);
     asm.jmp(next);
     asm.bind(done);
