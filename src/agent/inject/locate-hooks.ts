@@ -81,8 +81,8 @@ export function recogniseStubs(
 }
 
 /**
- * Finds the functions to hook in the system's DLLs. They have the same addresses in every target where the DLLs have the
- * same addresses as in this process.
+ * Finds the functions to hook in the system's DLLs. They have the same addresses in every target where the DLLs have
+ * the same addresses as in this process.
  */
 export function findFunctions(): { readonly modules: readonly HookedModule[]; readonly unmovable: readonly string[] } {
   const unmovable: string[] = [];
@@ -127,8 +127,8 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
 }
 
 /**
- * Locates the code of CloseHandle in this process. It has the same address in the target, because Windows places its own
- * DLLs once for a whole session.
+ * Locates the code of CloseHandle in this process. It has the same address in the target, because Windows places its
+ * own DLLs once for a whole session.
  */
 export function findCloseHandle(): CodeRange | undefined {
   const address = GetProcAddress(GetModuleHandleW('kernelbase.dll'), 'CloseHandle');

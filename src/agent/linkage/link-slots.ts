@@ -30,8 +30,8 @@ export type LinkSlot = (typeof linkSlots)[number];
 export interface LinkedEnvironment {
   readonly linkSlots: Readonly<Record<LinkSlot, Memory>>;
   /**
-   * The slot with the address of a function of ntdll, for `call`. A call through it does not enter the agent's hook. The
-   * slot holds 0 where this ntdll has none of an {@link optionalNtdllImports | optional function}.
+   * The slot with the address of a function of ntdll, for `call`. A call through it does not enter the agent's hook.
+   * The slot holds 0 where this ntdll has none of an {@link optionalNtdllImports | optional function}.
    */
   ntdllImport(name: string): Memory;
 }

@@ -18,8 +18,8 @@ export interface MovedPrologue {
  * Finds the part of a function to move, so that a jump fits at its beginning; undefined when the function must stay as
  * it is.
  *
- * A function may be nothing but a jump to another function of its module, a tail call. `WSASendTo` is one under Wine 10.
- * A jump out of the module is a hook by other software.
+ * A function may be nothing but a jump to another function of its module, a tail call. `WSASendTo` is one under Wine
+ * 10. A jump out of the module is a hook by other software.
  */
 export function movePrologue(
   code: Uint8Array,

@@ -27,7 +27,8 @@ export const STUB_READ_SIZE_BYTES: number = 8 + MIDDLE.length + 11;
 export const STUB_HEAD_SIZE_BYTES = 8;
 
 /**
- * Returns the whole stub, ready to be copied as a trampoline; undefined when it has no known shape, or is hooked already.
+ * Returns the whole stub, ready to be copied as a trampoline; undefined when it has no known shape, or is hooked
+ * already.
  */
 export function recogniseStub(bytes: Uint8Array): Uint8Array | undefined {
   const matches = (offset: number, expected: readonly number[]) =>

@@ -27,22 +27,22 @@ test('a partition is stored through the second argument, the first being its par
   expect(row).toMatchObject({ argumentCount: 5, opens: [{ argument: 1, type: 'Partition' }], uses: [0] });
 });
 
-test('the index of a type fits into a slot, and 0 says that it is not known', () => {
+test('the index of a type fits into a slot, and 0 means that the type is not known', () => {
   expect(objectTypes[0]).toBe('Unknown');
   expect(new Set(objectTypes).size).toBe(objectTypes.length);
   expect(objectTypes.length).toBeLessThan(0x1_0000);
 });
 
-test('what is taken for OBJECT_ATTRIBUTES is the third argument of calls that open one handle through their first', () => {
-  const attributed = hookTable.filter(({ attributes }) => attributes !== undefined);
-  expect(attributed.length).toBeGreaterThan(30);
-  for (const { attributes, argumentCount, opens, uses } of attributed) {
+test('OBJECT_ATTRIBUTES are the third argument of a call that opens one handle through its first', () => {
+  const withAttributes = hookTable.filter(({ attributes }) => attributes !== undefined);
+  expect(withAttributes.length).toBeGreaterThan(30);
+  for (const { attributes, argumentCount, opens, uses } of withAttributes) {
     expect(attributes).toBe(2);
     expect(argumentCount).toBeGreaterThan(2);
     expect(opens.map(({ argument }) => argument)).toEqual([0]);
     expect(uses).not.toContain(2);
   }
-  // phnt: what stands there instead is a mask of access rights, a process, a size.
+  // phnt: the third argument is a mask of access rights, a process, or a size.
   const others = [
     'NtCreateIRTimer',
     'NtCreateProfile',
@@ -52,7 +52,7 @@ test('what is taken for OBJECT_ATTRIBUTES is the third argument of calls that op
     'NtOpenProcessToken',
     'NtCreateUserProcess',
   ];
-  expect(attributed.filter(({ name }) => others.includes(name))).toEqual([]);
+  expect(withAttributes.filter(({ name }) => others.includes(name))).toEqual([]);
 });
 
 describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) => {

@@ -36,9 +36,9 @@ const time = opened;
 /**
  * Emits `void exitGate(u32 exit code)`: the process waits until the auditor has read its handle table.
  *
- * The gate holds no handle before the exit: it opens the auditor's two objects by name. It waits for a mutant, which the
- * kernel releases when the auditor dies, so a target never hangs on a dead auditor. Without the two objects the process
- * passes at once.
+ * The gate holds no handle before the exit: it opens the auditor's two objects by name. It waits for a mutant, which
+ * the kernel releases when the auditor dies, so a target never hangs on a dead auditor. Without the two objects the
+ * process passes at once.
  */
 export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
   const callNtdll = (name: string) => asm.call(environment.ntdllImport(name));

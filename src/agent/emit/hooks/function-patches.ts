@@ -16,8 +16,9 @@ import { type FramedFunction, framedFunction, type FrameShape } from '../abi/fra
 const PAGE_EXECUTE_READWRITE = 0x40;
 
 /**
- * Emits `void hookFunctions(void* base)`: hooks the functions of the DLL that was just mapped there, if it is one of the
- * known ones, before any of its code runs. A DLL that is not as expected stays as it is, and its functions are counted.
+ * Emits `void hookFunctions(void* base)`: hooks the functions of the DLL that was just mapped there, if it is one of
+ * the known ones, before any of its code runs. A DLL that is not as expected stays as it is, and its functions are
+ * counted.
  */
 export function emitHookFunctions(
   asm: Assembler,

@@ -8,7 +8,7 @@ import { emitSlotAddress } from '../recorder/slot-address.ts';
 import type { Hook, HookBody } from './hook-environment.ts';
 import { emitReturnAddress, emitSaveArgument, RESULT, usedHandles } from './hook-frame.ts';
 
-// Steps that hooks have in common: what they report, and what the quarantine asks of them.
+// Steps that several hooks take: they report misuses, and refuse quarantined values.
 
 /** Keeps the handles that the call works on in {@link usedHandles}. A call with a quarantined one ends here. */
 export function emitSaveUses(hook: HookBody): void {
@@ -49,8 +49,8 @@ export function emitRefusal(hook: HookBody, value: Memory, kind: typeof MISUSE_C
 }
 
 /**
- * Loads into rcx the handle that the call has stored at `pointer`. With a quarantine the object is moved first if it has
- * a quarantined value, and its new value is stored. Keeps rdx, by way of `spare`.
+ * Loads into rcx the handle that the call has stored at `pointer`. With a quarantine the object is moved first if it
+ * has a quarantined value, and its new value is stored. Keeps rdx, by way of `spare`.
  */
 export function emitLoadOpened(hook: HookBody, pointer: Memory, spare: Memory): void {
   const { asm, environment } = hook;

@@ -15,8 +15,8 @@ export function callAndType(rowNumber: number, { type }: Pick<OpenedHandle, 'typ
 }
 
 /**
- * Emits an opening call. `loadCallAndType` emits code that leaves {@link callAndType} in edx. `succeeded` emits code that
- * runs before the new handles are recorded.
+ * Emits an opening call. `loadCallAndType` emits code that leaves {@link callAndType} in edx. `succeeded` emits code
+ * that runs before the new handles are recorded.
  */
 export function emitOpens(
   hook: HookBody,

@@ -7,7 +7,7 @@ import { returnAddressOffset } from '../abi/framed-function.ts';
 import type { HookEnvironment } from './hook-environment.ts';
 import { places, runtimeObjectFrame } from './runtime-object-frame.ts';
 
-// How the hook of runtime objects judges the call, and records what it closed: runtime-object-hook.ts.
+// How the hook of runtime objects judges a call that has come back, and records what it closed.
 
 /** Finds out whether the call has failed, by its result in rax. Clobbers rcx, rdx. */
 export function emitJudgeResult(asm: Assembler): void {

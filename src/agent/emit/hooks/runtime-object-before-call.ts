@@ -10,11 +10,11 @@ import { emitRuntimeObjectAddress, emitUnlink } from '../recorder/runtime-object
 import type { HookEnvironment } from './hook-environment.ts';
 import { ARGUMENTS, places, runtimeObjectFrame } from './runtime-object-frame.ts';
 
-// What the hook of runtime objects does before the call: runtime-object-hook.ts.
+// How the hook of runtime objects notices the misuse and the close of an object, before the call.
 
 /**
- * Loads the key and the address of the runtime object that the row's argument names: `rax = key, r10 = object`. Jumps to
- * `none` without one. Clobbers rcx, rdx, r11.
+ * Loads the key and the address of the runtime object that the row's argument names: `rax = key, r10 = object`. Jumps
+ * to `none` without one. Clobbers rcx, rdx, r11.
  */
 function emitFindArgument(asm: Assembler, typeAt: number, none: Label, environment: HookEnvironment): void {
   const address = asm.label('address');

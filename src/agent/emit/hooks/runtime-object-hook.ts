@@ -10,10 +10,12 @@ import { ARGUMENTS, places, RUNTIME_OBJECT_ARGUMENT_COUNT_MAX, runtimeObjectFram
 import { emitRecordOpens } from './runtime-object-opens.ts';
 
 /*
- * One hook serves all functions that open, close or work on runtime objects. A row of data for each function says what it does.
+ * One hook serves all functions that open, close or work on runtime objects. A row of data for each function says what
+ * it does.
  *
- * The hook finds out before the call whether a runtime object is closed, because a library may end the process over a closed one. The answer is
- * certain: every function that could open the object again is hooked. The misuse counts when the call fails, or does not come back.
+ * The hook finds out before the call whether a runtime object is closed, because a library may end the process over a
+ * closed one. The answer is certain. Another thread may be opening the object anew, but no code can know it yet,
+ * because every function that hands it out is hooked. The misuse counts when the call fails, or does not come back.
  *
  * The work of a library inside itself is not the program's doing: a call from the library's own module passes through.
  */

@@ -10,7 +10,7 @@ import { emitRuntimeObjectIndex } from '../recorder/runtime-objects.ts';
 import type { HookEnvironment } from './hook-environment.ts';
 import { ARGUMENTS, places, runtimeObjectFrame } from './runtime-object-frame.ts';
 
-// How the hook of runtime objects records what the call opened: runtime-object-hook.ts.
+// How the hook of runtime objects records what a call opened.
 
 /** No memory of a process lies below. */
 const LOWEST_ADDRESS = 0x1_0000;

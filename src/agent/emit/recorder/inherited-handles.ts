@@ -18,12 +18,13 @@ import { tebField } from '../abi/teb.ts';
 import { emitSlotAddress } from './slot-address.ts';
 
 /*
- * Records which of this process's handles a new process inherited. A start that inherits handles without a list of them gives the child every
- * inheritable handle that is open. Once the child is there, the agent asks the kernel about each handle that may be inheritable by its opening.
+ * Records which of this process's handles a new process inherited. A start that inherits handles without a list of them
+ * gives the child every inheritable handle that is open. Once the child is there, the agent asks the kernel about each
+ * handle that may be inheritable by its opening.
  *
- * Other threads go on in the meantime. So the agent records only handles that were certainly there, and inheritable, when the child was made:
- * handles that this very thread opened, or that were open by the system's clock before the call began. It stops once any thread has asked for a
- * change of what is inheritable.
+ * Other threads go on in the meantime. So the agent records only handles that were certainly there, and inheritable,
+ * when the child was made: handles that this very thread opened, or that were open by the system's clock before the
+ * call began. It stops once any thread has asked for a change of what is inheritable.
  */
 
 /** OBJECT_INFORMATION_CLASS; its data are {BOOLEAN Inherit, BOOLEAN ProtectFromClose}. */

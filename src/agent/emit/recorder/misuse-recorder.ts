@@ -88,9 +88,9 @@ const victim = 0x88; // u64: an entry of the ring of recent opens, or 0
 const runtimeObjectKey = 0x90; // u64: key of what stands for the handle, or 0
 
 /**
- * Emits `void* internMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status, r10 = void* slot)`: finds or
- * makes the record of a misuse, without counting it, and returns the record's address, or NULL where there is no room.
- * The slot is NULL for a value that has none.
+ * Emits `void* internMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status, r10 = void* slot)`: finds
+ * or makes the record of a misuse, without counting it, and returns the record's address, or NULL where there is no
+ * room. The slot is NULL for a value that has none.
  */
 export function emitInternMisuse(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, misuseFrame, (epilogue) => {

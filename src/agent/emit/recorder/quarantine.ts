@@ -10,14 +10,15 @@ import type { Quarantine } from './recorder-environment.ts';
 import { emitSlotAddress } from './slot-address.ts';
 
 /*
- * The quarantine is AddressSanitizer's idea, for handles. For a while after its close a value means nothing. A call that still uses it is
- * refused, and never reaches an object of other code.
+ * The quarantine is AddressSanitizer's idea, for handles. For a while after its close a value means nothing. A call
+ * that still uses it is refused, and never reaches an object of other code.
  *
- * A value's slot says whether the value is quarantined. It says so before the close reaches the kernel, and from then on the hooks refuse the
- * value, whatever the kernel would do. When the kernel gives such a value out again, the opening hook moves the new object to another value
- * before the program sees it. This is rare, because a handle of a powerless object, the sentinel, occupies a quarantined value: from the close
- * on if no other thread was quicker, or else from when an object was moved away. Handles that come past the hooks (from another process, from
- * the kernel) do not get such a value either.
+ * A value's slot says whether the value is quarantined. It says so before the close reaches the kernel, and from then
+ * on the hooks refuse the value, whatever the kernel would do. When the kernel gives such a value out again, the
+ * opening hook moves the new object to another value before the program sees it. This is rare, because a handle of a
+ * powerless object, the sentinel, occupies a quarantined value: from the close on if no other thread was quicker, or
+ * else from when an object was moved away. Handles that come past the hooks (from another process, from the kernel) do
+ * not get such a value either.
  *
  * The last N closed values are quarantined. The one that leaves the ring is free again.
  */

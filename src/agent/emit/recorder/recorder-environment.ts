@@ -20,7 +20,7 @@ export interface Quarantine {
 }
 
 /**
- * What the routines need that write the ledger.
+ * Operands and labels for the routines that write the ledger.
  *
  * Hooks call these routines. They change volatile registers only, because the stack walk needs the others as the target
  * left them. They use no lock: only the thread to which the kernel gave a handle value may open its slot, and a close

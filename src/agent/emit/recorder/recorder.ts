@@ -149,7 +149,8 @@ export type ClosingPlaces = FramePlaces<readonly ['slot', 'state', 'row']>;
 
 /**
  * Writes a close into the slot at rcx: made at the return address in r8, by the row in r9, and after it the slot has
- * `state`. Leaves the slot in rcx, its state in r8, and the close's stack in r10. Clobbers the other volatile registers.
+ * `state`. Leaves the slot in rcx, its state in r8, and the close's stack in r10. Clobbers the other volatile
+ * registers.
  */
 export function emitWriteClosing(
   asm: Assembler,

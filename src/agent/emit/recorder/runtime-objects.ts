@@ -20,9 +20,9 @@ import { emitSlotAddress } from './slot-address.ts';
 /*
  * Runtime objects are what a library hands out in place of a handle: a descriptor, a FILE, a search.
  *
- * They lie in a hash table in the ledger, by the value with which the program names them. A key keeps its entry for good. When the library gives
- * the value out again, the entry's life goes on, as that of a handle value does in its slot. A new key takes the entry of a closed one only where
- * there is no room.
+ * They lie in a hash table in the ledger, by the value with which the program names them. A key keeps its entry for
+ * good. When the library gives the value out again, the entry's life goes on, as that of a handle value does in its
+ * slot. A new key takes the entry of a closed one only where there is no room.
  */
 
 type Environment = Pick<RecorderEnvironment, 'linkSlots' | 'captureStack'>;
@@ -61,8 +61,8 @@ export function emitFindRuntimeObject(asm: Assembler, begin: Label, environment:
 }
 
 /**
- * Emits `r10 = void* claimRuntimeObject(rcx = u64 key)`: finds the entry of a key or gives it one; NULL where there is no
- * room. A leaf function.
+ * Emits `r10 = void* claimRuntimeObject(rcx = u64 key)`: finds the entry of a key or gives it one; NULL where there is
+ * no room. A leaf function.
  */
 export function emitClaimRuntimeObject(asm: Assembler, begin: Label, environment: Environment): void {
   const [next, advance, evict, advanceEviction, found] = asm.labels(

@@ -17,8 +17,8 @@ export const context = {
 } as const;
 
 /**
- * Results of `predictUnwind` (predict-unwind.ts) and its own places. They lie in DWORD64 P1Home to P6Home of the CONTEXT,
- * which the unwinder neither reads nor writes.
+ * Results of `predictUnwind` (predict-unwind.ts) and its own places. They lie in DWORD64 P1Home to P6Home of the
+ * CONTEXT, which the unwinder neither reads nor writes.
  */
 export const prediction = {
   callerRsp: 0x00,
@@ -27,7 +27,7 @@ export const prediction = {
   chainLeft: 0x18,
   unwindInfo: 0x20,
   codeOffset: 0x28,
-  /** What {@link measuredFrom} says; the first two are as in an entry of the walk cache. */
+  /** Values of {@link measuredFrom}; the first two are as in an entry of the walk cache. */
   fromRsp: 0,
   fromRbp: 0x4000_0000,
   fromElsewhere: -1,

@@ -9,8 +9,8 @@ import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
  *
  * In the Windows x64 ABI a return address alone fixes how far the caller's frame reaches, because there are no pushes
  * outside a prologue. The distance counts from rsp or, in functions with a frame pointer, from rbp. The cache cannot
- * express machine frames, frame registers other than rbp, and code that may be replaced: that is code outside of images,
- * except the agent's own. The unwinder walks those every time.
+ * express machine frames, frame registers other than rbp, and code that may be replaced: that is code outside of
+ * images, except the agent's own. The unwinder walks those every time.
  *
  * An entry, indexed by the low 14 bits of the return address:
  * ```

@@ -68,8 +68,8 @@ const unwinderFrame: FrameShape = {
 const SAVED_RBP_POINTER = walk.contextPointers + 0x80 + 5 * 8; // PDWORD64 IntegerContext[5]
 
 /**
- * Emits `u32 walkWithUnwinder(u64* frames, u64* returnAddress, captureStack's rsp)`: walks with the documented unwinder,
- * fills the walk cache, and returns the number of frames, at least 1.
+ * Emits `u32 walkWithUnwinder(u64* frames, u64* returnAddress, captureStack's rsp)`: walks with the documented
+ * unwinder, fills the walk cache, and returns the number of frames, at least 1.
  */
 export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: WalkEnvironment): FramedFunction {
   return framedFunction(asm, begin, unwinderFrame, (epilogue) => {
@@ -224,8 +224,8 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.j('e', measured); // known already, one way or the other
     asm.shl(r11, cacheEntry.tagShift);
 
-    // What the frame is measured from is known only if its unwind data, and nothing else, led the unwinder to where it
-    // came.
+    // The prediction holds only if the unwinder came out where the unwind data led it. Then it is known what the frame
+    // is measured from.
     asm.cmp(r9, ctx(prediction.callerRsp));
     asm.j('ne', notCacheable);
     asm.mov(rax, ctx(prediction.measuredFrom));
@@ -277,7 +277,7 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.lea(rax, relative(environment.imageBase));
     asm.cmp(at(rsp, walk.imageBase), rax);
     asm.j('e', keep);
-    // Of other code only an image's stays while it is mapped, and unmapping an image clears the cache.
+    // Other code stays only in an image that is mapped, and unmapping an image clears the cache.
     asm.mov(r12, r10);
     asm.mov(rbx, r11);
     asm.mov(rcx, -1n);
