@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
 import { assembleAgent } from '../dist/agent/emit/assembly.js';
-import { variantName } from '../dist/agent/emit/agent-code.js';
+import { variantName } from '../dist/agent/linkage/agent-code.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const directory = join(root, 'bundle');

@@ -34,6 +34,22 @@ const storeys = [
   'cli',
 ];
 
+/** Who may import whom inside agent/: a room may import those that stand before it. */
+const agentRooms = [
+  'tables',
+  'ledger',
+  'asm',
+  'patch',
+  'linkage',
+  'emit/abi',
+  'emit/walk',
+  'emit/recorder',
+  'emit/hooks',
+  'emit',
+  'link',
+  'inject',
+];
+
 /** Storeys that are pure: all that they may import beside themselves. */
 const pure: Readonly<Record<string, readonly string[]>> = {
   'completeness.ts': [],
@@ -84,6 +100,11 @@ function destination({ path }: SourceFile, specifier: string): string {
   return posix.join(posix.dirname(path), specifier).split('/', 1)[0] ?? '';
 }
 
+/** The folder of a file of agent/, without the storey. */
+function agentRoom(path: string): string {
+  return posix.dirname(path).slice('agent/'.length);
+}
+
 describe('the house', () => {
   it('has no storey that is not on the plan', () => {
     expect([...new Set(files.map(({ storey }) => storey))].toSorted()).toEqual([...storeys].toSorted());
@@ -102,6 +123,24 @@ describe('the house', () => {
       .flatMap((file) =>
         file.specifiers
           .filter((each) => each.startsWith('.') && storeys.indexOf(destination(file, each)) > height)
+          .map((each) => `${file.path} imports ${each}`),
+      );
+    expect(upwards).toEqual([]);
+  });
+
+  it('has no room in agent/ that is not on the plan', () => {
+    const rooms = files.filter(({ storey }) => storey === 'agent').map(({ path }) => agentRoom(path));
+    expect([...new Set(rooms)].toSorted()).toEqual([...agentRooms].toSorted());
+  });
+
+  it.each(agentRooms)('agent/%s imports downwards only', (room) => {
+    const height = agentRooms.indexOf(room);
+    const upwards = files
+      .filter(({ storey, path }) => storey === 'agent' && agentRoom(path) === room)
+      .flatMap((file) =>
+        file.specifiers
+          .filter((each) => each.startsWith('.') && destination(file, each) === 'agent')
+          .filter((each) => agentRooms.indexOf(agentRoom(posix.join(posix.dirname(file.path), each))) > height)
           .map((each) => `${file.path} imports ${each}`),
       );
     expect(upwards).toEqual([]);

@@ -2,20 +2,28 @@ import { functionModules, numberedFunctions } from '../tables/function-table.ts'
 import { numberedRows } from '../tables/hook-table.ts';
 import { Assembler } from '../asm/assembler.ts';
 import { type Label, type Memory, relative } from '../asm/operands.ts';
-import { emitPatchTable } from '../patch/patch-table.ts';
-import { emitCaptureStack, emitWalkWithUnwinder } from './walk/stack-walk.ts';
-import { emitPredictUnwind } from './walk/unwind-check.ts';
-import { type FramedFunction, unwindInfo } from './walk/unwind-info.ts';
+import {
+  type AgentCode,
+  type AgentVariant,
+  CALL_TRAMPOLINE_SIZE_BYTES,
+  FUNCTION_TRAMPOLINE_SIZE_BYTES,
+} from '../linkage/agent-code.ts';
+import { GATE_NAME_SIZE_BYTES } from '../linkage/gate-name.ts';
+import { type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
+import { emitPatchTable } from '../linkage/patch-table.ts';
+import { emitRuntimeObjectRow } from '../linkage/runtime-object-row.ts';
+import type { FramedFunction } from './abi/framed-function.ts';
+import { unwindInfo } from './abi/unwind-info.ts';
+import { emitCaptureStack } from './walk/capture-stack.ts';
+import { emitPredictUnwind } from './walk/predict-unwind.ts';
+import { emitClearWalkCache } from './walk/walk-cache.ts';
+import { emitWalkWithUnwinder } from './walk/walk-with-unwinder.ts';
+import { emitNoteImage } from './recorder/images.ts';
 import { emitNoteInherited } from './recorder/inherited-handles.ts';
 import { emitCountMisuse, emitInternMisuse } from './recorder/misuse-recorder.ts';
 import { emitQuarantine } from './recorder/quarantine.ts';
-import {
-  emitFindUnknownHandle,
-  emitIsThisProcess,
-  emitRecordClose,
-  emitRecordOpen,
-  type Quarantine,
-} from './recorder/recorder.ts';
+import type { Quarantine } from './recorder/recorder-environment.ts';
+import { emitRecordClose, emitRecordOpen } from './recorder/recorder.ts';
 import {
   emitClaimRuntimeObject,
   emitCloseRuntimeObject,
@@ -23,24 +31,17 @@ import {
   emitOpenRuntimeObject,
 } from './recorder/runtime-objects.ts';
 import { emitInternStack } from './recorder/stack-pool.ts';
+import { emitIsThisProcess } from './recorder/this-process.ts';
+import { emitFindUnknownHandle } from './recorder/unknown-handle.ts';
+import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/call-hook.ts';
 import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
 import { emitHookFunctions } from './hooks/function-patches.ts';
-import { emitThunk, type HookEnvironment } from './hooks/hook-frame.ts';
-import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/hooks.ts';
-import { emitClearWalkCache, emitNoteImage } from './hooks/images.ts';
+import type { HookEnvironment } from './hooks/hook-environment.ts';
+import { emitThunk } from './hooks/hook-frame.ts';
 import { emitRuntimeObjectHook } from './hooks/runtime-object-hook.ts';
 import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
 import { emitFileOrSocketType } from './hooks/socket-path.ts';
 import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
-import type { AgentCode, AgentVariant } from './agent-code.ts';
-import {
-  CALL_TRAMPOLINE_SIZE_BYTES,
-  FUNCTION_TRAMPOLINE_SIZE_BYTES,
-  GATE_NAME_SIZE_BYTES,
-  type LinkSlot,
-  linkSlots,
-} from './linkage.ts';
-import { emitRuntimeObjectRow } from './runtime-object-row.ts';
 
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
 

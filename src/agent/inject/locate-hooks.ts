@@ -4,10 +4,10 @@ import { RtlLookupFunctionEntry } from '../../ffi/ntdll.ts';
 import { failed } from '../../io/index.ts';
 import { functionModules, numberedFunctions } from '../tables/function-table.ts';
 import { numberedRows } from '../tables/hook-table.ts';
-import { identityOffsets } from '../patch/patch-table.ts';
 import { movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
 import { recogniseStub, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
-import { optionalNtdllImports } from '../emit/linkage.ts';
+import { optionalNtdllImports } from '../linkage/link-slots.ts';
+import { identityOffsets } from '../linkage/patch-table.ts';
 import type { CodeRange, HookedCall, HookedFunction, HookedModule } from '../link/link-agent.ts';
 
 const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
@@ -29,17 +29,17 @@ export function ntdllAddress(name: string): bigint {
   return address;
 }
 
-/** Stubs that lie side by side, to be read and written in one piece. */
+/** Stubs that lie side by side, and are read and written in one piece. */
 export interface StubRange {
   readonly begin: bigint;
   readonly sizeBytes: number;
   readonly stubs: readonly Pick<HookedCall, 'row' | 'rowNumber' | 'stubAddress'>[];
 }
 
-/** What lies further apart may have anything between. */
+/** Stubs with a larger gap between them belong to different ranges. */
 const GAP_SIZE_BYTES_MAX = 0x1000n;
 
-/** Where the stubs of the hook table's rows lie that this ntdll exports. All known ones have them in one range. */
+/** Locates the stubs that this ntdll exports. Every known ntdll has them in one range. */
 export function locateStubs(): readonly StubRange[] {
   const stubs = numberedRows
     .map(({ row, rowNumber }) => ({ row, rowNumber, stubAddress: GetProcAddress(ntdllBase(), row.name) }))
@@ -59,9 +59,9 @@ export function locateStubs(): readonly StubRange[] {
 }
 
 /**
- * Which of the stubs can be hooked, by their code in one process.
+ * Finds out which stubs can be hooked, by their code in one process.
  *
- * @param codes of the ranges
+ * @param codes the code of each range
  */
 export function recogniseStubs(
   ranges: readonly StubRange[],
@@ -81,14 +81,14 @@ export function recogniseStubs(
 }
 
 /**
- * The functions that the system's DLLs are known to have here, for targets in which they will lie where they lie in
- * this process.
+ * Finds the functions to hook in the system's DLLs. They have the same addresses in every target where the DLLs have
+ * the same addresses as in this process.
  */
 export function findFunctions(): { readonly modules: readonly HookedModule[]; readonly unmovable: readonly string[] } {
   const unmovable: string[] = [];
   const modules = functionModules.flatMap((name): readonly HookedModule[] => {
     const base = LoadLibraryExW(name, null, LOAD_LIBRARY_SEARCH_SYSTEM32);
-    if (base === 0n) return []; // what is not on this system cannot be called on it
+    if (base === 0n) return []; // a program cannot call a DLL that this system lacks
     const peHeader = new DataView(viewMemory(base, 0x1000)).getUint32(0x3c, true); // LONG e_lfanew
     const headers = new DataView(viewMemory(base + BigInt(peHeader), 0x58));
     const identity = identityOffsets.map((offset) => headers.getUint32(offset, true));
@@ -108,7 +108,7 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
       unmovable.push(`${name}!${row.name}`);
       opensUnseen ||= row.kind === 'runtime-object' && row.opens !== undefined;
     }
-    // What one function opens out of sight would seem closed to the others.
+    // An object from a function without a hook would seem closed to the others.
     const functions = opensUnseen ? found.filter(({ row }) => row.kind !== 'runtime-object') : found;
     if (functions.length === 0) return [];
     return [
@@ -127,8 +127,8 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
 }
 
 /**
- * Where the code of CloseHandle lies, in this process and so in the target: Windows places its own DLLs once for all of
- * a session.
+ * Locates the code of CloseHandle in this process. It has the same address in the target, because Windows places its
+ * own DLLs once for a whole session.
  */
 export function findCloseHandle(): CodeRange | undefined {
   const address = GetProcAddress(GetModuleHandleW('kernelbase.dll'), 'CloseHandle');

@@ -24,7 +24,7 @@ import { readMemory } from '../../process/memory.ts';
 import { randomBytes } from '../../process/random.ts';
 import { ledgerLayout } from '../ledger/layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import type { AgentCode } from '../emit/agent-code.ts';
+import type { AgentCode } from '../linkage/agent-code.ts';
 import { linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
 import {
@@ -40,22 +40,22 @@ import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
 import { UserError } from '../../user-error.ts';
 
 export interface RecordingOptions {
-  /** Handle values that can be recorded, a power of two; what lies beyond is counted. */
+  /** How many handle values can be recorded, a power of two. Calls about values beyond are counted. */
   readonly slotCount?: number;
-  /** Closed values that nobody is given again for now, a power of two up to 65,536; absent: none. */
+  /** How many closed values are quarantined, a power of two up to 65,536; absent: none. */
   readonly quarantine?: number;
-  /** Checks every remembered frame size against the documented unwinder: slow, for tests. */
+  /** Every remembered frame size is checked against the documented unwinder: slow, for tests. */
   readonly checked?: boolean;
 }
 
-/** 2^20 values: four million in the kernel's spelling, more than almost any program reaches. */
+/** Handle values up to four million, for the kernel counts in fours: more than almost any program reaches. */
 const DEFAULT_SLOT_COUNT = 1 << 20;
 
 const PAGE_READWRITE = 0x04;
 const FILE_MAP_WRITE = 0x2;
 const ViewUnmap = 2;
 
-/** Nothing can be recorded in a target. */
+/** No system call of a target can be hooked. */
 export class RecordingError extends UserError {
   constructor() {
     super(
@@ -68,14 +68,14 @@ export class RecordingError extends UserError {
  * The agent at work in one target, seen from the auditor: the ledger, and the gate at which the target waits when it
  * exits.
  *
- * It is prepared while there is no target yet: the system's DLLs lie in every process of a session where they lie in
- * this one. Disposing of it releases the gate and the auditor's view; the target keeps its agent, whose ledger nobody
- * reads then.
+ * It is prepared before there is a target, because the system's DLLs have the same addresses in every process of a
+ * session. Disposing of it releases the gate and the auditor's view. The target keeps its agent, and its ledger is no
+ * longer read.
  */
 export class Recording implements Disposable {
   readonly ledger: Ledger;
   /**
-   * Functions of the system's DLLs whose code cannot be moved (`msvcrt.dll!_lseek`): they run as they are, unrecorded.
+   * Functions of the system's DLLs whose code cannot be moved (`msvcrt.dll!_lseek`). They run unchanged and unrecorded.
    */
   readonly unmovable: readonly string[];
   readonly #resources: Disposable[];
@@ -106,7 +106,7 @@ export class Recording implements Disposable {
     this.ledger = new Ledger((offset, sizeBytes) => new DataView(viewMemory(view + BigInt(offset), sizeBytes)), layout);
     this.ledger.initialise();
 
-    // Named, so that the target can open them at its exit and holds no handle of ours before.
+    // The objects have names, so that the target opens them at its exit and holds no handle of them before.
     const name = `unclosed-${randomBytes(16).toString('hex')}`;
     this.#arrived = keep(
       HandleOrNull.fromRawHandle(CreateEventW(null, false, false, `${name}-arrived`)).expect('create', 'the exit gate'),
@@ -129,9 +129,9 @@ export class Recording implements Disposable {
   }
 
   /**
-   * Makes everything ready that needs no target.
+   * Prepares all that needs no target.
    *
-   * @throws Win32Error or NtStatusError when Windows refuses what it takes
+   * @throws Win32Error or NtStatusError when Windows refuses a call
    */
   static async prepare(options: RecordingOptions = {}): Promise<Recording> {
     const code = await loadCode({ quarantine: (options.quarantine ?? 0) > 0, checked: options.checked ?? false });
@@ -150,7 +150,7 @@ export class Recording implements Disposable {
    *
    * @param target opened with PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE and PROCESS_QUERY_INFORMATION
    * @throws RecordingError when no system call can be hooked
-   * @throws Win32Error or NtStatusError when the target does not let itself be written to
+   * @throws Win32Error or NtStatusError when Windows refuses to write to the target
    */
   install(target: AsHandle): void {
     const { layout, modules } = this.#target;
@@ -186,7 +186,7 @@ export class Recording implements Disposable {
     return this.#hooked;
   }
 
-  /** Exports of ntdll whose code has no known shape: they run as they are, unrecorded. */
+  /** Exports of ntdll whose code has no known shape. They run unchanged and unrecorded. */
   get unrecognised(): readonly string[] {
     return this.#unrecognised;
   }
@@ -221,7 +221,7 @@ export class Recording implements Disposable {
   }
 }
 
-/** In the reverse order of their making. */
+/** Disposes of resources in the reverse order of their making. */
 function disposeAll(resources: Disposable[]): void {
   for (const resource of resources.splice(0).toReversed()) resource[Symbol.dispose]();
 }
@@ -236,7 +236,7 @@ function createSection(sizeBytes: number): OwnedHandle {
   );
 }
 
-/** Gives the target a handle that permits nothing, of an object that nobody else knows. */
+/** Gives the target a handle that permits nothing, to an object that no other code knows. */
 function placeSentinel(target: AsHandle): bigint {
   using event = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect(
     'create',
@@ -250,9 +250,9 @@ function placeSentinel(target: AsHandle): bigint {
 }
 
 /**
- * Maps the whole section; the target needs no handle for it. Where it lies in this process it is in nobody's way: no
- * DLL of the system is going to be mapped there, and the low addresses are left to the program's heap, as when it runs
- * alone. Elsewhere if that place is taken.
+ * Maps the whole section; the target needs no handle for it. The address that it has in this process is tried first: no
+ * DLL of the system is going to be mapped there, and the program's heap keeps the low addresses that it has when the
+ * program runs alone.
  */
 function mapIntoTarget(section: AsHandle, target: AsHandle, wanted: bigint): bigint {
   const map = (base: BigUint64Array): number => {

@@ -6,6 +6,7 @@ import {
   WriteProcessMemory,
 } from '../../ffi/kernel32.ts';
 import { type AsHandle, failed } from '../../io/index.ts';
+import type { CodePatch } from '../patch/code-patch.ts';
 
 const PAGE_READWRITE = 0x04;
 const PAGE_EXECUTE_READ = 0x20;
@@ -13,20 +14,20 @@ const PAGE_EXECUTE_READWRITE = 0x40;
 const MEM_COMMIT_RESERVE = 0x3000;
 const MEM_FREE = 0x1_0000;
 const ALLOCATION_GRANULARITY = 0x1_0000n;
-/** How far from `near` memory may lie; a 32-bit jump reaches 2 GiB, from any stub. */
+/** How far from `near` the memory may lie, so that a 32-bit jump from any stub reaches it: the jump reaches 2 GiB. */
 const REACH = 0x7000_0000n;
 const DISTANCE = 0x4000_0000n;
 
 /**
  * Reserves memory in reach of a 32-bit jump from `near`.
  *
- * A gibibyte below is tried first: right beside `near` the system's DLLs are going to be mapped, at addresses that
- * Windows chose at boot, and one that finds its place taken is moved, which kernel32 does not survive.
+ * A gibibyte below is tried first. The system's DLLs are going to be mapped right beside `near`, at addresses that
+ * Windows chose at boot. A DLL that finds its address taken is moved, and kernel32 does not survive that.
  *
  * @throws Win32Error when there is no room in reach
  */
 export function allocateNear(target: AsHandle, near: bigint, sizeBytes: number): bigint {
-  // Asked for before it is looked for: every question takes the target's attention.
+  // The best address is tried before any search, because every query about the target takes time.
   const wanted = alignDown(near - DISTANCE);
   if (wanted > 0n) {
     const base = VirtualAllocEx(
@@ -78,12 +79,6 @@ function allocateBetween(target: AsHandle, from: bigint, to: bigint, sizeBytes: 
 
 function alignDown(address: bigint): bigint {
   return address & -ALLOCATION_GRANULARITY;
-}
-
-/** Bytes to be written over others in the target. */
-export interface CodePatch {
-  readonly address: bigint;
-  readonly bytes: Uint8Array;
 }
 
 /**

@@ -5,7 +5,8 @@ import { type Struct, struct } from './struct.ts';
  * mapped into both. Every offset is in bytes. A value that must be read or written whole is one aligned 64-bit word.
  *
  * ```
- * header | misuse table | images | runtime objects | walk cache | stack index | stack pool | quarantine | recent opens | slots
+ * header | misuse table | images | runtime objects | walk cache | stack index | stack pool
+ *        | quarantine | recent opens | slots
  * ```
  */
 
@@ -167,7 +168,7 @@ export const STATE_FLAG_BITS = 3;
 const runtimeObjectFields = {
   /** A {@link slot} for its life. */
   life: 'u64[8]',
-  /** What the program knows it by: {@link DESCRIPTOR_KEY}, or an address. Zero: free. */
+  /** The program's name for it: a number with {@link DESCRIPTOR_KEY}, or an address. Zero: free. */
   key: 'u64',
   /** Value of the handle beneath; 0 where that is not known. */
   handle: 'u64',
@@ -181,8 +182,8 @@ const runtimeObjectFields = {
 const runtimeObjectStruct: Struct<typeof runtimeObjectFields> = struct(runtimeObjectFields);
 
 /**
- * A runtime object: what a library hands out in place of a handle. It is a descriptor or a FILE of a C runtime, or what
- * FindFirstFile returns.
+ * A runtime object: a descriptor or a FILE of a C runtime, or the search that FindFirstFile returns. A library hands it
+ * out in place of a handle.
  */
 export const runtimeObject: Struct<typeof runtimeObjectFields>['offsets'] = runtimeObjectStruct.offsets;
 export const RUNTIME_OBJECT_SIZE_BYTES: number = runtimeObjectStruct.sizeBytes;
@@ -249,8 +250,8 @@ export const MISUSE_VALUE_COUNT = 8;
 export const MISUSE_CLOSE = 1;
 export const MISUSE_USE = 2;
 /**
- * CloseHandle closes a socket, a registry key or a runtime object's handle: the call is not refused. The stack tells whether it
- * should have closed it.
+ * CloseHandle closes a socket, a registry key or a runtime object's handle: the call is not refused. The stack tells
+ * whether it should have closed it.
  */
 export const MISUSE_CLOSED_AS_HANDLE = 3;
 /**
@@ -303,7 +304,7 @@ export const stackNode: Struct<typeof stackNodeFields>['offsets'] = struct(stack
 export const MAXIMUM_FRAMES = 32;
 export const STACK_INDEX_COUNT: number = 1 << 18;
 export const STACK_POOL_SIZE_BYTES: number = 48 << 20;
-/** For an entry of the walk cache see walk-cache.ts. */
+/** Entries of the walk cache: see walk-cache.ts. */
 export const WALK_CACHE_COUNT: number = 1 << 14;
 
 const MISUSES_OFFSET = HEADER_SIZE_BYTES;

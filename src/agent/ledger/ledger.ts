@@ -66,8 +66,8 @@ const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
 /**
  * Reads a ledger while, or after, the target writes it.
  *
- * The target can write to this memory too, so the reader believes nothing in it. It checks every index, count and length
- * before it uses one. A value that cannot be right is a {@link LedgerDamagedError}, or counts as "not recorded".
+ * The target can write to this memory too, so the reader believes nothing in it. It checks every index, count and
+ * length before it uses one. A value that cannot be right is a {@link LedgerDamagedError}, or counts as "not recorded".
  */
 export class Ledger implements CallLedger {
   readonly #memory: LedgerMemory;

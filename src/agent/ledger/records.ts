@@ -119,7 +119,7 @@ export function readImage(memory: LedgerMemory, offset: number): LedgerImage | u
   return { base, sizeBytes, path: String.fromCharCode(...text) };
 }
 
-/** What the program calls a descriptor or a FILE; a search has no handle whose value is known, and no name. */
+/** Names a descriptor or a FILE as the program knows it. A search never gets here: its handle is not known. */
 export function nameRuntimeObject(key: bigint): Wrapper {
   return (key & DESCRIPTOR_KEY) === 0n
     ? { type: 'FILE', value: key }

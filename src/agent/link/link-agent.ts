@@ -2,28 +2,23 @@ import { functionModules, type NumberedFunction } from '../tables/function-table
 import type { NumberedRow } from '../tables/hook-row.ts';
 import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
-import { patchedFunction, patchedModule } from '../patch/patch-table.ts';
+import type { CodePatch } from '../patch/code-patch.ts';
 import type { MovedPrologue } from '../patch/prologue.ts';
 import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
-import type { AgentCode } from '../emit/agent-code.ts';
-import {
-  CALL_TRAMPOLINE_SIZE_BYTES,
-  FUNCTION_TRAMPOLINE_SIZE_BYTES,
-  type LinkSlot,
-  linkSlots,
-  setGateName,
-} from '../emit/linkage.ts';
-import { type RuntimeModule, setRuntimeModule } from '../emit/runtime-object-row.ts';
-import type { CodePatch } from '../inject/target-code.ts';
+import { type AgentCode, CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../linkage/agent-code.ts';
+import { setGateName } from '../linkage/gate-name.ts';
+import { type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
+import { PATCHED_FUNCTION_SIZE_BYTES, patchedFunction, patchedModule } from '../linkage/patch-table.ts';
+import { type RuntimeModule, setRuntimeModule } from '../linkage/runtime-object-row.ts';
 
-/** A system call that is going to be hooked. */
+/** A system call to hook. */
 export interface HookedCall extends NumberedRow {
   readonly stubAddress: bigint;
   /** The whole stub, see stub.ts. */
   readonly stub: Uint8Array;
 }
 
-/** A function of a DLL that is going to be hooked once the DLL is mapped. */
+/** A function of a DLL, to hook once the DLL is mapped. */
 export interface HookedFunction extends NumberedFunction {
   readonly address: bigint;
   /** Its first eight bytes or more. */
@@ -31,11 +26,11 @@ export interface HookedFunction extends NumberedFunction {
   readonly moved: MovedPrologue;
 }
 
-/** A DLL whose functions are going to be hooked. */
+/** A DLL with functions to hook. */
 export interface HookedModule extends RuntimeModule {
-  /** Which of the {@link functionModules} it is. */
+  /** Its index among the {@link functionModules}. */
   readonly number: number;
-  /** What its headers say at the {@link identityOffsets}. */
+  /** The values of its headers at the {@link identityOffsets}. */
   readonly identity: readonly number[];
   readonly functions: readonly HookedFunction[];
 }
@@ -46,13 +41,13 @@ export interface CodeRange {
   readonly sizeBytes: number;
 }
 
-/** What the agent is linked with: all that is not the same for every target. */
+/** The inputs of linking: all that differs from target to target. */
 export interface LinkInputs {
   readonly calls: readonly HookedCall[];
   readonly modules: readonly HookedModule[];
   /**
-   * Where CloseHandle lies, which closes neither sockets nor registry keys as they should be closed; absent where it is
-   * not known.
+   * The code of CloseHandle; absent where it is not known. Sockets and registry keys have closing functions of their
+   * own, so CloseHandle is the wrong one for them.
    */
   readonly closeHandle: CodeRange | undefined;
   /** Address of the ledger. */
@@ -64,12 +59,12 @@ export interface LinkInputs {
   readonly judgedName: string;
 }
 
-/** What is to be written into a target. */
+/** The agent linked for one target, and the changes of other code that put it to work. */
 export interface LinkedAgent {
   readonly bytes: Uint8Array;
-  /** Jumps on to the hooks, for each module. */
+  /** For each module the jumps that lead on to the hooks. */
   readonly relays: readonly CodePatch[];
-  /** What comes over the heads of the stubs. */
+  /** The new heads of the stubs. */
   readonly patches: readonly CodePatch[];
 }
 
@@ -77,36 +72,37 @@ export interface LinkedAgent {
 export const RELAY_SIZE_BYTES = 16;
 
 /**
- * Links the agent for one target, now that it is known where it will lie.
+ * Links the agent for one target and one address.
  *
- * @param relays for each module memory in reach of its functions, {@link RELAY_SIZE_BYTES} for each of them
- * @throws Error when anything is out of reach
+ * @param imageBase address of the agent's code in the target
+ * @param relays for each module the address of memory within reach of its functions, {@link RELAY_SIZE_BYTES} for each
+ * @throws Error when a jump does not reach
  */
 export function linkAgent(
   code: AgentCode,
-  target: LinkInputs,
+  inputs: LinkInputs,
   imageBase: bigint,
   relays: readonly bigint[],
 ): LinkedAgent {
-  const bytes = new Uint8Array(code.bytes); // a copy: what Node.js calls a slice is none
+  const bytes = new Uint8Array(code.bytes); // a copy: a slice of a Buffer shares its memory
   const view = new DataView(bytes.buffer);
-  const slotValues = fillLinkSlots(target);
+  const slotValues = fillLinkSlots(inputs);
   linkSlots.forEach((name, index) => view.setBigUint64(code.linkSlotsOffset + index * 8, slotValues[name], true));
-  setGateName(bytes, code.arrivedNameOffset, target.arrivedName);
-  setGateName(bytes, code.judgedNameOffset, target.judgedName);
+  setGateName(bytes, code.arrivedNameOffset, inputs.arrivedName);
+  setGateName(bytes, code.judgedNameOffset, inputs.judgedName);
 
   // The agent's own calls go past its hooks.
   const trampolines = new Map<string, bigint>();
-  const patches = target.calls.map(({ row, rowNumber, stub, stubAddress }) => {
+  const patches = inputs.calls.map(({ row, rowNumber, stub, stubAddress }) => {
     const trampoline = code.callTrampolinesOffset + (rowNumber - 1) * CALL_TRAMPOLINE_SIZE_BYTES;
     bytes.set(stub, trampoline);
     trampolines.set(row.name, imageBase + BigInt(trampoline));
     return { address: stubAddress, bytes: hookedHead(stubAddress, imageBase + BigInt(code.callHooks[rowNumber - 1]!)) };
   });
   code.ntdllImports.forEach((name, index) => {
-    view.setBigUint64(code.ntdllImportsOffset + index * 8, trampolines.get(name) ?? target.ntdllAddress(name), true);
+    view.setBigUint64(code.ntdllImportsOffset + index * 8, trampolines.get(name) ?? inputs.ntdllAddress(name), true);
   });
-  const linkedRelays = target.modules.map((module, index) =>
+  const linkedRelays = inputs.modules.map((module, index) =>
     linkModule(code, bytes, module, imageBase, relays[index]!),
   );
   return { bytes, relays: linkedRelays, patches };
@@ -130,7 +126,7 @@ function fillLinkSlots({ ledger, layout, closeHandle }: LinkInputs): Readonly<Re
   };
 }
 
-/** Links the functions of one DLL, and returns its relays. */
+/** Links the functions of one DLL and returns their relays. */
 function linkModule(
   code: AgentCode,
   bytes: Uint8Array,
@@ -147,7 +143,7 @@ function linkModule(
   const jumps = new Uint8Array(module.functions.length * RELAY_SIZE_BYTES).fill(0xcc);
   module.functions.forEach(({ rowNumber, address, code: original, moved }, index) => {
     const row = rowNumber - hookTable.length - 1;
-    const entry = code.patchedFunctions[module.number]! + index * patchedFunction.sizeBytes;
+    const entry = code.patchedFunctions[module.number]! + index * PATCHED_FUNCTION_SIZE_BYTES;
     view.setBigUint64(entry + patchedFunction.address, address, true);
     bytes.set(original.subarray(0, 8), entry + patchedFunction.original);
     bytes.set(original.subarray(0, 8), entry + patchedFunction.replacement);

@@ -1,7 +1,7 @@
-import { type AgentCode, type AgentVariant, variantName } from '../emit/agent-code.ts';
+import { type AgentCode, type AgentVariant, variantName } from '../linkage/agent-code.ts';
 import { prebuiltCode } from './prebuilt-code.ts';
 
-/** The code of a variant: as it was assembled when the tool was bundled, else assembled now. */
+/** Loads the code of a variant: from the bundle if that has it, or else by assembling it now. */
 export async function loadCode(variant: AgentVariant): Promise<AgentCode> {
   const prebuilt = prebuiltCode.get(variantName(variant))?.();
   if (prebuilt !== undefined) return { ...prebuilt, bytes: Buffer.from(prebuilt.bytes, 'base64') };

@@ -1,10 +1,10 @@
-import type { AgentCode } from '../emit/agent-code.ts';
+import type { AgentCode } from '../linkage/agent-code.ts';
 
 /** Code with its bytes in Base64. */
 export type PrebuiltCode = Omit<AgentCode, 'bytes'> & { readonly bytes: string };
 
 /**
- * The code of variants by their names. The bundle has those that `unclosed run` needs (scripts/bundle.js); the modules
- * themselves have none.
+ * Code of variants by their names. The bundle has the variants that `unclosed run` needs (scripts/bundle.js). The
+ * modules themselves have none.
  */
 export const prebuiltCode: ReadonlyMap<string, () => PrebuiltCode> = new Map();

@@ -1,24 +1,25 @@
-/** Bytes that the jump at a function's beginning needs. */
+/** Size of the jump at a function's beginning. */
 export const JUMP_SIZE_BYTES = 5;
 
-/** More of a function's beginning is never looked at, nor moved. */
+/** The largest part of a function's beginning that is read or moved. */
 export const PROLOGUE_SIZE_BYTES_MAX = 24;
 
 const JMP_REL32 = 0xe9;
 
-/** How a function is run from elsewhere when a jump has taken the place of its beginning. */
+/** The part of a function that must be moved when a jump replaces its beginning. */
 export interface MovedPrologue {
-  /** How many of its first bytes are to be copied. */
+  /** How many of its first bytes to copy. */
   readonly sizeBytes: number;
-  /** Where it goes on after them. */
+  /** The address at which it continues after them. */
   readonly continuesAt: bigint;
 }
 
 /**
- * What to move of a function so that a jump fits at its beginning, or undefined when it must be left as it is.
+ * Finds the part of a function to move, so that a jump fits at its beginning; undefined when the function must stay as
+ * it is.
  *
- * A function may be nothing but a jump to another one of its module, a tail call; `WSASendTo` is under Wine 10. A jump
- * out of the module is a hook of somebody else's.
+ * A function may be nothing but a jump to another function of its module, a tail call. `WSASendTo` is one under Wine
+ * 10. A jump out of the module is a hook by other software.
  */
 export function movePrologue(
   code: Uint8Array,
@@ -35,10 +36,10 @@ export function movePrologue(
 }
 
 /**
- * How many whole instructions' bytes at a function's beginning must be moved to make room for a jump, or undefined when
- * one of them cannot be moved or is not known: then the function is left as it is.
+ * Counts the bytes of the whole instructions at a function's beginning that must be moved to make room for a jump;
+ * undefined when one of them cannot be moved or is not known.
  *
- * Knows what compilers begin functions with, as long as it does not depend on its own address.
+ * It knows the instructions with which compilers begin functions, except those that depend on their own address.
  */
 export function movablePrologueSize(code: Uint8Array): number | undefined {
   let size = 0;

@@ -1,7 +1,7 @@
 /**
  * System-call stubs of ntdll: what they look like, and how their head is turned into a jump.
  *
- * Both known shapes begin with the same eight bytes, and are position independent, so the trampoline is a plain copy:
+ * Both known shapes begin with the same eight bytes. They are position-independent, so the trampoline is a plain copy:
  * ```
  * 4c 8b d1                  mov r10, rcx
  * b8 nn nn nn nn            mov eax, system call number
@@ -20,15 +20,15 @@ const TAILS = [
   [0xeb, 0x01, 0xc3, 0xff, 0x14, 0x25, 0x00, 0x10, 0xfe, 0x7f, 0xc3],
 ];
 
-/** Bytes to read of a stub: the longest known shape. */
+/** Size of the longest known stub. */
 export const STUB_READ_SIZE_BYTES: number = 8 + MIDDLE.length + 11;
 
 /** The part of a stub that the jump replaces. */
 export const STUB_HEAD_SIZE_BYTES = 8;
 
 /**
- * The whole stub, ready to be copied as a trampoline; undefined when its shape is not a known one (or it is hooked
- * already).
+ * Returns the whole stub, ready to be copied as a trampoline; undefined when it has no known shape, or is hooked
+ * already.
  */
 export function recogniseStub(bytes: Uint8Array): Uint8Array | undefined {
   const matches = (offset: number, expected: readonly number[]) =>

@@ -9,17 +9,17 @@ import type { ObjectType } from './object-types.ts';
  */
 
 /**
- * The DLLs whose functions are hooked. A C runtime that is linked into the program has no functions that could be
- * found.
+ * The DLLs whose functions are hooked. The functions of a C runtime that is linked into the program cannot be found by
+ * their names.
  */
 export const functionModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 'msvcrt.dll', 'ucrtbase.dll'] as const;
 
 export type FunctionModule = (typeof functionModules)[number];
 
-/** What a library hands out in place of a handle: a C runtime's descriptor or stream, or what FindFirstFile returns. */
+/** A library hands these out in place of a handle: a C runtime's descriptor or stream, or FindFirstFile's search. */
 export type RuntimeObjectType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search'>;
 
-/** A function that is given a socket, and refuses one that was closed. */
+/** A function that takes a socket, and refuses one that was closed. */
 export interface SocketFunction {
   readonly kind: 'socket';
   readonly module: FunctionModule;
@@ -42,8 +42,8 @@ export interface RuntimeObjectFunction {
   readonly name: string;
   readonly argumentCount: number;
   /**
-   * What it opens. It is the function's result, or is stored where a pointer argument says (`stored-at`, perhaps
-   * several in a row), or is the number that an argument names (`named-by`).
+   * The object that it opens is the function's result, or is stored at the pointer in an argument (`stored-at`, perhaps
+   * several in a row), or has the number in an argument (`named-by`).
    */
   readonly opens?: {
     readonly type: RuntimeObjectType;
@@ -52,12 +52,12 @@ export interface RuntimeObjectFunction {
     readonly count: number;
   };
   readonly closes?: RuntimeObjectArgument;
-  /** What {@link closes} names need not be open: the function only takes its place. */
+  /** The object in {@link closes} need not be open: the function opens another one under its name. */
   readonly replaces: boolean;
-  /** A call that fails leaves {@link closes} open, or may: that is never believed closed. */
+  /** A call that fails may leave the object in {@link closes} open, so it does not count as closed. */
   readonly keepsOnFailure: boolean;
   readonly uses?: RuntimeObjectArgument;
-  /** By which result the function says that it failed; `never` where a failure does not show in it. */
+  /** The results that mean failure; `never` where the result does not show it. */
   readonly failure: Failure;
 }
 
@@ -74,7 +74,7 @@ function onSocket(name: string, argumentCount: number, role: SocketFunction['rol
 }
 
 /**
- * Winsock looks a socket up in a table of its own first: a closed one is refused without a system call (Wine 8 [ran];
+ * Winsock first looks a socket up in a table of its own, and refuses a closed one without a system call (Wine 8 [ran];
  * Windows [?]). https://learn.microsoft.com/windows/win32/api/winsock2/
  */
 const socketFunctions: readonly SocketFunction[] = [
@@ -164,7 +164,7 @@ function runtimeFunctions(module: FunctionModule): readonly RuntimeObjectFunctio
     row('_wsopen', 4, 'negative', result('Descriptor')),
     row('_sopen_s', 5, 'error', storedAt(0, 'Descriptor')),
     row('_wsopen_s', 5, 'error', storedAt(0, 'Descriptor')),
-    // What _open is in C++, by Microsoft's headers.
+    // Microsoft's headers make _open this function in C++.
     row('_sopen_dispatch', 6, 'error', storedAt(4, 'Descriptor')),
     row('_wsopen_dispatch', 6, 'error', storedAt(4, 'Descriptor')),
     row('_creat', 2, 'negative', result('Descriptor')),
@@ -200,9 +200,9 @@ function runtimeFunctions(module: FunctionModule): readonly RuntimeObjectFunctio
     row('_wpopen', 2, 'null', result('FILE')),
     row('fclose', 1, 'error', closes('FILE')),
     row('_fclose_nolock', 1, 'error', closes('FILE')),
-    // -1 is said of a stream that is not _popen's, too, and that stays open.
+    // It returns -1 also for a stream that does not come from _popen, and leaves that open.
     row('_pclose', 1, 'negative', closes('FILE'), { keepsOnFailure: true }),
-    // Of a closed one the result says nothing. Those that work on single characters are left alone for their speed.
+    // Their results do not tell a closed stream. Functions for single characters are not hooked, for their speed.
     row('fread', 4, 'never', uses('FILE', 3)),
     row('fwrite', 4, 'never', uses('FILE', 3)),
     row('fgets', 3, 'never', uses('FILE', 2)),
@@ -216,8 +216,8 @@ function runtimeFunctions(module: FunctionModule): readonly RuntimeObjectFunctio
 }
 
 /**
- * All that give what FindClose takes: of one that was missed, a closed search would come back unnoticed. kernel32's
- * functions of these names lead to kernelbase's where that has them.
+ * All functions that return a search. If one were missing, it could return the value of a closed search again, and the
+ * search would still seem closed. kernel32's functions of these names lead to kernelbase's where that has them.
  * https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-findclose
  */
 const searchFunctions: readonly RuntimeObjectFunction[] = [
@@ -233,11 +233,11 @@ const searchFunctions: readonly RuntimeObjectFunction[] = [
   onRuntimeObject('kernelbase.dll', 'FindFirstStreamW', 4, 'invalid', result('Search')),
   onRuntimeObject('kernelbase.dll', 'FindNextFileA', 2, 'never', uses('Search')),
   onRuntimeObject('kernelbase.dll', 'FindNextFileW', 2, 'never', uses('Search')),
-  // Wine 8 says TRUE of a search that was closed before.
+  // Wine 8 returns TRUE for a search that was closed before.
   onRuntimeObject('kernelbase.dll', 'FindClose', 1, 'never', closes('Search')),
 ];
 
-/** The rows; a row's number in the ledger is its place in {@link recordedCalls}. */
+/** The rows; a row's number in the ledger is its index in {@link recordedCalls}, plus 1. */
 export const functionTable: readonly FunctionRow[] = [
   ...socketFunctions,
   ...searchFunctions,
@@ -245,13 +245,13 @@ export const functionTable: readonly FunctionRow[] = [
   ...runtimeFunctions('ucrtbase.dll'),
 ];
 
-/** What stands in the ledger for a row: its place in the hook table and then in the function table, from 1 on. */
+/** The rows by their numbers in the ledger, less 1: those of the hook table, then those of the function table. */
 export const recordedCalls: readonly (HookRow | FunctionRow)[] = [...hookTable, ...functionTable];
 
 /** A row with the number that stands for it in the ledger. */
 export interface NumberedFunction {
   readonly row: FunctionRow;
-  /** Those of the hook table come first. */
+  /** The numbers of the hook table come first. */
   readonly rowNumber: number;
 }
 

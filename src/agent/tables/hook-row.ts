@@ -8,7 +8,7 @@ export interface OpenedHandle {
 }
 
 /**
- * What the hook does beside passing the call through:
+ * The hook's task, beside passing the call through:
  * - `opens`: records every handle of {@link HookRow.opens} when the call succeeded;
  * - `opens-file`: the same, and tells sockets (`\Device\Afd`) from other files;
  * - `creates-process`: the same, and records which handles the new process inherited;
@@ -47,8 +47,8 @@ export interface HookRow {
   /** Indexes of the arguments that are handles of this process, at most three. */
   readonly uses: readonly number[];
   /**
-   * Index of the argument whose OBJECT_ATTRIBUTES say whether the opened handle is inheritable; absent where no argument
-   * is known to say so.
+   * Index of the argument whose OBJECT_ATTRIBUTES say whether the opened handle is inheritable; absent where no
+   * argument is known to say so.
    */
   readonly attributes?: number;
 }

@@ -9,8 +9,8 @@ import type { ObjectType } from './object-types.ts';
  */
 
 /**
- * Calls that are documented to begin with (*Handle, DesiredAccess, *ObjectAttributes). The agent reads the attributes in
- * the target, so a call that has another third argument must not stand here.
+ * Calls that are documented to begin with (*Handle, DesiredAccess, *ObjectAttributes). The agent reads the attributes
+ * in the target, so a call that has another third argument must not stand here.
  */
 const takesObjectAttributes: ReadonlySet<string> = new Set([
   ...[

@@ -55,10 +55,10 @@ beforeEach(() => {
 });
 
 function writeStack(id: number, frames: readonly bigint[], closedBy = 0): void {
-  const place = layout.stackPoolOffset + id * 8;
-  view.setUint32(place + stackNode.frameCount, frames.length, true);
-  view.setUint32(place + stackNode.closedBy, closedBy, true);
-  frames.forEach((frame, index) => view.setBigUint64(place + stackNode.frames + index * 8, frame, true));
+  const offset = layout.stackPoolOffset + id * 8;
+  view.setUint32(offset + stackNode.frameCount, frames.length, true);
+  view.setUint32(offset + stackNode.closedBy, closedBy, true);
+  frames.forEach((frame, index) => view.setBigUint64(offset + stackNode.frames + index * 8, frame, true));
 }
 
 interface SlotContent {
@@ -70,33 +70,33 @@ interface SlotContent {
   readonly call?: string;
 }
 
-/** Writes a slot as the agent does; `place` is the slot's, or that of a copy in a misuse. */
-function writeSlot(place: number, content: SlotContent): void {
-  view.setBigUint64(place + slot.state, (content.generation << 1n) | (content.isOpen ? 1n : 0n), true);
-  view.setUint32(place + slot.openedStack, 2, true);
+/** Writes a slot as the agent does; `offset` is the slot's, or that of a copy in a misuse. */
+function writeSlot(offset: number, content: SlotContent): void {
+  view.setBigUint64(offset + slot.state, (content.generation << 1n) | (content.isOpen ? 1n : 0n), true);
+  view.setUint32(offset + slot.openedStack, 2, true);
   view.setUint32(
-    place + slot.openedGeneration,
+    offset + slot.openedGeneration,
     content.openedGeneration ?? Number(content.generation & 0xffff_ffffn),
     true,
   );
-  view.setBigUint64(place + slot.openedTime, 1000n, true);
-  view.setUint32(place + slot.openedThread, 0x24, true);
-  view.setUint16(place + slot.openedCall, rowNumber(content.call ?? 'NtCreateEvent'), true);
-  view.setUint16(place + slot.objectType, typeIndex('Event'), true);
-  view.setUint32(place + slot.closedStack, 50, true);
-  view.setUint32(place + slot.closedGeneration, content.closedGeneration ?? 0, true);
-  view.setBigUint64(place + slot.closedTime, 2000n, true);
-  view.setUint32(place + slot.closedThread, 0x28, true);
-  view.setUint16(place + slot.closedCall, rowNumber('NtClose'), true);
-  view.setUint16(place + slot.closedWhileExiting, content.closedWhileExiting ? 1 : 0, true);
+  view.setBigUint64(offset + slot.openedTime, 1000n, true);
+  view.setUint32(offset + slot.openedThread, 0x24, true);
+  view.setUint16(offset + slot.openedCall, rowNumber(content.call ?? 'NtCreateEvent'), true);
+  view.setUint16(offset + slot.objectType, typeIndex('Event'), true);
+  view.setUint32(offset + slot.closedStack, 50, true);
+  view.setUint32(offset + slot.closedGeneration, content.closedGeneration ?? 0, true);
+  view.setBigUint64(offset + slot.closedTime, 2000n, true);
+  view.setUint32(offset + slot.closedThread, 0x28, true);
+  view.setUint16(offset + slot.closedCall, rowNumber('NtClose'), true);
+  view.setUint16(offset + slot.closedWhileExiting, content.closedWhileExiting ? 1 : 0, true);
 }
 
-function slotPlace(value: bigint): number {
+function slotOffset(value: bigint): number {
   return layout.slotsOffset + Number(value >> 2n) * SLOT_SIZE_BYTES;
 }
 
 function recordSlot(value: bigint, content: SlotContent): void {
-  writeSlot(slotPlace(value), content);
+  writeSlot(slotOffset(value), content);
   const used = view.getBigUint64(header.slotsUsed, true);
   if ((value >> 2n) + 1n > used) view.setBigUint64(header.slotsUsed, (value >> 2n) + 1n, true);
 }
@@ -107,12 +107,12 @@ function linkRuntimeObject(
   index: number,
   { key, descriptor = 0 }: { readonly key: bigint; readonly descriptor?: number },
 ): void {
-  const place = layout.runtimeObjectsOffset + index * RUNTIME_OBJECT_SIZE_BYTES;
-  writeSlot(place, { generation: 1n, isOpen: true });
-  view.setBigUint64(place + runtimeObject.key, key, true);
-  view.setBigUint64(place + runtimeObject.handle, value, true);
-  view.setUint32(place + runtimeObject.descriptor, descriptor, true);
-  view.setUint32(slotPlace(value) + slot.runtimeObject, index + 1, true);
+  const offset = layout.runtimeObjectsOffset + index * RUNTIME_OBJECT_SIZE_BYTES;
+  writeSlot(offset, { generation: 1n, isOpen: true });
+  view.setBigUint64(offset + runtimeObject.key, key, true);
+  view.setBigUint64(offset + runtimeObject.handle, value, true);
+  view.setUint32(offset + runtimeObject.descriptor, descriptor, true);
+  view.setUint32(slotOffset(value) + slot.runtimeObject, index + 1, true);
 }
 
 const opened = { call: 'NtCreateEvent', threadId: 0x24, time: 1000n, stackId: 2 };
@@ -277,26 +277,26 @@ describe('what stands for a handle', () => {
     linkRuntimeObject(0x1a4n, 5, { key: DESCRIPTOR_KEY | 7n });
     writeSlot(layout.runtimeObjectsOffset + 5 * RUNTIME_OBJECT_SIZE_BYTES, { generation: 1n, isOpen: false });
     expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
-    view.setUint32(slotPlace(0x1a4n) + slot.runtimeObject, RUNTIME_OBJECT_COUNT + 1, true);
+    view.setUint32(slotOffset(0x1a4n) + slot.runtimeObject, RUNTIME_OBJECT_COUNT + 1, true);
     expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
   });
 });
 
 describe('a misuse', () => {
-  const place = layout.misusesOffset + 77 * MISUSE_SIZE_BYTES;
+  const offset = layout.misusesOffset + 77 * MISUSE_SIZE_BYTES;
 
   function writeMisuse(valueCount: number, values: readonly number[]): void {
-    view.setUint32(place + misuse.count, 3, true);
-    view.setUint32(place + misuse.status, 0xc000_0008, true);
-    view.setUint32(place + misuse.offendingStack, 60, true);
-    view.setUint32(place + misuse.offendingThread, 0x2c, true);
-    view.setBigUint64(place + misuse.offendingTime, 3000n, true);
-    view.setUint16(place + misuse.offendingCall, rowNumber('NtSetEvent'), true);
-    view.setUint16(place + misuse.kind, 2, true);
-    view.setUint32(place + misuse.valueCount, valueCount, true);
-    values.forEach((value, index) => view.setBigInt64(place + misuse.values + index * 8, BigInt(value), true));
-    writeSlot(place + misuse.life, { generation: 4n, isOpen: false, closedGeneration: 4 });
-    view.setUint32(place + misuse.ready, 1, true);
+    view.setUint32(offset + misuse.count, 3, true);
+    view.setUint32(offset + misuse.status, 0xc000_0008, true);
+    view.setUint32(offset + misuse.offendingStack, 60, true);
+    view.setUint32(offset + misuse.offendingThread, 0x2c, true);
+    view.setBigUint64(offset + misuse.offendingTime, 3000n, true);
+    view.setUint16(offset + misuse.offendingCall, rowNumber('NtSetEvent'), true);
+    view.setUint16(offset + misuse.kind, 2, true);
+    view.setUint32(offset + misuse.valueCount, valueCount, true);
+    values.forEach((value, index) => view.setBigInt64(offset + misuse.values + index * 8, BigInt(value), true));
+    writeSlot(offset + misuse.life, { generation: 4n, isOpen: false, closedGeneration: 4 });
+    view.setUint32(offset + misuse.ready, 1, true);
   }
 
   test('is the refused call, its values without repetition, and the life that its value had had', () => {
@@ -322,7 +322,7 @@ describe('a misuse', () => {
     [0xffff, 'use'],
   ] as const)('of kind %i is %s', (kind, name) => {
     writeMisuse(1, [0x1a4]);
-    view.setUint16(place + misuse.kind, kind, true);
+    view.setUint16(offset + misuse.kind, kind, true);
     expect([...ledger.misuses()].map((each) => each.kind)).toEqual([name]);
   });
 
@@ -347,21 +347,21 @@ describe('a misuse', () => {
 
   test('is left out as long as it is not complete', () => {
     writeMisuse(1, [0x1a4]);
-    view.setUint32(place + misuse.ready, 0, true);
+    view.setUint32(offset + misuse.ready, 0, true);
     expect([...ledger.misuses()]).toEqual([]);
   });
 
   test('whose call has not come back counts like any other; one that came back unharmed is none', () => {
     writeMisuse(1, [0x1a4]);
-    view.setUint32(place + misuse.count, 0, true);
+    view.setUint32(offset + misuse.count, 0, true);
     expect([...ledger.misuses()]).toEqual([]);
-    view.setUint32(place + misuse.pending, 1, true);
+    view.setUint32(offset + misuse.pending, 1, true);
     expect([...ledger.misuses()].map(({ count }) => count)).toEqual([1]);
   });
 
   test('knows what stood for the handle', () => {
     writeMisuse(1, [0x1a4]);
-    view.setBigUint64(place + misuse.runtimeObjectKey, DESCRIPTOR_KEY | (2n << 32n) | 3n, true);
+    view.setBigUint64(offset + misuse.runtimeObjectKey, DESCRIPTOR_KEY | (2n << 32n) | 3n, true);
     expect([...ledger.misuses()][0]?.wrapper).toEqual({ type: 'Descriptor', value: 3n });
   });
 
@@ -378,12 +378,12 @@ describe('a misuse', () => {
 
 test('images are named as the kernel spells them; one that is not complete, or has no room, is left out', () => {
   const write = (index: number, base: bigint, path: string) => {
-    const place = layout.imagesOffset + index * IMAGE_SIZE_BYTES;
-    view.setBigUint64(place + image.base, base, true);
-    view.setUint32(place + image.sizeBytes, 0x5000, true);
-    view.setUint16(place + image.path, path.length * 2, true);
+    const offset = layout.imagesOffset + index * IMAGE_SIZE_BYTES;
+    view.setBigUint64(offset + image.base, base, true);
+    view.setUint32(offset + image.sizeBytes, 0x5000, true);
+    view.setUint16(offset + image.path, path.length * 2, true);
     [...path].forEach((character, at) =>
-      view.setUint16(place + image.pathText + at * 2, character.charCodeAt(0), true),
+      view.setUint16(offset + image.pathText + at * 2, character.charCodeAt(0), true),
     );
   };
   write(0, 0x1_8000_0000n, '\\??\\C:\\windows\\a.dll');
@@ -483,11 +483,11 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     writeStack(2, [0x1000n, 0x2000n], 50);
     writeStack(50, [0x3000n]);
     for (const kind of [1, 2, 3, 4]) {
-      const place = layout.misusesOffset + (kind - 1) * MISUSE_SIZE_BYTES;
-      view.setUint16(place + misuse.kind, kind, true);
-      view.setUint32(place + misuse.valueCount, kind, true);
-      writeSlot(place + misuse.life, { generation: 4n, isOpen: kind === 4 });
-      view.setUint32(place + misuse.ready, 1, true);
+      const offset = layout.misusesOffset + (kind - 1) * MISUSE_SIZE_BYTES;
+      view.setUint16(offset + misuse.kind, kind, true);
+      view.setUint32(offset + misuse.valueCount, kind, true);
+      writeSlot(offset + misuse.life, { generation: 4n, isOpen: kind === 4 });
+      view.setUint32(offset + misuse.ready, 1, true);
     }
     view.setUint32(layout.imagesOffset + image.sizeBytes, 0x1000, true);
     view.setBigUint64(layout.imagesOffset + image.base, 0x1_0000n, true);
@@ -538,9 +538,9 @@ describe('any damage yields an error or plausible data, and never a crash, an en
 
   test('that makes its sums negative', () => {
     ledger.markOpenBefore(0x4n, 'File');
-    view.setBigUint64(slotPlace(0x4n) + slot.state, 1n, true); // open, and never opened
+    view.setBigUint64(slotOffset(0x4n) + slot.state, 1n, true); // open, and never opened
     readWhole();
-    view.setBigUint64(slotPlace(0x4n) + slot.state, 0n, true);
+    view.setBigUint64(slotOffset(0x4n) + slot.state, 0n, true);
     readWhole();
   });
 
@@ -568,7 +568,7 @@ test('every row of the hook table can be read back, whether what it opened may b
   for (const { name } of hookTable) {
     recordSlot(0x4n, { generation: 1n, isOpen: true, call: name });
     expect(ledger.life(0x4n)?.opened?.call).toBe(name);
-    view.setUint16(slotPlace(0x4n) + slot.openedCall, rowNumber(name) | MAY_BE_INHERITABLE, true);
+    view.setUint16(slotOffset(0x4n) + slot.openedCall, rowNumber(name) | MAY_BE_INHERITABLE, true);
     expect(ledger.life(0x4n)?.opened?.call).toBe(name);
   }
 });

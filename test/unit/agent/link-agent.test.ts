@@ -1,14 +1,18 @@
-import { describe, expect, test } from 'vitest';
-
 import { functionModules, numberedFunctions } from '../../../src/agent/tables/function-table.ts';
 import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
 import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
-import { patchedFunction, patchedModule } from '../../../src/agent/patch/patch-table.ts';
-import type { AgentCode } from '../../../src/agent/emit/agent-code.ts';
+import { type AgentCode, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../../../src/agent/linkage/agent-code.ts';
+import { setGateName } from '../../../src/agent/linkage/gate-name.ts';
+import { linkSlots } from '../../../src/agent/linkage/link-slots.ts';
+import {
+  PATCHED_FUNCTION_SIZE_BYTES,
+  PATCHED_MODULE_SIZE_BYTES,
+  patchedFunction,
+} from '../../../src/agent/linkage/patch-table.ts';
 import { assembleAgent } from '../../../src/agent/emit/assembly.ts';
-import { FUNCTION_TRAMPOLINE_SIZE_BYTES, linkSlots, setGateName } from '../../../src/agent/emit/linkage.ts';
 import { type HookedModule, linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../../../src/agent/link/link-agent.ts';
 import { loadCode } from '../../../src/agent/link/load-code.ts';
+import { describe, expect, test } from 'vitest';
 
 const IMAGE_BASE = 0x1_4000_0000n;
 const NTDLL = 0x1_7000_0000n;
@@ -126,7 +130,9 @@ describe('a linked agent', () => {
     const { bytes, relays } = link(code, target({ closeHandle: undefined, modules: [] }));
     expect([wordOf(bytes, 'closeHandle'), wordOf(bytes, 'closeHandleSizeBytes')]).toEqual([0n, 0n]);
     for (const offset of code.patchedModules)
-      expect(bytes.subarray(offset, offset + patchedModule.sizeBytes)).toEqual(new Uint8Array(patchedModule.sizeBytes));
+      expect(bytes.subarray(offset, offset + PATCHED_MODULE_SIZE_BYTES)).toEqual(
+        new Uint8Array(PATCHED_MODULE_SIZE_BYTES),
+      );
     expect(relays).toEqual([]);
   });
 
@@ -136,9 +142,9 @@ describe('a linked agent', () => {
     linked.modules.forEach((module, index) => {
       const relay = relaysOf(linked)[index]!;
       module.functions.forEach(({ rowNumber, address }, place) => {
-        const entry = code.patchedFunctions[module.number]! + place * patchedFunction.sizeBytes;
+        const entry = code.patchedFunctions[module.number]! + place * PATCHED_FUNCTION_SIZE_BYTES;
         expect(word(bytes, entry + patchedFunction.address)).toBe(address);
-        const jump = bytes.subarray(entry + patchedFunction.replacement, entry + patchedFunction.sizeBytes);
+        const jump = bytes.subarray(entry + patchedFunction.replacement, entry + PATCHED_FUNCTION_SIZE_BYTES);
         const distance = new DataView(jump.buffer, jump.byteOffset).getInt32(1, true);
         expect(address + 5n + BigInt(distance)).toBe(relay + BigInt(place * RELAY_SIZE_BYTES));
         expect([...jump.subarray(5)]).toEqual([...prologue.subarray(5, 8)]);

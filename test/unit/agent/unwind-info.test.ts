@@ -8,8 +8,8 @@ import {
   type FrameShape,
   returnAddressOffset,
   savedRegisterOffset,
-  unwindInfo,
-} from '../../../src/agent/emit/walk/unwind-info.ts';
+} from '../../../src/agent/emit/abi/framed-function.ts';
+import { unwindInfo } from '../../../src/agent/emit/abi/unwind-info.ts';
 
 function hex(bytes: Iterable<number>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');

@@ -2,39 +2,35 @@ import { typeIndex } from '../../tables/object-types.ts';
 import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from '../../ledger/layout.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, edx, r10, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { callerArgument } from '../walk/unwind-info.ts';
+import { callerArgument } from '../abi/framed-function.ts';
+import { STATUS_INVALID_HANDLE } from '../abi/status.ts';
 import { OBJ_INHERIT } from '../recorder/inherited-handles.ts';
-import { emitSlotAddress, PROCESS_UNKNOWN, type Quarantine, THIS_PROCESS } from '../recorder/recorder.ts';
-import {
-  emitLoadOpened,
-  emitMisuse,
-  emitReadState,
-  emitRefusal,
-  emitReturnAddress,
-  emitUnlessQuarantined,
-  type Hook,
-  hookFrame,
-  RESULT,
-  saved,
-  STATUS_INVALID_HANDLE,
-} from './hook-frame.ts';
+import type { Quarantine } from '../recorder/recorder-environment.ts';
+import { emitSlotAddress } from '../recorder/slot-address.ts';
+import { PROCESS_UNKNOWN, THIS_PROCESS } from '../recorder/this-process.ts';
+import type { Hook } from './hook-environment.ts';
+import { emitReturnAddress, hookFrame, hookPlaces, RESULT } from './hook-frame.ts';
+import { emitLoadOpened, emitMisuse, emitReadState, emitRefusal, emitUnlessQuarantined } from './hook-steps.ts';
 
 const DUPLICATE_CLOSE_SOURCE = 1;
 const DUPLICATE_SAME_ATTRIBUTES = 4;
 
 /**
- * NtDuplicateObject(SourceProcess, SourceHandle, TargetProcess, *TargetHandle, access, attributes, options): what it
- * opens in this process is recorded as opened, what it closes here as closed.
+ * NtDuplicateObject(SourceProcess, SourceHandle, TargetProcess, *TargetHandle, access, attributes, options):
+ * records what the call opens in this process, and what it closes here.
  */
 export function emitDuplicates(hook: Hook): void {
   const { asm, environment, rowNumber } = hook;
-  const sourceProcess = saved(0);
-  const sourceHandle = saved(1);
-  const targetProcess = saved(2);
-  const targetHandle = saved(3);
-  const sourceState = saved(4);
-  const sourceIsOurs = saved(5);
-  const sourceType = saved(6);
+  const { sourceProcess, sourceHandle, targetProcess, targetHandle, sourceState, sourceIsOurs, sourceType } =
+    hookPlaces(
+      'sourceProcess',
+      'sourceHandle',
+      'targetProcess',
+      'targetHandle',
+      'sourceState',
+      'sourceIsOurs',
+      'sourceType',
+    );
   const options = callerArgument(hookFrame, 6);
   const [refused, typed, notPseudo, failed, blameTarget, misused, done, elsewhere, notClosed, opened] = asm.labels(
     'refused',
@@ -49,7 +45,7 @@ export function emitDuplicates(hook: Hook): void {
     'opened',
   );
 
-  /** Goes on only where the call closes a handle of this process. Clobbers rax. */
+  /** Jumps to `otherwise` unless the call closes a handle of this process. Clobbers rax. */
   const unlessClosingOurs = (otherwise: Label) => {
     asm.mov(rax, options);
     asm.test(eax, DUPLICATE_CLOSE_SOURCE);
@@ -67,7 +63,7 @@ export function emitDuplicates(hook: Hook): void {
   if (environment.quarantine !== undefined)
     emitRefuseQuarantinedSource(hook, environment.quarantine, { sourceProcess, sourceHandle, sourceState, options });
 
-  // The type of a duplicate is that of its source, which the pseudo handles of process and thread tell themselves.
+  // A duplicate has the type of its source. The pseudo handles of process and thread tell theirs by their values.
   asm.mov(eax, typeIndex('Process'));
   asm.cmp(rdx, -1);
   asm.j('e', typed);
@@ -105,7 +101,7 @@ export function emitDuplicates(hook: Hook): void {
   asm.call(environment.isThisProcess);
   asm.cmp(eax, THIS_PROCESS);
   asm.j('ne', opened);
-  asm.xor(edx, edx); // a source in another process: its type is not known here
+  asm.xor(edx, edx); // the type of a source in another process is not known here
   asm.mov(rax, sourceIsOurs);
   asm.cmp(eax, THIS_PROCESS);
   asm.j('ne', elsewhere);
@@ -126,15 +122,15 @@ export function emitDuplicates(hook: Hook): void {
   asm.call(environment.recordOpen);
   asm.bind(opened);
   if (environment.quarantine !== undefined) {
-    // Now, for the duplicate was opened before its source was closed.
+    // This comes last, because the duplicate was opened before its source was closed.
     unlessClosingOurs(done);
     asm.mov(rcx, sourceHandle);
     asm.call(environment.quarantine.enterQuarantine);
   }
   asm.jmp(done);
 
-  // DUPLICATE_CLOSE_SOURCE closes the source even when the call fails (documented for DuplicateHandle); Wine does so
-  // when there is no target process, and then says STATUS_INVALID_HANDLE. Whether it did is asked of the kernel.
+  // DUPLICATE_CLOSE_SOURCE closes the source even when the call fails (documented for DuplicateHandle). Wine does so
+  // when there is no target process, and then returns STATUS_INVALID_HANDLE. The kernel knows whether it was closed.
   asm.bind(failed);
   unlessClosingOurs(refused);
   asm.mov(rax, sourceState);
@@ -155,7 +151,7 @@ export function emitDuplicates(hook: Hook): void {
   asm.call(environment.recordClose);
   asm.jmp(done);
 
-  // Refused because of a handle: of the source process, of the target process, or the source itself.
+  // The call was refused because of one handle: that of the source process, of the target process, or the source.
   asm.bind(refused);
   asm.mov(rax, RESULT);
   asm.cmp(eax, STATUS_INVALID_HANDLE);
@@ -201,7 +197,7 @@ function emitRefuseQuarantinedSource(
   const [fine, used] = asm.labels('fine', 'used');
   asm.test(rax, rax);
   asm.j('ns', fine);
-  // Whatever another thread's close makes of it, it is no state to compare with later.
+  // Another thread's close is going to change this state, so it must not be compared with later.
   asm.movImmediate64(sourceState, 0);
   asm.cmp(sourceProcess, -1);
   asm.j('ne', fine);

@@ -1,14 +1,17 @@
 import { GATE_PASSED, GATE_UNATTENDED, GATE_WAITING, header } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
-import { at, type Label, relative, teb } from '../../asm/operands.ts';
+import { at, type Label, type Memory, relative, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { tebField } from '../walk/stack-walk.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import { GATE_NAME_TEXT, type LinkedEnvironment } from '../linkage.ts';
+import { GATE_NAME_TEXT } from '../../linkage/gate-name.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { STATUS_TIMEOUT } from '../abi/status.ts';
+import { tebField } from '../abi/teb.ts';
 
-/** Where the names stand that the gate opens the auditor's objects by; see {@link setGateName}. */
+/** The names of the auditor's two objects, which the gate opens; see {@link setGateName}. */
 export interface GateEnvironment extends LinkedEnvironment {
-  /** Full object-manager path of the event that says "the target is at the gate". */
+  /** Full object-manager path of the event that the target sets when it is at the gate. */
   readonly arrivedName: Label;
   /** Full object-manager path of the mutant that the auditor holds until it has read everything. */
   readonly judgedName: Label;
@@ -22,20 +25,20 @@ const EVENT_MODIFY_STATE = 0x2;
 const MUTANT_ACCESS = 0x10_0001; // SYNCHRONIZE | MUTANT_QUERY_STATE
 const OBJ_CASE_INSENSITIVE = 0x40;
 
-const frame: FrameShape = { pushes: [], sizeBytes: 0xa8 };
 const objectAttributes = 0x30; // OBJECT_ATTRIBUTES, 0x30 bytes
 const objectName = 0x60; // UNICODE_STRING, 0x10 bytes
-const handle = 0x70;
-const event = 0x78;
-const mutant = 0x80;
-const waited = 0x88;
+const PLACES_OFFSET = 0x70;
+const frame: FrameShape = { pushes: [], sizeBytes: PLACES_OFFSET + 7 * 8 };
+const { opened, event, mutant, scratch } = framePlaces(PLACES_OFFSET, 'opened', 'event', 'mutant', 'scratch');
+/** A wait's time (100 ns; negative: from now on) shares the place of an opened handle, which was copied by then. */
+const time = opened;
 
 /**
  * Emits `void exitGate(u32 exit code)`: the process waits until the auditor has read its handle table.
  *
- * The gate holds no handle before the exit: it opens the auditor's two objects by name. The wait is for a mutant, which
- * the kernel releases when the auditor dies, so a target never hangs on a dead auditor; without the objects it passes
- * at once.
+ * The gate holds no handle before the exit: it opens the auditor's two objects by name. It waits for a mutant, which
+ * the kernel releases when the auditor dies, so a target never hangs on a dead auditor. Without the two objects the
+ * process passes at once.
  */
 export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
   const callNtdll = (name: string) => asm.call(environment.ntdllImport(name));
@@ -44,7 +47,7 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     return at(r9, offset);
   };
 
-  /** `NtOpen…(&handle, access, &attributes)`; the result is in eax. */
+  /** `NtOpen…(&opened, access, &attributes)`; the result is in eax. */
   const open = (call: string, access: number, name: Label) => {
     asm.movImmediate64(at(rsp, objectAttributes), 0x30); // ULONG Length
     asm.movImmediate64(at(rsp, objectAttributes + 0x08), 0); // HANDLE RootDirectory
@@ -58,14 +61,14 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.mov(at(rsp, objectName), rcx);
     asm.add(rax, GATE_NAME_TEXT);
     asm.mov(at(rsp, objectName + 8), rax); // PWSTR Buffer
-    asm.lea(rcx, at(rsp, handle));
+    asm.lea(rcx, opened);
     asm.mov(edx, access);
     asm.lea(r8, at(rsp, objectAttributes));
     callNtdll(call);
     asm.test(eax, eax);
   };
-  const close = (saved: number) => {
-    asm.mov(rcx, at(rsp, saved));
+  const close = (object: Memory) => {
+    asm.mov(rcx, object);
     callNtdll('NtClose');
   };
 
@@ -84,41 +87,41 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.xor(eax, eax);
     asm.lockCmpxchg(field(header.gateThread), edx);
     asm.j('e', mine);
-    // Another thread of this process is at the gate: it speaks for all.
-    asm.mov(at(rsp, waited), rcx);
-    asm.movImmediate64(at(rsp, handle), -OTHER_THREAD_TIMEOUT_MS * 10_000);
+    // Another thread of this process is at the gate: this one waits until it is through.
+    asm.mov(scratch, rcx);
+    asm.movImmediate64(time, -OTHER_THREAD_TIMEOUT_MS * 10_000);
     asm.xor(ecx, ecx);
-    asm.lea(rdx, at(rsp, handle));
+    asm.lea(rdx, time);
     callNtdll('NtDelayExecution');
-    asm.mov(rcx, at(rsp, waited));
+    asm.mov(rcx, scratch);
     asm.jmp(other);
 
     asm.bind(mine);
     asm.mov(field(header.gateExitCode), rcx);
     open('NtOpenEvent', EVENT_MODIFY_STATE, environment.arrivedName);
     asm.j('s', unattended);
-    asm.mov(rax, at(rsp, handle));
-    asm.mov(at(rsp, event), rax);
+    asm.mov(rax, opened);
+    asm.mov(event, rax);
     asm.mov(field(header.gateHandles), rax);
     open('NtOpenMutant', MUTANT_ACCESS, environment.judgedName);
     asm.j('s', noMutant);
-    asm.mov(rax, at(rsp, handle));
-    asm.mov(at(rsp, mutant), rax);
+    asm.mov(rax, opened);
+    asm.mov(mutant, rax);
     asm.mov(field(header.gateHandles + 8), rax);
     asm.movImmediate32(field(header.gateState), GATE_WAITING);
 
-    asm.mov(rcx, at(rsp, event));
+    asm.mov(rcx, event);
     asm.xor(edx, edx);
     callNtdll('NtSetEvent');
     asm.mov(rax, BigInt(-GATE_TIMEOUT_MS) * 10_000n);
-    asm.mov(at(rsp, handle), rax);
-    asm.mov(rcx, at(rsp, mutant));
+    asm.mov(time, rax);
+    asm.mov(rcx, mutant);
     asm.xor(edx, edx);
-    asm.lea(r8, at(rsp, handle));
+    asm.lea(r8, time);
     callNtdll('NtWaitForSingleObject');
-    asm.cmp(eax, 0x102); // STATUS_TIMEOUT: the mutant is not ours
+    asm.cmp(eax, STATUS_TIMEOUT); // the mutant is not ours
     asm.j('e', kept);
-    asm.mov(rcx, at(rsp, mutant));
+    asm.mov(rcx, mutant);
     asm.xor(edx, edx);
     callNtdll('NtReleaseMutant');
     asm.bind(kept);
@@ -134,9 +137,9 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     epilogue();
 
     asm.bind(noMutant);
-    asm.mov(at(rsp, waited), rax);
+    asm.mov(scratch, rax);
     close(event);
-    asm.mov(rax, at(rsp, waited));
+    asm.mov(rax, scratch);
     asm.bind(unattended);
     asm.mov(field(header.gateStatus), eax);
     asm.movImmediate32(field(header.gateState), GATE_UNATTENDED);

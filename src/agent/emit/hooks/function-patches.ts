@@ -2,15 +2,23 @@ import { header } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, relative } from '../../asm/operands.ts';
 import { eax, edx, esi, r8, r9d, rax, rbx, rcx, rdx, rsi, rsp } from '../../asm/registers.ts';
-import { identityOffsets, patchedFunction, patchedModule, type PatchTable } from '../../patch/patch-table.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import {
+  identityOffsets,
+  PATCHED_FUNCTION_SIZE_BYTES,
+  patchedFunction,
+  patchedModule,
+  type PatchTable,
+} from '../../linkage/patch-table.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 
 const PAGE_EXECUTE_READWRITE = 0x40;
 
 /**
- * Emits `void hookFunctions(void* base)`: if a DLL whose functions are to be hooked was mapped there, hooks them before
- * any of its code runs. What is not as expected stays as it is, and is counted.
+ * Emits `void hookFunctions(void* base)`: hooks the functions of the DLL that was just mapped there, if it is one of
+ * the known ones, before any of its code runs. A DLL that is not as expected stays as it is, and its functions are
+ * counted.
  */
 export function emitHookFunctions(
   asm: Assembler,
@@ -29,10 +37,7 @@ export function emitHookFunctions(
       'counted',
       'done',
     );
-    const address = at(rsp, 0x30);
-    const size = at(rsp, 0x38);
-    const original = at(rsp, 0x40);
-    const ours = at(rsp, 0x48);
+    const { address, size, original, ours } = framePlaces(0x30, 'address', 'size', 'original', 'ours');
     const protect = (protection: number | Memory, before: Memory) => {
       asm.mov(rax, at(rbx));
       asm.mov(address, rax);
@@ -69,7 +74,7 @@ export function emitHookFunctions(
     asm.lockXadd(at(rax, header.functionsMissed), edx);
     epilogue();
 
-    // All or none: what is opened by a function that is not hooked would seem closed to another one that is.
+    // All functions are hooked or none: an object from a function without a hook would seem closed to the others.
     asm.bind(compare);
     asm.mov(edx, esi);
     asm.mov(r8, rbx);
@@ -78,7 +83,7 @@ export function emitHookFunctions(
     asm.mov(rax, at(rax));
     asm.cmp(rax, at(r8, patchedFunction.original));
     asm.j('ne', elsewhere);
-    asm.add(r8, patchedFunction.sizeBytes);
+    asm.add(r8, PATCHED_FUNCTION_SIZE_BYTES);
     asm.sub(edx, 1);
     asm.j('ne', compareNext);
 
@@ -99,7 +104,7 @@ export function emitHookFunctions(
     asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.functionsMissed));
     asm.bind(counted);
-    asm.add(rbx, patchedFunction.sizeBytes);
+    asm.add(rbx, PATCHED_FUNCTION_SIZE_BYTES);
     asm.sub(esi, 1);
     asm.jmp(next);
     asm.bind(done);

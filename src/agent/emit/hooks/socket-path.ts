@@ -4,8 +4,8 @@ import { at, type Label } from '../../asm/operands.ts';
 import { eax, rax, rcx } from '../../asm/registers.ts';
 
 /**
- * Emits `u32 fileOrSocketType(OBJECT_ATTRIBUTES*)`: the type index of `Socket` for a path that begins with `\Device\Afd`,
- * else of `File`. Called after the kernel has accepted the structure. A leaf function.
+ * Emits `u32 fileOrSocketType(OBJECT_ATTRIBUTES*)`: the type index of `Socket` for a path that begins with
+ * `\Device\Afd`, and else that of `File`. The kernel has accepted the structure before. A leaf function.
  */
 export function emitFileOrSocketType(asm: Assembler, begin: Label): void {
   const file = asm.label('file');

@@ -9,20 +9,20 @@ import {
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r10d, r11d, r8, r9, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
-import { tebField } from '../walk/stack-walk.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import type { HookEnvironment } from './hook-frame.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { tebField } from '../abi/teb.ts';
 
-// Wine's accept makes the new socket's handle in the server and delivers it later, into memory that the caller named.
-// On Windows, accept opens the socket first, like any other.
+// On Wine the server makes the handle of an accepted socket and delivers it later, into memory that the caller named.
+// On Windows, accept first opens the socket like any other.
 
 /** CTL_CODE(FILE_DEVICE_NETWORK, 201, METHOD_BUFFERED, FILE_ANY_ACCESS), wine/include/wine/afd.h. */
 export const IOCTL_AFD_WINE_ACCEPT = 0x12_0324;
 
 /**
- * Emits `void noteAccept(HANDLE event, u32* handle, IO_STATUS_BLOCK* status)`: an accept of Wine's that is still
- * pending. The thread is about to wait for the event; {@link emitResolveAccept} then finds the handle. A leaf function.
+ * Emits `void noteAccept(HANDLE event, u32* handle, IO_STATUS_BLOCK* status)`: notes an accept of Wine's that is
+ * still pending. The thread is about to wait for the event, and {@link emitResolveAccept} then finds the handle. A leaf
+ * function.
  */
 export function emitNoteAccept(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
   const [next, mine, free] = asm.labels('next', 'mine', 'free');
@@ -41,7 +41,7 @@ export function emitNoteAccept(asm: Assembler, begin: Label, { linkSlots }: Link
   asm.add(r9, PENDING_ACCEPT_SIZE_BYTES);
   asm.sub(r11d, 1);
   asm.j('ne', next);
-  asm.ret(); // all places taken: this accept's handle is found by the kernel's table alone
+  asm.ret(); // no entry is free: the report will have this handle from the kernel's table alone
   asm.bind(free);
   asm.mov(rax, linkSlots.ledger);
   asm.lockInc32(at(rax, header.pendingAccepts));
@@ -59,7 +59,7 @@ export function emitNoteAccept(asm: Assembler, begin: Label, { linkSlots }: Link
 export function emitResolveAccept(
   asm: Assembler,
   begin: Label,
-  environment: Pick<HookEnvironment, 'linkSlots' | 'recordOpen'>,
+  environment: LinkedEnvironment & { readonly recordOpen: Label },
 ): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x28 };
   return framedFunction(asm, begin, frame, (epilogue) => {

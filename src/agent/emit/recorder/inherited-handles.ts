@@ -1,3 +1,4 @@
+import type { HookRow } from '../../tables/hook-row.ts';
 import {
   header,
   INHERITED_BY_NAME,
@@ -10,22 +11,23 @@ import {
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r11, r11d, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { tebField } from '../walk/stack-walk.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import { emitSlotAddress } from './recorder.ts';
-import type { Hook, HookBody, HookEnvironment } from '../hooks/hook-frame.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { tebField } from '../abi/teb.ts';
+import { emitSlotAddress } from './slot-address.ts';
 
 /*
- * What a new process inherited of this one's handles. A start by which handles are inherited, and without a list of them, gives the child
- * every inheritable handle that is open. Which these are is asked of the kernel, once the child is there, about each that may be inheritable by
- * what it was opened with.
+ * Records which of this process's handles a new process inherited. A start that inherits handles without a list of them
+ * gives the child every inheritable handle that is open. Once the child is there, the agent asks the kernel about each
+ * handle that may be inheritable by its opening.
  *
- * In the meantime other threads go on. So only what certainly was there and inheritable when the child was made is noted: a handle that this
- * very thread opened, or that was open before the call began by the system's clock; and nothing once somebody has asked for a change of what is
- * inheritable.
+ * Other threads go on in the meantime. So the agent records only handles that were certainly there, and inheritable,
+ * when the child was made: handles that this very thread opened, or that were open by the system's clock before the
+ * call began. It stops once any thread has asked for a change of what is inheritable.
  */
 
-/** OBJECT_INFORMATION_CLASS; the answer is {BOOLEAN Inherit, BOOLEAN ProtectFromClose}. */
+/** OBJECT_INFORMATION_CLASS; its data are {BOOLEAN Inherit, BOOLEAN ProtectFromClose}. */
 export const ObjectHandleFlagInformation = 4;
 
 /** OBJECT_ATTRIBUTES.Attributes, and the HandleAttributes of NtDuplicateObject. */
@@ -36,7 +38,7 @@ const PROCESS_CREATE_FLAGS_INHERIT_HANDLES = 4;
 
 /** PS_ATTRIBUTE, phnt's ntpsapi.h: {ULONG_PTR Attribute, SIZE_T Size, ULONG_PTR Value, PSIZE_T ReturnLength}. */
 const ATTRIBUTE_SIZE_BYTES = 32;
-/** What is inherited comes from another process, or is listed. */
+/** The child inherits from another process, or the handles on a list. */
 const PS_ATTRIBUTE_PARENT_PROCESS = 0x6_0000;
 const PS_ATTRIBUTE_HANDLE_LIST = 0x2_000b;
 /** More than there are attributes. */
@@ -53,35 +55,55 @@ const parameters = {
 const RTL_USER_PROC_PARAMS_NORMALIZED = 1;
 
 /**
- * Handle values that are looked at for one child, and how many of them are asked about; a question takes four
- * microseconds under Wine.
+ * Limits for one child: handle values to look at, and questions to the kernel. A question takes four microseconds under
+ * Wine.
  */
 const SLOT_COUNT_MAX = 65_536;
 const QUESTION_COUNT_MAX = 1024;
 
-/** Home space and NtQueryObject's fifth argument, and places of our own. */
-const frame: FrameShape = { pushes: [], sizeBytes: 0x28 + 14 * 8 };
-const place = (index: number): Memory => at(rsp, 0x28 + index * 8);
-const began = place(0);
-const changes = place(1);
-const returnAddress = place(2);
-const row = place(3);
-const slotIndex = place(4);
-const slotEnd = place(5);
-const state = place(6);
-const flags = place(7);
-/** Handles that the C runtime's block for its child names. */
-const namedHandles = place(8);
-const namedCount = place(9);
-/** The child's standard handles, as indexes of slots. */
-const standardHandles = [place(10), place(11), place(12)] as const;
-const questionsLeft = place(13);
+/** Home space, and NtQueryObject's fifth argument. */
+const ARGUMENTS_SIZE_BYTES = 0x28;
+const frame: FrameShape = { pushes: [], sizeBytes: ARGUMENTS_SIZE_BYTES + 14 * 8 };
+const {
+  began,
+  changes,
+  returnAddress,
+  row,
+  slotIndex,
+  slotEnd,
+  state,
+  flags,
+  namedHandles, // the handles that the C runtime's block for its child names, and how many
+  namedCount,
+  standardInput, // the child's standard handles, as indexes of slots
+  standardOutput,
+  standardError,
+  questionsLeft,
+} = framePlaces(
+  ARGUMENTS_SIZE_BYTES,
+  'began',
+  'changes',
+  'returnAddress',
+  'row',
+  'slotIndex',
+  'slotEnd',
+  'state',
+  'flags',
+  'namedHandles',
+  'namedCount',
+  'standardInput',
+  'standardOutput',
+  'standardError',
+  'questionsLeft',
+);
+const standardHandles = [standardInput, standardOutput, standardError] as const;
 
-type Environment = Pick<HookEnvironment, 'linkSlots' | 'ntdllImport' | 'countMisuse'>;
+type Environment = LinkedEnvironment & { readonly countMisuse: Label };
 
 /**
- * Emits `void noteInherited(u64 time before the call, u32 changes before it, u64* returnAddress, u32 row)`: after an
- * NtCreateUserProcess that succeeded. The arguments of that call lie behind the return address.
+ * Emits `void noteInherited(u64 time before the call, u32 changes before it, u64* returnAddress, u32 row)`: records
+ * the inherited handles after an NtCreateUserProcess that succeeded. The arguments of that call lie behind the return
+ * address.
  */
 export function emitNoteInherited(asm: Assembler, begin: Label, environment: Environment): FramedFunction {
   return framedFunction(asm, begin, frame, (epilogue) => {
@@ -130,7 +152,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.mov(state, rdx);
     asm.movzx16(rcx, at(r10, slot.openedCall));
     asm.sub(ecx, MAY_BE_INHERITABLE);
-    asm.j('le', next); // not inheritable, or there before recording began
+    asm.j('le', next); // not inheritable, or open before recording began
     asm.mov(ecx, teb(tebField.threadId));
     asm.cmp(ecx, at(r10, slot.openedThread));
     asm.j('e', certain);
@@ -161,7 +183,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     emitSlot(asm, environment);
     asm.mov(rdx, at(r10, slot.state));
     asm.cmp(rdx, state);
-    asm.j('ne', next); // closed meanwhile, and perhaps opened as something else
+    asm.j('ne', next); // closed meanwhile, and perhaps opened as another object
     asm.mov(r10, environment.linkSlots.ledger);
     asm.mov(edx, at(r10, header.inheritanceChanges));
     asm.cmp(edx, changes);
@@ -208,10 +230,13 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
 }
 
 /**
- * Adds to the row in edx that what was opened may be inheritable, by the OBJECT_ATTRIBUTES that `attributes` points to.
- * Clobbers rax.
+ * Adds {@link MAY_BE_INHERITABLE} to the row in edx, unless the OBJECT_ATTRIBUTES at the pointer `attributes` exclude
+ * it. Clobbers rax.
  */
-export function emitMayBeInheritable({ asm, row }: Pick<HookBody, 'asm' | 'row'>, attributes: Memory): void {
+export function emitMayBeInheritable(
+  { asm, row }: { readonly asm: Assembler; readonly row: Pick<HookRow, 'attributes'> },
+  attributes: Memory,
+): void {
   if (row.attributes === undefined) return asm.or(edx, MAY_BE_INHERITABLE);
   const none = asm.label('no attributes');
   asm.mov(rax, attributes);
@@ -225,10 +250,13 @@ export function emitMayBeInheritable({ asm, row }: Pick<HookBody, 'asm' | 'row'>
 }
 
 /**
- * Before a change of whether the handle is inheritable: counts it, and notes that the handle may be. Clobbers rax, r10,
- * r11.
+ * Counts a change of whether a handle is inheritable, before it is made, and notes that the handle may be inheritable.
+ * Clobbers rax, r10, r11.
  */
-export function emitNoteChange({ asm, environment }: Pick<Hook, 'asm' | 'environment'>, handle: Memory): void {
+export function emitNoteChange(
+  { asm, environment }: { readonly asm: Assembler; readonly environment: LinkedEnvironment },
+  handle: Memory,
+): void {
   const [again, none] = asm.labels('again', 'no slot');
   asm.mov(rax, environment.linkSlots.ledger);
   asm.lockInc32(at(rax, header.inheritanceChanges));
@@ -243,7 +271,7 @@ export function emitNoteChange({ asm, environment }: Pick<Hook, 'asm' | 'environ
   asm.bind(none);
 }
 
-/** An argument of NtCreateUserProcess; r8 is where its return address lies. */
+/** An argument of NtCreateUserProcess; r8 is the address of its return address. */
 function argument(index: number): Memory {
   return at(r8, 8 + index * 8);
 }
@@ -256,8 +284,7 @@ function emitSlot(asm: Assembler, { linkSlots }: Environment): void {
 }
 
 /**
- * Jumps to `found` where the PS_ATTRIBUTE_LIST says that not everything inheritable is inherited, or is too long to be
- * one. Keeps r8.
+ * Jumps to `found` where the PS_ATTRIBUTE_LIST restricts what is inherited, or is too long to be a list. Keeps r8.
  */
 function emitLookForList(asm: Assembler, found: Label): void {
   const [next, none] = asm.labels('next attribute', 'no list');
@@ -284,9 +311,9 @@ function emitLookForList(asm: Assembler, found: Label): void {
 }
 
 /**
- * Reads which handles the child is told of: its standard ones, and those in STARTUPINFO's lpReserved2, by which C
- * runtimes and libuv pass on file descriptors: {int count, BYTE flags[count], HANDLE handles[count]}. What has another
- * form there names none.
+ * Reads which handles the child learns: its standard ones, and those in STARTUPINFO's lpReserved2. There C runtimes and
+ * libuv pass on file descriptors, as {int count, BYTE flags[count], HANDLE handles[count]}. Data of another form name
+ * none.
  */
 function emitReadParameters(asm: Assembler): void {
   const none = asm.label('none named');
@@ -301,11 +328,11 @@ function emitReadParameters(asm: Assembler): void {
     asm.mov(handle, rcx);
   });
   asm.mov(ecx, at(rax, parameters.flags));
-  asm.test(ecx, RTL_USER_PROC_PARAMS_NORMALIZED); // else there are offsets where pointers should be
+  asm.test(ecx, RTL_USER_PROC_PARAMS_NORMALIZED); // otherwise there are offsets in place of pointers
   asm.j('e', none);
   asm.movzx16(rcx, at(rax, parameters.runtimeDataLength));
   asm.mov(rdx, at(rax, parameters.runtimeDataBuffer));
-  // Of the block that the kernel has read whole, and of nothing else.
+  // The data must lie in the block that the kernel has read whole.
   asm.cmp(rdx, rax);
   asm.j('b', none);
   asm.mov(r9d, at(rax, parameters.maximumLength));

@@ -17,23 +17,27 @@ import {
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r10d, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { emitHashStep, HASH_MULTIPLIER, HASH_SEED, SYSTEM_TIME, tebField } from '../walk/stack-walk.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import { emitSlotAddress, type RecorderEnvironment } from './recorder.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { SYSTEM_TIME } from '../abi/system-time.ts';
+import { tebField } from '../abi/teb.ts';
+import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from '../walk/stack-hash.ts';
+import type { RecorderEnvironment } from './recorder-environment.ts';
+import { emitSlotAddress } from './slot-address.ts';
 
-/** What a misuse copies of a slot: all of it. */
+/** A misuse copies a whole slot. */
 const LIFE_QWORDS = SLOT_SIZE_BYTES / 8;
 
-/** How many entries a misuse may be looked for in. */
+/** How many entries of the table a misuse may try. */
 const PROBE_COUNT = 64;
 
-/** Home space only: what it calls needs no more. */
+/** Home space only: the routines that it calls need no more. */
 const callerFrame: FrameShape = { pushes: [], sizeBytes: 0x28 };
 
 /**
- * Emits `u32 countMisuse(HANDLE value, u32 row | kind << 16, u64* returnAddress, u32 status)`: a refused call. What
- * was given for a handle may be a FILE or a search. The result is how often it had been recorded: 0 says that the
- * record is new, and not that there was no room for one.
+ * Emits `u32 countMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status)`: counts a refused call. The
+ * value may be that of a FILE or a search, given in place of a handle. The result is how often the misuse had been
+ * counted before: 0 means that the record is new; 1 is also the result when there was no room for one.
  */
 export function emitCountMisuse(
   asm: Assembler,
@@ -47,7 +51,7 @@ export function emitCountMisuse(
     asm.mov(rax, at(r10, slot.state));
     asm.test(rax, rax);
     asm.j('ne', note);
-    // No handle ever had the value. It may be an address all the same: heaps lie low, too.
+    // No handle ever had the value. It may be the address of a FILE or a search, because heaps may lie low.
     asm.bind(noHandle);
     asm.mov(rax, rdx);
     asm.shr(eax, 16);
@@ -75,7 +79,7 @@ export function emitCountMisuse(
   });
 }
 
-/** Addresses of user space fit in them. */
+/** Addresses of user space fit in so many bits. */
 const USER_ADDRESS_BITS = 47;
 
 const misuseFrame: FrameShape = { pushes: [], sizeBytes: 0x98 };
@@ -84,9 +88,9 @@ const victim = 0x88; // u64: an entry of the ring of recent opens, or 0
 const runtimeObjectKey = 0x90; // u64: key of what stands for the handle, or 0
 
 /**
- * Emits `void* internMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status, r10 = void* slot)`: finds or
- * makes the record of this misuse, without counting it, and returns its address; NULL where there is no room. The slot
- * is NULL for a value that has none.
+ * Emits `void* internMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status, r10 = void* slot)`: finds
+ * or makes the record of a misuse, without counting it, and returns the record's address, or NULL where there is no
+ * room. The slot is NULL for a value that has none.
  */
 export function emitInternMisuse(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, misuseFrame, (epilogue) => {
@@ -101,7 +105,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
       'refused',
       'dropped',
     );
-    const [value, callAndKind, status, stack] = [at(rsp, 0x20), at(rsp, 0x28), at(rsp, 0x30), at(rsp, 0x38)];
+    const { value, callAndKind, status, stack } = framePlaces(0x20, 'value', 'callAndKind', 'status', 'stack');
 
     asm.mov(value, rcx);
     asm.mov(callAndKind, rdx);
@@ -122,7 +126,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.mov(rax, indexed(rdx, rax, 1, runtimeObject.key));
     asm.mov(at(rsp, runtimeObjectKey), rax);
     asm.bind(noRuntimeObject);
-    // What closed an earlier handle of this value tells nothing about one that is open.
+    // The close of an earlier handle of this value tells nothing about one that is open.
     asm.mov(rax, at(rsp, life + slot.state));
     asm.test(eax, 1);
     asm.j('e', haveLife);
@@ -137,7 +141,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.call(environment.captureStack);
     asm.mov(stack, rax);
 
-    // What makes two misuses the same: the call, its kind and status, the three stacks, open or not; NULL and pseudo
+    // Two misuses are the same if call, kind, status, the three stacks, and open or not are the same. NULL and pseudo
     // handles are kept apart from other values that were never open.
     asm.mov(r8, HASH_SEED);
     asm.mov(r9, HASH_MULTIPLIER);
@@ -169,7 +173,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.mov(rax, HASH_SEED);
     mix();
     asm.bind(notNull);
-    asm.or(r8, 1); // never zero, which means free
+    asm.or(r8, 1); // never zero: zero means free
 
     asm.mov(rcx, environment.linkSlots.misuses);
     asm.mov(r10, r8);
@@ -242,8 +246,8 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
 }
 
 /**
- * Finds what a quarantined value would mean: what was opened next after its close. Keeps r8. Clobbers rax, rcx, rdx,
- * r9.
+ * Finds the handle that would have a quarantined value now: the first that was opened after its close. Keeps r8.
+ * Clobbers rax, rcx, rdx, r9.
  */
 function emitFindVictim(asm: Assembler, value: Memory, environment: RecorderEnvironment): void {
   const [none, forgotten, found] = asm.labels('none', 'forgotten', 'found');

@@ -2,46 +2,61 @@ import { header, slot, STATE_CLOSING, STATE_OCCUPIED, STATE_QUARANTINED } from '
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9, r9d, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import { emitSlotAddress, type Quarantine } from './recorder.ts';
-import { STATUS_INVALID_HANDLE } from '../hooks/hook-frame.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { STATUS_INVALID_HANDLE } from '../abi/status.ts';
+import type { Quarantine } from './recorder-environment.ts';
+import { emitSlotAddress } from './slot-address.ts';
 
 /*
- * The quarantine, AddressSanitizer's idea for handles: for a while after its close a value means nothing, so that whoever
- * still has it is refused and never reaches somebody else's object.
+ * The quarantine is AddressSanitizer's idea, for handles. For a while after its close a value means nothing. A call
+ * that still uses it is refused, and never reaches an object of other code.
  *
- * Whether a value is quarantined stands in its slot, set before the close reaches the kernel: the hooks refuse it from then
- * on, whatever the kernel would say. Where the kernel hands such a value out again, the opening hook moves the new object to
- * another value before the program sees it. So that this is rare, a quarantined value is occupied by a handle of a powerless
- * object, the sentinel: at the close, if no other thread was quicker, or else when an object was moved away from it. And
- * handles that come past the hooks (from another process, from the kernel) do not get such a value.
+ * A value's slot says whether the value is quarantined. It says so before the close reaches the kernel, and from then
+ * on the hooks refuse the value, whatever the kernel would do. When the kernel gives such a value out again, the
+ * opening hook moves the new object to another value before the program sees it. This is rare, because a handle of a
+ * powerless object, the sentinel, occupies a quarantined value: from the close on if no other thread was quicker, or
+ * else from when an object was moved away. Handles that come past the hooks (from another process, from the kernel) do
+ * not get such a value either.
  *
- * The last N closed values are quarantined; the one that leaves is free again.
+ * The last N closed values are quarantined. The one that leaves the ring is free again.
  */
 
 const DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES = 2 | 4;
 const CURRENT_PROCESS = -1n;
 
-/** What a slot loses with its quarantine. */
+/** The flags that a slot loses when its quarantine ends. */
 const QUARANTINE_FLAGS = STATE_QUARANTINED | STATE_OCCUPIED;
 
-/** A handle that a hook is about to move away is there for as long as its thread is not given the processor. */
+/** How long a handle that a hook is about to move away may stay: its thread may have to wait for the processor. */
 const MOVE_TIMEOUT_MS = 50;
 const CLOSE_TIMEOUT_MS = 1000;
 const SPIN_COUNT = 1000;
 
-/**
- * Home space and stack arguments of NtDuplicateObject, a PUBLIC_OBJECT_BASIC_INFORMATION of 0x38 bytes, seven places.
- */
-const frame: FrameShape = { pushes: [], sizeBytes: 0x38 + 0x38 + 0x38 };
-const information = 0x38;
-const place = (index: number): Memory => at(rsp, 0x70 + index * 8);
-const value = place(0);
-const triesLeft = place(1);
-const scratch = place(2);
-const saved = [place(3), place(4), place(5), place(6)] as const;
-const argumentRegisters = [rcx, rdx, r8, r9] as const;
+/** Home space and stack arguments of NtDuplicateObject. */
+const ARGUMENTS_SIZE_BYTES = 0x38;
+const information = ARGUMENTS_SIZE_BYTES;
+const INFORMATION_SIZE_BYTES = 0x38; // PUBLIC_OBJECT_BASIC_INFORMATION
+const PLACES = information + INFORMATION_SIZE_BYTES;
+const frame: FrameShape = { pushes: [], sizeBytes: PLACES + 7 * 8 };
+const { value, triesLeft, scratch, ...saved } = framePlaces(
+  PLACES,
+  'value',
+  'triesLeft',
+  'scratch',
+  'rcx',
+  'rdx',
+  'r8',
+  'r9',
+);
+/** The argument registers, and where routines that keep them save them. */
+const savedArguments = [
+  [rcx, saved.rcx],
+  [rdx, saved.rdx],
+  [r8, saved.r8],
+  [r9, saved.r9],
+] as const;
 
 /** Emits the four routines, in the order of {@link Quarantine}. */
 export function emitQuarantine(asm: Assembler, routines: Quarantine, environment: LinkedEnvironment): FramedFunction[] {
@@ -60,29 +75,29 @@ function emitIsQuarantined(asm: Assembler, begin: Label, environment: LinkedEnvi
     asm.mov(value, rax);
     asm.movImmediate64(triesLeft, MOVE_TIMEOUT_MS);
     asm.bind(look);
-    emitSlot(asm, r10, value, pass, environment);
+    emitSlotOf(asm, r10, value, pass, environment);
     asm.mov(rax, at(r10, slot.state));
     asm.test(rax, rax);
     asm.j('ns', pass);
     emitTestFlag(asm, rax, STATE_CLOSING);
-    asm.j('ne', pass); // the close has not been carried out yet, or is being recorded
+    asm.j('ne', pass); // the close is still to be made, or being recorded
     emitTestFlag(asm, rax, STATE_OCCUPIED);
     asm.j('ne', refuse);
     asm.mov(rcx, value);
     asm.xor(edx, edx); // ObjectBasicInformation
     asm.lea(r8, at(rsp, information));
-    asm.mov(r9d, 0x38);
+    asm.mov(r9d, INFORMATION_SIZE_BYTES);
     asm.movImmediate64(at(rsp, 0x20), 0);
     asm.call(environment.ntdllImport('NtQueryObject'));
     asm.cmp(eax, STATUS_INVALID_HANDLE);
     asm.j('e', refuse);
-    // Somebody was handed the value: a hook, which moves the object away at once, or a call that is not hooked.
+    // The kernel gave the value out: to a hook, which moves the object away at once, or to a call without a hook.
     asm.sub(triesLeft, 1);
     asm.j('e', lost);
     emitSleep(asm, environment);
     asm.jmp(look);
     asm.bind(lost);
-    emitSlot(asm, r10, value, pass, environment);
+    emitSlotOf(asm, r10, value, pass, environment);
     emitForget(asm, forget, pass, environment);
     asm.bind(pass);
     asm.xor(eax, eax);
@@ -102,7 +117,7 @@ function emitAwaitClose(asm: Assembler, begin: Label, environment: LinkedEnviron
     asm.mov(value, rax);
     asm.movImmediate64(triesLeft, SPIN_COUNT + CLOSE_TIMEOUT_MS);
     asm.bind(look);
-    emitSlot(asm, r10, value, done, environment);
+    emitSlotOf(asm, r10, value, done, environment);
     asm.mov(rax, at(r10, slot.state));
     emitTestFlag(asm, rax, STATE_CLOSING);
     asm.j('e', done);
@@ -112,7 +127,7 @@ function emitAwaitClose(asm: Assembler, begin: Label, environment: LinkedEnviron
     asm.j('ae', look);
     asm.cmp(triesLeft, 0);
     asm.j('ne', asleep);
-    // The thread that was closing it is gone, or the close takes long: it is on its own from here on.
+    // The closing thread is gone, or its close takes long: this thread stops waiting for it.
     asm.mov(rdx, -STATE_CLOSING);
     asm.lockXadd(at(r10, slot.state), rdx);
     asm.jmp(done);
@@ -130,10 +145,10 @@ function emitEnterQuarantine(asm: Assembler, begin: Label, environment: LinkedEn
     const [marked, swap, evict, occupy, done] = asm.labels('marked', 'swap', 'evict', 'occupy', 'done');
     asm.and(rcx, -4);
     asm.mov(value, rcx);
-    emitSlot(asm, r10, value, done, environment);
+    emitSlotOf(asm, r10, value, done, environment);
     asm.mov(rax, at(r10, slot.state));
     asm.test(eax, 1);
-    asm.j('ne', done); // somebody has it already
+    asm.j('ne', done); // it was opened again already
     asm.test(rax, rax);
     asm.j('s', marked);
     asm.mov(rdx, STATE_QUARANTINED);
@@ -161,7 +176,7 @@ function emitEnterQuarantine(asm: Assembler, begin: Label, environment: LinkedEn
     asm.test(rax, rax);
     asm.j('e', occupy);
     asm.mov(scratch, rax);
-    emitSlot(asm, r10, scratch, occupy, environment);
+    emitSlotOf(asm, r10, scratch, occupy, environment);
     emitForget(asm, evict, occupy, environment, { lost: false });
     emitTestFlag(asm, rax, STATE_OCCUPIED);
     asm.j('e', occupy);
@@ -170,8 +185,8 @@ function emitEnterQuarantine(asm: Assembler, begin: Label, environment: LinkedEn
 
     asm.bind(occupy);
     emitOccupy(asm, environment);
-    // Last: whoever waits for this close finds the value quarantined and the close recorded.
-    emitSlot(asm, r10, value, done, environment);
+    // This comes last: a thread that waits for this close then finds the value quarantined and the close recorded.
+    emitSlotOf(asm, r10, value, done, environment);
     const [clear] = asm.labels('clear');
     asm.mov(rax, at(r10, slot.state));
     asm.bind(clear);
@@ -191,7 +206,7 @@ function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: Link
     const [next, stay, forget, settled] = asm.labels('next', 'stay', 'forget', 'settled');
     asm.mov(value, rcx);
     asm.bind(next);
-    emitSlot(asm, r10, value, settled, environment);
+    emitSlotOf(asm, r10, value, settled, environment);
     asm.mov(rax, at(r10, slot.state));
     asm.test(rax, rax);
     asm.j('ns', settled);
@@ -207,7 +222,7 @@ function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: Link
     asm.jmp(next);
 
     asm.bind(stay);
-    emitSlot(asm, r10, value, settled, environment);
+    emitSlotOf(asm, r10, value, settled, environment);
     emitForget(asm, forget, settled, environment);
 
     asm.bind(settled);
@@ -216,7 +231,7 @@ function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: Link
   });
 }
 
-/** Occupies whichever value the kernel gives next, if it is a quarantined one that is free; else gives it back. */
+/** Duplicates the sentinel. The duplicate stays if it got a free quarantined value, and is closed otherwise. */
 function emitOccupy(asm: Assembler, environment: LinkedEnvironment): void {
   const [mark, giveBack, done] = asm.labels('mark', 'giveBack', 'done');
   asm.mov(rdx, environment.linkSlots.ledger);
@@ -224,7 +239,7 @@ function emitOccupy(asm: Assembler, environment: LinkedEnvironment): void {
   emitDuplicate(asm, rdx, scratch, 0, environment);
   asm.test(eax, eax);
   asm.j('s', done);
-  emitSlot(asm, r10, scratch, giveBack, environment);
+  emitSlotOf(asm, r10, scratch, giveBack, environment);
   asm.mov(rax, at(r10, slot.state));
   asm.bind(mark);
   asm.test(rax, rax);
@@ -240,7 +255,7 @@ function emitOccupy(asm: Assembler, environment: LinkedEnvironment): void {
   asm.bind(done);
 }
 
-/** `NtDuplicateObject` within this process; the status is in eax. */
+/** Calls `NtDuplicateObject` within this process; the status is in eax. */
 function emitDuplicate(
   asm: Assembler,
   source: Register,
@@ -259,8 +274,8 @@ function emitDuplicate(
 }
 
 /**
- * Ends the quarantine of the slot at r10; rax then holds its state before. Jumps to `notQuarantined` where it had
- * ended. What the quarantine loses by it is counted.
+ * Ends the quarantine of the slot at r10, and leaves the state before in rax. Jumps to `notQuarantined` where it had
+ * ended. Counts a value that leaves too early, unless `lost` is false.
  */
 function emitForget(
   asm: Assembler,
@@ -282,19 +297,19 @@ function emitForget(
   asm.lockInc32(at(rdx, header.quarantineLost));
 }
 
-/** Sets the flags by the AND with one bit. Clobbers rdx. */
+/** Tests one flag of a state. Clobbers rdx. */
 function emitTestFlag(asm: Assembler, state: Register, flag: bigint): void {
   asm.mov(rdx, flag);
   asm.test(state, rdx);
 }
 
 /** Address of the slot of the value in `from`. */
-function emitSlot(asm: Assembler, target: Register, from: Memory, none: Label, environment: LinkedEnvironment): void {
+function emitSlotOf(asm: Assembler, target: Register, from: Memory, none: Label, environment: LinkedEnvironment): void {
   asm.mov(target, from);
   emitSlotAddress(asm, target, none, environment);
 }
 
-/** Gives the processor away for a millisecond. */
+/** Sleeps for a millisecond. */
 function emitSleep(asm: Assembler, environment: LinkedEnvironment): void {
   asm.movImmediate64(scratch, -10_000); // 100 ns, relative
   asm.xor(ecx, ecx);
@@ -303,9 +318,9 @@ function emitSleep(asm: Assembler, environment: LinkedEnvironment): void {
 }
 
 function saveArguments(asm: Assembler): void {
-  argumentRegisters.forEach((register, index) => asm.mov(saved[index]!, register));
+  for (const [register, place] of savedArguments) asm.mov(place, register);
 }
 
 function restoreArguments(asm: Assembler): void {
-  argumentRegisters.forEach((register, index) => asm.mov(register, saved[index]!));
+  for (const [register, place] of savedArguments) asm.mov(register, place);
 }

@@ -1,81 +1,14 @@
-import {
-  header,
-  RECENT_OPEN_COUNT,
-  slot,
-  SLOT_SIZE_BYTES,
-  stackNode,
-  STATE_FLAG_BITS,
-  VICTIM,
-} from '../../ledger/layout.ts';
+import { header, RECENT_OPEN_COUNT, slot, stackNode, STATE_FLAG_BITS, VICTIM } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
-import {
-  eax,
-  edx,
-  r10,
-  r10d,
-  r11,
-  r11d,
-  r8,
-  r8d,
-  r9,
-  r9d,
-  rax,
-  rcx,
-  rdx,
-  type Register,
-  rsp,
-} from '../../asm/registers.ts';
-import { SYSTEM_TIME, tebField } from '../walk/stack-walk.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
-
-/** The routines of the quarantine, which quarantine.ts explains. */
-export interface Quarantine {
-  /** `u32 isQuarantined(rax = HANDLE value)`: 1 if the value must be refused. Keeps the argument registers. */
-  readonly isQuarantined: Label;
-  /**
-   * `void awaitClose(rax = HANDLE value)`: until another thread's close of the value is recorded. Keeps the argument
-   * registers.
-   */
-  readonly awaitClose: Label;
-  /** `void enterQuarantine(HANDLE value)`: after its close was recorded. */
-  readonly enterQuarantine: Label;
-  /**
-   * `HANDLE moveOutOfQuarantine(HANDLE value)`: the value by which the program may know the object that it has just
-   * opened.
-   */
-  readonly moveOutOfQuarantine: Label;
-}
-
-/**
- * The routines that write the ledger. They are called by hooks, keep to volatile registers (the stack walk needs the
- * others as the target left them), and use no lock: whoever was given a handle value by the kernel is the only one who
- * may open its slot, and a close takes effect only if the slot still holds the generation that the closer saw before
- * its call.
- */
-export interface RecorderEnvironment extends LinkedEnvironment {
-  readonly captureStack: Label;
-  /** Absent when closed values may be used again at once. */
-  readonly quarantine?: Quarantine;
-}
-
-/**
- * Emits code that turns the handle value in `value` into the address of its slot; jumps to `none` for pseudo handles
- * and for values beyond the ledger. The two low bits of a handle value are the application's own (tag bits).
- */
-export function emitSlotAddress(
-  asm: Assembler,
-  value: Register,
-  none: Label,
-  { linkSlots }: Pick<LinkedEnvironment, 'linkSlots'>,
-): void {
-  asm.shr(value, 2);
-  asm.cmp(value, linkSlots.slotCount);
-  asm.j('ae', none);
-  asm.shl(value, Math.log2(SLOT_SIZE_BYTES));
-  asm.add(value, linkSlots.slots);
-}
+import { eax, edx, r10, r10d, r11, r11d, r8, r8d, r9, r9d, rax, rcx, rdx, type Register } from '../../asm/registers.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { type FramePlaces, framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { SYSTEM_TIME } from '../abi/system-time.ts';
+import { tebField } from '../abi/teb.ts';
+import type { RecorderEnvironment } from './recorder-environment.ts';
+import { emitSlotAddress } from './slot-address.ts';
 
 /** Counts an event about a value that has no slot, unless it is a pseudo handle. Clobbers rax. */
 function emitBeyondCapacity(asm: Assembler, valueShifted: Register, environment: RecorderEnvironment): void {
@@ -98,7 +31,8 @@ function emitPackStack(asm: Assembler, state: Register, scratch: Register): void
 }
 
 const recordFrame: FrameShape = { pushes: [], sizeBytes: 0x48 };
-const save = [at(rsp, 0x20), at(rsp, 0x28), at(rsp, 0x30), at(rsp, 0x38), at(rsp, 0x40)] as const;
+const opening = framePlaces(0x20, 'slot', 'rowAndType');
+const closing = framePlaces(0x20, 'slot', 'state', 'row');
 
 /** Emits `void recordOpen(HANDLE value, u32 row | type << 16, u64* returnAddress)`. */
 export function emitRecordOpen(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
@@ -108,8 +42,8 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
     asm.shr(r10, 2);
     asm.add(r10, 1);
     emitSlotAddress(asm, rcx, beyond, environment);
-    asm.mov(save[0], rcx);
-    asm.mov(save[1], rdx);
+    asm.mov(opening.slot, rcx);
+    asm.mov(opening.rowAndType, rdx);
     asm.mov(r9, environment.linkSlots.ledger);
     asm.bind(raise);
     asm.mov(rax, at(r9, header.slotsUsed));
@@ -120,8 +54,8 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
     asm.bind(inUse);
     asm.mov(rcx, r8);
     asm.call(environment.captureStack);
-    if (environment.quarantine !== undefined) emitNoteRecentOpen(asm, save[1], environment);
-    asm.mov(rcx, save[0]);
+    if (environment.quarantine !== undefined) emitNoteRecentOpen(asm, opening.rowAndType, environment);
+    asm.mov(rcx, opening.slot);
     asm.mov(r8, at(rcx, slot.state));
     if (environment.quarantine !== undefined) {
       const notQuarantined = asm.label('notQuarantined');
@@ -134,7 +68,7 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
       asm.shr(r8, STATE_FLAG_BITS);
     }
     asm.movImmediate32(at(rcx, slot.runtimeObject), 0);
-    emitWriteOpening(asm, save[1]);
+    emitWriteOpening(asm, opening.rowAndType);
     epilogue();
     asm.bind(beyond);
     emitBeyondCapacity(asm, rcx, environment);
@@ -142,7 +76,7 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
   });
 }
 
-/** Writes an opening into the slot at rcx, whose state so far is in r8; its stack's id is in eax. Clobbers rdx. */
+/** Writes an opening into the slot at rcx: r8 has the state so far, and eax the stack's id. Clobbers rdx. */
 export function emitWriteOpening(asm: Assembler, rowAndType: Memory): void {
   asm.or(r8, 1);
   asm.add(r8, 2); // the next generation, open
@@ -154,7 +88,7 @@ export function emitWriteOpening(asm: Assembler, rowAndType: Memory): void {
   asm.mov(at(rcx, slot.openedThread), eax);
   asm.mov(rax, rowAndType);
   asm.mov(at(rcx, slot.openedCall), eax); // the type is the upper half
-  asm.mov(at(rcx, slot.state), r8); // last: now it is true
+  asm.mov(at(rcx, slot.state), r8); // last: from now on the slot is open
 }
 
 /** Emits `void recordClose(HANDLE value, u64 state before the call, u64* returnAddress, u32 row)`. */
@@ -168,7 +102,7 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
       const unclaimed = asm.label('unclaimed');
       asm.test(rdx, rdx);
       asm.j('ns', unclaimed);
-      // The closer has claimed the slot: nobody else changes more of it than flags.
+      // The closer has claimed the slot: other threads change only its flags.
       asm.sub(r10, 1);
       asm.mov(rax, -1n);
       asm.lockXadd(at(rcx, slot.state), rax);
@@ -179,15 +113,15 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
     asm.j('e', unseen);
     asm.sub(r10, 1); // the same generation, closed
     asm.jmp(exchange);
-    asm.bind(unseen); // opened where the recorder could not see it: a generation of its own
+    asm.bind(unseen); // the recorder did not see the opening: it gets a generation of its own
     asm.add(r10, 2);
     asm.bind(exchange);
     asm.lockCmpxchg(at(rcx, slot.state), r10);
-    asm.j('ne', done); // the value belongs to somebody else already
+    asm.j('ne', done); // another thread has the value already
     asm.bind(closed);
-    emitWriteClosing(asm, r10, save, environment);
-    // The stack that opened it learns where such handles are closed, but by what a runtime closes at the exit nothing
-    // is learnt. Reading first keeps the line shared.
+    emitWriteClosing(asm, r10, closing, environment);
+    // The opening stack learns where such handles are closed. It does not learn from what a runtime closes at the
+    // exit. Reading before writing keeps the cache line shared between processors.
     asm.mov(rax, environment.linkSlots.ledger);
     asm.cmpImmediate32(at(rax, header.exiting), 0);
     asm.j('ne', done);
@@ -210,25 +144,28 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
   });
 }
 
+/** Places in the caller's frame that {@link emitWriteClosing} uses. */
+export type ClosingPlaces = FramePlaces<readonly ['slot', 'state', 'row']>;
+
 /**
- * Writes a close, made at the return address in r8 by the row in r9, into the slot at rcx, whose state is then `state`.
- * Leaves the slot in rcx, its state in r8, the close's stack in r10. Clobbers the other volatile registers, and three
- * places of the frame.
+ * Writes a close into the slot at rcx: made at the return address in r8, by the row in r9, and after it the slot has
+ * `state`. Leaves the slot in rcx, its state in r8, and the close's stack in r10. Clobbers the other volatile
+ * registers.
  */
 export function emitWriteClosing(
   asm: Assembler,
   state: Register,
-  [slotPlace, statePlace, rowPlace]: readonly [Memory, Memory, Memory, ...Memory[]],
+  places: ClosingPlaces,
   environment: Pick<RecorderEnvironment, 'linkSlots' | 'captureStack'>,
 ): void {
-  asm.mov(slotPlace, rcx);
-  asm.mov(statePlace, state);
-  asm.mov(rowPlace, r9);
+  asm.mov(places.slot, rcx);
+  asm.mov(places.state, state);
+  asm.mov(places.row, r9);
   asm.mov(rcx, r8);
   asm.call(environment.captureStack);
-  asm.mov(rcx, slotPlace);
-  asm.mov(r8, statePlace);
-  asm.mov(r9, rowPlace);
+  asm.mov(rcx, places.slot);
+  asm.mov(r8, places.state);
+  asm.mov(r9, places.row);
   asm.mov(r10d, eax);
   asm.mov(r11, SYSTEM_TIME);
   asm.mov(at(rcx, slot.closedTime), r11);
@@ -245,8 +182,8 @@ export function emitWriteClosing(
 }
 
 /**
- * Notes the open of the stack in rax, of the row and type in `rowAndType`, in the ring of recent opens. Keeps rax.
- * Clobbers rdx, r9, r11.
+ * Notes an open in the ring of recent opens: its stack's id is in rax, its type in `rowAndType`. Keeps rax. Clobbers
+ * rdx, r9, r11.
  */
 function emitNoteRecentOpen(asm: Assembler, rowAndType: Memory, { linkSlots }: LinkedEnvironment): void {
   asm.mov(r11, linkSlots.ledger);
@@ -262,93 +199,4 @@ function emitNoteRecentOpen(asm: Assembler, rowAndType: Memory, { linkSlots }: L
   asm.mov(edx, eax);
   asm.or(r9, rdx);
   asm.mov(at(r11), r9);
-}
-
-/**
- * Emits `HANDLE findUnknownHandle(HANDLE* handles, u32 count)`: of the handles that a refused call was given, the one that
- * the ledger does not know as open; the first if it knows them all. A leaf function.
- */
-export function emitFindUnknownHandle(asm: Assembler, begin: Label, environment: RecorderEnvironment): void {
-  const [next, skip, chosen, first] = asm.labels('next', 'skip', 'chosen', 'first');
-  asm.align(16);
-  asm.bind(begin);
-  asm.xor(r8d, r8d);
-  asm.bind(next);
-  asm.cmp(r8d, edx);
-  asm.j('ae', first);
-  asm.mov(r9, indexed(rcx, r8, 8));
-  asm.test(r9, r9); // an optional handle that was not given
-  asm.j('e', skip);
-  asm.mov(r10, r9);
-  emitSlotAddress(asm, r10, chosen, environment);
-  asm.mov(rax, at(r10, slot.state));
-  asm.test(eax, 1);
-  asm.j('e', chosen);
-  asm.bind(skip);
-  asm.add(r8d, 1);
-  asm.jmp(next);
-  asm.bind(chosen);
-  asm.mov(rax, r9);
-  asm.ret();
-  asm.bind(first);
-  asm.mov(rax, at(rcx));
-  asm.ret();
-}
-
-/** Results of `isThisProcess`, which are 0 for another process. */
-export const THIS_PROCESS = 1;
-export const PROCESS_UNKNOWN = 2;
-
-const isThisProcessFrame: FrameShape = { pushes: [], sizeBytes: 0x68 };
-const STATUS_INVALID_HANDLE_SIGNED = 0xc000_0008 | 0;
-const STATUS_NOT_SAME_OBJECT_SIGNED = 0xc000_01ac | 0;
-
-/**
- * Emits `u32 isThisProcess(HANDLE process)`. NtCompareObjects needs no access right, but is missing before Windows 10;
- * a handle that may not be asked otherwise counts as unresolved.
- */
-export function emitIsThisProcess(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
-  return framedFunction(asm, begin, isThisProcessFrame, (epilogue) => {
-    const [yes, no, refused, invalid, compare] = asm.labels('yes', 'no', 'refused', 'invalid', 'compare');
-    asm.cmp(rcx, -1);
-    asm.j('e', yes);
-    asm.test(rcx, rcx);
-    asm.j('e', no);
-    asm.mov(rax, environment.ntdllImport('NtCompareObjects'));
-    asm.test(rax, rax);
-    asm.j('ne', compare);
-    asm.xor(edx, edx); // ProcessBasicInformation
-    asm.lea(r8, at(rsp, 0x30));
-    asm.mov(r9d, 0x30);
-    asm.movImmediate64(at(rsp, 0x20), 0);
-    asm.call(environment.ntdllImport('NtQueryInformationProcess'));
-    asm.test(eax, eax);
-    asm.j('s', refused);
-    asm.mov(rax, at(rsp, 0x30 + 0x20)); // HANDLE UniqueProcessId
-    asm.cmp(rax, teb(tebField.processId));
-    asm.j('e', yes);
-    asm.jmp(no);
-    asm.bind(compare);
-    asm.mov(rdx, -1n);
-    asm.call(rax);
-    asm.test(eax, eax);
-    asm.j('e', yes);
-    asm.cmp(eax, STATUS_NOT_SAME_OBJECT_SIGNED);
-    asm.j('ne', refused);
-    asm.jmp(no);
-    asm.bind(yes);
-    asm.mov(eax, THIS_PROCESS);
-    epilogue();
-    asm.bind(no);
-    asm.xor(eax, eax);
-    epilogue();
-    asm.bind(refused);
-    asm.cmp(eax, STATUS_INVALID_HANDLE_SIGNED);
-    asm.j('e', invalid);
-    asm.mov(rax, environment.linkSlots.ledger);
-    asm.lockInc32(at(rax, header.unresolvedDuplicates));
-    asm.bind(invalid);
-    asm.mov(eax, PROCESS_UNKNOWN);
-    epilogue();
-  });
 }

@@ -9,37 +9,26 @@ import {
 } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
-import {
-  eax,
-  edx,
-  low32,
-  r10,
-  r10d,
-  r11,
-  r11d,
-  r8,
-  r9,
-  rax,
-  rcx,
-  rdx,
-  type Register,
-  rsp,
-} from '../../asm/registers.ts';
-import { HASH_MULTIPLIER } from '../walk/stack-walk.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import { emitSlotAddress, emitWriteClosing, emitWriteOpening, type RecorderEnvironment } from './recorder.ts';
+import { eax, edx, low32, r10, r10d, r11, r11d, r8, r9, rax, rcx, rdx, type Register } from '../../asm/registers.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { HASH_MULTIPLIER } from '../walk/stack-hash.ts';
+import type { RecorderEnvironment } from './recorder-environment.ts';
+import { emitWriteClosing, emitWriteOpening } from './recorder.ts';
+import { emitSlotAddress } from './slot-address.ts';
 
 /*
- * Runtime objects: what a library hands out in place of a handle (a descriptor, a FILE, a search), found by what the program knows it by.
+ * Runtime objects are what a library hands out in place of a handle: a descriptor, a FILE, a search.
  *
- * Their table is a hash table in the ledger. A key keeps its place for good, and its life goes on there when it is given out again, as that
- * of a handle's value does in its slot. Only where there is no room does a new key take the place of one that is closed.
+ * They lie in a hash table in the ledger, by the value with which the program names them. A key keeps its entry for
+ * good. When the library gives the value out again, the entry's life goes on, as that of a handle value does in its
+ * slot. A new key takes the entry of a closed one only where there is no room.
  */
 
 type Environment = Pick<RecorderEnvironment, 'linkSlots' | 'captureStack'>;
 
-/** `target` becomes the address of the first place where a key may lie. */
-function emitFirstPlace(asm: Assembler, key: Register, target: Register, { linkSlots }: Environment): void {
+/** `target` becomes the address of the first entry that a key may have. */
+function emitFirstEntry(asm: Assembler, key: Register, target: Register, { linkSlots }: Environment): void {
   asm.mov(target, HASH_MULTIPLIER);
   asm.imul(target, key);
   asm.shr(target, 64 - RUNTIME_OBJECT_HASH_BITS);
@@ -48,14 +37,14 @@ function emitFirstPlace(asm: Assembler, key: Register, target: Register, { linkS
 }
 
 /**
- * Emits `r10 = void* findRuntimeObject(rax = u64 key)`: NULL if it was never seen. A leaf function; keeps all but r10 and
- * r11.
+ * Emits `r10 = void* findRuntimeObject(rax = u64 key)`: the entry of a key, or NULL if the key was never seen. A leaf
+ * function; keeps all but r10 and r11.
  */
 export function emitFindRuntimeObject(asm: Assembler, begin: Label, environment: Environment): void {
   const [next, none, found] = asm.labels('next', 'none', 'found');
   asm.align(16);
   asm.bind(begin);
-  emitFirstPlace(asm, rax, r10, environment);
+  emitFirstEntry(asm, rax, r10, environment);
   asm.lea(r11, at(r10, RUNTIME_OBJECT_PROBE_COUNT * RUNTIME_OBJECT_SIZE_BYTES));
   asm.bind(next);
   asm.cmp(at(r10, runtimeObject.key), rax);
@@ -72,8 +61,8 @@ export function emitFindRuntimeObject(asm: Assembler, begin: Label, environment:
 }
 
 /**
- * Emits `r10 = void* claimRuntimeObject(rcx = u64 key)`: finds the place of a key or gives it one; NULL where there is no
- * room. A leaf function.
+ * Emits `r10 = void* claimRuntimeObject(rcx = u64 key)`: finds the entry of a key or gives it one; NULL where there is
+ * no room. A leaf function.
  */
 export function emitClaimRuntimeObject(asm: Assembler, begin: Label, environment: Environment): void {
   const [next, advance, evict, advanceEviction, found] = asm.labels(
@@ -85,7 +74,7 @@ export function emitClaimRuntimeObject(asm: Assembler, begin: Label, environment
   );
   asm.align(16);
   asm.bind(begin);
-  emitFirstPlace(asm, rcx, r10, environment);
+  emitFirstEntry(asm, rcx, r10, environment);
   asm.lea(r11, at(r10, RUNTIME_OBJECT_PROBE_COUNT * RUNTIME_OBJECT_SIZE_BYTES));
   asm.bind(next);
   asm.mov(rax, at(r10, runtimeObject.key));
@@ -107,7 +96,7 @@ export function emitClaimRuntimeObject(asm: Assembler, begin: Label, environment
   asm.mov(rax, at(r10, runtimeObject.key));
   asm.mov(rdx, at(r10, slot.state));
   asm.test(rdx, rdx);
-  asm.j('e', advanceEviction); // another thread has just been given it
+  asm.j('e', advanceEviction); // another thread has just claimed it
   asm.test(edx, 1);
   asm.j('ne', advanceEviction);
   asm.lockCmpxchg(at(r10, runtimeObject.key), rcx);
@@ -126,28 +115,29 @@ export function emitClaimRuntimeObject(asm: Assembler, begin: Label, environment
 }
 
 const frame: FrameShape = { pushes: [], sizeBytes: 0x48 };
-const save = [at(rsp, 0x20), at(rsp, 0x28), at(rsp, 0x30), at(rsp, 0x38)] as const;
+const opening = framePlaces(0x20, 'object', 'rowAndType', 'handle');
+const closing = framePlaces(0x20, 'slot', 'state', 'row');
 
 /**
- * Emits `void openRuntimeObject(void* runtimeObject, u32 row | type << 16, u64* returnAddress, HANDLE handle)`; the handle may be
- * NULL: unknown.
+ * Emits `void openRuntimeObject(void* runtimeObject, u32 row | type << 16, u64* returnAddress, HANDLE handle)`: records
+ * an opening. The handle may be NULL: unknown.
  */
 export function emitOpenRuntimeObject(asm: Assembler, begin: Label, environment: Environment): FramedFunction {
   return framedFunction(asm, begin, frame, (epilogue) => {
     const [unlinked] = asm.labels('unlinked');
-    asm.mov(save[0], rcx);
-    asm.mov(save[1], rdx);
-    asm.mov(save[2], r9);
+    asm.mov(opening.object, rcx);
+    asm.mov(opening.rowAndType, rdx);
+    asm.mov(opening.handle, r9);
     asm.mov(rcx, r8);
     asm.call(environment.captureStack);
-    asm.mov(rcx, save[0]);
-    asm.mov(r9, save[2]);
+    asm.mov(rcx, opening.object);
+    asm.mov(r9, opening.handle);
     asm.mov(at(rcx, runtimeObject.handle), r9);
     asm.movImmediate64(at(rcx, runtimeObject.descriptor), 0);
     asm.mov(r8, at(rcx, slot.state));
-    emitWriteOpening(asm, save[1]);
+    emitWriteOpening(asm, opening.rowAndType);
 
-    // Its handle's slot names it, unless another thread has closed the handle meanwhile.
+    // The slot of its handle names it, unless another thread has closed the handle meanwhile.
     asm.mov(r10, r9);
     asm.test(r10, r10);
     asm.j('e', unlinked);
@@ -178,16 +168,18 @@ export function emitRuntimeObjectAddress(
   none: Label,
   { linkSlots }: Environment,
 ): void {
-  asm.mov(low32(target), index);
-  asm.sub(low32(target), 1);
-  asm.cmp(low32(target), RUNTIME_OBJECT_COUNT);
+  const index32 = low32(target);
+  asm.mov(index32, index);
+  asm.sub(index32, 1);
+  asm.cmp(index32, RUNTIME_OBJECT_COUNT);
   asm.j('ae', none);
   asm.shl(target, Math.log2(RUNTIME_OBJECT_SIZE_BYTES));
   asm.add(target, linkSlots.runtimeObjects);
 }
 
 /**
- * Emits `void closeRuntimeObject(void* runtimeObject, u64 state before the call, u64* returnAddress, u32 row)`; it was open then.
+ * Emits `void closeRuntimeObject(void* runtimeObject, u64 state before the call, u64* returnAddress, u32 row)`: records
+ * a close; the state says that it was open.
  */
 export function emitCloseRuntimeObject(asm: Assembler, begin: Label, environment: Environment): FramedFunction {
   return framedFunction(asm, begin, frame, (epilogue) => {
@@ -195,16 +187,16 @@ export function emitCloseRuntimeObject(asm: Assembler, begin: Label, environment
     asm.mov(rax, rdx);
     asm.sub(rdx, 1); // the same generation, closed
     asm.lockCmpxchg(at(rcx, slot.state), rdx);
-    asm.j('ne', done); // it has been given out again already
-    emitWriteClosing(asm, rdx, save, environment);
+    asm.j('ne', done); // the library has given it out again already
+    emitWriteClosing(asm, rdx, closing, environment);
     asm.bind(done);
     epilogue();
   });
 }
 
 /**
- * Takes the name of the runtime object at r10 off its handle's slot: a library is about to close the handle as it should be
- * closed. What has been closed beneath it keeps the name, which tells what the library's own close is refused for.
+ * Removes the runtime object at r10 from its handle's slot: a library is about to close the handle in the proper way. A
+ * handle that was closed beneath its library keeps the name, which explains why the library's own close is refused.
  * Clobbers rax, rcx, r11.
  */
 export function emitUnlink(asm: Assembler, environment: Environment): void {

@@ -9,16 +9,19 @@ import {
 } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label } from '../../asm/operands.ts';
-import { eax, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx, rsp } from '../../asm/registers.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import { eax, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx } from '../../asm/registers.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { framePlaces } from '../abi/frame-places.ts';
 
-/** How many places a stack may be looked for before it is dropped, and counted. */
+/** How many entries of the index a stack may try before it is dropped, and counted. */
 const PROBE_COUNT = 64;
 
 /**
- * Emits `u32 internStack(u64* frames, u32 count, u64 hash)`: the id of the stack in the pool, which it enters there the
- * first time, or 0 when there is no room. Lock-free: a node is complete before the index shows it; of two threads that
- * enter the same stack at once one wastes a node. Two stacks are the same when their 64-bit hashes are.
+ * Emits `u32 internStack(u64* frames, u32 count, u64 hash)`: returns the id of the stack in the pool, after entering it
+ * there the first time, or 0 when there is no room. Two stacks are the same when their 64-bit hashes are.
+ *
+ * It uses no lock. A node is complete before the index shows it. When two threads enter the same stack at once, one of
+ * them wastes a node.
  *
  * A leaf function: it needs no unwind data.
  */
@@ -31,9 +34,8 @@ export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: Lin
     'dropped',
     'found',
   );
-  const savedProbes = at(rsp, 0x08); // our caller's home space
-  const savedPosition = at(rsp, 0x10);
-  const nodeId = at(rsp, 0x18);
+  // in the home space that the caller left
+  const { probesLeft, position, nodeId } = framePlaces(0x08, 'probesLeft', 'position', 'nodeId');
 
   asm.align(16);
   asm.bind(begin);
@@ -58,8 +60,8 @@ export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: Lin
   asm.ret();
 
   asm.bind(insert);
-  asm.mov(savedProbes, r11);
-  asm.mov(savedPosition, r10);
+  asm.mov(probesLeft, r11);
+  asm.mov(position, r10);
   asm.mov(eax, edx);
   asm.shl(eax, 3);
   asm.add(rax, stackNode.frames);
@@ -78,14 +80,14 @@ export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: Lin
   asm.add(r11d, 1);
   asm.cmp(r11d, edx);
   asm.j('b', copy);
-  asm.mov(r10, savedPosition);
+  asm.mov(r10, position);
   asm.mov(r11, nodeId);
   asm.xor(eax, eax);
   asm.lockCmpxchg(indexed(r9, r10, 4, STACK_INDEX_OFFSET), r11d);
   asm.j('ne', taken);
   asm.mov(eax, r11d);
   asm.ret();
-  asm.bind(taken); // somebody was first, perhaps with the same stack: look again at the same place
-  asm.mov(r11, savedProbes);
+  asm.bind(taken); // another thread was first, perhaps with the same stack: look at the same entry again
+  asm.mov(r11, probesLeft);
   asm.jmp(probe);
 }

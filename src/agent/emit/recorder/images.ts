@@ -1,23 +1,21 @@
-import { header, image, IMAGE_COUNT, IMAGE_SIZE_BYTES, IMAGES_OFFSET, WALK_CACHE_COUNT } from '../../ledger/layout.ts';
+import { header, image, IMAGE_COUNT, IMAGE_SIZE_BYTES, IMAGES_OFFSET } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label } from '../../asm/operands.ts';
 import { eax, r10, r8d, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../walk/unwind-info.ts';
-import type { HookEnvironment } from './hook-frame.ts';
-import type { LinkedEnvironment } from '../linkage.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { MEM_IMAGE, memoryInformation } from '../abi/memory-information.ts';
 
-const MEM_IMAGE = 0x100_0000;
-
-/** Emits `void noteImage(void* base)`: if an image was mapped there, notes its place, size and path. */
+/** Emits `void noteImage(void* base)`: if an image was mapped there, notes its address, size and path. */
 export function emitNoteImage(
   asm: Assembler,
   begin: Label,
-  environment: Pick<HookEnvironment, 'linkSlots' | 'ntdllImport' | 'hookFunctions'>,
+  environment: LinkedEnvironment & { readonly hookFunctions: Label },
 ): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x78 };
-  const base = at(rsp, 0x30);
-  const place = at(rsp, 0x38);
-  const information = 0x40; // MEMORY_BASIC_INFORMATION, 0x30 bytes
+  const { base, record } = framePlaces(0x30, 'base', 'record');
+  const information = 0x40; // MEMORY_BASIC_INFORMATION
   const MemoryBasicInformation = 0;
   const MemoryMappedFilenameInformation = 2;
   return framedFunction(asm, begin, frame, (epilogue) => {
@@ -33,9 +31,9 @@ export function emitNoteImage(
     };
     asm.mov(base, rcx);
     asm.lea(r9, at(rsp, information));
-    query(MemoryBasicInformation, 0x30);
+    query(MemoryBasicInformation, memoryInformation.sizeBytes);
     asm.j('s', done);
-    asm.cmpImmediate32(at(rsp, information + 0x28), MEM_IMAGE); // DWORD Type
+    asm.cmpImmediate32(at(rsp, information + memoryInformation.type), MEM_IMAGE);
     asm.j('ne', done);
     asm.mov(rcx, base);
     asm.call(environment.hookFunctions);
@@ -46,13 +44,13 @@ export function emitNoteImage(
     asm.j('ae', done);
     asm.shl(rax, Math.log2(IMAGE_SIZE_BYTES));
     asm.lea(rax, indexed(r10, rax, 1, IMAGES_OFFSET));
-    asm.mov(place, rax);
+    asm.mov(record, rax);
     asm.lea(r9, at(rax, image.path));
     query(MemoryMappedFilenameInformation, IMAGE_SIZE_BYTES - image.path);
     asm.j('s', done);
-    // The headers of a mapped image were checked by the kernel.
+    // The kernel has checked the headers of an image that it maps.
     asm.mov(rcx, base);
-    asm.mov(r10, place);
+    asm.mov(r10, record);
     asm.mov(eax, at(rcx, 0x3c)); // LONG e_lfanew
     asm.mov(eax, indexed(rcx, rax, 1, 0x50)); // DWORD OptionalHeader.SizeOfImage
     asm.mov(at(r10, image.sizeBytes), eax);
@@ -60,20 +58,4 @@ export function emitNoteImage(
     asm.bind(done);
     epilogue();
   });
-}
-
-/** Emits `void clearWalkCache()`: empties the walk cache. A leaf function. */
-export function emitClearWalkCache(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
-  const [next] = asm.labels('next');
-  asm.align(16);
-  asm.bind(begin);
-  asm.mov(rcx, linkSlots.walkCache);
-  asm.xor(eax, eax);
-  asm.lea(rdx, at(rcx, WALK_CACHE_COUNT * 8));
-  asm.bind(next);
-  asm.mov(at(rcx), rax);
-  asm.add(rcx, 8);
-  asm.cmp(rcx, rdx);
-  asm.j('b', next);
-  asm.ret();
 }

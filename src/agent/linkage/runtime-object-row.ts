@@ -6,10 +6,11 @@ import {
 } from '../tables/function-table.ts';
 import { typeIndex } from '../tables/object-types.ts';
 import { DESCRIPTOR_KEY } from '../ledger/layout.ts';
+import { type Struct, struct } from '../ledger/struct.ts';
 import type { Assembler } from '../asm/assembler.ts';
 import type { Label } from '../asm/operands.ts';
 
-/** Where a C runtime's module lies, and what tells its runtime objects and their handles. */
+/** Address and size of a C runtime's module, and its functions that lead from a FILE to a descriptor to a handle. */
 export interface RuntimeModule {
   readonly base: bigint;
   readonly sizeBytes: number;
@@ -18,38 +19,42 @@ export interface RuntimeModule {
   readonly getOsfhandle: bigint;
 }
 
-/** A row of data: what the hook must know of one function; offsets from its beginning. */
-export const runtimeObjectRow = {
-  moduleBase: 0x00,
-  moduleSize: 0x08,
-  fileno: 0x10,
-  getOsfhandle: 0x18,
-  /** u64: the bits of {@link DESCRIPTOR_KEY} and the runtime's number. */
-  descriptorKey: 0x20,
-  /** u32: the row's number in the ledger. */
-  number: 0x28,
-  /** u8 each, and so on: an index of the object types, 0 for nothing. */
-  usesType: 0x2c,
-  usesArgument: 0x2d,
-  closesType: 0x2e,
-  closesArgument: 0x2f,
-  replaces: 0x30,
-  opensType: 0x31,
-  /** 0: the result; 1: stored where an argument points to; 2: the number in an argument. */
-  opensFrom: 0x32,
-  opensArgument: 0x33,
-  opensCount: 0x34,
-  /** Which results say that the call has failed: {@link failureBits}. */
-  failure: 0x35,
-  /** 1 where a failure leaves open what the call was to close. */
-  keepsOnFailure: 0x36,
-  sizeBytes: 0x38,
+const rowFields = {
+  moduleBase: 'u64',
+  moduleSize: 'u64',
+  fileno: 'u64',
+  getOsfhandle: 'u64',
+  /** {@link DESCRIPTOR_KEY} and the runtime's number. */
+  descriptorKey: 'u64',
+  /** The row's number in the ledger. */
+  number: 'u32',
+  /** Each type is an index of the object types, 0 for none, and before the number of its argument. */
+  usesType: 'u8',
+  usesArgument: 'u8',
+  closesType: 'u8',
+  closesArgument: 'u8',
+  replaces: 'u8',
+  opensType: 'u8',
+  /** An index of {@link openedFrom}. */
+  opensFrom: 'u8',
+  opensArgument: 'u8',
+  opensCount: 'u8',
+  /** Results by which the call says that it has failed: {@link failureBits}. */
+  failure: 'u8',
+  /** 1 where a call that fails leaves open what it was to close. */
+  keepsOnFailure: 'u8',
+  padding: 'u8',
 } as const;
 
-/** What `opensFrom` is an index of. */
+const rowStruct: Struct<typeof rowFields> = struct(rowFields);
+
+/** A row of data: what the hook of runtime objects must know about one function. */
+export const runtimeObjectRow: Struct<typeof rowFields>['offsets'] = rowStruct.offsets;
+
+/** Where a function leaves what it opens: as its result, at the pointer in an argument, or as an argument's number. */
 export const openedFrom = ['result', 'stored-at', 'named-by'] as const;
 
-/** Bits of a result: what it is, and for a row whether it is an int. */
+/** Bits for a result: its sign, and whether it is an int. A row has the bits of the results that mean failure. */
 export const NEGATIVE = 1;
 export const ZERO = 2;
 export const POSITIVE = 4;
@@ -63,7 +68,7 @@ const failureBits: Readonly<Record<Failure, number>> = {
   invalid: NEGATIVE,
 };
 
-/** Completes a row in the assembled image, for where the function's module lies. */
+/** Writes the module of a row's function into the linked image. */
 export function setRuntimeModule(
   image: DataView,
   rowOffset: number,
@@ -75,11 +80,11 @@ export function setRuntimeModule(
   image.setBigUint64(rowOffset + runtimeObjectRow.getOsfhandle, getOsfhandle, true);
 }
 
-/** Emits the row of a function, of which {@link setRuntimeModule} tells the rest. */
+/** Emits the row of a function; {@link setRuntimeModule} adds its module. */
 export function emitRuntimeObjectRow(asm: Assembler, rowNumber: number, description: RuntimeObjectFunction): Label {
   const { uses, closes, opens } = description;
-  const data = new DataView(new ArrayBuffer(runtimeObjectRow.sizeBytes));
-  // tells one C runtime's descriptors from another's
+  const data = new DataView(new ArrayBuffer(rowStruct.sizeBytes));
+  // The number tells one C runtime's descriptors from another's.
   const runtime = BigInt(functionModules.indexOf(description.module));
   data.setBigUint64(runtimeObjectRow.descriptorKey, DESCRIPTOR_KEY | (runtime << 32n), true);
   data.setUint32(runtimeObjectRow.number, rowNumber, true);

@@ -1,27 +1,27 @@
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, teb } from '../../asm/operands.ts';
-import { eax, edx, low32, r10, r11, r11d, r8, r9, rax, rcx, rdx } from '../../asm/registers.ts';
-import { context, prediction, tebField } from './stack-walk.ts';
+import { eax, edx, r10, r10d, r11, r11d, r8, r9, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
+import { tebField } from '../abi/teb.ts';
+import { context, prediction } from './context.ts';
 
 const RUNTIME_FUNCTION_INDIRECT = 1;
 const UNW_FLAG_CHAININFO = 4;
 const RBP = 5;
-/** A function has one or two; a ring of them would never end. */
+/** Chained unwind data that are followed. A function has one or two; a ring would never end. */
 const MAXIMUM_CHAIN = 32;
 /** Rip, CS, EFLAGS, Rsp and SS; below them there may be an error code. */
 const MACHINE_FRAME_SIZE_BYTES = 0x28;
-/** More than any offset in a prologue: all of its codes hold. */
+/** More than any offset in a prologue: all codes apply. */
 const PAST_PROLOGUE = 0x100;
 
 /**
  * Emits `u32 predictUnwind(void* imageBase, RUNTIME_FUNCTION*, CONTEXT*)`: follows the unwind data of a frame as
- * RtlVirtualUnwind is going to, and returns whether all that it is going to read of the stack lies in it. Where the
- * caller's rsp is then expected, and what it was measured from, is left in the CONTEXT (see `prediction`). A leaf
- * function.
+ * RtlVirtualUnwind is going to, and returns whether all that it is going to read lies in the stack. The CONTEXT then
+ * holds the expected rsp of the caller, and what it was measured from (see {@link prediction}). A leaf function.
  *
- * RtlVirtualUnwind trusts what it is given. At the bottom of a Go program's stack the frame register is 0 where the
- * unwind data call it the frame, and below code without unwind data any return address is a guess: either may lead out
- * of the stack, into an access violation that would be ours, in the middle of the program.
+ * RtlVirtualUnwind checks nothing. At the bottom of a Go program's stack the frame register is 0, and the unwind data
+ * call it the frame; below code without unwind data any return address is a guess. Either may lead out of the stack,
+ * and the agent would cause an access violation in the middle of the program.
  *
  * https://learn.microsoft.com/cpp/build/exception-handling-x64#struct-unwind_info
  */
@@ -63,10 +63,10 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
   );
   const field = (offset: number) => at(r8, offset);
   // Both are distances from the frame's own rsp.
-  const frame = r9; // what saved registers are measured from: rsp, or the frame register
-  const top = r10; // where rsp is after the codes so far
+  const [frame, frame32] = [r9, r9d]; // saved registers are measured from here: rsp, or the frame register
+  const [top, top32] = [r10, r10d]; // rsp after the codes so far
 
-  /** What lies so far above rsp must be in the stack. */
+  /** Goes on only if this distance above rsp is still in the stack. */
   const checkRead = (distance: typeof rax | typeof top) => {
     asm.cmp(distance, field(prediction.room));
     asm.j('a', unsafe);
@@ -80,8 +80,8 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
   asm.mov(field(prediction.room), rax);
   asm.movImmediate64(field(prediction.chainLeft), MAXIMUM_CHAIN);
   asm.movImmediate64(field(prediction.measuredFrom), prediction.fromRsp);
-  asm.xor(low32(frame), low32(frame));
-  asm.xor(low32(top), low32(top));
+  asm.xor(frame32, frame32);
+  asm.xor(top32, top32);
 
   asm.bind(entry);
   asm.sub(field(prediction.chainLeft), 1);
@@ -105,7 +105,7 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
   asm.j('b', readCodes);
   asm.movImmediate64(field(prediction.codeOffset), PAST_PROLOGUE);
 
-  // Among the pops before a `ret` it is the code and not the data that says what is left of the frame.
+  // Among the pops before a `ret` the code says what is left of the frame, and the unwind data do not.
   asm.cmp(field(prediction.chainLeft), MAXIMUM_CHAIN - 1);
   asm.j('ne', readCodes);
   asm.mov(r11, field(context.rip));
@@ -128,7 +128,7 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
   asm.add(r11, 1);
   asm.jmp(pops);
   asm.bind(inBody);
-  asm.xor(low32(top), low32(top));
+  asm.xor(top32, top32);
   asm.mov(rdx, field(prediction.unwindInfo));
 
   asm.bind(readCodes);
@@ -155,7 +155,7 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
     asm.and(eax, 0xf);
     asm.cmp(eax, operation);
     asm.j('ne', other);
-    // In the middle of a prologue, what it has not come to yet does not hold.
+    // In the middle of a prologue, the codes of its later instructions do not apply yet.
     asm.movzx8(rax, at(rdx, 0));
     asm.cmp(rax, field(prediction.codeOffset));
     asm.j('a', slots);
@@ -184,7 +184,7 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
     asm.lea(top, indexed(top, rax, 1, 8));
   });
   whenOperation(3, one, () => {
-    // UWOP_SET_FPREG: what was allocated since does not matter
+    // UWOP_SET_FPREG: later allocations do not matter
     asm.mov(top, frame);
     asm.mov(rax, field(prediction.unwindInfo));
     asm.movzx8(rax, at(rax, 3));

@@ -1,0 +1,148 @@
+import { typeIndex } from '../../tables/object-types.ts';
+import {
+  header,
+  MISUSE_CLOSE,
+  MISUSE_CLOSED_AS_HANDLE,
+  runtimeObject,
+  slot,
+  STATE_CLOSING,
+  STATE_QUARANTINED,
+} from '../../ledger/layout.ts';
+import { at } from '../../asm/operands.ts';
+import { eax, r10, r11, r11d, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { returnAddressOffset } from '../abi/framed-function.ts';
+import { STATUS_HANDLE_NOT_CLOSABLE, STATUS_INVALID_HANDLE } from '../abi/status.ts';
+import type { Quarantine } from '../recorder/recorder-environment.ts';
+import { emitRuntimeObjectAddress } from '../recorder/runtime-objects.ts';
+import { emitSlotAddress } from '../recorder/slot-address.ts';
+import type { Hook } from './hook-environment.ts';
+import { emitReturnAddress, hookFrame, hookPlaces, RESULT } from './hook-frame.ts';
+import { emitMisuse, emitReadState, emitRefusal, emitUnlessQuarantined } from './hook-steps.ts';
+
+/** The value that is closed, and the state of its slot before. */
+const { value, state } = hookPlaces('value', 'state');
+
+/** Emits the hook of NtClose. */
+export function emitCloses(hook: Hook): void {
+  const { asm, environment, rowNumber } = hook;
+  const [failed, misused, done] = asm.labels('failed', 'misused', 'done');
+  asm.mov(value, rcx);
+  if (environment.quarantine === undefined) emitReadState(hook, rcx, state);
+  else emitClaim(hook, environment.quarantine);
+  emitNoteCloseHandle(hook);
+  hook.passThrough();
+  asm.test(eax, eax);
+  asm.j('s', failed);
+  asm.mov(rcx, value);
+  asm.mov(rdx, state);
+  emitReturnAddress(asm);
+  asm.mov(r9d, rowNumber);
+  asm.call(environment.recordClose);
+  if (environment.quarantine !== undefined) {
+    asm.mov(rcx, value);
+    asm.call(environment.quarantine.enterQuarantine);
+  }
+  asm.jmp(done);
+  asm.bind(failed);
+  if (environment.quarantine !== undefined) emitGiveUpClaim(hook);
+  asm.cmp(eax, STATUS_INVALID_HANDLE);
+  asm.j('e', misused);
+  asm.cmp(eax, STATUS_HANDLE_NOT_CLOSABLE);
+  asm.j('ne', done);
+  asm.bind(misused);
+  asm.mov(rcx, value);
+  emitMisuse(hook, MISUSE_CLOSE);
+  asm.bind(done);
+  hook.return();
+}
+
+/**
+ * Notes a socket, a registry key or a handle of a C runtime's descriptor that CloseHandle is about to close. This comes
+ * before the call, because afterwards the value may be another object's. Keeps rcx.
+ */
+function emitNoteCloseHandle(hook: Hook): void {
+  const { asm, environment } = hook;
+  const [note, fine] = asm.labels('note', 'fine');
+  asm.mov(rax, state);
+  asm.test(eax, 1);
+  asm.j('e', fine);
+  asm.mov(rax, at(rsp, returnAddressOffset(hookFrame)));
+  asm.sub(rax, environment.linkSlots.closeHandle);
+  asm.cmp(rax, environment.linkSlots.closeHandleSizeBytes);
+  asm.j('a', fine);
+  asm.mov(r10, rcx);
+  emitSlotAddress(asm, r10, fine, environment);
+  asm.movzx16(rax, at(r10, slot.objectType));
+  asm.cmp(eax, typeIndex('Socket'));
+  asm.j('e', note);
+  asm.cmp(eax, typeIndex('Key'));
+  asm.j('e', note);
+  emitRuntimeObjectAddress(asm, rax, at(r10, slot.runtimeObject), fine, environment);
+  asm.cmp(at(rax, runtimeObject.handle), rcx);
+  asm.j('ne', fine);
+  asm.mov(rax, at(rax, slot.state));
+  asm.test(eax, 1);
+  asm.j('e', fine);
+  asm.bind(note);
+  asm.xor(eax, eax);
+  emitMisuse(hook, MISUSE_CLOSED_AS_HANDLE);
+  asm.mov(rcx, value);
+  asm.bind(fine);
+}
+
+/** The flags that a closer sets in a slot before its close. */
+const CLAIM = STATE_QUARANTINED | STATE_CLOSING;
+
+/**
+ * With a quarantine the closer claims the slot before the kernel is asked. So of two threads that close one handle one
+ * is refused, and a thread that is given the value meanwhile finds it quarantined. Leaves the slot's new state in
+ * `state`. Keeps rcx.
+ */
+function emitClaim(hook: Hook, quarantine: Quarantine): void {
+  const { asm, environment } = hook;
+  const [look, closing, taken, claimed] = asm.labels('look', 'closing', 'taken', 'claimed');
+  asm.jmp(look);
+  asm.bind(taken);
+  asm.mov(r11, STATE_CLOSING);
+  asm.test(rax, r11);
+  asm.j('ne', closing);
+  emitUnlessQuarantined(asm, quarantine, value, look);
+  emitRefusal(hook, value, MISUSE_CLOSE);
+  asm.bind(closing);
+  asm.mov(rax, value);
+  asm.call(quarantine.awaitClose);
+  asm.bind(look);
+  emitReadState(hook, value, state);
+  asm.test(rax, rax);
+  asm.j('s', taken);
+  asm.test(eax, 1);
+  asm.j('e', claimed); // the recorder did not see it opened: there is nothing to claim
+  asm.mov(r10, value);
+  emitSlotAddress(asm, r10, claimed, environment);
+  asm.mov(r11, CLAIM);
+  asm.or(r11, rax);
+  asm.lockCmpxchg(at(r10, slot.state), r11);
+  asm.j('ne', look);
+  asm.mov(state, r11);
+  asm.mov(r11, environment.linkSlots.ledger);
+  asm.mov(r11, at(r11, header.opens));
+  asm.mov(at(r10, slot.opensBefore), r11d);
+  asm.bind(claimed);
+}
+
+/** Takes the claim back, if there is one, after the close was refused. Leaves the result in rax. */
+function emitGiveUpClaim({ asm, environment }: Hook): void {
+  const [exchange, unclaimed] = asm.labels('exchange', 'unclaimed');
+  asm.cmp(state, 0);
+  asm.j('ns', unclaimed);
+  asm.mov(r10, value);
+  emitSlotAddress(asm, r10, unclaimed, environment);
+  asm.mov(rax, at(r10, slot.state));
+  asm.bind(exchange);
+  asm.mov(r11, ~CLAIM);
+  asm.and(r11, rax);
+  asm.lockCmpxchg(at(r10, slot.state), r11);
+  asm.j('ne', exchange);
+  asm.bind(unclaimed);
+  asm.mov(rax, RESULT);
+}

@@ -1,0 +1,33 @@
+import type { Label } from '../../asm/operands.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+
+/** The routines of the quarantine, which quarantine.ts explains. */
+export interface Quarantine {
+  /** `u32 isQuarantined(rax = HANDLE value)`: 1 if the value must be refused. Keeps the argument registers. */
+  readonly isQuarantined: Label;
+  /**
+   * `void awaitClose(rax = HANDLE value)`: waits until another thread's close of the value is recorded. Keeps the
+   * argument registers.
+   */
+  readonly awaitClose: Label;
+  /** `void enterQuarantine(HANDLE value)`: begins the quarantine of a value whose close was recorded. */
+  readonly enterQuarantine: Label;
+  /**
+   * `HANDLE moveOutOfQuarantine(HANDLE value)`: moves an object that was just opened away from quarantined values, and
+   * returns the value that the program gets.
+   */
+  readonly moveOutOfQuarantine: Label;
+}
+
+/**
+ * Operands and labels for the routines that write the ledger.
+ *
+ * Hooks call these routines. They change volatile registers only, because the stack walk needs the others as the target
+ * left them. They use no lock: only the thread to which the kernel gave a handle value may open its slot, and a close
+ * takes effect only if the slot still has the generation that the closer saw before its call.
+ */
+export interface RecorderEnvironment extends LinkedEnvironment {
+  readonly captureStack: Label;
+  /** Absent when the kernel may give closed values out again at once. */
+  readonly quarantine?: Quarantine;
+}

@@ -1,0 +1,50 @@
+import { PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
+import { FAR_JUMP_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+
+/** The agent's code comes in four variants. */
+export interface AgentVariant {
+  /** Closed values are quarantined. */
+  readonly quarantine: boolean;
+  /** Every stack is walked with the unwinder too, and differences are counted: for tests. */
+  readonly checked: boolean;
+}
+
+/** Room for a copy of a whole stub. */
+export const CALL_TRAMPOLINE_SIZE_BYTES: number = STUB_READ_SIZE_BYTES;
+/** Room for a copied prologue and a far jump. */
+export const FUNCTION_TRAMPOLINE_SIZE_BYTES: number = PROLOGUE_SIZE_BYTES_MAX + FAR_JUMP_SIZE_BYTES;
+
+/**
+ * The agent's code before it is linked for one target (link-agent.ts). It is position-independent and the same on every
+ * machine, so that it can be assembled long before it is needed. All offsets are in bytes from its beginning.
+ */
+export interface AgentCode {
+  readonly bytes: Uint8Array;
+  /** Offset of the {@link linkSlots}, in their order. */
+  readonly linkSlotsOffset: number;
+  /** Functions of ntdll whose addresses the code reads, and the offset of the first one's slot. */
+  readonly ntdllImports: readonly string[];
+  readonly ntdllImportsOffset: number;
+  /** Offsets of the gate's names; see {@link setGateName}. */
+  readonly arrivedNameOffset: number;
+  readonly judgedNameOffset: number;
+  /** Offsets of the hooks of the hook table's rows. */
+  readonly callHooks: readonly number[];
+  /** Offset of the rows' trampolines, {@link CALL_TRAMPOLINE_SIZE_BYTES} each. */
+  readonly callTrampolinesOffset: number;
+  /** Offsets of the hooks of the function table's rows. */
+  readonly functionHooks: readonly number[];
+  /** Offset of the rows' trampolines, {@link FUNCTION_TRAMPOLINE_SIZE_BYTES} each. */
+  readonly functionTrampolinesOffset: number;
+  /** Offset of the {@link runtimeObjectRow} of each of the function table's rows; 0 for a function of Winsock. */
+  readonly runtimeObjectRows: readonly number[];
+  /** For each of the {@link functionModules} the offset of its {@link patchedModule}, ... */
+  readonly patchedModules: readonly number[];
+  /** ... and that of its first {@link patchedFunction}. */
+  readonly patchedFunctions: readonly number[];
+}
+
+/** The name by which a bundle keeps a variant. */
+export function variantName({ quarantine, checked }: AgentVariant): string {
+  return [...(quarantine ? ['quarantine'] : []), ...(checked ? ['checked'] : [])].join(' ');
+}

@@ -1,0 +1,21 @@
+/**
+ * Room for the name of one of the gate's objects: its size in bytes twice, as in a UNICODE_STRING, and its UTF-16 text.
+ * In an app container such a name has about two hundred characters.
+ */
+export const GATE_NAME_SIZE_BYTES = 0x400;
+export const GATE_NAME_TEXT = 8;
+
+/**
+ * Writes a name into the room that the agent's code reserves for it.
+ *
+ * @throws Error when the name is too long
+ */
+export function setGateName(image: Uint8Array, offset: number, name: string): void {
+  const text = Buffer.from(name, 'utf16le');
+  if (text.length > GATE_NAME_SIZE_BYTES - GATE_NAME_TEXT)
+    throw new Error(`the name of the exit gate has ${name.length} characters`);
+  const view = new DataView(image.buffer, image.byteOffset + offset);
+  view.setUint16(0, text.length, true);
+  view.setUint16(2, text.length, true);
+  image.set(text, offset + GATE_NAME_TEXT);
+}
