@@ -24,9 +24,9 @@ interface ListingOutput<Row> {
 /** The options of {@link FormatOptions}, each of which excludes the others. */
 export function formatOptions(): readonly Option[] {
   return [
-    new Option('--json', 'one JSON document').conflicts(['csv', 'ndjson']),
-    new Option('--csv', 'comma-separated values with a header line').conflicts(['json', 'ndjson']),
-    new Option('--ndjson', 'a JSON object a line, as they come').conflicts(['json', 'csv']),
+    new Option('--json', 'print one JSON document').conflicts(['csv', 'ndjson']),
+    new Option('--csv', 'print comma-separated values with a header line').conflicts(['json', 'ndjson']),
+    new Option('--ndjson', 'print a line of JSON for each row, as soon as it is known').conflicts(['json', 'csv']),
   ];
 }
 

@@ -8,9 +8,7 @@ import { exitCodes } from './exit-codes.ts';
 import { describeOutput, write } from './terminal.ts';
 
 const program = new Command(toolName)
-  .description(
-    'Finds the handles and sockets that a Windows program left unclosed, closed twice, or used after closing.',
-  )
+  .description('Finds the handles and sockets that a Windows program left open, closed twice, or used after closing.')
   .version(toolVersion)
   .enablePositionalOptions()
   .exitOverride()

@@ -47,19 +47,16 @@ interface Wanted {
 export function addFindCommand(program: Command): void {
   const command = program
     .command('find')
-    .summary('say which processes hold a file, key, port or name')
+    .summary('find the processes that hold a file, key, port or named object')
     .description(
-      'Says which processes hold something, among all of them: a file that cannot be deleted, a registry key, a port, a named event. ' +
-        'Programs and DLLs that are loaded hold their files too, without a handle, and are found as modules.',
+      'Finds the processes that hold something: a file that cannot be deleted, a registry key, a port, a named event. A process also holds the ' +
+        'files of the program and the DLLs that it has loaded, without a handle; these are listed as modules.',
     )
-    .argument(
-      '<text>',
-      'a path or a part of it; :8080 for a port; or a part of any name; with * or ? in it, the whole name',
-    )
+    .argument('<text>', 'a path, a part of a name, or :8080 for a port; a text with * or ? must match the whole name')
     .addHelpText(
       'after',
       '\nExamples:\n  unclosed find C:\\logs\\app.log\n  unclosed find .\\build\n  unclosed find :8080\n  unclosed find "HKCU\\Software\\*\\Recent"\n' +
-        '\nExit codes: 0 somebody holds it, 1 nobody does, 2 it could not be looked for.',
+        '\nExit codes: 0 found, 1 no process holds it, 2 the search failed.',
     )
     .action(async (text: string, options: FormatOptions) => {
       if (text === '') command.error('error: the text to look for must not be empty');

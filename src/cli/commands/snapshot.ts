@@ -19,13 +19,14 @@ interface SnapshotOptions {
 export function addSnapshotCommand(program: Command): void {
   program
     .command('snapshot')
-    .summary('write down what processes have open')
+    .summary('save the open handles of processes to a file, to compare later')
     .description(
-      'Writes down every handle that processes have open: value, type, access, attributes, name or endpoints. ' +
-        'The text is JSON, one handle a line, sorted, so that unclosed diff, version control and line tools can compare two of them, here or on another machine.',
+      'Saves every open handle of the processes: value, type, access, attributes, name or endpoints. Take one snapshot before and one after; ' +
+        `\`${toolName} diff\` then shows what was opened and closed in between. A snapshot is JSON with one sorted line for each handle, so version control ` +
+        'and tools that compare lines can read it, too.',
     )
-    .argument('<target...>', 'a process id, a program’s name, several of them with commas or spaces, or all')
-    .option('-o, --output <file>', 'write into a file, whole or not at all; otherwise to stdout')
+    .argument('<target...>', 'a process id, a program’s name, several of these with commas or spaces, or all')
+    .option('-o, --output <file>', 'write to this file, whole or not at all; by default to stdout')
     .addHelpText(
       'after',
       `\nExamples:\n  ${toolName} snapshot -o before.json app.exe\n  ${toolName} snapshot -o after.json app.exe\n  ${toolName} diff before.json after.json`,

@@ -31,27 +31,27 @@ const SAMPLES_KEPT = 4096;
 export function addWatchCommand(program: Command): void {
   program
     .command('watch')
-    .summary('watch how many handles a process has, and say what grows steadily')
+    .summary('count the handles of a process again and again, and report what grows steadily')
     .description(
-      'Counts the handles of a process by type, again and again, until the time is over, the process ends or Ctrl-C is pressed. ' +
-        'Then says which types grow steadily (not in one jump, not only to fall back, not by chance) and when a limit of Windows is reached at this rate. ' +
-        'GDI and USER objects are counted too, where the system tells. The process is left alone; to see where its handles are opened, use run.',
+      'Counts the handles of a process by type, again and again, until the time is over, the process ends or you press Ctrl-C. Then it reports which ' +
+        'types grow steadily (not in a single jump, not up and down, not by chance), and when the process reaches a limit of Windows at that rate. GDI ' +
+        `and USER objects are counted, too, where Windows gives their numbers. The process is not changed. To see where it opens handles, use \`${toolName} run\`.`,
     )
     .argument('<target>', 'a process id, or a program’s name')
     .option(
       '--interval <duration>',
-      'time between two counts: 500ms, 1s, 10m, 2h',
+      'time between two counts, such as 500ms, 1s, 10m or 2h',
       (text: string) => parseDuration(text, SHORTEST_INTERVAL_MS),
       1000,
     )
-    .option('--for <duration>', 'how long; otherwise until the process ends or Ctrl-C', (text: string) =>
+    .option('--for <duration>', 'how long to watch; by default until the process ends or Ctrl-C', (text: string) =>
       parseDuration(text, 1),
     )
-    .addOption(new Option('--json', 'all counts and the verdict as one JSON document, at the end').conflicts('ndjson'))
     .addOption(
-      new Option('--ndjson', 'one JSON document a line for each count, and one for the verdict').conflicts('json'),
+      new Option('--json', 'print all counts and the verdict as one JSON document, at the end').conflicts('ndjson'),
     )
-    .option('--fail-on-growth', 'exit with 1 when anything grows steadily')
+    .addOption(new Option('--ndjson', 'print a line of JSON for each count, and one for the verdict').conflicts('json'))
+    .option('--fail-on-growth', 'exit with 1 if anything grows steadily')
     .addHelpText(
       'after',
       `\nExamples:\n  ${toolName} watch app.exe\n  ${toolName} watch 4242 --interval 500ms --for 10m\n  ${toolName} watch app.exe --for 1h --interval 10s --fail-on-growth --json > growth.json`,
