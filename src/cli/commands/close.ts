@@ -96,7 +96,7 @@ const sentences: Readonly<Record<CloseOutcome, (what: string) => string>> = {
   'still-open': (what) => `unclosed: Did not close ${what}: Windows accepted the call, and the handle is still open.`,
 };
 
-/** A line of our standard input; `undefined` at its end, or where there is none. */
+/** Reads a line of standard input; `undefined` at its end, or where there is no input. */
 function readLine(): string | undefined {
   const byte = Buffer.alloc(1);
   let bytes: number[] = [];

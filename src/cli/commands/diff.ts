@@ -15,10 +15,10 @@ interface DiffOptions {
   readonly failOnGrowth?: true;
 }
 
-/** Examples of each kind in JSON. */
+/** How many examples of each kind there are in JSON. */
 const EXAMPLE_COUNT = 10;
 
-/** `unclosed diff`: what was opened, closed and recycled between two snapshots. */
+/** `unclosed diff`: shows what was opened, closed and recycled between two snapshots. */
 export function addDiffCommand(program: Command): void {
   program
     .command('diff')

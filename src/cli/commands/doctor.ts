@@ -15,7 +15,7 @@ interface DoctorOptions {
   readonly symbols?: string;
 }
 
-/** `unclosed doctor`: what of the tool works on this machine, and what to do about the rest. */
+/** `unclosed doctor`: checks what works on this machine, and says what to do about the rest. */
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
@@ -59,7 +59,7 @@ function formatJson(checks: readonly Check[]): string {
   return `${escapeJson(JSON.stringify(document, undefined, 2))}\n`;
 }
 
-/** The checks for a person: what is well in one line each, what is not with what to try below it. */
+/** Draws the checks for a person: one line for each, and below it a remedy where something does not work. */
 export function drawChecks(
   checks: readonly Check[],
   { colorLevel, columns }: Pick<OutputDescription, 'colorLevel' | 'columns'>,

@@ -19,7 +19,7 @@ interface ExplainOptions {
   readonly json?: true;
 }
 
-/** `unclosed explain`: all that is known of one handle. */
+/** `unclosed explain`: shows everything about one handle. */
 export function addExplainCommand(program: Command): void {
   program
     .command('explain')
@@ -81,7 +81,7 @@ function formatJson({ process, entry, description, references, details, others, 
   return `${escapeJson(JSON.stringify(document, undefined, 2))}\n`;
 }
 
-/** The explanation for a person. */
+/** Draws the explanation for a person. */
 export function drawExplanation({
   process,
   entry,

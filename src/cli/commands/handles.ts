@@ -28,7 +28,7 @@ interface HandlesOptions extends FormatOptions {
   readonly countOnly?: true;
 }
 
-/** `unclosed handles`: what processes have open. */
+/** `unclosed handles`: lists the open handles of processes. */
 export function addHandlesCommand(program: Command): void {
   const command = program
     .command('handles')
@@ -74,7 +74,7 @@ async function listAll(command: Command, target: string, options: HandlesOptions
     ...(options.inheritable === undefined ? {} : { inheritable: true }),
   };
   const processes = findProcesses(target);
-  // To count by the kernel's types takes no names; but when files are asked for, sockets are none.
+  // Counting by the kernel's types needs no names. But to count files without sockets does.
   const isCount = summary === true || countOnly === true;
   const wantsNames = options.names && (!isCount || needsNames || types?.has('file') === true);
   using describer = wantsNames ? new HandleDescriber() : undefined;
@@ -88,7 +88,7 @@ async function listAll(command: Command, target: string, options: HandlesOptions
   const isTable = !isCount && !(options.csv || options.json || options.ndjson);
   const denied = listed.filter(({ problem }) => problem !== undefined);
   for (const { process: denying, problem } of denied) {
-    // The table says so above the handles; all others would otherwise have to be searched for it.
+    // The table says so above the handles. In other formats it would be hard to find.
     if (!isTable || denied.length === listed.length)
       write(2, `unclosed: Cannot open process ${labelProcess(denying)}: ${problem}. Its names are not known.\n`);
   }
@@ -162,7 +162,7 @@ function printAll<Row>(
   output.end({});
 }
 
-/** What people call types whose kernel name is another. */
+/** Common names of types that the kernel calls something else. */
 const aliases: ReadonlyMap<string, string> = new Map([['mutex', 'mutant']]);
 
 function parseTypes(value: string, previous: readonly string[] = []): readonly string[] {

@@ -15,7 +15,7 @@ interface SnapshotOptions {
   readonly output?: string;
 }
 
-/** `unclosed snapshot`: writes down what processes have open, to be compared later by `unclosed diff`. */
+/** `unclosed snapshot`: saves the open handles of processes, for `unclosed diff` to compare. */
 export function addSnapshotCommand(program: Command): void {
   program
     .command('snapshot')
@@ -62,7 +62,7 @@ async function snapshot(targets: readonly string[], { output }: SnapshotOptions)
   }
 }
 
-/** Lets the event loop turn between pieces, for else Ctrl-C is not heard, and ends with an error when it was. */
+/** Lets the event loop turn between pieces, because otherwise Ctrl-C is not noticed. Throws after a Ctrl-C. */
 async function* interruptible(
   pieces: AsyncIterable<string>,
   signal: AbortSignal,
@@ -74,7 +74,7 @@ async function* interruptible(
   }
 }
 
-/** Of `all`, this tool itself is left out: its handles are of the snapshot's own making. */
+/** `all` leaves out this tool itself: the snapshot makes most of its handles. */
 function choose(targets: readonly string[]): readonly ProcessInfo[] {
   const target = targets.join(',');
   const found = findProcesses(target);

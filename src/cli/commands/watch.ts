@@ -24,10 +24,10 @@ interface WatchOptions {
 /** How soon the end of the target and Ctrl-C are noticed. */
 const NOTICE_MS = 200;
 const SHORTEST_INTERVAL_MS = 20;
-/** Samples in memory: of more, every second one is forgotten, again and again. */
+/** Samples kept in memory. When there are more, every second one is dropped. */
 const SAMPLES_KEPT = 4096;
 
-/** `unclosed watch`: how the numbers of a process' handles move, and whether they grow steadily. */
+/** `unclosed watch`: counts the handles of a process over time, and judges whether they grow steadily. */
 export function addWatchCommand(program: Command): void {
   program
     .command('watch')
@@ -82,7 +82,7 @@ async function watch(wanted: string, options: WatchOptions): Promise<number> {
   }
 }
 
-/** Takes samples at fixed times, so that intervals do not add up their delays, until one of the ends comes. */
+/** Takes samples until one of the ends comes. Their times are fixed in advance, so that delays do not add up. */
 async function collect(
   sampler: Sampler,
   samples: Sample[],
@@ -98,7 +98,7 @@ async function collect(
     samples.push(sample);
     if (samples.length > SAMPLES_KEPT) forgetHalf(samples);
     if (!view.show(samples)) return 'nobody reads';
-    // A count that took longer than the interval is not made up for.
+    // After a count that took longer than the interval, the missed ones are skipped.
     nextMs += Math.max(1, Math.ceil((performance.now() - nextMs) / options.interval)) * options.interval;
     if (nextMs > endMs + 1) {
       const end = await wait(sampler, endMs, interruption);
@@ -109,13 +109,13 @@ async function collect(
   }
 }
 
-/** The first sample stays: changes are told from it. */
+/** Keeps the first sample, because changes are counted from it. */
 function forgetHalf(samples: Sample[]): void {
   const kept = samples.filter((_, index) => index % 2 === 0);
   samples.splice(0, samples.length, ...kept);
 }
 
-/** @returns the end that came before the time */
+/** @returns the end that came before the time was over */
 async function wait(sampler: Sampler, untilMs: number, interruption: AbortSignal): Promise<WatchEnd | undefined> {
   for (;;) {
     if (interruption.aborted) return 'interrupted';
@@ -130,7 +130,7 @@ async function wait(sampler: Sampler, untilMs: number, interruption: AbortSignal
 
 /** How samples and the verdict are shown. */
 interface View {
-  /** Shows the last sample. @returns whether anybody looks */
+  /** Shows the last sample. @returns whether the output is still read */
   show(samples: readonly Sample[]): boolean;
   finish(samples: readonly Sample[], verdict: GrowthVerdict, end: WatchEnd, exitCode: number | undefined): void;
 }
