@@ -3,14 +3,14 @@ import { write } from './terminal.ts';
 
 /** How long a target may take to end by itself after Ctrl-C. */
 const GRACE_MS = 3000;
-/** A target that heeds Ctrl-C is gone before a word about it is worth saying. */
+/** Most targets end at once after Ctrl-C: a remark comes only when it takes longer. */
 const QUIET_MS = 500;
-/** One Ctrl-C may come twice, from the terminal and from a parent that passes it on, as npm and timeout(1) do. */
+/** One Ctrl-C may arrive twice: from the terminal, and from a parent that passes it on, such as npm or timeout(1). */
 const ECHO_MS = 200;
 
 /**
- * Ctrl-C, from the first to the last: it reaches the target as it reaches us, so that a service can shut down as it
- * always does and is judged at its own exit. One that has not ended a while later is ended by {@link signal}.
+ * Hears Ctrl-C. The target hears it, too, so that a service can shut down as it always does and is judged at its own
+ * exit. If it has not ended a while later, or if a second Ctrl-C comes, {@link signal} ends it.
  */
 export class CtrlC implements Disposable {
   readonly #beginning = new AbortController();
@@ -28,7 +28,7 @@ export class CtrlC implements Disposable {
     return this.#beginning.signal;
   }
 
-  /** Aborted when the target has had its time. */
+  /** Aborted when the target's time to end by itself is over. */
   get signal(): AbortSignal {
     return this.#ending.signal;
   }

@@ -120,7 +120,7 @@ function drawRecycled({ recycledValues, recycled }: SnapshotDiff, view: View): r
 
 function drawRecycledValue({ from, to, count, examples }: RecycledValues, { theme, width }: View): string {
   const [example] = examples;
-  // One value is told by its names, several by what they have in common.
+  // A single value is shown with its names, several with what they have in common.
   const [head, left, right, tail] =
     count === 1 && example !== undefined
       ? [`0x${example.before.value}: `, spellHandle(example.before), spellHandle(example.after), '']

@@ -4,23 +4,23 @@ import { delimiter, join } from 'node:path';
 
 import type { Host } from '../wine/host.ts';
 
-/** How well something works here: as meant, in part, or not at all. */
+/** How well something works on this machine: fully, in part, or not at all. */
 export type CheckStatus = 'ok' | 'limited' | 'missing';
 
 /** One line of `unclosed doctor`. */
 export interface Check {
-  /** What was looked at, in a word or two; stable, for machines. */
+  /** The subject of the check in a word or two. Machines may rely on it. */
   readonly name: string;
   readonly status: CheckStatus;
-  /** What was found, for a person. */
+  /** The finding as a clause for a person. */
   readonly detail: string;
-  /** What to do about it, as the rest of a sentence that begins with "Try". */
+  /** The remedy, as the rest of a sentence that begins with "Try". */
   readonly advice?: string;
   /** `unclosed run` cannot work without it. */
   readonly needed?: true;
 }
 
-/** What the checks are made with. */
+/** The environment in which the checks run. */
 interface DoctorContext {
   /** The Linux machine, where there is one. */
   readonly host: Host | undefined;
@@ -30,14 +30,14 @@ interface DoctorContext {
 }
 
 /**
- * One check; what it throws counts as missing. The modules of what is checked are loaded in it, for that may be what
+ * One check. If it throws, its subject is missing. It imports the modules that it checks, because that may be what
  * fails.
  */
 interface Examination {
   readonly name: string;
   readonly needed?: true;
   examine(context: DoctorContext): Promise<Omit<Check, 'name' | 'needed'>>;
-  /** What to try where {@link examine} throws. */
+  /** The remedy where {@link examine} throws. */
   readonly advice: string;
 }
 
@@ -72,7 +72,7 @@ const examinations: readonly Examination[] = [
   { name: 'demangling', examine: examineDemangling, advice: 'a report of this at the project’s page' },
 ];
 
-/** Looks at everything, in the order in which it is shown. Never rejects. */
+/** Makes all checks, in the order in which they are shown. Never rejects. */
 export async function examineAll(context: DoctorContext): Promise<readonly Check[]> {
   const checks: Check[] = [];
   for (const { name, needed, examine, advice } of examinations) {
@@ -89,7 +89,7 @@ export function canRun(checks: readonly Check[]): boolean {
   return checks.every(({ needed, status }) => needed !== true || status !== 'missing');
 }
 
-/** The first sentence: an error of our own ends with an advice, and the check has one already. */
+/** The first sentence of an error: our errors end with advice, and the check has its own. */
 function spellError(error: unknown): string {
   return (error instanceof Error ? error.message : String(error))
     .replace(/\s+Try .*$/s, '')
@@ -115,7 +115,7 @@ async function examineSystem({ host }: DoctorContext): Promise<Omit<Check, 'name
   const windows = `${version()} (${release()})`;
   if (!isWine) return { status: 'ok', detail: windows };
   const wine = host?.wine ?? 'Wine, started by other means than unclosed itself';
-  // What stays open, and when, can differ: a finding is of the program as Wine runs it.
+  // Wine may keep other handles open than Windows: findings are about the program as Wine runs it.
   return {
     status: 'ok',
     detail: `${wine}, which says it is ${windows}: programs do what they do under Wine, which is not always what they do on Windows`,
@@ -163,7 +163,7 @@ async function examineNames(): Promise<Omit<Check, 'name'>> {
   const { QueryHelper } = await import('../handles/query/query-helper.ts');
   using helper = new QueryHelper();
   const started = performance.now();
-  // Whatever this value is: what counts is that the helper starts, looks and answers.
+  // Any value will do: the check is that the helper starts and answers.
   const answers = await helper.ask([{ processId: process.pid, value: 4n }]);
   const tookMs = Math.round(performance.now() - started);
   if (answers.length !== 1 || helper.processId === undefined)
@@ -247,7 +247,7 @@ async function examineSymbolPath({ symbolPath, environment }: DoctorContext): Pr
   return { status: 'ok', detail: `${from}: ${path}` };
 }
 
-/** We read DWARF ourselves, so other programs are not needed; who looks for them here is told so. */
+/** The tool reads DWARF itself. Users who know other tools may look for them here, so this check names them. */
 async function examineDwarf({ environment }: DoctorContext): Promise<Omit<Check, 'name'>> {
   const { isWine } = await import('../ffi/ntdll.ts');
   const directories = [

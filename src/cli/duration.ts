@@ -1,11 +1,11 @@
 import { InvalidArgumentError } from 'commander';
 
 const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
-/** Timers hold no more: 2^31 - 1 ms, 24.8 days. */
+/** The longest that a timer can be set to is 2^31 - 1 ms, 24.8 days. */
 const LONGEST_MS = 24 * 24 * 3_600_000;
 
 /**
- * Takes `500ms`, `1s`, `1.5s`, `10m` or `2h` apart, for commander.
+ * Parses `500ms`, `1s`, `1.5s`, `10m` or `2h`, for commander.
  *
  * @returns milliseconds
  * @throws InvalidArgumentError for anything else, and for less than `shortestMs`

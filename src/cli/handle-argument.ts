@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 
 /**
- * A handle's value as people write it: `0x1a4` or `420`. For commander.
+ * Parses a handle's value, `0x1a4` or `420`, for commander.
  *
  * @throws InvalidArgumentError for anything else
  */

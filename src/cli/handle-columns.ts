@@ -2,7 +2,7 @@ import type { HandleKind, ListedHandle } from '../handles/list.ts';
 import type { ProcessInfo } from '../process/processes.ts';
 import { type Column, csvCell, formatCsv } from '../report/listing.ts';
 
-/** What the handles of machine-readable listings tell, in this order: docs/handles.md explains each. */
+/** The columns of machine-readable listings of handles, in their order. docs/handles.md explains each. */
 export const handleColumns: readonly Column<ListedHandle>[] = [
   { key: 'pid', read: ({ process }) => process.processId },
   { key: 'process', read: ({ process }) => process.name },
@@ -27,8 +27,8 @@ export const handleColumns: readonly Column<ListedHandle>[] = [
 const bareLines = new WeakMap<HandleKind, readonly [process: ProcessInfo, before: string, after: string]>();
 
 /**
- * `formatCsv` of {@link handleColumns}. Of handles without names only the value differs within one process and kind,
- * and there may be a million: what is the same is made once.
+ * `formatCsv` of {@link handleColumns}, but quicker. Handles without names differ only in their value within one
+ * process and kind, and there may be a million: the rest of the line is made once.
  */
 export function formatHandlesCsv(rows: readonly ListedHandle[]): string {
   return rows

@@ -7,12 +7,12 @@ import { padText } from '../report/text-width.ts';
 import { formatHandle, type ProcessCount, spellAttributes, type TypeCount } from './handle-columns.ts';
 import type { OutputDescription } from './terminal.ts';
 
-/** An access mask with many names would push all names of its table out of sight: it alone leaves its column. */
+/** A wider access mask sticks out of its column; otherwise it would push all names of the table out of sight. */
 const ACCESS_WIDTH_MAX = 40;
 
 /**
- * Handles as a person reads them: a heading for each process, a line for each handle, its name last and never cut, so
- * that it can be searched for. Text comes as handles do: the columns of a batch are as wide as that batch needs.
+ * Draws handles for a person: a heading for each process, and a line for each handle. The name comes last and is never
+ * cut, so that it can be searched for. Handles arrive in batches, and each batch has columns as wide as it needs.
  */
 export class HandleTableView {
   readonly #chalk: InstanceType<typeof Chalk>;
@@ -24,7 +24,7 @@ export class HandleTableView {
     this.#chalk = new Chalk({ level: colorLevel });
   }
 
-  /** Remembers what the heading of a process will say. */
+  /** Remembers a process for its heading. */
   addProcess(listed: ListedProcess): void {
     this.#processes.set(listed.process.processId, listed);
   }
@@ -50,7 +50,7 @@ export class HandleTableView {
     let text = '';
     for (const { row, value, type, attributes } of cells) {
       if (this.#headed !== row.process) text += this.#drawHeading(row.process);
-      // Of a process that cannot be opened the heading says it, once.
+      // If the process cannot be opened, its heading says so once.
       const isDenied = this.#processes.get(row.process.processId)?.problem !== undefined;
       const meaning = row.description === undefined || isDenied ? '' : describeMeaning(row.description);
       const line = [
@@ -79,7 +79,8 @@ export class HandleTableView {
 }
 
 /**
- * Counts per type, the most frequent first, under a heading for each process, and their sum where there are several.
+ * Draws the counts of each type, the most frequent first, under a heading for each process; with several processes,
+ * their sum, too.
  */
 export function drawTypeCounts(
   counts: readonly TypeCount[],

@@ -5,7 +5,7 @@ import { csvHeader, formatCsv, formatJsonRows, formatNdjson } from '../report/li
 import { escapeJson } from '../text/escape.ts';
 import { write } from './terminal.ts';
 
-/** The options by which a listing's format is chosen; without any of them it is a table. */
+/** The options that choose the format of a listing. Without any of them it is a table. */
 export interface FormatOptions {
   readonly json?: true;
   readonly csv?: true;
@@ -15,25 +15,25 @@ export interface FormatOptions {
 /** One way to print the rows of a listing as they come. */
 interface ListingOutput<Row> {
   begin(): void;
-  /** @returns whether anybody still reads */
+  /** @returns whether the output is still read */
   rows(rows: readonly Row[]): boolean;
-  /** @param rest what a JSON document tells beside its rows */
+  /** @param rest further keys of a JSON document, beside its rows */
   end(rest: Readonly<Record<string, unknown>>): void;
 }
 
 /** The options of {@link FormatOptions}, each of which excludes the others. */
 export function formatOptions(): readonly Option[] {
   return [
-    new Option('--json', 'one JSON document').conflicts(['csv', 'ndjson']),
-    new Option('--csv', 'comma-separated values with a header line').conflicts(['json', 'ndjson']),
-    new Option('--ndjson', 'a JSON object a line, as they come').conflicts(['json', 'csv']),
+    new Option('--json', 'print one JSON document').conflicts(['csv', 'ndjson']),
+    new Option('--csv', 'print comma-separated values with a header line').conflicts(['json', 'ndjson']),
+    new Option('--ndjson', 'print a line of JSON for each row, as soon as it is known').conflicts(['json', 'csv']),
   ];
 }
 
 /**
- * The machine-readable output that was asked for; `undefined`: none, a table.
+ * The machine-readable output that the options choose; `undefined` for a table.
  *
- * @param rowsKey what the JSON document calls its rows
+ * @param rowsKey the key of the rows in a JSON document
  * @param toCsv a quicker way to the same text
  */
 export function chooseOutput<Row>(

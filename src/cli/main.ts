@@ -8,9 +8,7 @@ import { exitCodes } from './exit-codes.ts';
 import { describeOutput, write } from './terminal.ts';
 
 const program = new Command(toolName)
-  .description(
-    'Finds the handles and sockets that a Windows program left unclosed, closed twice, or used after closing.',
-  )
+  .description('Finds the handles and sockets that a Windows program left open, closed twice, or used after closing.')
   .version(toolVersion)
   .enablePositionalOptions()
   .exitOverride()
@@ -25,7 +23,10 @@ const program = new Command(toolName)
     getErrHasColors: () => describeOutput(2).colorLevel > 0,
   });
 
-/** In the order of the help. A command's modules, and the DLLs that they bind, are evaluated for that command alone. */
+/**
+ * The commands in the order of the help. The modules of a command, and the DLLs that they bind, are loaded only when
+ * that command runs.
+ */
 const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> = new Map([
   ['run', async () => (await import('./commands/run.ts')).addRunCommand],
   ['handles', async () => (await import('./commands/handles.ts')).addHandlesCommand],
@@ -49,14 +50,14 @@ export async function runCommandLine(): Promise<void> {
   }
 }
 
-/** Ends this process at once: nothing that comes after it runs. */
+/** Ends this process at once. No code after it runs. */
 export function endProcess(exitCode: number): void {
   TerminateProcess(CURRENT_PROCESS, exitCode);
 }
 
-/** Says what went wrong, and returns the exit code for it. */
+/** Prints what went wrong, and returns the exit code for it. */
 function explain(error: unknown): number {
-  // it has printed already
+  // Commander has printed it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.clean : exitCodes.error;
   const text =
     error instanceof UserError
@@ -69,7 +70,8 @@ function explain(error: unknown): number {
 }
 
 /**
- * Commander's message as one line in the words of our own: `error: unknown option '--nope'\n(Did you mean --notes?)`.
+ * Turns a message of Commander, such as `error: unknown option '--nope'\n(Did you mean --notes?)`, into one line in our
+ * own form.
  */
 function spellUsageError(text: string): string {
   const [first = '', ...rest] = text

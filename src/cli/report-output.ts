@@ -13,11 +13,11 @@ import { UserError } from '../user-error.ts';
 /** One `--reporter name[=file]`. */
 export interface ReporterChoice {
   readonly name: ReporterName;
-  /** A file as Windows takes it; absent: the table goes to stderr, every other format to stdout. */
+  /** A path for Windows. Without one, the table goes to stderr, every other format to stdout. */
   readonly file?: string;
 }
 
-/** How reports are shown, beside their format. */
+/** What a report shows, whatever its format. */
 interface ReportAppearance {
   readonly notes: boolean;
   /** Whether suppressed findings are listed too. */
@@ -25,7 +25,7 @@ interface ReportAppearance {
   readonly systemFrames: boolean;
 }
 
-/** A report cannot be put where the user wants it. */
+/** A report cannot be written to the place that the user chose. */
 class ReportFileError extends UserError {
   constructor(file: string, why: string, advice: string) {
     const shown = isOnLinux() ? toHostPath(file) : file;
@@ -34,14 +34,14 @@ class ReportFileError extends UserError {
 }
 
 /**
- * Takes `name[=file]` apart, for commander.
+ * Parses `name[=file]`, for commander.
  *
- * @throws InvalidArgumentError for a name that is no reporter's, and for a place that has a report already
+ * @throws InvalidArgumentError for an unknown name, and for a place that another report goes to
  */
 export function parseReporter(value: string, previous: readonly ReporterChoice[] = []): readonly ReporterChoice[] {
   const [name = '', ...rest] = value.split('=');
   if (!isReporterName(name)) {
-    // made only here: it takes 20 ms
+    // Made only here, because it takes 20 ms.
     const known = new Intl.ListFormat('en', { type: 'disjunction' }).format(reporterNames);
     throw new InvalidArgumentError(`There is no reporter "${name}". Try ${known}.`);
   }
@@ -51,10 +51,10 @@ export function parseReporter(value: string, previous: readonly ReporterChoice[]
 }
 
 /**
- * One more report; the same one twice is one.
+ * Adds a report. One that is there already is not added again.
  *
- * @throws InvalidArgumentError when its place has another report already: one of them would be lost, or both be
- * unreadable
+ * @throws InvalidArgumentError when another report goes to the same place: one of them would be lost, or both
+ *   unreadable
  */
 export function addReporter(choices: readonly ReporterChoice[], choice: ReporterChoice): readonly ReporterChoice[] {
   const rival = choices.find((each) => placeOf(each) === placeOf(choice));
@@ -67,15 +67,15 @@ function placeOf({ name, file }: ReporterChoice): string {
   return file === undefined ? `stream ${streamOf(name)}` : `file ${file.toLowerCase()}`;
 }
 
-/** Whether a report takes stdout, so that the target's own must go elsewhere. */
+/** Whether a report goes to stdout, so that the target's own output must go elsewhere. */
 export function takesStdout(choices: readonly ReporterChoice[]): boolean {
   return choices.some(({ name, file }) => file === undefined && streamOf(name) === 1);
 }
 
 /**
- * Makes sure that every report will have its place, before hours are spent on an audit; leaves nothing behind.
+ * Checks that every report can be written, before hours are spent on an audit. Leaves nothing behind.
  *
- * @throws ReportFileError when one has not
+ * @throws ReportFileError when one cannot
  */
 export function checkReportFiles(choices: readonly ReporterChoice[]): void {
   for (const { file } of choices) {
@@ -91,7 +91,7 @@ export function checkReportFiles(choices: readonly ReporterChoice[]): void {
 }
 
 /**
- * Writes a report in every chosen format, and one that fails does not keep the others back.
+ * Writes a report in every chosen format. If one fails, the others are written nevertheless.
  *
  * @throws ReportFileError when a file cannot be written; what was there before stays as it was
  */
@@ -124,7 +124,7 @@ function isOnLinux(): boolean {
   return readHost(process.env) !== undefined;
 }
 
-/** On Linux a terminal opens `src/app.c:12` with a click, and has no use for `src\app.c`. */
+/** On Linux a click in a terminal opens `src/app.c:12`, but not `src\app.c`. */
 function toHostPath(path: string): string {
   return toUnixPath(path) ?? path.replaceAll('\\', '/');
 }
@@ -133,7 +133,7 @@ function streamOf(name: ReporterName): OutputStream {
   return name === 'table' ? 2 : 1;
 }
 
-/** Never half a file: written beside it, then put in its place. A device or pipe is no file to be replaced. */
+/** Writes a whole file or none: to a neighbour, which then takes its place. A device or pipe is written to directly. */
 function writeWhole(file: string, text: string): void {
   attempt(file, () => {
     if (opensAsDevice(file)) {
@@ -155,9 +155,9 @@ function unfinished(file: string): string {
 }
 
 /**
- * Whether there is something other than a file by this name: NUL, a terminal, `/dev/null` under Wine.
+ * Whether the name means something other than a file: NUL, a terminal, `/dev/null` under Wine.
  *
- * @throws Error as openSync does, when it is there and may not be written
+ * @throws Error of openSync when it exists and cannot be written to
  */
 function opensAsDevice(file: string): boolean {
   let opened: number;

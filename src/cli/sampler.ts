@@ -11,18 +11,18 @@ import { failed, type OwnedHandle, SystemError } from '../io/index.ts';
 import { countGuiObjects, type GuiObjectCounts } from '../process/gui-objects.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 
-/** What a process had at one moment, in numbers. */
+/** The counts of a process at one moment. */
 export interface Sample {
   /** Milliseconds since the first sample. */
   readonly timeMs: number;
   readonly handleCount: number;
   /** Handles by kernel type: a socket is a `File`. */
   readonly types: ReadonlyMap<string, number>;
-  /** Absent where it is not told: under Wine 8, and of a process that one may not ask. */
+  /** Absent where the numbers cannot be had: under Wine 8, and of a process that denies access. */
   readonly gui?: GuiObjectCounts;
 }
 
-/** Takes samples of one process. Its handle is kept, so that its id does not become another process'. */
+/** Takes samples of one process. It keeps a handle of the process, so that no other process gets its id. */
 export class Sampler implements Disposable {
   readonly #process: OwnedHandle;
   readonly #processId: number;
@@ -30,7 +30,7 @@ export class Sampler implements Disposable {
   #startMs: number | undefined;
 
   /**
-   * @param label how an error calls the process; escaped
+   * @param label the process's name in errors, escaped by the caller
    * @throws Win32Error when the process may not be opened
    */
   constructor({ processId }: ProcessInfo, label: string) {
@@ -41,7 +41,7 @@ export class Sampler implements Disposable {
   }
 
   /**
-   * Counts what the process has now; `undefined` when it has ended.
+   * Counts the handles of the process now; `undefined` when it has ended.
    *
    * @throws NtStatusError when the kernel refuses
    */
@@ -50,7 +50,7 @@ export class Sampler implements Disposable {
     this.#startMs ??= nowMs;
     const table = HandleTable.readProcess(this.#process, this.#processId);
     const gui = this.#mayAskAll ? countGuiObjects(this.#process) : undefined;
-    // Its handles are closed while it ends: counts of that moment are no counts of a running process.
+    // While a process ends, its handles are being closed: such a count says nothing about the running process.
     if (this.hasEnded() || table.count === 0) return undefined;
     return {
       timeMs: nowMs - this.#startMs,

@@ -4,7 +4,7 @@ import { openTargetFile } from '../process/target-file.ts';
 
 /** Generated sources have some megabytes. */
 const FILE_SIZE_BYTES_MAX = 16 << 20;
-/** Of all files of one report together: debug information can name any number. */
+/** The limit for all files of one report together, because debug information can name any number. */
 const TOTAL_SIZE_BYTES_MAX = 256 << 20;
 
 /** The source files that the frames of a report name, each read once. */
@@ -35,7 +35,7 @@ export class SourceLines {
     const file = openTargetFile(path, { sizeBytesMax, userPaths: this.#userPaths });
     if (file === undefined) return undefined;
     try {
-      // A file that grows meanwhile is read up to the size that it was opened for.
+      // If the file grows, it is read up to the size that it had when it was opened.
       const bytes = Buffer.alloc(Math.min(fstatSync(file).size, sizeBytesMax));
       const readSizeBytes = readSync(file, bytes, 0, bytes.length, 0);
       this.#leftSizeBytes -= readSizeBytes;

@@ -5,16 +5,16 @@ import { installStandardStreams } from '../wine/process-streams.ts';
 import { sayVerdict, type VerdictWord } from '../wine/verdict.ts';
 import { exitCodes } from './exit-codes.ts';
 
-/** Whether the command's work is done, so that its exit code means what it says. */
+/** Whether the command's work is done, so that its exit code can be trusted. */
 let isDone = false;
-/** Tells the launcher on Linux; on Windows there is none. */
+/** Tells the launcher on Linux. On Windows there is no launcher. */
 let tellLauncher: (word: VerdictWord) => void = () => {};
 
 /**
  * Runs the command that this process was started with. Never rejects.
  *
- * What the launcher said of the host comes first, for all that comes after it looks at `process.stdout` as soon as it
- * is loaded.
+ * The launcher's description of the host comes first, because the other modules look at `process.stdout` as soon as
+ * they are loaded.
  */
 export async function start(): Promise<void> {
   process.on('exit', refuseSilentEnd).on('uncaughtException', (error) => void endByError(error));
@@ -28,9 +28,9 @@ export async function start(): Promise<void> {
 }
 
 /**
- * Ends this process with the exit code that the command has set, once all is written.
+ * Ends this process with the exit code that the command has set. Everything must be written by then.
  *
- * It tells the launcher, too, which takes nothing else for a result.
+ * It also tells the launcher, which accepts no other result.
  */
 export async function end(): Promise<void> {
   isDone = true;
@@ -44,17 +44,17 @@ function heedHost(): void {
   if (host === undefined) return;
   const { verdict, ...rest } = host;
   if (verdict !== undefined) tellLauncher = (word) => sayVerdict(verdict, word);
-  // The audited program has our environment, and may be this very tool.
+  // The audited program inherits our environment, and may be this very tool.
   process.env[hostVariable] = JSON.stringify(rest);
   tellLauncher('started');
   installStandardStreams(host);
-  // The one place beside its own packages where koffi looks for its binary.
+  // Besides its own packages, koffi looks for its binary only in this place.
   Object.assign(process, { resourcesPath: host.nativeModules });
 }
 
 /**
- * Node.js ends with exit code 0 when nothing is left that could settle what is awaited: "no findings", without a
- * report.
+ * When a promise can never settle, Node.js ends with exit code 0, which would mean "no findings" although no report was
+ * written.
  */
 function refuseSilentEnd(): void {
   if (isDone) return;
@@ -63,22 +63,22 @@ function refuseSilentEnd(): void {
 }
 
 /**
- * Node.js itself would end with exit code 1, "findings". The launcher hears nothing, so that it ends what the tool has
- * started.
+ * Ends after an error. Node.js itself would end with exit code 1, "findings". The launcher gets no verdict, so it ends
+ * the programs that the tool has started.
  */
 async function endByError(error: unknown): Promise<void> {
   isDone = true;
   process.exitCode = exitCodes.error;
   complain(textOf(error));
-  const processes = await import('../process/spawn.ts').catch(() => undefined); // without koffi there are none
+  const processes = await import('../process/spawn.ts').catch(() => undefined); // Without koffi, no process was started.
   await processes?.endSuspendedProcesses();
   await endProcess(exitCodes.error);
 }
 
 /**
- * At once, as linkers end: what Node.js takes apart at an orderly end has failed one time of some eight thousand, after
- * a report that was whole, with an exit code that says nothing (docs/platform.md). It ends in order where Node.js
- * itself was asked to write something at its end, and where koffi cannot be loaded.
+ * Ends this process at once, as linkers do. In one of some eight thousand runs, the orderly end of Node.js failed after
+ * the report was written, with a meaningless exit code (docs/platform.md). The end is orderly only where Node.js must
+ * still write a profile or coverage data, and where koffi cannot be loaded.
  */
 async function endProcess(exitCode: number): Promise<void> {
   if (
@@ -90,7 +90,7 @@ async function endProcess(exitCode: number): Promise<void> {
   main?.endProcess(exitCode);
 }
 
-/** koffi calls Windows, and is loaded with the first module of the bundle: without it no command can say anything. */
+/** Explains why koffi cannot be loaded. Without it, no command works. */
 function refuseWithoutKoffi(error: unknown): undefined {
   const text = textOf(error);
   if (!/koffi/i.test(text)) throw error;
@@ -110,6 +110,6 @@ function complain(text: string): void {
   try {
     writeSync(2, `unclosed: ${text}\n`);
   } catch {
-    // Nobody hears it: the exit code says it alone.
+    // Nothing reads stderr: the exit code must be enough.
   }
 }

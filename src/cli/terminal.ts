@@ -2,10 +2,10 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 
 import { type Host, readHost, type Terminal } from '../wine/host.ts';
 
-/** One of our output streams, by its file descriptor: the standard streams of Node.js cannot be used under Wine. */
+/** An output stream by its file descriptor, because the standard streams of Node.js cannot be used under Wine. */
 export type OutputStream = 1 | 2;
 
-/** What a reporter needs to know of the place that its text goes to. */
+/** The properties of the place that text goes to. */
 export interface OutputDescription {
   /** 0 no colour, 1 sixteen, 2 256, 3 true colour: chalk's levels. */
   readonly colorLevel: 0 | 1 | 2 | 3;
@@ -15,7 +15,7 @@ export interface OutputDescription {
 
 const DEFAULT_COLUMNS = 100;
 
-/** Where one of our streams goes. NO_COLOR, FORCE_COLOR and TERM are heeded. */
+/** Describes where a stream goes, as NO_COLOR, FORCE_COLOR and TERM have it. */
 export function describeOutput(stream: OutputStream): OutputDescription {
   const terminal = terminalOf(stream);
   const columns = terminal?.columns ?? (Number(process.env['COLUMNS']) || DEFAULT_COLUMNS);
@@ -24,9 +24,9 @@ export function describeOutput(stream: OutputStream): OutputDescription {
 }
 
 /**
- * Writes all of a text; when its reader is gone, that is no error of ours.
+ * Writes a whole text. A reader that has gone is not an error.
  *
- * @returns whether anybody still reads
+ * @returns whether the stream is still read
  */
 export function write(stream: OutputStream, text: string): boolean {
   const path = terminalOf(stream)?.path;
@@ -38,7 +38,9 @@ export function write(stream: OutputStream, text: string): boolean {
   }
 }
 
-/** Writes every byte to an open file, and returns whether anybody still reads: that nobody does is no error of ours. */
+/**
+ * Writes all bytes to an open file, and returns whether the file is still read. A reader that has gone is not an error.
+ */
 export function writeAll(file: number, bytes: Uint8Array): boolean {
   for (let written = 0; written < bytes.length; ) {
     try {

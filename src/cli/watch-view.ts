@@ -30,7 +30,7 @@ interface Row {
   readonly counts: readonly number[];
 }
 
-/** What is shown on a terminal while watching: a row for each count, with its change, rate and chart. */
+/** Draws the screen while watching: a row for each count, with its change, rate and chart. */
 export function drawScreen(
   target: WatchTarget,
   samples: readonly GrowthSample[],
@@ -80,7 +80,10 @@ function cutOr(text: string, columns: number, theme: Theme, paint: (text: string
   return paint(cutEnd(text, columns - 1, theme.signs.ellipsis));
 }
 
-/** The line of one interval, for pipes and files: the sums, and the types that are different from the first sample. */
+/**
+ * Draws the line of one interval, for pipes and files: the sums, and the types whose counts differ from the first
+ * sample.
+ */
 export function drawLine(samples: readonly GrowthSample[]): string {
   const timesMs = samples.map(({ timeMs }) => timeMs);
   const [all, ...others] = listRows(samples);
@@ -119,7 +122,7 @@ function rateOf(timesMs: readonly number[], counts: readonly number[]): number {
     .slopePerSecond;
 }
 
-/** The last counts as bars between their lowest and their highest. What did not move is a flat line. */
+/** Draws the last counts as bars between their lowest and their highest. A count that did not change is a flat line. */
 export function drawChart(counts: readonly number[], width: number): string {
   const step = Math.max(1, Math.ceil(counts.length / width));
   const shown = counts.filter((_, index) => (counts.length - 1 - index) % step === 0);

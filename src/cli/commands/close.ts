@@ -28,17 +28,18 @@ export function addCloseCommand(program: Command): void {
     .command('close')
     .summary('close a handle of another process')
     .description(
-      'Closes a handle of another process, after it has said what that is and asked. The process is not told: it goes on to use the value, which ' +
-        'may soon mean another object. That can crash it or damage its data, so it is the last resort, and ending the process is the safer one.',
+      'Closes a handle of another process. First it shows what the handle is, and asks. The process does not notice that its handle is gone: it ' +
+        'goes on to use the value, which may soon belong to another object. That can crash the process or damage its data. To end the process is ' +
+        'safer; close a handle only as a last resort.',
     )
-    .argument('<process>', 'a process id, or the name of a program that runs once')
-    .argument('<handle>', 'the handle’s value: 0x1a4 or 420', parseHandle)
-    .option('-y, --yes', 'do not ask')
+    .argument('<process>', 'a process id, or the name of a program that runs only once')
+    .argument('<handle>', 'the value of the handle, such as 0x1a4 or 420', parseHandle)
+    .option('-y, --yes', 'close without asking')
     .option(
       '--force',
-      'even in a process that Windows cannot do without, and even when the handle is protected from close',
+      'close even in a process that Windows needs to run, and even a handle that is protected from close',
     )
-    .addHelpText('after', '\nExit codes: 0 closed, 1 not closed, 2 no such process or handle, or denied.')
+    .addHelpText('after', '\nExit codes: 0 closed, 1 not closed, 2 no such process or handle, or access denied.')
     .action(async (target: string, value: bigint, options: CloseOptions) => {
       process.exitCode = await close(target, value, options);
     });
@@ -95,7 +96,7 @@ const sentences: Readonly<Record<CloseOutcome, (what: string) => string>> = {
   'still-open': (what) => `unclosed: Did not close ${what}: Windows accepted the call, and the handle is still open.`,
 };
 
-/** A line of our standard input; `undefined` at its end, or where there is none. */
+/** Reads a line of standard input; `undefined` at its end, or where there is no input. */
 function readLine(): string | undefined {
   const byte = Buffer.alloc(1);
   let bytes: number[] = [];

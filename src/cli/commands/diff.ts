@@ -15,23 +15,24 @@ interface DiffOptions {
   readonly failOnGrowth?: true;
 }
 
-/** Examples of each kind in JSON. */
+/** How many examples of each kind there are in JSON. */
 const EXAMPLE_COUNT = 10;
 
-/** `unclosed diff`: what was opened, closed and recycled between two snapshots. */
+/** `unclosed diff`: shows what was opened, closed and recycled between two snapshots. */
 export function addDiffCommand(program: Command): void {
   program
     .command('diff')
-    .summary('compare two snapshots: what was opened, closed and recycled in between')
+    .summary('compare two snapshots: show what was opened and closed in between')
     .description(
-      'Compares two snapshots: which handles were opened, closed or recycled (the same value, another object), and how much each kind has grown. ' +
-        'A kind is a type with a pattern of names: numbers, hexadecimal numbers and GUIDs in names are left open. The processes need not run any more, nor on this machine.',
+      'Compares two snapshots. It shows which handles were opened, closed or recycled (the same value now belongs to another object), and how many ' +
+        'more there are of each kind. Handles are of one kind if their type is the same and their names differ only in numbers and GUIDs. The ' +
+        'processes may have ended, and the snapshots may come from another machine.',
     )
-    .argument('<before>', 'a file that unclosed snapshot wrote')
-    .argument('<after>', 'another one, taken later')
-    .option('--json', 'as JSON, on stdout')
-    .option('--all', 'show every kind, not only the first of them')
-    .option('--fail-on-growth', 'exit with 1 when there are more handles of any kind than before')
+    .argument('<before>', 'a snapshot file')
+    .argument('<after>', 'a snapshot file that was taken later')
+    .option('--json', 'print one JSON document')
+    .option('--all', 'show all kinds, not only the first ones')
+    .option('--fail-on-growth', 'exit with 1 if there are more handles of any kind than before')
     .addHelpText(
       'after',
       `\nExamples:\n  ${toolName} diff before.json after.json\n  ${toolName} diff --fail-on-growth before.json after.json    # in a build: exit 0, 1 grown, 2 error`,

@@ -15,18 +15,18 @@ interface DoctorOptions {
   readonly symbols?: string;
 }
 
-/** `unclosed doctor`: what of the tool works on this machine, and what to do about the rest. */
+/** `unclosed doctor`: checks what works on this machine, and says what to do about the rest. */
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .summary('tell what of this tool works here, and what to do about the rest')
+    .summary('check what works on this machine, and what to do about the rest')
     .description(
-      'Tells what works here and what does not: Node.js, Windows or Wine, native calls, recording (by a trial: cmd.exe is run and recorded), ' +
-        'names of handles, privileges, symbols.',
+      'Checks what works on this machine: Node.js, Windows or Wine, native calls, recording (cmd.exe is run and recorded as a trial), names of ' +
+        'handles, privileges and symbols. For what does not work it says what to try.',
     )
-    .option('--json', 'one JSON document')
-    .option('--symbols <path>', 'the symbol path to look at, as `run` takes it; _NT_SYMBOL_PATH by default')
-    .addHelpText('after', '\nExit codes: 0 `unclosed run` works here, 2 it does not.')
+    .option('--json', 'print one JSON document')
+    .option('--symbols <path>', 'the symbol path to check, as for `unclosed run`; by default _NT_SYMBOL_PATH')
+    .addHelpText('after', '\nExit codes: 0 `unclosed run` works, 2 it does not.')
     .action(async (options: DoctorOptions) => {
       process.exitCode = await examine(options);
     });
@@ -59,7 +59,7 @@ function formatJson(checks: readonly Check[]): string {
   return `${escapeJson(JSON.stringify(document, undefined, 2))}\n`;
 }
 
-/** The checks for a person: what is well in one line each, what is not with what to try below it. */
+/** Draws the checks for a person: one line for each, and below it a remedy where something does not work. */
 export function drawChecks(
   checks: readonly Check[],
   { colorLevel, columns }: Pick<OutputDescription, 'colorLevel' | 'columns'>,

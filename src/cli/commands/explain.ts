@@ -19,19 +19,19 @@ interface ExplainOptions {
   readonly json?: true;
 }
 
-/** `unclosed explain`: all that is known of one handle. */
+/** `unclosed explain`: shows everything about one handle. */
 export function addExplainCommand(program: Command): void {
   program
     .command('explain')
-    .summary('tell all that is known of one handle')
+    .summary('show everything about one handle')
     .description(
-      'Tells all that is known of one handle: type, name, access, attributes, how many handles keep its object alive, the state of the object ' +
-        '(an event signalled, a semaphore’s count, a file’s position, a process’ exit code), and which other handles mean the same object.',
+      'Shows everything about one handle: type, name, access, attributes, how many handles keep its object alive, the state of the object ' +
+        '(whether an event is signalled, a semaphore’s count, a file’s position, a process’s exit code), and the other handles to the same object.',
     )
-    .argument('<process>', 'a process id, or the name of a program that runs once')
-    .argument('<handle>', 'the handle’s value: 0x1a4 or 420', parseHandle)
-    .option('--json', 'one JSON document')
-    .addHelpText('after', '\nExit codes: 0 told, 2 no such process or handle, or denied.')
+    .argument('<process>', 'a process id, or the name of a program that runs only once')
+    .argument('<handle>', 'the value of the handle, such as 0x1a4 or 420', parseHandle)
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExit codes: 0 shown, 2 no such process or handle, or access denied.')
     .action(async (target: string, value: bigint, options: ExplainOptions) => {
       process.exitCode = await explain(target, value, options);
     });
@@ -81,7 +81,7 @@ function formatJson({ process, entry, description, references, details, others, 
   return `${escapeJson(JSON.stringify(document, undefined, 2))}\n`;
 }
 
-/** The explanation for a person. */
+/** Draws the explanation for a person. */
 export function drawExplanation({
   process,
   entry,

@@ -34,32 +34,29 @@ interface LoadedModule {
 
 type Holding = ListedHandle | LoadedModule;
 
-/** What is looked for, and where it can be. */
+/** The search: what matches, and where. */
 interface Wanted {
   readonly matches: (text: string) => boolean;
-  /** Types of handle that can have such a name; absent: all. */
+  /** Types of handle that can have such a name; all, if absent. */
   readonly types?: ReadonlySet<string>;
-  /** Whether a file's path may match, so that mapped files have to be looked at too. */
+  /** Whether the path of a file may match, so that loaded modules must be searched, too. */
   readonly isFile: boolean;
 }
 
-/** `unclosed find`: who holds something. */
+/** `unclosed find`: the processes that hold something. */
 export function addFindCommand(program: Command): void {
   const command = program
     .command('find')
-    .summary('say which processes hold a file, key, port or name')
+    .summary('find the processes that hold a file, key, port or named object')
     .description(
-      'Says which processes hold something, among all of them: a file that cannot be deleted, a registry key, a port, a named event. ' +
-        'Programs and DLLs that are loaded hold their files too, without a handle, and are found as modules.',
+      'Finds the processes that hold something: a file that cannot be deleted, a registry key, a port, a named event. A process also holds the ' +
+        'files of the program and the DLLs that it has loaded, without a handle; these are listed as modules.',
     )
-    .argument(
-      '<text>',
-      'a path or a part of it; :8080 for a port; or a part of any name; with * or ? in it, the whole name',
-    )
+    .argument('<text>', 'a path, a part of a name, or :8080 for a port; a text with * or ? must match the whole name')
     .addHelpText(
       'after',
       '\nExamples:\n  unclosed find C:\\logs\\app.log\n  unclosed find .\\build\n  unclosed find :8080\n  unclosed find "HKCU\\Software\\*\\Recent"\n' +
-        '\nExit codes: 0 somebody holds it, 1 nobody does, 2 it could not be looked for.',
+        '\nExit codes: 0 found, 1 no process holds it, 2 the search failed.',
     )
     .action(async (text: string, options: FormatOptions) => {
       if (text === '') command.error('error: the text to look for must not be empty');
@@ -109,10 +106,13 @@ async function find(text: string, options: FormatOptions): Promise<number> {
   return holders.size === 0 ? exitCodes.findings : exitCodes.clean;
 }
 
-/** `:8080` is a port; what exists as a file is its whole path; all else is a part of a name. */
+/**
+ * Understands what the user looks for: `:8080` is a port, the path of an existing file is that file, and anything else
+ * is a part of a name.
+ */
 function understand(text: string): Wanted {
   const port = /^:(\d{1,5})$/.exec(text)?.[1];
-  // Endpoints are asked for besides the socket's whole line, which ends otherwise.
+  // Each endpoint is tested by itself, besides the whole line of the socket.
   if (port !== undefined)
     return {
       matches: (name) => /^\S+$/.test(name) && name.endsWith(`:${Number(port)}`),
@@ -123,14 +123,14 @@ function understand(text: string): Wanted {
   const path = win32.resolve(toWindowsPath(text));
   const looksLikePath = /[\\/]/.test(text) && !/^(?:HK[A-Z]+\\|\\\\\.\\|\\)/i.test(text);
   if (!looksLikePath && !existsSync(path)) return { matches: nameTest(text), isFile: true };
-  // The kernel names a file by its own path, whatever links led to it.
+  // The kernel names a file by its real path, even if it was opened through a link.
   const paths = new Set([path, realPath(path)].map((name) => name.replace(/\\$/, '').toLowerCase()));
   const isAtOrUnder = (name: string): boolean => {
     const lower = name.toLowerCase();
     return [...paths].some((wanted) => lower === wanted || lower.startsWith(`${wanted}\\`));
   };
   if (existsSync(path)) return { matches: isAtOrUnder, types: new Set(['file']), isFile: true };
-  // A part of a path, or a file that was deleted while somebody holds it.
+  // It is a part of a path, or a file that was deleted while a process holds it.
   const part = nameTest(toWindowsPath(text).replaceAll('/', '\\'));
   return { matches: (name) => isAtOrUnder(name) || part(name), types: new Set(['file']), isFile: true };
 }
@@ -139,7 +139,7 @@ function realPath(path: string): string {
   try {
     return realpathSync.native(path).replace(/^\\\\\?\\(?=[a-z]:)/i, '');
   } catch {
-    return path; // A file that may not be opened is still one to be looked for by the name it was given.
+    return path; // A file that cannot be opened is looked for by the name that the user gave.
   }
 }
 
@@ -150,7 +150,7 @@ function findModules(process: ProcessInfo, matches: (path: string) => boolean): 
       .filter(({ path }) => matches(path))
       .map(({ path }) => ({ process, path }));
   } catch (error) {
-    if (error instanceof SystemError) return []; // denied: its handles were, too, and that is said
+    if (error instanceof SystemError) return []; // Its handles were denied, too, and that is reported.
     throw error;
   }
 }

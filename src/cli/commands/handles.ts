@@ -28,31 +28,31 @@ interface HandlesOptions extends FormatOptions {
   readonly countOnly?: true;
 }
 
-/** `unclosed handles`: what processes have open. */
+/** `unclosed handles`: lists the open handles of processes. */
 export function addHandlesCommand(program: Command): void {
   const command = program
     .command('handles')
-    .summary('list the handles of processes, with their names, access and endpoints')
+    .summary('list the open handles of processes')
     .description(
-      'Lists the handles that processes have open: value, type, access, attributes, and what each of them means: the file, ' +
-        'key or pipe, the endpoints of a socket, the process or thread and whether it has ended. Names that cannot be had in time are said to ' +
-        'have timed out; the rest goes on.',
+      'Lists the handles that processes have open: value, type, access, attributes, and the object behind each handle: a file, key or pipe ' +
+        'by its name, a socket by its endpoints, a process or thread by its id and whether it has ended. Windows may never answer when it is ' +
+        'asked for a name; after half a second that name is shown as timed out, and the list goes on.',
     )
-    .argument('[process]', 'a process id, the name of a program, several of these with commas, or all', 'all')
+    .argument('[process]', 'a process id, a program’s name, several of these with commas, or all', 'all')
     .option(
       '--type <type>',
-      'only handles of this type (File, Socket, Key, Event…), repeatable, or several with commas',
+      'list only handles of this type: File, Socket, Key, Event…; several with commas; repeatable',
       parseTypes,
     )
-    .option('--name <text>', 'only handles whose name has this text in it, or matches it if it has * or ? in it')
-    .option('--inheritable', 'only handles that child processes may inherit')
-    .option('--no-names', 'only what the kernel’s table tells: no names, and sockets are files; much faster')
-    .option('--summary', 'count handles per process and type')
-    .option('--count-only', 'count handles per process; of one process print the number alone')
+    .option('--name <text>', 'list only handles whose name contains this text, or matches it if it contains * or ?')
+    .option('--inheritable', 'list only handles that child processes may inherit')
+    .option('--no-names', 'do not ask for names; much faster, and sockets are listed as files')
+    .option('--summary', 'count the handles of each process by type')
+    .option('--count-only', 'count the handles of each process; for one process, print only the number')
     .addHelpText(
       'after',
       '\nExamples:\n  unclosed handles 4242\n  unclosed handles app.exe --type socket\n  unclosed handles all --name "C:\\logs\\*" --csv\n' +
-        '  unclosed handles 4242,app.exe --summary\n\nExit codes: 0 listed, 2 no such process, or none that could be opened.',
+        '  unclosed handles 4242,app.exe --summary\n\nExit codes: 0 listed, 2 no such process, or no process could be opened.',
     )
     .action(async (target: string, options: HandlesOptions) => {
       process.exitCode = await listAll(command, target, options);
@@ -74,7 +74,7 @@ async function listAll(command: Command, target: string, options: HandlesOptions
     ...(options.inheritable === undefined ? {} : { inheritable: true }),
   };
   const processes = findProcesses(target);
-  // To count by the kernel's types takes no names; but when files are asked for, sockets are none.
+  // Counting by the kernel's types needs no names. But to count files without sockets does.
   const isCount = summary === true || countOnly === true;
   const wantsNames = options.names && (!isCount || needsNames || types?.has('file') === true);
   using describer = wantsNames ? new HandleDescriber() : undefined;
@@ -88,7 +88,7 @@ async function listAll(command: Command, target: string, options: HandlesOptions
   const isTable = !isCount && !(options.csv || options.json || options.ndjson);
   const denied = listed.filter(({ problem }) => problem !== undefined);
   for (const { process: denying, problem } of denied) {
-    // The table says so above the handles; all others would otherwise have to be searched for it.
+    // The table says so above the handles. In other formats it would be hard to find.
     if (!isTable || denied.length === listed.length)
       write(2, `unclosed: Cannot open process ${labelProcess(denying)}: ${problem}. Its names are not known.\n`);
   }
@@ -162,7 +162,7 @@ function printAll<Row>(
   output.end({});
 }
 
-/** What people call types whose kernel name is another. */
+/** Common names of types that the kernel calls something else. */
 const aliases: ReadonlyMap<string, string> = new Map([['mutex', 'mutant']]);
 
 function parseTypes(value: string, previous: readonly string[] = []): readonly string[] {

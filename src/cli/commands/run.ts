@@ -45,63 +45,71 @@ export function addRunCommand(program: Command): void {
   program
     .command('run')
     .passThroughOptions() // what stands after the program is the program's, with and without --
-    .summary('run a program and report what it left unclosed, closed twice or used after closing')
+    .summary('run a program, then report the handles it left open, closed twice or used after closing')
     .description(
-      'Runs a program as if it ran alone, and reports the handles and sockets that it left unclosed, closed twice, or used after closing. ' +
-        'The report goes to stderr; a machine-readable one goes to stdout, and the program’s stdout then goes to stderr.',
+      'Runs a program and records every handle and socket that it opens, closes and uses. When the program ends, it reports those that were ' +
+        'left open, closed twice, or used after closing, with the lines of source code that did it. The program needs no change, and has the ' +
+        'terminal as if it ran alone. The report goes to stderr. A report as JSON goes to stdout; the program’s own stdout then goes to stderr.',
     )
     .usage('[options] -- <program> [arguments...]')
-    .argument('<program>', 'the program: a path, or a name to be found along PATH')
-    .argument('[arguments...]', 'its arguments')
+    .argument('<program>', 'the program to run: a path, or a name that is looked for along PATH')
+    .argument('[arguments...]', 'the program’s own arguments')
     .addOption(
-      new Option('--reporter <name[=file]>', 'format of the report, repeatable: table, json, suppressions').argParser(
-        parseReporter,
-      ),
+      new Option(
+        '--reporter <name[=file]>',
+        'write the report as table, json or suppressions, to a file if one is given; repeatable',
+      ).argParser(parseReporter),
     )
     .option('--json', 'short for --reporter json')
     .addOption(
-      new Option('--fail-on <level>', 'exit with 1 for findings of this level or above')
+      new Option('--fail-on <level>', 'exit with 1 if there is a finding of this level or a higher one')
         .choices(['error', 'warning', 'note', 'never'])
         .default('warning'),
     )
-    .option('--require-complete', 'exit with 3 when the report could not see everything')
-    .option('--forward-exit-code', 'exit with the program’s own exit code, whatever was found')
-    .option('--notes', 'show findings of level note too, and not only their number')
-    .option('--all-frames', 'show the frames of the system too')
+    .option('--require-complete', 'exit with 3 if something could not be recorded, so that findings may be missing')
+    .option('--forward-exit-code', 'exit with the program’s own exit code, whether or not there are findings')
+    .option('--notes', 'show the findings of level note, too')
+    .option('--all-frames', 'show whole stacks, with the functions of Windows')
     .option(
       '--suppress <file>',
-      'leave out the findings that its lines match, like leak:app.exe!init_pool; repeatable',
+      'leave out the findings that a line of this file matches, such as leak:app.exe!init_pool; repeatable',
       readSuppressions,
     )
-    .option('--suppressed', 'show the findings that are suppressed too, and not only their number')
-    .option('--no-default-suppressions', 'show too what is suppressed by default, like what Node.js keeps by design')
+    .option('--suppressed', 'show the findings that a suppression leaves out, too')
+    .option(
+      '--no-default-suppressions',
+      'show the findings that are left out by default, too: handles that Node.js keeps by design',
+    )
     .option(
       '--repeat <count>',
-      'run the program so many times, and say in how many of the runs each finding was',
+      'run the program this many times, and say in how many runs each finding appeared',
       parseRepeat,
     )
     .addOption(
       new Option(
         '--mark <name>',
-        'an iteration of the program’s work is over when the event <name> is set, or with pipe:<name> when a line comes by that pipe; only leaks that grow in every iteration are errors',
+        'count the open handles each time the event <name> is set, or a line arrives on the pipe if it is pipe:<name>: an iteration of the work is over. Only leaks that grow in every iteration are errors',
       ).argParser(parseMark),
     )
-    .option('--warm-up <count>', 'iterations, from the first, that may fill caches and pools', parseWarmUp, 2)
+    .option('--warm-up <count>', 'how many of the first iterations may fill caches and pools', parseWarmUp, 2)
     .option(
       '--settle <ms>',
-      'how long a mark waits at most for handles to be closed; for marks only: in a program at its exit nobody is left to close any',
+      'at each mark, wait up to this long for handles that another thread still closes',
       parseSettle,
     )
-    .option('--symbols <path>', 'where to look for PDB files, as in _NT_SYMBOL_PATH')
+    .option(
+      '--symbols <path>',
+      'where to look for PDB files: directories and symbol servers with semicolons between them; by default _NT_SYMBOL_PATH',
+    )
     .addOption(
       new Option(
         '--quarantine [count]',
-        `keep the last closed handle values from being used again, ${DEFAULT_QUARANTINE} unless it says how many: stale handles are found with certainty`,
+        `give the last closed handle values to no new handle, ${DEFAULT_QUARANTINE} of them unless a count is given: then every use of a closed handle is found`,
       )
         .preset(String(DEFAULT_QUARANTINE))
         .argParser(parseQuarantine),
     )
-    .option('--max-handles <count>', 'handle values that can be recorded', parseCount, 1 << 20)
+    .option('--max-handles <count>', 'how many different handle values can be recorded', parseCount, 1 << 20)
     .action(async (name: string, args: string[], options: RunOptions, command: Command) => {
       process.exitCode = await run(name, args, options, chooseReporters(options, command));
     });

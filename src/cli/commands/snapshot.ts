@@ -15,17 +15,18 @@ interface SnapshotOptions {
   readonly output?: string;
 }
 
-/** `unclosed snapshot`: writes down what processes have open, to be compared later by `unclosed diff`. */
+/** `unclosed snapshot`: saves the open handles of processes, for `unclosed diff` to compare. */
 export function addSnapshotCommand(program: Command): void {
   program
     .command('snapshot')
-    .summary('write down what processes have open')
+    .summary('save the open handles of processes to a file, to compare later')
     .description(
-      'Writes down every handle that processes have open: value, type, access, attributes, name or endpoints. ' +
-        'The text is JSON, one handle a line, sorted, so that unclosed diff, version control and line tools can compare two of them, here or on another machine.',
+      'Saves every open handle of the processes: value, type, access, attributes, name or endpoints. Take one snapshot before and one after; ' +
+        `\`${toolName} diff\` then shows what was opened and closed in between. A snapshot is JSON with one sorted line for each handle, so version control ` +
+        'and tools that compare lines can read it, too.',
     )
-    .argument('<target...>', 'a process id, a program’s name, several of them with commas or spaces, or all')
-    .option('-o, --output <file>', 'write into a file, whole or not at all; otherwise to stdout')
+    .argument('<target...>', 'a process id, a program’s name, several of these with commas or spaces, or all')
+    .option('-o, --output <file>', 'write to this file, whole or not at all; by default to stdout')
     .addHelpText(
       'after',
       `\nExamples:\n  ${toolName} snapshot -o before.json app.exe\n  ${toolName} snapshot -o after.json app.exe\n  ${toolName} diff before.json after.json`,
@@ -61,7 +62,7 @@ async function snapshot(targets: readonly string[], { output }: SnapshotOptions)
   }
 }
 
-/** Lets the event loop turn between pieces, for else Ctrl-C is not heard, and ends with an error when it was. */
+/** Lets the event loop turn between pieces, because otherwise Ctrl-C is not noticed. Throws after a Ctrl-C. */
 async function* interruptible(
   pieces: AsyncIterable<string>,
   signal: AbortSignal,
@@ -73,7 +74,7 @@ async function* interruptible(
   }
 }
 
-/** Of `all`, this tool itself is left out: its handles are of the snapshot's own making. */
+/** `all` leaves out this tool itself: the snapshot makes most of its handles. */
 function choose(targets: readonly string[]): readonly ProcessInfo[] {
   const target = targets.join(',');
   const found = findProcesses(target);

@@ -24,34 +24,34 @@ interface WatchOptions {
 /** How soon the end of the target and Ctrl-C are noticed. */
 const NOTICE_MS = 200;
 const SHORTEST_INTERVAL_MS = 20;
-/** Samples in memory: of more, every second one is forgotten, again and again. */
+/** Samples kept in memory. When there are more, every second one is dropped. */
 const SAMPLES_KEPT = 4096;
 
-/** `unclosed watch`: how the numbers of a process' handles move, and whether they grow steadily. */
+/** `unclosed watch`: counts the handles of a process over time, and judges whether they grow steadily. */
 export function addWatchCommand(program: Command): void {
   program
     .command('watch')
-    .summary('watch how many handles a process has, and say what grows steadily')
+    .summary('count the handles of a process again and again, and report what grows steadily')
     .description(
-      'Counts the handles of a process by type, again and again, until the time is over, the process ends or Ctrl-C is pressed. ' +
-        'Then says which types grow steadily (not in one jump, not only to fall back, not by chance) and when a limit of Windows is reached at this rate. ' +
-        'GDI and USER objects are counted too, where the system tells. The process is left alone; to see where its handles are opened, use run.',
+      'Counts the handles of a process by type, again and again, until the time is over, the process ends or you press Ctrl-C. Then it reports which ' +
+        'types grow steadily (not in a single jump, not up and down, not by chance), and when the process reaches a limit of Windows at that rate. GDI ' +
+        `and USER objects are counted, too, where Windows gives their numbers. The process is not changed. To see where it opens handles, use \`${toolName} run\`.`,
     )
     .argument('<target>', 'a process id, or a program’s name')
     .option(
       '--interval <duration>',
-      'time between two counts: 500ms, 1s, 10m, 2h',
+      'time between two counts, such as 500ms, 1s, 10m or 2h',
       (text: string) => parseDuration(text, SHORTEST_INTERVAL_MS),
       1000,
     )
-    .option('--for <duration>', 'how long; otherwise until the process ends or Ctrl-C', (text: string) =>
+    .option('--for <duration>', 'how long to watch; by default until the process ends or Ctrl-C', (text: string) =>
       parseDuration(text, 1),
     )
-    .addOption(new Option('--json', 'all counts and the verdict as one JSON document, at the end').conflicts('ndjson'))
     .addOption(
-      new Option('--ndjson', 'one JSON document a line for each count, and one for the verdict').conflicts('json'),
+      new Option('--json', 'print all counts and the verdict as one JSON document, at the end').conflicts('ndjson'),
     )
-    .option('--fail-on-growth', 'exit with 1 when anything grows steadily')
+    .addOption(new Option('--ndjson', 'print a line of JSON for each count, and one for the verdict').conflicts('json'))
+    .option('--fail-on-growth', 'exit with 1 if anything grows steadily')
     .addHelpText(
       'after',
       `\nExamples:\n  ${toolName} watch app.exe\n  ${toolName} watch 4242 --interval 500ms --for 10m\n  ${toolName} watch app.exe --for 1h --interval 10s --fail-on-growth --json > growth.json`,
@@ -82,7 +82,7 @@ async function watch(wanted: string, options: WatchOptions): Promise<number> {
   }
 }
 
-/** Takes samples at fixed times, so that intervals do not add up their delays, until one of the ends comes. */
+/** Takes samples until one of the ends comes. Their times are fixed in advance, so that delays do not add up. */
 async function collect(
   sampler: Sampler,
   samples: Sample[],
@@ -98,7 +98,7 @@ async function collect(
     samples.push(sample);
     if (samples.length > SAMPLES_KEPT) forgetHalf(samples);
     if (!view.show(samples)) return 'nobody reads';
-    // A count that took longer than the interval is not made up for.
+    // After a count that took longer than the interval, the missed ones are skipped.
     nextMs += Math.max(1, Math.ceil((performance.now() - nextMs) / options.interval)) * options.interval;
     if (nextMs > endMs + 1) {
       const end = await wait(sampler, endMs, interruption);
@@ -109,13 +109,13 @@ async function collect(
   }
 }
 
-/** The first sample stays: changes are told from it. */
+/** Keeps the first sample, because changes are counted from it. */
 function forgetHalf(samples: Sample[]): void {
   const kept = samples.filter((_, index) => index % 2 === 0);
   samples.splice(0, samples.length, ...kept);
 }
 
-/** @returns the end that came before the time */
+/** @returns the end that came before the time was over */
 async function wait(sampler: Sampler, untilMs: number, interruption: AbortSignal): Promise<WatchEnd | undefined> {
   for (;;) {
     if (interruption.aborted) return 'interrupted';
@@ -130,7 +130,7 @@ async function wait(sampler: Sampler, untilMs: number, interruption: AbortSignal
 
 /** How samples and the verdict are shown. */
 interface View {
-  /** Shows the last sample. @returns whether anybody looks */
+  /** Shows the last sample. @returns whether the output is still read */
   show(samples: readonly Sample[]): boolean;
   finish(samples: readonly Sample[], verdict: GrowthVerdict, end: WatchEnd, exitCode: number | undefined): void;
 }

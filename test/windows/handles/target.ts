@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 import { fixturePath } from '../tool.ts';
@@ -8,10 +9,13 @@ export class Target implements Disposable {
   readonly processId: number;
   /** What it said before `ready`: lines of words. */
   readonly said: readonly (readonly string[])[];
+  /** Resolves when it has ended. */
+  readonly ended: Promise<unknown>;
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, said: readonly (readonly string[])[]) {
     this.#child = child;
+    this.ended = once(child, 'exit');
     this.processId = child.pid!;
     this.said = said;
   }

@@ -4,10 +4,10 @@ import { join, relative } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { SourceLines } from '../../src/cli/source-lines.ts';
-import { isWine } from '../../src/ffi/ntdll.ts';
-import { BlockFile } from '../../src/symbols/block-file.ts';
-import { toUnixPath } from '../../src/wine/paths.ts';
+import { SourceLines } from '../../../src/cli/source-lines.ts';
+import { isWine } from '../../../src/ffi/ntdll.ts';
+import { BlockFile } from '../../../src/symbols/block-file.ts';
+import { toUnixPath } from '../../../src/wine/paths.ts';
 
 const MEBIBYTE = 1 << 20;
 let directory: string;

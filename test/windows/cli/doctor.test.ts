@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { canRun, type Check, examineAll } from '../../src/cli/doctor-checks.ts';
-import { runTool } from './tool.ts';
+import { canRun, type Check, examineAll } from '../../../src/cli/doctor-checks.ts';
+import { runTool } from '../tool.ts';
 
 interface DoctorDocument {
   readonly schemaVersion: number;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { Holder } from './handles/holder.ts';
-import { Target } from './target.ts';
-import { runTool } from './tool.ts';
+import { Holder } from '../handles/holder.ts';
+import { Target } from '../target.ts';
+import { runTool } from '../tool.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'unclosed-snapshot-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { Target } from './target.ts';
-import { runTool } from './tool.ts';
+import { Target } from '../target.ts';
+import { runTool } from '../tool.ts';
 
 interface Verdict {
   readonly end: string;
