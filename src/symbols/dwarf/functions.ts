@@ -8,7 +8,7 @@ import type { DwarfUnits, UnitRoot } from './units.ts';
 import { type RawValue, textOf } from './values.ts';
 
 /** A function that the compiler put into another one, at the place of a call. */
-export interface InlinedFunction {
+interface InlinedFunction {
   /** With its namespaces and classes: `store::Box<int>::open`. */
   readonly name: string;
   /** Where it was called, in the function that it was put into. */

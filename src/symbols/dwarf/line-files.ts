@@ -13,7 +13,7 @@ const FORMATS_MAX = 16;
 const FILE_SIZE_BYTES = 100;
 
 /** The header of a line table, from where its lists of directories and files begin. */
-export interface FileLists {
+interface FileLists {
   readonly cursor: ByteCursor;
   readonly version: number;
   readonly isWide: boolean;

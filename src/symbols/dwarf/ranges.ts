@@ -13,7 +13,7 @@ const RANGE_READS_MAX = 4;
 const SPAN_SIZE_BYTES = 120;
 
 /** Where the code of an entry lies, in the forms of DWARF 2 to 5. */
-export interface AddressValues {
+interface AddressValues {
   readonly lowAddress?: RawValue;
   readonly highAddress?: RawValue;
   readonly ranges?: RawValue;

@@ -331,8 +331,8 @@ describe('a misuse', () => {
     [INHERITED_BY_NAME, true],
   ])('of kind 4 is an inheritance; with status %i the child got descriptors: %s', (status, asDescriptor) => {
     writeMisuse(2, [0x1a4, 0x1a8]);
-    view.setUint16(place + misuse.kind, MISUSE_INHERITED, true);
-    view.setUint32(place + misuse.status, status, true);
+    view.setUint16(offset + misuse.kind, MISUSE_INHERITED, true);
+    view.setUint32(offset + misuse.status, status, true);
     expect([...ledger.misuses()]).toEqual([]);
     expect([...ledger.inheritances()]).toMatchObject([
       { count: 3, values: [0x1a4n, 0x1a8n], asDescriptor, started: { call: 'NtSetEvent' }, life: { generation: 4n } },
@@ -341,7 +341,7 @@ describe('a misuse', () => {
 
   test('by a function of a DLL is told from a system call', () => {
     writeMisuse(1, [0x1a4]);
-    view.setUint16(place + misuse.offendingCall, rowNumber('closesocket'), true);
+    view.setUint16(offset + misuse.offendingCall, rowNumber('closesocket'), true);
     expect([...ledger.misuses()].map(({ byFunction }) => byFunction)).toEqual([true]);
   });
 
