@@ -64,16 +64,16 @@ export interface LedgerImage {
 }
 
 /**
- * What a recorder knows of one process: the lives of its handle values, the misuses, and what it missed.
+ * A recorder's knowledge of one process: the lives of its handle values, the misuses, and the gaps.
  *
- * Evidence is made of this and of nothing else that is recorder's business, so that the agent's ledger is one source
+ * Evidence needs nothing else of a recorder. So the agent's ledger is one source
  * and the events of another recorder can be a second. The target may have written to what lies behind it: every
  * implementation checks what it reads.
  */
 export interface CallLedger {
   /** @throws LedgerDamagedError when the record cannot be what the recorder wrote */
   check(): void;
-  /** What is recorded of a handle value; `undefined` when it was never seen or has no room. */
+  /** The recorded life of a handle value; `undefined` when it was never seen or has no room. */
   life(value: bigint): LedgerLife | undefined;
   /** Values that are recorded as open, ascending. */
   openValues(): Iterable<bigint>;
@@ -97,11 +97,11 @@ export interface CallLedger {
   closedStacks(): Iterable<{ readonly id: number; readonly closedBy: number }>;
   /** How many opens and closes succeeded, over all values. */
   totals(): { readonly opens: number; readonly closes: number };
-  /** What the recorder missed. */
+  /** The calls and objects that the recorder missed, as kinds and figures. */
   gaps(): readonly Gap[];
 }
 
-/** What tells sites apart without symbols: the stack, the call and the type of the object. */
+/** The name of a site without symbols: its stack, its call and the type of its objects. */
 export function siteKey({ stackId, call }: LedgerCall, objectType: string): string {
   return `${stackId} ${call} ${objectType}`;
 }

@@ -1,5 +1,5 @@
 /**
- * What a report could not see, as data: report/gaps.ts has the sentences.
+ * The gaps of a report, as data. report/gaps.ts has the sentences.
  * This file imports nothing.
  */
 
@@ -74,7 +74,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
 export interface Completeness {
   /** False when something that could hide a finding was missed. */
   readonly complete: boolean;
-  /** What was missed, what may hide findings first. */
+  /** Everything that was missed; gaps that may hide findings come first. */
   readonly gaps: readonly Gap[];
 }
 

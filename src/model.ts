@@ -15,8 +15,8 @@ export interface Frame {
   /** Function that holds the address, undecorated where its decoration is known. */
   readonly function?: string;
   /**
-   * Bytes from the start of {@link function}, or from the module's base (or 0) where no function is known. Of an
-   * {@link inlined} frame: from the start of the function that it was inlined into.
+   * Bytes from the start of {@link function}, or from the module's base (or 0) where no function is known. For an
+   * {@link inlined} frame, bytes from the start of the function that it was inlined into.
    */
   readonly offset: number;
   /** Source file, as the symbols name it. */
@@ -24,8 +24,8 @@ export interface Frame {
   /** 1-based line in {@link file}. */
   readonly line?: number;
   /**
-   * The compiler put the function into its caller, which is the next frame: it has no return address of its own, and
-   * stands here because the symbols say so.
+   * The compiler put the function into its caller, which is the next frame. It has no return address of its own; the
+   * symbols know of it.
    */
   readonly inlined?: true;
   /** The module belongs to Windows (or Wine), not to the program. */
@@ -40,14 +40,14 @@ export type Stack = readonly Frame[];
 /** A kernel object as far as it is known; a socket is a `File` to the kernel and has type `Socket` here. */
 export interface HandleObject {
   /**
-   * Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. What is no handle of the kernel but
-   * stands for one is a `Descriptor` or `FILE` of a C runtime, or a `Search` of FindFirstFile.
+   * Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. An object that stands for a kernel
+   * handle is a `Descriptor` or `FILE` of a C runtime, or a `Search` of FindFirstFile.
    */
   readonly type: string;
   /** Name in the form that a person would type: `C:\…`, `HKLM\…`, `\\.\pipe\…`. */
   readonly name?: string;
   readonly socket?: SocketDescription;
-  /** What stands for the handle: it is to be closed by way of that. */
+  /** The object that stands for the handle: the program closes it, and it closes the handle. */
   readonly wrapper?: Wrapper;
 }
 
@@ -60,7 +60,7 @@ export interface Wrapper {
   readonly descriptor?: number;
 }
 
-/** What a socket is connected to, as far as it is known. */
+/** The ends of a socket, as far as they are known. */
 export interface SocketDescription {
   readonly protocol?: 'TCP' | 'UDP' | 'TCPv6' | 'UDPv6' | 'raw' | 'unix';
   /** `address:port`, IPv6 addresses in brackets. */
@@ -89,13 +89,13 @@ export interface OpenSite {
   readonly count: number;
   /** Up to 10 of them, ascending. */
   readonly examples: readonly OpenHandle[];
-  /** How they were opened; absent when the recorder did not see it (inherited, or put there by another process). */
+  /** How they were opened; absent when the recorder did not see it: they were inherited, or another process put them there. */
   readonly opened?: CallRecord;
   /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
   readonly siblingsClosedAt?: Stack;
   /**
-   * Where the very same instruction of the program was reached by other calls, and handles that it opened were closed:
-   * perhaps another round of an unrolled loop, perhaps another caller.
+   * Other stacks by which the very same instruction of the program opened handles that were closed: perhaps another
+   * round of an unrolled loop, perhaps another caller.
    */
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
@@ -104,11 +104,11 @@ export interface OpenSite {
   readonly closedAtExit?: true;
   /** How many were open at each of {@link Evidence.marks}; absent without marks. */
   readonly countsAtMarks?: readonly number[];
-  /** None is open at the judgement point: {@link count} is of the last mark, and may be 0. */
+  /** None is open at the judgement point. {@link count} is that of the last mark, and may be 0. */
   readonly closedAfterMarks?: true;
 }
 
-/** A moment at which one iteration of the target's work was said to be over, and its open handles were counted. */
+/** The end of an iteration of the target's work, at which its open handles were counted. */
 export interface Mark {
   /** Milliseconds since the target was started. */
   readonly timeMs: number;
@@ -127,27 +127,28 @@ export interface OpenHandle {
 }
 
 /**
- * A call that failed because of the handle it was given, or should not have been given it; the same misuse from the
- * same stacks is one record.
+ * A call that failed because of its handle, or should not have been made with it. The same misuse from the same stacks
+ * is one record.
  */
 export interface Misuse {
-  /** `closed-as-handle`: not refused, but a socket or a registry key was closed by CloseHandle, on whoever's behalf. */
+  /** `closed-as-handle`: CloseHandle closed a socket or a registry key, and Windows did not refuse it. */
   readonly kind: 'close' | 'use' | 'closed-as-handle';
   /**
-   * NTSTATUS the call returned, unsigned: 0xc0000008 invalid handle, 0xc0000024 type mismatch, 0xc0000235 not closable.
+   * NTSTATUS that the call returned, unsigned: 0xc0000008 invalid handle, 0xc0000024 type mismatch, 0xc0000235 not
+   * closable.
    */
   readonly status: number;
-  /** How often this very misuse happened; at least 1. */
+  /** How often it happened; at least 1. */
   readonly count: number;
   /** Up to 8 handle values it happened with, in order of first appearance. */
   readonly values: readonly bigint[];
-  /** What the value had been, when the recorder saw it opened. */
+  /** The object that the value had stood for; absent when the recorder did not see it opened. */
   readonly object?: HandleObject;
   /** The call that was refused. */
   readonly offending: CallRecord;
   /**
-   * Of a quarantined value: what was opened next after its close, and would have the value now. Absent without a
-   * quarantine, and when nothing was opened since.
+   * For a quarantined value: the object that was opened next after its close, and would have the value now. Absent
+   * without a quarantine, and when nothing was opened since.
    */
   readonly victim?: { readonly object: HandleObject; readonly opened: Stack };
   /** How the value was last opened before the misuse; absent when it never was. */
@@ -157,8 +158,8 @@ export interface Misuse {
 }
 
 /**
- * A handle that a child process inherited because it was inheritable and open, and that is none of the child's standard
- * handles; the same from the same stacks is one record.
+ * A handle that a child process inherited because it was inheritable and open, beside the child's standard handles. The
+ * same from the same stacks is one record.
  */
 export interface Inheritance {
   /** How often: once for each handle and child. */
@@ -169,17 +170,17 @@ export interface Inheritance {
   /** The call that started the child. */
   readonly started: CallRecord;
   /**
-   * The child was told of it, by the block in which C runtimes and libuv pass on file descriptors (STARTUPINFO's
+   * The child was given it as a file descriptor, in the block by which C runtimes and libuv pass them on (STARTUPINFO's
    * lpReserved2).
    */
   readonly asDescriptor?: true;
 }
 
-/** All that is known of one target at the judgement point. */
+/** Everything that is known of one target at the judgement point. */
 export interface Evidence {
   readonly open: readonly OpenSite[];
   readonly misuses: readonly Misuse[];
-  /** In order; absent when nobody was to say when an iteration is over. */
+  /** In order; absent when iterations were not marked. */
   readonly marks?: readonly Mark[];
   /** Inheritable handles that the target was born with, beside its standard streams. */
   readonly inherited?: readonly OpenHandle[];
@@ -203,20 +204,20 @@ export interface Finding {
   readonly status: FindingStatus;
   /** The line that suppresses it; present exactly when {@link status} is `suppressed`. */
   readonly suppressedBy?: SuppressionLine;
-  /** One sentence for a person: what happened, to how many, and why the level. */
+  /** One sentence for a person: what happened, to how many handles, and why it has this level. */
   readonly message: string;
   /** Handles (for a leak) or occurrences (for a misuse). */
   readonly count: number;
   readonly object: HandleObject;
   /** Up to 10 values, ascending. */
   readonly handles: readonly bigint[];
-  /** What each of {@link handles} refers to, in their order; absent when {@link object} says it for all of them. */
+  /** The object of each of {@link handles}, in their order; absent when {@link object} holds for all of them. */
   readonly objects?: readonly HandleObject[];
   readonly stacks: {
     readonly opened?: Stack;
     readonly closed?: Stack;
     readonly offending?: Stack;
-    /** For a stale call: where the object was opened that it would have reached, but for the quarantine. */
+    /** For a stale call: where the object was opened that the call would have reached without the quarantine. */
     readonly victim?: Stack;
     /** For a leak: where handles of the same site are closed. */
     readonly siblingsClosed?: Stack;
@@ -241,7 +242,7 @@ export interface IterationGrowth {
   readonly handlesPerIteration: number;
 }
 
-/** All that one audit found, and what it could not see. */
+/** Everything that one audit found, and what it could not see. */
 export interface Report {
   readonly schemaVersion: 1;
   readonly tool: { readonly name: string; readonly version: string };
@@ -257,11 +258,9 @@ export interface Report {
    */
   readonly findings: readonly Finding[];
   readonly completeness: Completeness;
-  /** Suppressions that were in force, in order: those that were given, and of the default ones those that were used. */
+  /** The suppressions in force, in order: all that were given, and the default ones that matched a finding. */
   readonly suppressions?: readonly SuppressionUse[];
-  /**
-   * The runs, in order, when the target was run repeatedly; {@link target} and {@link stats} then say what they are of.
-   */
+  /** The runs of a repeated audit, in order. {@link target} is then one of them. */
   readonly runs?: readonly RunSummary[];
   readonly stats: Statistics;
 }
@@ -305,6 +304,6 @@ export interface Statistics {
   /** System calls hooked, of those that this system's ntdll exports. */
   readonly hookedCalls: number;
   readonly distinctStacks: number;
-  /** Iterations that were marked; absent when nobody was to mark them. */
+  /** Iterations that were marked; absent when none were to be. */
   readonly iterations?: number;
 }

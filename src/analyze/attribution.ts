@@ -3,7 +3,7 @@ import { dissect, isBeforeMain } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
 /**
- * Who made a call.
+ * The maker of a call.
  *
  * - `program`: the program's code made it, or called a function of the system for that purpose;
  * - `startup`: the program had not reached `main`;
@@ -13,7 +13,7 @@ import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 export type Actor = 'program' | 'startup' | 'system' | 'unknown';
 
 /**
- * Who a new handle belongs to. The function that the program called decides, not the modules on the stack:
+ * Finds the owner of a new handle. The function that the program called decides, not the modules on the stack:
  * `CreateEventW` opens its event for the program, and the directory of named objects for itself; `WSAStartup` opens
  * everything for itself.
  */
@@ -26,7 +26,7 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
 }
 
 /**
- * Who made a refused call. It was the program if the function that it called closes or uses the handle that it is
+ * Finds the maker of a refused call. It was the program if the function that it called closes or uses the handle that it is
  * given. Where the tables do not know the function, it was the program if the handle was the program's own.
  */
 export function attributeMisuse(misuse: Misuse): Actor {

@@ -5,7 +5,7 @@ import { fingerprint } from './fingerprint.ts';
 /** How many handles a finding names. */
 const namedHandles = 10;
 
-/** What decides the level of leaks. */
+/** The choices that decide the level of leaks. */
 export interface AnalyzeOptions {
   /** This many live handles of one site are an error, even if none of them was ever closed; 50 by default. */
   readonly manyLive?: number;
@@ -19,12 +19,12 @@ interface NamedHandle {
   readonly object: HandleObject;
 }
 
-/** What a rule finds at one site. */
+/** The result of a rule for one site. */
 interface Verdict {
   readonly level: Level;
   readonly message: string;
   readonly count: number;
-  /** What the handles of the site refer to, if {@link handles} is empty. */
+  /** The object that the handles of the site refer to, if {@link handles} is empty. */
   readonly object: HandleObject;
   readonly handles: readonly NamedHandle[];
   readonly stacks: Finding['stacks'];
@@ -102,7 +102,7 @@ function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
   };
 }
 
-/** What the objects share: always the type; name, socket and wrapper only when they are the same everywhere. */
+/** The parts that all objects share: always the type; name, socket and wrapper only when they are the same everywhere. */
 export function commonObject(objects: readonly HandleObject[]): HandleObject {
   const [first = { type: 'Unknown' }, ...rest] = objects;
   const shares = (part: keyof HandleObject): boolean =>

@@ -1,6 +1,6 @@
 import type { HandleObject } from '../model.ts';
 
-/** What a person calls an object, where that is not "… handle". */
+/** The words for objects that are not "… handle". */
 const nouns: Readonly<Record<string, string>> = {
   Socket: 'socket',
   Descriptor: 'descriptor',

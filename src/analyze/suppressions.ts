@@ -19,7 +19,7 @@ export interface Suppression extends SuppressionLine {
 }
 
 interface Term {
-  /** What the pattern is compared with; a frame by default. */
+  /** The field that the pattern is compared with; a frame by default. */
   readonly subject: 'frame' | 'type' | 'name' | 'fingerprint';
   readonly matches: (text: string) => boolean;
 }

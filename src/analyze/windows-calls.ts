@@ -2,7 +2,7 @@ import type { Frame, HandleObject } from '../model.ts';
 import { functionName, moduleName } from './stacks.ts';
 
 /**
- * What the functions of Windows do with handles, as far as rules need it: data, one row for each family.
+ * The effects of Windows' functions on handles, as far as rules need them: data, one row for each family.
  * Names are those of the documentation; a row covers the A, W, Ex and transacted variants of a function.
  */
 

@@ -68,7 +68,7 @@ export function spellTimes(count: number): string {
   return count === 1 ? '' : `, ${count} times`;
 }
 
-/** Who made a refused call, and where: `SetEvent at main (gate.c:40)`. */
+/** The maker of a refused call, and its place: `SetEvent at main (gate.c:40)`. */
 export function spellOffender(misuses: readonly Pick<Misuse, 'offending'>[], system: boolean): string {
   const { site, api } = dissect(misuses[0]?.offending.stack ?? []);
   const places = spellPlace(...misuses.map((misuse) => misuse.offending.stack));

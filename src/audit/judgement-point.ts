@@ -9,7 +9,7 @@ import { type AbortEvent, waitForEnd, waitForOne, workMeanwhile } from './wait.t
  */
 export type JudgementPoint = 'at-gate' | 'ended' | 'aborted';
 
-/** What may happen to a target that runs. */
+/** The events that may end a target's run, and the work for the time until then. */
 interface Awaited {
   readonly target: Target;
   /** Signalled when the target has come to its exit and waits there. */

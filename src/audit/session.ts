@@ -23,7 +23,7 @@ import { awaitJudgementPoint, type JudgementPoint } from './judgement-point.ts';
 import { gatherLive, gatherPostMortem } from './live-evidence.ts';
 import type { AbortEvent } from './wait.ts';
 
-/** What a session needs to know of its target beforehand. */
+/** The facts of a target that a session needs beforehand. */
 interface SessionOptions {
   /** Handles that the target was given on purpose: its standard streams. */
   readonly passedOn: readonly RawHandle[];
@@ -32,7 +32,7 @@ interface SessionOptions {
   readonly symbolPath?: string | undefined;
 }
 
-/** What was learnt of a target, and what was not. */
+/** The evidence of a target, and its gaps. */
 export interface Judgement {
   readonly evidence: Evidence;
   readonly gaps: readonly Gap[];

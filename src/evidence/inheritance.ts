@@ -3,7 +3,7 @@ import type { HandleObject, Inheritance } from '../model.ts';
 import type { CallReader } from './calls.ts';
 import type { Description, TableEntry } from './sources.ts';
 
-/** What children inherited, before its handles have names. */
+/** The handles that children inherited, before they have names. */
 export class InheritanceGroups {
   readonly #groups: readonly InheritanceGroup[];
   readonly #byValue = new Map<bigint, InheritanceGroup[]>();
@@ -34,7 +34,7 @@ export class InheritanceGroups {
   }
 }
 
-/** What children inherited from one opening stack by one starting stack. */
+/** The handles of one opening stack that children of one starting stack inherited. */
 class InheritanceGroup {
   /** The handles that are open still. */
   readonly entries: TableEntry[] = [];

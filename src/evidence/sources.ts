@@ -1,13 +1,13 @@
 import type { CallLedger, LedgerCall } from '../call-ledger.ts';
 import type { HandleObject, Mark, Stack } from '../model.ts';
 
-/** What evidence is made of. Nothing here asks the target: what is live is passed to {@link gather}. */
+/** The sources of evidence. None of them asks the target: its live state is passed to {@link gather}. */
 export interface EvidenceSources {
   readonly ledger: CallLedger;
   readonly symbols: StackReader;
   /** FILETIME at which recording began. */
   readonly startTime: bigint;
-  /** What was open at each mark; absent when no marks were to come. */
+  /** The counts of open handles at each mark; absent when no marks were to come. */
   readonly markCounts?: CountsAtMarks;
 }
 
@@ -43,7 +43,7 @@ export interface TableEntry {
   readonly protectFromClose: boolean;
 }
 
-/** What a look at an open handle said. */
+/** The result of a look at an open handle. */
 export interface Description {
   readonly object: HandleObject;
   /** For a process or thread: whether it has ended, and when (FILETIME). */

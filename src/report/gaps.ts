@@ -1,6 +1,6 @@
 import type { CountedGap, Gap, NamingGap } from '../completeness.ts';
 
-/** What a gap means for the report, in one sentence that names the runs it belongs to. */
+/** The sentence for a gap: its meaning for the report, after the runs that it belongs to. */
 export function spellGap(gap: Gap): string {
   const sentence = spellContent(gap);
   if (gap.runs === undefined) return sentence;

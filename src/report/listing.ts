@@ -1,6 +1,6 @@
 import { escapeJson, escapeText } from '../text/escape.ts';
 
-/** What a cell of a listing may hold; `undefined`: nothing is known, or there is nothing to say. */
+/** A cell of a listing; `undefined` when nothing is known, or there is nothing to say. */
 export type Cell = string | number | boolean | undefined;
 
 /**

@@ -1,22 +1,22 @@
 import type { Report } from '../model.ts';
 
-/** What a reporter is told of the place that its text goes to. Everything comes in through here: reporters are pure. */
+/** The place that a report goes to, and the user's wishes. Reporters are pure: everything else is in the report. */
 export interface ReportOptions {
   /** 0 no colour, 1 sixteen colours, 2 256 colours, 3 true colour. */
   readonly colorLevel: 0 | 1 | 2 | 3;
-  /** Width in cells; less than 40 is treated as 40, and prose is never set wider than 120. */
+  /** Width in cells. Less than 40 counts as 40, and prose is never wider than 120. */
   readonly columns: number;
-  /** The lines of a source file, or `undefined` where there is no such file; without it no source is shown. */
+  /** Gives the lines of a source file, or `undefined` where it cannot be read. Without it, no source is shown. */
   readonly readSource?: (file: string) => readonly string[] | undefined;
   /** Files below this directory are shown relative to it. */
   readonly baseDirectory?: string;
-  /** How a source file's path is to be shown, where not as the symbols spell it. */
+  /** Gives the path that is shown for a source file. Without it, paths are shown as the symbols spell them. */
   readonly showSourcePath?: (path: string) => string;
-  /** Show notes too, and not only how many there are. */
+  /** Show notes, not only their number. */
   readonly showNotes?: boolean;
-  /** Show suppressed and known findings too, and not only how many there are. */
+  /** Show suppressed and known findings, not only their number. */
   readonly showSuppressed?: boolean;
-  /** Show every frame of the system and of the compiler's runtime, and not only the function that was called. */
+  /** Show every frame of the system and of the compiler's runtime, not only the function that was called. */
   readonly showSystemFrames?: boolean;
   /** Nothing outside of ASCII, for consoles that cannot show it. */
   readonly ascii?: boolean;

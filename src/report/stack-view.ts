@@ -4,7 +4,7 @@ import type { ReportOptions } from './reporter.ts';
 import { cutEnd, cutMiddle, padText, textWidth } from './text-width.ts';
 import type { Theme } from './theme.ts';
 
-/** What a stack is drawn with. */
+/** The means to draw a stack. */
 export interface StackView {
   readonly theme: Theme;
   readonly options: ReportOptions;
@@ -61,7 +61,7 @@ function row(frame: Frame, { theme, options, programModule }: StackView): Row {
   const line = frame.line === undefined ? '' : `:${frame.line}`;
   // The name of a nameless frame is its module and offset already.
   const place = source !== '' ? `${source}${line}` : frame.function === undefined ? '' : `${module}${offset}`;
-  // There is no such frame in a debugger's own walk, nor on the stack: it is said why it stands here.
+  // An inlined frame has no place on the stack, and a debugger may not list it: the row says why it is here.
   const mark = frame.inlined === true ? ' (inlined)' : '';
   return { name: theme.escape(qualified), place: theme.escape(place) + mark, own: isOwn(frame), frame };
 }

@@ -1,11 +1,11 @@
 /**
- * What must never reach a terminal as it is: control characters (C0, DEL, C1), everything invisible or that changes the
- * direction of text (`\p{C}` holds format characters, unassigned and private code points and lone surrogates;
+ * Characters that must never reach a terminal as they are: control characters (C0, DEL, C1), everything invisible or
+ * that changes the direction of text (`\p{C}` holds format characters, unassigned and private code points and lone surrogates;
  * Default_Ignorable the rest), line and paragraph separators, and spaces that are not the space.
  */
 const unprintable = (): RegExp => /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
 const outsideAscii: RegExp = /[^\x20-\x7e]/gu;
-/** Of nearly all texts nothing else is asked: the tables of Unicode's properties take a while to load. */
+/** Nearly all texts need no other test: the tables of Unicode's properties take a while to load. */
 const printableAscii: RegExp = /^[\x20-\x7e]*$/;
 const printableAsciiLines: RegExp = /^[\n\x20-\x7e]*$/;
 

@@ -100,7 +100,7 @@ function isOpenedAlike(one: Stack, other: Stack): boolean {
 }
 
 interface Tally {
-  /** What all of the handles are. */
+  /** The kind of all of the handles. */
   readonly object: HandleObject;
   readonly count: number;
   readonly ended: number;
