@@ -31,27 +31,28 @@ const CREATE_UNICODE_ENVIRONMENT = 0x400;
 const PROC_THREAD_ATTRIBUTE_HANDLE_LIST = 0x2_0002n;
 const STARTF_USESTDHANDLES = 0x100;
 const WAIT_OBJECT_0 = 0;
-/** STATUS_CONTROL_C_EXIT: what Windows itself gives a program that Ctrl-C ends. */
+/** STATUS_CONTROL_C_EXIT: the exit code of a program that Ctrl-C ends on Windows. */
 const INTERRUPTED_EXIT_CODE = 0xc000_013a;
 
 /**
- * Under random addresses, where they could not be switched off, Wine loses one new process of thousands before its
- * first instruction, and then says this (docs/platform.md): nothing has happened, and the next attempt is another
+ * With random addresses, where they cannot be switched off, Wine loses one new process of thousands before its first
+ * instruction, and returns this error (docs/platform.md). Nothing has happened by then, and the next attempt is another
  * process.
  */
 const ERROR_INTERNAL_ERROR = 1359;
 const ATTEMPTS = 3;
 
 /**
- * To end a process that is ending already is refused with this; to end one that we have started we have every right.
+ * Windows refuses to end a process that is ending already with this error. It has no other reason to refuse: we have every
+ * right to a process that we started.
  */
 const ERROR_ACCESS_DENIED = 5;
 
 export interface SpawnOptions {
-  /** Whole path of the program, as Windows spells it. */
+  /** Whole path of the program, in Windows' spelling. */
   readonly program: string;
   readonly args: readonly string[];
-  /** What the target gets as its standard handles; inheritable. */
+  /** The target's standard handles; inheritable. */
   readonly stdin: AsHandle;
   readonly stdout: AsHandle;
   readonly stderr: AsHandle;
@@ -61,8 +62,8 @@ const starts = new Set<Promise<SuspendedProcess>>();
 const suspended = new Set<SuspendedProcess>();
 
 /**
- * Ends every process that would wait for ever for its first instruction: for a tool that ends in the middle of its
- * work. Those that run are left to themselves.
+ * Ends every process that is still suspended before its first instruction. A tool that ends in the middle of its work
+ * calls this. Processes that run go on.
  */
 export async function endSuspendedProcesses(): Promise<void> {
   await Promise.allSettled(starts);
@@ -70,8 +71,8 @@ export async function endSuspendedProcesses(): Promise<void> {
 }
 
 /**
- * A process that has not run its first instruction yet. Unless it was {@link resume | resumed}, disposing of it ends
- * it: a suspended process is never left behind.
+ * A process that has not run its first instruction yet. Disposing of it ends it, unless it was
+ * {@link resume | resumed}: no suspended process stays behind.
  */
 export class SuspendedProcess implements Disposable {
   readonly pid: number;
@@ -89,8 +90,8 @@ export class SuspendedProcess implements Disposable {
   }
 
   /**
-   * Starts a program suspended, in the current directory and with the environment as it is now. JavaScript goes on
-   * meanwhile; what it starts until then by other means may inherit the three handles, too.
+   * Starts a program suspended, in the current directory and with the current environment. JavaScript goes on
+   * meanwhile; a process that it starts by other means before this resolves may inherit the three handles, too.
    *
    * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw
    *
@@ -133,7 +134,7 @@ export class SuspendedProcess implements Disposable {
       startup,
       information,
     ] as const;
-    // Why it failed only its own thread can ask: the second attempt is made on this one.
+    // Only the thread that called can read the error: the second attempt runs on this thread.
     let isStarted = await CreateProcessWAsync(...parameters);
     for (let attempt = 2; !isStarted; attempt++) {
       isStarted = CreateProcessW(...parameters);
@@ -161,7 +162,7 @@ export class SuspendedProcess implements Disposable {
   }
 
   /**
-   * Ends the process at once, as from outside; one that has ended, or is about to, is left to that.
+   * Ends the process at once, from outside. Does nothing to a process that has ended or is ending.
    *
    * @throws Win32Error when Windows refuses
    */
@@ -187,7 +188,7 @@ export class SuspendedProcess implements Disposable {
   }
 }
 
-/** A copy of this process' environment as it is now. */
+/** A copy of this process' current environment. */
 class Environment implements Disposable {
   readonly address: bigint = GetEnvironmentStringsW();
 
@@ -196,7 +197,7 @@ class Environment implements Disposable {
   }
 }
 
-/** An attribute list that makes a child inherit these handles and no other; it must live until the child does. */
+/** An attribute list that makes a child inherit only these handles; it must live until the child has started. */
 class InheritedHandles implements Disposable {
   readonly #list: Buffer;
   readonly #values: BigInt64Array;

@@ -15,13 +15,13 @@ import { type HANDLE, readWideString } from '../ffi/library.ts';
 import { failed } from '../io/system-error.ts';
 import { undecorate } from './undecorate.ts';
 
-/** The function that debug information has for an address. */
+/** The function of an address, by debug information. */
 export interface DebugSymbol {
   /** Undecorated. */
   readonly name: string;
   /** Address of its first byte. */
   readonly address: bigint;
-  /** 0 where the debug information does not say. */
+  /** 0 where the debug information has none. */
   readonly sizeBytes: number;
 }
 
@@ -29,11 +29,11 @@ export interface DebugSymbol {
 export interface DebugInlined {
   /** Undecorated. */
   readonly name: string;
-  /** The line that is being run in it. */
+  /** The line in it that the address belongs to. */
   readonly line?: DebugLine;
 }
 
-/** The source line that debug information has for an address. */
+/** The source line of an address, by debug information. */
 export interface DebugLine {
   readonly file: string;
   /** 1-based. */
@@ -45,7 +45,7 @@ const SYMOPT_LOAD_LINES = 0x0000_0010;
 const SYMOPT_FAIL_CRITICAL_ERRORS = 0x0000_0200;
 const SYMOPT_NO_PROMPTS = 0x0008_0000;
 const SYMFLAG_EXPORT = 0x0000_0200;
-/** No compiler nests as many; what dbghelp says of a damaged file must not take for ever. */
+/** No compiler nests as many. A damaged file could make dbghelp count millions. */
 const INLINED_MAX = 64;
 const MAX_SYM_NAME = 2000;
 /** A PDB may name files at any length. */
@@ -60,8 +60,8 @@ let sessions = 0;
 /**
  * Windows' own reader of debug information (PDB; under Wine DWARF up to version 4 as well), fed with files only.
  *
- * dbghelp wants a process handle but only as a name for the session: any unique number serves, so symbols are found for
- * a process that has ended, too. dbghelp is not made for several threads: everything here is synchronous.
+ * dbghelp takes a process handle, but only as a name for the session: any unique number serves. So it finds symbols for
+ * a process that has ended, too. dbghelp must not be called from several threads: everything here is synchronous.
  *
  * https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-syminitializew
  */
@@ -78,37 +78,38 @@ export class DbghelpSession implements Disposable {
    * @throws Win32Error when dbghelp refuses
    */
   constructor(searchPath: string | null = null) {
-    // Handles are multiples of four: a number that is none cannot be anybody's.
+    // Handles are multiples of four: no process has a handle of another number.
     this.#session = BigInt(0x7e57_0001 + 4 * sessions++) as HANDLE;
     SymSetOptions(SYMOPT_UNDNAME | SYMOPT_LOAD_LINES | SYMOPT_FAIL_CRITICAL_ERRORS | SYMOPT_NO_PROMPTS);
     if (!SymInitializeW(this.#session, searchPath, false)) throw failed('start dbghelp', '');
   }
 
   /**
-   * Reads a module's debug information, as if the module were at `base`; whether dbghelp could make anything of the
-   * file.
+   * Reads a module's debug information, as if the module were at `base`.
+   *
+   * @returns whether dbghelp could read the file
    */
   load(path: string, base: bigint, sizeBytes: number): boolean {
     return SymLoadModuleExW(this.#session, NO_FILE, path, null, base, sizeBytes, null, 0) !== 0n;
   }
 
   /**
-   * The function at an address of a loaded module; not a mere export, for its name may be that of a function far below.
+   * The function at an address of a loaded module. Not an export: the nearest may belong to a function far below.
    */
   findSymbol(address: bigint): DebugSymbol | undefined {
     return this.#readSymbol((symbol) => SymFromAddrW(this.#session, address, this.#displacement, symbol));
   }
 
   /**
-   * The line at an address, in the function that stands in the code; see {@link findInlined} for those inlined into it.
+   * The line at an address, in the function whose code it is; see {@link findInlined} for those inlined into it.
    */
   findLine(address: bigint): DebugLine | undefined {
     return this.#readLine((line) => SymGetLineFromAddrW64(this.#session, address, this.#displacement, line));
   }
 
   /**
-   * What was inlined at an address, the innermost first, and the line of the function that all of it was inlined into.
-   * Empty where nothing was, or where this dbghelp knows nothing of inlining.
+   * The functions that were inlined at an address, the innermost first, and the line in the function around them. Empty
+   * where none was, or where this dbghelp does not know inlined functions.
    *
    * https://learn.microsoft.com/windows/win32/debug/inline-function-symbols
    */
