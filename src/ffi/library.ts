@@ -1,11 +1,11 @@
 import koffi, { type TypeObject } from 'koffi';
 
 try {
-  // Async calls run on stacks of koffi's, of 128 KiB unless told: CreateProcess, and what security software hooks into
-  // it, may want what a thread has.
+  // By default koffi gives async calls stacks of 128 KiB. CreateProcess, and the hooks of security software in it, may
+  // need as much as a thread has.
   koffi.config({ async_stack_size: 1 << 20 });
 } catch {
-  // Somebody else in this process has called by koffi before, and so decided.
+  // Other code in this process has called by koffi before: the size is fixed.
 }
 
 declare const handleBrand: unique symbol;
@@ -27,9 +27,9 @@ export type Pointer = Uint8Array | Uint16Array | Uint32Array | BigInt64Array | B
 /** How one parameter or result crosses the border between C and TypeScript. */
 export interface NativeType {
   readonly koffi: string | TypeObject;
-  /** Turns what koffi returns into what the binding promises; absent where they are the same. */
+  /** Turns koffi's value into the value that the binding promises; absent where they are the same. */
   readonly fromNative?: (value: never) => unknown;
-  /** Turns an argument into what koffi takes; absent where they are the same. */
+  /** Turns an argument into the value that koffi takes; absent where they are the same. */
   readonly toNative?: (value: never) => unknown;
 }
 
@@ -39,7 +39,7 @@ export const HANDLE: NativeType = { koffi: 'intptr', fromNative: (value: number 
 export const SOCKET: NativeType = { koffi: 'uintptr', fromNative: (value: number | bigint) => BigInt(value) };
 /** BOOL: any non-zero value is `true`. koffi's own `bool` is the one byte of C++. */
 export const BOOL: NativeType = { koffi: 'int32', fromNative: (value: number) => value !== 0, toNative: Number };
-/** BOOLEAN: one byte, of which any non-zero value is `true`. */
+/** BOOLEAN: one byte; any non-zero value is `true`. */
 export const BOOLEAN: NativeType = { koffi: 'uint8', fromNative: (value: number) => value !== 0, toNative: Number };
 /** DWORD, UINT, ULONG: a number. */
 export const DWORD: NativeType = { koffi: 'uint32' };
@@ -61,8 +61,8 @@ export const LPCSTR: NativeType = { koffi: 'str' };
 export const VOID: NativeType = { koffi: 'void' };
 
 /**
- * The type of a function that C calls back while the call that it was given to has not returned. Its arguments arrive
- * as koffi makes them: pointers as bigints, NULL as null.
+ * The type of a function that C calls back before the call that received it returns. Its arguments arrive as koffi
+ * makes them: pointers as bigints, NULL as null.
  */
 export function callbackType(result: NativeType, parameters: readonly NativeType[]): NativeType {
   let made: TypeObject | undefined;
@@ -79,8 +79,8 @@ export function callbackType(result: NativeType, parameters: readonly NativeType
 }
 
 /**
- * A DLL and the way to declare its exports. It is loaded, and an export looked for, when something is first called: a
- * command needs few of them, and every module that calls one is loaded with it.
+ * A DLL and the way to declare its exports. The first call loads the DLL and looks for the export: a command needs few
+ * exports, and imports the declarations of many.
  */
 interface Library {
   /** Declares one export. The first call throws an Error when there is no such DLL, or no export of that name in it. */
@@ -92,7 +92,7 @@ interface Library {
   /** Whether the DLL has an export of that name. */
   has(name: string): boolean;
   /**
-   * Declares an export that not every Windows (or Wine) has: `undefined` where it is missing. It is looked for at once.
+   * Declares an export that not every Windows (or Wine) has: `undefined` where it is missing. Looks for it at once.
    */
   defineOptional<F extends (...args: never[]) => unknown>(
     name: string,
@@ -100,8 +100,8 @@ interface Library {
     parameters: readonly NativeType[],
   ): F | undefined;
   /**
-   * Declares an export that may block: it runs on one of libuv's threads and resolves when it returned, so
-   * that JavaScript stays alive. GetLastError is meaningless afterwards (another thread's).
+   * Declares an export that may block: it runs on one of libuv's threads, and JavaScript goes on. It resolves when the
+   * call returns. GetLastError is meaningless afterwards: it belongs to another thread.
    */
   defineAsync<F extends (...args: never[]) => Promise<unknown>>(
     name: string,
@@ -170,17 +170,17 @@ type LibraryHandle = ReturnType<typeof koffi.load>;
 type KoffiFunc = ReturnType<LibraryHandle['func']>;
 
 /**
- * How many zeros a call is given behind its own arguments. koffi lays the frame of a call with fewer than five
- * arguments at the very end of its stack block; Wine 10 reads one word past the four home slots of every system call,
- * and never returns when that is beyond the block [ran]. A surplus argument is harmless in the x64 calling convention.
+ * How many zeros a call gets behind its own arguments. koffi lays the frame of a call with fewer than five arguments at
+ * the very end of its stack block. Wine 10 reads one word past the four home slots of every system call, and never
+ * returns when that word is beyond the block [ran]. A surplus argument is harmless in the x64 calling convention.
  */
 function surplusCount(name: string, parameters: readonly NativeType[]): number {
   return /^Nt[A-Z]/.test(name) ? Math.max(0, 5 - parameters.length) : 0;
 }
 
 /**
- * Converts the arguments that need it, in place, and adds zeros; `undefined` where there is neither, which is the
- * common case and costs nothing.
+ * Converts the arguments that need it, in place, and adds zeros; `undefined` where a call needs neither, which is
+ * common and costs nothing.
  */
 function argumentConverter(
   parameters: readonly NativeType[],
@@ -198,7 +198,7 @@ function argumentConverter(
 }
 
 /**
- * The memory at `address` in this process, without a copy: writes by anybody show at once.
+ * The memory at `address` in this process, without a copy: every write to it shows at once.
  *
  * The caller promises that `address` stays mapped for as long as the view is used.
  */
@@ -215,10 +215,10 @@ export function readWideString(address: bigint): string {
   return koffi.decode(address, 'char16', -1) as string;
 }
 
-/** Where the bytes of `buffer` lie; true for as long as the buffer is referenced, for V8 never moves them. */
+/** The address of the bytes of `buffer`; V8 never moves them while the buffer is referenced. */
 export function addressOf(buffer: Uint8Array): bigint {
   return BigInt(koffi.address(buffer));
 }
 
-/** The version of koffi, which is what calls native code here. */
+/** The version of koffi, which calls native code here. */
 export const koffiVersion: string = koffi.version;

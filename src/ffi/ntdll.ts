@@ -57,7 +57,7 @@ export const NtQueryObject: (
   ReturnLength: Pointer,
 ) => number = ntdll.define('NtQueryObject', NTSTATUS, [HANDLE, DWORD, POINTER, DWORD, POINTER]);
 
-/** {@link NtQueryObject} on one of libuv's threads: for the name of a file object, which may never come. */
+/** {@link NtQueryObject} on one of libuv's threads: the call for the name of a file object may never return. */
 export const NtQueryObjectAsync: (
   Handle: HANDLE,
   ObjectInformationClass: number,
@@ -123,7 +123,7 @@ type QueryOfObject = (
 const QUERY_OF_OBJECT: readonly NativeType[] = [HANDLE, DWORD, POINTER, DWORD, POINTER];
 
 /**
- * Each answers for one type of object. They are in winternl.h's neighbours only: declared after phnt's ntexapi.h and
+ * Each answers for one type of object. winternl.h does not have them: they are declared after phnt's ntexapi.h and
  * ntmmapi.h.
  */
 export const NtQueryEvent: QueryOfObject = ntdll.define('NtQueryEvent', NTSTATUS, QUERY_OF_OBJECT);

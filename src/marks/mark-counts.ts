@@ -3,7 +3,7 @@ import type { Gap } from '../completeness.ts';
 import type { Mark } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 
-/** A site as the ledger alone knows it, and how many of its handles were open at each mark. */
+/** A site in the ledger, and how many of its handles were open at each mark. */
 interface CountedSite {
   readonly opened: LedgerCall;
   readonly objectType: string;
@@ -60,7 +60,7 @@ export class MarkCounts {
     return this.#sites;
   }
 
-  /** The counts of several keys that are one site, added up. */
+  /** The sums of the counts of several keys that are one site. */
   countsOf(keys: readonly string[]): readonly number[] {
     const series = keys.map((key) => this.#sites.get(key)?.counts ?? []);
     return this.#marks.map((_, index) => series.reduce((sum, counts) => sum + (counts[index] ?? 0), 0));
@@ -69,9 +69,9 @@ export class MarkCounts {
   /**
    * Counts what is open now, after some iterations have ended.
    *
-   * What one iteration left to others to close may take a while: for up to `settleMs` it looks again, and counts for
-   * each site the fewest that it saw, until no site has more than at the mark before. A leaked handle is there all the
-   * time; one that is about to be closed is not, and neither is one of the next iteration.
+   * Other threads may still close handles of the iteration. So it looks again for up to `settleMs`, until no site has
+   * more handles than at the mark before, and keeps the lowest count of each site. A leaked handle is there all the
+   * time; a handle that is about to be closed is not, and neither is a handle of the next iteration.
    *
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    */
@@ -103,7 +103,7 @@ export class MarkCounts {
       this.#joinMarks();
   }
 
-  /** Joins the second quarter of the marks in pairs. What counts of a pair is its second mark. */
+  /** Joins the second quarter of the marks in pairs, and keeps the counts of the second of each pair. */
   #joinMarks(): void {
     const begin = Math.floor(this.#marks.length / 4);
     const end = begin + 2 * Math.floor(begin / 2);

@@ -7,23 +7,23 @@ import type { MarkCounts } from './mark-counts.ts';
 import { MarkError, type MarkName } from './mark-name.ts';
 
 const ERROR_ALREADY_EXISTS = 183;
-/** What was written to a pipe just before the target ended has arrived after so long. */
+/** Bytes that the target wrote to a pipe just before it ended arrive within this time. */
 const DRAIN_MS = 50;
-/** More marks than these are not read before those are counted: a program may write them faster than that goes. */
+/** When so many marks wait for their count, no more are read: a program may write them faster than they are counted. */
 const PENDING_MAX = 0x1_0000;
-/** A program that does not read the answers to its marks gets no more of them while so much is unread. */
+/** A program with so many unread answers gets no more until it reads them. */
 const UNREAD_SIZE_BYTES_MAX = 1 << 20;
 /** Programs that may have the pipe open at once; each takes memory here. */
 const CONNECTIONS_MAX = 1024;
 
 /**
- * Takes marks and has the open handles counted at each, one count after the other.
+ * Receives marks and has the open handles counted at each, one count after the other.
  *
- * Marks that come while a count is under way are counted together after it ({@link Mark.iterations}); each still counts
- * as an iteration. An event that is set twice before anybody looks is one mark: that is what an event is.
+ * Marks that arrive during a count are counted together after it ({@link Mark.iterations}); each still counts as an
+ * iteration. An event that is set twice before the auditor looks is one mark: that is what an event is.
  */
 export class MarkListener implements Disposable {
-  /** Signalled by a mark; undefined where marks come by a pipe. To be answered with {@link note}. */
+  /** A mark signals it, and the caller then calls {@link note}; undefined where marks arrive by a pipe. */
   readonly event: AsHandle | undefined;
   readonly #owned: OwnedHandle | undefined;
   readonly #server: Server | undefined;
@@ -34,7 +34,7 @@ export class MarkListener implements Disposable {
   #total = 0;
   /** How many answers each socket waits for. */
   #answers = new Map<Socket, number>();
-  /** Those that wait to be read. */
+  /** Sockets that are not read until the marks so far have been counted. */
   readonly #paused = new Set<Socket>();
   #counting: Promise<void> | undefined;
   #failure: unknown;
@@ -50,12 +50,12 @@ export class MarkListener implements Disposable {
   /**
    * Makes the event or the pipe.
    *
-   * @param settleMs how long a count may wait for what an iteration left behind to be closed
-   * @throws MarkError when somebody else has it
+   * @param settleMs how long a count may wait until the handles of an iteration are closed
+   * @throws MarkError when another process has one of that name
    */
   static async open({ kind, name }: MarkName, settleMs: number): Promise<MarkListener> {
     if (kind === 'event') return new MarkListener(settleMs, createNewEvent(name), undefined);
-    if (await answers(name)) throw new MarkError(name, 'there is a pipe of that name', 'another name');
+    if (await answers(name)) throw new MarkError(name, 'another process has a pipe of that name', 'another name');
     const server = createServer({ allowHalfOpen: true });
     server.maxConnections = CONNECTIONS_MAX;
     const listener = new MarkListener(settleMs, undefined, server);
@@ -68,19 +68,19 @@ export class MarkListener implements Disposable {
     return listener;
   }
 
-  /** Marks before this are lost: the target does not run yet. */
+  /** Begins to count. The target must not run before. */
   start(counts: MarkCounts): void {
     this.#counts = counts;
   }
 
-  /** One iteration is over. Counts at once, or when the count that is under way has ended. */
+  /** One iteration is over. Counts at once, or after the count that is under way. */
   note(): void {
     this.#pending++;
     this.#counting ??= this.#count();
   }
 
   /**
-   * Resolves when every mark that was made has been counted.
+   * Resolves when every mark has been counted.
    *
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    */
@@ -88,7 +88,7 @@ export class MarkListener implements Disposable {
     if (this.#server !== undefined) {
       for (let before = -1; before !== this.#total + this.#pending; ) {
         before = this.#total + this.#pending;
-        await this.#counting; // and what waited for that is read
+        await this.#counting; // then the paused sockets are read again
         await sleep(DRAIN_MS);
       }
     }
@@ -108,7 +108,7 @@ export class MarkListener implements Disposable {
         this.#paused.clear();
       }
     } catch (error) {
-      this.#failure ??= error; // for finish(): nobody waits for a count
+      this.#failure ??= error; // finish() throws it: no caller waits for a count
     } finally {
       this.#counting = undefined;
     }
@@ -132,7 +132,7 @@ export class MarkListener implements Disposable {
         this.#noteLine(socket); // a last line without its end
       else if (this.#pending === 0) socket.end();
     });
-    socket.on('error', () => socket.destroy()); // it went away before the answer: its mark counts all the same
+    socket.on('error', () => socket.destroy()); // the program went away before the answer: its mark still counts
     socket.on('close', () => {
       this.#sockets.delete(socket);
       this.#paused.delete(socket);
@@ -158,8 +158,8 @@ export class MarkListener implements Disposable {
 }
 
 /**
- * Somebody serves a pipe. Wine 8 and 10 let a second one be made of its name (FILE_FLAG_FIRST_PIPE_INSTANCE is not
- * heeded), which shares its clients.
+ * Whether a process serves a pipe of this name. Wine 8 and 10 ignore FILE_FLAG_FIRST_PIPE_INSTANCE: they make a second
+ * pipe of the name, and the two share the clients.
  */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
@@ -171,12 +171,12 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** @throws MarkError when there is one of that name, whose signals would be somebody else's */
+/** @throws MarkError when there is one of that name: its signals would come from other programs */
 function createNewEvent(name: string): OwnedHandle {
   const raw = CreateEventW(null, false, false, name);
   const code = GetLastError();
   const event = HandleOrNull.fromRawHandle(raw).expect('create event', name);
   if (code !== ERROR_ALREADY_EXISTS) return event;
   event[Symbol.dispose]();
-  throw new MarkError(name, 'there is an event of that name (ERROR_ALREADY_EXISTS 183)', 'another name');
+  throw new MarkError(name, 'another process has an event of that name (ERROR_ALREADY_EXISTS 183)', 'another name');
 }

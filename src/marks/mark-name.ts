@@ -1,9 +1,9 @@
 import { UserError } from '../user-error.ts';
 
-/** How marks come to the auditor. */
+/** How marks reach the auditor. */
 export interface MarkName {
   readonly kind: 'event' | 'pipe';
-  /** As programs open it: `Local\name`, `\\.\pipe\name`. */
+  /** The name by which programs open it: `Local\name`, `\\.\pipe\name`. */
   readonly name: string;
 }
 
@@ -14,13 +14,13 @@ export class MarkError extends UserError {
   }
 }
 
-/** MAX_PATH, less the longest directory that a name stands in. */
+/** MAX_PATH, less the longest directory before a name. */
 const LONGEST = 200;
 
 /**
  * Takes `name`, `Local\name`, `Global\name` (an event), `pipe:name` or `\\.\pipe\name` apart.
  *
- * @throws MarkError for what cannot be a name
+ * @throws MarkError when the text cannot be a name
  */
 export function parseMarkName(text: string): MarkName {
   const pipe = /^(?:pipe:|\\\\\.\\pipe\\)(.*)$/is.exec(text)?.[1];

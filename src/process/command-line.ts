@@ -1,5 +1,5 @@
 /**
- * One command line out of separate arguments, so that the target's C runtime takes it apart into the same ones.
+ * One command line from separate arguments, which the target's C runtime splits into the same arguments.
  *
  * https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
  */

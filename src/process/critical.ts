@@ -6,7 +6,7 @@ import { openProcess, type ProcessInfo, readImagePath } from './processes.ts';
 
 const ProcessBreakOnTermination = 29;
 
-/** Windows does not run without them, whether or not it says so itself. */
+/** Windows does not run without them, even where it does not mark them as critical. */
 const names: ReadonlySet<string> = new Set([
   'smss.exe',
   'csrss.exe',
@@ -26,8 +26,8 @@ const names: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Why Windows cannot do without a process, in a clause: the kernel itself, marked as critical, or one of its servers.
- * `undefined` for any other. A program that only has such a name and is not Windows' own is another one.
+ * Why Windows cannot run without a process, in a clause: it is the kernel itself, is marked as critical, or is one of
+ * Windows' servers. `undefined` for any other, and for a program of such a name that is not Windows' own.
  */
 export function whyCritical({ processId, name }: ProcessInfo): string | undefined {
   if (processId === 0 || processId === 4) return 'it is the kernel';

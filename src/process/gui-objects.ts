@@ -2,7 +2,7 @@ import { isWine } from '../ffi/ntdll.ts';
 import { GetGuiResources } from '../ffi/user32.ts';
 import type { AsHandle } from '../io/index.ts';
 
-/** Objects of the window manager that a process has. They are no handles of the kernel's table. */
+/** Objects of the window manager that a process has. They are not in the kernel's handle table. */
 export interface GuiObjectCounts {
   /** Brushes, bitmaps, fonts, device contexts. */
   readonly gdi: number;
@@ -14,8 +14,8 @@ const GR_GDIOBJECTS = 0;
 const GR_USEROBJECTS = 1;
 
 /**
- * How many GDI and USER objects a process has; `undefined` where it is not told. Wine 8 and 10 answer 0 for every
- * process, also for one that has just made some [ran], so its answer is none.
+ * How many GDI and USER objects a process has; `undefined` under Wine. Wine 8 and 10 answer 0 for every process, even
+ * for one that has just made some [ran].
  *
  * https://learn.microsoft.com/windows/win32/api/winuser/nf-winuser-getguiresources
  *

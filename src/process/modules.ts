@@ -13,17 +13,17 @@ export interface Module {
   readonly base: bigint;
   readonly sizeBytes: number;
   /**
-   * File name without its directory, as the loader spells it: `app.exe`. Comes from the target: escape it where it is
-   * shown.
+   * File name without its directory, in the loader's spelling: `app.exe`. It comes from the target: escape it where it
+   * is shown.
    */
   readonly name: string;
-  /** Whole path, as the loader spells it. Comes from the target: escape it where it is shown. */
+  /** Whole path, in the loader's spelling. It comes from the target: escape it where it is shown. */
   readonly path: string;
   /** It belongs to Windows (or Wine), not to the program. The program itself never does, not even `cmd.exe`. */
   readonly isSystem: boolean;
 }
 
-/** A process has tens to hundreds of modules; a list that is longer is a loop in damaged memory. */
+/** A process has tens to hundreds of modules. A longer list is a loop in damaged memory. */
 const MODULES_MAX = 16_384;
 const MODULE_SIZE_MAX = 0x1_0000_0000;
 
@@ -35,7 +35,7 @@ const MODULE_SIZE_MAX = 0x1_0000_0000;
  * Only for 64-bit processes: a 32-bit one shows its few 64-bit modules.
  *
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
- * @throws NtStatusError when the process refuses to say where its environment block is
+ * @throws NtStatusError when the kernel does not return the address of the environment block
  */
 export function listModules(process: AsHandle): readonly Module[] {
   // typedef struct _PROCESS_BASIC_INFORMATION: +8 PPEB PebBaseAddress; 48 bytes

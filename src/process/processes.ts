@@ -8,27 +8,27 @@ import { UserError } from '../user-error.ts';
 /** One running process. */
 export interface ProcessInfo {
   readonly processId: number;
-  /** The program's file name: `app.exe`. Comes from whoever named the file: escape it where it is shown. */
+  /** The program's file name: `app.exe`. It may be hostile: escape it where it is shown. */
   readonly name: string;
   readonly parentId: number;
   readonly sessionId: number;
-  /** FILETIME: with the id it names the process for good, for ids are used again. */
+  /** FILETIME. Ids are used again; an id with this time names one process for good. */
   readonly startTime: bigint;
   readonly threadCount: number;
   /**
-   * What its threads have used, those that have ended included, in units of 100 ns. Windows and Linux count in ticks of
-   * 10 to 16 ms.
+   * The time that its threads have used, with those that have ended, in units of 100 ns. Windows and Linux count in ticks
+   * of 10 to 16 ms.
    */
   readonly processorTime: bigint;
   readonly peakWorkingSetBytes: number;
   /**
-   * What the kernel says. Wine 8 and 10 tell how many handles there is room for, a power of two and more than there are
-   * [ran].
+   * The kernel's number. Wine 8 and 10 return how many handles there is room for: a power of two, and more than there
+   * are [ran].
    */
   readonly handleCount: number;
 }
 
-/** The process that somebody named cannot be looked at: there is none, or it has ended. */
+/** The process of a command does not exist, or has ended. */
 class ProcessNotFoundError extends UserError {
   constructor(wanted: string, why: string, advice: string) {
     super(`Cannot find process ${wanted}: ${why}. Try ${advice}.`);
@@ -86,10 +86,10 @@ function readProcessTable(): Buffer {
 }
 
 /**
- * Takes a SYSTEM_PROCESS_INFORMATION list apart. A list whose links or lengths lead out of it gives what is before the
- * damage.
+ * Reads a SYSTEM_PROCESS_INFORMATION list. When a link or length leads out of it, only the processes before the damage
+ * are returned.
  *
- * @param address where the kernel wrote the table: names are told by their addresses in it
+ * @param address where the kernel wrote the table: it refers to names by their addresses
  */
 export function decodeProcesses(table: Buffer, address: bigint): readonly ProcessInfo[] {
   return Array.from(listEntries(table), (at) => {
@@ -124,10 +124,9 @@ function* listEntries(table: Buffer): Generator<number> {
 }
 
 /**
- * How much processor time a process has used: see {@link ProcessInfo.processorTime}. `undefined` when it does not run.
+ * The processor time of a process: see {@link ProcessInfo.processorTime}. `undefined` when the process does not run.
  *
- * GetProcessTimes would be the call for it, but tells the caller's own times whichever process it is asked about [ran,
- * Wine 8].
+ * GetProcessTimes would be the call for it, but returns the caller's own times for every process [ran, Wine 8].
  */
 export function readProcessorTime(processId: number): bigint | undefined {
   return listProcesses().find((process) => process.processId === processId)?.processorTime;
@@ -184,7 +183,7 @@ function findNamed(wanted: string, processes: readonly ProcessInfo[]): readonly 
   );
 }
 
-/** A process that has ended is found by its id for as long as somebody has a handle of it. */
+/** The id of a process that has ended can be opened for as long as any process has a handle for it. */
 function whyNot(processId: number): string {
   const raw = processId > 0xffff_ffff ? NULL_HANDLE : OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, false, processId);
   if (raw === 0n) return 'no process with that id runs';
@@ -209,7 +208,7 @@ export function openProcess(processId: number, access: number, label: string = S
 }
 
 /**
- * The whole path of a process' program, in the form `C:\…`; `undefined` where it is not told.
+ * The whole path of a process' program, in the form `C:\…`; `undefined` where Windows has none.
  *
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION
  */

@@ -6,7 +6,7 @@ import { GetLastError } from '../ffi/kernel32.ts';
 import { Win32Error } from '../io/index.ts';
 import { UserError } from '../user-error.ts';
 
-/** The program to audit cannot be: it is not there, not a program, or not of a kind that is audited. */
+/** The program cannot be audited: it is not there, not a program, or of a kind that the tool does not audit. */
 export class ProgramError extends UserError {
   constructor(program: string, why: string, advice: string) {
     super(`Cannot run "${program}": ${why}. Try ${advice}.`);
@@ -81,10 +81,10 @@ export function checkProgram(path: string): void {
   }
 }
 
-/** What sections are padded to in a file, and what a linker may leave out of the last one. */
+/** Sections in a file are padded to multiples of this, and a linker may leave out the padding of the last one. */
 const FILE_ALIGNMENT = 0x200;
 
-/** Where the last section that is in the header ends in the file. */
+/** The end of the last section of the header, as an offset in the file. */
 function endOfSections(header: Buffer, peOffset: number): number {
   const count = header.readUInt16LE(peOffset + 6); // WORD FileHeader.NumberOfSections
   const first = peOffset + 24 + header.readUInt16LE(peOffset + 20); // WORD FileHeader.SizeOfOptionalHeader

@@ -2,8 +2,8 @@ import { RtlGenRandom } from '../ffi/advapi32.ts';
 import { failed } from '../io/index.ts';
 
 /**
- * Random bytes that nobody can guess, from Windows itself: Node.js' `crypto`, which has them too, takes as long to load
- * as a short program takes to run.
+ * Unpredictable random bytes, from Windows itself. Node.js' `crypto` has them too, but takes as long to load as a short
+ * program takes to run.
  *
  * @throws Win32Error when Windows refuses
  */

@@ -34,26 +34,27 @@ const EXTENDED_STARTUPINFO_PRESENT = 0x8_0000;
 const CREATE_UNICODE_ENVIRONMENT = 0x400;
 const PROC_THREAD_ATTRIBUTE_HANDLE_LIST = 0x2_0002n;
 const STARTF_USESTDHANDLES = 0x100;
-/** STATUS_CONTROL_C_EXIT: what Windows itself gives a program that Ctrl-C ends. */
+/** STATUS_CONTROL_C_EXIT: the exit code of a program that Ctrl-C ends on Windows. */
 const INTERRUPTED_EXIT_CODE = 0xc000_013a;
 
 /**
- * Under random addresses, where they could not be switched off, Wine loses one new process of thousands before its
- * first instruction, and then says this (docs/platform.md): nothing has happened, and the next attempt is another
+ * With random addresses, where they cannot be switched off, Wine loses one new process of thousands before its first
+ * instruction, and returns this error (docs/platform.md). Nothing has happened by then, and the next attempt is another
  * process.
  */
 const ERROR_INTERNAL_ERROR = 1359;
 const ATTEMPTS = 3;
 
 /**
- * To end a process that is ending already is refused with this; to end one that we have started we have every right.
+ * Windows refuses to end a process that is ending already with this error. It has no other reason to refuse: we have every
+ * right to a process that we started.
  */
 
 export interface SpawnOptions {
-  /** Whole path of the program, as Windows spells it. */
+  /** Whole path of the program, in Windows' spelling. */
   readonly program: string;
   readonly args: readonly string[];
-  /** What the target gets as its standard handles; inheritable. */
+  /** The target's standard handles; inheritable. */
   readonly stdin: AsHandle;
   readonly stdout: AsHandle;
   readonly stderr: AsHandle;
@@ -63,8 +64,8 @@ const starts = new Set<Promise<StartedProcess>>();
 const suspended = new Set<StartedProcess>();
 
 /**
- * Ends every process that would wait for ever for its first instruction: for a tool that ends in the middle of its
- * work. Those that run are left to themselves.
+ * Ends every process that is still suspended before its first instruction. A tool that ends in the middle of its work
+ * calls this. Processes that run go on.
  */
 export async function endSuspendedProcesses(): Promise<void> {
   await Promise.allSettled(starts);
@@ -94,8 +95,8 @@ export class StartedProcess implements Target {
   }
 
   /**
-   * Starts a program suspended, in the current directory and with the environment as it is now. JavaScript goes on
-   * meanwhile; what it starts until then by other means may inherit the three handles, too.
+   * Starts a program suspended, in the current directory and with the current environment. JavaScript goes on
+   * meanwhile; a process that it starts by other means before this resolves may inherit the three handles, too.
    *
    * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-createprocessw
    *
@@ -138,7 +139,7 @@ export class StartedProcess implements Target {
       startup,
       information,
     ] as const;
-    // Why it failed only its own thread can ask: the second attempt is made on this one.
+    // Only the thread that called can read the error: the second attempt runs on this thread.
     let isStarted = await CreateProcessWAsync(...parameters);
     for (let attempt = 2; !isStarted; attempt++) {
       isStarted = CreateProcessW(...parameters);
@@ -190,7 +191,7 @@ export class StartedProcess implements Target {
   }
 }
 
-/** A copy of this process' environment as it is now. */
+/** A copy of this process' current environment. */
 class Environment implements Disposable {
   readonly address: bigint = GetEnvironmentStringsW();
 
@@ -199,7 +200,7 @@ class Environment implements Disposable {
   }
 }
 
-/** An attribute list that makes a child inherit these handles and no other; it must live until the child does. */
+/** An attribute list that makes a child inherit only these handles; it must live until the child has started. */
 class InheritedHandles implements Disposable {
   readonly #list: Buffer;
   readonly #values: BigInt64Array;

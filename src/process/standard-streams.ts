@@ -19,16 +19,16 @@ import { randomBytes } from './random.ts';
 const FILE_TYPE_PIPE = 3;
 
 interface StandardStreamsOptions {
-  /** Which of our own streams the target's stdout goes to: stderr when stdout is taken by a machine-readable report. */
+  /** Which of our streams the target's stdout goes to: stderr when a machine-readable report takes stdout. */
   readonly stdout: 'stdout' | 'stderr';
 }
 
 /**
- * The standard handles for a target: our own, inheritable, so that it owns the terminal, file or pipe as if it ran
+ * The standard handles for a target: our own, inheritable. So the target has the terminal, file or pipe as if it ran
  * alone.
  *
- * Under Wine an output that is a pipe of Linux is replaced by a pipe of Wine whose content is copied on: many Windows
- * programs (every Node.js among them) cannot use a pipe that does not answer the questions of one.
+ * Under Wine a pipe of Wine replaces an output that is a pipe of Linux, and its content is copied on. Many Windows
+ * programs, among them every Node.js, cannot use a pipe of Linux: it does not answer the queries for a pipe.
  */
 export class StandardStreams implements Disposable {
   readonly stdin: BorrowedHandle;
@@ -59,7 +59,7 @@ export class StandardStreams implements Disposable {
     return this.#inherit(relay.writer);
   }
 
-  /** To be called once the target has been started: it has its own handles then. */
+  /** The caller calls this once the target has started and has its own handles. */
   targetStarted(): void {
     for (const owned of this.#owned.splice(0)) owned[Symbol.dispose]();
   }
@@ -116,7 +116,7 @@ class Relay implements Disposable {
   async #copy(fileDescriptor: 1 | 2): Promise<void> {
     const buffer = Buffer.alloc(0x1_0000);
     const count = new Uint32Array(1);
-    let held = Buffer.alloc(0); // what may be the beginning of the mark
+    let held = Buffer.alloc(0); // bytes that may be the beginning of the mark
     let isOpen = true;
     for (;;) {
       if (!(await ReadFileAsync(this.#reader.asRawHandle(), buffer, buffer.length, count, null))) return;
@@ -143,7 +143,7 @@ class Relay implements Disposable {
   }
 }
 
-/** Writes all of it; false when nobody reads any more (the target is not to blame, and goes on). */
+/** Writes all of it; false when no reader is left. That is not the target's fault: it goes on. */
 function tryWrite(fileDescriptor: number, bytes: Uint8Array): boolean {
   try {
     for (let written = 0; written < bytes.length; ) written += writeSync(fileDescriptor, bytes, written);

@@ -4,7 +4,7 @@ import { openTargetFile } from '../process/target-file.ts';
 
 import type { MemoryBudget } from './memory-budget.ts';
 
-/** No table of any real file is longer; a damaged length must not ask for gigabytes. */
+/** No table of any real file is longer. A damaged length must not ask for gigabytes. */
 export const TABLE_SIZE_BYTES_MAX: number = 1 << 28;
 /** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
 const FILE_SIZE_BYTES_MAX = 2 ** 33;
@@ -14,12 +14,11 @@ const MUCH_SIZE_BYTES = 1 << 20;
 const BLOCK_COUNT = 256;
 
 /**
- * A file of which many small parts are read, close to each other: what is asked of the system are whole blocks, which
- * are kept.
+ * A file for many small reads close to each other: it reads whole blocks from the system and keeps them.
  */
 export class BlockFile implements Disposable {
   readonly #descriptor: number;
-  /** Whole ones, but for the file's last. */
+  /** By their number; all are whole except the file's last. */
   readonly #blocks = new Map<number, Buffer>();
   readonly #budget: MemoryBudget;
 
@@ -39,7 +38,7 @@ export class BlockFile implements Disposable {
     return descriptor === undefined ? undefined : new BlockFile(descriptor, budget);
   }
 
-  /** Bytes of the file, not to be written to; `undefined` where it ends before them, or cannot be read. */
+  /** Bytes of the file; `undefined` where it ends before them, or cannot be read. The caller must not write to them. */
   read(offset: number, sizeBytes: number): Buffer | undefined {
     if (!(offset >= 0 && sizeBytes >= 0 && sizeBytes <= TABLE_SIZE_BYTES_MAX)) return undefined;
     const index = Math.floor(offset / BLOCK_SIZE_BYTES);
@@ -64,11 +63,10 @@ export class BlockFile implements Disposable {
     this.#blocks.clear();
   }
 
-  /** Less than what is asked for where the file ends before. */
+  /** Returns fewer bytes where the file ends. */
   #readUpTo(offset: number, sizeBytes: number): Buffer | undefined {
     try {
-      // What is asked for may come from a damaged file: only for much is it worth the question whether there is so
-      // much.
+      // The size may come from a damaged file. Only a large one is worth a call that asks how long the file is.
       if (sizeBytes > MUCH_SIZE_BYTES && offset + sizeBytes > fstatSync(this.#descriptor).size) return undefined;
       if (sizeBytes > BLOCK_SIZE_BYTES && !this.#budget.take(sizeBytes)) return undefined;
       const bytes = Buffer.allocUnsafe(sizeBytes);

@@ -12,16 +12,15 @@ export interface CodeSymbol {
 export const SYMBOL_COUNT_MAX: number = 2 ** 21;
 
 /**
- * A symbol's address and its number, in one: a double holds both, and sorting plain numbers is a tenth of the work of
- * comparing.
+ * A symbol's address and number in one: a double holds both. Sorting plain numbers is a tenth of the work of sorting
+ * with a comparison.
  */
 export function symbolKey(rva: number, number: number): number {
   return rva * SYMBOL_COUNT_MAX + number;
 }
 
 /**
- * The symbols of a table by address. A DLL has some thousand, of which a report names a few: the others' names are
- * never read.
+ * The symbols of a table by address. A DLL has thousands, and a report names a few: only the names of those are read.
  */
 export class CodeSymbols {
   readonly #keys: Float64Array;
@@ -61,7 +60,7 @@ export class CodeSymbols {
 
 export const noSymbols: CodeSymbols = new CodeSymbols([], () => '');
 
-/** Of two symbols at or below an address the nearer one; of two at one place the one with the better name. */
+/** The nearer of two symbols at or below an address; at one place, the one with the better name. */
 export function nearer(a: CodeSymbol, b: CodeSymbol): CodeSymbol;
 export function nearer(a: CodeSymbol | undefined, b: CodeSymbol | undefined): CodeSymbol | undefined;
 export function nearer(a: CodeSymbol | undefined, b: CodeSymbol | undefined): CodeSymbol | undefined {
@@ -71,8 +70,8 @@ export function nearer(a: CodeSymbol | undefined, b: CodeSymbol | undefined): Co
 }
 
 /**
- * `NtClose` rather than `ZwClose`, `fopen` than ucrtbase's `_o_fopen`; the function's own name rather than `.text` or a
- * label; else the first by spelling.
+ * Prefers `NtClose` to `ZwClose`, `fopen` to ucrtbase's `_o_fopen`, and a function's own name to `.text` or a label;
+ * otherwise the first by spelling.
  */
 function isBetterName(name: string, known: string): boolean {
   const rank = (text: string): number => (/^(?:Zw[A-Z]|_o_)/.test(text) ? 1 : text.startsWith('.') ? 2 : 0);

@@ -15,13 +15,13 @@ import { type HANDLE, readWideString } from '../ffi/library.ts';
 import { failed } from '../io/system-error.ts';
 import { undecorate } from './undecorate.ts';
 
-/** The function that debug information has for an address. */
+/** The function of an address, by debug information. */
 interface DebugSymbol {
   /** Undecorated. */
   readonly name: string;
   /** Address of its first byte. */
   readonly address: bigint;
-  /** 0 where the debug information does not say. */
+  /** 0 where the debug information has none. */
   readonly sizeBytes: number;
 }
 
@@ -29,11 +29,11 @@ interface DebugSymbol {
 interface DebugInlined {
   /** Undecorated. */
   readonly name: string;
-  /** The line that is being run in it. */
+  /** The line in it that the address belongs to. */
   readonly line?: DebugLine;
 }
 
-/** The source line that debug information has for an address. */
+/** The source line of an address, by debug information. */
 interface DebugLine {
   readonly file: string;
   /** 1-based. */
@@ -46,7 +46,7 @@ const SYMOPT_IGNORE_CVREC = 0x0000_0080;
 const SYMOPT_FAIL_CRITICAL_ERRORS = 0x0000_0200;
 const SYMOPT_NO_PROMPTS = 0x0008_0000;
 const SYMFLAG_EXPORT = 0x0000_0200;
-/** No compiler nests as many; what dbghelp says of a damaged file must not take for ever. */
+/** No compiler nests as many. A damaged file could make dbghelp count millions. */
 const INLINED_MAX = 64;
 const MAX_SYM_NAME = 2000;
 /** A PDB may name files at any length. */
@@ -62,8 +62,8 @@ let sessions = 0;
 /**
  * Windows' own reader of debug information (PDB; under Wine DWARF up to version 4 as well), fed with files only.
  *
- * dbghelp wants a process handle but only as a name for the session: any unique number serves, so symbols are found for
- * a process that has ended, too. dbghelp is not made for several threads: everything here is synchronous.
+ * dbghelp takes a process handle, but only as a name for the session: any unique number serves. So it finds symbols for
+ * a process that has ended, too. dbghelp must not be called from several threads: everything here is synchronous.
  *
  * https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-syminitializew
  */
@@ -80,19 +80,19 @@ export class DbghelpSession implements Disposable {
    * @throws Win32Error when dbghelp refuses
    */
   constructor(searchPath: string | null = null) {
-    // Handles are multiples of four: a number that is none cannot be anybody's.
+    // Handles are multiples of four: no process has a handle of another number.
     this.#session = BigInt(0x7e57_0001 + 4 * sessions++) as HANDLE;
     SymSetOptions(OPTIONS);
     if (!SymInitializeW(this.#session, searchPath, false)) throw failed('start dbghelp', '');
   }
 
   /**
-   * Reads a module's debug information, as if the module were at `base`; whether dbghelp could make anything of the
-   * file.
+   * Reads a module's debug information, as if the module were at `base`.
    *
-   * @param followPdbPath whether the PDB may be opened where the file says it is, which may be on another machine;
-   *   otherwise it is looked for by its name, beside the file and along the search path. Wine's dbghelp follows the path
+   * @param followPdbPath whether the PDB may be opened at the path in the file, which may be on another machine;
+   *   otherwise dbghelp looks for its name, beside the file and along the search path. Wine's dbghelp follows the path
    *   in any case, but Wine has no network shares.
+   * @returns whether dbghelp could read the file
    */
   load(path: string, base: bigint, sizeBytes: number, { followPdbPath }: { followPdbPath: boolean }): boolean {
     // The options are the process's, and dbghelp looks at this one while it loads.
@@ -105,22 +105,22 @@ export class DbghelpSession implements Disposable {
   }
 
   /**
-   * The function at an address of a loaded module; not a mere export, for its name may be that of a function far below.
+   * The function at an address of a loaded module. Not an export: the nearest may belong to a function far below.
    */
   findSymbol(address: bigint): DebugSymbol | undefined {
     return this.#readSymbol((symbol) => SymFromAddrW(this.#session, address, this.#displacement, symbol));
   }
 
   /**
-   * The line at an address, in the function that stands in the code; see {@link findInlined} for those inlined into it.
+   * The line at an address, in the function whose code it is; see {@link findInlined} for those inlined into it.
    */
   findLine(address: bigint): DebugLine | undefined {
     return this.#readLine((line) => SymGetLineFromAddrW64(this.#session, address, this.#displacement, line));
   }
 
   /**
-   * What was inlined at an address, the innermost first, and the line of the function that all of it was inlined into.
-   * Empty where nothing was, or where this dbghelp knows nothing of inlining.
+   * The functions that were inlined at an address, the innermost first, and the line in the function around them. Empty
+   * where none was, or where this dbghelp does not know inlined functions.
    *
    * https://learn.microsoft.com/windows/win32/debug/inline-function-symbols
    */

@@ -7,7 +7,7 @@ import { MemoryBudget } from './memory-budget.ts';
 import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols, readName } from './name-tables.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
 
-/** Where to read what of a file; `undefined` where the file ends before it. */
+/** Reads a part of a file; `undefined` where the file ends before it does. */
 type Read = (offset: number, sizeBytes: number) => Buffer | undefined;
 
 interface Source {
@@ -40,12 +40,12 @@ const RUNTIME_FUNCTION_SIZE_BYTES = 12;
 const SECTIONS_MAX = 512;
 const NAMES_MAX = 1 << 20;
 const CHAIN_LENGTH_MAX = 32;
-/** How far from a symbol code without unwind data may be to be thought part of it. */
+/** Code without unwind data counts as part of the nearest symbol up to this distance. */
 const LEAF_SIZE_BYTES_MAX = 4096;
 
 /**
- * What a 64-bit executable file says of its own code: the names it exports, the functions of its COFF symbol table
- * (MinGW keeps one, even where there is no debug information), and where functions begin and end.
+ * The names and places of functions in a 64-bit executable file: its exports, the functions of its COFF symbol table
+ * (MinGW keeps one, even without debug information), its DWARF, and its unwind data.
  *
  * Every table is read when it is first needed. Lengths and offsets in the file may be anything: a table that is damaged
  * is short or empty, and nothing throws.
@@ -143,8 +143,10 @@ export class ExecutableFile implements Disposable {
 
   /**
    * The path of the PDB that holds the file's debug information, as its linker wrote it; `undefined` where the file
-   * names none. lld puts a record for one into programs with DWARF too, as a build id, with an empty name: at these
-   * Wine 8's dbghelp reads beyond its memory, and crashes half of the times.
+   * names none.
+   *
+   * lld puts a record with an empty name into programs with DWARF, as a build id. Wine 8's dbghelp reads beyond its
+   * memory for these, and crashes half of the time.
    */
   get pdbPath(): string | undefined {
     const { rva, sizeBytes } = this.#directory(DEBUG);
@@ -161,7 +163,7 @@ export class ExecutableFile implements Disposable {
     return undefined;
   }
 
-  /** Reads what names are taken from, a table in each step, which {@link symbolOf} would do when first asked. */
+  /** Reads the tables of names, one in each step. Otherwise {@link symbolOf} reads them at its first call. */
   *readAhead(): Generator<void> {
     this.functionAt(0);
     yield;
@@ -172,15 +174,15 @@ export class ExecutableFile implements Disposable {
   }
 
   /**
-   * The symbol of the function that holds an address; `undefined` where no symbol can be said to be its name.
+   * The symbol of the function that holds an address; `undefined` where no symbol is certain to be its name.
    *
-   * The nearest symbol below an address often belongs to another function, for most functions have no symbol. So the
-   * two have to be in the same function by the file's unwind data; code without any, which calls nothing, counts as
-   * part of the nearest symbol if no other function begins between them and it is at most 4 KiB away.
+   * Most functions have no symbol, so the nearest symbol below an address often belongs to another function. The file's
+   * unwind data must place both in the same function. Code without unwind data calls nothing: it counts as part of the
+   * nearest symbol if that is at most 4 KiB away and no other function begins between them.
    */
   symbolOf(rva: number): CodeSymbol | undefined {
     const found = this.functionAt(rva);
-    // Of the system's DLLs most functions on a stack are exported, and their other symbols are ten times as many.
+    // Most functions of the system's DLLs on a stack are exports, and the other symbols are ten times as many.
     if (found !== undefined)
       return this.#nameWithin('exports', found.begin, rva) ?? this.#nameWithin('all', found.begin, rva);
     const nearest = this.#nearest(rva, 'all');
@@ -191,14 +193,15 @@ export class ExecutableFile implements Disposable {
   }
 
   /**
-   * The nearest of some symbols that is in the same function as `rva`, all parts of which belong to the one that starts
-   * at `begin`.
+   * The nearest of some symbols in the function of `rva`.
+   *
+   * @param begin where the first part of that function begins
    */
   #nameWithin(which: 'exports' | 'all', begin: number, rva: number): CodeSymbol | undefined {
     const nearest = this.#nearest(rva, which);
     if (nearest === undefined) return undefined;
     if (this.functionAt(nearest.rva)?.begin === begin) return nearest;
-    // A part of a function that lies apart from its beginning: the name is the beginning's.
+    // This part lies apart from the beginning of its function, which has the name.
     const first = this.#nearest(begin, which);
     return first?.rva === begin ? first : undefined;
   }
@@ -286,7 +289,7 @@ export class ExecutableFile implements Disposable {
     return this.#readAt(rva, sizeBytes) ?? Buffer.alloc(0);
   }
 
-  /** The nearest symbol below an address: of the exports alone, or of all. */
+  /** The nearest symbol below an address, among the exports alone or among all. */
   #nearest(rva: number, which: 'exports' | 'all'): CodeSymbol | undefined {
     const exported = (this.#exports ??= this.#readExports()).atOrBelow(rva);
     return which === 'exports'
@@ -328,7 +331,7 @@ export class ExecutableFile implements Disposable {
   #section(name: string): Buffer {
     const section = this.#findSection(name);
     if (section === undefined) return Buffer.alloc(0);
-    // What is in the file is padded to whole sectors.
+    // The linker pads the section in the file to whole sectors.
     return this.#read(section.fileOffset, Math.min(section.virtualSizeBytes, section.fileSizeBytes)) ?? Buffer.alloc(0);
   }
 

@@ -5,8 +5,10 @@
 const SYMBOL_MEMORY_SIZE_BYTES: number = 2 ** 30;
 
 /**
- * What is left of the memory for symbols. The readers of files take from it before they keep anything whose size or
- * count the file decides, and leave out what finds no room: a frame without a name does no harm.
+ * The memory that is left for symbols.
+ *
+ * The readers of files take from it before they keep anything whose size or count the file decides. They leave out
+ * whatever finds no room: a frame without a name does no harm.
  */
 export class MemoryBudget {
   #leftBytes: number;

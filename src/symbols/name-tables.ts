@@ -1,8 +1,8 @@
 import { CodeSymbols, SYMBOL_COUNT_MAX, symbolKey } from './code-symbols.ts';
 
 /**
- * The tables of a file that name its functions. They are read whole, a row of a table in as few steps as can be: a DLL
- * of the system has thousands of rows, and this is done once for each run.
+ * The tables of a file that name its functions. They are read whole, with few steps for each row: a DLL of the system
+ * has thousands of rows, and every run reads some.
  *
  * https://learn.microsoft.com/windows/win32/debug/pe-format
  */

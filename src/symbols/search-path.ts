@@ -1,6 +1,6 @@
 /** The parts of a symbol path. */
 interface SymbolPathParts {
-  /** Directories, in their order; caches of servers are none of them, for they are made when they are needed. */
+  /** Directories, in their order; without the caches of servers, which dbghelp makes when it needs them. */
   readonly directories: readonly string[];
   /** Addresses or shares of symbol servers. */
   readonly servers: readonly string[];
@@ -19,7 +19,7 @@ export function splitSymbolPath(path: string): SymbolPathParts {
     const [kind = '', ...parts] = element.split('*');
     if (parts.length === 0) directories.push(element);
     else if (/^(?:srv|symsrv)$/i.test(kind)) servers.push(parts.findLast((part) => part !== '') ?? element);
-    // cache*C:\symbols is where what a server gave is kept.
+    // cache*C:\symbols is where dbghelp keeps the files of a server.
   }
   return { directories, servers };
 }

@@ -24,17 +24,17 @@ interface SymbolizerOptions {
   readonly userPaths?: readonly string[];
 }
 
-/** What is known of one module, gathered when its first address is asked for. */
+/** The sources of symbols for one module, opened for its first address. */
 interface Source {
-  /** Absent where the file is gone, or is not the file that was loaded. */
+  /** Absent where the file is gone, or was replaced after it was loaded. */
   readonly file: ExecutableFile | undefined;
-  /** Whether more than exports and COFF symbols is to be read of it. */
+  /** Whether to read more of it than exports and COFF symbols. */
   readonly useDebugInformation: boolean;
-  /** dbghelp could make something of the PDB that the file names. */
+  /** dbghelp has loaded the PDB that the file names. */
   readonly hasPdb: boolean;
 }
 
-/** What is known of an address. */
+/** The symbols of an address. */
 interface Found {
   readonly name?: string;
   /** Where the function begins, relative to the module's base. */
@@ -51,14 +51,14 @@ type AddressKind =
   /** An instruction that is about to run, or the beginning of a function. */
   | 'exact';
 
-/** A function whose debug information does not tell its size is believed up to here beyond its beginning. */
+/** A function without a size in its debug information is believed to end here at the latest. */
 const FUNCTION_SIZE_BYTES_MAX = 65_536;
 
 /**
  * Turns addresses of a process into functions and source lines.
  *
- * Works from the files of the modules alone, so the process may have ended. Everything is remembered: the same address
- * costs a look-up. Not for several threads, for dbghelp is not.
+ * Works from the files of the modules alone, so the process may have ended. It remembers every answer: the same address
+ * costs one look-up. It must stay on one thread, as dbghelp must.
  */
 export class Symbolizer implements Disposable {
   readonly #options: SymbolizerOptions;
@@ -78,8 +78,8 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * Adds modules: those that the process loaded later, or had unloaded by the time it was looked at. One that overlaps
-   * a known one is ignored. Addresses that were resolved before stay as they are.
+   * Adds modules that the process loaded later, or unloaded earlier. A module that overlaps a known one is ignored.
+   * Addresses that were resolved before keep their answers.
    */
   addModules(modules: readonly Module[]): void {
     for (const module of modules) {
@@ -93,8 +93,8 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * Reads the names in files that are most likely going to be asked for, in time that is to spare: a piece for each
-   * step of the iteration, which may end at any. Their modules are still to be added.
+   * Reads names in spare time, from the files that are most likely to be needed. Each step of the iteration reads one
+   * piece, and the caller may stop after any. The modules must still be added.
    *
    * @param paths as those of the modules
    */
@@ -115,18 +115,18 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * The function and the line of an address, as far as symbols allow: where functions were inlined, those of the
-   * innermost.
+   * The function and the line of an address, as far as symbols allow; those of the innermost function where some were
+   * inlined.
    *
-   * @param address unsigned; anything is allowed, and what is in no module has module `?`
+   * @param address unsigned; any is allowed, and one outside of all modules has module `?`
    */
   resolve(address: bigint, kind: AddressKind = 'return'): Frame {
     return this.resolveInlined(address, kind)[0]!;
   }
 
   /**
-   * All functions that an address is in: those that were inlined there, the innermost first, and at last the one whose
-   * code it is. At least one.
+   * All functions that an address is in: first the inlined ones from the innermost outwards, then the one whose code it
+   * is. At least one.
    */
   resolveInlined(address: bigint, kind: AddressKind = 'return'): readonly Frame[] {
     const known = this.#frames[kind].get(address);
@@ -136,12 +136,12 @@ export class Symbolizer implements Disposable {
     return frames;
   }
 
-  /** A whole stack of return addresses, innermost first, with the frames of what was inlined. */
+  /** A whole stack of return addresses, innermost first, with the frames of inlined functions. */
   resolveStack(addresses: Iterable<bigint>): Frame[] {
     return Array.from(addresses, (address) => this.resolveInlined(address)).flat();
   }
 
-  /** Gives the symbols back. Frames that were handed out stay good. */
+  /** Releases the symbols. Frames that were returned stay valid. */
   [Symbol.dispose](): void {
     this.#dbghelp?.[Symbol.dispose]();
     this.#dbghelp = undefined;
@@ -196,20 +196,20 @@ export class Symbolizer implements Disposable {
     return { name: symbol.name, begin, inlined, ...(line && { line }) };
   }
 
-  /** By the file's COFF symbols and exports; with a line where the file has lines all the same. */
+  /** By the file's COFF symbols and exports, with a line where the file has lines nevertheless. */
   #findByName(module: Module, { file, hasPdb }: Source, rva: number): Found {
     const named = file?.symbolOf(rva);
-    // Lines of the system's modules name files of the machine that built them: of no use to anybody.
+    // Lines of the system's modules name files of the machine that built them, which help no reader.
     const known = module.isSystem ? undefined : spellLine(file?.lineOf(rva));
     const line = known ?? (hasPdb && !module.isSystem ? this.#dbghelp?.findLine(module.base + BigInt(rva)) : undefined);
     return { inlined: [], ...(named && { name: undecorate(named.name), begin: named.rva }), ...(line && { line }) };
   }
 
-  /** Opens the module's file and, where that may tell more, its debug information. */
+  /** Opens the module's file and, where it is wanted, its debug information. */
   #open(module: Module): Source {
     const path = toTargetFilePath(module.path, this.#options.userPaths);
     const opened = path === undefined ? undefined : this.#takeFile(path);
-    // A file of another size is not the one that was loaded: it was replaced since, and its names would be false.
+    // A file of another size replaced the one that was loaded: its names would be false.
     const isSame = opened?.imageSizeBytes === module.sizeBytes;
     if (!isSame) opened?.[Symbol.dispose]();
     const file = isSame ? opened : undefined;
@@ -248,7 +248,8 @@ export class Symbolizer implements Disposable {
 }
 
 /**
- * Whether an address is in the function that dbghelp named: it names the nearest one below, whose size it may not know.
+ * Whether an address is in the function that dbghelp named. dbghelp names the nearest one below, and may not know its
+ * size.
  */
 function isWithin(
   symbol: { address: bigint; sizeBytes: number },

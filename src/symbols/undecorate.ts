@@ -6,8 +6,8 @@ const UNDNAME_NAME_ONLY = 0x1000;
 const NAME_LENGTH_MAX = 2000;
 
 /**
- * The plain name of a function, without its parameters, as far as its compiler's decoration is understood: Microsoft's
- * C++, GCC's and Clang's C++, Rust. Any other name is returned as it is.
+ * The plain name of a function, without its parameters. Understands the decorations of Microsoft's C++, of GCC's and
+ * Clang's C++, and of Rust. Returns any other name as it is.
  */
 export function undecorate(name: string): string {
   if (name.startsWith('?')) return undecorateMicrosoft(name);

@@ -1,11 +1,11 @@
-/** The environment variable by which the launcher on Linux tells the Windows side of {@link Host}. */
+/** The environment variable by which the launcher on Linux passes the {@link Host} to the Windows side. */
 export const hostVariable = 'UNCLOSED_HOST';
 
 /** A terminal that an output stream of the tool goes to. */
 export interface Terminal {
   /** Width in characters, when the tool was started. */
   readonly columns: number;
-  /** Bits of colour as Node.js counts them: 1, 4, 8 or 24. NO_COLOR, FORCE_COLOR and TERM have been heeded. */
+  /** Bits of colour as Node.js counts them: 1, 4, 8 or 24. NO_COLOR, FORCE_COLOR and TERM are taken into account. */
   readonly colorDepth: number;
   /**
    * A file by which to write to the terminal past Wine's console, which breaks coloured lines at the wrong column
@@ -14,7 +14,7 @@ export interface Terminal {
   readonly path?: string;
 }
 
-/** The Linux machine that Wine runs on, as far as the Windows side cannot see it by itself. */
+/** Facts about the Linux machine that the Windows side cannot see by itself. */
 export interface Host {
   /** Wine's own name of its version: `wine-8.0 (Debian 8.0~repack-4)`. */
   readonly wine: string;
@@ -27,8 +27,8 @@ export interface Host {
   /** Differs from launch to launch; the launcher finds what a launch left running by it. */
   readonly launch: string;
   /**
-   * A file by which to tell the launcher how the tool ends: see {@link sayVerdict}. Absent for what the tool starts: it
-   * has no say in that.
+   * A file by which the tool tells the launcher how it ends: see {@link sayVerdict}. Absent for the programs that the
+   * tool starts.
    */
   readonly verdict?: string;
 }

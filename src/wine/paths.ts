@@ -1,7 +1,7 @@
 /**
- * A path as the user typed it on Linux or Windows, as Windows takes it under Wine: an absolute Unix path is on
- * drive Z:, which Wine maps to `/`; a Windows path and a relative path of either kind stay what they are, for
- * Windows takes `/` as a separator and the working directory is the same on both sides.
+ * Turns a path of Linux or Windows into one that Windows understands under Wine. An absolute Unix path is on drive Z:,
+ * which Wine maps to `/`. A Windows path and a relative path of either kind stay the same: Windows takes `/` as a
+ * separator, and the working directory is the same on both sides.
  *
  * `//server/share` stays too: to Windows it is a UNC path, and no shell makes a Unix path begin like that.
  */
@@ -10,13 +10,13 @@ export function toWindowsPath(path: string): string {
   return `Z:${path.replaceAll('/', '\\')}`;
 }
 
-/** A path on drive Z: as Linux takes it; undefined for every other one. */
+/** The Linux path of a path on drive Z:; undefined for every other one. */
 export function toUnixPath(path: string): string | undefined {
   const match = /^(?:\\\\\?\\)?[Zz]:[\\/](.*)$/s.exec(path);
   return match ? `/${match[1]!.replaceAll('\\', '/')}` : undefined;
 }
 
-/** A symbol path, whose directories stand between semicolons, with those of Linux as Windows programs take them. */
+/** A symbol path (directories between semicolons) with its Linux directories turned into those of Windows. */
 export function toWindowsSymbolPath(path: string): string {
   return path.split(';').map(toWindowsPath).join(';');
 }

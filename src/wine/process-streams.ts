@@ -10,8 +10,8 @@ import type { Host, Terminal } from './host.ts';
  * net.js), commander and chalk do so at will. `fs.writeSync` works on all of pipes, sockets and files. A terminal
  * is written to by its path, past Wine's console: see {@link Terminal.path}.
  *
- * `process.stdin` throws likewise, as soon as anybody says `import process from 'node:process'`. The tool never reads:
- * stdin is the audited program's, and this one is at its end.
+ * `process.stdin` throws likewise, as soon as any module has `import process from 'node:process'`. The tool never reads
+ * its input: stdin belongs to the audited program, and the replacement is at its end.
  */
 export function installStandardStreams(host: Host): void {
   const makers = {
@@ -21,14 +21,14 @@ export function installStandardStreams(host: Host): void {
   };
   for (const [name, make] of Object.entries(makers)) {
     let made: Readable | Writable | undefined;
-    // When they are first asked for, as Node.js' own: a tenth of a start went into streams that nobody used.
+    // Made at their first use, as Node.js' own: unused streams took a tenth of a start.
     Object.defineProperty(process, name, { configurable: true, enumerable: true, get: () => (made ??= make()) });
   }
 }
 
 /**
- * A synchronous output stream, with what libraries ask of a terminal. Its `fd` is 1 or 2, also when the text goes to
- * the terminal by its path; `isTTY` is true or absent, as in Node.js.
+ * A synchronous output stream, with the properties of a terminal that libraries read. Its `fd` is 1 or 2, also when the
+ * text goes to the terminal by its path; `isTTY` is true or absent, as in Node.js.
  */
 function makeOutput(fd: 1 | 2, terminal: Terminal | undefined): Writable {
   const target = (terminal?.path && openTerminal(terminal.path)) || fd;
@@ -55,7 +55,7 @@ function makeOutput(fd: 1 | 2, terminal: Terminal | undefined): Writable {
   });
 }
 
-/** Undefined: only the console remains, which shows the text if not its colours. */
+/** Undefined where it cannot be opened: the console then shows the text, perhaps without colours. */
 function openTerminal(path: string): number | undefined {
   try {
     return openSync(path, 'w');

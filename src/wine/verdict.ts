@@ -1,14 +1,13 @@
 import { appendFileSync } from 'node:fs';
 
 /**
- * A line of what the Windows side says to the launcher: that the tool runs, and that its work is done, with the exit
- * code for it.
+ * A line from the Windows side to the launcher: the tool runs, or its work is done with this exit code.
  */
 export type VerdictWord = 'started' | `ended ${number}`;
 
 /**
- * Says something to the launcher, which takes nothing for a result that was not said so: a Windows program ends with
- * exit code 0 whenever Wine's server does.
+ * Writes a line for the launcher. The launcher accepts no other result: a Windows program ends with exit code 0
+ * whenever Wine's server does.
  *
  * @param path see {@link Host.verdict}
  * @throws Error when it cannot be written to

@@ -7,7 +7,7 @@ import {
   fixtureExpectations,
   runtimeFlavours,
 } from '../../fixtures/expectations.ts';
-import { fixturePath, isBuilt, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
+import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
 import { useAuditor } from './warm-auditor.ts';
 
 /** What one audit must say. */
@@ -21,10 +21,7 @@ interface Audit {
 
 const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): readonly Audit[] => {
   const { program, exitCode, cleanExitCode = exitCode, findings } = expectation;
-  const flavours = [
-    ...runtimeFlavours(expectation),
-    ...(expectation.hasPdbFlavour && isBuilt(`${program}-pdb`) ? ['-pdb'] : []),
-  ];
+  const flavours = [...runtimeFlavours(expectation), ...(expectation.hasPdbFlavour ? ['-pdb'] : [])];
   return flavours.flatMap((flavour) => {
     const name = `${program}${flavour}`;
     const bad = { name, program, expectation, exitCode, findings };

@@ -10,7 +10,6 @@ import {
   fixtureExpectations,
   runtimeFlavours,
 } from '../../fixtures/expectations.ts';
-import { isBuilt } from './tool.ts';
 
 const buildFolder = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
 const oracleLine = /^(leak|[a-z-]+-close|[a-z-]+-use|wrong-closer|wrong-type|inherited) ([A-Z]\w+)( 0x[0-9a-f]+)?$/;
@@ -38,7 +37,7 @@ function listRuns(expectation: FixtureExpectation): readonly BareRun[] {
     .flatMap(({ rule, objectType, count }) => Array.from({ length: count }, () => `${rule} ${objectType}`))
     .toSorted();
   const flavours = [...runtimeFlavours(expectation)];
-  if (expectation.hasPdbFlavour && isBuilt(`${program}-pdb`)) flavours.push('-pdb');
+  if (expectation.hasPdbFlavour) flavours.push('-pdb');
   return flavours.flatMap((flavour) => {
     const buggy = { name: `${program}${flavour}`, parameters, exitCode, oracle };
     if (expectation.hasNoTwin) return [buggy];

@@ -229,7 +229,7 @@ describe('mark()', () => {
   it('says so when there is nobody behind the name', async () => {
     const { mark } = await import('../../src/marks/mark.ts');
     await expect(mark(newName())).rejects.toThrow(
-      /^Cannot mark an iteration by "\\\\\.\\pipe\\unclosed-test-[^"]*": nobody takes marks there \(ENOENT\)\. Try/,
+      /^Cannot mark an iteration by "\\\\\.\\pipe\\unclosed-test-[^"]*": no auditor takes marks there \(ENOENT\)\. Try/,
     );
   });
 
@@ -251,7 +251,7 @@ describe('a mark that cannot be taken is refused with one line and exit code 2:'
     const run = await runTool(['run', '--mark', `pipe:${name}`, '--', fixturePath('leaks-event')]);
     server.close();
     expect(run.stderr).toMatch(
-      /^unclosed: Cannot take marks by "\\\\\.\\pipe\\unclosed-test-[^"]*": there is a pipe of that name\. Try another name\.\n$/,
+      /^unclosed: Cannot take marks by "\\\\\.\\pipe\\unclosed-test-[^"]*": another process has a pipe of that name\. Try another name\.\n$/,
     );
     expect([run.exitCode, run.stdout]).toEqual([2, '']);
   });
@@ -264,7 +264,7 @@ describe('a mark that cannot be taken is refused with one line and exit code 2:'
     );
     const run = await runTool(['run', '--mark', name, '--', fixturePath('leaks-event')]);
     expect(run.stderr).toMatch(
-      /^unclosed: Cannot take marks by "Local\\unclosed-test-[^"]*": there is an event of that name \(ERROR_ALREADY_EXISTS 183\)\. Try another name\.\n$/,
+      /^unclosed: Cannot take marks by "Local\\unclosed-test-[^"]*": another process has an event of that name \(ERROR_ALREADY_EXISTS 183\)\. Try another name\.\n$/,
     );
     expect([run.exitCode, run.stdout]).toEqual([2, '']);
   });

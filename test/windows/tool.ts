@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,19 +14,6 @@ export const fixtureFolder: string = fileURLToPath(new URL('../../fixtures/build
 
 export function fixturePath(program: string): string {
   return `${fixtureFolder}\\${program}.exe`;
-}
-
-/**
- * Whether there is a program that only clang builds. Where clang is missing its tests are left out, as the build has
- * said; but not in CI (`CI=true`), which would never notice.
- */
-export function isBuilt(program: string): boolean {
-  if (existsSync(fixturePath(program))) return true;
-  if (process.env['CI'] === 'true')
-    throw new Error(
-      `Cannot test ${program}: it was not built, and nothing may be left out in CI. Try installing clang and lld.`,
-    );
-  return false;
 }
 
 export interface ToolRun {

@@ -1,4 +1,4 @@
-/** What the letters of the Itanium ABI stand for: https://itanium-cxx-abi.github.io/cxx-abi/abi.html#mangling */
+/** The names behind the letters of the Itanium ABI: https://itanium-cxx-abi.github.io/cxx-abi/abi.html#mangling */
 
 export const builtinTypes: Readonly<Record<string, string>> = {
   v: 'void',

@@ -10,7 +10,7 @@ const NAME_LENGTH_MAX = 4_000;
  * (expressions in template arguments, other than literals and addresses).
  * https://itanium-cxx-abi.github.io/cxx-abi/abi.html#mangling
  *
- * @param name may come from a stranger: the work is bounded
+ * @param name may be hostile: the work is bounded
  */
 export function demangleItanium(name: string): string | undefined {
   const start = /^_{1,2}Z/.exec(name)?.[0].length;
@@ -37,7 +37,7 @@ interface NameText {
 class Demangler {
   readonly #name: DecoratedName;
   readonly #substitutions: (TypeText & { readonly last: string })[] = [];
-  /** What `T_`, `T0_` … mean: the template arguments that were read last, outside of others. */
+  /** The meanings of `T_`, `T0_` …: the template arguments that were read last, outside of others. */
   #arguments: readonly string[] = [];
   #argumentDepth = 0;
   #inLambda = 0;
@@ -47,13 +47,13 @@ class Demangler {
   }
 
   readWhole(): string {
-    // Thunks only: the other special names are those of data, and no function has one.
+    // Thunks only: the other special names belong to data.
     this.#name.takeMatch(/^(?:T[hv]n?\d+_(?:n?\d+_)?|Tc(?:[hv]n?\d+_(?:n?\d+_)?){2})/);
-    // What comes after the name are its parameters, which nobody asks for.
-    return this.#readName().text; // of thunks, the function's that they lead to
+    // The parameters after the name are not wanted.
+    return this.#readName().text; // a thunk has the name of the function that it leads to
   }
 
-  /** An encoding up to its `E`, in a local name: here the parameters have to be read over. */
+  /** An encoding up to its `E`, in a local name, with its parameters. */
   #wholeEncoding(): string {
     const name = this.#readName();
     const parameters = this.#readParameters(name.isTemplate && name.hasNoResult !== true);

@@ -34,7 +34,7 @@ const basicTypes: Readonly<Record<string, string>> = {
  *
  * https://doc.rust-lang.org/rustc/symbol-mangling/v0.html
  *
- * @param name may come from a stranger: the work is bounded
+ * @param name may be hostile: the work is bounded
  */
 export function demangleRust(name: string): string | undefined {
   if (name.length > NAME_LENGTH_MAX) return undefined;
@@ -121,7 +121,7 @@ class Demangler {
         }
         case 'M':
         case 'X': {
-          // Where the implementation stands says less than what it is of.
+          // The type that it implements says more than the place where the implementation stands.
           this.#readDisambiguator();
           this.readPath(false);
           return this.#readImplementation(letter === 'X');

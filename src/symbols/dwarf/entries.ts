@@ -20,7 +20,7 @@ export interface Entry {
   ranges?: RawValue;
   callFile?: number;
   callLine?: number;
-  /** What was inlined into this one, whatever the blocks around it. */
+  /** The functions that were inlined into this one, in any of its blocks. */
   inlined?: Entry[];
   /** {@link inlined} by address, from when it is first asked for. */
   inlinedSpans?: SpanIndex<Entry>;

@@ -23,7 +23,7 @@ export interface DwarfFunction {
    * Where the function begins, or the part of it that holds the address if that lies elsewhere: relative to the image.
    */
   readonly begin: number;
-  /** What was inlined at the address, the innermost first. */
+  /** The functions that were inlined at the address, the innermost first. */
   readonly inlined: readonly InlinedFunction[];
 }
 
@@ -36,9 +36,9 @@ const NAME_LENGTH_MAX = 2000;
 /**
  * The functions of a file and what was inlined into them, DWARF 2 to 5.
  *
- * A unit is read when the first address in it is asked for. We read them ourselves, although Wine's dbghelp does: it
- * knows neither DWARF 5 nor what was inlined; Windows' dbghelp reads no DWARF at all; and a program beside ours
- * (llvm-symbolizer, addr2line) is mostly not there, and takes a process for every module where it is.
+ * A unit is read for its first address. We read DWARF ourselves. Wine's dbghelp knows neither DWARF 5 nor inlined
+ * functions, and Windows' dbghelp reads no DWARF at all. Another program (llvm-symbolizer, addr2line) is mostly not
+ * installed, and takes a process for every module where it is.
  *
  * A damaged unit has no functions; nothing throws. https://dwarfstd.org/doc/DWARF5.pdf (3.3)
  */

@@ -7,7 +7,7 @@ import type { DwarfUnits } from './units.ts';
 
 /** A place in a source file. */
 export interface SourceLine {
-  /** As the compiler was given it, after the directory that it ran in: may have slashes of either kind. */
+  /** The path that the compiler was given, behind the directory that it ran in; with slashes of either kind. */
   readonly file: string;
   /** 1-based. */
   readonly line: number;
@@ -34,8 +34,8 @@ const ROW_SIZE_BYTES = 24;
 /**
  * The line tables of a file, DWARF 2 to 5.
  *
- * We read them ourselves, although Wine's dbghelp does too: of several lines for one address it gives the first, and
- * the last one is the code's [ran, Wine 8]; it does not read DWARF 5; and Windows' dbghelp reads no DWARF at all.
+ * We read DWARF ourselves. Wine's dbghelp returns the first of several lines for one address, and the last one is the
+ * code's [ran, Wine 8]; it does not read DWARF 5. Windows' dbghelp reads no DWARF at all.
  *
  * The rows of a table are many times as large as its bytes: at first only the addresses of its sequences are kept, and
  * the rows of a sequence are made when the first of its addresses is asked for.
@@ -79,7 +79,7 @@ export class DwarfLines {
     const sequence = sequences[lastAtOrBelow(sequences.length, (index) => sequences[index]!.begin, rva)];
     if (sequence === undefined || rva >= sequence.end) return undefined;
     const rows = (sequence.rows ??= this.#readRows(sequence));
-    // The last row at or below the address: of several for one address the last is the one that has code.
+    // The last of several rows for one address is the one that has code.
     const row = lastAtOrBelow(rows.length / 3, (index) => rows[index * 3]!, rva);
     if (row < 0) return undefined;
     const line = rows[row * 3 + 1]!;

@@ -21,8 +21,8 @@ export interface DwarfSections {
   /** `.debug_rnglists` */
   readonly rangeLists: Buffer;
   /**
-   * The low 32 bits of the addresses of {@link strings} and {@link lineStrings}. clang 14 with lld writes offsets into
-   * them in DWARF 5 as addresses; see {@link textAt}.
+   * The low 32 bits of the addresses of {@link strings} and {@link lineStrings}. In DWARF 5, clang 14 with lld writes
+   * addresses for offsets into them.
    */
   readonly stringsAddress?: number;
   readonly lineStringsAddress?: number;
@@ -50,11 +50,11 @@ const UNITS_MAX = 1 << 18;
 /** No unit of any kind has less behind its length. */
 const UNIT_SIZE_BYTES_MIN = 7;
 
-/** One unit of `.debug_info` or `.debug_line`, whatever is in it. */
+/** Where one unit of `.debug_info` or `.debug_line` lies. */
 export interface UnitExtent {
-  /** Where its length stands. */
+  /** Offset of its length. */
   readonly start: number;
-  /** What follows its length. */
+  /** Offset of the first byte behind its length. */
   readonly at: number;
   /** First byte after it. */
   readonly end: number;
@@ -76,7 +76,7 @@ export function* listExtents(section: Buffer): Generator<UnitExtent> {
   }
 }
 
-/** The units of a file in their order, without reading what is in them. A damaged length ends the list. */
+/** The units of a file in their order, by their headers. A damaged length ends the list. */
 export function listUnits(info: Buffer): readonly DwarfUnit[] {
   const units: DwarfUnit[] = [];
   readParts(listExtents(info), (extent) => {

@@ -13,7 +13,7 @@ const DW_AT_str_offsets_base = 0x72;
 const DW_AT_addr_base = 0x73;
 const DW_AT_rnglists_base = 0x74;
 
-/** What a unit says of all that is in it. */
+/** The first entry of a unit, which describes the whole unit. */
 export interface UnitRoot {
   readonly unit: DwarfUnit;
   readonly bases: UnitBases;
@@ -29,7 +29,7 @@ export interface UnitRoot {
 /** About what a unit and its root take in memory, without the name of its directory. */
 const ROOT_SIZE_BYTES = 600;
 
-/** The units of a file with what their first entries say; a damaged unit is missing. */
+/** The units of a file with their first entries; a damaged unit is missing. */
 export class DwarfUnits {
   readonly sections: DwarfSections;
   readonly budget: MemoryBudget;

@@ -12,7 +12,7 @@ export interface AttributeFormat {
 /** A value as it stands in the file: a number, an offset or an index, by its form. */
 export interface RawValue {
   readonly form: number;
-  /** NaN for values that nobody asks for: blocks, expressions, 16 bytes. */
+  /** NaN for values that are not needed: blocks, expressions, 16 bytes. */
   readonly value: number;
 }
 

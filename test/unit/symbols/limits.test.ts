@@ -38,7 +38,7 @@ describe('rows of lines', () => {
   const advance8AndEnd = [2, 8, 0, 1, 1];
   /** A special opcode that advances neither address nor line. */
   const ROW = 13 + 5;
-  const MANY = 1 << 22;
+  const MANY = 1 << 20;
   const small = [...setAddress(0x1000), ...line10, ...advance8AndEnd];
   const large = [setAddress(0x2000), repeated([ROW], MANY), advance8AndEnd];
 
@@ -62,7 +62,7 @@ describe('rows of lines', () => {
 
   it('in millions of sequences leave those that find room', () => {
     const sequence = [...setAddress(0x1000), ...line10, ...advance8AndEnd];
-    const lines = ends(() => readLines(lineUnit(repeated(sequence, 1 << 20)), new MemoryBudget(1 << 20)));
+    const lines = ends(() => readLines(lineUnit(repeated(sequence, 1 << 18)), new MemoryBudget(1 << 20)));
     expect(lines.kept.sequences).toBeGreaterThan(1000);
     expect(lines.kept.sequences).toBeLessThan(10_000);
     expect(lines.find(0x1004)?.line).toBe(10);
@@ -200,7 +200,7 @@ describe('entries', () => {
   });
 
   it('that all mean one long list, of bases for ranges that never come, come to an end', () => {
-    const rangeLists = Buffer.concat([Buffer.alloc(12), repeated([5, ...u64(0)], 400_000), Buffer.alloc(1)]);
+    const rangeLists = Buffer.concat([Buffer.alloc(12), repeated([5, ...u64(0)], 200_000), Buffer.alloc(1)]);
     const info = unitOf(5, first, repeated([IN_RANGES, ...u32(12)], 50_000), [0]);
     const sections = sectionsOf({ info, abbreviations, rangeLists });
     const budget = new MemoryBudget(ENOUGH_SIZE_BYTES);
@@ -222,7 +222,7 @@ describe('entries', () => {
       abbreviations.subarray(0, -1),
       Buffer.from([...[5, 0x34, 0], ...flags, ...[0x1c, 0x0f], 0, 0, 0]), // DW_TAG_variable: const_value udata
     ]);
-    const info = unitOf(4, first, repeated([5, 1], 1 << 23), last, [0]);
+    const info = unitOf(4, first, repeated([5, 1], 1 << 20), last, [0]);
     const budget = new MemoryBudget(ENOUGH_SIZE_BYTES);
     const functions = readFunctions(sectionsOf({ info, abbreviations: table }), budget);
     expect(ends(() => functions.find(0x1000))?.name).toBe('open');

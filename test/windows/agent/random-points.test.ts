@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { MAXIMUM_FRAMES } from '../../../src/agent/ledger/layout.ts';
 import type { RecordingOptions } from '../../../src/agent/inject/recording.ts';
-import { fixturePath, isBuilt } from '../tool.ts';
+import { fixturePath } from '../tool.ts';
 import { runProgram } from './recorded-program.ts';
 
 const POINTS = 1500;
@@ -71,7 +71,7 @@ async function compareStacks(program: string, seed: number, options: RecordingOp
   return { points: points.length, stacks, reached, differences, counters, fastWalks };
 }
 
-const builds = ['', '-release', '-pdb'].map((flavour) => `opens-at-random-points${flavour}`).filter(isBuilt);
+const builds = ['', '-release', '-pdb'].map((flavour) => `opens-at-random-points${flavour}`);
 
 describe('the recorded stacks are those that the program itself walks, at random points of', () => {
   test.each(builds)('%s', async (name) => {

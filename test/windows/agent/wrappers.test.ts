@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { fixturePath, type JsonReport } from './tool.ts';
-import { useAuditor } from './warm-auditor.ts';
+import { fixturePath, type JsonReport } from '../tool.ts';
+import { useAuditor } from '../warm-auditor.ts';
 
 const auditor = useAuditor();
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
-import { type Audited, useAuditor } from './warm-auditor.ts';
+import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from '../tool.ts';
+import { type Audited, useAuditor } from '../warm-auditor.ts';
 
 const audit = useAuditor();
 
