@@ -1,8 +1,11 @@
 /** Names of one type's access bits, as the SDK's headers spell them. */
 interface AccessNames {
-  /** All that one can ask for: a mask that equals one of these is that one name. */
+  /** All access. A mask that equals one of these has that single name. */
   readonly all: readonly (readonly [mask: number, name: string])[];
-  /** What the generic rights stand for. They share bits; a mask that is exactly a union of some is those names. */
+  /**
+   * The masks that the generic rights stand for. They share bits. A mask that is exactly a union of some of them has
+   * their names.
+   */
   readonly generic?: readonly (readonly [mask: number, name: string])[];
   /** Single bits. */
   readonly bits: readonly (readonly [mask: number, name: string])[];
@@ -318,9 +321,9 @@ const NOTHING: AccessNames = { all: [], bits: [] };
  * The names of an access mask's bits, as a program would write them: `['FILE_GENERIC_READ']`,
  * `['EVENT_MODIFY_STATE', 'SYNCHRONIZE']`.
  *
- * One name for all access where the mask is exactly that; the names of generic rights where the mask is exactly theirs
- * together; else bit by bit, and bits without a name last, as one number (`0x4000`). The names' bits together always
- * are the mask, so an empty mask has no names.
+ * A mask of all access has a single name. A mask that is a union of generic rights has their names. Any other mask is
+ * spelled bit by bit, and the bits without a name come last, as one number (`0x4000`). The bits of the names always
+ * make up the mask, so an empty mask has no names.
  *
  * @param type the kernel's type name, or `Socket`
  * @param access 32 bits, signed or unsigned

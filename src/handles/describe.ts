@@ -16,40 +16,40 @@ import { type FileAnswer, FILES_IN_HELPER_VARIABLE } from './query/protocol.ts';
 import { querySocket } from './sockets/sockets.ts';
 import { TcpTable } from './sockets/tcp-table.ts';
 
-/** What is described: a line of the handle table, or as much of it as is needed here. */
+/** A handle to describe: the part of a line of the handle table that is needed for it. */
 export interface DescribableHandle {
   readonly processId: number;
   readonly value: bigint;
   /** Kernel type name. */
   readonly type: string;
-  /** Of a file: ask for its details too, always in the helper process. */
+  /** For a file: ask for its details, too, always in the helper process. */
   readonly details?: true;
 }
 
-/** What one handle means. Names in it come from the target: escape them where they are shown. */
+/** The description of one handle. Names in it come from the target: escape them where they are shown. */
 export interface HandleDescription extends ProcessObject {
   readonly object: HandleObject;
   /** Why {@link object} has no name although it might have one: `timed out`, or the call that failed and its code. */
   readonly nameProblem?: string;
-  /** Of a file whose details were asked for. */
+  /** Present for a file whose details were asked for. */
   readonly details?: readonly FileDetail[];
 }
 
-/** How a {@link HandleDescriber} goes about it. */
+/** How a {@link HandleDescriber} works. */
 interface HandleDescriberOptions extends QueryHelperOptions {
   /**
-   * Whether files are looked at from a helper process, because to do so may block for ever. By default on Windows, and
-   * not on Wine, where the server that is asked never waits for anybody [ran, Wine 8].
+   * Whether a helper process examines files, because that may block for ever. By default on Windows, and not on Wine,
+   * whose server always answers at once [ran, Wine 8].
    */
   readonly filesInHelper?: boolean;
 }
 
 /**
- * Finds out what handles mean: names as a person types them, sockets with their endpoints, processes and threads with
- * their ids and fate.
+ * Describes handles: names as a person types them, sockets with their endpoints, processes and threads with their ids
+ * and whether they have ended.
  *
- * Never hangs: what might is asked in a helper process, which is started when the first such question comes and ended
- * by `using`. One describer serves many processes; drives and TCP connections are read once.
+ * Never hangs: questions that might block are asked in a helper process. The first such question starts it, and `using`
+ * ends it. One describer serves many processes; it reads drives and TCP connections once.
  */
 export class HandleDescriber implements Disposable {
   readonly #filesInHelper: boolean;
@@ -64,8 +64,8 @@ export class HandleDescriber implements Disposable {
   }
 
   /**
-   * Describes handles of one process, in the order given. A handle that cannot be looked at, because it was closed
-   * meanwhile or is denied, is described by its type and {@link HandleDescription.nameProblem}.
+   * Describes handles of one process, in the order given. A handle that cannot be examined, because it is closed by now
+   * or access is denied, is described by its type and {@link HandleDescription.nameProblem}.
    *
    * @param process opened with PROCESS_DUP_HANDLE
    */
@@ -74,8 +74,8 @@ export class HandleDescriber implements Disposable {
   }
 
   /**
-   * {@link describe} for handles of several processes: all that may block is asked in one round, so that its time-out
-   * is waited for once.
+   * {@link describe} for handles of several processes. All questions that may block are asked together, so that their
+   * time-outs pass at the same time.
    *
    * @param processOf the process of a handle, opened with PROCESS_DUP_HANDLE
    */
@@ -100,7 +100,7 @@ export class HandleDescriber implements Disposable {
   }
 
   /**
-   * How many handles to describe at a time: few, so that the first results come soon; but where some may block, many,
+   * How many handles to describe at a time: few, so that the first results come soon. Where some may block it is many,
    * so that their time-outs pass together.
    */
   get batchSize(): number {
@@ -155,7 +155,7 @@ export class HandleDescriber implements Disposable {
     return { type, name: displayName(type, kernelName, this.#context) };
   }
 
-  /** A socket still calls itself connected when its peer has closed: only the TCP table knows. */
+  /** A socket says that it is connected even when its peer has closed. Only the TCP table knows. */
   #refine(socket: SocketDescription): SocketDescription {
     const isTcp = socket.protocol === 'TCP' || socket.protocol === 'TCPv6';
     if (!isTcp || socket.state !== 'connected' || socket.local === undefined || socket.remote === undefined)

@@ -1,8 +1,8 @@
-/** What a name as the kernel spells it has to be compared with; see {@link displayName}. */
+/** The drives and the user that {@link displayName} translates kernel names with. */
 export interface NameContext {
-  /** What each drive letter stands for: `C:` -> `\Device\HarddiskVolume3`. */
+  /** The device of each drive letter: `C:` -> `\Device\HarddiskVolume3`. */
   readonly drives: ReadonlyMap<string, string>;
-  /** The key of the user who looks: `\REGISTRY\USER\S-1-5-21-…`; HKEY_CURRENT_USER is under it. */
+  /** The key of the user of this process, `\REGISTRY\USER\S-1-5-21-…`: HKEY_CURRENT_USER stands for it. */
   readonly currentUserKey?: string | undefined;
 }
 

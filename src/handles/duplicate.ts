@@ -5,7 +5,7 @@ import type { AsHandle } from '../io/handle.ts';
 import { CURRENT_PROCESS, formatRaw, unsafeRawHandle } from '../io/raw.ts';
 import { failed } from '../io/system-error.ts';
 
-/** Why there is no duplicate: GetLastError's code. */
+/** Why there is no duplicate: the code of GetLastError. */
 interface DuplicateFailure {
   readonly code: number;
 }
@@ -13,14 +13,14 @@ interface DuplicateFailure {
 const duplicate = new BigUint64Array(1);
 
 /**
- * Lends `use` a handle of ours to the object that a handle of another process means, and closes it again. It is not the
- * same handle: closing it leaves the other process' alone.
+ * Duplicates a handle of another process into this one, lends the duplicate to `use`, and closes it again. The other
+ * process keeps its own handle.
  *
- * The one place where the tool opens a handle without an `OwnedHandle`: a process may have a hundred thousand, and
- * an owner, with the stacks that it remembers, costs several times the system calls around it [ran].
+ * This is the only place where the tool opens a handle without an `OwnedHandle`: a process may have a hundred thousand
+ * handles, and an owner with its stack costs several times as much as the system calls [ran].
  *
  * @param process opened with PROCESS_DUP_HANDLE
- * @param access what we want to do with the object; absent: what the other process may do with it
+ * @param access the access that the duplicate gets; if absent, that of the other process's handle
  * @param use must not keep the handle
  * @throws Win32Error when the duplicate cannot be closed; whatever `use` throws
  */
@@ -45,7 +45,7 @@ export function withDuplicate<T>(
   try {
     result = use(handle);
   } catch (error) {
-    CloseHandle(handle); // what failed first says more
+    CloseHandle(handle); // The first failure says more.
     throw error;
   }
   if (!CloseHandle(handle)) throw failed('close the duplicate of handle', formatRaw(unsafeRawHandle(value)));

@@ -31,7 +31,7 @@ const TABLE_SIZE_BYTES_MAX = 2 ** 31 - 65_536;
 const OBJ_PROTECT_CLOSE = 1;
 const OBJ_INHERIT = 2;
 
-/** Where the two kinds of table keep what they do not share, in 32-bit words from the start of an entry. */
+/** The layout of the two kinds of table where they differ, in 32-bit words from the start of an entry. */
 interface Layout {
   readonly informationClass: number;
   readonly valueWord: number;
@@ -65,8 +65,8 @@ const TYPE_WORD = 7;
 const ATTRIBUTES_WORD = 8;
 
 /**
- * The kernel's handle table at one moment, kept as the bytes that the kernel wrote: forty a handle, and no object until
- * one is asked for with {@link entryAt}. A million handles are forty megabytes.
+ * The kernel's handle table at one moment. It keeps the bytes that the kernel wrote, forty for each handle, and makes
+ * an object only in {@link entryAt}. A million handles take forty megabytes.
  */
 export class HandleTable {
   /** Number of handles; indices run from 0 to `count - 1`. */
@@ -95,8 +95,8 @@ export class HandleTable {
   }
 
   /**
-   * The handles of one process. Asks for them alone where the kernel can (Windows 8 and later, not Wine 8 or 10), and
-   * else picks them from the table of the system.
+   * The handles of one process. The kernel is asked for them alone where it can (Windows 8 and later, not Wine 8 or
+   * 10); otherwise they are picked from the table of the system.
    *
    * @param process opened with PROCESS_QUERY_INFORMATION; without that right the system's table is read
    * @throws NtStatusError when the kernel refuses
@@ -108,7 +108,7 @@ export class HandleTable {
   }
 
   /**
-   * Learns what the types of handles are called, so that the next table is not kept waiting for it.
+   * Learns the names of handle types in advance, so that the next table need not wait for them.
    *
    * @throws NtStatusError when the kernel refuses
    */
@@ -203,11 +203,11 @@ export class HandleTable {
   }
 
   /**
-   * Identifies the kernel object; `0n` where the kernel does not tell, as Wine 8 and 10 and Windows 11 24H2 without
-   * SeDebugPrivilege.
+   * The address of the kernel object, which identifies it; `0n` where the kernel hides it, as Wine 8 and 10 do, and
+   * Windows 11 24H2 without SeDebugPrivilege.
    */
   objectAddressAt(index: number): bigint {
-    if (this.#layout.processIdWord === undefined) return 0n; // the table of one process has no addresses
+    if (this.#layout.processIdWord === undefined) return 0n; // The table of one process has no addresses.
     const at = this.#entry(index);
     return (BigInt(this.#words[at + 1]!) << 32n) | BigInt(this.#words[at]!);
   }
@@ -220,7 +220,7 @@ export class HandleTable {
     return (this.#words[this.#entry(index) + ATTRIBUTES_WORD]! & OBJ_PROTECT_CLOSE) !== 0;
   }
 
-  /** One handle as an object, for the few that are shown. */
+  /** One handle as an object. Make few of them. */
   entryAt(index: number): HandleEntry {
     return {
       processId: this.processIdAt(index),
@@ -257,7 +257,7 @@ export function countHandles(process: AsHandle, processId: number): number {
   const raw = process.asHandle().asRawHandle();
   const status = NtQueryInformationProcess(raw, ProcessHandleCount, count, 4, null);
   if (status !== 0) throw failedWithStatus('count the handles of process', String(processId), status);
-  // Wine 8 and 10 succeed and say 0 of every process [ran]. A process without any handle is one that has ended.
+  // Wine 8 and 10 succeed and give 0 for every process [ran]. Only a process that has ended has no handle.
   return count[0]! > 0 ? count[0]! : HandleTable.readSystem().ofProcess(processId).count;
 }
 
@@ -283,7 +283,7 @@ function readTable(layout: Layout, process: AsHandle | undefined): Uint32Array {
 function tryReadTable(layout: Layout, process: AsHandle | undefined): Uint32Array | number {
   const neededBytes = new Uint32Array(1);
   for (let sizeBytes = lastTableSizeBytes.get(layout) ?? 65_536; ; ) {
-    // Fresh memory is zeroed: a process that has ended may be answered with success and nothing written.
+    // Zeroed memory, because for a process that has ended the kernel may report success and write nothing.
     const words = new Uint32Array(sizeBytes / 4);
     const status =
       process === undefined
@@ -320,9 +320,9 @@ function typeNames(layout: Layout): ReadonlyMap<number, string> {
 }
 
 /**
- * How far the type indices of a handle table are from those of the type table: 0 on Windows [src], but -2 on Wine 8 and
- * 10, which count from 0 in the one and from 2 in the other [ran]. Measured with an event of our own, so that a Wine
- * that repairs this is understood too.
+ * The difference between the type indices of a handle table and those of the type table: 0 on Windows [src], but -2 on
+ * Wine 8 and 10, which count from 0 in the first and from 2 in the second [ran]. It is measured with an event of this
+ * process, so that a Wine without this fault works, too.
  */
 function measureTypeShift(layout: Layout): number {
   using probe = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect('create an event', '');

@@ -9,27 +9,27 @@ import { type Detail, queryObjectDetails, queryReferenceCounts, type ReferenceCo
 import { OpenedProcesses } from './opened-processes.ts';
 import { UserError } from '../user-error.ts';
 
-/** A handle of the same object. */
+/** Another handle to the same object. */
 interface OtherHandle {
   readonly process: ProcessInfo;
   readonly value: bigint;
   readonly access: number;
 }
 
-/** All that is known of one handle. */
+/** Everything that can be found out about one handle. */
 export interface Explanation {
   readonly process: ProcessInfo;
   readonly entry: HandleEntry;
   readonly description: HandleDescription;
   readonly references?: ReferenceCounts;
   readonly details: readonly Detail[];
-  /** Every other handle of the same object, those of the same process included. */
+  /** All other handles to the same object, also those of the same process. */
   readonly others: readonly OtherHandle[];
-  /** Why {@link others} may lack some; absent when it is complete. */
+  /** Why {@link others} may be incomplete; absent when it is complete. */
   readonly othersProblem?: string;
 }
 
-/** There is no such handle. */
+/** The process has no such handle. */
 class HandleNotFoundError extends UserError {
   constructor(process: string, value: bigint, processId: number) {
     super(
@@ -38,7 +38,7 @@ class HandleNotFoundError extends UserError {
   }
 }
 
-/** The line of the kernel's table for one handle; `undefined`: it is not open. */
+/** The line of the kernel's table for one handle; `undefined` when it is not open. */
 export function findHandle(processId: number, value: bigint): HandleEntry | undefined {
   const table = HandleTable.readSystem().ofProcess(processId);
   for (let index = 0; index < table.count; index++) {
@@ -48,9 +48,9 @@ export function findHandle(processId: number, value: bigint): HandleEntry | unde
 }
 
 /**
- * Finds out all that can be known of a handle.
+ * Finds out everything about a handle.
  *
- * @param label the process' name for errors, escaped by the caller
+ * @param label the process's name in errors, escaped by the caller
  * @throws HandleNotFoundError when the process has no such handle
  */
 export async function explainHandle(
@@ -91,8 +91,8 @@ function inspect<T>(process: AsHandle, value: bigint, use: Parameters<typeof wit
 type Others = Pick<Explanation, 'others' | 'othersProblem'>;
 
 /**
- * Other handles of the same object: those with the same address in the kernel where it tells addresses, and else those
- * that the kernel calls the same when asked about duplicates of both.
+ * Finds the other handles to the same object: by its address where the kernel gives addresses, otherwise by duplicates
+ * that the kernel compares.
  */
 function findOthers(target: AsHandle, entry: HandleEntry): Others {
   const table = HandleTable.readSystem();

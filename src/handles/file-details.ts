@@ -1,9 +1,9 @@
 import type { HANDLE } from '../ffi/library.ts';
 import { NtQueryInformationFileAsync } from '../ffi/ntdll.ts';
 
-// Runs in the helper process: see query-server.ts for what may not stand here.
+// This module runs in the helper process: see query/server.ts for the syntax that it must not use.
 
-/** Like the details of other objects, but as JSON carries them. */
+/** Like the details of other objects, but only what JSON can carry. */
 export type FileDetail = readonly [key: string, value: string | number | boolean];
 
 const FileStandardInformation = 5;
@@ -21,7 +21,7 @@ const modes: readonly (readonly [mask: number, name: string])[] = [
   [0x1000, 'delete on close'],
 ];
 
-/** What a file or pipe says of itself. Each question may block for ever, as that for the name may. */
+/** The details of a file or pipe. Like the question for its name, each of these questions may block for ever. */
 export async function queryFileDetails(handle: HANDLE): Promise<readonly FileDetail[]> {
   const pipe = await query(handle, FilePipeLocalInformation, 40);
   const mode = await query(handle, FileModeInformation, 4);

@@ -21,16 +21,16 @@ import { withDuplicate } from './duplicate.ts';
 import { findHandle } from './explanation.ts';
 
 /**
- * What came of closing a handle of another process: it is gone; it is gone and its value belongs to another object
- * already; it was another object's before we came; or it is still there.
+ * The outcome of closing a handle of another process: it is closed; it is closed, and its value belongs to another
+ * object by now; its value had come to belong to another object before; or it is still open.
  */
 export type CloseOutcome = 'closed' | 'reused' | 'other-object' | 'still-open';
 
 /**
- * A handle of another process that somebody thinks of closing.
+ * A handle of another process that the user may want to close.
  *
- * A duplicate of its object is held from before they are asked until after the close: so the object that they were
- * shown is told from any other that the process gives the same value meanwhile, even of the same type and name.
+ * It holds a duplicate from before the user is asked until after the close. By that, the object that the user saw can
+ * be told from any other to which the process gives the same value in between, even one of the same type and name.
  */
 export class HandleToClose implements Disposable {
   readonly #info: ProcessInfo;
@@ -47,7 +47,7 @@ export class HandleToClose implements Disposable {
     this.#process = openProcess(info.processId, PROCESS_DUP_HANDLE, label);
     try {
       const copy = this.#duplicate(DUPLICATE_SAME_ACCESS);
-      // A protected handle's duplicate is protected, too [ran, Wine 8], or may be.
+      // The duplicate of a protected handle may be protected, too [ran, Wine 8].
       SetHandleInformation(copy, HANDLE_FLAG_PROTECT_FROM_CLOSE, 0);
       this.#object = HandleOrNull.fromRawHandle(copy).tryIntoOwned();
     } catch (error) {
@@ -57,8 +57,8 @@ export class HandleToClose implements Disposable {
   }
 
   /**
-   * Closes the handle, and makes sure of it by the kernel's table. The process runs meanwhile: between the last look
-   * and the close it may still change what the value means.
+   * Closes the handle, and checks the kernel's table afterwards. The process goes on running: between the check before
+   * the close and the close itself, the value may still come to mean another object.
    *
    * https://learn.microsoft.com/windows/win32/api/handleapi/nf-handleapi-duplicatehandle
    *
@@ -66,7 +66,7 @@ export class HandleToClose implements Disposable {
    */
   close(): CloseOutcome {
     if (findHandle(this.#info.processId, this.#value) === undefined || !this.#meansTheObject()) return 'other-object';
-    // The source is closed even where the duplicate cannot be made.
+    // The source is closed even if the duplicate cannot be made.
     const moved = this.#duplicate(DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS);
     if (moved !== NULL_HANDLE) {
       SetHandleInformation(moved, HANDLE_FLAG_PROTECT_FROM_CLOSE, 0);
@@ -91,8 +91,8 @@ export class HandleToClose implements Disposable {
   }
 
   /**
-   * A value that was closed and is open again may mean the very same object only by another open of it: that counts as
-   * the same.
+   * Whether the value still means that object. If the process closed it and opened the same object again, that counts
+   * as the same.
    */
   #meansTheObject(): boolean {
     const object = this.#object.asRawHandle();

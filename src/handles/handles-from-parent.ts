@@ -3,15 +3,15 @@ import type { OpenHandle } from '../model.ts';
 import { HandleDescriber } from './describe.ts';
 import type { HandleEntry, HandleTable } from './enumerate.ts';
 
-/** What Windows gives to every process; nobody passes them on by accident. */
+/** Types that Windows gives to every process. No program passes them on by accident. */
 const givenToAll: ReadonlySet<string> = new Set(['WindowStation', 'Desktop', 'Directory', 'KeyedEvent']);
 
 /**
- * The handles that a process was born with because its parent had them open and inheritable, but for those that it was
- * meant to have: an inherited handle has the value that it has in the parent, and stays inheritable.
+ * The handles that a process got at its start because its parent had them open and inheritable, without those that were
+ * meant for it. An inherited handle has the same value as in the parent, and stays inheritable.
  *
  * @param table the process's handles before its first instruction
- * @param meant values of the handles that were passed on purpose: its standard streams
+ * @param meant values of the handles that were passed on purpose: the standard streams
  */
 export function listInherited(table: HandleTable, meant: readonly RawHandle[]): readonly HandleEntry[] {
   const expected = new Set(meant.map((value) => BigInt.asUintN(64, value)));

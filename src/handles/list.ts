@@ -7,7 +7,7 @@ import { HandleTable } from './enumerate.ts';
 import { OpenedProcesses } from './opened-processes.ts';
 import type { ProcessObject } from './process-objects.ts';
 
-/** What handles of one type with one access have in common; there are few of these, and one object each. */
+/** The properties that many handles share. There are few different ones, and one object for each. */
 export interface HandleKind {
   /** Kernel type name: `File` for a socket. */
   readonly type: string;
@@ -24,33 +24,33 @@ export interface ListedHandle {
   readonly process: ProcessInfo;
   readonly value: bigint;
   readonly kind: HandleKind;
-  /** Absent when nobody asked for names. */
+  /** Absent when names were not asked for. */
   readonly description?: HandleDescription;
 }
 
 /** One process whose handles are listed. */
 export interface ListedProcess {
   readonly process: ProcessInfo;
-  /** Lines of the kernel's table, whatever is filtered out later. */
+  /** Handles in the kernel's table, before any filter. */
   readonly handleCount: number;
-  /** Why its handles have no names; absent when they can be looked at. */
+  /** Why its handles have no names; absent when they can be examined. */
   readonly problem?: string;
 }
 
-/** Which handles are wanted; all of it must hold. */
+/** Which handles to list. All conditions must hold. */
 export interface HandleFilter {
   /** Type names in lower case; `socket` is one. */
   readonly types?: ReadonlySet<string>;
   readonly inheritable?: boolean;
-  /** Asked with every text by which a handle may be known: its name, its endpoints, its program's path. */
+  /** Called with each text that may identify a handle: its name, its endpoints, its program's path. */
   readonly matchesName?: (text: string) => boolean;
 }
 
 interface ListOptions {
   readonly filter?: HandleFilter;
-  /** Finds out what handles mean; absent: only what the table tells. */
+  /** Describes the handles; if absent, only what the table says is listed. */
   readonly describer?: HandleDescriber | undefined;
-  /** Told of every process before its first handle. */
+  /** Called for every process before its first handle. */
   readonly onProcess?: (process: ListedProcess) => void;
 }
 
@@ -60,8 +60,8 @@ const UNNAMED_BATCH_SIZE = 4_096;
  * Lists the handles of processes, in the order of the processes and of the kernel's table, in batches: a million
  * handles are never objects at the same time.
  *
- * A process that cannot be opened is told by {@link ListOptions.onProcess}; its handles are listed by what the table
- * tells. One that has ended meanwhile has none.
+ * A process that cannot be opened is reported to {@link ListOptions.onProcess}, and its handles are listed as far as
+ * the table describes them. A process that has ended by then has none.
  *
  * @throws NtStatusError when the kernel does not give the table
  */
@@ -99,7 +99,7 @@ interface UndescribedHandle extends ListedHandle {
   readonly type: string;
 }
 
-/** One process' table where there is one, and else one table for all. */
+/** The table of the one process, if there is only one; otherwise one table for all. */
 function readTables(processes: readonly ProcessInfo[], opened: OpenedProcesses): (process: ProcessInfo) => HandleTable {
   if (processes.length === 1) {
     const { processId } = processes[0]!;
@@ -144,7 +144,7 @@ function matches(
   return matchesName === undefined || textsOf(description).some(matchesName);
 }
 
-/** Every text by which a person may know an object. */
+/** Every text that may identify an object. */
 function textsOf({ object, imagePath }: HandleDescription): readonly string[] {
   const { name, socket } = object;
   if (socket === undefined) return [name, imagePath].filter((text) => text !== undefined);
@@ -158,8 +158,8 @@ function describeSocket({ protocol, local, remote, state }: NonNullable<HandleOb
 }
 
 /**
- * What a handle means, in one line: a name, a socket's endpoints, a process and its fate. Empty for an object without
- * a name. Names in it come from the target: escape them where they are shown.
+ * A handle's object in one line: a name, a socket's endpoints, a process and whether it has ended. Empty for an object
+ * without a name. Names in it come from the target: escape them where they are shown.
  */
 export function describeMeaning(description: HandleDescription): string {
   const { object, nameProblem } = description;
@@ -174,7 +174,7 @@ function describeFate({ ended, exitCode }: ProcessObject): string {
   return exitCode === undefined ? ', ended' : `, ended with ${exitCode}`;
 }
 
-/** Whether the kernel's type has to be looked at: sockets are files to it. */
+/** Tests the kernel's type. A socket is a file to the kernel. */
 function tableTypeTest(types: ReadonlySet<string> | undefined): (type: string) => boolean {
   if (types === undefined) return () => true;
   return (type) => types.has(type.toLowerCase()) || (type === 'File' && types.has('socket'));
@@ -196,7 +196,7 @@ class HandleKinds {
     const access = table.accessAt(index);
     const attributes = (table.inheritableAt(index) ? 1 : 0) + (table.protectFromCloseAt(index) ? 2 : 0);
     const last = this.#last;
-    // Neighbours in the table are mostly alike, and then no key is built.
+    // Most handles are like their neighbour in the table. For these no key is built.
     if (
       last !== undefined &&
       last.type === type &&

@@ -1,6 +1,6 @@
 /**
- * A test for names: those that have the text in them; or, where the text has `*` (any characters) or `?` (one) in it,
- * those that match it as a whole. Upper and lower case are one.
+ * Makes a test for names. A name passes if it contains the text; or, where the text contains `*` (any characters) or
+ * `?` (one), if it matches as a whole. Case does not matter.
  */
 export function nameTest(text: string): (name: string) => boolean {
   const wanted = text.toLowerCase();
@@ -9,8 +9,8 @@ export function nameTest(text: string): (name: string) => boolean {
 }
 
 /**
- * No regular expression: names come from targets, and one of 32,000 letters must not take a pattern with stars for
- * ever.
+ * Matches without a regular expression: names come from targets, and a name of 32,000 letters must not take for ever
+ * with a pattern of many stars.
  */
 function matchesGlob(name: string, pattern: string): boolean {
   let at = 0;

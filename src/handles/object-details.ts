@@ -14,20 +14,22 @@ import {
 } from '../ffi/ntdll.ts';
 import { fileTimeToDate } from '../process/file-time.ts';
 
-/** One thing known of an object: `signalled`, `yes`. Keys are camelCase and stable; `*Bytes`, `*Ms` tell the unit. */
+/** One property of an object: `signalled`, `yes`. Keys are camelCase and stable; `*Bytes` and `*Ms` give the unit. */
 export type Detail = readonly [key: string, value: string | number | bigint | boolean];
 
 /** How many handles and pointers keep an object alive. */
 export interface ReferenceCounts {
   readonly handles: number;
-  /** The kernel's own count: handles, and uses by the kernel; Windows adds what its handles have in reserve. */
+  /**
+   * The kernel's own count: handles and uses by the kernel. Windows adds the references that handles hold in reserve.
+   */
   readonly pointers: number;
 }
 
 const ObjectBasicInformation = 0;
 
 /**
- * @param ours handles of this process that are counted too
+ * @param ours how many handles of this process are among those that the kernel counts
  * @returns `undefined` where the kernel refuses
  */
 export function queryReferenceCounts(handle: HANDLE, ours: number): ReferenceCounts | undefined {
@@ -47,8 +49,8 @@ type Query = (
 ) => number;
 
 /**
- * What can be asked of an object of one type, each by a call of its own: the right for one may be there without the
- * other's.
+ * The questions about objects of one type. Each is a call of its own, because the handle may have the right for one and
+ * not for another.
  */
 interface Question {
   readonly query: Query;
@@ -93,7 +95,7 @@ const questions: Readonly<Record<string, readonly Question[]>> = {
   Timer: [
     ask(NtQueryTimer, 0, 16, (b) => {
       const remaining = b.readBigInt64LE(0);
-      // A timer that was never set, or has run out, has none.
+      // A timer that was never set, or has run out, has no remaining time.
       const isDue = remaining > 0n && remaining < 0x7000_0000_0000_0000n;
       return [
         ['signalled', b.readUInt8(8) !== 0],
@@ -160,8 +162,8 @@ function ask(
 }
 
 /**
- * What an object says of itself beside its name. What the kernel refuses to tell, for lack of a right or because this
- * Windows does not know the question, is left out. Files are asked in the helper process: see `describeFileDetails`.
+ * The properties of an object besides its name. Those that the kernel refuses, for lack of a right or because this
+ * Windows does not know the question, are left out. For files the helper process asks: see `queryFileDetails`.
  */
 export function queryObjectDetails(handle: HANDLE, type: string): readonly Detail[] {
   return (questions[type] ?? []).flatMap(({ query, informationClass, sizeBytes, decode }) => {

@@ -2,13 +2,13 @@ import { PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION } from '../ffi/constants.
 import { type AsHandle, type OwnedHandle, SystemError } from '../io/index.ts';
 import { openProcess } from '../process/processes.ts';
 
-/** Processes opened for their handles to be looked at, each once, and why some could not be. */
+/** Opens processes to examine their handles, each once, and remembers why some could not be opened. */
 export class OpenedProcesses implements Disposable {
   readonly #processes = new Map<number, OwnedHandle | string>();
 
   /**
-   * Opened with PROCESS_DUP_HANDLE, and with PROCESS_QUERY_INFORMATION where that is allowed; `undefined` where even
-   * that is not.
+   * The process, opened with PROCESS_DUP_HANDLE, and with PROCESS_QUERY_INFORMATION if that is allowed; `undefined` if
+   * it cannot be opened.
    */
   tryGet(processId: number): AsHandle | undefined {
     const process = this.#open(processId);

@@ -16,14 +16,14 @@ import { HandleOrNull } from '../io/handle-or-null.ts';
 import { readImagePath } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
 
-/** Which process or thread a handle means, as far as the kernel tells. */
+/** The process or thread behind a handle, as far as the kernel says. */
 export interface ProcessObject {
   readonly processId?: number;
-  /** Of a thread. */
+  /** Present for a thread. */
   readonly threadId?: number;
   /** The program that the process runs: a path in the form `C:\…`. */
   readonly imagePath?: string;
-  /** The process or thread has ended, and only handles like this one keep its remains. */
+  /** Whether the process or thread has ended, so that only handles such as this one keep it in memory. */
   readonly ended?: boolean;
   /** Unsigned; present once it has ended. */
   readonly exitCode?: number;
@@ -35,10 +35,10 @@ const THREAD_QUERY_LIMITED_INFORMATION = 0x0800;
 const ThreadBasicInformation = 0;
 const ThreadTimes = 1;
 
-/** What a process or thread handle of another process means. */
+/** Finds the process or thread behind a handle of another process. */
 export function queryProcessObject(process: AsHandle, value: bigint, type: 'Process' | 'Thread'): ProcessObject {
   const query = type === 'Process' ? PROCESS_QUERY_LIMITED_INFORMATION : THREAD_QUERY_LIMITED_INFORMATION;
-  // The right to ask may be granted to us even where the handle does not have it.
+  // Windows may grant us the right to ask even if the handle does not have it.
   for (const access of [query | SYNCHRONIZE, undefined, query]) {
     const answer = withDuplicate(process, value, access, type === 'Process' ? describeProcess : describeThread);
     if (answer !== undefined && !('code' in answer)) return answer;
@@ -74,7 +74,7 @@ function describeThread(handle: HANDLE): ProcessObject | undefined {
   if (NtQueryInformationThread(handle, ThreadBasicInformation, basic, 48, null) !== 0) return undefined;
   const fate = readFate(handle, basic.readUInt32LE(0));
   const processId = basic.readUInt32LE(16);
-  // While the thread lives, its process does, and the id is that process'; afterwards it may be somebody else's.
+  // While the thread runs, its process does, too, and has that id. Later another process may have it.
   const imagePath = fate.ended === false ? imagePathOf(processId) : undefined;
   return {
     processId,
@@ -91,7 +91,7 @@ function readEndedTime(thread: HANDLE): { endedTime?: bigint } {
   return { endedTime: times.readBigInt64LE(8) };
 }
 
-/** An exit status of 259 (STATUS_PENDING) may be a program's own, so the object itself is asked first. */
+/** The object itself is asked first, because a program may end with exit status 259 (STATUS_PENDING). */
 function readFate(handle: HANDLE, exitStatus: number): { ended?: boolean; exitCode?: number } {
   const wait = WaitForSingleObject(handle, 0);
   if (wait === WAIT_OBJECT_0) return { ended: true, exitCode: exitStatus };

@@ -15,20 +15,20 @@ export interface DiffHandle extends SnapshotHandle {
   readonly pid: number;
 }
 
-/** What happened to the handles of one kind. */
+/** The changes of the handles of one kind. */
 export interface KindChange extends HandleKind {
-  /** In the second snapshot and not in the first, recycled values included. */
+  /** Handles in the second snapshot that are not in the first, with recycled values. */
   readonly opened: number;
-  /** In the first snapshot and not in the second, recycled values included. */
+  /** Handles in the first snapshot that are not in the second, with recycled values. */
   readonly closed: number;
   /** {@link opened} less {@link closed}. */
   readonly growth: number;
-  /** Some of them, by process and value. */
+  /** Examples, by process and value. */
   readonly openedExamples: readonly DiffHandle[];
   readonly closedExamples: readonly DiffHandle[];
 }
 
-/** Values that stand for other objects than before: each of them was closed and opened again. */
+/** Values that belong to other objects than before: each was closed and opened again. */
 export interface RecycledValues {
   readonly from: HandleKind;
   readonly to: HandleKind;
@@ -57,22 +57,22 @@ export interface DiffSide extends SnapshotHeader {
   readonly processCount: number;
 }
 
-/** What happened between two snapshots. */
+/** The changes between two snapshots. */
 export interface SnapshotDiff {
   readonly before: DiffSide;
   readonly after: DiffSide;
   readonly opened: number;
   readonly closed: number;
-  /** Counted in {@link opened} and in {@link closed} as well. */
+  /** These count in {@link opened} and in {@link closed}, too. */
   readonly recycled: number;
-  /** The same object, but its attributes, its name or its state are different. */
+  /** Handles of the same object whose attributes, name or state changed. */
   readonly changed: number;
   readonly growth: number;
   /** Processes of the second snapshot that are not in the first: their handles count as opened. */
   readonly startedProcesses: readonly SnapshotProcess[];
   /** Processes of the first snapshot that are not in the second: their handles count as closed. */
   readonly endedProcesses: readonly SnapshotProcess[];
-  /** Types of which the number is different, or some were opened or closed. The most grown first. */
+  /** Types whose number changed, or of which some handles were opened or closed. The most grown first. */
   readonly types: readonly TypeChange[];
   /** The most grown first. */
   readonly kinds: readonly KindChange[];
@@ -82,12 +82,12 @@ export interface SnapshotDiff {
 }
 
 /**
- * Compares two snapshots in one pass over both. Nothing is kept of handles that are the same; of the others, their
- * kinds are, and `exampleCount` examples of each.
+ * Compares two snapshots in one pass over both. It keeps nothing of handles that are the same. Of the others it keeps
+ * the kinds, and `exampleCount` examples of each.
  *
- * Which object a handle means is not told by any number: a value is recycled when its type, its access or its name
- * differs, for the first two of a handle never change. An unnamed event that was closed and opened again on
- * the same value is not told from one that stayed. The same pid is another process when it started at another time.
+ * A snapshot has no number that identifies an object. A value counts as recycled when its type, access or name differs,
+ * because the type and access of a handle never change. An unnamed event that was closed and opened again with the same
+ * value looks like one that stayed open. A pid belongs to another process if the start time differs.
  *
  * @throws SnapshotError when one of them is damaged
  */
@@ -238,7 +238,7 @@ class Diff {
       const [before, after] = [this.#countsOf(old.type), this.#countsOf(now.type)];
       before.before++;
       after.after++;
-      // A file, as it seemed while it could not be looked at, that is a socket.
+      // A file that turned out to be a socket when it could be examined.
       if (before !== after) before.touched = after.touched = true;
       if (this.#changedExamples.length < this.#exampleCount)
         this.#changedExamples.push({ before: { ...old, pid }, after: { ...now, pid } });
@@ -294,7 +294,7 @@ class Diff {
   }
 }
 
-/** Whether one value stands for one object in both snapshots, as far as can be told. */
+/** Whether a value belongs to the same object in both snapshots, as far as this can be known. */
 function isSameObject(a: SnapshotHandle, b: SnapshotHandle): boolean {
   if (a.access !== b.access) return false;
   if (a.nameProblem !== undefined || b.nameProblem !== undefined) return kernelType(a) === kernelType(b);
@@ -311,7 +311,7 @@ function isSameObject(a: SnapshotHandle, b: SnapshotHandle): boolean {
   return a.name === b.name;
 }
 
-/** A socket is a file to the kernel, and shows to be one only when it can be looked at. */
+/** The kernel's type: a socket is a file to the kernel, and only an examination shows that it is a socket. */
 function kernelType({ type }: SnapshotHandle): string {
   return type === 'Socket' ? 'File' : type;
 }

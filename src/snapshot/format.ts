@@ -2,8 +2,8 @@ import type { SocketDescription } from '../model.ts';
 import { escapeJson } from '../text/escape.ts';
 
 /**
- * A snapshot file is one JSON document in UTF-8, laid out in lines so that line tools and version control can compare
- * two of them, and so that a million handles can be read without making a tree of them:
+ * A snapshot file is one JSON document in UTF-8. Its lines allow line tools and version control to compare two of them,
+ * and this tool to read a million handles without a tree in memory:
  *
  *     {"kind":"unclosed snapshot","schemaVersion":1,"tool":…,"host":…,"taken":…,"processes":[
  *     {"pid":1234,"image":"app.exe","started":…,"handles":[
@@ -13,11 +13,11 @@ import { escapeJson } from '../text/escape.ts';
  *     …
  *     ],"handleCount":…,"namesMissing":…}
  *
- * Processes ascend by pid, handles by value; keys stand in one order; what is not known is left out.
+ * Processes ascend by pid, handles by value. Keys have a fixed order. Unknown values are left out.
  */
 export const schemaVersion = 1;
 
-/** What {@link SnapshotHeader.kind} says. */
+/** The value of {@link SnapshotHeader.kind}. */
 export const snapshotKind = 'unclosed snapshot';
 
 /** The first line of a snapshot. */
@@ -37,9 +37,9 @@ export interface SnapshotProcess {
   readonly pid: number;
   /** File name of the program: `app.exe`. */
   readonly image: string;
-  /** When it was started: ISO 8601, UTC. Tells it from another process that has the same pid later. */
+  /** When it was started: ISO 8601, UTC. Distinguishes it from a later process with the same pid. */
   readonly started?: string;
-  /** Why none of its handles has a name. */
+  /** The reason why its handles have no names. */
   readonly problem?: string;
 }
 
@@ -54,14 +54,16 @@ export interface SnapshotHandle {
   readonly name?: string;
   readonly nameProblem?: string;
   readonly socket?: SocketDescription;
-  /** The process or thread has ended. */
+  /** Whether the process or thread has ended. */
   readonly ended?: true;
 }
 
-/** The last line of a snapshot: without it, the file has been cut short. */
+/** The last line of a snapshot. Without it the file is incomplete. */
 export interface SnapshotTrailer {
   readonly handleCount: number;
-  /** Handles whose name could not be had: timed out, denied, or closed meanwhile. */
+  /**
+   * Handles whose name is not known: the question timed out, access was denied, or the handle was closed in between.
+   */
   readonly namesMissing: number;
 }
 
@@ -69,13 +71,13 @@ export function writeHeader({ tool, host, taken }: Omit<SnapshotHeader, 'kind' |
   return `{"kind":${quote(snapshotKind)},"schemaVersion":${schemaVersion},"tool":${quote(tool)},"host":${quote(host)},"taken":${quote(taken)},"processes":[\n`;
 }
 
-/** @param isFirst no comma before it: it is the file's first process */
+/** @param isFirst whether it is the first process of the file, which has no comma before it */
 export function writeProcess({ pid, image, started, problem }: SnapshotProcess, isFirst: boolean): string {
   const optional = `${started === undefined ? '' : `,"started":${quote(started)}`}${problem === undefined ? '' : `,"problem":${quote(problem)}`}`;
   return `${isFirst ? '' : ']},\n'}{"pid":${pid},"image":${quote(image)}${optional},"handles":[\n`;
 }
 
-/** @param isLast no comma after it: it is its process' last handle */
+/** @param isLast whether it is the last handle of its process, which has no comma after it */
 export function writeHandle(handle: SnapshotHandle, isLast: boolean): string {
   const { value, type, access, name, nameProblem, socket } = handle;
   let line = `{"value":"0x${value}","type":${quote(type)},"access":"0x${access.toString(16)}"`;
@@ -95,12 +97,12 @@ export function writeTrailer({ handleCount, namesMissing }: SnapshotTrailer, has
   return `${hasProcesses ? ']}\n' : ''}],"handleCount":${handleCount},"namesMissing":${namesMissing}}\n`;
 }
 
-/** A handle's value as snapshots order and spell it. Negative values, which only the kernel has, come last. */
+/** A handle's value as snapshots spell it. In their order, negative values, which only the kernel has, come last. */
 export function spellValue(value: bigint): string {
   return BigInt.asUintN(64, value).toString(16);
 }
 
-/** Less than 0, 0 or more than 0, by the numbers that the digits stand for. */
+/** Compares two values by their numbers: less than 0, 0, or more than 0. */
 export function compareValues(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }

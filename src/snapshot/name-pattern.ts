@@ -2,19 +2,19 @@ import type { SocketDescription } from '../model.ts';
 
 const GUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
 const GUID_LENGTH = 36;
-/** Of a word without a prefix that is taken for a hexadecimal number. */
+/** The least length of a word without a prefix that counts as a hexadecimal number. */
 const HEXADECIMAL_LENGTH_MIN = 6;
 
-/** Where Windows (49152) and Linux (32768) begin to hand out ports by themselves: such a port says nothing. */
+/** The first port that Linux assigns by itself; Windows begins at 49152. Such a port means nothing. */
 const FIRST_PASSING_PORT = 32_768;
 
 /**
- * The name with all that numbers things in it left open: `C:\logs\2026-11-22.log` becomes `C:\logs\<n>-<n>-<n>.log`.
- * Two handles of one type whose names have the same pattern are of the same kind.
+ * The pattern of a name: numbers in it become placeholders, so that `C:\logs\2026-11-22.log` becomes
+ * `C:\logs\<n>-<n>-<n>.log`. Two handles of one type whose names have the same pattern are of the same kind.
  *
- * GUIDs come first; then hexadecimal numbers: with their prefix, or a whole word of six or more digits of both kinds;
- * and then every other number, also within a word: `file12`. Millions of names are told apart by it, hence by hand and
- * not by regular expressions, which take six times as long.
+ * GUIDs are replaced first. Then come hexadecimal numbers: those with a prefix, and whole words of six or more digits
+ * that contain both letters and decimal digits. Then comes every other number, also within a word: `file12`. The code
+ * does without regular expressions, which take six times as long for millions of names.
  */
 export function generaliseName(name: string): string {
   const text = name.length >= GUID_LENGTH && name.includes('-') ? name.replace(GUID, '<guid>') : name;
@@ -37,7 +37,7 @@ export function generaliseName(name: string): string {
   return copied === 0 ? text : pattern + text.slice(copied);
 }
 
-/** The part of `text` from `start` to `end`, letters and digits, with its numbers left open. */
+/** The pattern of a word: the letters and digits of `text` from `start` to `end`. */
 function generaliseWord(text: string, start: number, end: number): string {
   let pattern = '';
   let copied = start;
@@ -82,7 +82,7 @@ for (const [first, last, kind] of [
   classes.fill(kind, first.charCodeAt(0), last.charCodeAt(0) + 1);
 }
 
-/** {@link OTHER} also at the end. */
+/** {@link OTHER} at the end, too. */
 function classOf(text: string, at: number): number {
   const code = at < text.length ? text.charCodeAt(at) : 0;
   return code < 128 ? classes[code]! : OTHER;

@@ -13,14 +13,15 @@ import {
 } from './format.ts';
 
 const CHUNK_SIZE_BYTES = 1 << 22;
-/** No line is longer: a name has at most 32,767 characters of six bytes each. */
+/** The longest possible line: a name has at most 32,767 characters of six bytes each. */
 const LINE_LENGTH_MAX = 1 << 20;
 
 /**
- * Reads a snapshot file from start to end, without a tree in memory: the header at once, then process by process, and
- * each process' handles line by line. A line is taken apart only on demand, for most lines of two snapshots are alike.
+ * Reads a snapshot file from start to end, without a tree in memory: first the header, then process by process, and the
+ * handles of each process line by line. A line is decoded only on demand, because most lines of two snapshots are
+ * alike.
  *
- * Text is handed out as Latin-1, one character a byte: {@link decodeHandle} makes UTF-8 of it.
+ * Lines are returned as Latin-1, one character for each byte. {@link decodeHandle} decodes them as UTF-8.
  */
 export class SnapshotReader implements Disposable {
   readonly header: SnapshotHeader;
@@ -33,7 +34,9 @@ export class SnapshotReader implements Disposable {
   #handleCount = 0;
   #lastPid = -1;
   #lastValue = '';
-  /** What must come next: a process or the end; a process, after a comma; a handle or the process' end; a handle. */
+  /**
+   * What must come next: a process or the end; a process, after a comma; a handle or the end of the process; a handle.
+   */
   #expected: 'process or end' | 'process' | 'handle or end' | 'handle' | 'end of process' | 'end' | 'nothing' =
     'process or end';
   #trailer: SnapshotTrailer | undefined;
@@ -138,7 +141,7 @@ export class SnapshotReader implements Disposable {
   }
 
   /**
-   * All that a line of {@link nextLine} says.
+   * Decodes a line of {@link nextLine}.
    *
    * @throws SnapshotError when the line is damaged
    */
@@ -181,7 +184,7 @@ export class SnapshotReader implements Disposable {
     if (line === undefined) throw this.#damaged('it is empty');
     const [first, second] = [line.charCodeAt(0), line.charCodeAt(1)];
     if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-      // What `>` of Windows PowerShell 5 makes of a program's output.
+      // Windows PowerShell 5 writes UTF-16 when `>` redirects a program's output.
       throw new SnapshotError(
         'read snapshot',
         this.file,
@@ -190,7 +193,7 @@ export class SnapshotReader implements Disposable {
       );
     }
     const text = line.startsWith('\xef\xbb\xbf') ? line.slice(3) : line;
-    // The version first: a newer layout need not have this one's lines.
+    // The version is checked first, because a newer layout may have other lines.
     const version = /"schemaVersion"\s*:\s*(\d+)/.exec(text)?.[1];
     if (version !== undefined && text.includes(`"${snapshotKind}"`) && Number(version) > schemaVersion) {
       const why = `its schemaVersion is ${version}, and ${toolName} ${toolVersion} reads ${schemaVersion}`;
@@ -238,7 +241,7 @@ export class SnapshotReader implements Disposable {
       const more = this.#readChunk();
       if (more === '') {
         if (rest === '') return undefined;
-        // The file's last line may have lost its end; a cut within a line shows in what the line says.
+        // The last line of the file may lack its end. A line that was cut fails to decode.
         this.#at = this.#text.length;
         this.#lineNumber++;
         return rest;
@@ -289,12 +292,12 @@ export class SnapshotReader implements Disposable {
   }
 }
 
-/** The start of a line up to its access, as nearly all lines have it. */
+/** The beginning of nearly every line, up to its access. */
 const USUAL_START =
   /^\{"value":"0x(0|[1-9a-f][0-9a-f]{0,15})","type":"([^"\\\x80-\xff]+)","access":"0x([0-9a-f]{1,8})"(?=[,}])/;
 const NAME_KEY = ',"name":"';
 
-/** What a line says that has at most a name in ASCII beside what every line has; a third of the time of JSON.parse. */
+/** Decodes a line that has only the common keys and perhaps a name in ASCII, in a third of the time of JSON.parse. */
 function decodeUsual(line: string): SnapshotHandle | undefined {
   const match = USUAL_START.exec(line);
   if (match === null) return undefined;
@@ -311,7 +314,7 @@ function decodeUsual(line: string): SnapshotHandle | undefined {
   const escaped = line.slice(nameStart, -2);
   if (/[^\x20-\x7e]/.test(escaped)) return undefined;
   if (!escaped.includes('\\')) return { value, type, access, name: escaped };
-  // Backslashes of paths. Whatever else is escaped is left to JSON.
+  // Backslashes of paths are decoded here. Lines with other escapes are left to JSON.
   const name = escaped.replaceAll('\\\\', '\0');
   return name.includes('\\') ? undefined : { value, type, access, name: name.replaceAll('\0', '\\') };
 }

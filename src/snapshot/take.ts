@@ -6,14 +6,14 @@ import { fileTimeToIso } from '../process/file-time.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 import { type SnapshotHeader, spellValue, writeHandle, writeHeader, writeProcess, writeTrailer } from './format.ts';
 
-/** Handles that are described at a time, so that a million of them need not be in memory. */
+/** How many handles are described at a time, so that a million of them need not be in memory. */
 const BATCH_SIZE = 4096;
 
 /**
- * Takes a snapshot of processes, piece by piece: the text of a snapshot file. The handle tables are those of one
- * moment; names are asked for afterwards, and what was closed in between has none.
+ * Takes a snapshot of processes, and yields the text of a snapshot file piece by piece. The handle tables are those of
+ * one moment. Names are asked for afterwards, so that a handle that was closed in between has none.
  *
- * A process that may not be looked into is in the snapshot with its handles, without their names, and says why.
+ * A process that denies access is in the snapshot with its handles, without their names, and with the reason.
  *
  * @param processes each once
  * @throws NtStatusError when the kernel's handle table cannot be read
@@ -85,7 +85,7 @@ function tryOpen(processId: number): ReturnType<typeof openProcess> | SystemErro
   }
 }
 
-/** Places in the table by ascending value. The kernel keeps that order already, but for its own handles. */
+/** Indices of the table by ascending value. The kernel keeps that order itself, except for its own handles. */
 function sortedByValue(table: HandleTable): Uint32Array {
   const order = Uint32Array.from({ length: table.count }, (_, index) => index);
   const unsigned = (index: number): bigint => BigInt.asUintN(64, table.valueAt(index));

@@ -5,13 +5,12 @@ import { SnapshotError } from './errors.ts';
 const BUFFER_LENGTH = 1 << 20;
 
 /**
- * Writes a snapshot into a file, whole or not at all: it is written beside the file and then put in its place, so that
- * a full disk or an interruption leaves what was there before, and nothing else. What is no regular file, a device or
- * a pipe, is written to directly.
+ * Writes a snapshot to a file, whole or not at all. The text goes to a neighbour, which then takes the file's place, so
+ * that a full disk or an interruption leaves the old file as it was. A device or a pipe is written to directly.
  *
  * @param file as the user gave it, for messages
  * @param path of the file, as Windows takes it
- * @throws SnapshotError when the file cannot be written; whatever `pieces` throws
+ * @throws SnapshotError when the file cannot be written, and every error of `pieces`
  */
 export async function writeSnapshotFile(file: string, path: string, pieces: AsyncIterable<string>): Promise<void> {
   const isDirect = isDevice(path);

@@ -12,26 +12,24 @@ import {
 } from './protocol.ts';
 import { Silence, TICK_MS } from './silence.ts';
 
-/** What is to be found out about one file handle of one process. */
+/** A question about one file handle of one process. */
 interface FileQuestion {
   readonly processId: number;
   readonly value: bigint;
-  /** Ask for its details too: size, position, state of a pipe. */
+  /** Ask for its details, too: size, position, state of a pipe. */
   readonly details?: true;
 }
 
 /** How patient a {@link QueryHelper} is. */
 export interface QueryHelperOptions {
-  /** How long one query may take, where nobody has to wait for a processor: see `QueryWatch`. */
+  /** How long one query may take on a machine with a free processor: see `QueryWatch`. */
   readonly timeoutMs?: number;
   /**
    * How many queries run at a time, each on a thread of its own. At most 255: koffi makes 256 calls at a time, and one
    * is a control.
    */
   readonly threads?: number;
-  /**
-   * How long the helper may say nothing and use no processor time, while it has work, before it is given up for hung.
-   */
+  /** How long the helper may send nothing and use no processor time while it has work. After that it counts as hung. */
   readonly silenceMs?: number;
   /** How much longer while it starts. */
   readonly startupMs?: number;
@@ -39,11 +37,11 @@ export interface QueryHelperOptions {
   readonly script?: string;
 }
 
-/** Queries that the helper has and has not answered: enough to keep its threads busy while messages travel. */
+/** How many queries the helper has at a time: enough to keep its threads busy while messages travel. */
 const WINDOW = 512;
-/** A query that was under way in this many helpers which then hung is not tried again. */
+/** A query that was under way in this many hung helpers is not tried again. */
 const ATTEMPTS_MAX = 2;
-/** A helper that hangs or dies again and again will not get better: what is left is said to have timed out. */
+/** After this many hung or ended helpers, the remaining queries count as timed out. */
 const FAILED_HELPERS_MAX = 4;
 
 interface Pending extends FileQuery {
@@ -52,12 +50,12 @@ interface Pending extends FileQuery {
 }
 
 /**
- * A second Node process that asks the questions which may never be answered.
+ * A second Node process that asks the questions that may never be answered.
  *
- * The name of a synchronous file object is told only when the call that holds its lock is done, and nothing can cancel
- * the wait: neither JavaScript nor a killed thread, which would take the heap's lock with it. So the waiting is done
- * elsewhere, on a thread each; those that are blocked are marked, and the process is ended with its threads. Starts
- * lazily: a program that never asks pays nothing.
+ * The kernel gives the name of a synchronous file object only after the call that holds its lock has ended. Nothing can
+ * cancel the wait: JavaScript cannot, and to end a thread could leave the heap locked for ever. So another process
+ * waits, on one thread for each question. Blocked questions are given up, and ending the process ends its threads. The
+ * process starts with the first question.
  */
 export class QueryHelper implements Disposable {
   readonly #options: Required<QueryHelperOptions>;
@@ -76,15 +74,15 @@ export class QueryHelper implements Disposable {
     };
   }
 
-  /** The helper's process, while there is one. */
+  /** The process id of the helper while it runs. */
   get processId(): number | undefined {
     return this.#child?.pid;
   }
 
   /**
-   * What each of the files is, in the order of the questions. Never rejects for a file's sake, and always settles.
+   * Answers questions about files, in their order. Always settles, and never rejects because of a file.
    *
-   * @throws Error when this helper was disposed of, or cannot be started at all
+   * @throws Error when this helper was disposed of, or cannot be started
    */
   ask(questions: readonly FileQuestion[]): Promise<readonly FileAnswer[]> {
     const result = this.#asking.then(() => this.#askAll(questions));
@@ -92,7 +90,7 @@ export class QueryHelper implements Disposable {
     return result;
   }
 
-  /** Ends the helper process; questions under way are answered as timed out. */
+  /** Ends the helper process. Questions under way get the answer that they timed out. */
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.#end();
@@ -126,7 +124,9 @@ export class QueryHelper implements Disposable {
     return Array.from(answers, (answer, index) => answer ?? { id: index, timedOut: true });
   }
 
-  /** Asks until all is answered or the helper is of no more use; then `underWay` are the queries that it had. */
+  /**
+   * Asks one helper until all queries are answered or the helper fails. `underWay` are the queries that it had then.
+   */
   #askOneHelper(
     queue: readonly Pending[],
     answers: (FileAnswer | undefined)[],
@@ -163,13 +163,13 @@ export class QueryHelper implements Disposable {
         silence.hear();
         for (const answer of answered) {
           const query = asked.get(answer.id);
-          if (query === undefined) continue; // It was asked before, and has come back after all.
+          if (query === undefined) continue; // An earlier query has returned after all.
           underWay.delete(answer.id);
           answers[query.index] = answer;
         }
         if (underWay.size === 0 && next === queue.length) return finish(false, exhausted === true);
         if (exhausted) {
-          underWay.clear(); // They waited for a thread that never came, and have tried nothing.
+          underWay.clear(); // They were still waiting for a thread.
           return finish(false, true);
         }
         sendMore();
@@ -196,10 +196,10 @@ export class QueryHelper implements Disposable {
         [POOL_SIZE_VARIABLE]: String(this.#options.threads + 1),
       },
     });
-    // It must not keep the auditor alive; while questions are under way, the timer that watches its silence does.
+    // The helper must not keep the auditor alive. While questions are under way, the timer below does.
     child.unref();
     child.channel?.unref();
-    child.on('error', () => undefined); // Failures between questions show in the next one.
+    child.on('error', () => undefined); // A failure between questions shows in the next question.
     child.once('exit', () => {
       if (this.#child === child) this.#child = undefined;
     });
@@ -212,7 +212,7 @@ export class QueryHelper implements Disposable {
   }
 }
 
-/** The helper's script lies beside this file, compiled or not, as this file is. */
+/** The helper's script is beside this file: TypeScript or compiled, as this file is. */
 function helperScript(): string {
   return join(import.meta.dirname, `query-helper-main${extname(import.meta.filename)}`);
 }

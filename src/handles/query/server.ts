@@ -21,30 +21,27 @@ import {
 import { QueryWatch } from './watch.ts';
 import { querySocketAsync } from '../sockets/sockets.ts';
 
-// This module runs in the helper process, which Node may load from TypeScript as it is: no syntax that must be lowered
-// (`using`) may stand in it or in what it imports. Handles are closed in `finally` instead.
+// This module runs in the helper process, and Node may load it as TypeScript. So neither this module nor its imports
+// may use syntax that a compiler must lower, such as `using`. `finally` closes handles instead.
 
 const CURRENT_PROCESS = -1n as HANDLE;
 const INFINITE = 0xffff_ffff;
 
-/**
- * Finds out what one file handle of this process is. May block the thread that it waits on for ever, but not
- * JavaScript.
- */
+/** Examines one file handle of this process. It may block a thread of the pool for ever, but not JavaScript. */
 export type Inspect = (handle: HANDLE, details: boolean) => Promise<Omit<FileAnswer, 'id'>>;
 
-/** What the helper process is given to do its work with. */
+/** The settings and connections of a query server. */
 interface QueryServerOptions {
-  /** How long one query may take, where nobody has to wait for a processor, before it is answered with `timedOut`. */
+  /** How long one query may take on a machine with a free processor, before the answer is `timedOut`. */
   readonly timeoutMs: number;
-  /** How many queries run at a time; libuv must have one thread more, for the controls of {@link QueryWatch}. */
+  /** How many queries run at a time. libuv must have one more thread, for the controls of {@link QueryWatch}. */
   readonly threads: number;
   readonly send: (message: AnswerMessage) => void;
   readonly inspect: Inspect;
   readonly askControl: () => Promise<unknown>;
 }
 
-/** Makes this process the helper of the auditor that started it, until that has gone. */
+/** Makes this process the helper of the auditor that started it, until the auditor ends. */
 export function serveAuditor(inspect: Inspect = inspectFile): void {
   const ownEvent = CreateEventW(null, true, false, null);
   const answer = createQueryServer({
@@ -52,7 +49,8 @@ export function serveAuditor(inspect: Inspect = inspectFile): void {
     threads: Number(process.env[POOL_SIZE_VARIABLE]) - 1,
     send: (message) => process.send!(message),
     inspect,
-    // No other process has this event, so the query for its name cannot block. Without an event it fails as quickly.
+    // No other process has this event, so the query for its name cannot block. Even if there is no event, it fails at
+    // once.
     askControl: () => queryObjectNameAsync(ownEvent),
   });
   process.on('message', (message) => answer(message as QueryMessage));
@@ -63,10 +61,10 @@ export function serveAuditor(inspect: Inspect = inspectFile): void {
 /**
  * Answers queries about file handles of other processes, each on a thread of its own.
  *
- * A query that blocks costs its thread and nothing else: it is reported as timed out, its duplicate is never closed (to
- * close it may block as well), and the process that runs this is ended from outside, which is the one sure way to end
- * a thread that waits for a file object's lock. Where all threads are blocked, that is said, and no query is begun. A
- * query that comes back after all is answered once more.
+ * A query that blocks costs only its thread. It is reported as timed out, and its duplicate is never closed, because
+ * that may block, too. The auditor ends this process from outside: there is no other way to end a thread that waits for
+ * the lock of a file object. When all threads are blocked, an answer says so, and no more queries begin. A query that
+ * returns after all is answered once more.
  */
 export function createQueryServer(options: QueryServerOptions): (message: QueryMessage) => void {
   const processes = new Map<number, HANDLE | number>();

@@ -1,29 +1,29 @@
-/** How long a tick takes at least. */
+/** The least duration of a tick. */
 export const TICK_MS = 100;
-/** A process that says nothing for so long is hung, whatever it does meanwhile. */
+/** A process that sends nothing for this long is hung, even if it uses processor time. */
 const MUTE_MS = 60_000;
 
-/** What a {@link Silence} judges by. */
+/** The limits of a {@link Silence}. */
 interface SilenceOptions {
-  /** How long a process may say nothing and use no processor time. */
+  /** How long a process may send nothing and use no processor time. */
   readonly silenceMs: number;
-  /** How much longer before it has said anything: to start, it may wait for disks and for those who guard them. */
+  /** How much longer before its first message: a start may have to wait for disks and virus scanners. */
   readonly startupMs: number;
-  /** Processor time that the process has used by now; `undefined` when there is no such process. */
+  /** The processor time that the process has used until now; `undefined` when there is no such process. */
   readonly readProcessorTime: () => bigint | undefined;
 }
 
 /**
  * Tells a process that hangs from one that is slow because the machine is busy.
  *
- * A process that uses processor time lives, though it may say nothing yet, as while it starts. Time is counted in ticks
- * of our own event loop: while we ourselves are starved or suspended, none passes.
+ * A process that uses processor time is alive, even if it sends nothing yet, for example while it starts. Time is
+ * counted in ticks of this process's event loop, so that none passes while this process is starved or suspended.
  */
 export class Silence {
   readonly #options: SilenceOptions;
   #patienceMs: number;
   #muteMs = 0;
-  /** Since it was heard, or was last seen to have used processor time. */
+  /** Time since its last message, or since it was last seen to use processor time. */
   #idleMs = 0;
   #used: bigint | undefined;
 
@@ -32,7 +32,7 @@ export class Silence {
     this.#patienceMs = options.silenceMs + options.startupMs;
   }
 
-  /** The process has said something. */
+  /** Must be called when the process has sent something. */
   hear(): void {
     this.#patienceMs = this.#options.silenceMs;
     this.#muteMs = 0;
@@ -45,8 +45,8 @@ export class Silence {
    * @returns whether the process is hung
    */
   tick(): boolean {
-    // Not at the first tick, for a process that works has mostly been heard before the second: the question costs a
-    // millisecond.
+    // Not at the first tick: the question takes a millisecond, and a process that works has usually sent something
+    // before the second.
     if (this.#idleMs === TICK_MS) this.#used = this.#options.readProcessorTime();
     this.#idleMs += TICK_MS;
     this.#muteMs += TICK_MS;

@@ -1,34 +1,34 @@
-/** How long a round takes at least. */
+/** The least duration of a round. */
 const ROUND_MS = 50;
 
-/** What a {@link QueryWatch} works with. */
+/** The settings and callbacks of a {@link QueryWatch}. */
 interface QueryWatchOptions<Query> {
-  /** How long a query may take where nobody has to wait for a processor. */
+  /** How long a query may take on a machine with a free processor. */
   readonly timeoutMs: number;
   readonly sleep: (durationMs: number) => Promise<unknown>;
-  /** Does a query that cannot block, on the way that all queries take: by a thread of the same pool. */
+  /** Makes a query that cannot block, on a thread of the same pool as all queries. */
   readonly askControl: () => Promise<unknown>;
-  /** A round is over, which shows that this process lives. */
+  /** Called after each round, as a sign that this process is alive. */
   readonly onRound: () => void;
   readonly onBlocked: (query: Query) => void;
 }
 
 /**
- * Tells queries that are blocked from those that had no processor time yet.
+ * Tells blocked queries from those that had no processor time yet.
  *
  * The clock cannot tell them apart: on a busy machine, or while the process is suspended, any time may pass before a
- * query has had its turn. So patience is counted in rounds. A round is a short sleep and then a control, a query that
- * cannot block. A control that comes back proves that the event loop, the pool's threads, the scheduler and the kernel
- * (on Wine its server) have served a call that came later than the query did. A query that is out for as many rounds
- * as there are in the time-out is blocked. Rounds of an idle machine take as long as their sleeps; those of a starved
- * one stretch with it, and where nothing is served at all, none ends and no query is called blocked.
+ * query gets its turn. So time is counted in rounds. A round is a short sleep and then a control, which is a query that
+ * cannot block. A control that returns proves that the event loop, the threads of the pool, the scheduler and the
+ * kernel (on Wine its server) have served a call that was made later than the query. A query that is under way for as
+ * many rounds as the time-out holds is blocked. On an idle machine a round takes as long as its sleep. On a busy one it
+ * takes longer, and while nothing is served, no round ends and no query counts as blocked.
  *
- * Several rounds are needed, because one control may be lucky, and because a query may take several calls.
+ * One round is not enough, because a single control may be lucky, and because a query may make several calls.
  */
 export class QueryWatch<Query> {
   readonly #options: QueryWatchOptions<Query>;
   readonly #roundsMax: number;
-  /** The queries that are out, and for how many whole rounds. */
+  /** The queries that are under way, and for how many whole rounds. */
   readonly #rounds = new Map<Query, number>();
   #isWatching = false;
 
@@ -42,14 +42,14 @@ export class QueryWatch<Query> {
     if (!this.#isWatching) void this.#watch();
   }
 
-  /** The query has come back. One that was called blocked before may, too. */
+  /** Must be called when a query returns, even one that was reported as blocked. */
   end(query: Query): void {
     this.#rounds.delete(query);
   }
 
   async #watch(): Promise<void> {
     this.#isWatching = true;
-    await undefined; // Queries that begin in one turn are of one round.
+    await undefined; // Queries that begin in one turn of the event loop share their rounds.
     while (this.#rounds.size > 0) {
       const out = [...this.#rounds.keys()];
       await this.#options.sleep(ROUND_MS);
@@ -62,7 +62,7 @@ export class QueryWatch<Query> {
 
   #count(query: Query): void {
     const rounds = this.#rounds.get(query);
-    if (rounds === undefined) return; // It came back meanwhile.
+    if (rounds === undefined) return; // It has returned.
     this.#rounds.set(query, rounds + 1);
     if (rounds + 1 < this.#roundsMax) return;
     this.#rounds.delete(query);

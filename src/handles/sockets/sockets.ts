@@ -9,7 +9,7 @@ interface Question {
   readonly sizeBytes: number;
 }
 
-/** What the driver said to each question, cut to the length that it gave; `undefined` where it refused. */
+/** The driver's answer to each question, cut to the length that it gave; `undefined` where it refused. */
 type SocketAnswers = readonly (Buffer | undefined)[];
 
 /** sizeof(SOCKADDR_STORAGE); an AF_UNIX address has 110 bytes. */
@@ -30,7 +30,7 @@ const WINDOWS_QUESTIONS: readonly Question[] = [
   { code: 0x1_203f, sizeBytes: ADDRESS_SIZE_BYTES }, // IOCTL_AFD_GET_REMOTE_ADDRESS
 ];
 
-/** The context is longer than we ask for: its head is all that we want. */
+/** The context is longer than the buffer. Its beginning is enough. */
 const STATUS_BUFFER_OVERFLOW = 0x8000_0005;
 
 const AF_UNIX = 1;
@@ -41,12 +41,12 @@ const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 
 /**
- * What a file handle is a socket of; `undefined` when it is no socket.
+ * Describes the socket behind a file handle; `undefined` when it is not a socket.
  *
- * Only for Wine, whose server answers at once. On Windows the driver may keep one waiting: {@link querySocketAsync}
- * in the helper process.
+ * Only for Wine, whose server answers at once. On Windows the driver may block: use {@link querySocketAsync} in the
+ * helper process.
  *
- * @param event an event of ours, for requests that do not end at once
+ * @param event an event of this process, for requests that do not end at once
  */
 export function querySocket(handle: HANDLE, event: HANDLE): SocketDescription | undefined {
   const answers: (Buffer | undefined)[] = [];
@@ -100,7 +100,7 @@ function cut(buffer: Buffer, status: BigUint64Array): Buffer {
   return buffer.subarray(0, Math.min(buffer.length, Number(status[1]!)));
 }
 
-/** Makes sense of Wine's answers; each may be short or missing. */
+/** Decodes Wine's answers. Each may be short or missing. */
 export function decodeWineSocket([info, local, remote, listening]: SocketAnswers): SocketDescription | undefined {
   if (info === undefined || info.length < 12) return undefined;
   const localAddress = formatEndpoint(local);
@@ -110,9 +110,7 @@ export function decodeWineSocket([info, local, remote, listening]: SocketAnswers
   return describe(info.readInt32LE(0), info.readInt32LE(4), info.readInt32LE(8), localAddress, remoteAddress, state);
 }
 
-/**
- * Makes sense of Windows' answers: SOCK_SHARED_INFO +0 state, +4 family, +8 type, +12 protocol, +44 bit 0 listening.
- */
+/** Decodes Windows' answers: SOCK_SHARED_INFO +0 state, +4 family, +8 type, +12 protocol, +44 bit 0 listening. */
 export function decodeWindowsSocket([context, local, remote]: SocketAnswers): SocketDescription | undefined {
   if (context === undefined || context.length < 48) return undefined;
   const localAddress = formatEndpoint(local);
@@ -126,7 +124,7 @@ export function decodeWindowsSocket([context, local, remote]: SocketAnswers): So
     context.readInt32LE(8),
     context.readInt32LE(12),
     localAddress,
-    // The driver may succeed without an address, with whatever was there before (System Informer's afd.c).
+    // The driver may succeed and give no address, so that the buffer holds old data (System Informer's afd.c).
     state === 'connected' || state === 'closed' ? remoteAddress : undefined,
     state,
   );
@@ -159,7 +157,7 @@ function nameProtocol(family: number, type: number, protocol: number): SocketDes
 }
 
 /**
- * A socket address as one types it: `127.0.0.1:8080`, `[::1]:8080`, or the path of a Unix socket.
+ * A socket address as a person types it: `127.0.0.1:8080`, `[::1]:8080`, or the path of a Unix socket.
  *
  * `undefined` for an address that is missing, too short or of another family.
  */
@@ -183,7 +181,7 @@ export function formatEndpoint(address: Buffer | undefined): string | undefined 
   return undefined;
 }
 
-/** RFC 5952: the longest run of zeros is left out, and the first of equally long ones; a run of one is not. */
+/** By RFC 5952: the longest run of zeros is left out, the first of equally long ones. A single zero stays. */
 function formatIPv6(bytes: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2));
   if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {

@@ -18,7 +18,7 @@ const DELETE_TCB = 12;
 /**
  * The states of all TCP connections of this machine at one moment.
  *
- * The table's process ids are not used: Wine 8 makes them up for connections of other processes [ran].
+ * The process ids in the table are not used: Wine 8 invents those of other processes' connections [ran].
  */
 export class TcpTable {
   readonly #states: ReadonlyMap<string, number>;
@@ -62,7 +62,7 @@ function forEachRow(family: number, rowSizeBytes: number, visit: (row: Buffer) =
   for (let tries = 0; ; tries++) {
     const table = Buffer.alloc(sizeBytes[0]!);
     const code = GetExtendedTcpTable(table, sizeBytes, false, family, TCP_TABLE_OWNER_PID_ALL, 0);
-    // The table may have grown since its size was told.
+    // The table may have grown since the kernel gave its size.
     if (code === ERROR_INSUFFICIENT_BUFFER && tries < 8) {
       sizeBytes[0]! += 4096;
       continue;
