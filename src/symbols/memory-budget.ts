@@ -2,7 +2,7 @@
  * The memory that the symbols of one audit may take. The debug information of the largest programs that are built with
  * it, such as compilers and browsers, fits in; a file that was made to fill the memory meets the limit.
  */
-const SYMBOL_MEMORY_SIZE_BYTES: number = 2 ** 30;
+export const SYMBOL_MEMORY_SIZE_BYTES: number = 2 ** 30;
 
 /**
  * The memory that is left for symbols.
