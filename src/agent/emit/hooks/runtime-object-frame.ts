@@ -43,4 +43,4 @@ const placeNames = [
  * - `value`, `key`, `object`: the opened object that is being recorded
  * - `stream`: address of an opened FILE
  */
-export const places: FramePlaces<typeof placeNames> = framePlaces(PLACES_OFFSET, ...placeNames);
+export const places: FramePlaces<typeof placeNames> = framePlaces(runtimeObjectFrame, PLACES_OFFSET, ...placeNames);
