@@ -1,7 +1,7 @@
+import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger/ledger.ts';
 import { functionTable } from './agent/tables/function-table.ts';
 import { objectTypes } from './agent/tables/object-types.ts';
 import { INHERITED_BY_NAME } from './agent/ledger/layout.ts';
-import type { Ledger, LedgerCall, LedgerLife, LedgerMisuse } from './agent/ledger/ledger.ts';
 import { HandleDescriber } from './handles/describe.ts';
 import { HandleTable } from './handles/enumerate.ts';
 import type { AsHandle } from './io/index.ts';

@@ -27,8 +27,8 @@ import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
 import { emitFileOrSocketType } from './hooks/file-or-socket-type.ts';
 import { emitHookFunctions } from './hooks/function-patches.ts';
 import type { HookEnvironment } from './hooks/hook-environment.ts';
-import { emitRuntimeObjectHook } from './hooks/runtime-object-hook.ts';
 import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
+import { emitRuntimeObjectHook } from './hooks/runtime-objects/runtime-object-hook.ts';
 
 /** What the routines need of the code around them. */
 export interface RoutineOptions {

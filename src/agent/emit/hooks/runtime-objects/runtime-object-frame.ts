@@ -1,5 +1,5 @@
-import { type FramePlaces, framePlaces } from '../abi/frame-places.ts';
-import { type FrameShape, returnAddressOffset } from '../abi/framed-function.ts';
+import { type FramePlaces, framePlaces } from '../../abi/frame-places.ts';
+import { type FrameShape, returnAddressOffset } from '../../abi/framed-function.ts';
 
 // The frame of the hook of runtime objects: runtime-object-hook.ts.
 
