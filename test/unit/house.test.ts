@@ -45,6 +45,7 @@ const agentRooms = [
   'emit/walk',
   'emit/recorder',
   'emit/hooks',
+  'emit/hooks/runtime-objects',
   'emit',
   'link',
   'inject',

@@ -9,152 +9,111 @@ import {
   FUNCTION_TRAMPOLINE_SIZE_BYTES,
 } from '../linkage/agent-code.ts';
 import { GATE_NAME_SIZE_BYTES } from '../linkage/gate-name.ts';
-import { type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
+import { type LinkedEnvironment, type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
 import { emitPatchTable } from '../linkage/patch-table.ts';
 import { emitRuntimeObjectRow } from '../linkage/runtime-object-row.ts';
 import type { FramedFunction } from './abi/framed-function.ts';
-import { unwindInfo } from './abi/unwind-info.ts';
-import { emitCaptureStack } from './walk/capture-stack.ts';
-import { emitPredictUnwind } from './walk/predict-unwind.ts';
-import { emitClearWalkCache } from './walk/walk-cache.ts';
-import { emitWalkWithUnwinder } from './walk/walk-with-unwinder.ts';
-import { emitNoteImage } from './recorder/images.ts';
-import { emitNoteInherited } from './recorder/inherited-handles.ts';
-import { emitCountMisuse, emitInternMisuse } from './recorder/misuse-recorder.ts';
-import { emitQuarantine } from './recorder/quarantine.ts';
-import type { Quarantine } from './recorder/recorder-environment.ts';
-import { emitRecordClose, emitRecordOpen } from './recorder/recorder.ts';
-import {
-  emitClaimRuntimeObject,
-  emitCloseRuntimeObject,
-  emitFindRuntimeObject,
-  emitOpenRuntimeObject,
-} from './recorder/runtime-objects.ts';
-import { emitInternStack } from './recorder/stack-pool.ts';
-import { emitIsThisProcess } from './recorder/this-process.ts';
-import { emitFindUnknownHandle } from './recorder/unknown-handle.ts';
 import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/call-hook.ts';
-import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
-import { emitHookFunctions } from './hooks/function-patches.ts';
-import type { HookEnvironment } from './hooks/hook-environment.ts';
 import { emitThunk } from './hooks/hook-frame.ts';
-import { emitRuntimeObjectHook } from './hooks/runtime-object-hook.ts';
 import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
-import { emitFileOrSocketType } from './hooks/socket-path.ts';
-import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
-
-const RUNTIME_FUNCTION_SIZE_BYTES = 12;
+import { emitRoutines, labelRoutines, type Routines } from './routines.ts';
+import { emitFunctionTable } from './runtime-function-table.ts';
 
 /**
- * Assembles the agent: hooks of all rows of both tables, the routines they share, the unwind data of them all, and room
- * for what is linked.
+ * Assembles the agent: the routines, the hooks of all rows of both tables, the unwind data of them all, and room for
+ * all that is linked.
  */
-export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVariant): AgentCode {
+export function assembleAgent(variant: AgentVariant): AgentCode {
   const asm = new Assembler();
   const imageBase = asm.bind(asm.label('imageBase'));
-  const functions: FramedFunction[] = [];
-  const routine = (name: string) => asm.label(name);
-
-  const slotLabels = new Map(linkSlots.map((name) => [name, routine(name)]));
-  const ntdllImports = new Map<string, Label>();
-  const ntdllImport = (name: string): Memory => {
-    let label = ntdllImports.get(name);
-    if (label === undefined) {
-      label = routine(name);
-      ntdllImports.set(name, label);
-    }
-    return relative(label);
-  };
-
-  const shared = {
-    captureStack: routine('captureStack'),
-    walkWithUnwinder: routine('walkWithUnwinder'),
-    internStack: routine('internStack'),
-    predictUnwind: routine('predictUnwind'),
-    functionTable: routine('functionTable'),
-    functionCount: routine('functionCount'),
-  };
-  const quarantine: Quarantine = {
-    isQuarantined: routine('isQuarantined'),
-    awaitClose: routine('awaitClose'),
-    enterQuarantine: routine('enterQuarantine'),
-    moveOutOfQuarantine: routine('moveOutOfQuarantine'),
-  };
-  const environment: HookEnvironment & GateEnvironment = {
-    linkSlots: Object.fromEntries([...slotLabels].map(([name, label]) => [name, relative(label)])) as Record<
-      LinkSlot,
-      Memory
-    >,
-    ntdllImport,
-    arrivedName: routine('arrivedName'),
-    judgedName: routine('judgedName'),
-    recordOpen: routine('recordOpen'),
-    recordClose: routine('recordClose'),
-    captureStack: shared.captureStack,
-    countMisuse: routine('countMisuse'),
-    internMisuse: routine('internMisuse'),
-    findRuntimeObject: routine('findRuntimeObject'),
-    claimRuntimeObject: routine('claimRuntimeObject'),
-    openRuntimeObject: routine('openRuntimeObject'),
-    closeRuntimeObject: routine('closeRuntimeObject'),
-    noteInherited: routine('noteInherited'),
-    findUnknownHandle: routine('findUnknownHandle'),
-    isThisProcess: routine('isThisProcess'),
-    exitGate: routine('exitGate'),
-    fileOrSocketType: routine('fileOrSocketType'),
-    noteAccept: routine('noteAccept'),
-    resolveAccept: routine('resolveAccept'),
-    clearWalkCache: routine('clearWalkCache'),
-    noteImage: routine('noteImage'),
-    hookFunctions: routine('hookFunctions'),
-    ...(hasQuarantine ? { quarantine } : {}),
-  };
-  const walkEnvironment = { ...environment, ...shared, imageBase, checked };
-
-  const runtimeObjectHook = routine('runtimeObjectHook');
+  const slots = labelLinkSlots(asm);
+  const routines = labelRoutines(asm, slots.environment, variant);
   const patchTables = functionModules.map((name) =>
     emitPatchTable(asm, numberedFunctions.filter(({ row }) => row.module === name).length),
   );
-  functions.push(
-    emitCaptureStack(asm, shared.captureStack, shared.walkWithUnwinder, shared.internStack, walkEnvironment),
-    emitWalkWithUnwinder(asm, shared.walkWithUnwinder, walkEnvironment),
-    emitRecordOpen(asm, environment.recordOpen, environment),
-    emitRecordClose(asm, environment.recordClose, environment),
-    emitCountMisuse(asm, environment.countMisuse, environment),
-    emitInternMisuse(asm, environment.internMisuse, environment),
-    emitOpenRuntimeObject(asm, environment.openRuntimeObject, environment),
-    emitCloseRuntimeObject(asm, environment.closeRuntimeObject, environment),
-    emitRuntimeObjectHook(asm, runtimeObjectHook, environment),
-    emitIsThisProcess(asm, environment.isThisProcess, environment),
-    emitNoteInherited(asm, environment.noteInherited, environment),
-    emitExitGate(asm, environment.exitGate, environment),
-    emitResolveAccept(asm, environment.resolveAccept, environment),
-    emitNoteImage(asm, environment.noteImage, environment),
-    emitHookFunctions(asm, environment.hookFunctions, patchTables, environment),
-  );
-  if (hasQuarantine) functions.push(...emitQuarantine(asm, quarantine, environment));
-  emitInternStack(asm, shared.internStack, environment);
-  emitPredictUnwind(asm, shared.predictUnwind);
-  emitFindUnknownHandle(asm, environment.findUnknownHandle, environment);
-  emitFileOrSocketType(asm, environment.fileOrSocketType);
-  emitNoteAccept(asm, environment.noteAccept, environment);
-  emitClearWalkCache(asm, environment.clearWalkCache, environment);
-  emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
-  emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
+  const functions = emitRoutines(asm, routines, { imageBase, variant, patchTables });
+  const hooks = emitHooks(asm, routines, functions);
+  const { arrivedName, judgedName } = routines.environment;
+  const linked = {
+    callTrampolines: emitRoom(asm, hooks.callTrampolines, CALL_TRAMPOLINE_SIZE_BYTES),
+    functionTrampolines: emitRoom(asm, hooks.functionTrampolines, FUNCTION_TRAMPOLINE_SIZE_BYTES),
+    linkSlots: emitRoom(asm, slots.labels, 8),
+    ntdllImports: emitRoom(asm, [...slots.ntdllImports.values()], 8),
+  };
+  emitRoom(asm, [arrivedName, judgedName], GATE_NAME_SIZE_BYTES);
+  const fillFunctionTable = emitFunctionTable(asm, functions, routines.walk);
 
+  const assembly = asm.assemble();
+  fillFunctionTable(assembly);
+  const { bytes, offsetOf } = assembly;
+  return {
+    bytes,
+    linkSlotsOffset: offsetOf(linked.linkSlots),
+    ntdllImports: [...slots.ntdllImports.keys()],
+    ntdllImportsOffset: offsetOf(linked.ntdllImports),
+    arrivedNameOffset: offsetOf(arrivedName),
+    judgedNameOffset: offsetOf(judgedName),
+    callHooks: hooks.callHooks.map(offsetOf),
+    callTrampolinesOffset: offsetOf(linked.callTrampolines),
+    functionHooks: hooks.functionHooks.map(offsetOf),
+    functionTrampolinesOffset: offsetOf(linked.functionTrampolines),
+    runtimeObjectRows: hooks.runtimeObjectRows.map((row) => (row === undefined ? 0 : offsetOf(row))),
+    patchedModules: patchTables.map(({ module }) => offsetOf(module)),
+    patchedFunctions: patchTables.map((patched) => offsetOf(patched.functions)),
+  };
+}
+
+/** Makes the labels of the link slots. Those of ntdll's functions follow as emitters ask for them. */
+function labelLinkSlots(asm: Assembler): {
+  readonly environment: LinkedEnvironment;
+  readonly labels: readonly Label[];
+  readonly ntdllImports: ReadonlyMap<string, Label>;
+} {
+  const labels = new Map(linkSlots.map((name) => [name, asm.label(name)]));
+  const ntdllImports = new Map<string, Label>();
+  const operands = Object.fromEntries([...labels].map(([name, label]) => [name, relative(label)]));
+  return {
+    environment: {
+      linkSlots: operands as Record<LinkSlot, Memory>,
+      ntdllImport(name) {
+        let label = ntdllImports.get(name);
+        if (label === undefined) {
+          label = asm.label(name);
+          ntdllImports.set(name, label);
+        }
+        return relative(label);
+      },
+    },
+    labels: [...labels.values()],
+    ntdllImports,
+  };
+}
+
+/** Emits the hooks of all rows of both tables, and adds their functions to `functions`. */
+function emitHooks(
+  asm: Assembler,
+  { environment, runtimeObjectHook }: Routines,
+  functions: FramedFunction[],
+): {
+  readonly callHooks: readonly Label[];
+  readonly callTrampolines: readonly Label[];
+  readonly functionHooks: readonly Label[];
+  readonly functionTrampolines: readonly Label[];
+  readonly runtimeObjectRows: readonly (Label | undefined)[];
+} {
   const bodies = new Map<string, Label>();
   const bodyOf = (shape: string, emit: (begin: Label) => FramedFunction): Label => {
     let body = bodies.get(shape);
     if (body === undefined) {
-      body = routine(shape);
+      body = asm.label(shape);
       bodies.set(shape, body);
       functions.push(emit(body));
     }
     return body;
   };
-  const callTrampolines = numberedRows.map(({ row }) => routine(`${row.name} trampoline`));
+  const callTrampolines = numberedRows.map(({ row }) => asm.label(`${row.name} trampoline`));
   const callHooks = numberedRows.map(({ row, rowNumber }, index) => {
-    const begin = routine(`${row.name} hook`);
+    const begin = asm.label(`${row.name} hook`);
     const trampoline = callTrampolines[index]!;
     const shape = sharedShape(row);
     if (shape === undefined) functions.push(emitHook(asm, begin, trampoline, row, rowNumber, environment));
@@ -172,9 +131,9 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
   const runtimeObjectRows = numberedFunctions.map(({ row, rowNumber }) =>
     row.kind === 'socket' ? undefined : emitRuntimeObjectRow(asm, rowNumber, row),
   );
-  const functionTrampolines = numberedFunctions.map(({ row }) => routine(`${row.name} trampoline`));
+  const functionTrampolines = numberedFunctions.map(({ row }) => asm.label(`${row.name} trampoline`));
   const functionHooks = numberedFunctions.map(({ row, rowNumber }, index) => {
-    const begin = routine(`${row.name} hook`);
+    const begin = asm.label(`${row.name} hook`);
     const body =
       row.kind === 'socket'
         ? bodyOf(sharedSocketShape(row), (label) => emitSocketHook(asm, label, row, environment))
@@ -182,74 +141,15 @@ export function assembleAgent({ quarantine: hasQuarantine, checked }: AgentVaria
     emitThunk(asm, begin, runtimeObjectRows[index] ?? rowNumber, functionTrampolines[index]!, body);
     return begin;
   });
-
-  /** Room for something that is linked in; returns where the first begins. */
-  const reserve = (labels: readonly Label[], sizeBytes: number): Label => {
-    asm.align(16);
-    for (const label of labels) {
-      asm.bind(label);
-      asm.data(new Uint8Array(sizeBytes));
-    }
-    return labels[0]!;
-  };
-  const linked = {
-    callTrampolines: reserve(callTrampolines, CALL_TRAMPOLINE_SIZE_BYTES),
-    functionTrampolines: reserve(functionTrampolines, FUNCTION_TRAMPOLINE_SIZE_BYTES),
-    linkSlots: reserve([...slotLabels.values()], 8),
-    ntdllImports: reserve([...ntdllImports.values()], 8),
-  };
-  reserve([environment.arrivedName, environment.judgedName], GATE_NAME_SIZE_BYTES);
-
-  const unwindLabels = emitUnwindInfo(asm, functions);
-  asm.align(4);
-  asm.bind(shared.functionCount);
-  asm.data(new Uint8Array(Uint32Array.of(functions.length).buffer));
-  asm.bind(shared.functionTable);
-  asm.data(new Uint8Array(functions.length * RUNTIME_FUNCTION_SIZE_BYTES));
-
-  const { bytes, offsetOf } = asm.assemble();
-  const table = new DataView(bytes.buffer, bytes.byteOffset + offsetOf(shared.functionTable));
-  functions
-    .toSorted((a, b) => offsetOf(a.begin) - offsetOf(b.begin))
-    .forEach((entry, index) => {
-      const unwind = unwindLabels.get(entry);
-      if (unwind === undefined) throw new Error(`no unwind data for ${entry.begin.name}`);
-      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES, offsetOf(entry.begin), true); // DWORD BeginAddress
-      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES + 4, offsetOf(entry.end), true); // DWORD EndAddress
-      table.setUint32(index * RUNTIME_FUNCTION_SIZE_BYTES + 8, offsetOf(unwind), true); // DWORD UnwindData
-    });
-  return {
-    bytes,
-    linkSlotsOffset: offsetOf(linked.linkSlots),
-    ntdllImports: [...ntdllImports.keys()],
-    ntdllImportsOffset: offsetOf(linked.ntdllImports),
-    arrivedNameOffset: offsetOf(environment.arrivedName),
-    judgedNameOffset: offsetOf(environment.judgedName),
-    callHooks: callHooks.map(offsetOf),
-    callTrampolinesOffset: offsetOf(linked.callTrampolines),
-    functionHooks: functionHooks.map(offsetOf),
-    functionTrampolinesOffset: offsetOf(linked.functionTrampolines),
-    runtimeObjectRows: runtimeObjectRows.map((row) => (row === undefined ? 0 : offsetOf(row))),
-    patchedModules: patchTables.map(({ module }) => offsetOf(module)),
-    patchedFunctions: patchTables.map((patched) => offsetOf(patched.functions)),
-  };
+  return { callHooks, callTrampolines, functionHooks, functionTrampolines, runtimeObjectRows };
 }
 
-/** Emits one UNWIND_INFO per shape of frame. */
-function emitUnwindInfo(asm: Assembler, functions: readonly FramedFunction[]): Map<FramedFunction, Label> {
-  const byContent = new Map<string, Label>();
-  const byFunction = new Map<FramedFunction, Label>();
-  for (const entry of functions) {
-    const info = unwindInfo(entry.frame);
-    const content = info.join();
-    let label = byContent.get(content);
-    if (label === undefined) {
-      asm.align(4);
-      label = asm.bind(asm.label('UNWIND_INFO'));
-      asm.data(info);
-      byContent.set(content, label);
-    }
-    byFunction.set(entry, label);
+/** Emits room for each label, which the linker fills in, and returns the first label. */
+function emitRoom(asm: Assembler, labels: readonly Label[], sizeBytes: number): Label {
+  asm.align(16);
+  for (const label of labels) {
+    asm.bind(label);
+    asm.data(new Uint8Array(sizeBytes));
   }
-  return byFunction;
+  return labels[0]!;
 }

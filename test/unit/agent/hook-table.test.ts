@@ -5,7 +5,7 @@ import { hookTable, numberedRows } from '../../../src/agent/tables/hook-table.ts
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger/layout.ts';
 import { HOOK_ARGUMENT_COUNT_MAX, receivers, usedHandles } from '../../../src/agent/emit/hooks/hook-frame.ts';
-import { RUNTIME_OBJECT_ARGUMENT_COUNT_MAX } from '../../../src/agent/emit/hooks/runtime-object-frame.ts';
+import { RUNTIME_OBJECT_ARGUMENT_COUNT_MAX } from '../../../src/agent/emit/hooks/runtime-objects/runtime-object-frame.ts';
 
 test('no call stands in the tables twice', () => {
   const names = recordedCalls.map((row) => ('module' in row ? `${row.module}!${row.name}` : row.name));

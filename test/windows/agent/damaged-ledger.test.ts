@@ -1,7 +1,7 @@
 // A target can write to its ledger. Here somebody does, while it runs.
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { header, HEADER_SIZE_BYTES } from '../../../src/agent/ledger/layout.ts';
+import { HEADER_SIZE_BYTES, header } from '../../../src/agent/ledger/layout.ts';
 import { LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import { audit } from '../../../src/audit/index.ts';
 import { viewMemory } from '../../../src/ffi/library.ts';

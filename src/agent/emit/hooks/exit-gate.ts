@@ -29,7 +29,7 @@ const objectAttributes = 0x30; // OBJECT_ATTRIBUTES, 0x30 bytes
 const objectName = 0x60; // UNICODE_STRING, 0x10 bytes
 const PLACES_OFFSET = 0x70;
 const frame: FrameShape = { pushes: [], sizeBytes: PLACES_OFFSET + 7 * 8 };
-const { opened, event, mutant, scratch } = framePlaces(PLACES_OFFSET, 'opened', 'event', 'mutant', 'scratch');
+const { opened, event, mutant, scratch } = framePlaces(frame, PLACES_OFFSET, 'opened', 'event', 'mutant', 'scratch');
 /** A wait's time (100 ns; negative: from now on) shares the place of an opened handle, which was copied by then. */
 const time = opened;
 

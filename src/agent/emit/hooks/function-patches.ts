@@ -37,7 +37,7 @@ export function emitHookFunctions(
       'counted',
       'done',
     );
-    const { address, size, original, ours } = framePlaces(0x30, 'address', 'size', 'original', 'ours');
+    const { address, size, original, ours } = framePlaces(frame, 0x30, 'address', 'size', 'original', 'ours');
     const protect = (protection: number | Memory, before: Memory) => {
       asm.mov(rax, at(rbx));
       asm.mov(address, rax);

@@ -18,16 +18,28 @@ function place(index: number): Memory {
   return at(rsp, PLACES_OFFSET + index * 8);
 }
 
-/** Places of a hook that is its row's own; the result has the last one. */
+/**
+ * Names the places of a hook that is its row's own. The result has the last place.
+ *
+ * @throws Error when there are not enough
+ */
 export function hookPlaces<const Names extends readonly string[]>(...names: Names): FramePlaces<Names> {
-  if (names.length >= PLACE_COUNT) throw new Error(`a hook has no room for ${names.length} places`);
-  return framePlaces(PLACES_OFFSET, ...names);
+  return namePlaces(PLACE_COUNT - 1, names);
 }
 
-/** Places of a body that several rows share: two more are taken, by {@link ROW} and {@link TRAMPOLINE}. */
+/**
+ * Names the places of a body that several rows share. {@link ROW}, {@link TRAMPOLINE} and the result have the last
+ * three.
+ *
+ * @throws Error when there are not enough
+ */
 export function sharedPlaces<const Names extends readonly string[]>(...names: Names): FramePlaces<Names> {
-  if (names.length >= PLACE_COUNT - 2) throw new Error(`a shared hook has no room for ${names.length} places`);
-  return framePlaces(PLACES_OFFSET, ...names);
+  return namePlaces(PLACE_COUNT - 3, names);
+}
+
+function namePlaces<const Names extends readonly string[]>(freeCount: number, names: Names): FramePlaces<Names> {
+  if (names.length > freeCount) throw new Error(`a hook has ${freeCount} places, and not ${names.length}`);
+  return framePlaces(hookFrame, PLACES_OFFSET, ...names);
 }
 
 /** The handles that a call works on: {@link HookRow.uses}. */

@@ -14,7 +14,7 @@ export function emitNoteImage(
   environment: LinkedEnvironment & { readonly hookFunctions: Label },
 ): FramedFunction {
   const frame: FrameShape = { pushes: [], sizeBytes: 0x78 };
-  const { base, record } = framePlaces(0x30, 'base', 'record');
+  const { base, record } = framePlaces(frame, 0x30, 'base', 'record');
   const information = 0x40; // MEMORY_BASIC_INFORMATION
   const MemoryBasicInformation = 0;
   const MemoryMappedFilenameInformation = 2;

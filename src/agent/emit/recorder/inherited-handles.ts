@@ -80,6 +80,7 @@ const {
   standardError,
   questionsLeft,
 } = framePlaces(
+  frame,
   ARGUMENTS_SIZE_BYTES,
   'began',
   'changes',

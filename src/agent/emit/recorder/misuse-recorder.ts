@@ -105,7 +105,14 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
       'refused',
       'dropped',
     );
-    const { value, callAndKind, status, stack } = framePlaces(0x20, 'value', 'callAndKind', 'status', 'stack');
+    const { value, callAndKind, status, stack } = framePlaces(
+      misuseFrame,
+      0x20,
+      'value',
+      'callAndKind',
+      'status',
+      'stack',
+    );
 
     asm.mov(value, rcx);
     asm.mov(callAndKind, rdx);

@@ -41,6 +41,7 @@ const INFORMATION_SIZE_BYTES = 0x38; // PUBLIC_OBJECT_BASIC_INFORMATION
 const PLACES = information + INFORMATION_SIZE_BYTES;
 const frame: FrameShape = { pushes: [], sizeBytes: PLACES + 7 * 8 };
 const { value, triesLeft, scratch, ...saved } = framePlaces(
+  frame,
   PLACES,
   'value',
   'triesLeft',

@@ -31,8 +31,8 @@ function emitPackStack(asm: Assembler, state: Register, scratch: Register): void
 }
 
 const recordFrame: FrameShape = { pushes: [], sizeBytes: 0x48 };
-const opening = framePlaces(0x20, 'slot', 'rowAndType');
-const closing = framePlaces(0x20, 'slot', 'state', 'row');
+const opening = framePlaces(recordFrame, 0x20, 'slot', 'rowAndType');
+const closing = framePlaces(recordFrame, 0x20, 'slot', 'state', 'row');
 
 /** Emits `void recordOpen(HANDLE value, u32 row | type << 16, u64* returnAddress)`. */
 export function emitRecordOpen(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {

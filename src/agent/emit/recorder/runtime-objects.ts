@@ -115,8 +115,8 @@ export function emitClaimRuntimeObject(asm: Assembler, begin: Label, environment
 }
 
 const frame: FrameShape = { pushes: [], sizeBytes: 0x48 };
-const opening = framePlaces(0x20, 'object', 'rowAndType', 'handle');
-const closing = framePlaces(0x20, 'slot', 'state', 'row');
+const opening = framePlaces(frame, 0x20, 'object', 'rowAndType', 'handle');
+const closing = framePlaces(frame, 0x20, 'slot', 'state', 'row');
 
 /**
  * Emits `void openRuntimeObject(void* runtimeObject, u32 row | type << 16, u64* returnAddress, HANDLE handle)`: records

@@ -9,9 +9,8 @@ import {
 } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label } from '../../asm/operands.ts';
-import { eax, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx } from '../../asm/registers.ts';
+import { eax, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
-import { framePlaces } from '../abi/frame-places.ts';
 
 /** How many entries of the index a stack may try before it is dropped, and counted. */
 const PROBE_COUNT = 64;
@@ -34,8 +33,8 @@ export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: Lin
     'dropped',
     'found',
   );
-  // in the home space that the caller left
-  const { probesLeft, position, nodeId } = framePlaces(0x08, 'probesLeft', 'position', 'nodeId');
+  // A leaf has no frame: its places lie in the home space that the caller left.
+  const [probesLeft, position, nodeId] = [at(rsp, 0x08), at(rsp, 0x10), at(rsp, 0x18)];
 
   asm.align(16);
   asm.bind(begin);

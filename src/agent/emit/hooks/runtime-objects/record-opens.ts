@@ -1,13 +1,13 @@
-import type { RuntimeObjectType } from '../../tables/function-table.ts';
-import { typeIndex } from '../../tables/object-types.ts';
-import { runtimeObject, slot } from '../../ledger/layout.ts';
-import type { Assembler } from '../../asm/assembler.ts';
-import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
-import { eax, ecx, edx, r10, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { openedFrom, runtimeObjectRow } from '../../linkage/runtime-object-row.ts';
-import { returnAddressOffset } from '../abi/framed-function.ts';
-import { emitRuntimeObjectIndex } from '../recorder/runtime-objects.ts';
-import type { HookEnvironment } from './hook-environment.ts';
+import type { RuntimeObjectType } from '../../../tables/function-table.ts';
+import { typeIndex } from '../../../tables/object-types.ts';
+import { runtimeObject, slot } from '../../../ledger/layout.ts';
+import type { Assembler } from '../../../asm/assembler.ts';
+import { at, indexed, type Label, type Memory } from '../../../asm/operands.ts';
+import { eax, ecx, edx, r10, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
+import { openedFrom, runtimeObjectRow } from '../../../linkage/runtime-object-row.ts';
+import { returnAddressOffset } from '../../abi/framed-function.ts';
+import { emitRuntimeObjectIndex } from '../../recorder/runtime-objects.ts';
+import type { HookEnvironment } from '../hook-environment.ts';
 import { ARGUMENTS, places, runtimeObjectFrame } from './runtime-object-frame.ts';
 
 // How the hook of runtime objects records what a call opened.

@@ -1,5 +1,5 @@
-import { type FramePlaces, framePlaces } from '../abi/frame-places.ts';
-import { type FrameShape, returnAddressOffset } from '../abi/framed-function.ts';
+import { type FramePlaces, framePlaces } from '../../abi/frame-places.ts';
+import { type FrameShape, returnAddressOffset } from '../../abi/framed-function.ts';
 
 // The frame of the hook of runtime objects: runtime-object-hook.ts.
 
@@ -43,4 +43,4 @@ const placeNames = [
  * - `value`, `key`, `object`: the opened object that is being recorded
  * - `stream`: address of an opened FILE
  */
-export const places: FramePlaces<typeof placeNames> = framePlaces(PLACES_OFFSET, ...placeNames);
+export const places: FramePlaces<typeof placeNames> = framePlaces(runtimeObjectFrame, PLACES_OFFSET, ...placeNames);

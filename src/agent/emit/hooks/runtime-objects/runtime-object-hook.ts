@@ -1,13 +1,13 @@
-import type { Assembler } from '../../asm/assembler.ts';
-import { at, type Label } from '../../asm/operands.ts';
-import { r10, r11, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { runtimeObjectRow } from '../../linkage/runtime-object-row.ts';
-import { type FramedFunction, framedFunction, returnAddressOffset } from '../abi/framed-function.ts';
-import type { HookEnvironment } from './hook-environment.ts';
-import { emitJudgeResult, emitRecordCloses, emitSettleMisuse } from './runtime-object-after-call.ts';
-import { emitBeforeClose, emitBeforeUse } from './runtime-object-before-call.ts';
+import type { Assembler } from '../../../asm/assembler.ts';
+import { at, type Label } from '../../../asm/operands.ts';
+import { r10, r11, r8, r9, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
+import { runtimeObjectRow } from '../../../linkage/runtime-object-row.ts';
+import { type FramedFunction, framedFunction, returnAddressOffset } from '../../abi/framed-function.ts';
+import type { HookEnvironment } from '../hook-environment.ts';
+import { emitJudgeResult, emitRecordCloses, emitSettleMisuse } from './after-call.ts';
+import { emitBeforeClose, emitBeforeUse } from './before-call.ts';
+import { emitRecordOpens } from './record-opens.ts';
 import { ARGUMENTS, places, RUNTIME_OBJECT_ARGUMENT_COUNT_MAX, runtimeObjectFrame } from './runtime-object-frame.ts';
-import { emitRecordOpens } from './runtime-object-opens.ts';
 
 /*
  * One hook serves all functions that open, close or work on runtime objects. A row of data for each function says what

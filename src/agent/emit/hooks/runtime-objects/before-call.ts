@@ -1,13 +1,13 @@
-import { typeIndex } from '../../tables/object-types.ts';
-import { DESCRIPTOR_KEY, misuse, MISUSE_CLOSE, MISUSE_USE, runtimeObject, slot } from '../../ledger/layout.ts';
-import type { Assembler } from '../../asm/assembler.ts';
-import { at, indexed, type Label } from '../../asm/operands.ts';
-import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { runtimeObjectRow } from '../../linkage/runtime-object-row.ts';
-import { returnAddressOffset } from '../abi/framed-function.ts';
-import { STATUS_INVALID_HANDLE } from '../abi/status.ts';
-import { emitRuntimeObjectAddress, emitUnlink } from '../recorder/runtime-objects.ts';
-import type { HookEnvironment } from './hook-environment.ts';
+import { typeIndex } from '../../../tables/object-types.ts';
+import { DESCRIPTOR_KEY, misuse, MISUSE_CLOSE, MISUSE_USE, runtimeObject, slot } from '../../../ledger/layout.ts';
+import type { Assembler } from '../../../asm/assembler.ts';
+import { at, indexed, type Label } from '../../../asm/operands.ts';
+import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
+import { runtimeObjectRow } from '../../../linkage/runtime-object-row.ts';
+import { returnAddressOffset } from '../../abi/framed-function.ts';
+import { STATUS_INVALID_HANDLE } from '../../abi/status.ts';
+import { emitRuntimeObjectAddress, emitUnlink } from '../../recorder/runtime-objects.ts';
+import type { HookEnvironment } from '../hook-environment.ts';
 import { ARGUMENTS, places, runtimeObjectFrame } from './runtime-object-frame.ts';
 
 // How the hook of runtime objects notices the misuse and the close of an object, before the call.

@@ -1,10 +1,10 @@
-import { misuse } from '../../ledger/layout.ts';
-import type { Assembler } from '../../asm/assembler.ts';
-import { at, type Memory } from '../../asm/operands.ts';
-import { eax, ecx, edx, r8, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { INT, NEGATIVE, POSITIVE, runtimeObjectRow, ZERO } from '../../linkage/runtime-object-row.ts';
-import { returnAddressOffset } from '../abi/framed-function.ts';
-import type { HookEnvironment } from './hook-environment.ts';
+import { misuse } from '../../../ledger/layout.ts';
+import type { Assembler } from '../../../asm/assembler.ts';
+import { at, type Memory } from '../../../asm/operands.ts';
+import { eax, ecx, edx, r8, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
+import { INT, NEGATIVE, POSITIVE, runtimeObjectRow, ZERO } from '../../../linkage/runtime-object-row.ts';
+import { returnAddressOffset } from '../../abi/framed-function.ts';
+import type { HookEnvironment } from '../hook-environment.ts';
 import { places, runtimeObjectFrame } from './runtime-object-frame.ts';
 
 // How the hook of runtime objects judges a call that has come back, and records what it closed.

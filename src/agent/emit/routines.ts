@@ -1,0 +1,134 @@
+import type { Assembler } from '../asm/assembler.ts';
+import type { Label } from '../asm/operands.ts';
+import type { AgentVariant } from '../linkage/agent-code.ts';
+import type { LinkedEnvironment } from '../linkage/link-slots.ts';
+import type { PatchTable } from '../linkage/patch-table.ts';
+import type { FramedFunction } from './abi/framed-function.ts';
+import { emitCaptureStack } from './walk/capture-stack.ts';
+import { emitPredictUnwind } from './walk/predict-unwind.ts';
+import { emitClearWalkCache } from './walk/walk-cache.ts';
+import { emitWalkWithUnwinder, type WalkEnvironment } from './walk/walk-with-unwinder.ts';
+import { emitNoteImage } from './recorder/images.ts';
+import { emitNoteInherited } from './recorder/inherited-handles.ts';
+import { emitCountMisuse, emitInternMisuse } from './recorder/misuse-recorder.ts';
+import { emitQuarantine } from './recorder/quarantine.ts';
+import type { Quarantine } from './recorder/recorder-environment.ts';
+import { emitRecordClose, emitRecordOpen } from './recorder/recorder.ts';
+import {
+  emitClaimRuntimeObject,
+  emitCloseRuntimeObject,
+  emitFindRuntimeObject,
+  emitOpenRuntimeObject,
+} from './recorder/runtime-objects.ts';
+import { emitInternStack } from './recorder/stack-pool.ts';
+import { emitIsThisProcess } from './recorder/this-process.ts';
+import { emitFindUnknownHandle } from './recorder/unknown-handle.ts';
+import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
+import { emitFileOrSocketType } from './hooks/file-or-socket-type.ts';
+import { emitHookFunctions } from './hooks/function-patches.ts';
+import type { HookEnvironment } from './hooks/hook-environment.ts';
+import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
+import { emitRuntimeObjectHook } from './hooks/runtime-objects/runtime-object-hook.ts';
+
+/** What the routines need of the code around them. */
+export interface RoutineOptions {
+  readonly imageBase: Label;
+  readonly variant: AgentVariant;
+  /** The tables of {@link functionModules}. */
+  readonly patchTables: readonly PatchTable[];
+}
+
+/** The labels of all routines, by which they and the hooks call each other. */
+export interface Routines {
+  readonly environment: HookEnvironment & GateEnvironment;
+  readonly walk: Pick<WalkEnvironment, 'functionTable' | 'functionCount' | 'predictUnwind'> & {
+    readonly walkWithUnwinder: Label;
+    readonly internStack: Label;
+  };
+  /** The hook of all functions that work on runtime objects. */
+  readonly runtimeObjectHook: Label;
+}
+
+/** Makes the labels of all routines of one variant. */
+export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant: AgentVariant): Routines {
+  const routine = (name: string) => asm.label(name);
+  const quarantine: Quarantine = {
+    isQuarantined: routine('isQuarantined'),
+    awaitClose: routine('awaitClose'),
+    enterQuarantine: routine('enterQuarantine'),
+    moveOutOfQuarantine: routine('moveOutOfQuarantine'),
+  };
+  return {
+    environment: {
+      ...linked,
+      arrivedName: routine('arrivedName'),
+      judgedName: routine('judgedName'),
+      recordOpen: routine('recordOpen'),
+      recordClose: routine('recordClose'),
+      captureStack: routine('captureStack'),
+      countMisuse: routine('countMisuse'),
+      internMisuse: routine('internMisuse'),
+      findRuntimeObject: routine('findRuntimeObject'),
+      claimRuntimeObject: routine('claimRuntimeObject'),
+      openRuntimeObject: routine('openRuntimeObject'),
+      closeRuntimeObject: routine('closeRuntimeObject'),
+      noteInherited: routine('noteInherited'),
+      findUnknownHandle: routine('findUnknownHandle'),
+      isThisProcess: routine('isThisProcess'),
+      exitGate: routine('exitGate'),
+      fileOrSocketType: routine('fileOrSocketType'),
+      noteAccept: routine('noteAccept'),
+      resolveAccept: routine('resolveAccept'),
+      clearWalkCache: routine('clearWalkCache'),
+      noteImage: routine('noteImage'),
+      hookFunctions: routine('hookFunctions'),
+      ...(variant.quarantine ? { quarantine } : {}),
+    },
+    walk: {
+      walkWithUnwinder: routine('walkWithUnwinder'),
+      internStack: routine('internStack'),
+      predictUnwind: routine('predictUnwind'),
+      functionTable: routine('functionTable'),
+      functionCount: routine('functionCount'),
+    },
+    runtimeObjectHook: routine('runtimeObjectHook'),
+  };
+}
+
+/** Emits all routines, and returns those that have a frame. */
+export function emitRoutines(
+  asm: Assembler,
+  { environment, walk, runtimeObjectHook }: Routines,
+  { imageBase, variant, patchTables }: RoutineOptions,
+): FramedFunction[] {
+  const walkEnvironment: WalkEnvironment = { ...environment, ...walk, imageBase, checked: variant.checked };
+  const framed = [
+    emitCaptureStack(asm, environment.captureStack, walk.walkWithUnwinder, walk.internStack, walkEnvironment),
+    emitWalkWithUnwinder(asm, walk.walkWithUnwinder, walkEnvironment),
+    emitRecordOpen(asm, environment.recordOpen, environment),
+    emitRecordClose(asm, environment.recordClose, environment),
+    emitCountMisuse(asm, environment.countMisuse, environment),
+    emitInternMisuse(asm, environment.internMisuse, environment),
+    emitOpenRuntimeObject(asm, environment.openRuntimeObject, environment),
+    emitCloseRuntimeObject(asm, environment.closeRuntimeObject, environment),
+    emitRuntimeObjectHook(asm, runtimeObjectHook, environment),
+    emitIsThisProcess(asm, environment.isThisProcess, environment),
+    emitNoteInherited(asm, environment.noteInherited, environment),
+    emitExitGate(asm, environment.exitGate, environment),
+    emitResolveAccept(asm, environment.resolveAccept, environment),
+    emitNoteImage(asm, environment.noteImage, environment),
+    emitHookFunctions(asm, environment.hookFunctions, patchTables, environment),
+  ];
+  const { quarantine } = environment;
+  if (quarantine !== undefined) framed.push(...emitQuarantine(asm, quarantine, environment));
+  // leaf functions
+  emitInternStack(asm, walk.internStack, environment);
+  emitPredictUnwind(asm, walk.predictUnwind);
+  emitFindUnknownHandle(asm, environment.findUnknownHandle, environment);
+  emitFileOrSocketType(asm, environment.fileOrSocketType);
+  emitNoteAccept(asm, environment.noteAccept, environment);
+  emitClearWalkCache(asm, environment.clearWalkCache, environment);
+  emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
+  emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
+  return framed;
+}
