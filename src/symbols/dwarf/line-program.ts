@@ -18,7 +18,7 @@ export interface LineProgram {
   readonly lineBase: number;
   readonly lineRange: number;
   readonly opcodeBase: number;
-  /** Of each standard instruction, from 1. */
+  /** How many operands each standard instruction has, from instruction 1 on. */
   readonly operandCounts: Uint8Array;
 }
 
