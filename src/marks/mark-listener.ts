@@ -10,7 +10,7 @@ const ERROR_ALREADY_EXISTS = 183;
 /** Bytes that the target wrote to a pipe just before it ended arrive within this time. */
 const DRAIN_MS = 50;
 /** When so many marks wait for their count, no more are read: a program may write them faster than they are counted. */
-const PENDING_MAX = 0x1_0000;
+const PENDING_MAX = 4096;
 /** A program with so many unread answers gets no more until it reads them. */
 const UNREAD_SIZE_BYTES_MAX = 1 << 20;
 /** Programs that may have the pipe open at once; each takes memory here. */

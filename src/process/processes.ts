@@ -16,8 +16,8 @@ export interface ProcessInfo {
   readonly startTime: bigint;
   readonly threadCount: number;
   /**
-   * The time that its threads have used, with those that have ended, in units of 100 ns. Windows and Linux count in ticks
-   * of 10 to 16 ms.
+   * The time that its threads have used, including those that have ended, in units of 100 ns. Windows and Linux count
+   * in ticks of 10 to 16 ms.
    */
   readonly processorTime: bigint;
   readonly peakWorkingSetBytes: number;

@@ -46,8 +46,8 @@ const ERROR_INTERNAL_ERROR = 1359;
 const ATTEMPTS = 3;
 
 /**
- * Windows refuses to end a process that is ending already with this error. It has no other reason to refuse: we have every
- * right to a process that we started.
+ * Windows refuses with this error to end a process that is ending already. It has no other reason to refuse: we have
+ * every right to a process that we started.
  */
 
 export interface SpawnOptions {

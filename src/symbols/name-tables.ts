@@ -39,7 +39,8 @@ export function exportedSymbols(
   const count = Math.min(names.length, SYMBOL_COUNT_MAX);
   for (let row = 0; row < count; row++) {
     const rva = functions[ordinals[row]!];
-    if (rva === undefined || (rva >= directoryRva && rva < forwardersEnd)) continue; // a forwarder: the text `NTDLL.RtlAllocateHeap`
+    // An address in the directory is a forwarder: the text `NTDLL.RtlAllocateHeap`.
+    if (rva === undefined || (rva >= directoryRva && rva < forwardersEnd)) continue;
     if (directory[names[row]! - directoryRva] && isCode(rva)) keys.push(symbolKey(rva, row));
   }
   return new CodeSymbols(keys, (row) => readName(directory, names[row]! - directoryRva));

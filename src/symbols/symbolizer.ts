@@ -68,7 +68,7 @@ export class Symbolizer implements Disposable {
   /** Files that were read before their modules were known, by path in lower case. */
   readonly #readAhead = new Map<string, ExecutableFile>();
   readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
-  /** Of all files together. */
+  /** Shared by all files. */
   readonly #budget = new MemoryBudget();
   #dbghelp: DbghelpSession | undefined;
 

@@ -147,6 +147,16 @@ describe('iterations that are marked', () => {
     expect(completeness.notes[0]).toMatch(/^100 iterations were marked, faster than their handles could be counted/);
   });
 
+  it('in a flood all count, although no more are read than can be counted', async () => {
+    const name = newName();
+    const script = `const c = require('net').connect('\\\\\\\\.\\\\pipe\\\\${name}', () => c.end('\\n'.repeat(300_000))).resume()`;
+    const { stats } = await auditByCommand(
+      ['--mark', `pipe:${name}`, '--fail-on', 'never'],
+      [process.execPath, '-e', script],
+    );
+    expect(stats['iterations']).toBe(300_000);
+  });
+
   it('have something to settle only where there are marks, which is said', async () => {
     const { completeness } = await auditByCommand(['--settle', '100'], [fixturePath('leaks-event-clean')]);
     expect(completeness).toMatchObject({

@@ -3,20 +3,20 @@ import { ByteCursor } from './byte-cursor.ts';
 import type { DwarfUnit } from './unit-headers.ts';
 import { type AttributeFormat, DW_FORM_implicit_const, fixedSizeBytes } from './values.ts';
 
-/** How the entries of one kind are spelled. */
+/** The format of the entries of one kind. */
 export interface Abbreviation {
   readonly tag: number;
   readonly hasChildren: boolean;
   readonly attributes: readonly AttributeFormat[];
-  /** All its attributes together; undefined where that differs from entry to entry. */
+  /** The size of all its attributes; undefined where it differs from entry to entry. */
   readonly sizeBytes: number | undefined;
 }
 
 /** More declarations than these, over all tables of a file, are damage: the tables overlap. */
 const ABBREVIATIONS_MAX = 1 << 20;
-/** Compilers write two dozen at most; an entry is read by all of them, and those that take no room cost time. */
+/** Compilers write two dozen at most. An attribute that takes no bytes in an entry still takes time. */
 const ATTRIBUTES_MAX = 128;
-/** About what a declaration or an attribute takes in memory. */
+/** Approximate size of a declaration or an attribute in memory. */
 const ATTRIBUTE_SIZE_BYTES = 100;
 
 /** The tables of abbreviations of one file, each read once. */
@@ -37,7 +37,7 @@ export class AbbreviationTables {
    * @throws RangeError when the table is damaged
    */
   of(unit: DwarfUnit): ReadonlyMap<number, Abbreviation> {
-    // Two forms have another size in another unit, and units that share a table differ in neither in real files.
+    // The sizes of two forms depend on the unit. In real files, units that share a table agree in both.
     const key =
       unit.abbreviationsAt * 8 +
       (unit.isWide ? 4 : 0) +

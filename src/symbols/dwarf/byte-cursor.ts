@@ -1,6 +1,6 @@
 /** Ten bytes hold 64 bits. */
 const LEB_FACTOR_MAX = 128 ** 10;
-/** No name in any real file is longer: a text without end must not become one of megabytes. */
+/** No name in any real file is longer. A text without an end must not become one of megabytes. */
 const TEXT_SIZE_BYTES_MAX = 4096;
 
 /**
@@ -104,7 +104,7 @@ export class ByteCursor {
     this.#skipTextWithin(this.remaining);
   }
 
-  /** Looks no further than it must: each of many texts without an end would else cost a search of the whole section. */
+  /** Looks no further: otherwise each of many texts without an end would cost a search of the whole section. */
   #skipTextWithin(sizeBytes: number): void {
     const length = this.#bytes.subarray(this.at, Math.min(this.at + sizeBytes, this.#end)).indexOf(0);
     if (length < 0) throw new RangeError('A text has no end');
@@ -121,13 +121,13 @@ export function textAt(bytes: Buffer, offset: number): string | undefined {
 }
 
 /**
- * So many parts of a section may be damaged before the rest is given up: each costs an exception, and a file that was
- * made for it has millions.
+ * After so many damaged parts of a section, the rest is not read: each costs an exception, and a hostile file may have
+ * millions.
  */
 export const DAMAGED_PARTS_MAX = 4096;
 
 /**
- * Reads until it is done or comes upon damage: a RangeError, as {@link ByteCursor} throws it, ends it.
+ * Reads up to the end or up to damage, where {@link ByteCursor} throws a RangeError.
  *
  * @returns whether there was no damage
  */

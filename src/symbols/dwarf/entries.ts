@@ -13,7 +13,7 @@ export interface Entry {
   readonly parent: Entry | undefined;
   name?: RawValue;
   linkageName?: RawValue;
-  /** Offset of the entry that says more of the same thing: its declaration, or the function that was inlined. */
+  /** Offset of the entry with more about this one: its declaration, or the function that was inlined. */
   origin?: number;
   lowAddress?: RawValue;
   highAddress?: RawValue;
@@ -22,7 +22,7 @@ export interface Entry {
   callLine?: number;
   /** The functions that were inlined into this one, in any of its blocks. */
   inlined?: Entry[];
-  /** {@link inlined} by address, from when it is first asked for. */
+  /** {@link inlined} by address, made for the first look-up. */
   inlinedSpans?: SpanIndex<Entry>;
 }
 
@@ -52,16 +52,16 @@ export const scopes: ReadonlySet<number> = new Set([
 ]);
 const kept: ReadonlySet<number> = new Set([...scopes, DW_TAG_inlined_subroutine, DW_TAG_subprogram]);
 
-/** About what an entry takes in memory, with its values and its place in the map of its unit. */
+/** Approximate size of an entry in memory, with its values and its place in the map of its unit. */
 const ENTRY_SIZE_BYTES = 400;
 /** Compilers nest a few dozen levels. */
 const LEVELS_MAX = 4096;
-/** On average a value takes more than a byte; those that take none must not be read without end. */
+/** A value takes more than a byte on average. Values that take none must not be read without end. */
 const VALUES_PER_BYTE_MAX = 2;
 
 /**
- * The entries of a file that name something or have code. A unit is read when the first of its entries is asked for;
- * of a damaged unit there are those before the damage.
+ * The entries of a file that name something or have code. A unit is read when one of its entries is first needed. A
+ * damaged unit has the entries before the damage.
  */
 export class DwarfEntries {
   readonly #units: DwarfUnits;
@@ -100,7 +100,7 @@ export class DwarfEntries {
     const { unit } = root;
     const abbreviations = this.#units.abbreviations.of(unit);
     const cursor = new ByteCursor(this.#units.sections.info, unit.entriesAt, unit.end);
-    /** For each level that is open: the nearest entry above it that is kept. */
+    /** The nearest entry above each open level that is kept. */
     const above: (Entry | undefined)[] = [];
     while (!cursor.isAtEnd) {
       const offset = cursor.at;

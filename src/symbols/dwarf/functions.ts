@@ -20,14 +20,15 @@ export interface DwarfFunction {
   /** With its namespaces and classes: `store::Box<int>::open`. */
   readonly name: string;
   /**
-   * Where the function begins, or the part of it that holds the address if that lies elsewhere: relative to the image.
+   * The beginning of the function, or of the part that holds the address where the parts lie apart; relative to the
+   * image.
    */
   readonly begin: number;
   /** The functions that were inlined at the address, the innermost first. */
   readonly inlined: readonly InlinedFunction[];
 }
 
-/** Real files have a handful; a damaged one could have a cycle. */
+/** Real files have a handful. A damaged one could have a cycle. */
 const ORIGINS_MAX = 8;
 const SCOPES_MAX = 64;
 const INLINED_DEPTH_MAX = 64;

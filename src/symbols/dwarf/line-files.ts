@@ -7,9 +7,9 @@ const DW_LNCT_path = 1;
 const DW_LNCT_directory_index = 2;
 /** No compiler names files by the indexed forms. */
 const NO_BASES: UnitBases = { addresses: 0, stringOffsets: 0, rangeLists: 0 };
-/** DWARF knows five kinds of content, and compilers add one or two. */
+/** DWARF has five kinds of content, and compilers add one or two. */
 const FORMATS_MAX = 16;
-/** About what a file or directory takes in memory, without its path. */
+/** Approximate size of a file or directory in memory, without its path. */
 const FILE_SIZE_BYTES = 100;
 
 /** The header of a line table, from where its lists of directories and files begin. */
@@ -24,7 +24,7 @@ interface FileLists {
 /**
  * The paths of the files of a line table, by their number.
  *
- * @throws RangeError for damaged lists, and for those that are too long to be kept
+ * @throws RangeError for damaged lists, and for lists that find no room in memory
  */
 export function readFiles(lists: FileLists, sections: DwarfSections, budget: MemoryBudget): readonly string[] {
   const keep = (path: string): string => {
@@ -34,7 +34,7 @@ export function readFiles(lists: FileLists, sections: DwarfSections, budget: Mem
   return lists.version >= 5 ? readFilesOfVersion5(lists, sections, keep) : readFilesOfVersion4(lists, keep);
 }
 
-/** Files count from 1, and directory 0 is the one that the compiler ran in. */
+/** Files are numbered from 1, and directory 0 is the one that the compiler ran in. */
 function readFilesOfVersion4({ cursor, directory }: FileLists, keep: (path: string) => string): readonly string[] {
   const directories = [directory];
   for (let name = cursor.text(); name !== ''; name = cursor.text()) directories.push(keep(join(directory, name)));
@@ -47,7 +47,7 @@ function readFilesOfVersion4({ cursor, directory }: FileLists, keep: (path: stri
   return files;
 }
 
-/** Files count from 0, and the directory that the compiler ran in is spelled out as directory 0. */
+/** Files are numbered from 0, and the table spells out the directory that the compiler ran in as directory 0. */
 function readFilesOfVersion5(
   { cursor, isWide, directory: compilationDirectory }: FileLists,
   sections: DwarfSections,

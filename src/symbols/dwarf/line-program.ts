@@ -18,7 +18,7 @@ export interface LineProgram {
   readonly lineBase: number;
   readonly lineRange: number;
   readonly opcodeBase: number;
-  /** Of each standard instruction, from 1. */
+  /** How many operands each standard instruction has, from instruction 1 on. */
   readonly operandCounts: Uint8Array;
 }
 
@@ -32,7 +32,7 @@ const DW_LNE_end_sequence = 1;
 const DW_LNE_set_address = 2;
 
 /**
- * Reads the header of a unit; `undefined` for one of another version, or without instructions that mean anything.
+ * Reads the header of a unit; `undefined` for an unknown version, and for instructions that have no meaning.
  *
  * @throws RangeError where the unit ends early
  */

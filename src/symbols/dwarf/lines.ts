@@ -22,11 +22,11 @@ interface Sequence {
   /** Where its first instruction is in `.debug_line`. */
   readonly at: number;
   readonly rowCount: number;
-  /** For each row its address, its line, and the number of its file; from when a line of it is first asked for. */
+  /** The address, the line and the file's number of each row; made for the first look-up in the sequence. */
   rows?: Float64Array;
 }
 
-/** About what a sequence and its share of a unit take in memory. */
+/** Approximate sizes in memory. */
 const SEQUENCE_SIZE_BYTES = 200;
 const UNIT_SIZE_BYTES = 400;
 const ROW_SIZE_BYTES = 24;
@@ -37,8 +37,8 @@ const ROW_SIZE_BYTES = 24;
  * We read DWARF ourselves. Wine's dbghelp returns the first of several lines for one address, and the last one is the
  * code's [ran, Wine 8]; it does not read DWARF 5. Windows' dbghelp reads no DWARF at all.
  *
- * The rows of a table are many times as large as its bytes: at first only the addresses of its sequences are kept, and
- * the rows of a sequence are made when the first of its addresses is asked for.
+ * The rows of a table are many times as large as its bytes. So at first only the addresses of its sequences are kept.
+ * The rows of a sequence are made for the first look-up in it.
  *
  * A damaged unit ends the reading of that unit; nothing throws. https://dwarfstd.org/doc/DWARF5.pdf (6.2)
  */
@@ -48,7 +48,7 @@ export class DwarfLines {
   readonly #sequences: Sequence[] = [];
   /** By the offset of their table. */
   readonly #programs = new Map<number, LineProgram>();
-  /** For each line table that was asked for, by its offset: its files, by their number. */
+  /** The files of the line tables that were needed, by the offset of the table and the number of the file. */
   readonly #files = new Map<number, readonly string[]>();
   #rowCount = 0;
 
@@ -107,14 +107,14 @@ export class DwarfLines {
         if (rowCount++ === 0) begin = address - this.#imageBase;
       });
       const end = endAddress - this.#imageBase;
-      // Code that the linker threw away has its rows left, at addresses near zero.
+      // Code that the linker discarded still has rows, at addresses near zero.
       if (rowCount === 0 || begin < 0 || end <= begin) continue;
       this.#units.budget.spend(SEQUENCE_SIZE_BYTES);
       this.#sequences.push({ begin, end, program, at, rowCount });
     }
   }
 
-  /** None where there is no memory left for them. */
+  /** Makes the rows; none where no memory is left for them. */
   #readRows({ program, at, rowCount }: Sequence): Float64Array {
     if (!this.#units.budget.take(rowCount * ROW_SIZE_BYTES)) return new Float64Array(0);
     const rows = new Float64Array(rowCount * 3);

@@ -7,9 +7,9 @@ import { addressAt, addressOf, DW_FORM_addr, type RawValue } from './values.ts';
 
 const DW_FORM_rnglistx = 0x23;
 
-/** How often a list of ranges may be read on average: entries without number could all mean the same long one. */
+/** How often a list of ranges may be read on average: any number of entries could refer to the same long one. */
 const RANGE_READS_MAX = 4;
-/** About what a span takes in memory, with its place in an index. */
+/** Approximate size of a span in memory, with its place in an index. */
 const SPAN_SIZE_BYTES = 120;
 
 /** Where the code of an entry lies, in the forms of DWARF 2 to 5. */
@@ -19,7 +19,7 @@ interface AddressValues {
   readonly ranges?: RawValue;
 }
 
-/** Reads which addresses entries have. */
+/** Reads the addresses of entries. */
 export class SpanReader {
   readonly #sections: DwarfSections;
   readonly #budget: MemoryBudget;
@@ -32,7 +32,7 @@ export class SpanReader {
     this.#sections = sections;
     this.#budget = budget;
     this.#imageBase = imageBase;
-    // Of .debug_ranges a row takes 8 bytes at least, of .debug_rnglists one.
+    // A row of .debug_ranges takes at least 8 bytes, and a row of .debug_rnglists one.
     this.#rowsLeft = RANGE_READS_MAX * Math.ceil(sections.ranges.length / 8 + sections.rangeLists.length);
   }
 
@@ -42,7 +42,7 @@ export class SpanReader {
     const sections = this.#sections;
     const spans: Span[] = [];
     const add = (low: number, high: number): void => {
-      // Code that the linker threw away is left at addresses near zero.
+      // Code that the linker discarded has addresses near zero.
       if (low < this.#imageBase || high <= low) return;
       this.#budget.spend(SPAN_SIZE_BYTES);
       spans.push({ begin: low - this.#imageBase, end: high - this.#imageBase });

@@ -45,9 +45,9 @@ const DW_UT_skeleton = 4;
 const DW_UT_split_compile = 5;
 const DW_UT_split_type = 6;
 
-/** More units than any linker joins. */
+/** No linker joins more units. */
 const UNITS_MAX = 1 << 18;
-/** No unit of any kind has less behind its length. */
+/** Every kind of unit has at least this much behind its length. */
 const UNIT_SIZE_BYTES_MIN = 7;
 
 /** Where one unit of `.debug_info` or `.debug_line` lies. */

@@ -26,7 +26,7 @@ export interface UnitRoot {
   readonly ranges?: RawValue;
 }
 
-/** About what a unit and its root take in memory, without the name of its directory. */
+/** Approximate size of a unit and its root in memory, without the name of its directory. */
 const ROOT_SIZE_BYTES = 600;
 
 /** The units of a file with their first entries; a damaged unit is missing. */
@@ -37,7 +37,7 @@ export class DwarfUnits {
   /** By ascending offset. */
   readonly roots: readonly UnitRoot[];
 
-  /** @param budget what may be kept of the file */
+  /** @param budget limits what is kept of the file */
   constructor(sections: DwarfSections, budget: MemoryBudget) {
     this.sections = sections;
     this.budget = budget;

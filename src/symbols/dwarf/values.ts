@@ -9,7 +9,7 @@ export interface AttributeFormat {
   readonly constant?: number;
 }
 
-/** A value as it stands in the file: a number, an offset or an index, by its form. */
+/** A value in its form in the file: a number, an offset or an index. */
 export interface RawValue {
   readonly form: number;
   /** NaN for values that are not needed: blocks, expressions, 16 bytes. */
@@ -79,7 +79,7 @@ export function fixedSizeBytes(form: number, unit: DwarfUnit): number | undefine
 /**
  * Reads one value.
  *
- * @throws RangeError at the end of the unit, and for a form that is none
+ * @throws RangeError at the end of the unit, and for an unknown form
  */
 export function readRaw(cursor: ByteCursor, format: AttributeFormat, unit: DwarfUnit): RawValue {
   let { form } = format;
@@ -137,7 +137,7 @@ export function readRaw(cursor: ByteCursor, format: AttributeFormat, unit: Dwarf
   }
 }
 
-/** The offset in `.debug_info` that a reference means; undefined for one into another file or a type unit. */
+/** The offset in `.debug_info` that a reference leads to; undefined for one into another file or a type unit. */
 export function referenceOf({ form, value }: RawValue, unit: DwarfUnit): number | undefined {
   if (form === DW_FORM_ref_addr) return value;
   const isLocal = (form >= 0x11 && form <= 0x14) || form === 0x15; // DW_FORM_ref1, 2, 4, 8, DW_FORM_ref_udata

@@ -53,7 +53,7 @@ describe('counts at marks', () => {
     expect(counts.gap).toBeUndefined();
   });
 
-  it('are no more than there is room for, in which all iterations are told', async () => {
+  it('are no more than there is room for, and hold all iterations', async () => {
     const counts = await countAtMarks((mark) => [1, 2, mark % 5], 5000, 1000);
     expect(counts.marks.length * (1 + counts.sites.size)).toBeLessThanOrEqual(1000);
     expect(counts.marks.length).toBeGreaterThan(100);

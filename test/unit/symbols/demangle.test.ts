@@ -5,7 +5,7 @@ import { demangleRust } from '../../../src/symbols/demangle/rust.ts';
 import { ends } from '../../hang.ts';
 import { randomNumbers } from './bytes.ts';
 
-// What c++filt of binutils makes of these names, without parameters (-p).
+// The plain names are those of binutils' c++filt without parameters (-p).
 const cplusplus = [
   ['_Z4leaki', 'leak'],
   ['_ZL4leaki', 'leak'],

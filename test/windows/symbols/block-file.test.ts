@@ -4,8 +4,8 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { MemoryBudget } from '../../../src/symbols/memory-budget.ts';
 import { BlockFile } from '../../../src/symbols/block-file.ts';
+import { MemoryBudget } from '../../../src/symbols/memory-budget.ts';
 
 const BLOCK = 0x1_0000;
 const content = Buffer.from(Array.from({ length: 3 * BLOCK + 100 }, (_, index) => (index * 7 + (index >> 8)) & 0xff));
@@ -43,6 +43,15 @@ test.each([
 ])('what is %s is not there', (_name, offset, sizeBytes) => {
   using file = BlockFile.open(path, new MemoryBudget());
   expect(file!.read(offset, sizeBytes)).toBeUndefined();
+});
+
+test('parts that are larger than a block find room in the budget or are not read, and blocks are read in any case', () => {
+  const budget = new MemoryBudget(3 * BLOCK);
+  using file = BlockFile.open(path, budget);
+  expect(file!.read(0, 2 * BLOCK)?.length).toBe(2 * BLOCK);
+  expect(file!.read(1, 2 * BLOCK)).toBeUndefined();
+  for (let index = 0; index < 3; index++) expect(file!.read(index * BLOCK + 5, 100)?.length).toBe(100);
+  expect(budget.leftBytes).toBe(0);
 });
 
 test.each([

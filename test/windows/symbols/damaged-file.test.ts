@@ -10,13 +10,13 @@ import { ends } from '../../hang.ts';
 import { randomNumbers } from '../../unit/symbols/bytes.ts';
 import { fixtureFolder, fixturePath } from '../tool.ts';
 
-/** What is kept of a damaged file, in multiples of its size. */
+/** A damaged file takes at most so many times its size in memory. */
 const KEPT_FACTOR_MAX = 8;
 const ROUNDS = 20;
 
 interface SectionPlace {
   readonly name: string;
-  /** Of its row in the table of sections. */
+  /** Offset of its row in the table of sections. */
   readonly rowAt: number;
   readonly at: number;
   readonly sizeBytes: number;
@@ -37,7 +37,7 @@ function listSections(file: Buffer): readonly SectionPlace[] {
   }).filter(({ sizeBytes }) => sizeBytes > 0);
 }
 
-/** Asks for all that a file says of some addresses, and returns how much of it was said and what was kept for it. */
+/** Looks up some addresses in every way, and returns how many answers there were and what was kept for them. */
 function readAll(bytes: Buffer): { readonly found: number; readonly keptSizeBytes: number } {
   const budget = new MemoryBudget();
   const file = ExecutableFile.fromBytes(bytes, budget);
@@ -52,7 +52,7 @@ function readAll(bytes: Buffer): { readonly found: number; readonly keptSizeByte
 
 describe.each([['prints-addresses'], ['leaks-in-template-dwarf5']])('%s.exe', (program) => {
   const whole = readFileSync(fixturePath(program));
-  // Those that are read.
+  // The reader uses these.
   const sections = listSections(whole).filter(({ name }) =>
     /^\.(?:debug_(?:abbrev|addr|info|line|line_str|ranges|rnglists|str|str_offsets)|pdata|xdata|buildid)$/.test(name),
   );

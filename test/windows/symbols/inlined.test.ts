@@ -36,7 +36,7 @@ describe('a leak in an inlined function has the frames that the source has', () 
       (frame) => frame.system !== true && frame.runtime !== true,
     );
 
-    // Of inlined functions Wine's dbghelp knows the name without its namespaces and classes.
+    // Wine's dbghelp knows the names of inlined functions without their namespaces and classes.
     const spell = (name: string): string => (program.endsWith('-pdb') ? name.replace(/^.*::/, '') : name);
     const expected = expectedFrames(source);
     expect(frames.map((frame) => ({ function: spell(frame.function ?? ''), line: frame.line ?? 0 }))).toEqual(

@@ -8,7 +8,7 @@ it.each([
   ['_ZN5store3BoxIiE4openEi', 'store::Box<int>::open'],
   ['_ZN5store3box4open17h0123456789abcdefE', 'store::box::open'],
   ['_RNvNtCs15kBYyAo9fc_5store3box4open', 'store::box::open'],
-  // What is not understood is left alone.
+  // A name that is not understood stays as it is.
   ['_ZN5store3BoxIXadL_Z1fvEEE1gEv', '_ZN5store3BoxIXadL_Z1fvEEE1gEv'],
   ['_ZN5sto', '_ZN5sto'],
   ['_Z', '_Z'],
