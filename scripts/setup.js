@@ -13,7 +13,8 @@ import { findWindows } from './windows.js';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Makes a fresh clone on a fresh machine ready to work; says what it does, and is silent about what is done.
+ * Makes a fresh clone on a fresh machine ready to work. Prints each step that it takes, and nothing about steps that
+ * were done before.
  *
  * @param {readonly string[]} [fixtures] the programs to build; all of them by default, none when it is empty
  * @returns {Promise<Windows>}
@@ -52,7 +53,7 @@ export async function runMain(main) {
   }
 }
 
-// `npm run build`: nothing but the set-up.
+// `npm run build` does only the set-up.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await runMain(async () => {
     await setUp();

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { LaunchFailure } from '../launcher/failure.js';
 import { findWine } from '../launcher/wine.js';
 
-/** What the set-up needs on Linux: the program that shows that it is there, and its packages. */
+/** The programs that the set-up needs on Linux, with the packages that contain them. */
 const needs = [
   { is: hasWine, debian: ['wine', 'wine64'], fedora: ['wine-core'], arch: ['wine'] },
   {
@@ -13,13 +13,13 @@ const needs = [
     fedora: ['mingw64-gcc'],
     arch: ['mingw-w64-gcc'],
   },
-  // For the fixtures that carry their symbols in a PDB, which gcc cannot write.
+  // These build the fixtures with symbols in a PDB, which gcc cannot write.
   { is: () => has('clang'), debian: ['clang'], fedora: ['clang'], arch: ['clang'] },
   { is: () => has('ld.lld'), debian: ['lld'], fedora: ['lld'], arch: ['lld'] },
 ];
 
 /**
- * Installs the system packages that are missing, where that needs no password.
+ * Installs missing system packages, if that needs no password.
  *
  * @param {(text: string) => void} say
  * @throws {LaunchFailure} with the command for the user to run
@@ -72,7 +72,7 @@ function hasWine() {
     return true;
   } catch (error) {
     if (!(error instanceof LaunchFailure)) throw error;
-    // A Wine that the user chose is not ours to replace.
+    // A Wine that the user chose must not be replaced.
     if (process.env.WINE) throw error;
     return false;
   }
