@@ -1,6 +1,6 @@
-// `npm run accuracy [-- <part of a name> …]`: audits every program of the matrix (fixtures/matrix) and counts what was
-// found, what was missed and what was found without being there. Without arguments the table is written to
-// docs/accuracy.md too. Exit code 1 says that something was missed or found wrongly.
+// `npm run accuracy [-- <part of a name> …]`: audits every program of the matrix (fixtures/matrix) and counts true,
+// missed and false findings. Without arguments it also writes the table to docs/accuracy.md. The exit code is 1 if
+// there are missed or false findings.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,5 +1,5 @@
-// `npm run bench:diff`: how long `unclosed diff` takes for two snapshots of a million handles each, as a whole process;
-// beside Node.js that only parses both files.
+// `npm run bench:diff`: measures how long `unclosed diff` takes for two snapshots of a million handles each, as a whole
+// process, and compares it with a Node.js that only parses both files.
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -21,7 +21,7 @@ const value = (index) => `0x${((index + 1) * 4).toString(16)}`;
 /** @param {number} index */
 const unnamed = (index) => `{"value":"${value(index)}","type":"Event","access":"0x1f0003"}`;
 /**
- * Most objects have no name, as in a real table; a third are files and keys with long ones. @param {number} index
+ * Most objects have no name, as in a real table. A third are files and keys with long names. @param {number} index
  * @param {string} mark
  */
 const mixed = (index, mark = '') =>

@@ -1,5 +1,5 @@
-// `npm run bench:handles`: `unclosed handles --csv` side by side with a reference in C that makes the same calls and
-// prints the same words, as whole processes; and the memory that a table of a million handles takes.
+// `npm run bench:handles`: compares `unclosed handles --csv` with a reference in C that makes the same calls and prints
+// the same text, as whole processes. It also measures the memory that a table of a million handles takes.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
@@ -100,7 +100,7 @@ async function measureMemory(directory, rounds, count) {
 }
 
 /**
- * A process with that many handles.
+ * Starts a process with that many handles.
  *
  * @param {number} count
  * @param {boolean} isNamed

@@ -1,8 +1,8 @@
-// What the benchmarks share: their options, the way into Windows, rounds by turns, and how figures are spelt.
+// The common part of the benchmarks: options, the way into Windows, alternating rounds, and the spelling of figures.
 //
 // A benchmark prints figures and asserts nothing. Each of its sizes is an option (`npm run bench:scale -- --calls
-// 10000`), and `--smoke` makes all of them so small that the whole takes seconds: `npm test` runs every benchmark in
-// that way, to see that it works.
+// 10000`). `--smoke` makes all sizes so small that the benchmark takes seconds: `npm test` runs every benchmark that
+// way, to check that it works.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,10 +21,9 @@ import { runScript } from '../scripts/windows.js';
  * @typedef {object} Benchmark
  * @property {Readonly<Record<Size, { full: number, smoke: number }>>} sizes
  * @property {readonly string[]} [flags] options without a value
- * @property {boolean} [takesNames] whether there may be arguments that are no options
+ * @property {boolean} [takesNames] whether there may be arguments besides options
  * @property {(options: Options<Size>) => readonly string[]} programs the fixtures that it needs
- * @property {(windows: Windows, options: Options<Size>) => Promise<void>} [onHost] what is measured outside of Windows,
- * first
+ * @property {(windows: Windows, options: Options<Size>) => Promise<void>} [onHost] measures outside of Windows, first
  * @property {(options: Options<Size>) => Promise<number | void>} inWindows gives the exit code, if it is not 0
  */
 
@@ -43,14 +42,12 @@ export const fixture = (name) => inProject(`fixtures/build/${name}.exe`);
 export const tool = inProject('bin/unclosed.cjs');
 
 /**
- * First argument of a benchmark that runs in Windows Node.js already. On Windows nothing else would tell it from the
- * one that started it.
+ * The first argument of a benchmark that already runs in Windows Node.js. On Windows there is no other sign of that.
  */
 const inside = 'in-windows';
 
 /**
- * Runs a benchmark: on the host it brings Windows and the programs, and runs the same script once more, in Windows
- * Node.js.
+ * Runs a benchmark. On the host it does the set-up, and runs the same script again in Windows Node.js.
  *
  * @template {string} Size
  * @param {string} url of the script
@@ -153,12 +150,12 @@ export function startNode() {
 }
 
 /**
- * Measures several things by turns, so that the machine's mood counts for all.
+ * Measures several things by turns, so that changes in the machine's speed affect all of them.
  *
  * @template {Readonly<Record<string, () => unknown>>} Things
  * @param {number} rounds
  * @param {Things} things
- * @returns {Promise<{ [Name in keyof Things]: Awaited<ReturnType<Things[Name]>>[] }>} of each, one result a round
+ * @returns {Promise<{ [Name in keyof Things]: Awaited<ReturnType<Things[Name]>>[] }>} for each, one result per round
  */
 export async function measureByTurns(rounds, things) {
   const names = Object.keys(things);
@@ -171,7 +168,7 @@ export async function measureByTurns(rounds, things) {
 }
 
 /**
- * What two figures of one round make together, round by round.
+ * Combines two figures of each round.
  *
  * @param {readonly number[]} these
  * @param {readonly number[]} those

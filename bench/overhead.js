@@ -1,5 +1,5 @@
-// `npm run bench:overhead`: what recording costs. The recorder by itself; and a program of nothing but CreateEvent and
-// CloseHandle, on 1 and on 4 threads, alone and under `unclosed run`.
+// `npm run bench:overhead`: measures the cost of recording: of the recorder by itself, and for a program that only
+// calls CreateEvent and CloseHandle, on 1 and on 4 threads, alone and under `unclosed run`.
 import { fixture, measureByTurns, ratios, run, runBenchmark, say, spell, tool } from './measure.js';
 
 await runBenchmark(import.meta.url, {
@@ -11,7 +11,7 @@ await runBenchmark(import.meta.url, {
   },
   programs: () => ['call-pairs-library', 'creates-and-closes'],
   async inWindows({ rounds, pairs, ...recorder }) {
-    // In here, for it loads what is there on Windows only.
+    // Imported here, because it loads modules that exist only on Windows.
     const { measureRecorder } = await import('./recorder-cost.js');
     await measureRecorder(recorder['recorder-rounds'], recorder['recorder-pairs']);
     say('\nCreateEvent and CloseHandle, microseconds a pair');
@@ -31,7 +31,7 @@ await runBenchmark(import.meta.url, {
 });
 
 /**
- * Microseconds for one pair, by the program's own clock.
+ * Microseconds for one pair of calls, by the program's own clock.
  *
  * @param {string} printed
  */

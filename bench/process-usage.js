@@ -1,10 +1,9 @@
-// The memory and the processor time of a process, seen from outside while it runs: what runs in it is what a user runs,
-// to its own end.
+// Measures the memory and the processor time of a process from outside while it runs. So the process is exactly what a
+// user runs, and ends by itself.
 //
-// Both come from the list of all processes, the only place that is right about another process on Windows and under
-// Wine. Under Wine 8, GetProcessTimes gives the times of the process that asks, and K32GetProcessMemoryInfo is right of
-// a process that runs, but gives zeros when it has ended. Hence samples: the peak that the kernel keeps, and the time,
-// lack what comes after the last of them.
+// Both come from the list of all processes, the only source that is right about other processes on Windows and under
+// Wine. Under Wine 8, GetProcessTimes gives the times of the caller, and K32GetProcessMemoryInfo gives zeros after the
+// process has ended. So the figures are samples, and lack what comes after the last one.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 
@@ -19,7 +18,7 @@ const SAMPLE_MS = 20;
  */
 
 /**
- * Runs a program to its end, and looks at it every 20 ms.
+ * Runs a program to its end, and takes a sample every 20 ms.
  *
  * @param {string} file
  * @param {readonly string[]} args
@@ -28,7 +27,7 @@ const SAMPLE_MS = 20;
  * @throws Error when it fails
  */
 export async function runWatched(file, args, output) {
-  // In here, for the host loads this module, too.
+  // Imported here, because the host loads this module, too.
   const { listProcesses } = await import('../dist/process/processes.js');
   const stdout = output === undefined ? 'ignore' : openSync(output, 'w');
   const start = performance.now();

@@ -1,4 +1,4 @@
-// The recorder alone: hooks of NtCreateEvent and NtClose in this very process, over stubs that make no system call.
+// Measures the recorder alone: hooks of NtCreateEvent and NtClose in this process, over stubs that make no system call.
 import koffi from 'koffi';
 
 import { linkAgent } from '../dist/agent/link/link-agent.js';
@@ -14,8 +14,8 @@ import { inProject, measureByTurns, ratios, say, spell, spellCount } from './mea
 const PAGE_EXECUTE_READWRITE = 0x40;
 
 /**
- * Stubs of system calls that make none. A handle is one that each thread has for itself: its thread id, a multiple of 4
- * as handles are.
+ * Stubs that make no system call. Each thread gets a handle of its own: its thread id, which is a multiple of 4 as
+ * handles are.
  */
 const stubs = {
   open: Uint8Array.of(
@@ -47,7 +47,7 @@ export async function measureRecorder(rounds, pairs) {
     .load(inProject('fixtures/build/call-pairs-library.dll'))
     .func('measure', 'double', ['uintptr', 'uintptr', 'int', 'int', 'int']);
   const { ledger, bare, hooked } = await placeRecorder();
-  say(`The recorder alone, nanoseconds a call, the lowest of ${rounds}`); // everything that disturbs makes it longer
+  say(`The recorder alone, nanoseconds a call, the lowest of ${rounds}`); // every disturbance makes it longer
   for (const { depth, threads } of [
     { depth: 4, threads: 1 },
     { depth: 12, threads: 1 },
@@ -102,7 +102,7 @@ async function placeRecorder() {
   };
   const { bytes, patches } = linkAgent(code, target, base, []);
   write(base, bytes);
-  // Where the jump at a hooked stub's head leads: 3 bytes of mov r10, rcx and 5 of jmp.
+  // The target of the jump at the beginning of a hooked stub: 3 bytes of mov r10, rcx and 5 of jmp.
   const [openHook = 0n, closeHook = 0n] = patches.map(
     ({ address, bytes: head }) => address + 8n + BigInt(Buffer.from(head).readInt32LE(4)),
   );

@@ -1,4 +1,4 @@
-// `npm run bench:scale`: what an audit costs when there is much of everything: leaked handles, and calls.
+// `npm run bench:scale`: measures the cost of an audit with many leaked handles, and with many calls.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -108,7 +108,7 @@ function sayPrice(aloneMs, audits) {
 }
 
 /**
- * Looked at as an audit is, for that costs Wine's server some time, too.
+ * Samples are taken as during an audit, because they cost Wine's server some time, too.
  *
  * @param {number} leaks
  * @param {number} calls
@@ -118,7 +118,7 @@ async function runAlone(leaks, calls) {
 }
 
 /**
- * One audit, as a whole process.
+ * Runs one audit, as a whole process.
  *
  * @param {string} directory
  * @param {number} leaks
@@ -159,8 +159,8 @@ async function audit(directory, leaks, calls) {
 }
 
 /**
- * The auditor's share of a core while the target works, in percent: in the second half of that, for the first has a
- * part of the start, too. `undefined` where that was too short.
+ * The auditor's share of a core while the target works, in percent. Only the second half counts, because the first
+ * includes a part of the start. `undefined` where it was too short.
  *
  * @param {readonly Sample[]} samples
  * @param {number} targetMs

@@ -1,6 +1,7 @@
-// `npm run bench:start`: what it takes to audit a program that does nothing, beside Node.js that runs an empty script;
-// in Windows, and from the shell, where the launcher is a Node.js, too: there it is beside both. With `-- --stages`,
-// also where the time goes, by Node.js' own profiler.
+// `npm run bench:start`: measures how long the audit of a program that does nothing takes, and compares it with a
+// Node.js that runs an empty script. It does so in Windows, and from the shell of Linux, where the launcher is another
+// Node.js: there it is compared with two of them. With `-- --stages` it also shows where the time goes, by the profiler
+// of Node.js.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -25,7 +26,7 @@ const audit = ['run', '--', fixture('does-nothing')];
 const auditInWindows = [...withoutRealPaths, inProject('bin/windows.cjs'), ...audit];
 
 /**
- * The stages of an audit, by a function that they go through; the innermost counts.
+ * The stages of an audit, each with a test for its functions. The innermost function on the stack decides.
  *
  * @type {readonly (readonly [stage: string, isIn: (functionName: string, url: string) => boolean])[]}
  */
@@ -87,7 +88,7 @@ function writeEmptyScript(directory) {
  * @param {() => number} audited
  */
 async function compare(where, rounds, bare, audited) {
-  audited(); // the files come from the disk once
+  audited(); // The first run reads the files from the disk.
   const ms = await measureByTurns(rounds, { bare, audited });
   const difference = pairwise(ms.audited, ms.bare, (one, other) => one - other);
   say(

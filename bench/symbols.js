@@ -1,6 +1,6 @@
-// `npm run bench:symbols`: what it takes to turn 10,000 different addresses into functions and lines: all over the
-// modules of a Node.js, in one program with DWARF, and in one with a PDB. Every round is a process of its own, which
-// has read nothing yet.
+// `npm run bench:symbols`: measures how long it takes to turn 10,000 different addresses into functions and lines: in
+// all modules of a Node.js, in one program with DWARF, and in one with a PDB. Every round is a new process, which has
+// read no file yet.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -80,7 +80,7 @@ async function resolveAddresses(place, wanted) {
 }
 
 /**
- * As if it were loaded where it was linked to lie.
+ * The program as a module at the address that it was linked for.
  *
  * @param {string} program
  * @returns {Promise<Module>}
@@ -95,7 +95,7 @@ async function describe(program) {
 }
 
 /**
- * Different ones, in functions, as many in each module as there are; the same in each run.
+ * Different addresses in functions, equally many in each module, and the same in every run.
  *
  * @param {readonly Module[]} modules
  * @param {number} wanted

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// On Windows this is the tool; on Linux it hands itself to a Windows Node.js under Wine. CommonJS, as what it loads on
-// Windows is: the loader of ES modules would take a tenth of a start.
+// The tool on Windows. On Linux it runs itself in a Windows Node.js under Wine. It is CommonJS, as is the bundle that
+// it loads on Windows: the loader of ES modules would take a tenth of a start.
 'use strict';
 const { writeSync } = require('node:fs');
 const { join } = require('node:path');
@@ -23,13 +23,13 @@ function refuse(text) {
   try {
     writeSync(2, `unclosed: ${text}\n`);
   } catch {
-    // Nobody hears it: the exit code says it alone.
+    // Nothing reads stderr: the exit code must be enough.
   }
 }
 
 async function launch() {
-  // Node.js ends with 0, "no findings", when nothing is left that could settle what is awaited; and with 1, "findings",
-  // after a throw.
+  // When a promise can never settle, Node.js ends with 0, which would mean "no findings". After a throw it ends with 1,
+  // "findings".
   let isDone = false;
   process.on(
     'exit',

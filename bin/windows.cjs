@@ -1,5 +1,5 @@
-// The tool in Windows Node.js: starts the bundle, which is one function. What V8 compiled of it when it was bundled
-// lies beside it, as compiling took half of the time of a start.
+// The tool in Windows Node.js. Starts the bundle, which is one function. The code that V8 compiled when it was bundled
+// is in a file beside it, because compiling took half of the time of a start.
 'use strict';
 const { existsSync, readFileSync, writeFileSync, writeSync } = require('node:fs');
 const { join } = require('node:path');
@@ -10,9 +10,9 @@ const bundle = join(directory, 'unclosed.js');
 const compiled = join(directory, `unclosed-${process.versions.v8}.compiled`);
 
 /**
- * V8 compiles the bundle itself when what was compiled is of another version, or for other flags. Of another text it
- * would see only that the length differs, so the file begins with the bundle's first line, which names its content
- * (scripts/bundle.js). Whoever edits the bundle by hand has to change that line, too.
+ * If the compiled code is of another version of V8, or for other flags, V8 compiles the bundle itself. But it
+ * recognises another bundle only by its length. So the file with the compiled code begins with the bundle's first line,
+ * a hash of its content (scripts/bundle.js). After an edit by hand that line must be changed, too.
  */
 function load() {
   const text = readFileSync(bundle, 'latin1');
@@ -43,7 +43,7 @@ async function run(script) {
 }
 
 /**
- * Saves what V8 has compiled until now.
+ * Saves the code that V8 has compiled until now.
  *
  * @param {Script} script
  */
@@ -57,12 +57,12 @@ async function start() {
     const tool = await run(load());
     await tool.end();
   } catch (error) {
-    // The bundle cannot be loaded, which must not end in Node's own exit code 1: that means "findings".
+    // The bundle cannot be loaded. Node's own exit code would be 1, which means "findings".
     process.exitCode = 2;
     try {
       writeSync(2, `unclosed: ${error instanceof Error ? error.stack : error}\n`);
     } catch {
-      // Nobody hears it: the exit code says it alone.
+      // Nothing reads stderr: the exit code must be enough.
     }
   }
 }

@@ -5,8 +5,8 @@ import { LaunchFailure } from './failure.js';
 import { isAlive } from './processes.js';
 
 /**
- * Where everything lives that can be fetched or made again: `UNCLOSED_HOME`, or `unclosed` in the user's cache
- * directory as the XDG base directory specification defines it (a relative XDG_CACHE_HOME is to be ignored).
+ * The directory for everything that can be fetched or made again: `UNCLOSED_HOME`, or `unclosed` in the user's cache
+ * directory as the XDG base directory specification defines it (which ignores a relative XDG_CACHE_HOME).
  *
  * @param {NodeJS.ProcessEnv} environment
  * @returns {string}
@@ -22,8 +22,8 @@ export function cacheDirectory(environment) {
 
 /**
  * Makes a directory, whole or not at all: `fill` works on a temporary neighbour that is renamed at the end. Two
- * processes may do so at once: both work, the first one's result stays, and nobody waits for a lock that a killed
- * process holds.
+ * processes may do so at once: the result of the first one stays. There is no lock, because a killed process could keep
+ * it.
  *
  * @param {string} directory
  * @param {(temporary: string) => Promise<void>} fill
@@ -45,7 +45,7 @@ export async function makeOnce(directory, fill) {
  * @returns {string}
  */
 function makeNeighbour(parent) {
-  // The host is part of the name because containers share a cache but not their process ids.
+  // The host is part of the name, because containers may share a cache but not their process ids.
   const prefix = `.new-${hostname()}-`;
   try {
     mkdirSync(parent, { recursive: true });

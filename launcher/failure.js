@@ -1,11 +1,11 @@
 import { writeSync } from 'node:fs';
 
-/** A reason not to start that the user can do something about: shown as it is, without a stack; exit code 2. */
+/** A failure that the user can do something about. It is shown without a stack, and the exit code is 2. */
 export class LaunchFailure extends Error {}
 
 /**
- * Writes one line to stderr. Not by `process.stderr`, which makes a pipe non-blocking for everybody who shares
- * it, and the Windows programs do.
+ * Writes one line to stderr. `process.stderr` would make a pipe non-blocking, also for the Windows programs that share
+ * it.
  *
  * @param {string} text
  */
@@ -14,7 +14,7 @@ export function say(text) {
     try {
       rest = rest.subarray(writeSync(2, rest));
     } catch (error) {
-      // Where nobody reads any more, or stderr is closed, the exit code says it alone.
+      // If stderr is closed or no longer read, the exit code must be enough.
       if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') return;
     }
   }

@@ -1,6 +1,5 @@
 /**
- * Writes a DLL that holds no code: its one export is a name for another DLL's function, which the loader follows
- * ("export forwarding").
+ * Writes a DLL without code. Its only export forwards to a function of another DLL, and the loader follows it.
  *
  * The layout is that of the PE format (https://learn.microsoft.com/windows/win32/debug/pe-format): headers in the
  * first 0x200 bytes, one read-only section in the second.

@@ -15,9 +15,9 @@ export function onDriveZ(path) {
 }
 
 /**
- * What the Windows side wants to know of one of its output streams and cannot ask: under Wine a Unix terminal is
- * a console of Wine's own making, which counts the bytes of an escape sequence as columns and takes UTF-8 for
- * code page 437. Opened by its path the terminal is a plain device: text arrives there as it was written.
+ * Describes the terminal behind an output stream, because the Windows side cannot ask for it: under Wine a Unix
+ * terminal appears as a console of Wine, which counts the bytes of an escape sequence as columns and takes UTF-8 for
+ * code page 437. A terminal that is opened by its path is a plain device, where text arrives as it was written.
  *
  * @param {1 | 2} fd
  * @returns {Terminal | undefined} undefined: not a terminal
@@ -44,7 +44,7 @@ function terminalPath(fd) {
 }
 
 /**
- * The environment for Wine: the user's own, but for what would do harm there.
+ * The environment for Wine: the user's own, without variables that do harm there.
  *
  * @param {NodeJS.ProcessEnv} environment
  * @param {{ isUtf8: boolean }} locale
@@ -52,27 +52,27 @@ function terminalPath(fd) {
  */
 export function wineEnvironment(environment, { isUtf8 }) {
   const result = { ...environment };
-  // Meant for the Node.js of this machine: paths of the host, options of another version, inherited descriptors.
+  // These are meant for the Node.js of this machine: paths of the host, options of another version, inherited
+  // descriptors.
   for (const name of Object.keys(result)) {
     if (/^NODE_(OPTIONS|CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|TEST_CONTEXT|V8_COVERAGE)$/.test(name))
       delete result[name];
   }
   delete result.WINEARCH;
-  // Debian's Wine looks for a prefix's server there: two launches with another directory each would have two servers in
-  // one prefix, and Wine 10 ends at once (docs/platform.md). Windows programs go by TEMP.
+  // Debian's Wine looks for the server of a prefix in TMPDIR: two launches with different directories would have two
+  // servers in one prefix, and Wine 10 ends at once (docs/platform.md). Windows programs use TEMP.
   delete result.TMPDIR;
   result.WINEDEBUG ||= '-all';
   // No start-menu entries or file associations on the user's desktop. No debugger that starts by itself when the
   // audited program crashes: it keeps the streams open for seconds, or for ever, and prints a page of registers.
   result.WINEDLLOVERRIDES = [result.WINEDLLOVERRIDES, 'winemenubuilder.exe,winedbg.exe=d'].filter(Boolean).join(';');
-  // Wine decodes file names and arguments by the locale's charset, and loses them in "C".
+  // Wine decodes file names and arguments by the charset of the locale, and loses them in "C".
   if (!isUtf8) result.LC_ALL = 'C.UTF-8';
   return result;
 }
 
 /**
- * Whether the C library's charset is UTF-8. Asked of it rather than read from LANG: a locale that is set but not
- * installed means "C".
+ * Whether the charset of the C library is UTF-8. LANG is not enough: a locale that is set but not installed means "C".
  *
  * @returns {boolean}
  */

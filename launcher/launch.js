@@ -28,14 +28,11 @@ import { findWine } from './wine.js';
 const errorCode = 2;
 const interruptedCode = 130;
 
-/**
- * The script's path is a real one already; to make sure of that for every file, Node.js asks for every directory on the
- * way to it.
- */
+/** The script's path has no links. To check that, Node.js would look at every directory of the path, for every file. */
 export const withoutRealPaths = ['--preserve-symlinks', '--preserve-symlinks-main'];
 
 /**
- * Finds Wine, and makes or fetches on first use whatever else it takes to run Windows programs.
+ * Finds Wine. On first use, makes or fetches everything else that is needed to run Windows programs.
  *
  * @param {NodeJS.ProcessEnv} environment
  * @returns {Promise<Machine>}
@@ -51,7 +48,7 @@ export async function prepareMachine(environment) {
   const cache = cacheDirectory(environment);
   const env = wineEnvironment(environment, { isUtf8: hasUtf8Locale() });
   const directory = join(cache, 'packages', `${nodePackage.name}-${nodePackage.version}`);
-  // The network and the processor are busy at the same time; one failure must not leave the other half behind.
+  // The two halves keep the network and the processor busy at the same time. If one fails, the other must still end.
   const [prefix, nativeModules, fetched] = await Promise.allSettled([
     ensurePrefix(wine, join(cache, 'prefixes'), env),
     ensureKoffi(cache),
@@ -77,7 +74,7 @@ export async function prepareMachine(environment) {
  * pipe, so the Windows side writes by `fs.writeSync`.
  *
  * @param {string} script Unix path
- * @param {readonly string[]} args as they are to arrive
+ * @param {readonly string[]} args as the script gets them
  * @returns {Promise<number>} the exit code for this process
  */
 export async function launch(script, args) {
@@ -97,15 +94,15 @@ export async function launch(script, args) {
 }
 
 /**
- * The exit code for an end, and what to tell the user of one that is no end of the tool's own. Nothing but the tool's
- * word makes a launch succeed, whatever its process ended with.
+ * The exit code for an end, with a complaint if the tool did not end by itself. A launch succeeds only by the tool's
+ * own verdict. The exit code of its process does not count.
  *
  * @param {End} end
  * @param {Loader} wine
  * @returns {{ code: number, complaint?: string }}
  */
 export function judgeEnd({ said, code, signal, lostServer, interruptions }, wine) {
-  if (said.exitCode !== undefined) return { code: said.exitCode & 0xff }; // Linux keeps no more of it
+  if (said.exitCode !== undefined) return { code: said.exitCode & 0xff }; // Linux keeps only these bits.
   if (interruptions > 1) return { code: 128 + constants.signals.SIGKILL };
   if (interruptions > 0)
     return { code: interruptedCode, complaint: 'Cannot finish: interrupted before there was anything to report.' };
@@ -119,10 +116,10 @@ export function judgeEnd({ said, code, signal, lostServer, interruptions }, wine
 }
 
 /**
- * koffi asks for the module `node.dll` (some build Node.js as one) before it takes `node.exe`, once for each of the
- * fifty functions that it needs of it. Windows looks through the loaded modules only; Wine goes through all directories
- * of the PATH first, which takes half of koffi's start. A directory of that name where Wine looks first ends that: it
- * cannot be opened as a file, and so the answer is "not loaded".
+ * Makes koffi start quicker. For each of the fifty functions that koffi needs of Node.js, it asks for the module
+ * `node.dll` (some builds have one) before `node.exe`. Windows searches only the loaded modules. Wine first searches
+ * all directories of the PATH, which takes half of koffi's start. A directory of that name in the first place ends the
+ * search: Wine cannot open it as a file, and answers "not loaded".
  *
  * @param {string} node Unix path of node.exe
  */
@@ -133,15 +130,15 @@ function endSearchForNodeDll(node) {
     rmSync(path, { force: true }); // of an older version
     mkdirSync(path);
   } catch {
-    // A cache that cannot be written to: the start takes longer.
+    // The cache cannot be written to. The start only takes longer.
   }
 }
 
 /**
- * npm on Linux does not install koffi's binary for Windows, unless the project says os=win32 in its .npmrc.
+ * Fetches koffi's binary for Windows, which npm on Linux does not install unless the project's .npmrc has os=win32.
  *
  * @param {string} cache
- * @returns {Promise<string | undefined>} where koffi shall look, as `process.resourcesPath`
+ * @returns {Promise<string | undefined>} where koffi looks for it, as `process.resourcesPath`
  */
 async function ensureKoffi(cache) {
   const places = createRequire(import.meta.url).resolve.paths('koffi') ?? [];

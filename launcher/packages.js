@@ -12,8 +12,8 @@ import { runStep } from './step.js';
  * @property {string} name
  * @property {string} version
  * @property {string} integrity of the tarball, in the form of package-lock.json
- * @property {string} size as a person would say it
- * @property {string} part what is kept of the tarball, below its `package/`
+ * @property {string} size for a person
+ * @property {string} part the part of the tarball to keep, below its `package/`
  */
 
 /**
@@ -30,7 +30,7 @@ export const nodePackage = {
 };
 
 /**
- * The version must be that of the dependency `koffi`: it refuses the binary of another one.
+ * The version must be that of the dependency `koffi`, which refuses the binary of any other.
  *
  * @type {WindowsPackage}
  */
@@ -43,8 +43,8 @@ export const koffiPackage = {
 };
 
 /**
- * Brings a package into the cache, unless it is there. npm fetches it, so that the user's registry, proxy and
- * credentials count; what it brought must have the pinned hash, so that it does not matter which registry that was.
+ * Puts a package into the cache, unless it is there. npm fetches it, with the user's registry, proxy and credentials.
+ * The tarball must have the pinned hash, so that any registry will do.
  *
  * @param {WindowsPackage} wanted
  * @param {string} directory will hold the kept part under its path in the package
@@ -56,7 +56,7 @@ export async function fetchPackage(wanted, directory) {
     say(`fetching ${spec} (${wanted.size}, once) …`);
     const download = join(temporary, 'download');
     mkdirSync(download);
-    // In the cache's directory, where no project's package.json or .npmrc has a say.
+    // npm runs in the cache, where the package.json and .npmrc of a project do not matter.
     await runStep(`Cannot fetch ${spec}`, 'npm', ['pack', spec, '--pack-destination', download, '--loglevel=error'], {
       cwd: download,
       timeoutMs: 900_000,
@@ -73,7 +73,7 @@ export async function fetchPackage(wanted, directory) {
     }
     const member = `package/${wanted.part}`;
     await runStep(`Cannot unpack ${spec}`, 'tar', ['-xzf', path, '-C', download, member]);
-    // Tar gave the publisher's date and rights; the place in the cache is ours.
+    // tar set the publisher's date and rights, but the cache needs its own.
     for (const name of readdirSync(join(download, 'package')))
       renameSync(join(download, 'package', name), join(temporary, name));
     rmSync(download, { recursive: true });

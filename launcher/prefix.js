@@ -14,11 +14,11 @@ import { startByWine, wineserverOf } from './wine.js';
 const recipe = 1;
 
 /**
- * The name of the prefix for one Wine: a prefix that another version touched is updated by Wine at its next
- * start, for ten seconds, and back again.
+ * The name of the prefix for one Wine. Versions do not share a prefix, because each would spend ten seconds on updating
+ * it after the other.
  *
  * @param {string} version
- * @param {string} loader path of the loader: two builds may bear one version
+ * @param {string} loader path of the loader: two builds may have one version
  * @returns {string}
  */
 export function prefixName(version, loader) {
@@ -32,8 +32,8 @@ export function prefixName(version, loader) {
 }
 
 /**
- * Makes the project's own Wine prefix (a C: drive and a registry), unless it is there. The user's ~/.wine is never
- * touched.
+ * Makes the tool's own Wine prefix (a C: drive and a registry), unless it is there. The user's ~/.wine is never
+ * changed.
  *
  * @param {Wine} wine
  * @param {string} parent
@@ -46,7 +46,7 @@ export async function ensurePrefix(wine, parent, environment) {
     say(`preparing ${wine.version} (once, about ten seconds) …`);
     const what = 'Cannot create a Wine prefix';
     const env = { ...environment };
-    // No window says "the configuration is being updated", and nothing asks to download Mono or Gecko.
+    // Prevents the window "the configuration is being updated", and the question whether to download Mono or Gecko.
     delete env.DISPLAY;
     delete env.WAYLAND_DISPLAY;
     env.WINEARCH = 'win64';
@@ -54,14 +54,14 @@ export async function ensurePrefix(wine, parent, environment) {
     env.WINEDLLOVERRIDES = `${env.WINEDLLOVERRIDES};mscoree,mshtml=`;
     try {
       await runStep(what, ...startByWine(wine, ['wineboot', '-i']), { env });
-      // Wine 8 starts out as a Windows that Node.js calls too old.
+      // By default, Wine 8 claims to be a Windows that is too old for Node.js.
       await runStep(what, ...startByWine(wine, ['winecfg', '-v', 'win10']), { env });
       addMissingDlls(join(temporary, 'drive_c/windows/system32'));
-      // The registry is on disk when the server has ended; it would wait five seconds for other clients.
+      // The server writes the registry to disk when it ends, and would wait five seconds for other clients.
       await runStep(what, wineserverOf(wine), ['-k'], { env });
       await runStep(what, wineserverOf(wine), ['-w'], { env });
     } finally {
-      killProcesses(`WINEPREFIX=${temporary}`); // a step that failed may have left some
+      killProcesses(`WINEPREFIX=${temporary}`); // A failed step may have left some running.
     }
     if (!existsSync(join(temporary, 'system.reg')))
       throw new LaunchFailure(`${what}: ${prefix}: Wine left no registry in it.`);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * The processes that have a variable in the environment they were started with, which children inherit.
+ * The processes that were started with a variable in their environment, which their children inherit.
  *
  * @param {string} variable `NAME=value`
  * @returns {{ pid: number, command: string }[]}
@@ -14,7 +14,7 @@ export function findProcesses(variable) {
 }
 
 /**
- * Ends every process that has a variable in its environment, and those that they start meanwhile.
+ * Ends every process that has a variable in its environment, and those that they start in the meantime.
  *
  * @param {string} variable `NAME=value`
  * @param {(command: string) => boolean} [isMeant] by its command line; all are by default
@@ -67,13 +67,13 @@ export function variableOf(pid, name) {
 }
 
 /**
- * When a process was started, in clock ticks since the machine was: with its id it names a process for good, as ids are
- * given out again.
+ * The time at which a process was started, in clock ticks since the machine started. Together with the id it identifies
+ * a process, although ids are reused.
  *
  * @param {number} pid
  * @returns {number | undefined} undefined: it does not run. A process that has ended does not, though it may be there
- * until
- *   its parent asks for its exit code; in a container whose first process takes no care of orphans that is for ever
+ *   until its parent asks for its exit code; in a container whose first process takes no care of orphans that is for
+ *   ever
  */
 export function startTimeOf(pid) {
   try {
@@ -96,10 +96,11 @@ export function isAlive(pid) {
 }
 
 /**
- * A file below /proc that tells of a process' memory: empty when the process ended, or is another user's.
+ * Reads a file below /proc about the memory of a process: empty if the process has ended or belongs to another user.
  *
- * A process whose first thread ended lives on in its others, and only they still have the file. The programs of a Wine
- * whose server crashed are such: the first thread waited for the server and ends, a thread that waits for a pipe stays.
+ * When the first thread of a process ends, the others live on, and only they have the file. That happens to programs
+ * whose Wine server has crashed: the first thread, which waited for the server, ends; a thread that waits for a pipe
+ * stays.
  *
  * @param {number} pid
  * @param {'environ' | 'cmdline'} name

@@ -19,13 +19,13 @@ import { VerdictFile } from './verdict.js';
 /** One Ctrl-C may come twice, from the terminal and from a parent that passes it on, as npm and timeout(1) do. */
 const echoMs = 200;
 /**
- * How often a program is started that loses its server before it has begun: then nothing has been done that could not
- * be done again.
+ * How often to start a program that loses its server before it begins. It has done nothing then, so that it may start
+ * again.
  */
 const attempts = 3;
 
 /**
- * Runs the tool to its end; and anew when it never began, as the server that it met was about to end.
+ * Runs the tool to its end. Starts it again if it could not begin because Wine's server was about to end.
  *
  * @param {Machine} machine
  * @param {readonly [program: string, ...args: string[]]} command
@@ -40,12 +40,12 @@ export async function runProgram(machine, command) {
 }
 
 /**
- * Signals (tried on Wine 8): SIGINT makes Wine raise CTRL_C_EVENT in the process that got it, so that the tool can
- * end its work and report. SIGTERM and SIGHUP have no meaning to a Windows program, Wine just dies of them; they
- * are passed on as SIGINT. The second signal of any kind ends everything that belongs to this launch.
+ * Signals (tried on Wine 8): SIGINT makes Wine raise CTRL_C_EVENT in the process that got it, so that the tool can end
+ * its work and report. SIGTERM and SIGHUP mean nothing to a Windows program and would only kill Wine, so they are
+ * passed on as SIGINT. The second signal of any kind ends everything that belongs to this launch.
  *
- * Ctrl-C on a terminal goes to the whole process group, so the Windows programs, the audited one too, have it
- * already, as on Windows. A signal that was sent to this process alone is given to all of them, for the same result.
+ * Ctrl-C on a terminal goes to the whole process group, so that the Windows programs get it themselves, as on Windows.
+ * A signal to this process alone is passed on to all of them, with the same result.
  *
  * @param {Machine} machine
  * @param {Session} session
@@ -86,7 +86,7 @@ async function runOnce({ wine, environment, nativeModules }, session, command) {
       stdio: 'inherit',
     });
     const said = verdict.read();
-    // What the audited program has started may go on after an audit, but not after half of one.
+    // Programs that the audited program has started may go on after a complete audit, but not after an incomplete one.
     if (said.exitCode === undefined) killLaunch(mark);
     return { ...end, said, interruptions };
   } finally {
@@ -96,8 +96,8 @@ async function runOnce({ wine, environment, nativeModules }, session, command) {
 }
 
 /**
- * Wine's own services: they carry the mark too when this launch was the first to start them, but serve others and end
- * by themselves.
+ * Wine's own services. They have the mark, too, if this launch started them, but they serve other launches and end by
+ * themselves.
  */
 const service = /^C:\\windows\\system32\\(services|plugplay|svchost|winedevice|explorer|rpcss|wineboot|spoolsv)\.exe/i;
 const isProgram = (/** @type {string} */ command) => !service.test(command);

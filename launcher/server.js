@@ -3,27 +3,27 @@ import { basename } from 'node:path/posix';
 import { listProcesses, readOfProcess, startTimeOf } from './processes.js';
 
 /**
- * The process that keeps the state of a Wine prefix: one at a time, and every program in the prefix hangs on the one
- * that it met when it was started.
+ * The process that keeps the state of a Wine prefix. There is one at a time, and a program depends on the one that ran
+ * when it started.
  *
  * @typedef {object} Server
  * @property {number} pid
  * @property {number} startTime as {@link startTimeOf} tells it
  */
 
-/** How long it takes at most until the end of a server is noticed. */
+/** The longest time until the end of a server is noticed. */
 const watchIntervalMs = 200;
 
 /**
- * The server of a prefix, the one that holds its lock. Every launch may start another one, which finds the lock taken
+ * Finds the server of a prefix: the one that holds its lock. A launch may start another one, which finds the lock taken
  * and ends.
  *
  * @param {string} prefix
- * @returns {Server | undefined} undefined: there is none
+ * @returns {Server | undefined} undefined if there is none
  */
 export function findServer(prefix) {
   const found = serversOf(prefix, listLockHolders());
-  // Not every sandbox tells of locks. One that will find the lock taken is younger than the one that holds it.
+  // Some sandboxes hide locks. The oldest server is the one that holds the lock.
   return found[0] ?? serversOf(prefix, listProcesses()).sort((one, other) => one.startTime - other.startTime)[0];
 }
 
@@ -36,7 +36,7 @@ export function isRunning({ pid, startTime }) {
 }
 
 /**
- * Tells once when a server has ended. (Wine 8's does crash, if rarely.)
+ * Calls back once when a server has ended. (The server of Wine 8 does crash, though rarely.)
  *
  * @param {Server} server
  * @param {() => void} onEnd
@@ -58,8 +58,8 @@ export function watchServer(server, onEnd) {
  */
 function serversOf(prefix, pids) {
   const { dev, ino } = statSync(prefix, { bigint: true });
-  // A server works in the prefix while it reads the registry, and then in a directory that every Wine names so,
-  // wherever it puts it.
+  // A server's working directory is the prefix while it reads the registry, and then a directory with this name. Only
+  // its place differs between builds of Wine.
   const directory = `server-${dev.toString(16)}-${ino.toString(16)}`;
   const isPrefix = (/** @type {string} */ path) => {
     const place = statSync(path, { bigint: true });
@@ -72,7 +72,7 @@ function serversOf(prefix, pids) {
     try {
       if (basename(readlinkSync(workingDirectory)) !== directory && !isPrefix(workingDirectory)) return [];
     } catch {
-      return []; // it ended meanwhile, or is another user's
+      return []; // It has ended, or belongs to another user.
     }
     const startTime = startTimeOf(pid);
     return startTime === undefined ? [] : [{ pid, startTime }];
@@ -82,7 +82,8 @@ function serversOf(prefix, pids) {
 /** @returns {number[]} the processes that hold a lock of fcntl(2) on a file, to write to it */
 function listLockHolders() {
   try {
-    // proc(5): `1: POSIX  ADVISORY  WRITE 4461 fe:00:2148636 0 0`; what waits for a lock has `->` after its number.
+    // proc(5): `1: POSIX  ADVISORY  WRITE 4461 fe:00:2148636 0 0`; a process that waits for a lock has `->` after its
+    // number.
     const lines = readFileSync('/proc/locks', 'latin1').matchAll(/^\d+: POSIX +\w+ +WRITE +(\d+) /gm);
     return Array.from(lines, ([, pid]) => Number(pid));
   } catch {

@@ -11,13 +11,12 @@ import { startByWine, wineserverOf } from './wine.js';
 /** @import { Wine } from './wine.js' */
 
 /**
- * A Wine prefix that is in use: a server, its services, and the programs that hang on it.
+ * A Wine prefix in use: a server, its services, and the programs that depend on it.
  *
  * @typedef {object} Session
  * @property {Server} server
  * @property {string | undefined} id stands in the environment of the server and all of its programs; undefined when the
- * server was
- *   not started by a launcher
+ *   server was not started by a launcher
  */
 
 /**
@@ -26,12 +25,12 @@ import { startByWine, wineserverOf } from './wine.js';
  * @typedef {object} ProgramEnd
  * @property {number | null} code null when it was ended by force
  * @property {NodeJS.Signals | null} signal that ended it
- * @property {boolean} lostServer its server ended before it, and whatever code it ended with says nothing
+ * @property {boolean} lostServer its server ended before it, so that its exit code means nothing
  */
 
 /** The environment variable that names the session. */
 const variable = 'UNCLOSED_SESSION';
-/** How often a session is begun that ends before a program has run in it. */
+/** How often to start a session that ends before a program has run in it. */
 const attempts = 5;
 /** Wine itself waits half a minute for its services. */
 const startTimeoutMs = 120_000;
@@ -39,10 +38,10 @@ const startTimeoutMs = 120_000;
 /**
  * Starts Wine's server and services for a prefix, unless they run.
  *
- * The first program in a prefix would start the services, and they would keep its stdout and stderr open for the
- * seconds that they live on, and for as long as others keep them busy: `unclosed … | jq` would wait for them. So a
- * program is run first that has no streams. Where another launch is about to do the same, this one does it too: only
- * when such a program has ended are the services there.
+ * The first program in a prefix starts the services. They keep its stdout and stderr open for some seconds after it,
+ * and for as long as other programs keep them busy: `unclosed … | jq` would wait for them. So this runs a program
+ * without streams first. It does so even if another launch is about to do the same, because the services are there only
+ * after such a program has ended.
  *
  * @param {Wine} wine
  * @param {NodeJS.ProcessEnv} environment names the prefix
@@ -53,7 +52,7 @@ export async function startSession(wine, environment) {
   const { WINEPREFIX: prefix = '' } = environment;
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     const server = findServer(prefix) ?? startServer(wine, environment);
-    if (server === undefined) continue; // it ended as we came
+    if (server === undefined) continue; // It has just ended.
     const id = variableOf(server.pid, variable);
     const session = { server, id };
     if (readRecord(prefix) === describe(session)) return session;
@@ -67,8 +66,8 @@ export async function startSession(wine, environment) {
 }
 
 /**
- * Runs a Windows program until it has ended. One that loses its server may wait for ever: it is ended, with all that is
- * left of the session.
+ * Runs a Windows program to its end. A program that loses its server may wait for ever, so it is killed, with the rest
+ * of the session.
  *
  * @param {Wine} wine
  * @param {Session} session
@@ -95,7 +94,7 @@ export async function runInSession(wine, session, command, options) {
     });
   });
   const lostServer = !isRunning(session.server);
-  // Most of its programs would end by themselves, and some would wait for ever.
+  // Most programs of the session would end by themselves, but some would wait for ever.
   if (lostServer && session.id !== undefined) killProcesses(`${variable}=${session.id}`);
   return { ...end, lostServer };
 }
@@ -114,9 +113,9 @@ export function explainLostServer(wine) {
  * @returns {Server | undefined}
  */
 function startServer(wine, environment) {
-  // It goes into the background when it can be found, or ends when there is one already. It stays for ten seconds after
-  // the last program, so that the next launch is quick; Debian's would go at once, and a launch that meets it going
-  // waits for it.
+  // The server goes into the background as soon as it can be found, or ends if there is one already. It stays for ten
+  // seconds after the last program, so that the next launch is quick. Debian's would end at once, and a launch at that
+  // moment would have to wait for its end.
   const env = { ...environment, [variable]: randomUUID() };
   spawnSync(wineserverOf(wine), ['-p10'], { env, stdio: 'ignore', timeout: startTimeoutMs });
   return findServer(environment.WINEPREFIX ?? '');
@@ -126,10 +125,10 @@ function startServer(wine, environment) {
  * @param {Wine} wine
  * @param {NodeJS.ProcessEnv} env
  * @param {Session} session
- * @returns {Promise<boolean>} whether the services run, and hold nobody's streams
+ * @returns {Promise<boolean>} whether the services run, without the streams of any program
  */
 async function startServices(wine, env, session) {
-  // Detached: Ctrl-C on this terminal is none of the services' business.
+  // Detached, so that Ctrl-C on this terminal does not reach the services.
   const options = {
     env,
     stdio: /** @type {const} */ ('ignore'),
@@ -167,7 +166,7 @@ function writeRecord(prefix, text) {
   try {
     writeFileSync(recordPath(prefix), text);
   } catch {
-    // The next launch makes sure of the services by itself.
+    // Then the next launch starts the services itself.
   }
 }
 

@@ -4,9 +4,9 @@ import { LaunchFailure } from './failure.js';
 /**
  * Runs a program of the set-up to its end, quietly.
  *
- * It ends when the program does, not when its stderr is closed: Wine's services inherit that and live on.
+ * It waits for the end of the program, not of its stderr: Wine's services inherit that and live on.
  *
- * @param {string} what what it is for, as the error message starts: `Cannot create the Wine prefix`
+ * @param {string} what the beginning of the error message: `Cannot create the Wine prefix`
  * @param {string} file
  * @param {readonly string[]} args
  * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeoutMs?: number, remedy?: string }} [options]

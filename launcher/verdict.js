@@ -8,19 +8,18 @@ import { onDriveZ } from './host.js';
 /** @import { VerdictWord } from '../src/wine/verdict.ts' */
 
 /**
- * What the Windows side has said of itself.
+ * The verdict of the Windows side.
  *
  * @typedef {object} Said
  * @property {boolean} hasStarted
- * @property {number} [exitCode] of the tool, which has written all that it had to write
+ * @property {number} [exitCode] present when the tool has written all its output
  */
 
 /**
- * A file by which the Windows side says that it runs, and at last that its work is done. The exit code of its process
- * is not enough: that is 0, "no findings", for every program whose Wine server has ended.
+ * A file in which the Windows side writes that it runs, and at last that its work is done. The exit code of its process
+ * is not enough: after the end of Wine's server it is 0, which means "no findings".
  *
- * The file has no name, so that nothing is left of it whatever happens; the Windows side opens it by way of this
- * process.
+ * The file has no name, so that it vanishes in any case. The Windows side opens it by way of this process.
  */
 export class VerdictFile {
   /** @type {number} */
@@ -58,7 +57,7 @@ export class VerdictFile {
 }
 
 /**
- * @param {string} text whole lines and perhaps a part of one, see {@link VerdictWord}
+ * @param {string} text whole lines and perhaps a part of another, see {@link VerdictWord}
  * @returns {Said}
  */
 export function parseVerdict(text) {

@@ -3,7 +3,7 @@ import { accessSync, constants, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path/posix';
 import { LaunchFailure } from './failure.js';
 
-/** Older ones were never tried; 8 is what Debian 12 has. */
+/** Older versions were never tried. Debian 12 has version 8. */
 export const oldestMajor = 8;
 
 /**
@@ -16,15 +16,15 @@ export const oldestMajor = 8;
  */
 
 /**
- * Without random addresses, for the loader and all that it starts. Linux 6.18 puts the heap of a program anywhere in
- * the gibibyte behind it, and Debian's loader lies a little below an address that Wine cannot do without: one start of
- * 8000 failed, silently (docs/platform.md).
+ * Turns off random addresses, for the loader and all that it starts. Linux 6.18 puts the heap of a program anywhere in
+ * the gibibyte behind it, and Debian's loader lies a little below an address that Wine needs: one start in 8,000
+ * failed, silently (docs/platform.md).
  */
 const withFixedAddresses = ['setarch', '-R'];
 
 /**
- * The loaders worth a try, best first. Debian's is named before its `/usr/bin/wine`, a script that complains on
- * stderr about a missing 32-bit Wine, which nobody needs here.
+ * The loaders to try, the best first. Debian's loader comes before its `/usr/bin/wine`, a script that complains on
+ * stderr about a missing 32-bit Wine, which is not needed here.
  *
  * @param {NodeJS.ProcessEnv} environment
  * @param {(directory: string) => string[]} list the names in a directory; none where there is no such directory
@@ -47,7 +47,7 @@ export function wineCandidates(environment, list = listDirectory) {
  * The first candidate that is new enough.
  *
  * @param {readonly string[]} candidates
- * @param {(path: string) => string | undefined} versionOf what `wine --version` prints; undefined: there is none
+ * @param {(path: string) => string | undefined} versionOf what `wine --version` prints; undefined if there is no Wine
  * @returns {{ wine?: Loader, tooOld: Loader[] }}
  */
 export function chooseWine(candidates, versionOf) {
@@ -70,7 +70,7 @@ export function chooseWine(candidates, versionOf) {
  */
 export function findWine(environment) {
   let firstTooOld;
-  // Some containers have no setarch, or forbid what it does: there it is left to chance.
+  // Some containers have no setarch, or forbid its system call. There addresses stay random.
   for (const starter of [withFixedAddresses, []]) {
     const { wine, tooOld } = chooseWine(wineCandidates(environment), (path) =>
       askVersion([...starter, path], environment),

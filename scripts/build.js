@@ -9,13 +9,13 @@ import { runScript } from './windows.js';
 const compiler = 'node_modules/@typescript/typescript-win32-x64/lib/tsc.exe';
 
 /**
- * Compiles src/ to dist/, bundles the tool from that, and checks the types of the JavaScript, unless nothing changed
- * since that last succeeded.
+ * Compiles src/ to dist/, bundles the tool, and checks the types of the JavaScript, unless nothing has changed since
+ * the last success.
  *
  * @param {string} root
  * @param {Windows} windows
  * @param {(text: string) => void} say
- * @returns {Promise<boolean>} whether the compiler had nothing to say
+ * @returns {Promise<boolean>} whether the compiler found no errors
  */
 export async function buildTypeScript(root, windows, say) {
   const stamp = join(root, 'dist/.built');
@@ -47,7 +47,7 @@ export async function buildTypeScript(root, windows, say) {
 }
 
 /**
- * Removes what was compiled from files that are gone: it would still be imported, and published.
+ * Removes compiled files whose source is gone. Otherwise they could still be imported, and would be published.
  *
  * @param {string} source
  * @param {string} output

@@ -1,5 +1,5 @@
-// The tool in one file, for a start that is twice as quick: under Wine most of a start went into asking where each of a
-// hundred small modules lies. Runs in Windows Node.js, as the bundler that npm installed does; see buildTypeScript.
+// Bundles the tool into one file, which makes a start twice as quick: under Wine, Node.js spent most of a start on
+// finding a hundred small modules. Runs in Windows Node.js, for which npm installed the bundler; see buildTypeScript.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,12 +14,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const directory = join(root, 'bundle');
 
 rmSync(directory, { recursive: true, force: true });
-/** These every start needs. */
+/** Every start needs these. */
 const earlyBuiltIns = ['node:fs', 'node:path'];
 
 /**
- * A built-in module is loaded where it is used for the first time: to load all that are imported took as long as a
- * short program runs. And no members are copied of those that are imported by default, as that would read all of them.
+ * Loads a built-in module where it is first used: loading all imported ones at the start took as long as a short
+ * program runs. Members of default imports are not copied, because that would read all of them.
  */
 const builtInsWhenNeeded = {
   name: 'built-ins-when-needed',
@@ -38,8 +38,8 @@ const builtInsWhenNeeded = {
 };
 
 /**
- * Chalk asks what our terminals can do as soon as it is loaded, and needs many a part of Node.js for that. The tool
- * always tells it.
+ * Keeps chalk from asking about terminals when it is loaded, which needs many parts of Node.js. The tool always sets
+ * chalk's level.
  */
 const colorsAsTold = {
   name: 'colors-as-told',
@@ -49,11 +49,11 @@ const colorsAsTold = {
 };
 
 const binary = '@koromix/koffi-win32-x64/win32_x64/koffi.node';
-/** Where npm puts it, or by its name, for which Node.js looks in five times as many places. */
+/** The place where npm puts it; otherwise its name, for which Node.js looks in five times as many places. */
 const findBinary = `["/../node_modules/", "/../../"].map((way) => __dirname + way + "${binary}").find(require("node:fs").existsSync) ?? "${binary}"`;
 /**
- * koffi finds its binary by way of a module in the binary's package, which does nothing but load it: another file to
- * look for. And it makes itself a `require` by `node:module`, which loads all that ES modules need.
+ * Makes koffi load its binary directly. koffi itself goes by a module in the binary's package that does nothing but
+ * load it, and makes a `require` with `node:module`, which loads everything for ES modules.
  */
 const binaryAtOnce = {
   name: 'binary-at-once',
@@ -63,14 +63,14 @@ const binaryAtOnce = {
       .replaceAll('require("node:module").createRequire)(require("url").pathToFileURL(__filename).href)', 'require)'),
 };
 
-/** The agent's code for each variant that a start needs, as text: the checks are for tests. */
+/** The agent's code for each variant that a start needs, as text. The variants with checks are for tests. */
 const prebuilt = [false, true].map((quarantine) => {
   const variant = { quarantine, checked: false };
   const { bytes, ...offsets } = assembleAgent(variant);
   return { name: variantName(variant), code: { ...offsets, bytes: Buffer.from(bytes).toString('base64') } };
 });
 
-/** It is put in, for to assemble it at each start took a tenth of it. */
+/** Puts the assembled agent into the bundle, because assembling it took a tenth of each start. */
 const agentAsAssembled = {
   name: 'agent-as-assembled',
   load: (/** @type {string} */ id) => {
@@ -84,9 +84,9 @@ const plugins = [builtInsWhenNeeded, colorsAsTold, binaryAtOnce, agentAsAssemble
 
 /** @type {Set<string>} */
 const packages = new Set();
-// CommonJS, for Node.js reads all members of the built-in modules that are imported by an ES module. Of the tool, what
-// is imported by `start` only when it is needed stays so. The helper is a program of its own, which the tool finds
-// beside itself.
+// The bundle is CommonJS, because Node.js reads all members of the built-in modules that an ES module imports. Modules
+// that `start` imports only when it needs them are still loaded only then. The helper is a program of its own, which
+// the tool finds beside itself.
 const parts = [
   {
     name: 'unclosed',
@@ -107,14 +107,15 @@ for (const { name, source, ...wrapper } of parts) {
 }
 const bundle = join(directory, 'unclosed.js');
 const written = readFileSync(bundle, 'utf8');
-// What is changed is found by its spelling: where that is another one by now, the tool would only be slower.
+// The changes above are found by their spelling. If the spelling has changed, the tool would work but be slower, so
+// this fails.
 for (const part of [findBinary, ...prebuilt.map(({ code }) => code.bytes)]) {
   if (!written.includes(part)) throw new Error(`Cannot bundle: what is put in is not there: ${part.slice(0, 100)}`);
 }
 if (/String\.raw`[^`]*[^\0-\x7f]/.test(written))
   throw new Error('Cannot write the bundle in ASCII: escapes mean nothing in a raw template.');
-// In ASCII, which Node.js reads, and V8 keeps, in half of the time. A backslash that stands for nothing is left out,
-// lest it begin an escape of another meaning. The name of the content comes first: see bin/windows.cjs.
+// The bundle is written in ASCII, which Node.js reads, and V8 stores, in half of the time. A backslash without a
+// meaning is left out, because it would begin another escape. The hash of the content comes first: see bin/windows.cjs.
 const text = written.replaceAll(/(\\*)([^\0-\x7f])/g, (_, backslashes, unit) => {
   return `${backslashes.slice(backslashes.length % 2)}\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 });
@@ -125,7 +126,7 @@ const { status } = spawnSync(process.execPath, [join(root, 'scripts/compile.js')
 if (status !== 0) throw new Error(`Cannot compile the bundle: scripts/compile.js: exit code ${status}.`);
 
 /**
- * What the licence of a package asks of those who pass it on.
+ * The licence of a package, which must be passed on with it.
  *
  * @param {string} path of the package
  */

@@ -1,4 +1,5 @@
-// Runs an audit by the bundle, and saves what V8 compiled of it for that: see bin/windows.cjs. Runs in Windows Node.js.
+// Runs an audit with the bundle, and saves the code that V8 compiled for it: see bin/windows.cjs. Runs in Windows
+// Node.js.
 import { createRequire } from 'node:module';
 
 const { load, run, save } = /** @type {typeof import('../bin/windows.cjs')} */ (

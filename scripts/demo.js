@@ -1,4 +1,4 @@
-// `npm run demo`: audits a program with planted bugs, after whatever set-up that takes.
+// `npm run demo`: does the set-up that is needed, and audits a program with planted bugs.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root, runMain, setUp } from './setup.js';
@@ -14,6 +14,6 @@ await runMain(async () => {
       stdio: 'inherit',
     },
   );
-  // Findings are what the demo is for: exit code 1 is its success, and npm would call it an error.
+  // The demo succeeds when it has findings, with exit code 1. npm would call that an error.
   return status === 1 ? 0 : status || 2;
 });

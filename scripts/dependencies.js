@@ -13,8 +13,8 @@ import { join } from 'node:path';
 /** @typedef {{ packages: Record<string, LockedPackage> }} Lock */
 
 /**
- * Whether what npm installed is what the lock file asks for. npm writes down the former in
- * node_modules/.package-lock.json, so that no stamp of our own is needed.
+ * Whether npm has installed what the lock file asks for. npm records what it installed in
+ * node_modules/.package-lock.json, so no stamp file is needed.
  *
  * @param {Lock} wanted
  * @param {Lock} installed
@@ -25,15 +25,14 @@ export function isInstalled(wanted, installed) {
     if (path === '') return true;
     const found = installed.packages[path];
     if (found !== undefined) return found.version === version;
-    // Packages for other platforms are left out; .npmrc says which platform this is.
+    // Packages for other platforms are left out. .npmrc names this platform.
     return optional && !(os?.includes('win32') && cpu?.includes('x64'));
   });
 }
 
 /**
- * What comes before `ci` on the command line: an npm that installs for the platform that .npmrc names. Older ones, as
- * Debian 12 and 13 have, look at their own platform only and leave the Windows packages out, without a word: they fetch
- * a newer one.
+ * The part of the command line before `ci`: it must be an npm that installs for the platform that .npmrc names. Older
+ * versions, such as those of Debian 12 and 13, silently leave out the packages for Windows, so they fetch a newer npm.
  *
  * @param {string} version what `npm --version` prints
  * @returns {string[]}
@@ -55,8 +54,8 @@ export function installDependencies(root, say) {
   if (isInstalled(readLock(join(root, 'package-lock.json')), readLock(join(root, 'node_modules/.package-lock.json'))))
     return;
   say('npm ci …');
-  // npm.cmd is a script to Windows, which only a shell runs; there is nothing to quote.
-  // Nothing but errors: a warning that chalk wants the Node.js of the Windows side would only confuse.
+  // On Windows npm.cmd is a script, which needs a shell. No argument needs quotes. Only errors are shown. The warning
+  // that chalk needs a newer Node.js concerns only the Windows side.
   const shell = process.platform === 'win32';
   const version = spawnSync('npm', ['--version'], { cwd: root, encoding: 'utf8', shell }).stdout ?? '';
   const [file = '', ...args] = npmThatKnowsPlatforms(version);

@@ -1,8 +1,8 @@
-// Runs a program with pipes of Windows' own and copies what it prints; see runScript in windows.js.
+// Runs a program with pipes of Windows, and copies its output; see runScript in windows.js.
 import { spawn } from 'node:child_process';
 import { writeSync } from 'node:fs';
 
-// Node.js looks at it when it destroys a pipe (net.js), which would throw EBADF when it is a Unix pipe.
+// Node.js reads this property when it destroys a pipe (net.js). With a Unix pipe that would throw EBADF.
 Object.defineProperty(process, 'stderr', { value: undefined });
 
 const [program = '', ...args] = process.argv.slice(2);

@@ -13,7 +13,8 @@ import { findWindows } from './windows.js';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Makes a fresh clone on a fresh machine ready to work; says what it does, and is silent about what is done.
+ * Makes a fresh clone on a fresh machine ready to work. Prints each step that it takes, and nothing about steps that
+ * were done before.
  *
  * @param {readonly string[]} [fixtures] the programs to build; all of them by default, none when it is empty
  * @returns {Promise<Windows>}
@@ -53,7 +54,7 @@ export async function runMain(main) {
   }
 }
 
-// `npm run build`: nothing but the set-up. With `--no-fixtures`, as `npm run package` calls it, it needs no C compiler.
+// `npm run build` does only the set-up. With `--no-fixtures`, as `npm run package` calls it, it needs no C compiler.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await runMain(async () => {
     await setUp(process.argv.includes('--no-fixtures') ? [] : undefined);

@@ -1,4 +1,4 @@
-// `npm run style`: checks how the code is set and what the linter knows; `npm run style -- --write` sets it right.
+// `npm run style`: checks the format of the code, and runs the linter; `npm run style -- --write` corrects what it can.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root, runMain, setUp } from './setup.js';
@@ -10,7 +10,7 @@ const biome = 'node_modules/@biomejs/cli-win32-x64/biome.exe';
 /**
  * @param {Windows} windows
  * @param {readonly string[]} [options] of Biome
- * @returns {Promise<boolean>} whether Biome had nothing to say
+ * @returns {Promise<boolean>} whether Biome found no faults
  */
 export async function checkStyle(windows, options = []) {
   const command = ['check', '--error-on-warnings', ...options, windows.toWindowsPath(root)];

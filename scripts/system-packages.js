@@ -25,13 +25,13 @@ const compilers = [
     fedora: ['mingw64-gcc'],
     arch: ['mingw-w64-gcc'],
   },
-  // For those that carry their symbols in a PDB, which gcc cannot write.
+  // These build the fixtures with symbols in a PDB, which gcc cannot write.
   { is: () => has('clang'), debian: ['clang'], fedora: ['clang'], arch: ['clang'] },
   { is: () => has('ld.lld'), debian: ['lld'], fedora: ['lld'], arch: ['lld'] },
 ];
 
 /**
- * Installs the system packages that are missing, where that needs no password.
+ * Installs missing system packages, if that needs no password.
  *
  * @param {(text: string) => void} say
  * @param {{ compilers: boolean }} wanted whether the compilers of the fixtures are needed, beside Wine
@@ -86,7 +86,7 @@ function hasWine() {
     return true;
   } catch (error) {
     if (!(error instanceof LaunchFailure)) throw error;
-    // A Wine that the user chose is not ours to replace.
+    // A Wine that the user chose must not be replaced.
     if (process.env.WINE) throw error;
     return false;
   }

@@ -1,5 +1,5 @@
-// `npm test [-- <part of a path> …]`: all tests, after whatever set-up they take. At the end the slowest test files are
-// named; the last line is the sum.
+// `npm test [-- <part of a path> …]`: does the set-up that is needed, and runs all tests, or some of them. At the end
+// it names the slowest test files; the last line is the sum.
 //
 // test/unit and test/windows run by vitest in Windows Node.js, under Wine on Linux; test/cli starts bin/unclosed.cjs
 // as a user does, so it runs in the Node.js of this machine, by its own test runner. They run side by side: vitest;
@@ -23,11 +23,11 @@ const SLOWEST_COUNT = 10;
 await runMain(async () => {
   const filters = process.argv.slice(2);
   const hostTests = listTests('test/cli', filters);
-  // The tests in test/unit need none of the programs.
+  // The tests in test/unit need no fixtures.
   const needsFixtures = hostTests.length > 0 || listTests('test/windows', filters).length > 0;
   const windows = await setUp(needsFixtures ? undefined : []);
-  // Vitest has its prefix already; the other tests get another one, so that none of them meets what the others leave
-  // there for a moment.
+  // Vitest has a prefix already. The other tests get a prefix of their own, so that they do not see each other's
+  // processes.
   if (hostTests.length > 0 && process.platform !== 'win32') await moveHome();
   const style = filters.length === 0 ? [await testStyle(windows)] : [];
   const isApart = (/** @type {string} */ path) => path.startsWith('test/cli/own-prefix/');
@@ -41,7 +41,7 @@ await runMain(async () => {
   const failed = sums.reduce((total, sum) => total + sum.failed, 0);
   process.stdout.write(describeSlowest(sums.flatMap(({ files }) => files)));
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
-  // No test at all is no success.
+  // A run without any test fails, too.
   return failed === 0 && passed > 0 ? 0 : 1;
 });
 
@@ -55,7 +55,7 @@ async function testStyle(windows) {
   return { passed: isGood ? 1 : 0, failed: isGood ? 0 : 1, files: [] };
 }
 
-/** Gives what is started from now on a cache with the same packages and a Wine prefix of its own. */
+/** Gives all later programs a cache with the same packages, but with another Wine prefix. */
 async function moveHome() {
   const cache = cacheDirectory(process.env);
   const home = join(cache, 'tests');
@@ -82,7 +82,7 @@ async function runVitest(windows, filters) {
       `--outputFile.json=${windows.toWindowsPath(results)}`,
       ...filters,
     ]);
-    // Vitest may crash; a file that cannot be imported, or an error outside of any test, fails no test of its own.
+    // Vitest may crash. A file that cannot be imported, or an error outside of tests, does not count as a failed test.
     if (!existsSync(results)) return { passed: 0, failed: 1, files: [] };
     /**
      * @type {{ numPassedTests: number, numFailedTests: number, testResults: { name: string, startTime: number, endTime:

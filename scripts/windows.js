@@ -7,14 +7,13 @@ import { prepareMachine } from '../launcher/launch.js';
 import { explainLostServer, runInSession, startSession } from '../launcher/session.js';
 
 /**
- * A place to run Windows programs: this machine, or Wine on it.
+ * A place to run Windows programs: this machine itself, or Wine.
  *
  * @typedef {object} Windows
  * @property {string} node the Node.js to run the project's code in
  * @property {(path: string) => string} toWindowsPath
  * @property {(program: string, args: readonly string[], variables?: NodeJS.ProcessEnv) => Promise<number>} run with
- * this
- *   process's stdout and stderr, and more variables in the environment; gives the exit code
+ *   this process's stdout and stderr, and more variables in the environment; gives the exit code
  */
 
 /** @type {import('node:child_process').StdioOptions} */
@@ -47,8 +46,8 @@ export async function findWindows() {
 }
 
 /**
- * Runs a script in Windows Node.js that does not know of Wine: `process.stdout` of a Node.js under Wine throws when
- * it is a Unix pipe, but works on the pipes of a Windows parent, which `relay.js` is.
+ * Runs a script in Windows Node.js. The script need not know about Wine: `process.stdout` of a Node.js under Wine
+ * throws on a Unix pipe, but works on the pipes of a Windows parent, and `relay.js` is that parent.
  *
  * @param {Windows} windows
  * @param {string} script
@@ -58,7 +57,7 @@ export async function findWindows() {
 export function runScript(windows, script, args) {
   const node = windows.toWindowsPath(windows.node);
   const command = [windows.toWindowsPath(script), ...args];
-  // On Windows, and so under Wine, the tools of today take every output for a terminal with colours.
+  // On Windows, and so under Wine, many tools take every output for a terminal with colours.
   const variables = isatty(1) ? {} : { NO_COLOR: '1' };
   if (process.platform === 'win32') return windows.run(windows.node, command, variables);
   const relay = fileURLToPath(new URL('relay.js', import.meta.url));

@@ -58,18 +58,19 @@ const examinations: readonly Examination[] = [
     name: 'recording',
     needed: true,
     examine: examineRecording,
-    advice: 'again without software that hooks ntdll (security products do), or an account that may start programs',
+    advice:
+      'again without software that hooks ntdll, as security products do, or with an account that may start programs',
   },
   {
     name: 'names',
     examine: examineNames,
-    advice: 'again, or without software that keeps one Node.js from starting another (security products may)',
+    advice: 'again, or without software that keeps one Node.js from starting another, as security products may',
   },
   { name: 'privileges', examine: examinePrivileges, advice: 'an elevated terminal' },
-  { name: 'PDB', examine: examinePdb, advice: 'a Windows with dbghelp.dll: it is part of every one' },
+  { name: 'PDB', examine: examinePdb, advice: 'a Windows with dbghelp.dll, which is a part of every Windows' },
   { name: 'symbol path', examine: examineSymbolPath, advice: 'another --symbols or _NT_SYMBOL_PATH' },
   { name: 'DWARF', examine: examineDwarf, advice: 'a build with -g' },
-  { name: 'demangling', examine: examineDemangling, advice: 'a report of this at the project’s page' },
+  { name: 'demangling', examine: examineDemangling, advice: 'to report this on the project’s page' },
 ];
 
 /** Makes all checks, in the order in which they are shown. Never rejects. */
@@ -103,7 +104,7 @@ async function examineNode(): Promise<Omit<Check, 'name'>> {
     return {
       status: 'missing',
       detail,
-      advice: 'Node.js for Windows x64: other programs than x64 ones are not audited',
+      advice: 'Node.js for Windows x64: only x64 programs can be audited',
     };
   if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE_MAJOR)
     return { status: 'missing', detail, advice: `Node.js ${OLDEST_NODE_MAJOR} or later` };
@@ -114,11 +115,11 @@ async function examineSystem({ host }: DoctorContext): Promise<Omit<Check, 'name
   const { isWine } = await import('../ffi/ntdll.ts');
   const windows = `${version()} (${release()})`;
   if (!isWine) return { status: 'ok', detail: windows };
-  const wine = host?.wine ?? 'Wine, started by other means than unclosed itself';
+  const wine = host?.wine ?? 'a Wine that unclosed did not start';
   // Wine may keep other handles open than Windows: findings are about the program as Wine runs it.
   return {
     status: 'ok',
-    detail: `${wine}, which says it is ${windows}: programs do what they do under Wine, which is not always what they do on Windows`,
+    detail: `${wine}, which says it is ${windows}: programs behave as they do under Wine, which may differ from Windows`,
   };
 }
 
@@ -144,12 +145,12 @@ async function examineRecording({ environment }: DoctorContext): Promise<Omit<Ch
   if (stats.hookedCalls === 0 || stats.opens === 0)
     throw new Error(`the recorder saw nothing of the trial, ${target.command[0]}`);
   const detail =
-    `a trial of cmd.exe, ${((performance.now() - started) / 1000).toFixed(1)} s: ${stats.hookedCalls} system calls hooked, ` +
+    `a trial with cmd.exe, ${((performance.now() - started) / 1000).toFixed(1)} s: ${stats.hookedCalls} system calls hooked, ` +
     `${stats.opens} handles opened and ${stats.closes} closed, from ${stats.distinctStacks} places`;
   if (completeness.complete) return { status: 'ok', detail };
   return {
     status: 'limited',
-    detail: `${detail}; not everything was seen: ${completeness.gaps.slice(0, 1).map(spellGap).join()}`,
+    detail: `${detail}; not everything was recorded: ${completeness.gaps.slice(0, 1).map(spellGap).join()}`,
     advice: 'again without software that hooks ntdll, as security products do',
   };
 }
@@ -171,11 +172,11 @@ async function examineNames(): Promise<Omit<Check, 'name'>> {
   if (isWine)
     return {
       status: 'ok',
-      detail: `no name can hang under Wine, so files are asked directly; the helper process answers too (${tookMs} ms)`,
+      detail: `under Wine no question for a name can block, so the helper process is not needed; it answers, too (${tookMs} ms)`,
     };
   return {
     status: 'ok',
-    detail: `the name of a file in use may hang on Windows: a helper process asks, and is given up in time (it answered in ${tookMs} ms)`,
+    detail: `on Windows a question for the name of a file may block, so a helper process asks, and is ended in time (it answered in ${tookMs} ms)`,
   };
 }
 
@@ -186,13 +187,13 @@ async function examinePrivileges(): Promise<Omit<Check, 'name'>> {
   if (status === 0)
     return {
       status: 'ok',
-      detail: `${elevation}, SeDebugPrivilege is held: handles of other accounts’ processes can be read`,
+      detail: `${elevation}, SeDebugPrivilege is held: the handles of other accounts’ processes can be read`,
     };
   const why = status === STATUS_PRIVILEGE_NOT_HELD ? 'is not held' : `is refused (NTSTATUS 0x${status.toString(16)})`;
   return {
     status: 'limited',
-    detail: `${elevation}, SeDebugPrivilege ${why}: your own programs can be audited, the handles of services and other accounts not be read`,
-    advice: 'an elevated terminal for those',
+    detail: `${elevation}, SeDebugPrivilege ${why}: your own programs can be audited, but the handles of services and other accounts cannot be read`,
+    advice: 'an elevated terminal to read them',
   };
 }
 
@@ -203,7 +204,7 @@ async function examinePdb(): Promise<Omit<Check, 'name'>> {
   if (!hasInlineFunctions()) {
     return {
       status: 'limited',
-      detail: 'dbghelp reads PDB files, but this one knows nothing of inlined functions',
+      detail: 'dbghelp reads PDB files, but this version does not know inlined functions',
       advice: 'Windows 8 or later',
     };
   }
@@ -216,7 +217,7 @@ async function examineSymbolPath({ symbolPath, environment }: DoctorContext): Pr
   const path = symbolPath ?? environment['_NT_SYMBOL_PATH'];
   if (path === undefined || path === '') {
     const detail =
-      'none is set: a PDB is looked for beside its program and where its linker wrote it; Windows’ own functions have the names that its DLLs export';
+      'none is set: PDB files are looked for beside the program and where the linker wrote them; functions of Windows have the names that its DLLs export';
     if (isWine) return { status: 'ok', detail };
     return {
       status: 'limited',
@@ -230,7 +231,7 @@ async function examineSymbolPath({ symbolPath, environment }: DoctorContext): Pr
   if (absent.length > 0)
     return {
       status: 'limited',
-      detail: `${from} names what is not there: ${absent.join(', ')}`,
+      detail: `${from} names directories that do not exist: ${absent.join(', ')}`,
       advice: 'the directory that holds the PDB files',
     };
   if (servers.length > 0 && isWine)
@@ -290,6 +291,6 @@ async function examineDemangling(): Promise<Omit<Check, 'name'>> {
   return {
     status: 'limited',
     detail: `names of ${failing.join(', ')} stay decorated`,
-    advice: 'c++filt or undname on what the report shows',
+    advice: 'c++filt or undname for the names in the report',
   };
 }

@@ -15,7 +15,7 @@ export interface WatchTarget {
 }
 
 /** Why watching ended. */
-export type WatchEnd = 'time is over' | 'interrupted' | 'the process ended' | 'nobody reads';
+export type WatchEnd = 'time is over' | 'interrupted' | 'the process ended' | 'output closed';
 
 const CHART_WIDTH = 30;
 /** Samples that the shown rate is made of. */

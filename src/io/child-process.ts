@@ -8,10 +8,10 @@ import { HandleOrNull } from './handle-or-null.ts';
 /**
  * A handle of a child process that Node started.
  *
- * Node keeps its own handle to itself, so this opens another one by process id. That is not the race it looks like:
- * while Node has not reported the child's exit, libuv holds a handle of the process (it lets go after that report, in
- * uv__process_endgame of its src/win/process.c), and Windows does not reuse the id of
- * a process that somebody holds. After the exit was reported it would be a race, and is refused.
+ * Node does not share its own handle, so this opens another one by process id. That is no race as long as Node has not
+ * reported the child's exit: until then libuv holds a handle of the process (it closes it in uv__process_endgame of
+ * src/win/process.c), and Windows does not reuse the id of a process that has an open handle. After that report it
+ * would be a race, and this function refuses.
  *
  * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocess
  *

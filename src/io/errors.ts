@@ -25,12 +25,12 @@ export class InvalidHandleError extends Error {
 }
 
 /**
- * An owner was used that owns nothing any more. In Rust the compiler refuses this; here it is refused at the call,
- * because the value may mean somebody else's object by now.
+ * An owner was used after it had been closed or moved. In Rust the compiler refuses this. Here the call refuses it,
+ * because the value may belong to another object by now.
  */
 export class OwnerGoneError extends Error {
   override readonly name = 'OwnerGoneError';
-  /** What the owner had held. Only to be shown: it may belong to somebody else. */
+  /** The value that the owner had held. Use it only in messages: it may belong to another owner by now. */
   readonly raw: RawHandle | RawSocket;
 
   /** @param cause holds the stack of the close or the move */
@@ -43,7 +43,7 @@ export class OwnerGoneError extends Error {
 /** A borrow was used after its owner had closed or moved what it lent. In Rust the borrow checker refuses this. */
 export class DanglingBorrowError extends Error {
   override readonly name = 'DanglingBorrowError';
-  /** What had been borrowed. Only to be shown: it may belong to somebody else. */
+  /** The value that had been borrowed. Use it only in messages: it may belong to another owner by now. */
   readonly raw: RawHandle | RawSocket;
 
   /** @param cause holds the stack of the close or the move, where it is known */
@@ -54,11 +54,11 @@ export class DanglingBorrowError extends Error {
 }
 
 /**
- * Windows refused to close what an owner held: the value was closed behind the owner's back, or is protected from
- * close. The owner is spent and does not try again: by then the value may belong to somebody else.
+ * Windows refused to close the handle or socket of an owner: other code had closed it, or it is protected from close.
+ * The owner is spent and does not try again, because the value may belong to another owner by then.
  */
 export class CloseError extends Win32Error {
-  /** What could not be closed. */
+  /** The value that could not be closed. */
   readonly raw: RawHandle | RawSocket;
 
   constructor(kind: string, raw: RawHandle | RawSocket, code: number) {

@@ -5,20 +5,20 @@ import { uv_get_osfhandle, uv_open_osfhandle } from '../ffi/libuv.ts';
 import { BorrowedHandle, type OwnedHandle } from './handle.ts';
 import { formatRaw, NULL_HANDLE, type RawHandle } from './raw.ts';
 
-/** What uv_get_osfhandle says of a descriptor that is not open. */
+/** The result of uv_get_osfhandle for a descriptor that is not open. */
 const NOT_OPEN = -1n;
-/** What the C runtime says of a standard descriptor that the process was born without. */
+/** The result of the C runtime for a standard descriptor that the process started without. */
 const NO_STREAM = -2n;
 
 /**
  * The handle under a file descriptor of Node's, or of a `FileHandle` of `node:fs/promises`. The descriptor keeps owning
  * it; the borrow ends when the descriptor is closed.
  *
- * A standard descriptor that the process was born without gives NULL. A plain descriptor that was closed and opened
- * again on a handle of the same value cannot be told from the first; a `FileHandle` can.
+ * A standard descriptor that the process started without gives NULL. A number cannot show that its descriptor was
+ * closed and opened again on a handle of the same value; a `FileHandle` can.
  *
- * Descriptors live in the C runtime that is linked into node.exe: another one (`_get_osfhandle` of ucrtbase.dll) does
- * not know them, so libuv's export is asked.
+ * Descriptors belong to the C runtime that is linked into node.exe. Another one (`_get_osfhandle` of ucrtbase.dll) does
+ * not know them, so this uses libuv's export.
  *
  * @throws Error when the descriptor is not open, or this program does not export libuv
  */
@@ -36,8 +36,8 @@ export function borrowFile(file: number | FileHandle): BorrowedHandle {
 /**
  * Takes the handle out of a file descriptor, which is closed and must not be used any more.
  *
- * The C runtime cannot let go of a handle without closing it, so what comes back is a clone of it: another value for
- * the same open file, with the same position and access.
+ * The C runtime cannot release a handle without closing it, so this returns a clone: another value for the same open
+ * file, with the same position and access.
  *
  * @throws Error when the descriptor is not open, or this program does not export libuv
  * @throws Win32Error when Windows cannot clone the handle; the descriptor stays open

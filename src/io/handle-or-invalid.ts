@@ -6,9 +6,8 @@ import { failed } from './system-error.ts';
 import { UncheckedHandle } from './unchecked-handle.ts';
 
 /**
- * The result of a call that returns INVALID_HANDLE_VALUE when it failed, such as `CreateFileW` and
- * `CreateNamedPipeW`. All that can be done with it is to turn it into an {@link OwnedHandle}, which cannot be done
- * without the check.
+ * The result of a call that returns INVALID_HANDLE_VALUE when it fails, such as `CreateFileW` and
+ * `CreateNamedPipeW`. Its only use is to become an {@link OwnedHandle}, which includes the check.
  *
  * NULL is a valid handle here. Converting consumes; disposing of one that was not converted closes its handle, unless
  * it is INVALID_HANDLE_VALUE.
@@ -32,7 +31,7 @@ export class HandleOrInvalid implements Disposable {
   }
 
   /**
-   * The handle, owned. A failed conversion makes no call to Windows, so the last error still tells why.
+   * The handle, owned. A failed conversion makes no call to Windows, so the last error still holds the reason.
    *
    * @throws InvalidHandleError when it is INVALID_HANDLE_VALUE
    * @throws OwnerGoneError when it was converted or disposed of before
@@ -44,8 +43,8 @@ export class HandleOrInvalid implements Disposable {
   }
 
   /**
-   * The handle, owned, or the error that says why there is none. Must follow the call at once, for the reason is the
-   * thread's last error: `HandleOrInvalid.fromRawHandle(CreateFileW(…)).expect('open file', path)`.
+   * The handle, owned, or an error with the reason. Must follow the call at once, because the reason is the thread's
+   * last error: `HandleOrInvalid.fromRawHandle(CreateFileW(…)).expect('open file', path)`.
    *
    * @param what the thing that cannot be done, as it follows "Cannot"
    * @param object which one

@@ -5,8 +5,8 @@ import { failed } from './system-error.ts';
 import { UncheckedHandle } from './unchecked-handle.ts';
 
 /**
- * The result of a call that returns NULL when it failed, such as `OpenProcess`, `CreateEventW` and `CreateThread`. All
- * that can be done with it is to turn it into an {@link OwnedHandle}, which cannot be done without the check.
+ * The result of a call that returns NULL when it fails, such as `OpenProcess`, `CreateEventW` and `CreateThread`. Its
+ * only use is to become an {@link OwnedHandle}, which includes the check.
  *
  * `-1n` is a valid handle here: the current process. Converting consumes; disposing of one that was not converted
  * closes its handle, unless it is NULL.
@@ -30,7 +30,7 @@ export class HandleOrNull implements Disposable {
   }
 
   /**
-   * The handle, owned. A failed conversion makes no call to Windows, so the last error still tells why.
+   * The handle, owned. A failed conversion makes no call to Windows, so the last error still holds the reason.
    *
    * @throws NullHandleError when it is NULL
    * @throws OwnerGoneError when it was converted or disposed of before
@@ -42,8 +42,8 @@ export class HandleOrNull implements Disposable {
   }
 
   /**
-   * The handle, owned, or the error that says why there is none. Must follow the call at once, for the reason is the
-   * thread's last error: `HandleOrNull.fromRawHandle(OpenProcess(…)).expect('open process', '4242')`.
+   * The handle, owned, or an error with the reason. Must follow the call at once, because the reason is the thread's
+   * last error: `HandleOrNull.fromRawHandle(OpenProcess(…)).expect('open process', '4242')`.
    *
    * @param what the thing that cannot be done, as it follows "Cannot"
    * @param object which one

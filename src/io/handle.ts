@@ -27,8 +27,8 @@ export function isAsHandle(value: unknown): value is AsHandle {
 }
 
 /**
- * Says whether something borrowed is still there, for owners that are not an {@link OwnedHandle}: a file of Node's,
- * say.
+ * Knows whether a borrowed handle is still open, for owners that are not an {@link OwnedHandle}, such as a file of
+ * Node's.
  */
 export interface Lender {
   /** Why the borrow is void, as it follows "its owner" (`was closed`); `undefined` while it is good. */
@@ -36,7 +36,7 @@ export interface Lender {
 }
 
 /**
- * A handle that somebody else closes.
+ * A handle that another owner closes.
  *
  * It may be `-1n`, which is the current process and not INVALID_HANDLE_VALUE, and it may be NULL. A borrow that
  * outlived its owner throws as soon as its value is asked for.
@@ -51,7 +51,7 @@ export class BorrowedHandle implements AsHandle, AsRawHandle {
   }
 
   /**
-   * A borrow that nobody can check.
+   * A borrow that cannot be checked.
    *
    * Unsafe: the caller promises that `raw` is open, and stays so for as long as the borrow is used.
    */
@@ -60,7 +60,7 @@ export class BorrowedHandle implements AsHandle, AsRawHandle {
   }
 
   /**
-   * A borrow from somebody who can say whether the handle is still there.
+   * A borrow from a lender that knows whether the handle is still open.
    *
    * Unsafe: the caller promises that `raw` is open for as long as `lender` says so.
    */
@@ -99,7 +99,7 @@ export class BorrowedHandle implements AsHandle, AsRawHandle {
    */
   tryCloneToOwned(): OwnedHandle {
     const raw = this.asRawHandle();
-    // DuplicateHandle fails on NULL, but NULL is a valid handle that does no I/O: a detached console's, say.
+    // DuplicateHandle fails on NULL. But NULL is a valid handle that does no I/O, such as that of a detached console.
     if (raw === NULL_HANDLE) return OwnedHandle.fromRawHandle(raw);
     const clone = new BigUint64Array(1);
     if (!DuplicateHandle(CURRENT_PROCESS, raw, CURRENT_PROCESS, clone, 0, false, DUPLICATE_SAME_ACCESS)) {
@@ -111,7 +111,7 @@ export class BorrowedHandle implements AsHandle, AsRawHandle {
 
 /**
  * A handle that this object, and nobody else, closes with `CloseHandle`: at the end of a `using` scope or by
- * {@link close}. Garbage collection never closes; it only reports what was forgotten.
+ * {@link close}. Garbage collection never closes it, but reports that it was forgotten.
  *
  * It may be `-1n`, which is the current process and not INVALID_HANDLE_VALUE, and it may be NULL; both need no close.
  * Not for registry keys, find handles and sockets.
@@ -135,7 +135,7 @@ export class OwnedHandle implements AsHandle, AsRawHandle, IntoRawHandle, Dispos
     return new OwnedHandle(raw);
   }
 
-  /** Neither closed nor moved. */
+  /** Whether it is neither closed nor moved. */
   get isLive(): boolean {
     return this.#ownership.isLive;
   }
@@ -156,7 +156,7 @@ export class OwnedHandle implements AsHandle, AsRawHandle, IntoRawHandle, Dispos
   }
 
   /**
-   * Gives the handle away without closing it: the caller has to close what is returned.
+   * Gives the handle away without closing it. The caller has to close the returned value.
    *
    * @throws OwnerGoneError after a close or a move
    */
@@ -165,8 +165,8 @@ export class OwnedHandle implements AsHandle, AsRawHandle, IntoRawHandle, Dispos
   }
 
   /**
-   * Moves the handle to a new owner, out of reach of this one's `using` scope: the way to return from a function what
-   * must not leak if the rest of the function throws. Borrows from this owner end.
+   * Moves the handle to a new owner, out of reach of this one's `using` scope. Use it to return a handle from a
+   * function that must not leak it when it throws. Borrows from this owner end.
    *
    * @throws OwnerGoneError after a close or a move
    */
@@ -211,7 +211,7 @@ export class OwnedHandle implements AsHandle, AsRawHandle, IntoRawHandle, Dispos
     if (this.#ownership.isLive) this.close();
   }
 
-  /** `OwnedHandle(0x1a4)`, in whatever state it is. */
+  /** `OwnedHandle(0x1a4)`, in every state. */
   toString(): string {
     return `OwnedHandle(${this.#ownership.describe()})`;
   }

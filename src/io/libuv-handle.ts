@@ -11,13 +11,13 @@ import {
   type UvHandle,
 } from '../ffi/libuv.ts';
 
-/** Something of Node's that lives in the event loop: a socket, a server, a stream. */
+/** An object of Node's in the event loop: a socket, a server, a stream. */
 interface Refable {
   ref(): unknown;
   unref(): unknown;
 }
 
-/** What libuv says of the handle behind an object of Node's. */
+/** The libuv handle behind an object of Node's. */
 interface LibuvHandle {
   /** libuv's name of it: `tcp`, `udp`, `pipe`, `tty`. */
   readonly type: string;
@@ -28,13 +28,13 @@ interface LibuvHandle {
 /**
  * Finds the operating system's handle under an object of Node's.
  *
- * Node shows no handle on Windows (`socket._handle.fd` is -1), but libuv, which node.exe exports, tells the handle of
- * each of its own: only, it does not say which belongs to which JavaScript object. So the object is unreferenced and
- * referenced again, and the one libuv handle whose reference came and went is the one. Between two turns of the event
- * loop nobody else can do so, and the object is left as it was (or referenced, when nothing was found). It costs three
- * walks of the loop, some 40 µs each.
+ * Node gives no handle on Windows (`socket._handle.fd` is -1). libuv, which node.exe exports, gives the system's handle
+ * of each libuv handle, but not the JavaScript object that it belongs to. So this function unreferences the object and
+ * references it again, and looks for the one libuv handle whose reference goes and comes with it. Between two turns of
+ * the event loop no other code can change references. The object is left as it was (or referenced, if nothing was
+ * found). The cost is three walks of the loop, some 40 µs each.
  *
- * Only public functions of Node and libuv take part, but the loop that they know is the main thread's.
+ * It uses only public functions of Node and libuv, but these know only the loop of the main thread.
  *
  * @throws Error in a worker, where libuv is not exported, or when nothing is found
  */

@@ -12,7 +12,7 @@ const SOL_SOCKET = 0xffff;
 const SO_TYPE = 0x1008;
 const SOCK_STREAM = 1;
 
-/** What Node has that stands on one socket: a TCP connection, a TCP listener, a UDP socket. */
+/** An object of Node's that stands on one socket: a TCP connection, a TCP listener, a UDP socket. */
 export type NodeSocket = Socket | Server | DatagramSocket;
 
 /**
@@ -38,11 +38,11 @@ export function borrowSocket(source: NodeSocket): BorrowedSocket {
 }
 
 /**
- * Takes the socket out of an object of Node's, which is destroyed or closed. libuv cannot let go of a socket without
- * closing it, so what comes back is a clone: another value for the same connection, which stays open.
+ * Takes the socket out of an object of Node's, which is destroyed or closed. libuv cannot release a socket without
+ * closing it, so this returns a clone: another value for the same connection, which stays open.
  *
- * The clone is in non-blocking mode. What Node had read ahead is lost to it: take a connection that is paused or has
- * never been read from.
+ * The clone is in non-blocking mode. Data that Node has read ahead is not in it: take a connection that is paused or
+ * was never read from.
  *
  * @throws Error as {@link borrowSocket} does, or when Node's buffers hold data that would be lost
  * @throws Win32Error when Winsock cannot clone the socket
@@ -63,10 +63,9 @@ export function takeSocket(source: NodeSocket): OwnedSocket {
  * Turns an owned, connected TCP socket into a `net.Socket`, which owns it from now on.
  *
  * The socket must have been made for overlapped I/O (as `socket` does, and `WSASocketW` with WSA_FLAG_OVERLAPPED).
- * Node offers no public way: this one uses `process.binding('tcp_wrap')`, which Node 22 has, and says so where it is
- * missing.
+ * Node offers no public way, so this uses `process.binding('tcp_wrap')` of Node 22, and throws where that is missing.
  *
- * @throws Error when it is not a TCP socket, libuv refuses it, or this Node has no way; the owner keeps its socket
+ * @throws Error when it is not a TCP socket, libuv refuses it, or this Node offers no way; the owner keeps its socket
  * @throws Win32Error when the value is not a socket
  */
 export function intoNetSocket(owner: OwnedSocket): Socket {
@@ -80,14 +79,14 @@ export function intoNetSocket(owner: OwnedSocket): Socket {
  *
  * The socket must have been made for overlapped I/O; see {@link intoNetSocket} for how it is done.
  *
- * @throws Error when it is not a TCP socket, libuv refuses it, or this Node has no way; the owner keeps its socket
+ * @throws Error when it is not a TCP socket, libuv refuses it, or this Node offers no way; the owner keeps its socket
  * @throws Win32Error when the value is not a socket
  */
 export function intoNetServer(owner: OwnedSocket, server: Server = createServer()): Server {
   return server.listen({ _handle: openTcp(owner, 'SERVER') });
 }
 
-/** The part of Node's `tcp_wrap` that is used here. */
+/** The part of Node's `tcp_wrap` that this module uses. */
 interface TcpWrap {
   readonly TCP: new (type: number) => { open(socket: number): number; close(): void };
   readonly constants: { readonly SOCKET: number; readonly SERVER: number };
@@ -142,7 +141,7 @@ function whyGone(source: NodeSocket): string | undefined {
     source.address();
     return undefined;
   } catch {
-    // dgram has no other way to tell: address() throws before bind and after close.
+    // dgram gives no other sign: address() throws before bind and after close.
     return 'is not bound';
   }
 }

@@ -8,8 +8,8 @@ import { unsafeRawHandle } from './raw.ts';
  * The handle of a pipe or console that Node has as a stream: a child's `stdin`, `stdout` and `stderr`, a connection to
  * a named pipe. Node keeps owning it; the borrow ends when the stream is destroyed.
  *
- * Overlapped I/O on such a handle would be reported to libuv, which takes it for its own and crashes: use it for
- * questions (`GetFileType`, `GetNamedPipeInfo`) and for {@link BorrowedHandle.tryCloneToOwned}.
+ * libuv gets the completions of overlapped I/O on such a handle, takes them for its own, and crashes: use the handle
+ * for questions (`GetFileType`, `GetNamedPipeInfo`) and for {@link BorrowedHandle.tryCloneToOwned}.
  *
  * @param stream in the main thread only, see {@link findLibuvHandle}
  * @throws Error when the stream is not open or not one of a pipe or console, or its handle cannot be found

@@ -3,13 +3,13 @@ import { writeSync } from 'node:fs';
 import { DanglingBorrowError, OwnerGoneError } from './errors.ts';
 import { formatRaw, type RawHandle, type RawSocket } from './raw.ts';
 
-/** What is known of an owner that still has something to close. */
+/** An owner that still has something to close. */
 export interface LiveOwner {
   readonly kind: 'handle' | 'socket';
   readonly raw: RawHandle | RawSocket;
   /** Where the owner was made: the lines of an `Error`'s stack. Empty while stacks are off. */
   readonly stack: string;
-  /** The owner has been garbage collected: nobody can close the handle any more. */
+  /** Whether the owner was garbage collected, so that the handle can no longer be closed. */
   readonly forgotten: boolean;
 }
 
@@ -18,7 +18,7 @@ interface OwnerRecord extends LiveOwner {
 }
 
 /**
- * The state of one owner: it holds a raw value until it is moved or closed, and never again.
+ * The state of one owner: it holds a raw value until it is moved or closed.
  *
  * The classes around it decide how to close; a borrow keeps this object, not its owner, so that a forgotten owner is
  * noticed even while something borrows from it.
@@ -76,7 +76,7 @@ export class Ownership<Raw extends RawHandle | RawSocket> {
     return raw;
   }
 
-  /** The value for messages, whatever its state. */
+  /** The value for messages, in every state. */
   describe(): string {
     return this.#end === undefined ? formatRaw(this.#raw) : `${formatRaw(this.#raw)}, ${this.#end.fate}`;
   }
@@ -93,18 +93,19 @@ let reportForgotten: (owner: LiveOwner) => void = printForgotten;
 let stacksAreKept = true;
 
 /**
- * Every owner in this thread that has yet to close something, oldest first. Forgotten ones stay in the list, for their
- * handles stay open; owners of NULL and of pseudo handles are never in it.
+ * All owners in this thread that still have something to close, oldest first. Forgotten ones stay in the list, because
+ * their handles stay open. Owners of NULL and of pseudo handles are never in it.
  */
 export function liveOwners(): readonly LiveOwner[] {
   return Array.from(liveRecords, (record) => ({ ...record }));
 }
 
 /**
- * Says who hears of an owner that was garbage collected without having been closed or moved. The handle is not closed:
- * its value may belong to somebody else by then. When, and whether at all, is up to the garbage collector.
+ * Sets the handler for owners that were garbage collected without being closed or moved. Their handles are not closed,
+ * because the values may belong to other owners by then. The garbage collector decides when the handler is called, and
+ * whether it is called at all.
  *
- * By default one paragraph goes to file descriptor 2. `process.emitWarning` is not the default because it builds
+ * By default a paragraph goes to file descriptor 2. `process.emitWarning` is not the default because it builds
  * `process.stderr`, which ends Node under Wine when stderr is a Unix pipe.
  *
  * @returns the handler that was set before
@@ -116,10 +117,10 @@ export function setForgottenOwnerHandler(handler: (owner: LiveOwner) => void): (
 }
 
 /**
- * Says whether owners remember the stack that made them, as they do by default. It costs about 15 µs an owner:
- * a program that makes a hundred thousand of them may want it off.
+ * Sets whether owners remember the stack that made them. By default they do, for about 15 µs each. A program that makes
+ * a hundred thousand owners may turn it off.
  *
- * @returns what was set before
+ * @returns the setting before
  */
 export function keepOwnerStacks(keep: boolean): boolean {
   const previous = stacksAreKept;
@@ -133,8 +134,8 @@ function printForgotten({ kind, raw, stack }: LiveOwner): void {
 }
 
 /**
- * The stack as text. An `Error` that has not been asked for its stack keeps the functions and receivers of its frames
- * alive, and the owner itself with them: it would never be collected, so the text is made at once.
+ * The stack as text, made at once. Until an `Error` is asked for its stack, it keeps the functions and receivers of its
+ * frames alive. The owner is among them, and would never be collected.
  */
 function captureStack(maker: (...args: never[]) => unknown): string {
   const holder: { stack?: string } = {};

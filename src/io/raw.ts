@@ -1,8 +1,8 @@
 import type { HANDLE, SOCKET } from '../ffi/library.ts';
 
 /**
- * A Windows `HANDLE` as the signed 64-bit value that the kernel sees. It says nothing about who closes it: that is what
- * {@link OwnedHandle} and {@link BorrowedHandle} are for. A plain `bigint` is not one: see {@link unsafeRawHandle}.
+ * A Windows `HANDLE` as the signed 64-bit value that the kernel sees. It does not say who closes it: {@link
+ * OwnedHandle} and {@link BorrowedHandle} do. A plain `bigint` is not one: see {@link unsafeRawHandle}.
  *
  * Rust: `std::os::windows::io::RawHandle`.
  */
@@ -19,14 +19,14 @@ export type RawSocket = SOCKET;
 export const NULL_HANDLE: RawHandle = 0n as RawHandle;
 
 /**
- * The pseudo handle of the current process. `INVALID_HANDLE_VALUE` is the same number: only the call that returned it
- * tells which of them is meant, hence {@link HandleOrNull} and {@link HandleOrInvalid}.
+ * The pseudo handle of the current process. `INVALID_HANDLE_VALUE` is the same number: which of the two it is depends
+ * on the call that returned it. Hence there are {@link HandleOrNull} and {@link HandleOrInvalid}.
  *
  * https://devblogs.microsoft.com/oldnewthing/20040302-00/?p=40443
  */
 export const CURRENT_PROCESS: RawHandle = -1n as RawHandle;
 
-/** What Winsock returns in place of a socket when a call failed. No owner and no borrow ever holds it. */
+/** The value that Winsock returns in place of a socket when a call fails. No owner and no borrow ever holds it. */
 export const INVALID_SOCKET: RawSocket = 0xffff_ffff_ffff_ffffn as RawSocket;
 
 /** Has a handle value that can be looked at. The value stays valid only while its owner is open and not moved. */
@@ -48,7 +48,7 @@ export interface FromRawHandle<T> {
 
 /** Gives its raw handle away. */
 export interface IntoRawHandle {
-  /** Ends this owner without closing: from now on the caller has to close what is returned. */
+  /** Ends this owner without closing. The caller has to close the returned value. */
   intoRawHandle(): RawHandle;
 }
 
@@ -72,12 +72,12 @@ export interface FromRawSocket<T> {
 
 /** Gives its raw socket away. */
 export interface IntoRawSocket {
-  /** Ends this owner without closing: from now on the caller has to close what is returned. */
+  /** Ends this owner without closing. The caller has to close the returned value. */
   intoRawSocket(): RawSocket;
 }
 
 /**
- * Calls a number a handle. Unsafe: nothing can check that it is one, or whose it is.
+ * Makes a handle of a number. Unsafe: nothing can check that it is a handle, or who owns it.
  *
  * Signed and unsigned notations of the same 64 bits give the same handle: `0xffff_ffff_ffff_ffffn` is `-1n`.
  *
@@ -88,7 +88,7 @@ export function unsafeRawHandle(value: number | bigint): RawHandle {
 }
 
 /**
- * Calls a number a socket. Unsafe: nothing can check that it is one, or whose it is.
+ * Makes a socket of a number. Unsafe: nothing can check that it is a socket, or who owns it.
  *
  * @throws RangeError when the number is not an integer, or not exact, or needs more than 64 bits
  */
@@ -111,8 +111,8 @@ export function formatRaw(raw: RawHandle | RawSocket): string {
 }
 
 /**
- * Whether the kernel reads the value as "myself" in place of looking it up: the current process (-1), thread (-2),
- * session (-3), process token (-4), thread token (-5), effective token (-6). Such a handle needs no close.
+ * Whether the value stands for the caller itself, so that the kernel does not look it up: the current process (-1),
+ * thread (-2), session (-3), process token (-4), thread token (-5), effective token (-6). Such a handle needs no close.
  *
  * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getcurrentprocesstoken
  */

@@ -33,7 +33,7 @@ export function isAsSocket(value: unknown): value is AsSocket {
 }
 
 /**
- * A socket that somebody else closes. It is never INVALID_SOCKET. A borrow that outlived its owner throws as soon as
+ * A socket that another owner closes. It is never INVALID_SOCKET. A borrow that outlived its owner throws as soon as
  * its value is asked for.
  *
  * Rust: `std::os::windows::io::BorrowedSocket`.
@@ -46,7 +46,7 @@ export class BorrowedSocket implements AsSocket, AsRawSocket {
   }
 
   /**
-   * A borrow that nobody can check.
+   * A borrow that cannot be checked.
    *
    * Unsafe: the caller promises that `raw` is an open socket, and stays so for as long as the borrow is used.
    *
@@ -58,7 +58,7 @@ export class BorrowedSocket implements AsSocket, AsRawSocket {
   }
 
   /**
-   * A borrow from somebody who can say whether the socket is still there.
+   * A borrow from a lender that knows whether the socket is still open.
    *
    * Unsafe: the caller promises that `raw` is an open socket for as long as `lender` says so.
    *
@@ -107,7 +107,8 @@ export class BorrowedSocket implements AsSocket, AsRawSocket {
     if (clone !== INVALID_SOCKET) return OwnedSocket.fromRawSocket(clone);
 
     const code = WSAGetLastError();
-    // Some providers do not know the flag; then it takes two steps, and a child that is made in between inherits.
+    // Some providers do not know the flag. Then two steps are needed, and a child that starts between them inherits the
+    // socket.
     if (code !== WSAEPROTOTYPE && code !== WSAEINVAL) {
       throw new Win32Error({ what: 'open a duplicate of socket', object: formatRaw(raw) }, code);
     }
@@ -125,7 +126,7 @@ export class BorrowedSocket implements AsSocket, AsRawSocket {
 
 /**
  * A socket that this object, and nobody else, closes with `closesocket`: at the end of a `using` scope or by
- * {@link close}. Garbage collection never closes; it only reports what was forgotten. It is never INVALID_SOCKET.
+ * {@link close}. Garbage collection never closes it, but reports that it was forgotten. It is never INVALID_SOCKET.
  *
  * Rust: `std::os::windows::io::OwnedSocket`.
  */
@@ -148,7 +149,7 @@ export class OwnedSocket implements AsSocket, AsRawSocket, IntoRawSocket, Dispos
     return new OwnedSocket(raw);
   }
 
-  /** Neither closed nor moved. */
+  /** Whether it is neither closed nor moved. */
   get isLive(): boolean {
     return this.#ownership.isLive;
   }
@@ -169,7 +170,7 @@ export class OwnedSocket implements AsSocket, AsRawSocket, IntoRawSocket, Dispos
   }
 
   /**
-   * Gives the socket away without closing it: the caller has to close what is returned.
+   * Gives the socket away without closing it. The caller has to close the returned value.
    *
    * @throws OwnerGoneError after a close or a move
    */
@@ -222,7 +223,7 @@ export class OwnedSocket implements AsSocket, AsRawSocket, IntoRawSocket, Dispos
     if (this.#ownership.isLive) this.close();
   }
 
-  /** `OwnedSocket(0x1a4)`, in whatever state it is. */
+  /** `OwnedSocket(0x1a4)`, in every state. */
   toString(): string {
     return `OwnedSocket(${this.#ownership.describe()})`;
   }

@@ -4,7 +4,7 @@ import { NULL_HANDLE, type RawHandle } from './raw.ts';
 
 const STANDARD_HANDLE_NUMBERS = { input: -10, output: -11, error: -12 } as const;
 
-/** One of the three streams that a process is born with. */
+/** One of the three standard streams of a process. */
 export type StandardStream = keyof typeof STANDARD_HANDLE_NUMBERS;
 
 /**
@@ -17,8 +17,8 @@ export function standardHandle(stream: StandardStream): BorrowedHandle {
 }
 
 /**
- * GetStdHandle is not expected to fail: its INVALID_HANDLE_VALUE means that the parent gave none, because it has no
- * console, say. NULL is what the parent itself would see, and it is not mistaken for the current process.
+ * Turns INVALID_HANDLE_VALUE into NULL. GetStdHandle returns it when the parent gave no handle, for example because it
+ * has no console. NULL is what the parent itself would see, and cannot be mistaken for the current process.
  */
 function normalizeStandardHandle(raw: RawHandle): RawHandle {
   return raw === INVALID_HANDLE_VALUE ? NULL_HANDLE : raw;

@@ -7,20 +7,20 @@ const FORMAT_MESSAGE_FROM_SYSTEM = 0x1000;
 const FORMAT_MESSAGE_IGNORE_INSERTS = 0x200;
 const LANG_ENGLISH_US = 0x409;
 const LANG_NEUTRAL = 0;
-/** LsaNtStatusToWinError's answer for a status that has no Win32 code. */
+/** The result of LsaNtStatusToWinError for a status that has no Win32 code. */
 const ERROR_MR_MID_NOT_FOUND = 317;
 
-/** What was tried, on what, and what might help: the parts of an error's sentence. */
+/** The parts of an error's sentence: the action, the object, and advice. */
 export interface Failure {
-  /** The thing that cannot be done, as it follows "Cannot": `open process`. */
+  /** The action that failed, as it follows "Cannot": `open process`. */
   readonly what: string;
-  /** Which object: `4242`, `C:\data\log.txt`. Empty where {@link what} says it all. */
+  /** The object: `4242`, `C:\data\log.txt`. Empty where {@link what} needs none. */
   readonly object: string;
-  /** What the reader might try, as it follows "Try": `an elevated terminal`. */
+  /** Advice, as it follows "Try": `an elevated terminal`. */
   readonly tryThis?: string | undefined;
 }
 
-/** A call to Windows that failed: what, with which object, why. Its subclasses say which kind of number the code is. */
+/** A failed call to Windows: the action, the object, the reason. The subclass says which kind of number the code is. */
 export abstract class SystemError extends UserError {
   /** The number that Windows gave, unsigned. */
   readonly code: number;
@@ -99,7 +99,7 @@ export function failedWithStatus(what: string, object: string, status: number, t
 
 /** Windows' text for a Win32 code, cut to a clause: `access is denied`. Empty where Windows has none. */
 export function describeCode(code: number): string {
-  // FormatMessageW fails for a code without a text; whoever makes an error out of a code may still read the last one.
+  // FormatMessageW sets the last error when a code has no text, but the caller may still need the old one.
   const lastError = GetLastError();
   const sentence = formatMessage(code, LANG_ENGLISH_US) || formatMessage(code, LANG_NEUTRAL);
   SetLastError(lastError);

@@ -3,11 +3,11 @@ import { OwnedHandle } from './handle.ts';
 import type { RawHandle } from './raw.ts';
 
 /**
- * What {@link HandleOrNull} and {@link HandleOrInvalid} share: a result that is a handle, or a value that means
+ * The common part of {@link HandleOrNull} and {@link HandleOrInvalid}: a result that is a handle, or a value that means
  * failure.
  */
 export class UncheckedHandle {
-  /** `undefined`: the call had failed, and there is nothing to own. */
+  /** `undefined` when the call had failed, so that there is nothing to own. */
   readonly #owner: OwnedHandle | undefined;
   #conversion: Error | undefined;
 

@@ -7,9 +7,9 @@ const WSADATA_SIZE_BYTES = 408;
 let isStarted = false;
 
 /**
- * Starts Winsock 2.2 for this process, once; whatever in this library calls Winsock does so first. It is never cleaned
- * up, as it is neither by Rust's standard library nor by libuv, which starts it in every Node process on its own
- * account.
+ * Starts Winsock 2.2 for this process, once. Every function of this library that calls Winsock calls this first.
+ * Winsock is never cleaned up. Rust's standard library does not do that either, nor does libuv, which starts Winsock in
+ * every Node process.
  *
  * https://learn.microsoft.com/windows/win32/api/winsock/nf-winsock-wsastartup
  *

@@ -54,7 +54,7 @@ async function close(target: string, value: bigint, options: CloseOptions): Prom
   if (refusal !== undefined && !options.force) {
     write(
       2,
-      `unclosed: Cannot close a handle of ${label}: ${refusal}, and a handle missing there may stop the system. Try --force if you must.\n`,
+      `unclosed: Cannot close a handle of ${label}: ${refusal}, and closing a handle in it may stop the system. Try --force if you must.\n`,
     );
     return exitCodes.error;
   }
@@ -71,7 +71,7 @@ async function close(target: string, value: bigint, options: CloseOptions): Prom
   if (!options.yes) {
     write(
       2,
-      `${drawExplanation(explanation)}\n${label} is not told, and may crash or lose data. Close ${formatHandle(value)}? [y/N] `,
+      `${drawExplanation(explanation)}\n${label} does not notice this, and may crash or lose data. Close ${formatHandle(value)}? [y/N] `,
     );
     const answer = readLine();
     if (!/^y(?:es)?$/i.test(answer?.trim() ?? '')) {
@@ -91,8 +91,8 @@ async function close(target: string, value: bigint, options: CloseOptions): Prom
 
 const sentences: Readonly<Record<CloseOutcome, (what: string) => string>> = {
   closed: (what) => `Closed ${what}.`,
-  reused: (what) => `Closed ${what}. The process has opened another object since, which has the same value now.`,
-  'other-object': (what) => `unclosed: Did not close ${what}: the value meanwhile means another object.`,
+  reused: (what) => `Closed ${what}. The process has opened another object since, which has the same value.`,
+  'other-object': (what) => `unclosed: Did not close ${what}: its value belongs to another object now.`,
   'still-open': (what) => `unclosed: Did not close ${what}: Windows accepted the call, and the handle is still open.`,
 };
 

@@ -101,7 +101,7 @@ async function find(text: string, options: FormatOptions): Promise<number> {
           .slice(0, 3)
           .map(({ process }) => labelProcess(process))
           .join(', ')}${denied.length > 3 ? ', …' : ''}): try an elevated terminal.`;
-  if (holders.size === 0) write(2, `unclosed: Nobody holds "${escapeText(text)}".${unseen}\n`);
+  if (holders.size === 0) write(2, `unclosed: No process holds "${escapeText(text)}".${unseen}\n`);
   else if (unseen !== '') write(2, `unclosed:${unseen}\n`);
   return holders.size === 0 ? exitCodes.findings : exitCodes.clean;
 }

@@ -74,7 +74,7 @@ async function watch(wanted: string, options: WatchOptions): Promise<number> {
     const samples: Sample[] = [];
     const end = await collect(sampler, samples, options, interruption.signal, view);
     const verdict = judgeGrowth(samples);
-    if (end !== 'nobody reads') view.finish(samples, verdict, end, sampler.exitCode());
+    if (end !== 'output closed') view.finish(samples, verdict, end, sampler.exitCode());
     if (end === 'interrupted') return exitCodes.interrupted;
     return options.failOnGrowth && verdict.growing.length > 0 ? exitCodes.findings : exitCodes.clean;
   } finally {
@@ -97,7 +97,7 @@ async function collect(
     if (sample === undefined) return 'the process ended';
     samples.push(sample);
     if (samples.length > SAMPLES_KEPT) forgetHalf(samples);
-    if (!view.show(samples)) return 'nobody reads';
+    if (!view.show(samples)) return 'output closed';
     // After a count that took longer than the interval, the missed ones are skipped.
     nextMs += Math.max(1, Math.ceil((performance.now() - nextMs) / options.interval)) * options.interval;
     if (nextMs > endMs + 1) {

@@ -67,7 +67,7 @@ describe('unclosed close', () => {
       await once(child, 'close');
       expect(child.exitCode).toBe(1);
       expect(stderr).toMatch(
-        /unclosed: Did not close 0x[0-9a-f]+ of changes-on-request\.exe \(\d+\), Event .*: the value meanwhile means another object\.\n$/,
+        /unclosed: Did not close 0x[0-9a-f]+ of changes-on-request\.exe \(\d+\), Event .*: its value belongs to another object now\.\n$/,
       );
       expect(
         (await list(String(changing.processId), '--name', 'unclosed-after')).handles.map((row) => row['handle']),

@@ -95,7 +95,7 @@ describe('unclosed doctor', () => {
     expect(exitCode).toBe(0);
     expect(checks.find(({ name }) => name === 'symbol path')).toMatchObject({
       status: 'limited',
-      detail: `${source} names what is not there: C:\\nowhere`,
+      detail: `${source} names directories that do not exist: C:\\nowhere`,
     });
   });
 });

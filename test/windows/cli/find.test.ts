@@ -60,7 +60,7 @@ describe('unclosed find', () => {
   it('says so and exits with 1 when nobody holds it', async () => {
     const { stdout, stderr, exitCode } = await runTool(['find', 'C:\\no\\such\\file.txt']);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
-    expect(stderr).toMatch(/^unclosed: Nobody holds "C:\\no\\such\\file\.txt"\./);
+    expect(stderr).toMatch(/^unclosed: No process holds "C:\\no\\such\\file\.txt"\./);
   });
 
   it('finds a file that another process has open', async () => {
