@@ -98,20 +98,22 @@ export class AuditSession implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   async judge(abort: AbortEvent): Promise<Judgement> {
-    const point = await awaitJudgementPoint({
-      target: this.#target,
-      arrived: this.#recording.arrived,
-      abort,
-      marks: this.#marks,
-      work: this.#symbolizer.readAhead(listOpeners(this.#firstModules)),
-    });
-    const durationMs = nowMs() - this.#started;
+    let point: JudgementPoint | undefined;
     try {
+      point = await awaitJudgementPoint({
+        target: this.#target,
+        arrived: this.#recording.arrived,
+        abort,
+        marks: this.#marks,
+        work: this.#symbolizer.readAhead(listOpeners(this.#firstModules)),
+      });
+      const durationMs = nowMs() - this.#started;
       await this.#marks?.finish();
       return this.#describe(await this.#gather(point), point, durationMs);
     } finally {
+      // A target that cannot be judged is not left running either.
       if (point === 'at-gate') this.#recording.release();
-      if (point === 'aborted') this.#target.terminate();
+      else if (point !== 'ended') this.#target.terminate();
     }
   }
 
