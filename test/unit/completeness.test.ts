@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { combineCompleteness, type Gap, weighGaps } from '../../src/completeness.ts';
+import { combineCompleteness, type Gap, mayHideFindings, weighGaps } from '../../src/completeness.ts';
 
 const hiding: Gap = { kind: 'stacks-dropped', count: 3 };
 const harmless: Gap = { kind: 'names-timed-out', count: 1 };
@@ -21,4 +22,13 @@ describe('the completeness of a report', () => {
       gaps: [{ ...hiding, runs: [1] }, { ...more, runs: [3] }, harmless],
     });
   });
+});
+
+it('is documented: docs/json.md has every kind of gap, and says which hide nothing', () => {
+  const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8');
+  const rows = page.split('\n## Gap\n')[1]!.split('\n## ')[0]!.split('\n');
+  const documented = rows.flatMap((row) =>
+    Array.from(row.split('|')[1]?.matchAll(/`([a-z-]+)`/g) ?? [], ([, kind]) => [kind, !row.includes('hides nothing')]),
+  );
+  expect(Object.fromEntries(documented)).toEqual(mayHideFindings);
 });
