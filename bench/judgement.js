@@ -6,6 +6,7 @@ import { measureByTurns, ratios, runBenchmark, say, spell, spellCount } from './
 /** @import { LedgerMisuse } from '../dist/call-ledger.js' */
 
 const FEW_SHARE = 8;
+const life = { isOpen: false, generation: 0n, objectType: 'Socket', opened: undefined, closed: undefined };
 
 await runBenchmark(import.meta.url, {
   sizes: { rounds: { full: 11, smoke: 1 }, records: { full: 4096, smoke: 64 } },
@@ -41,8 +42,6 @@ function timeRecords(count) {
   if (left.length !== half) throw new Error(`${left.length} of ${count} refusals are left, and not ${half}`);
   return tookMs;
 }
-
-const life = { isOpen: false, generation: 0n, objectType: 'Socket', opened: undefined, closed: undefined };
 
 /**
  * @param {number} stackId
