@@ -1,11 +1,7 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 
-import { openTargetFile } from '../process/target-file.ts';
-
 /** No table of any real file is longer; a damaged length must not ask for gigabytes. */
 export const TABLE_SIZE_BYTES_MAX: number = 1 << 28;
-/** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
-const FILE_SIZE_BYTES_MAX = 2 ** 33;
 const BLOCK_SIZE_BYTES = 0x1_0000;
 const MUCH_SIZE_BYTES = 1 << 20;
 /** 16 MiB of blocks. */
@@ -20,18 +16,9 @@ export class BlockFile implements Disposable {
   /** Whole ones, but for the file's last. */
   readonly #blocks = new Map<number, Buffer>();
 
-  private constructor(descriptor: number) {
+  /** @param descriptor of a file that is open for reading; this object closes it */
+  constructor(descriptor: number) {
     this.#descriptor = descriptor;
-  }
-
-  /**
-   * Opens a file; `undefined` when it cannot be opened, or may not because its path comes from a target.
-   *
-   * @param userPaths see {@link openTargetFile}
-   */
-  static open(path: string, userPaths: readonly string[] = []): BlockFile | undefined {
-    const descriptor = openTargetFile(path, { sizeBytesMax: FILE_SIZE_BYTES_MAX, userPaths });
-    return descriptor === undefined ? undefined : new BlockFile(descriptor);
   }
 
   /** Bytes of the file, not to be written to; `undefined` where it ends before them, or cannot be read. */

@@ -74,13 +74,12 @@ export class ExecutableFile implements Disposable {
   }
 
   /**
-   * Opens a file; `undefined` when it cannot be read, may not be opened, or is no 64-bit executable.
+   * Reads an open file; `undefined` when it cannot be read, or is no 64-bit executable.
    *
-   * @param userPaths see `openTargetFile`
+   * @param descriptor is closed with this object, or at once where there is none
    */
-  static open(path: string, userPaths: readonly string[] = []): ExecutableFile | undefined {
-    const source = BlockFile.open(path, userPaths);
-    if (source === undefined) return undefined;
+  static fromDescriptor(descriptor: number): ExecutableFile | undefined {
+    const source = new BlockFile(descriptor);
     const file = ExecutableFile.#parse(
       (offset, sizeBytes) => source.read(offset, sizeBytes),
       () => source[Symbol.dispose](),

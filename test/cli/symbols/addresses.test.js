@@ -1,7 +1,7 @@
 // Our reading of DWARF against that of binutils, for every instruction of several programs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { demangleItanium } from '../../../dist/symbols/demangle-itanium.js';
@@ -32,7 +32,7 @@ for (const program of programs) {
     skip,
   }, () => {
     const { base, addresses } = readCode(path);
-    const file = ExecutableFile.open(path);
+    const file = ExecutableFile.fromDescriptor(openSync(path, 'r'));
     assert.ok(file);
     const theirs = askOther(
       path,

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -28,9 +28,9 @@ test.each([
   ['several blocks', 10, 2 * BLOCK + 5],
   ['the last block, which is short', 3 * BLOCK + 1, 99],
 ])('%s is read as it is, once and again', (_name, offset, sizeBytes) => {
-  using file = BlockFile.open(path);
+  using file = new BlockFile(openSync(path, 'r'));
   for (let round = 0; round < 2; round++) {
-    expect(file!.read(offset, sizeBytes)?.equals(content.subarray(offset, offset + sizeBytes))).toBe(true);
+    expect(file.read(offset, sizeBytes)?.equals(content.subarray(offset, offset + sizeBytes))).toBe(true);
   }
 });
 
@@ -40,15 +40,11 @@ test.each([
   ['of a size that is none', 0, Number.NaN],
   ['of gigabytes', 0, 2 ** 40],
 ])('what is %s is not there', (_name, offset, sizeBytes) => {
-  using file = BlockFile.open(path);
-  expect(file!.read(offset, sizeBytes)).toBeUndefined();
+  using file = new BlockFile(openSync(path, 'r'));
+  expect(file.read(offset, sizeBytes)).toBeUndefined();
 });
 
-test.each([
-  ['a file that is not there', () => join(directory, 'missing')],
-  ['a directory', () => directory],
-  ['a share', () => '\\\\host.invalid\\share\\a.dll'],
-  ['a pipe of this machine by its host name', () => '\\\\localhost\\pipe\\x'],
-])('%s is not opened', (_, path) => {
-  expect(BlockFile.open(path())).toBeUndefined();
+test('of a directory nothing can be read', () => {
+  using file = new BlockFile(openSync(directory, 'r'));
+  expect(file.read(0, 1)).toBeUndefined();
 });
