@@ -1,7 +1,7 @@
 // `npm run bench:symbols`: measures how long it takes to turn 10,000 different addresses into functions and lines: in
 // all modules of a Node.js, in one program with DWARF, and in one with a PDB. Every round is a new process, which has
 // read no file yet.
-import { existsSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { fixture, measureByTurns, ratios, run, runBenchmark, say, spell, spellCount, startNode } from './measure.js';
@@ -88,7 +88,7 @@ async function resolveAddresses(place, wanted) {
 async function describe(program) {
   const { ExecutableFile } = await import('../dist/symbols/executable-file.js');
   const path = fixture(program);
-  const file = ExecutableFile.open(path);
+  const file = ExecutableFile.fromDescriptor(openSync(path, 'r'));
   if (file === undefined) throw new Error(`Cannot read ${path}.`);
   file[Symbol.dispose]();
   return { base: 0x1_4000_0000n, sizeBytes: file.imageSizeBytes, name: `${program}.exe`, path, isSystem: false };
@@ -104,7 +104,7 @@ async function chooseAddresses(modules, wanted) {
   const { ExecutableFile } = await import('../dist/symbols/executable-file.js');
   const each = Math.ceil(wanted / modules.length);
   return modules.flatMap(({ base, sizeBytes, path }) => {
-    const file = ExecutableFile.open(path);
+    const file = ExecutableFile.fromDescriptor(openSync(path, 'r'));
     /** @type {Set<bigint>} */
     const chosen = new Set();
     let place = 1;

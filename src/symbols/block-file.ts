@@ -1,13 +1,9 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 
-import { openTargetFile } from '../process/target-file.ts';
-
 import type { MemoryBudget } from './memory-budget.ts';
 
 /** No table of any real file is longer. A damaged length must not ask for gigabytes. */
 export const TABLE_SIZE_BYTES_MAX: number = 1 << 28;
-/** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
-const FILE_SIZE_BYTES_MAX = 2 ** 33;
 const BLOCK_SIZE_BYTES = 0x1_0000;
 const MUCH_SIZE_BYTES = 1 << 20;
 /** 16 MiB of blocks. */
@@ -22,20 +18,13 @@ export class BlockFile implements Disposable {
   readonly #blocks = new Map<number, Buffer>();
   readonly #budget: MemoryBudget;
 
-  private constructor(descriptor: number, budget: MemoryBudget) {
+  /**
+   * @param descriptor of a file that is open for reading; this object closes it
+   * @param budget what may be read of the file in larger parts than a block
+   */
+  constructor(descriptor: number, budget: MemoryBudget) {
     this.#descriptor = descriptor;
     this.#budget = budget;
-  }
-
-  /**
-   * Opens a file; `undefined` when it cannot be opened, or may not because its path comes from a target.
-   *
-   * @param budget what may be read of it in larger parts than a block
-   * @param userPaths see {@link openTargetFile}
-   */
-  static open(path: string, budget: MemoryBudget, userPaths: readonly string[] = []): BlockFile | undefined {
-    const descriptor = openTargetFile(path, { sizeBytesMax: FILE_SIZE_BYTES_MAX, userPaths });
-    return descriptor === undefined ? undefined : new BlockFile(descriptor, budget);
   }
 
   /** Bytes of the file; `undefined` where it ends before them, or cannot be read. The caller must not write to them. */

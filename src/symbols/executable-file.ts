@@ -84,18 +84,13 @@ export class ExecutableFile implements Disposable {
   }
 
   /**
-   * Opens a file; `undefined` when it cannot be read, may not be opened, or is no 64-bit executable.
+   * Reads an open file; `undefined` when it cannot be read, or is no 64-bit executable.
    *
+   * @param descriptor is closed with this object, or at once where there is none
    * @param budget what may be kept of it, and of other files
-   * @param userPaths see `openTargetFile`
    */
-  static open(
-    path: string,
-    budget: MemoryBudget = new MemoryBudget(),
-    userPaths: readonly string[] = [],
-  ): ExecutableFile | undefined {
-    const blocks = BlockFile.open(path, budget, userPaths);
-    if (blocks === undefined) return undefined;
+  static fromDescriptor(descriptor: number, budget: MemoryBudget = new MemoryBudget()): ExecutableFile | undefined {
+    const blocks = new BlockFile(descriptor, budget);
     const file = ExecutableFile.#parse({
       read: (offset, sizeBytes) => blocks.read(offset, sizeBytes),
       close: () => blocks[Symbol.dispose](),

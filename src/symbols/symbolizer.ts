@@ -3,7 +3,7 @@ import { win32 } from 'node:path';
 import { isWine } from '../ffi/ntdll.ts';
 import type { Frame } from '../model.ts';
 import type { Module } from '../process/modules.ts';
-import { mayOpenTargetFile, toTargetFilePath } from '../process/target-file.ts';
+import { mayOpenTargetFile, openTargetFile, toTargetFilePath } from '../process/target-file.ts';
 import { DbghelpSession } from './dbghelp-session.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
@@ -50,6 +50,9 @@ type AddressKind =
   | 'return'
   /** An instruction that is about to run, or the beginning of a function. */
   | 'exact';
+
+/** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
+const FILE_SIZE_BYTES_MAX = 2 ** 33;
 
 /** A function without a size in its debug information is believed to end here at the latest. */
 const FUNCTION_SIZE_BYTES_MAX = 65_536;
@@ -100,7 +103,7 @@ export class Symbolizer implements Disposable {
    */
   *readAhead(paths: readonly string[]): Generator<void> {
     for (const path of paths) {
-      const file = ExecutableFile.open(path, this.#budget, this.#options.userPaths);
+      const file = this.#openFile(path);
       if (file === undefined) continue;
       this.#readAhead.set(path.toLowerCase(), file);
       yield;
@@ -227,7 +230,13 @@ export class Symbolizer implements Disposable {
     const key = path.toLowerCase();
     const file = this.#readAhead.get(key);
     this.#readAhead.delete(key);
-    return file ?? ExecutableFile.open(path, this.#budget, this.#options.userPaths);
+    return file ?? this.#openFile(path);
+  }
+
+  #openFile(path: string): ExecutableFile | undefined {
+    const { userPaths = [] } = this.#options;
+    const descriptor = openTargetFile(path, { sizeBytesMax: FILE_SIZE_BYTES_MAX, userPaths });
+    return descriptor === undefined ? undefined : ExecutableFile.fromDescriptor(descriptor, this.#budget);
   }
 
   #wantsDebugInformation(module: Module): boolean {

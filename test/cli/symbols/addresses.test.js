@@ -1,7 +1,7 @@
 // Our reading of DWARF against that of binutils, for every instruction of several programs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { demangleItanium } from '../../../dist/symbols/demangle/itanium.js';
@@ -24,7 +24,7 @@ for (const program of programs) {
   test(`every address of ${program} has the functions and lines that addr2line finds, inlined ones too`, () => {
     assert.ok(tool, 'addr2line is not installed: it comes with the compiler of the fixtures');
     const { base, addresses } = readCode(path);
-    const file = ExecutableFile.open(path);
+    const file = ExecutableFile.fromDescriptor(openSync(path, 'r'));
     assert.ok(file);
     const theirs = askOther(
       path,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { SourceLines } from '../../../src/cli/source-lines.ts';
 import { isWine } from '../../../src/ffi/ntdll.ts';
-import { BlockFile } from '../../../src/symbols/block-file.ts';
+import { openTargetFile } from '../../../src/process/target-file.ts';
 import { toUnixPath } from '../../../src/wine/paths.ts';
 
 const MEBIBYTE = 1 << 20;
@@ -73,7 +73,7 @@ describe('no lines come from', () => {
     ['a file of Linux without a size', () => 'Z:\\proc\\self\\status'],
   ])('%s', (_, makePath) => {
     expect(read(makePath())).toBeUndefined();
-    expect(BlockFile.open(makePath())).toBeUndefined();
+    expect(openTargetFile(makePath(), { sizeBytesMax: MEBIBYTE })).toBeUndefined();
   });
 
   it('more files than a report can need', () => {

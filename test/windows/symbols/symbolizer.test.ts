@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, win32 } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,8 @@ import { ends } from '../../hang.ts';
 const buildFolder = fileURLToPath(new URL('../../../fixtures/build/', import.meta.url));
 const scratchFolder = mkdtempSync(join(tmpdir(), 'unclosed-symbols-'));
 afterAll(() => rmSync(scratchFolder, { recursive: true, force: true }));
+
+const open = (path: string) => ExecutableFile.fromDescriptor(openSync(path, 'r'));
 
 interface Printed {
   readonly program: Module;
@@ -280,9 +282,9 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
 
 it('a program with DWARF whose linker left a record without a PDB is not given to dbghelp', () => {
   const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
-  using file = ExecutableFile.open(path);
+  using file = open(path);
   expect(file?.pdbPath).toBeUndefined();
-  using other = ExecutableFile.open(path.replace('dwarf5', 'pdb'));
+  using other = open(path.replace('dwarf5', 'pdb'));
   expect(other?.pdbPath).toMatch(/leaks-in-template-pdb\.pdb$/);
 });
 
