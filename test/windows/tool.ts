@@ -30,7 +30,7 @@ export interface ToolRun {
  */
 export async function runTool(
   args: readonly string[],
-  onOutput?: (stderr: string) => void,
+  onOutput?: (stderr: string, stdout: string) => void,
   nodeOptions: readonly string[] = [],
 ): Promise<ToolRun> {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-tool-'));
@@ -41,7 +41,8 @@ export async function runTool(
       stdio: ['ignore', ...files],
       cwd: fixtureFolder,
     });
-    const watch = onOutput && setInterval(() => onOutput(readFileSync(stderr, 'utf8')), 50);
+    const watch =
+      onOutput && setInterval(() => onOutput(readFileSync(stderr, 'utf8'), readFileSync(stdout, 'utf8')), 50);
     await once(child, 'exit');
     clearInterval(watch);
     return { exitCode: child.exitCode, stdout: readFileSync(stdout, 'utf8'), stderr: readFileSync(stderr, 'utf8') };

@@ -3,6 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { Target } from '../target.ts';
 import { runTool } from '../tool.ts';
 
+/** TerminateProcess is given this by Node.js' kill(). */
+const KILLED_EXIT_CODE = 1;
+
 interface Verdict {
   readonly end: string;
   readonly exitCode?: number;
@@ -104,8 +107,13 @@ describe('unclosed watch', () => {
   });
 
   it('ends when its target does, and tells the exit code; NDJSON has a document a line', async () => {
-    using target = await Target.start('grows-steadily', '2');
-    const run = await runTool(['watch', String(target.processId), '--interval', '100ms', '--ndjson']);
+    using target = await Target.start('grows-steadily');
+    const run = await runTool(
+      ['watch', String(target.processId), '--interval', '100ms', '--ndjson'],
+      (_stderr, stdout) => {
+        if (stdout.split('\n').length > 5) target[Symbol.dispose]();
+      },
+    );
     const documents = run.stdout
       .trimEnd()
       .split('\n')
@@ -113,7 +121,11 @@ describe('unclosed watch', () => {
     expect(run.exitCode).toBe(0);
     expect(documents[0]).toMatchObject({ schemaVersion: 1, target: { pid: target.processId } });
     const { verdict } = documents.at(-1) as { verdict: Verdict };
-    expect(verdict).toMatchObject({ end: 'the process ended', exitCode: 7, sampleCount: documents.length - 2 });
+    expect(verdict).toMatchObject({
+      end: 'the process ended',
+      exitCode: KILLED_EXIT_CODE,
+      sampleCount: documents.length - 2,
+    });
     for (const sample of documents.slice(1, -1)) expect(sample['handles']).toBeGreaterThan(5);
   });
 
