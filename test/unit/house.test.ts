@@ -232,8 +232,8 @@ describe('the house', () => {
     const published = Object.values(exports).map(({ types }) => types.replace(/^\.\/dist\/(.*)\.d\.ts$/, '$1.ts'));
     expect(published).toHaveLength(3);
     const unused = files
-      // model.ts names every part of the report that audit() gives.
-      .filter(({ path }) => ![...published, 'model.ts'].includes(path) && !path.startsWith('agent/'))
+      // model.ts names every part of the report that audit() gives; registers.ts has all of the processor's.
+      .filter(({ path }) => ![...published, 'model.ts'].includes(path) && path !== 'agent/asm/registers.ts')
       .flatMap(({ path, text }) =>
         [...text.matchAll(/^export (?:abstract )?(?:async )?(?:class|function\*?|interface|type|const) (\w+)/gm)]
           .map(([, name]) => name!)

@@ -31,7 +31,7 @@ import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
 import { emitRuntimeObjectHook } from './hooks/runtime-objects/runtime-object-hook.ts';
 
 /** What the routines need of the code around them. */
-export interface RoutineOptions {
+interface RoutineOptions {
   readonly imageBase: Label;
   readonly variant: AgentVariant;
   /** The tables of {@link functionModules}. */

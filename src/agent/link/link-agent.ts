@@ -60,7 +60,7 @@ export interface LinkInputs {
 }
 
 /** The agent linked for one target, and the changes of other code that put it to work. */
-export interface LinkedAgent {
+interface LinkedAgent {
   readonly bytes: Uint8Array;
   /** For each module the jumps that lead on to the hooks. */
   readonly relays: readonly CodePatch[];

@@ -1,7 +1,7 @@
 import type { AgentCode } from '../linkage/agent-code.ts';
 
 /** Code with its bytes in Base64. */
-export type PrebuiltCode = Omit<AgentCode, 'bytes'> & { readonly bytes: string };
+type PrebuiltCode = Omit<AgentCode, 'bytes'> & { readonly bytes: string };
 
 /**
  * Code of variants by their names. The bundle has the variants that `unclosed run` needs (scripts/bundle.js). The

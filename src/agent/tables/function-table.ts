@@ -14,7 +14,7 @@ import type { ObjectType } from './object-types.ts';
  */
 export const functionModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 'msvcrt.dll', 'ucrtbase.dll'] as const;
 
-export type FunctionModule = (typeof functionModules)[number];
+type FunctionModule = (typeof functionModules)[number];
 
 /** A library hands these out in place of a handle: a C runtime's descriptor or stream, or FindFirstFile's search. */
 export type RuntimeObjectType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search'>;
@@ -67,7 +67,7 @@ export interface RuntimeObjectFunction {
  */
 export type Failure = 'never' | 'negative' | 'error' | 'null' | 'invalid';
 
-export type FunctionRow = SocketFunction | RuntimeObjectFunction;
+type FunctionRow = SocketFunction | RuntimeObjectFunction;
 
 function onSocket(name: string, argumentCount: number, role: SocketFunction['role'] = 'uses-socket'): SocketFunction {
   return { kind: 'socket', module: 'ws2_32.dll', name, argumentCount, role };

@@ -145,7 +145,7 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
 }
 
 /** Places in the caller's frame that {@link emitWriteClosing} uses. */
-export type ClosingPlaces = FramePlaces<readonly ['slot', 'state', 'row']>;
+type ClosingPlaces = FramePlaces<readonly ['slot', 'state', 'row']>;
 
 /**
  * Writes a close into the slot at rcx: made at the return address in r8, by the row in r9, and after it the slot has
