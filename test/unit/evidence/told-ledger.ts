@@ -28,8 +28,6 @@ export interface Told {
 /** A recorder that knows what a test tells it: the second implementation of a ledger, beside the agent's. */
 export class ToldLedger implements CallLedger {
   readonly #told: Told;
-  /** How often a stack was read. */
-  stackReads = 0;
 
   constructor(told: Told) {
     this.#told = told;
@@ -74,7 +72,6 @@ export class ToldLedger implements CallLedger {
   }
 
   stack(id: number): readonly bigint[] {
-    this.stackReads++;
     return this.#told.stacks?.[id] ?? [];
   }
 
