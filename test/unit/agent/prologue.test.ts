@@ -97,10 +97,10 @@ describe('a hooked function goes on', () => {
   });
 
   test.each([
-    ['by somebody else, who hooked it: its jump leaves the module', 'e9 00 00 00 40 90 90 90'],
-    ['by somebody else below the module', 'e9 00 00 00 c0 90 90 90'],
+    ['by a hook of other software: its jump leaves the module', 'e9 00 00 00 40 90 90 90'],
+    ['by a hook below the module', 'e9 00 00 00 c0 90 90 90'],
     ['nowhere: its jump is cut off', 'e9 bb b5 ff'],
-    ['nobody knows where', 'ff 25 10 20 00 00 cc cc'],
+    ['to an unknown place', 'ff 25 10 20 00 00 cc cc'],
   ])('%s: it is left as it is', (_what, code) => {
     expect(movePrologue(bytes(code), address, module)).toBeUndefined();
   });

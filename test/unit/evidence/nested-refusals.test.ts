@@ -9,7 +9,7 @@ interface Refusal {
   readonly values?: readonly bigint[];
 }
 
-/** The calls that are left of some refusals. */
+/** The calls that remain of some refusals. */
 function keep(refusals: readonly Refusal[]): readonly string[] {
   const ledger = new ToldLedger({ stacks: Object.fromEntries(refusals.map(({ stack }, id) => [id + 1, stack])) });
   const misuses = refusals.map(

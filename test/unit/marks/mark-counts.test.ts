@@ -5,7 +5,7 @@ import { judgeIterations } from '../../../src/analyze/iterations.ts';
 import { MarkCounts } from '../../../src/marks/mark-counts.ts';
 import { randomNumbers } from '../symbols/bytes.ts';
 
-/** As many open handles of each site as it is given; a site is a stack. */
+/** Open handles, as many of each site as the argument says; a site is a stack. */
 class CountingLedger {
   counts: readonly number[] = [];
 
@@ -27,7 +27,7 @@ class CountingLedger {
   }
 }
 
-/** Marks so often, and returns what is kept of the counts. */
+/** Makes so many marks, and returns the counts that are kept. */
 async function countAtMarks(
   countsAt: (mark: number) => readonly number[],
   markCount: number,

@@ -25,7 +25,7 @@ interface Printed {
   readonly calls: readonly { readonly address: bigint; readonly function: string; readonly line: number }[];
 }
 
-/** Runs prints-addresses to its end: what it printed is all that is left of it. */
+/** Runs prints-addresses to its end: only its output remains. */
 function run(path: string): Printed {
   const lines = execFileSync(path, { encoding: 'utf8' })
     .trim()
