@@ -24,7 +24,7 @@ import { findWine } from './wine.js';
  * @property {NodeJS.ProcessEnv} environment
  */
 
-/** What the tool ends with when it has said why by itself; see "The command line" in docs. */
+/** The exit codes of a tool that has said why by itself; see docs/command-line.md. */
 const errorCode = 2;
 const interruptedCode = 130;
 

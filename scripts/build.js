@@ -47,6 +47,18 @@ export async function buildTypeScript(root, windows, say) {
 }
 
 /**
+ * Checks the types of the tests in TypeScript, which vitest only strips.
+ *
+ * @param {string} root
+ * @param {Windows} windows
+ * @returns {Promise<boolean>} whether the compiler found no errors
+ */
+export async function checkTestTypes(root, windows) {
+  const project = windows.toWindowsPath(join(root, 'tsconfig.test.json'));
+  return (await windows.run(join(root, compiler), ['-p', project])) === 0;
+}
+
+/**
  * Removes compiled files whose source is gone. Otherwise they could still be imported, and would be published.
  *
  * @param {string} source

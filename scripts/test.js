@@ -10,6 +10,7 @@ import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { cacheDirectory } from '../launcher/cache.js';
+import { checkTestTypes } from './build.js';
 import { root, runMain, setUp } from './setup.js';
 import { checkStyle } from './style.js';
 import { findWindows, runScript } from './windows.js';
@@ -29,10 +30,10 @@ await runMain(async () => {
   // Vitest has a prefix already. The other tests get a prefix of their own, so that they do not see each other's
   // processes.
   if (hostTests.length > 0 && process.platform !== 'win32') await moveHome();
-  const style = filters.length === 0 ? [await testStyle(windows)] : [];
+  const checks = filters.length === 0 ? [await checkSources(windows)] : [];
   const isApart = (/** @type {string} */ path) => path.startsWith('test/cli/own-prefix/');
   const sums = await Promise.all([
-    ...style,
+    ...checks,
     runVitest(windows, filters),
     runHostTests(hostTests.filter(isApart)),
     runHostTests(hostTests.filter((path) => !isApart(path))),
@@ -46,13 +47,18 @@ await runMain(async () => {
 });
 
 /**
+ * The style of all files, and the types of the tests.
+ *
  * @param {Windows} windows
  * @returns {Promise<Sum>}
  */
-async function testStyle(windows) {
-  const isGood = await checkStyle(windows);
-  if (!isGood) process.stderr.write('The style is not the house’s: npm run style -- --write sets right what it can.\n');
-  return { passed: isGood ? 1 : 0, failed: isGood ? 0 : 1, files: [] };
+async function checkSources(windows) {
+  const hasStyle = await checkStyle(windows);
+  if (!hasStyle)
+    process.stderr.write('The style is not the house’s: npm run style -- --write sets right what it can.\n');
+  const hasTypes = await checkTestTypes(root, windows);
+  const failed = [hasStyle, hasTypes].filter((isGood) => !isGood).length;
+  return { passed: 2 - failed, failed, files: [] };
 }
 
 /** Gives all later programs a cache with the same packages, but with another Wine prefix. */

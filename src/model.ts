@@ -89,7 +89,10 @@ export interface OpenSite {
   readonly count: number;
   /** Up to 10 of them, ascending. */
   readonly examples: readonly OpenHandle[];
-  /** How they were opened; absent when the recorder did not see it: they were inherited, or another process put them there. */
+  /**
+   * How they were opened; absent when the recorder did not see it: they were inherited, or another process put them
+   * there.
+   */
   readonly opened?: CallRecord;
   /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
   readonly siblingsClosedAt?: Stack;

@@ -140,7 +140,7 @@ export const rules: Readonly<Record<Rule, RuleDescription>> = {
     meaning:
       '`CloseHandle` was given a socket, a registry key, a `FILE`, a search of `FindFirstFile`, or the handle of a descriptor; or `closesocket` was given something that is no socket.',
     consequence:
-      '`CloseHandle` closes the handle of the kernel and nothing that Winsock or the C runtime keeps for it. What they keep refers to the next object that gets the value.',
+      '`CloseHandle` closes the handle of the kernel and nothing that Winsock or the C runtime keeps for it. Their data then refers to the next object that gets the value.',
     remedy:
       'Call `closesocket` for sockets, `RegCloseKey` for keys, `_close` for descriptors, `fclose` for `FILE`s and `FindClose` for searches.',
     documentation: 'docs/findings.md#wrong-closer',

@@ -1,8 +1,8 @@
 import { Script } from 'node:vm';
 
 /**
- * When what has not happened yet counts as never. A guard and no measure: the machine may be busy with ten other
- * things, and Wine is slow. Tests set no limits of their own.
+ * The time after which an event counts as missing. It guards against a hang and measures nothing: the machine may be
+ * busy with ten other things, and Wine is slow. Tests set no limits of their own.
  */
 export const HANG_MS = 300_000;
 
@@ -11,7 +11,7 @@ const WORK_HANG_MS = 60_000;
 
 /**
  * Does work that must end by itself, on an input for which an algorithm that grows too fast would need many minutes.
- * That is ended, and fails: a test's own timeout does not interrupt what never comes back to the event loop.
+ * Ends such work and fails: a test's own timeout cannot interrupt work that never comes back to the event loop.
  *
  * @throws Error (ERR_SCRIPT_EXECUTION_TIMEOUT) when it does not end
  */

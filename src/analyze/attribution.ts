@@ -26,8 +26,8 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
 }
 
 /**
- * Finds the maker of a refused call. It was the program if the function that it called closes or uses the handle that it is
- * given. Where the tables do not know the function, it was the program if the handle was the program's own.
+ * Finds the maker of a refused call. It was the program if the function that it called closes or uses the handle that
+ * it is given. Where the tables do not know the function, it was the program if the handle was the program's own.
  */
 export function attributeMisuse(misuse: Misuse): Actor {
   const { stack } = misuse.offending;

@@ -102,7 +102,9 @@ function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
   };
 }
 
-/** The parts that all objects share: always the type; name, socket and wrapper only when they are the same everywhere. */
+/**
+ * The parts that all objects share: always the type; name, socket and wrapper only when they are the same everywhere.
+ */
 export function commonObject(objects: readonly HandleObject[]): HandleObject {
   const [first = { type: 'Unknown' }, ...rest] = objects;
   const shares = (part: keyof HandleObject): boolean =>

@@ -21,8 +21,8 @@ export function isInvalidHandle({ status, values }: Misuse): boolean {
 
 /**
  * The value is a placeholder and no handle: NULL, INVALID_HANDLE_VALUE, or one of the pseudo handles -2 to -6
- * (GetCurrentThread, GetCurrentProcessToken and others), which need no closing. Most closes of such a value are clean-up
- * code for a handle that was not opened.
+ * (GetCurrentThread, GetCurrentProcessToken and others), which need no closing. Most closes of such a value are
+ * clean-up code for a handle that was not opened.
  */
 export function isPlaceholder(value: bigint): boolean {
   const signed = BigInt.asIntN(64, value);

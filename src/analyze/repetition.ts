@@ -9,8 +9,8 @@ import { compareFindings } from './grouping.ts';
  * A finding that is new in any run is new. It is shown as in the run in which it was worst, among the runs in which it
  * had that status.
  *
- * The target is the first run that failed, or else the last. What {@link Statistics} count is added up; what they
- * measure at one moment is of that run.
+ * The target is the first run that failed, or else the last. The counts of {@link Statistics} are added up; the values
+ * that they measure at one moment are that run's.
  *
  * @param wanted how many runs there were to be
  * @throws RangeError without any run

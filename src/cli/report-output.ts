@@ -17,7 +17,7 @@ export interface ReporterChoice {
   readonly file?: string;
 }
 
-/** What a report shows, whatever its format. */
+/** The choice of what a report shows, in every format. */
 interface ReportAppearance {
   readonly notes: boolean;
   /** Whether suppressed findings are listed too. */

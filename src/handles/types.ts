@@ -12,7 +12,7 @@ interface ObjectType {
   readonly index: number;
   /** All access bits that mean something for it. */
   readonly validAccess: number;
-  /** What GENERIC_READ, GENERIC_WRITE, GENERIC_EXECUTE and GENERIC_ALL stand for, in this order. */
+  /** The access that GENERIC_READ, GENERIC_WRITE, GENERIC_EXECUTE and GENERIC_ALL stand for, in this order. */
   readonly genericMapping: readonly [read: number, write: number, execute: number, all: number];
 }
 

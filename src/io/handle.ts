@@ -110,8 +110,8 @@ export class BorrowedHandle implements AsHandle, AsRawHandle {
 }
 
 /**
- * A handle that this object, and nobody else, closes with `CloseHandle`: at the end of a `using` scope or by
- * {@link close}. Garbage collection never closes it, but reports that it was forgotten.
+ * A handle that only this object closes, with `CloseHandle`: at the end of a `using` scope or by {@link close}. Garbage
+ * collection never closes it, but reports that it was forgotten.
  *
  * It may be `-1n`, which is the current process and not INVALID_HANDLE_VALUE, and it may be NULL; both need no close.
  * Not for registry keys, find handles and sockets.
@@ -128,8 +128,8 @@ export class OwnedHandle implements AsHandle, AsRawHandle, IntoRawHandle, Dispos
   /**
    * Takes ownership of `raw`.
    *
-   * Unsafe: the caller promises that `raw` is open, that nobody else will close it, and that `CloseHandle` is the call
-   * that closes it. For a call's result that may mean failure use {@link HandleOrNull} or {@link HandleOrInvalid}.
+   * Unsafe: the caller promises that `raw` is open, that no other code will close it, and that `CloseHandle` is the
+   * call that closes it. For a call's result that may mean failure use {@link HandleOrNull} or {@link HandleOrInvalid}.
    */
   static fromRawHandle(raw: RawHandle): OwnedHandle {
     return new OwnedHandle(raw);

@@ -40,8 +40,8 @@ export interface FromRawHandle<T> {
   /**
    * Takes ownership of `raw`.
    *
-   * Unsafe: the caller promises that `raw` is open, that nobody else will close it, and that `CloseHandle` is the call
-   * that closes it (a registry key needs `RegCloseKey`, a find handle `FindClose`, a socket `closesocket`).
+   * Unsafe: the caller promises that `raw` is open, that no other code will close it, and that `CloseHandle` is the
+   * call that closes it (a registry key needs `RegCloseKey`, a find handle `FindClose`, a socket `closesocket`).
    */
   fromRawHandle(raw: RawHandle): T;
 }
@@ -63,7 +63,7 @@ export interface FromRawSocket<T> {
   /**
    * Takes ownership of `raw`.
    *
-   * Unsafe: the caller promises that `raw` is an open socket and that nobody else will close it.
+   * Unsafe: the caller promises that `raw` is an open socket and that no other code will close it.
    *
    * @throws RangeError when `raw` is `INVALID_SOCKET`
    */

@@ -125,8 +125,8 @@ export class BorrowedSocket implements AsSocket, AsRawSocket {
 }
 
 /**
- * A socket that this object, and nobody else, closes with `closesocket`: at the end of a `using` scope or by
- * {@link close}. Garbage collection never closes it, but reports that it was forgotten. It is never INVALID_SOCKET.
+ * A socket that only this object closes, with `closesocket`: at the end of a `using` scope or by {@link close}. Garbage
+ * collection never closes it, but reports that it was forgotten. It is never INVALID_SOCKET.
  *
  * Rust: `std::os::windows::io::OwnedSocket`.
  */
@@ -140,7 +140,7 @@ export class OwnedSocket implements AsSocket, AsRawSocket, IntoRawSocket, Dispos
   /**
    * Takes ownership of `raw`.
    *
-   * Unsafe: the caller promises that `raw` is an open socket and that nobody else will close it.
+   * Unsafe: the caller promises that `raw` is an open socket and that no other code will close it.
    *
    * @throws RangeError when `raw` is INVALID_SOCKET
    */

@@ -56,7 +56,7 @@ export function mayOpenTargetFile(path: string, userPaths?: readonly string[]): 
   }
 }
 
-/** What {@link toTargetFilePath} asks of the system, for tests. */
+/** The answers of the system that {@link toTargetFilePath} needs; tests give their own. */
 interface PathContext {
   readonly workingDirectory: string;
   /** @param root of a drive, such as `C:\` */
@@ -94,7 +94,7 @@ function withoutPrefix(path: string): string {
 }
 
 /**
- * What no file's name holds: a colon begins the name of an alternate stream.
+ * The characters that no file's name holds: a colon begins the name of an alternate stream.
  *
  * https://learn.microsoft.com/windows/win32/fileio/naming-a-file
  */

@@ -18,9 +18,9 @@ export function csvHeader<Row>(columns: readonly Column<Row>[]): string {
 }
 
 /**
- * Rows as CSV (RFC 4180, but for its line ends: a line feed). Text is escaped as on a terminal, so that every row is one
- * line, and cannot become a formula of a spreadsheet: see {@link csvCell}. What was escaped cannot be told from what was
- * not: JSON keeps names exactly.
+ * Rows as CSV (RFC 4180, but for its line ends: a line feed). Text is escaped as on a terminal, so that every row is
+ * one line, and cannot become a formula of a spreadsheet: see {@link csvCell}. Escaped text looks like text that had
+ * the backslashes from the beginning: only JSON keeps names exactly.
  */
 export function formatCsv<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   return rows.map((row) => `${columns.map(({ read }) => csvCell(read(row))).join(',')}\n`).join('');
@@ -35,8 +35,8 @@ const formula = /^\s*[=+\-@＝＋－＠]/;
 /**
  * One cell as CSV has it.
  *
- * A text that a spreadsheet would take for a formula is quoted and begins with an apostrophe, by which it stays a text. A
- * number is this tool's own, not a target's, and stays a number, also below zero.
+ * A text that a spreadsheet would take for a formula is quoted and begins with an apostrophe, by which it stays a text.
+ * A number is this tool's own, not a target's, and stays a number, also below zero.
  */
 export function csvCell(cell: Cell): string {
   if (cell === undefined) return '';

@@ -82,8 +82,8 @@ export interface SnapshotDiff {
 }
 
 /**
- * Compares two snapshots in one pass over both. It keeps nothing of handles that are the same. Of the others it keeps
- * the kinds, and `exampleCount` examples of each.
+ * Compares two snapshots in one pass over both. It keeps nothing of handles that are the same. It counts the others by
+ * kind, and keeps `exampleCount` examples of each.
  *
  * A snapshot has no number that identifies an object. A value counts as recycled when its type, access or name differs,
  * because the type and access of a handle never change. An unnamed event that was closed and opened again with the same

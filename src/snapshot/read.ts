@@ -35,7 +35,8 @@ export class SnapshotReader implements Disposable {
   #lastPid = -1;
   #lastValue = '';
   /**
-   * What must come next: a process or the end; a process, after a comma; a handle or the end of the process; a handle.
+   * The parts that may come next: a process or the end; a process, after a comma; a handle or the end of the process; a
+   * handle.
    */
   #expected: 'process or end' | 'process' | 'handle or end' | 'handle' | 'end of process' | 'end' | 'nothing' =
     'process or end';

@@ -1,7 +1,7 @@
 /**
  * Characters that must never reach a terminal as they are: control characters (C0, DEL, C1), everything invisible or
- * that changes the direction of text (`\p{C}` holds format characters, unassigned and private code points and lone surrogates;
- * Default_Ignorable the rest), line and paragraph separators, and spaces that are not the space.
+ * that changes the direction of text (`\p{C}` holds format characters, unassigned and private code points and lone
+ * surrogates; Default_Ignorable the rest), line and paragraph separators, and spaces that are not the space.
  */
 const unprintable = (): RegExp => /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu;
 const outsideAscii: RegExp = /[^\x20-\x7e]/gu;
@@ -32,8 +32,9 @@ function escapeCharacter(character: string): string {
 }
 
 /**
- * Escapes within JSON text what JSON allows but a terminal or an editor obeys, hides or takes for the end of a line: the
- * same characters as {@link escapeText}, but for spaces. The parsed value is the same, and line feeds between values stay.
+ * Escapes within JSON text what JSON allows but a terminal or an editor obeys, hides or takes for the end of a line:
+ * the same characters as {@link escapeText}, but for spaces. The parsed value is the same, and line feeds between
+ * values stay.
  */
 export function escapeJson(json: string): string {
   if (printableAsciiLines.test(json)) return json;

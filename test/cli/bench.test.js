@@ -1,5 +1,4 @@
-// Every benchmark, with its smallest sizes: that it runs to its end and prints its figures. How large they are is
-// nobody's business here.
+// Every benchmark, with its smallest sizes, runs to its end and prints its figures. Their values do not matter here.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -9,8 +8,8 @@ import { describe, it } from 'node:test';
 import { root } from '../../scripts/setup.js';
 
 /**
- * Lines that each prints, among others, in this order; several for one stand for any of them. `#` is a figure: a
- * number, or a median with the lowest and the highest.
+ * Lines that each benchmark prints, among others, in this order. A list stands for any one of its lines. `#` is a
+ * figure: a number, or a median with the lowest and the highest.
  *
  * @type {Record<string, readonly (string | readonly string[])[]>}
  */
@@ -67,7 +66,7 @@ const printed = {
     '  the program # ms alone, # ms audited, ratio #',
     "20,000 opens and closes: peak # MB, the auditor's processor time # s",
     '  the program # ms alone, # ms audited, ratio #',
-    // The latter where the program takes no longer than two looks at the auditor.
+    // The second line comes when the program ends before the auditor was measured twice.
     [
       '  in its second half the auditor takes # % of a core (aim: under 1)',
       '  in its second half there was no time to look twice',

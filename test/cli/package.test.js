@@ -22,9 +22,9 @@ describe('the packed tarball', () => {
    * @param {string} cwd
    */
   function run(command, args, cwd) {
-    // `npm test` hands on what the project's .npmrc says, by which npm would install for Windows on Linux, too.
+    // `npm test` passes the project's .npmrc on, which makes npm install for Windows on Linux, too.
     const env = { ...process.env, npm_config_os: undefined, npm_config_cpu: undefined };
-    // A script to Windows, which only a shell runs; none of the arguments needs quotes.
+    // To Windows npm is a script, which only a shell runs. None of the arguments needs quotes.
     return spawnSync(command, args, { cwd, env, encoding: 'utf8', shell: process.platform === 'win32' });
   }
 

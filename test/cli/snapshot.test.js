@@ -120,7 +120,7 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
     const frames = stdout.split(/\x1b\[\d+F\x1b\[J/);
     assert.ok(frames.length >= 8, `${frames.length} frames`);
     assert.match(frames[1] ?? '', /stays-quiet\.exe \(\d+\)[^]*COUNT +CHANGE +RATE[^]*Event/);
-    // What is drawn over has as many lines as go back.
+    // Each frame goes back by as many lines as the frame before it had.
     const backs = [...stdout.matchAll(/\x1b\[(\d+)F/g)].map((match) => Number(match[1]));
     frames.slice(0, -1).forEach((frame, index) => assert.equal(frame.split('\n').length - 1, backs[index]));
     assert.match(stdout, /✓ Nothing grows steadily\./);
@@ -140,7 +140,7 @@ describe('on Linux', { skip: process.platform === 'win32' && 'there is no launch
     assert.match(stdout, /samples in [^;]+; interrupted\.\n✓ Nothing grows steadily\.\n$/);
   });
 
-  it('watch ends when nobody reads what it prints', () => {
+  it('watch ends when its output has no reader', () => {
     const { status } = spawnSync('sh', [
       '-c',
       `'${process.execPath}' '${tool}' watch ${quiet.pid} --interval 50ms | head -n 2`,

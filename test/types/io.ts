@@ -1,6 +1,6 @@
 /**
- * What the compiler refuses in `unclosed/io`. Never run: an expectation that no longer holds is a compile error, and
- * test/windows/types.test.ts compiles this directory.
+ * The uses of `unclosed/io` that the compiler refuses. Never run: an expectation that no longer holds is a compile
+ * error, and test/windows/types.test.ts compiles this directory.
  */
 import {
   type AsHandle,
@@ -116,7 +116,7 @@ takesAsHandle(rawHandle);
 // a handle is still a bigint to look at,
 export const looked: bigint = rawHandle;
 
-// nobody makes an owner or a borrow but by the functions that say what they promise,
+// only the functions whose callers make promises make an owner or a borrow,
 // @ts-expect-error use OwnedHandle.fromRawHandle
 new OwnedHandle(rawHandle);
 // @ts-expect-error use OwnedSocket.fromRawSocket

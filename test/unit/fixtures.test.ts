@@ -4,18 +4,13 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, test } from 'vitest';
 
-import {
-  demoExpectation,
-  type ExpectedFinding,
-  type ExpectedFunction,
-  type FixtureExpectation,
-  fixtureExpectations,
-} from '../../fixtures/expectations.ts';
+import type { ExpectedFinding, ExpectedFunction, FixtureExpectation } from '../../fixtures/expectations/expectation.ts';
+import { demoExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
 
 const folder = fileURLToPath(new URL('../../fixtures', import.meta.url));
 const all = [...fixtureExpectations, demoExpectation];
 
-/** Stacks that a finding of each rule cannot do without; of `leak`'s, the siblings' is there when there are any. */
+/** Stacks that a finding of each rule must have. A `leak` has the siblings' stack when there are any. */
 const stacksOfRule: Readonly<Record<string, readonly string[]>> = {
   leak: ['opened'],
   'double-close': ['closed', 'offending', 'opened'],
@@ -49,7 +44,7 @@ function listAllFunctions(finding: ExpectedFinding): readonly string[] {
   return [opened, closed, offending, siblingsClosed].flatMap(listFunctions);
 }
 
-/** Where the functions of a finding are: in the program, or in the library that it loads. */
+/** The source of a finding's functions: the program's, or that of the library that it loads. */
 function sourceOf({ program }: FixtureExpectation, { module }: ExpectedFinding): string {
   return readWhole(module === undefined ? `${program}.c` : module.replace(/\.dll$/, '.c'));
 }

@@ -34,7 +34,7 @@ const storeys = [
   'cli',
 ];
 
-/** Who may import whom inside agent/: a room may import those that stand before it. */
+/** The rooms of agent/ from the ground up: a room may import those that stand before it. */
 const agentRooms = [
   'tables',
   'ledger',
@@ -80,7 +80,7 @@ interface SourceFile {
   readonly path: string;
   readonly storey: string;
   readonly text: string;
-  /** What it imports, as it is spelt. */
+  /** Its imports, as they are spelt. */
   readonly specifiers: readonly string[];
 }
 
@@ -180,7 +180,7 @@ describe('the house', () => {
     expect(foreign).toEqual([]);
   });
 
-  it('imports packages in their places only, and none that nobody knows of', () => {
+  it('imports packages in their places only, and no unknown ones', () => {
     const astray = files.flatMap(({ path, storey, specifiers }) =>
       specifiers
         .filter(
@@ -200,7 +200,7 @@ describe('the house', () => {
     expect(bare).toEqual([]);
   });
 
-  it('exports nothing that nobody imports', () => {
+  it('exports nothing without an importer', () => {
     const repository = posix.dirname(root.replaceAll('\\', '/'));
     const sources = new Map(
       ['src', 'test', 'bench', 'scripts', 'bin', 'launcher', 'fixtures/matrix'].flatMap((folder) =>
@@ -210,7 +210,7 @@ describe('the house', () => {
           .map((path): [string, string] => [path, readFileSync(`${repository}/${path}`, 'utf8')]),
       ),
     );
-    // What is imported from each file: by name, or as a member of what an importer calls the whole file.
+    // The names that are imported from each file: by name, or as a member of an import of the whole file.
     const used = new Map<string, Set<string>>();
     for (const [path, text] of sources) {
       for (const [, names = '', static_, dynamic] of text.matchAll(
@@ -258,7 +258,7 @@ describe('the house', () => {
   });
 
   it('prints in cli/ only, and never by console or the streams of Node.js', () => {
-    // Node.js under Wine dies of the first touch of either when it is a pipe of Linux; cli/terminal.ts asks them on
+    // Node.js under Wine dies at the first use of a stream that is a pipe of Linux. cli/terminal.ts uses them on
     // Windows only.
     const touching = files.filter(({ text }) =>
       /^(?!\s*(\*|\/\/|\/\*\*)).*\b(console\.\w+\(|process\.std(out|err)\b)/m.test(text.replace(/`[^`]*`/g, '')),

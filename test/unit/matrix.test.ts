@@ -81,7 +81,7 @@ describe('the matrix', () => {
   });
 });
 
-/** The text without its comments, in which the forms of a program differ in any case. */
+/** The text without its comments, which differ between the forms of a program. */
 function code(text: string): string {
   return text.replace(/^ *\/\/.*$/gm, '');
 }
@@ -140,7 +140,7 @@ describe('a report', () => {
     );
     expect({ outcome, falsePositives }).toEqual({
       outcome: 'false negative',
-      falsePositives: [change.rule ?? 'double-close'],
+      falsePositives: ['rule' in change ? change.rule : 'double-close'],
     });
     expect(complaints.join('\n')).toMatch(/^missed: error double-close Event × 2, offending at x\.dll!finish\n/);
   });
@@ -152,7 +152,7 @@ describe('a report', () => {
     });
   });
 
-  test('with a note only misses the truth, and accuses nobody', () => {
+  test('with a note only misses the truth, and accuses no code', () => {
     const note = { ...finding, level: 'note' as const };
     expect(judge(program, { ...report, findings: [note] }, output)).toMatchObject({
       outcome: 'false negative',
@@ -177,7 +177,7 @@ describe('a report', () => {
   });
 
   test('of what docs/limits.md excuses is a known miss, a complaint once it is found, and no licence to accuse', () => {
-    const excused = { ...program, limit: 'Nobody can know.' };
+    const excused = { ...program, limit: 'It cannot be known.' };
     expect(judge(excused, { ...report, findings: [] }, output)).toEqual({
       outcome: 'known miss',
       falsePositives: [],

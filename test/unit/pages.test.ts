@@ -61,13 +61,16 @@ describe('the pages', () => {
     ).toEqual([]);
   });
 
-  it.each([...pages, '.github/workflows/ci.yml'])('%s installs unclosed by a path, as nobody owns its name', (path) => {
-    const advice = read(path).replaceAll(/\*\*Do not [^*]+\*\*/g, '');
-    const installed = advice.matchAll(/\b(?:npm (?:install|i|exec)|npx(?! --no-install))\b(.*)$/gm);
-    expect(Array.from(installed, ([, what = '']) => what).filter((what) => /\sunclosed(?![-\w./])/.test(what))).toEqual(
-      [],
-    );
-  });
+  it.each([...pages, '.github/workflows/ci.yml'])(
+    '%s installs unclosed by a path, as its name has no owner',
+    (path) => {
+      const advice = read(path).replaceAll(/\*\*Do not [^*]+\*\*/g, '');
+      const installed = advice.matchAll(/\b(?:npm (?:install|i|exec)|npx(?! --no-install))\b(.*)$/gm);
+      expect(
+        Array.from(installed, ([, what = '']) => what).filter((what) => /\sunclosed(?![-\w./])/.test(what)),
+      ).toEqual([]);
+    },
+  );
 
   it('are linked from README, each from somewhere', () => {
     const reached = new Set(['README.md']);

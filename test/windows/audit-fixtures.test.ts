@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  demoExpectation,
   type ExpectedFinding,
   type FixtureExpectation,
-  fixtureExpectations,
   runtimeFlavours,
-} from '../../fixtures/expectations.ts';
+} from '../../fixtures/expectations/expectation.ts';
+import { demoExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
 import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
 import { useAuditor } from './warm-auditor.ts';
 
-/** What one audit must say. */
+/** One audit, and the findings that it must have. */
 interface Audit {
   readonly name: string;
   readonly program: string;
@@ -42,7 +41,7 @@ describe('an audit finds what is planted and nothing else in', () => {
       const pid = /^ready (\d+)\r?$/m.exec(output)?.[1];
       if (pid === undefined || isKilled) return;
       process.kill(Number(pid));
-      isKilled = true; // a second time is an error, once it is really gone; the auditor may still be at work
+      isKilled = true; // a second kill is an error once the process is gone; the auditor may still be at work
     };
     const options = { program: fixturePath(name), args: expectation.arguments ?? [] };
     const { report, output } = await audit(options, expectation.isToBeKilled && killReady);
@@ -69,7 +68,7 @@ describe('an audit finds what is planted and nothing else in', () => {
       if (findings.some(({ rule, level }) => level === 'note' && rule === note.rule)) continue;
       expect(note.message, 'a note about the program’s own call').toMatch(/for itself|by itself|before main/);
     }
-    // The program prints the values of what it mistreats; up to ten of a site stand in the report.
+    // The program prints the values that it mistreats; the report has up to ten of a site.
     const values = oracleValues(output);
     for (const finding of report.findings.filter(({ level }) => level !== 'note')) {
       const listed = values.get(finding.rule) ?? [];

@@ -9,7 +9,7 @@ import { fixturePath, runTool } from './tool.ts';
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-early-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** What goes wrong in the tool's process, and what Node.js would make of it by itself. */
+/** Accidents in the tool's process. In brackets: the exit code that Node.js would have by itself. */
 const accidents = [
   {
     name: 'comes to a halt, as nothing can settle what it waits for (exit code 0)',
@@ -18,13 +18,13 @@ const accidents = [
     said: /^unclosed: Cannot finish: the work came to a halt before it was done\. This is a fault of unclosed: please report it\.\r?$/m,
   },
   {
-    name: 'throws where nobody catches it (exit code 1)',
+    name: 'throws where nothing catches it (exit code 1)',
     planted: 'setImmediate(() => { throw new Error("planted") });',
     args: ['run', '--', fixturePath('does-nothing')],
     said: /^unclosed: Error: planted$/m,
   },
   {
-    name: 'rejects a promise that nobody awaits (exit code 1)',
+    name: 'rejects a promise that nothing awaits (exit code 1)',
     planted: 'setImmediate(() => { Promise.reject(new Error("planted")) });',
     args: ['run', '--', fixturePath('does-nothing')],
     said: /^unclosed: Error: planted$/m,

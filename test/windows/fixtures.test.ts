@@ -4,17 +4,13 @@ import { fileURLToPath } from 'node:url';
 
 import { expect, test } from 'vitest';
 
-import {
-  demoExpectation,
-  type FixtureExpectation,
-  fixtureExpectations,
-  runtimeFlavours,
-} from '../../fixtures/expectations.ts';
+import { type FixtureExpectation, runtimeFlavours } from '../../fixtures/expectations/expectation.ts';
+import { demoExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
 
 const buildFolder = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
 const oracleLine = /^(leak|[a-z-]+-close|[a-z-]+-use|wrong-closer|wrong-type|inherited) ([A-Z]\w+)( 0x[0-9a-f]+)?$/;
 
-/** One built program and what it has to do when nobody watches it. */
+/** One built program, and what it must do without an audit. */
 interface BareRun {
   readonly name: string;
   readonly parameters: readonly string[];

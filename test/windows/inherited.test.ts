@@ -27,7 +27,7 @@ describe.each([
     ['inherits-in-many-children', 6],
     ['inherits-pipe-end', 1],
     ['inherits-stream', 1],
-  ] as const)('is told of %s, and of its clean twin nothing', async (program, count) => {
+  ] as const)('is reported for %s, and not for its clean twin', async (program, count) => {
     expect((await audit(program, recording)).inherited.map((finding) => [finding.level, finding.count])).toEqual([
       ['note', count],
     ]);

@@ -125,7 +125,7 @@ describe('iterations that are marked', () => {
     );
   });
 
-  it('are not waited for when nobody marks any, which is said', async () => {
+  it('are not waited for when the program marks none, and the report says so', async () => {
     const name = newName();
     const { findings, completeness, exit } = await auditByCommand(
       ['--mark', name, '--require-complete'],
@@ -193,7 +193,7 @@ describe('mark()', () => {
     expect(closing.exit).toBe(0);
   });
 
-  it('does nothing when nobody audits', async () => {
+  it('does nothing without an audit', async () => {
     const child = spawn(process.execPath, [script, 'closes', 'alone'], { stdio: 'ignore' });
     expect(await once(child, 'exit')).toEqual([0, null]);
   });
@@ -236,7 +236,7 @@ describe('mark()', () => {
     expect(errors).toMatchObject([{ type: 'Event', growth: { iterations: 4, grewIn: 4, handlesPerIteration: 3 } }]);
   });
 
-  it('says so when there is nobody behind the name', async () => {
+  it('says so when no auditor is behind the name', async () => {
     const { mark } = await import('../../src/marks/mark.ts');
     await expect(mark(newName())).rejects.toThrow(
       /^Cannot mark an iteration by "\\\\\.\\pipe\\unclosed-test-[^"]*": no auditor takes marks there \(ENOENT\)\. Try/,
@@ -254,7 +254,7 @@ describe('mark()', () => {
 });
 
 describe('a mark that cannot be taken is refused with one line and exit code 2:', () => {
-  it('a pipe that somebody has', async () => {
+  it('a pipe that another process has', async () => {
     const name = newName();
     const server = createServer().listen(`\\\\.\\pipe\\${name}`);
     await once(server, 'listening');
@@ -266,7 +266,7 @@ describe('a mark that cannot be taken is refused with one line and exit code 2:'
     expect([run.exitCode, run.stdout]).toEqual([2, '']);
   });
 
-  it('an event that somebody has', async () => {
+  it('an event that another process has', async () => {
     const name = newName();
     using _event = HandleOrNull.fromRawHandle(CreateEventW(null, false, false, `Local\\${name}`)).expect(
       'create event',

@@ -17,7 +17,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 describe('unclosed run, in Windows itself,', () => {
   it('says in one line that another process denies access to the program', async () => {
     const path = join(directory, 'locked.exe');
-    // Nobody else may open it while we have it: share mode 0.
+    // No other process may open it while we have it: share mode 0.
     using _lock = HandleOrInvalid.fromRawHandle(
       CreateFileW(path, GENERIC_READ, 0, null, CREATE_ALWAYS, 0, NULL_HANDLE),
     ).expect('create', path);

@@ -27,7 +27,7 @@ function write(text: string): string {
 }
 
 describe('Node.js', () => {
-  // What it opens for itself, in the ways in which scripts make it do so.
+  // A script that makes Node.js open handles for itself, in all the ways that scripts do.
   const everything = `const fs = require('fs'), net = require('net'), cp = require('child_process'), { Worker } = require('worker_threads');
     fs.readFile(process.execPath, () => {}); process.on('SIGINT', () => {});
     const server = net.createServer((client) => client.end('x')).listen(0, '127.0.0.1', () => {

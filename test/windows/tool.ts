@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { FindingStatus, Frame, Level, Rule } from '../../src/model.ts';
+import type { FindingStatus, Frame, IterationGrowth, Level, Rule } from '../../src/model.ts';
 
 const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 
@@ -62,6 +62,8 @@ export interface JsonFinding {
   readonly stacks: Readonly<Record<string, readonly Frame[] | undefined>>;
   readonly fingerprint: string;
   readonly status: FindingStatus;
+  readonly growth?: IterationGrowth;
+  readonly runs?: readonly number[];
 }
 
 export interface JsonReport {

@@ -1,6 +1,6 @@
-// Audits what its parent asks for, one program after the other, and answers with the report as the command prints it.
-// It runs in a process of its own, from what was built, because its stdout and stderr are those of the programs: see
-// warm-auditor.ts.
+// Audits the programs that its parent names, one after the other, and answers with the report as the command prints it.
+// It runs in a process of its own and loads the built modules, because its stdout and stderr are those of the programs:
+// see warm-auditor.ts.
 const built = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 const { audit } = await built('audit/index.js');
 const { CreateEventW, SetEvent } = await built('ffi/kernel32.js');
@@ -8,7 +8,7 @@ const { HandleOrNull } = await built('io/index.js');
 const { MarkCounts } = await built('marks/mark-counts.js');
 const { json } = await built('report/json.js');
 
-/** Set when a mark was counted, which nobody tells a program that marks by an event: see fixtures/marks.h. */
+/** Set when a mark was counted. A program that marks by an event has no other way to know: see fixtures/marks.h. */
 let counted;
 const take = MarkCounts.prototype.take;
 MarkCounts.prototype.take = async function (...args) {

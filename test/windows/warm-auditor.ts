@@ -13,7 +13,7 @@ import { fixtureFolder, type JsonReport } from './tool.ts';
 /** One audit by the library. */
 export interface Audited {
   readonly report: JsonReport;
-  /** What the program wrote to its stdout and stderr. */
+  /** The program's output on stdout and stderr. */
   readonly output: string;
 }
 
@@ -21,8 +21,8 @@ export type Audit = (options: Omit<AuditOptions, 'signal'>, onOutput?: (output: 
 
 /**
  * Gives a test file the library's `audit()`, in one process that lives as long as the file's tests: to start the tool
- * takes more processor time than to audit a small program. For tests of what is found; how the command says it is for
- * `runTool`.
+ * takes more processor time than to audit a small program. For tests of findings. For tests of the command's output
+ * there is `runTool`.
  */
 export function useAuditor(): Audit {
   let auditor: Auditor | undefined;

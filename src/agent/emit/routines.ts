@@ -30,7 +30,7 @@ import type { HookEnvironment } from './hooks/hook-environment.ts';
 import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
 import { emitRuntimeObjectHook } from './hooks/runtime-objects/runtime-object-hook.ts';
 
-/** What the routines need of the code around them. */
+/** The parts of the surrounding code that the routines need. */
 interface RoutineOptions {
   readonly imageBase: Label;
   readonly variant: AgentVariant;

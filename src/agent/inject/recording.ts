@@ -191,7 +191,7 @@ export class Recording implements Disposable {
     return this.#unrecognised;
   }
 
-  /** What was not recorded, as far as it is known by now. */
+  /** The gaps in the recording that are known by now. */
   gaps(): readonly Gap[] {
     const naming: readonly Gap[] = [
       { kind: 'calls-unrecognised', names: this.#unrecognised },

@@ -66,7 +66,7 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
   };
 }
 
-/** What child processes inherited; undefined where the record is another one, or incomplete. */
+/** The handles that child processes inherited; undefined where the record is another one, or incomplete. */
 export function readInheritance(memory: LedgerMemory, offset: number): LedgerInheritance | undefined {
   const record = readRecord(memory, offset);
   if (record?.kind !== 'inherited') return undefined;

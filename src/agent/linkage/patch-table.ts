@@ -2,7 +2,7 @@ import { type Struct, struct } from '../ledger/struct.ts';
 import type { Assembler } from '../asm/assembler.ts';
 import type { Label } from '../asm/operands.ts';
 
-// What the agent learns about the functions that it hooks once their DLLs are mapped (function-patches.ts).
+// The data about the functions that the agent hooks once their DLLs are mapped (function-patches.ts).
 
 const patchedModuleFields = {
   /** The address at which it must lie for the hooks to fit. */

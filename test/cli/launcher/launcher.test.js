@@ -178,7 +178,7 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
   });
 
   for (const stderr of ['2>&-', '2>/dev/full']) {
-    it(`returns 2 also where nobody can hear why: ${stderr}`, () => {
+    it(`returns 2 also where its message reaches no reader: ${stderr}`, () => {
       assert.equal(shell(`${command} facts ${stderr}`, { env: { WINE: '/nowhere/wine' } }).status, 2);
       assert.equal(shell(`${command} vanish ${stderr}`).status, 2);
     });
@@ -222,7 +222,7 @@ describe('the launcher', { skip: process.platform === 'win32' && 'there is no la
     look();
     child.kill('SIGTERM');
     await eventually(() => output === 'waiting\ninterrupted\n');
-    await sleep(300); // sooner it would count as an echo of the first
+    await sleep(300); // an earlier one would count as an echo of the first
     child.kill('SIGTERM');
     return await ended;
   }

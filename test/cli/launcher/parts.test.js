@@ -22,8 +22,8 @@ import { isInstalled, npmThatKnowsPlatforms } from '../../../scripts/dependencie
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 describe('a process', { skip: process.platform === 'win32' && 'there is no launcher on Windows' }, () => {
-  it('is alive until it has ended, even if nobody asks for its exit code', async () => {
-    // The sleep that the shell becomes does not know of the one that it started before.
+  it('is alive until it has ended, even if its exit code is not asked for', async () => {
+    // The shell becomes the second sleep, which does not know about the first.
     const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       const [text] = await once(parent.stdout, 'data');

@@ -53,7 +53,7 @@ const acts = {
     await new Promise((resolve) => spawn(process.execPath, ['-v'], { stdio: 'pipe' }).on('close', resolve));
     console.log('end');
   },
-  /** Starts a program that would run for a minute, and waits for Ctrl-C; with `stubborn` in vain. */
+  /** Starts a program that runs for a minute, and waits for Ctrl-C; with `stubborn` in vain. */
   wait() {
     spawn(process.execPath, [fileURLToPath(import.meta.url), 'sleep'], { stdio: 'inherit' });
     process.on('SIGINT', () => {

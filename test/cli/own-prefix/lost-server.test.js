@@ -1,5 +1,5 @@
-// Audits whose Wine server ends, and audits that start together where none runs yet: a prefix of their own is ended
-// again and again.
+// Audits whose Wine server ends, and audits that start together before one runs. They have a prefix of their own, which
+// the tests end again and again.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import {
@@ -108,7 +108,7 @@ describe('an audit', { skip }, () => {
         const session = killServer();
         const end = await ended;
         assertHonest(end);
-        // One that had its report before is none that could have noticed.
+        // An audit that had its report before cannot have noticed.
         if (end.code === 2 && session !== undefined) assert.deepEqual(findProcesses(`UNCLOSED_SESSION=${session}`), []);
       }
     });
@@ -120,7 +120,7 @@ describe('an audit', { skip }, () => {
       const { ended } = audit();
       await sleep((auditMs * 1.1 * round) / ROUNDS);
       killServer();
-      // The new server is never idle until the audit ends that lost its own.
+      // The new server is not idle before the audit that lost its own has ended.
       let isOver = false;
       const end = ended.finally(() => (isOver = true));
       do assertHonest(await audit().ended);
@@ -129,7 +129,7 @@ describe('an audit', { skip }, () => {
     }
   });
 
-  it(`that starts together with another where no server runs leaves its output to nobody, ${ROUNDS} times`, async () => {
+  it(`that starts together with another where no server runs leaves its output to no other process, ${ROUNDS} times`, async () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       killProcesses(`WINEPREFIX=${prefix}`);
       const first = audit();

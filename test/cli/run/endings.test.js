@@ -22,7 +22,7 @@ import {
 
 const cwd = makeDirectory();
 
-/** Scripts that hold a file open and wait; the name stands in the command line, so that its processes can be found. */
+/** Scripts that hold a file open and wait; the name is in the command line, by which the tests find the processes. */
 const scripts = {
   'waits.cjs': 'setInterval(() => {}, 1000);',
   'heeds.cjs':
@@ -30,7 +30,10 @@ const scripts = {
   'ignores.cjs': 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);',
 };
 
-/** Where something might be left behind: Linux' and Windows' directories for temporary files, the cache, and here. */
+/**
+ * The places where something might be left behind: the directories for temporary files of Linux and Windows, the cache,
+ * and the working directory.
+ */
 function listPlaces() {
   const cache = cacheDirectory(process.env);
   const prefixes = readdirSync(join(cache, 'prefixes')).map((name) => join(cache, 'prefixes', name));
@@ -139,7 +142,7 @@ describe('Ctrl-C', { skip }, () => {
   it('ends everything when it comes again, and leaves no half report', async () => {
     const { pid, said, ended } = await start('ignores.cjs', ['--reporter', 'json=report.json']);
     process.kill(pid, 'SIGINT');
-    // Sooner the second would count as an echo of the first.
+    // An earlier second signal would count as an echo of the first.
     await eventually(() => said().includes('interrupted'));
     process.kill(pid, 'SIGINT');
     const { status } = await ended;
@@ -216,7 +219,7 @@ describe('a program', { skip }, () => {
 });
 
 /**
- * Ends the Windows programs of that name, and nothing that merely has it among its arguments.
+ * Ends the Windows programs of that name, but no program that only has it among its arguments.
  *
  * @param {string} name
  * @param {string} [argument] that they must have

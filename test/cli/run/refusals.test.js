@@ -1,4 +1,4 @@
-// What cannot be run: one line that says what, why and what to try; exit code 2; nothing on stdout; nothing left.
+// Programs that cannot be run: one line says which, why and what to try; exit code 2; nothing on stdout; nothing left.
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -89,7 +89,7 @@ describe('a refusal', { skip }, () => {
       `run --reporter table=directory -- '${leaky}'`,
       /^Cannot write report "directory": it is a directory \(EISDIR\)\. Try the name of a file in it\.$/,
     ],
-    // Refused by the kernel to everybody, root too.
+    // The kernel refuses it to every user, root too.
     [
       `run --reporter json=/sys/a.json -- '${leaky}'`,
       /^Cannot write report "\/sys\/a\.json": access is denied \(\w+\)\. Try another file\.$/,

@@ -1,4 +1,4 @@
-// What the tests of `unclosed run` share: a shell as a user has it, and the machine before and after.
+// The common part of the tests of `unclosed run`: a shell as a user has it, and the machine before and after.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -81,8 +81,8 @@ export function findProcesses(part) {
 }
 
 /**
- * When what has not happened yet counts as never: a guard, and no measure. test/hang.ts is the same for the tests in
- * Windows.
+ * The time after which an event counts as missing. It guards against a hang and measures nothing. test/hang.ts is the
+ * same for the tests in Windows.
  */
 export const HANG_MS = 300_000;
 

@@ -71,7 +71,7 @@ describe.each(hookTable)('$name', ({ name, argumentCount, role, opens, uses }) =
 
   test('needs no more places in the frame than there are', () => {
     expect(uses.length).toBeLessThanOrEqual(usedHandles.length);
-    // The second receiver shares its place with what a shared body keeps.
+    // The second receiver shares its place with the value that a shared body keeps.
     expect(opens.length).toBeLessThanOrEqual(role === 'opens' ? 1 : receivers.length);
   });
 
@@ -101,7 +101,7 @@ describe.each(functionTable)('$module!$name', (row) => {
     );
     for (const argument of named) expect(argument).toBeLessThan(row.argumentCount);
     expect([opens, closes, uses].some((effect) => effect !== undefined)).toBe(true);
-    // What is opened is known only by a result that says whether the call failed.
+    // A function that opens must have a result that says whether the call failed.
     if (opens !== undefined) expect(row.failure).not.toBe('never');
   });
 });

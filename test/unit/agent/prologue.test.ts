@@ -19,7 +19,7 @@ const movable: readonly (readonly [compiler: string, code: string])[] = [
   ['gcc: recvfrom', '48 83 ec 78, 48 8b 84 24 a8 00 00 00 | 48 89 44 24 30'], // sub rsp, 78h; mov rax, [rsp+0a8h]
   ['gcc: sendto', '48 83 ec 78, 8b 84 24 a8 00 00 00 | 89 44 24 30'], // sub rsp, 78h; mov eax, [rsp+0a8h]
   ['gcc: send', '48 83 ec 78, 44 89 4c 24 20 | 4c 8d 4c 24 5c'], // sub rsp, 78h; mov [rsp+20h], r9d
-  // What Microsoft's compiler begins functions with
+  // The beginnings that Microsoft's compiler gives to functions
   ['msvc: saves in the home space', '48 89 5c 24 08 | 48 89 6c 24 10'], // mov [rsp+8], rbx
   ['msvc: keeps the stack pointer in rax', '48 8b c4, 48 89 58 08 | 48 89 68 10'], // mov rax, rsp; mov [rax+8], rbx
   ['msvc: keeps the stack pointer in r11', '4c 8b dc, 49 89 5b 08 | 57'], // mov r11, rsp; mov [r11+8], rbx
@@ -97,10 +97,10 @@ describe('a hooked function goes on', () => {
   });
 
   test.each([
-    ['by somebody else, who hooked it: its jump leaves the module', 'e9 00 00 00 40 90 90 90'],
-    ['by somebody else below the module', 'e9 00 00 00 c0 90 90 90'],
+    ['by a hook of other software: its jump leaves the module', 'e9 00 00 00 40 90 90 90'],
+    ['by a hook below the module', 'e9 00 00 00 c0 90 90 90'],
     ['nowhere: its jump is cut off', 'e9 bb b5 ff'],
-    ['nobody knows where', 'ff 25 10 20 00 00 cc cc'],
+    ['to an unknown place', 'ff 25 10 20 00 00 cc cc'],
   ])('%s: it is left as it is', (_what, code) => {
     expect(movePrologue(bytes(code), address, module)).toBeUndefined();
   });

@@ -15,7 +15,7 @@ function hex(bytes: Iterable<number>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
 
-/** What an unwinder does with UNWIND_INFO: pops what the prologue pushed, in the order of the codes. */
+/** Reads UNWIND_INFO as an unwinder does: pops what the prologue pushed, in the order of the codes. */
 function readUnwindInfo(bytes: Uint8Array): {
   version: number;
   prologSize: number;

@@ -110,7 +110,7 @@ describe('a handle that a child inherited', () => {
     expect(second?.fingerprint).toBe(first?.fingerprint);
   });
 
-  it('is nobody’s fault when the child was told of it as a descriptor, unless a C runtime told it of all that there are', () => {
+  it('is no fault when the child was given it as a descriptor, unless a C runtime passes on all of them', () => {
     expect(judge(inheritance({ asDescriptor: true }))).toEqual([]);
     expect(judge(inheritance({ asDescriptor: true, started: spawn }))).toMatchObject([
       { level: 'note', message: expect.stringContaining('by what _wspawnl at start_worker') },
@@ -157,7 +157,7 @@ describe('a handle that a child inherited', () => {
         ),
       },
     ],
-    ['was opened nobody knows where', { opened: called('NtCreateFile') }],
+    ['was opened in an unknown place', { opened: called('NtCreateFile') }],
     [
       'the system handed on by a start of its own',
       {
@@ -170,7 +170,7 @@ describe('a handle that a child inherited', () => {
         ),
       },
     ],
-    ['was handed on nobody knows where', { started: called('NtCreateUserProcess') }],
+    ['was handed on in an unknown place', { started: called('NtCreateUserProcess') }],
   ])('is no finding when it is one that %s', (_what, parts) => {
     expect(judge(inheritance(parts))).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { iterationGap, judgeIterations } from '../../../src/analyze/iterations.t
 import type { Level, Mark, OpenSite } from '../../../src/model.ts';
 import { called, mainBottom, openSite } from './evidence.ts';
 
-/** Marks that each had so many iterations behind it; one unless told. */
+/** Marks with so many iterations before each; one by default. */
 function marks(...iterations: readonly number[]): readonly Mark[] {
   return iterations.map((each, index) => ({ timeMs: index * 100, iterations: each }));
 }

@@ -80,7 +80,7 @@ describe('a count does not grow steadily', () => {
     for (let round = 0; round < 500; round++) {
       const length = SAMPLES_MIN + random(300);
       const period = 4 + random(length);
-      // At least three samples after the last fall: one alone is a wild one, as far as can be told.
+      // At least three samples after the last fall: a single one may be an outlier.
       const phase =
         period >= length - 3 ? period - 3 - random(Math.max(1, Math.min(period, length) - 6)) : random(period);
       const height = 30 + random(1000);

@@ -18,7 +18,7 @@ interface Live {
   readonly markCounts?: CountsAtMarks;
 }
 
-/** Gathers what a ledger and a table say together; also which values were asked about. */
+/** Gathers the evidence from a ledger and a table; notes which values were asked about. */
 async function gatherFrom(told: Told, { table = [], descriptions = {}, markCounts }: Live = {}) {
   const asked: bigint[] = [];
   const sources = {
@@ -184,7 +184,7 @@ describe('what children inherited', () => {
     expect(asked).toContain(4n);
   });
 
-  it('is left out when nobody saw the handle opened', async () => {
+  it('is left out when the opening was not seen', async () => {
     const life = openLife(1, 'Event', { opened: undefined });
     const told = { inheritances: [{ ...inherited, life, asDescriptor: true }] };
     expect((await gatherFrom(told)).inheritedByChildren).toEqual([]);

@@ -10,7 +10,7 @@ import type { Gap } from '../../../src/completeness.ts';
 import type { StackReader } from '../../../src/evidence/sources.ts';
 import type { Wrapper } from '../../../src/model.ts';
 
-/** What a {@link ToldLedger} holds. */
+/** The content of a {@link ToldLedger}. */
 export interface Told {
   readonly lives?: Readonly<Record<number, LedgerLife>>;
   readonly closedWhileExiting?: readonly bigint[];

@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { Silence, TICK_MS } from '../../../src/handles/query/silence.ts';
 
 /**
- * After how many ticks a process is found to be hung that says something at the ticks of `heard` and uses processor
- * time as told; at most 2,000.
+ * The number of ticks after which a process counts as hung. The process says something at the ticks of `heard`, and has
+ * used the processor time of `used`. At most 2,000.
  */
 function ticksUntilHung(
   patience: { readonly silenceMs: number; readonly startupMs: number },

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Ledger, LedgerLife } from '../../../src/agent/ledger/ledger.ts';
+import type { LedgerLife } from '../../../src/call-ledger.ts';
 import { judgeIterations } from '../../../src/analyze/iterations.ts';
 import { MarkCounts } from '../../../src/marks/mark-counts.ts';
 import { randomNumbers } from '../symbols/bytes.ts';
 
-/** As many open handles of each site as it is given; a site is a stack. */
+/** Open handles, as many of each site as the argument says; a site is a stack. */
 class CountingLedger {
   counts: readonly number[] = [];
 
@@ -27,14 +27,14 @@ class CountingLedger {
   }
 }
 
-/** Marks so often, and returns what is kept of the counts. */
+/** Makes so many marks, and returns the counts that are kept. */
 async function countAtMarks(
   countsAt: (mark: number) => readonly number[],
   markCount: number,
   countsMax?: number,
 ): Promise<MarkCounts> {
   const ledger = new CountingLedger();
-  const counts = new MarkCounts(ledger as unknown as Ledger, 0, countsMax);
+  const counts = new MarkCounts(ledger, 0, countsMax);
   for (let mark = 1; mark <= markCount; mark++) {
     ledger.counts = countsAt(mark);
     await counts.take(1, 0);

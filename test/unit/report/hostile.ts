@@ -42,7 +42,7 @@ export function hostileText(random: (limit: number) => number): string {
   return parts.join('');
 }
 
-/** The report with every text that a target has a hand in replaced, each by another one. */
+/** The report with a hostile text in place of every text that a target can influence. */
 export function makeHostile(report: Report, random: (limit: number) => number): Report {
   const replace = (value: unknown, key: string): unknown => {
     if (typeof value === 'string')

@@ -8,7 +8,7 @@ import { clean, sample } from './sample.ts';
 
 const options = { colorLevel: 3, columns: 80, showNotes: true, showSuppressed: true } as const;
 
-/** What a reader gets: values as hexadecimal text, absent keys absent. */
+/** The report as a reader gets it: values as hexadecimal text, absent keys absent. */
 function expected(report: Report): unknown {
   const notes = report.findings.filter(({ status, level }) => status === 'new' && level === 'note').length;
   return JSON.parse(

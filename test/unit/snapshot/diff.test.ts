@@ -22,7 +22,7 @@ const app = (handles: readonly SnapshotHandle[], more: Partial<ProcessWithHandle
   handles,
 });
 
-/** What happened, without examples. */
+/** The counts of a difference, without examples. */
 function summarise({ opened, closed, recycled, changed, growth, kinds }: SnapshotDiff): object {
   return {
     opened,
@@ -135,7 +135,7 @@ describe('processes', () => {
   });
 });
 
-/** Snapshots of one and the same few processes, so that much of them coincides. */
+/** Snapshots of the same few processes, so that they have much in common. */
 function randomSnapshot(random: (limit: number) => number): readonly ProcessWithHandles[] {
   const pids = [8, 1234, 70_000].filter(() => random(4) > 0);
   return pids.map((pid) => ({

@@ -1,5 +1,5 @@
-// Debug information that was made to take memory or time. The budget and counts measure what is kept; work that grows
-// too fast would need many minutes.
+// Debug information that was made to take memory or time. The budget and the counts measure the kept data. Work that
+// grows too fast would need many minutes.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { CodeSymbols, symbolKey } from '../../../src/symbols/code-symbols.ts';

@@ -27,7 +27,7 @@ function waitFor(process: OwnedHandle, timeoutMs: number): Promise<number> {
   return WaitForMultipleObjectsAsync(1, BigInt64Array.of(process.asRawHandle()), false, timeoutMs);
 }
 
-/** How a process ends that is nobody's child here. */
+/** The exit code of a process that is no child of this one. */
 async function exitCodeOf(process: OwnedHandle): Promise<number | undefined> {
   expect(await waitFor(process, HANG_MS), 'it ends').toBe(WAIT_OBJECT_0);
   const code = new Uint32Array(1);
@@ -35,7 +35,7 @@ async function exitCodeOf(process: OwnedHandle): Promise<number | undefined> {
   return code[0];
 }
 
-/** Reads a child's stdout until it holds what is looked for. */
+/** Reads a child's stdout until it holds the text. */
 async function readUntil(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
   let text = '';
   for await (const chunk of child.stdout!) {

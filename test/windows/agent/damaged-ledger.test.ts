@@ -1,4 +1,4 @@
-// A target can write to its ledger. Here somebody does, while it runs.
+// A target can write to its ledger. Here the test writes to it, while the target runs.
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { HEADER_SIZE_BYTES, header } from '../../../src/agent/ledger/layout.ts';
@@ -10,7 +10,7 @@ import { findLedger, listRunning } from './own-process.ts';
 
 const viewHeader = (ledger: bigint): DataView => new DataView(viewMemory(ledger, HEADER_SIZE_BYTES));
 
-/** Of a size that nothing else here has. */
+/** Nothing else here has a ledger of this size, by which the test finds it. */
 const SLOT_COUNT = 1 << 13;
 
 describe('an audit whose ledger was overwritten', () => {

@@ -1,5 +1,5 @@
-// An auditor that records a program, says `running <process id>`, then `at gate`, and never judges: to be killed.
-// It runs in a process of its own, from what was built, for Node.js 22 does not read `using`.
+// An auditor that records a program, says `running <process id>`, then `at gate`, and never judges: to be killed. It
+// runs in a process of its own and loads the built modules, because Node.js 22 does not read `using`.
 import { writeSync } from 'node:fs';
 
 const built = (path) => import(new URL(`../../../dist/${path}`, import.meta.url).href);

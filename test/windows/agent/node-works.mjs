@@ -1,6 +1,5 @@
-// A Node.js with something of everything to do: an HTTP server and its clients in one process, timers, files,
-// compression on the thread pool, a worker thread and a child process. It says at the end that all of it came out as it
-// must.
+// A Node.js that does work of many kinds: an HTTP server and its clients in one process, timers, files, compression on
+// the thread pool, a worker thread and a child process. It says at the end that all of it came out as it must.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// What the process that audits knows of itself.
+// The auditing process's view of itself.
 import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
 import { VirtualQueryEx } from '../../../src/ffi/kernel32.ts';
 import { CURRENT_PROCESS } from '../../../src/io/index.ts';
@@ -7,7 +7,7 @@ import { listProcesses } from '../../../src/process/processes.ts';
 const MEM_MAPPED = 0x4_0000;
 
 /**
- * Where this process sees a ledger, once it does: a mapped view of that size.
+ * The address of the ledger in this process, when it has one: a mapped view of that size.
  *
  * @param slotCount that no other audit has at the time
  */

@@ -58,7 +58,7 @@ describe('a program is found', () => {
   });
 });
 
-/** The headers of an image, as far as they are looked at. */
+/** The part of an image's headers that the tool reads. */
 function image(machine: number, characteristics = 0x22, peOffset = 0x40): Buffer {
   const header = Buffer.alloc(peOffset + 24);
   header.write('MZ', 0, 'latin1');

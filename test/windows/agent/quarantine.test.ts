@@ -27,7 +27,7 @@ describe('with a quarantine', () => {
       'stale-use',
       { offending: 'set_stale', closed: 'main', opened: 'open_event', victim: 'open_event' },
     ],
-    // Nothing was opened since: nobody else could have been hit.
+    // Nothing was opened since: no other object could have been hit.
     ['double-closes-event', 'double-close', { offending: 'close_again', closed: 'close_event', opened: 'open_event' }],
     ['double-closes-file', 'double-close', { offending: 'close_again', closed: 'close_file', opened: 'open_own_file' }],
     [

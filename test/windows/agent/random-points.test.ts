@@ -14,7 +14,7 @@ interface Outcome {
   readonly points: number;
   /** Distinct stacks, in the program's own spelling. */
   readonly stacks: ReadonlySet<string>;
-  /** How often the program went which way. */
+  /** How often the program took each way. */
   readonly reached: Readonly<Record<string, number>>;
   readonly differences: readonly string[];
   readonly counters: Readonly<Record<string, number>>;

@@ -178,6 +178,6 @@ test('handle values beyond the capacity are counted', async () => {
   });
   expect(beyond).toBeGreaterThan(0);
   expect(recorded).toBeGreaterThan(0);
-  // A close of what is beyond is counted too, so that at most twice as many are.
+  // A close of a handle beyond the capacity counts too, so that there are at most twice as many.
   expect(beyond + recorded).toBeGreaterThan(8000);
 });

@@ -1,4 +1,4 @@
-// Targets in which something is not as it is in the auditor.
+// Targets that differ from the auditor.
 import { expect, test } from 'vitest';
 
 import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
@@ -14,7 +14,7 @@ import { runProgram } from './recorded-program.ts';
 const MEM_RESERVE = 0x2000;
 const PAGE_NOACCESS = 1;
 const PAGE_EXECUTE_READWRITE = 0x40;
-/** Of a size that nothing else here has. */
+/** Nothing else here has a ledger of this size, by which the test finds it. */
 const SLOT_COUNT = 1 << 11;
 
 function occupyLedger(target: AsHandle): void {
@@ -22,7 +22,9 @@ function occupyLedger(target: AsHandle): void {
   expect(VirtualAllocEx(target.asHandle().asRawHandle(), ledger, 0x1_0000n, MEM_RESERVE, PAGE_NOACCESS)).toBe(ledger);
 }
 
-/** Lets a call of the target begin as with the hook of other software: `ud2`, as nobody makes that call. */
+/**
+ * Lets a function of the target begin as with the hook of other software: with `ud2`, as the function is never called.
+ */
 function spoil(name: string): (target: AsHandle) => void {
   return (target) => {
     const address = GetProcAddress(ntdllBase(), name);

@@ -80,7 +80,7 @@ describe('an aborted audit', () => {
   });
 });
 
-/** What does not change from run to run. */
+/** The part of a report that does not change from run to run. */
 function essence({ findings, completeness, target, stats }: Report): object {
   return {
     findings: findings.map(({ rule, level, count, fingerprint, stacks }) => [rule, level, count, fingerprint, stacks]),

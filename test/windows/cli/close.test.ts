@@ -106,7 +106,7 @@ describe('unclosed close', () => {
       '--yes',
       '--force',
     ]);
-    // Whatever Windows makes of it, what is said is true.
+    // The message must be true, whatever Windows does with the call.
     expect(forced.exitCode === 0).toBe(!(await isOpen('protected-event')));
   });
 });

@@ -29,7 +29,7 @@ async function examine(...args: readonly string[]): Promise<DoctorDocument & { e
   return { ...(JSON.parse(stdout) as DoctorDocument), exitCode };
 }
 
-/** Sets a variable that the tool inherits, and puts back what it was. */
+/** Sets a variable that the tool inherits, and restores its value. */
 async function withVariable<Result>(name: string, value: string, work: () => Promise<Result>): Promise<Result> {
   const before = process.env[name];
   process.env[name] = value;

@@ -57,7 +57,7 @@ describe('unclosed find', () => {
     expect((await runTool(['find', `:${port.slice(1)}`])).exitCode).toBe(1);
   });
 
-  it('says so and exits with 1 when nobody holds it', async () => {
+  it('says so and exits with 1 when no process holds it', async () => {
     const { stdout, stderr, exitCode } = await runTool(['find', 'C:\\no\\such\\file.txt']);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
     expect(stderr).toMatch(/^unclosed: No process holds "C:\\no\\such\\file\.txt"\./);

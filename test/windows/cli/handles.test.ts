@@ -21,7 +21,7 @@ afterAll(() => {
   states?.[Symbol.dispose]();
 });
 
-/** Takes RFC 4180 apart by itself: the tool's own code must not vouch for its output. */
+/** Parses RFC 4180 by itself: the tool's own code must not confirm its output. */
 function parseCsv(text: string): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
@@ -211,7 +211,7 @@ describe('unclosed handles', () => {
     expect(stderr.trimEnd()).not.toContain('\n');
   });
 
-  it('says of a process that has ended, and of which somebody has a handle, that it has ended and how', async () => {
+  it('says that a process has ended, and how, while another process has a handle of it', async () => {
     const ended = holder.held.find(({ key }) => key === 'ended process')!.processId!;
     const { exitCode, stderr } = await runTool(['handles', String(ended)]);
     expect({ exitCode, stderr }).toEqual({

@@ -13,7 +13,7 @@ export interface Listing {
   }[];
 }
 
-/** What `unclosed handles` lists as JSON, when all goes well. */
+/** The listing of `unclosed handles` as JSON, when all goes well. */
 export async function list(...args: readonly string[]): Promise<Listing> {
   const { stdout, stderr, exitCode } = await runTool(['handles', ...args, '--json']);
   expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });

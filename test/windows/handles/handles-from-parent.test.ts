@@ -25,7 +25,7 @@ describe('the handles that a process was born with', () => {
     const { reader, writer } = createPipe();
     using input = inheritable(reader);
     using output = inheritable(writer);
-    // The event takes the place of stderr: a handle that is passed on, and is not among those that were meant.
+    // The event takes the place of stderr: the parent passes it on, although it was not meant to.
     using child = await StartedProcess.spawn({
       program: fixturePath('sleeps'),
       args: [],

@@ -128,7 +128,7 @@ const pipe = object('pipe', CreateNamedPipeW(pipeName, 3, 0, 1, 4096, 4096, 0, n
   name: pipeName,
   access: 0x12019f,
 });
-ConnectNamedPipe.async(pipe, null, () => undefined); // Nobody will ever connect: the pipe's lock is held from now on.
+ConnectNamedPipe.async(pipe, null, () => undefined); // No client ever connects: the pipe's lock is held from now on.
 
 const key = Buffer.alloc(8);
 for (const [root, path, name] of [

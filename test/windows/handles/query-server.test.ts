@@ -47,8 +47,8 @@ it('a query is not blocked when the process stood still for far more than its ti
     1,
     () => new Promise((resolve) => (isDone = () => resolve({ name: 'slow' }))),
   );
-  // As when a process gets no processor: time passes, and nothing happens in it. The timers are due before the query
-  // comes back.
+  // Acts like a process that gets no processor: time passes, and nothing happens in it. The timers are due before the
+  // query comes back.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10 * TIMEOUT_MS);
   setImmediate(isDone);
   await heard(1);

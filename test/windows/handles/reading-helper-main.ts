@@ -1,8 +1,8 @@
 import { BOOL, DWORD, HANDLE, loadLibrary, POINTER, type Pointer } from '../../../src/ffi/library.ts';
 import { serveAuditor } from '../../../src/handles/query/server.ts';
 
-// A helper whose question to a file is to read a byte from it: that blocks for ever where a pipe is empty, on Windows
-// and on Wine alike, as a name query does on Windows where somebody else reads.
+// A helper that reads a byte from a file instead of asking its name. The read blocks for ever where a pipe is empty, on
+// Windows and on Wine alike, as a name query does on Windows while another thread reads.
 const ReadFileAsync: (
   file: HANDLE,
   buffer: Pointer,

@@ -35,7 +35,7 @@ function stop(process: OwnedHandle): void {
   if (status !== 0) throw new Error(`Cannot suspend a process: 0x${status.toString(16)}`);
 }
 
-/** What {@link starve} lets a process have. */
+/** The share of time that {@link starve} leaves to a process. */
 export interface Share {
   readonly runMs: number;
   readonly standMs: number;

@@ -7,7 +7,7 @@ import { fixturePath } from '../tool.ts';
 /** A program of fixtures/targets that says what it holds, then `ready`, and waits to be ended. */
 export class Target implements Disposable {
   readonly processId: number;
-  /** What it said before `ready`: lines of words. */
+  /** Its output before `ready`: lines of words. */
   readonly said: readonly (readonly string[])[];
   /** Resolves when it has ended. */
   readonly ended: Promise<unknown>;

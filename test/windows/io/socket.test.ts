@@ -57,7 +57,7 @@ vi.mock('../../../src/ffi/ws2_32.ts', async (importOriginal) => {
 
 beforeEach(() => {
   for (const call of [DuplicateHandle, SetHandleInformation, closesocket, WSASocketW])
-    vi.mocked<() => unknown>(call).mockClear();
+    vi.mocked(call as () => unknown).mockClear();
 });
 
 function isInheritable(socket: OwnedSocket): boolean {

@@ -150,7 +150,7 @@ describe.each([HandleOrNull, HandleOrInvalid])('%o', (HandleOr) => {
   });
 });
 
-test('a sentinel is owned by nobody', () => {
+test('a sentinel has no owner', () => {
   const before = liveOwners().length;
   HandleOrNull.fromRawHandle(NULL_HANDLE);
   HandleOrInvalid.fromRawHandle(INVALID_HANDLE_VALUE);

@@ -21,7 +21,9 @@ interface SectionPlace {
   readonly sizeBytes: number;
 }
 
-/** The sections of a good file. IMAGE_SECTION_HEADER: 40 bytes, +0 Name, +8 VirtualSize, +16 SizeOfRawData, +20 Pointer */
+/**
+ * The sections of a good file. IMAGE_SECTION_HEADER: 40 bytes, +0 Name, +8 VirtualSize, +16 SizeOfRawData, +20 Pointer
+ */
 function listSections(file: Buffer): readonly SectionPlace[] {
   const header = file.readUInt32LE(60);
   const first = header + 24 + file.readUInt16LE(header + 20);

@@ -25,7 +25,7 @@ interface Printed {
   readonly calls: readonly { readonly address: bigint; readonly function: string; readonly line: number }[];
 }
 
-/** Runs prints-addresses to its end: what it printed is all that is left of it. */
+/** Runs prints-addresses to its end: only its output remains. */
 function run(path: string): Printed {
   const lines = execFileSync(path, { encoding: 'utf8' })
     .trim()
@@ -299,7 +299,7 @@ it('names the same functions whether their files were read ahead, in part or not
     using symbolizer = new Symbolizer();
     const reading = symbolizer.readAhead([ntdll.path, join(scratchFolder, 'nothing.dll')]);
     for (let piece = 0; piece < pieces; piece++) reading.next();
-    reading.return();
+    reading.return(undefined);
     symbolizer.addModules([ntdll]);
     return addresses.map((address) => symbolizer.resolve(address).function);
   };

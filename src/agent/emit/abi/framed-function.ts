@@ -13,7 +13,7 @@ export interface FramedFunction {
   readonly frame: FrameShape;
 }
 
-/** What a prologue saves and reserves. */
+/** The registers that a prologue saves, and the bytes that it reserves. */
 export interface FrameShape {
   /** Non-volatile registers pushed, in this order. */
   readonly pushes: readonly Register[];

@@ -1,0 +1,164 @@
+import { describe, expect, it } from 'vitest';
+import { analyze } from '../../../src/analyze/index.ts';
+import type { Level, Misuse, Rule } from '../../../src/model.ts';
+import { closed, closedAgain, onlyFinding, opened } from './calls.ts';
+import { called, mainBottom, misuse } from './evidence.ts';
+
+describe('a call that does not suit the object', () => {
+  const event = { object: { type: 'Event' } };
+  it.each<{ title: string; record: Misuse; rule: Rule; level: Level; message: string }>([
+    {
+      title: 'a call that does not fit the type',
+      record: misuse({
+        ...event,
+        kind: 'use',
+        status: 0xc0000024,
+        offending: called('NtReleaseMutant', 'kernelbase!ReleaseMutex', ...mainBottom),
+        opened,
+      }),
+      rule: 'wrong-type',
+      level: 'warning',
+      message:
+        'ReleaseMutex at main (app.c:9) was given an Event handle (0x1a4), but the call works on another type of object.',
+    },
+    {
+      title: 'a socket closed as a handle',
+      record: misuse({
+        object: { type: 'Socket' },
+        kind: 'closed-as-handle',
+        status: 0,
+        offending: closedAgain,
+        opened,
+      }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message:
+        'Socket 0x1a4, opened at open_gate (gate.c:14), was closed by CloseHandle at main (app.c:9): it wants closesocket.',
+    },
+    {
+      title: 'a key closed through a C runtime',
+      record: misuse({
+        object: { type: 'Key' },
+        kind: 'closed-as-handle',
+        status: 0,
+        offending: called('NtClose', 'kernelbase!CloseHandle', 'msvcrt!_close', ...mainBottom),
+        opened,
+      }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message:
+        'Key handle 0x1a4, opened at open_gate (gate.c:14), was closed by _close at main (app.c:9): it wants RegCloseKey.',
+    },
+    {
+      title: 'a descriptor’s handle closed beneath it',
+      record: misuse({
+        object: { type: 'File', wrapper: { type: 'Descriptor', value: 3n } },
+        kind: 'closed-as-handle',
+        status: 0,
+        offending: closedAgain,
+        opened,
+      }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message:
+        'File handle 0x1a4, opened at open_gate (gate.c:14), was closed by CloseHandle at main (app.c:9), beneath descriptor 3: it wants _close.',
+    },
+    {
+      title: 'a FILE’s handle closed beneath it',
+      record: misuse({
+        object: { type: 'File', wrapper: { type: 'FILE', value: 0x7f0n } },
+        kind: 'closed-as-handle',
+        status: 0,
+        offending: closedAgain,
+        opened,
+      }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message:
+        'File handle 0x1a4, opened at open_gate (gate.c:14), was closed by CloseHandle at main (app.c:9), beneath the FILE 0x7f0: it wants fclose.',
+    },
+    {
+      title: 'a search given to CloseHandle',
+      record: misuse({ object: { type: 'Search' }, values: [0x7f0n], offending: closedAgain, opened }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message:
+        'Search handle 0x7f0, opened at open_gate (gate.c:14), was given to CloseHandle at main (app.c:9): it wants FindClose, and stayed open.',
+    },
+    {
+      title: 'an event given to closesocket',
+      record: misuse({
+        ...event,
+        status: 0xc0000024,
+        offending: called('closesocket', 'ws2_32!closesocket', ...mainBottom),
+        opened,
+      }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message: 'An Event handle (0x1a4) was given to closesocket at main (app.c:9): it is no socket, and stayed open.',
+    },
+  ])('$title: $rule, $level', ({ record, rule, level, message }) => {
+    expect(onlyFinding({ misuses: [record] })).toMatchObject({ rule, level, message, count: record.count });
+  });
+
+  it.each([
+    [
+      'closesocket, which Wine makes of CloseHandle',
+      called('NtClose', 'kernelbase!CloseHandle', 'ws2_32!closesocket', ...mainBottom),
+    ],
+    [
+      'RegLoadKey, of a key of its own',
+      called('NtClose', 'kernelbase!CloseHandle', 'advapi32!RegLoadKeyW', ...mainBottom),
+    ],
+    [
+      'a thread of Windows',
+      called('NtClose', 'kernelbase!CloseHandle', 'rpcrt4!NdrClientCall3', 'ntdll!RtlUserThreadStart'),
+    ],
+  ])('has nothing to say of a socket that is closed by %s', (_, offending) => {
+    const record = misuse({ object: { type: 'Socket' }, kind: 'closed-as-handle', status: 0, offending, opened });
+    expect(analyze({ open: [], misuses: [record] })).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a C runtime, whose handle it is',
+      called('NtClose', 'kernelbase!CloseHandle', 'msvcrt!_close', 'msvcrt!fclose', ...mainBottom),
+    ],
+    [
+      'a C runtime at exit',
+      called(
+        'NtClose',
+        'kernelbase!CloseHandle',
+        'msvcrt!_close',
+        'msvcrt!DllMain',
+        'ntdll!LdrShutdownProcess',
+        'ntdll!RtlExitUserProcess',
+      ),
+    ],
+  ])('has nothing to say of a descriptor’s handle that is closed by %s', (_, offending) => {
+    const record = misuse({
+      object: { type: 'File', wrapper: { type: 'Descriptor', value: 3n } },
+      kind: 'closed-as-handle',
+      status: 0,
+      offending,
+      opened,
+    });
+    expect(analyze({ open: [], misuses: [record] })).toEqual([]);
+  });
+
+  it('is one finding when a handle is closed beneath its descriptor: the C runtime’s close is refused because of that', () => {
+    const object = { type: 'File', wrapper: { type: 'Descriptor' as const, value: 3n } };
+    const beneath = misuse({ object, kind: 'closed-as-handle', status: 0, offending: closed, opened });
+    const refused = misuse({
+      object,
+      offending: called('NtClose', 'kernelbase!CloseHandle', 'msvcrt!_close', ...mainBottom),
+      opened,
+      closed,
+    });
+    expect(onlyFinding({ misuses: [beneath, refused] }).rule).toBe('wrong-closer');
+    // When another call made the first close, the connection is not known, and both are worth a finding.
+    expect(onlyFinding({ misuses: [{ ...refused, closed: called('NtClose', ...mainBottom) }] }).rule).toBe(
+      'double-close',
+    );
+  });
+});
