@@ -46,9 +46,9 @@ function choose({ programs, names }) {
 /** @param {Options<'programs'>} options */
 async function measure(options) {
   const programs = choose(options);
-  const built = programs.filter(({ name }) => existsSync(join(matrixFolder, `${name}.exe`)));
+  requireBuilt(programs);
   const started = performance.now();
-  const results = await auditPrograms(built, { progress: true });
+  const results = await auditPrograms(programs, { progress: true });
   const seconds = (performance.now() - started) / 1000;
   for (const {
     name,
@@ -58,16 +58,27 @@ async function measure(options) {
   }
   const tables = makeTables(results);
   say(`\n${tables}`);
-  const unbuilt = programs.length - built.length;
-  if (unbuilt > 0) say(`${unbuilt} programs were left out: clang and lld are not there to build them.`);
   say(
     `${results.length} programs in ${seconds.toFixed(0)} s; one audit takes ${spell(
       results.map(({ tookMs }) => tookMs),
       0,
     )} ms.`,
   );
-  if (isWhole(options) && unbuilt === 0) writeFileSync(page, makePage(tables));
+  if (isWhole(options)) writeFileSync(page, makePage(tables));
   return results.some(({ verdict }) => verdict.complaints.length > 0) ? 1 : 0;
+}
+
+/**
+ * A program that is left out would make the figures look better than they are.
+ *
+ * @param {readonly Case[]} programs
+ */
+function requireBuilt(programs) {
+  const missing = programs.map(({ name }) => name).filter((name) => !existsSync(join(matrixFolder, `${name}.exe`)));
+  if (missing.length > 0)
+    throw new LaunchFailure(
+      `Cannot audit ${missing.length} of ${programs.length} programs (${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}): they were not built. Try to install clang and lld, and run it again.`,
+    );
 }
 
 /** @param {readonly Result[]} results */

@@ -1,0 +1,109 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import {
+  DESCRIPTOR_KEY,
+  INHERITED_BY_NAME,
+  misuse,
+  MISUSE_INHERITED,
+  MISUSE_SIZE_BYTES,
+} from '../../../src/agent/ledger/layout.ts';
+import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
+import { closed, emptyLedger, layout, opened, rowNumber, view, writeSlot } from './written-ledger.ts';
+
+let ledger: Ledger;
+beforeEach(() => {
+  ledger = emptyLedger();
+});
+
+describe('a misuse', () => {
+  const offset = layout.misusesOffset + 77 * MISUSE_SIZE_BYTES;
+
+  function writeMisuse(valueCount: number, values: readonly number[]): void {
+    view.setUint32(offset + misuse.count, 3, true);
+    view.setUint32(offset + misuse.status, 0xc000_0008, true);
+    view.setUint32(offset + misuse.offendingStack, 60, true);
+    view.setUint32(offset + misuse.offendingThread, 0x2c, true);
+    view.setBigUint64(offset + misuse.offendingTime, 3000n, true);
+    view.setUint16(offset + misuse.offendingCall, rowNumber('NtSetEvent'), true);
+    view.setUint16(offset + misuse.kind, 2, true);
+    view.setUint32(offset + misuse.valueCount, valueCount, true);
+    values.forEach((value, index) => view.setBigInt64(offset + misuse.values + index * 8, BigInt(value), true));
+    writeSlot(offset + misuse.life, { generation: 4n, isOpen: false, closedGeneration: 4 });
+    view.setUint32(offset + misuse.ready, 1, true);
+  }
+
+  test('is the refused call, its values without repetition, and the life that its value had had', () => {
+    writeMisuse(3, [0x1a4, 0x1a8, 0x1a4]);
+    expect([...ledger.misuses()]).toEqual([
+      {
+        kind: 'use',
+        status: 0xc000_0008,
+        count: 3,
+        values: [0x1a4n, 0x1a8n],
+        offending: { call: 'NtSetEvent', threadId: 0x2c, time: 3000n, stackId: 60 },
+        byFunction: false,
+        life: { isOpen: false, generation: 4n, objectType: 'Event', opened, closed },
+      },
+    ]);
+  });
+
+  test.each([
+    [1, 'close'],
+    [2, 'use'],
+    [3, 'closed-as-handle'],
+    [5, 'use'],
+    [0xffff, 'use'],
+  ] as const)('of kind %i is %s', (kind, name) => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint16(offset + misuse.kind, kind, true);
+    expect([...ledger.misuses()].map((each) => each.kind)).toEqual([name]);
+  });
+
+  test.each([
+    [0, false],
+    [INHERITED_BY_NAME, true],
+  ])('of kind 4 is an inheritance; with status %i the child got descriptors: %s', (status, asDescriptor) => {
+    writeMisuse(2, [0x1a4, 0x1a8]);
+    view.setUint16(offset + misuse.kind, MISUSE_INHERITED, true);
+    view.setUint32(offset + misuse.status, status, true);
+    expect([...ledger.misuses()]).toEqual([]);
+    expect([...ledger.inheritances()]).toMatchObject([
+      { count: 3, values: [0x1a4n, 0x1a8n], asDescriptor, started: { call: 'NtSetEvent' }, life: { generation: 4n } },
+    ]);
+  });
+
+  test('by a function of a DLL is told from a system call', () => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint16(offset + misuse.offendingCall, rowNumber('closesocket'), true);
+    expect([...ledger.misuses()].map(({ byFunction }) => byFunction)).toEqual([true]);
+  });
+
+  test('is left out as long as it is not complete', () => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint32(offset + misuse.ready, 0, true);
+    expect([...ledger.misuses()]).toEqual([]);
+  });
+
+  test('whose call has not come back counts like any other; one that came back unharmed is none', () => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint32(offset + misuse.count, 0, true);
+    expect([...ledger.misuses()]).toEqual([]);
+    view.setUint32(offset + misuse.pending, 1, true);
+    expect([...ledger.misuses()].map(({ count }) => count)).toEqual([1]);
+  });
+
+  test('knows what stood for the handle', () => {
+    writeMisuse(1, [0x1a4]);
+    view.setBigUint64(offset + misuse.runtimeObjectKey, DESCRIPTOR_KEY | (2n << 32n) | 3n, true);
+    expect([...ledger.misuses()][0]?.wrapper).toEqual({ type: 'Descriptor', value: 3n });
+  });
+
+  test('may count more values than it keeps', () => {
+    writeMisuse(1000, [4, 8, 12, 16, 20, 24, 28, 32, 36]);
+    expect([...ledger.misuses()][0]?.values).toEqual([4n, 8n, 12n, 16n, 20n, 24n, 28n, 32n]);
+  });
+
+  test('of a pseudo handle keeps its negative value', () => {
+    writeMisuse(1, [-1]);
+    expect([...ledger.misuses()][0]?.values).toEqual([-1n]);
+  });
+});
