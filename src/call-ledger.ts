@@ -81,8 +81,11 @@ export interface CallLedger {
   valuesClosedWhileExiting(): Iterable<bigint>;
   /** FILETIME at which the process began to exit; `undefined` when it did not exit in an orderly way. */
   exitingTime(): bigint | undefined;
-  /** Whether a value of the kernel's table is the recorder's own, and nothing to the target. */
-  isRecordersOwn(value: bigint): boolean;
+  /**
+   * A test for values of the kernel's table that are the recorder's own, and mean nothing to the target. It holds while
+   * the target stands still: a table may have a million values, and what all of them need is read once.
+   */
+  recordersOwn(): (value: bigint) => boolean;
   /** The C runtime's object that stands for an open handle; `undefined` for a handle that is the program's own. */
   wrapperOf(value: bigint): Wrapper | undefined;
   misuses(): Iterable<LedgerMisuse>;

@@ -14,9 +14,10 @@ import type { Target } from '../process/target.ts';
 export async function gatherLive(target: Target, sources: EvidenceSources): Promise<GatheredEvidence> {
   const processId = target.pid;
   const table = HandleTable.readProcess(target, processId);
+  const isRecordersOwn = sources.ledger.recordersOwn();
   function* entries(): Generator<TableEntry> {
     for (let index = 0; index < table.count; index++) {
-      if (!sources.ledger.isRecordersOwn(table.valueAt(index))) yield table.entryAt(index);
+      if (!isRecordersOwn(table.valueAt(index))) yield table.entryAt(index);
     }
   }
   using describer = new HandleDescriber();

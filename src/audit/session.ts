@@ -193,9 +193,10 @@ async function noteOpenHandles(
   passedOn: readonly RawHandle[],
 ): Promise<readonly OpenHandle[]> {
   const table = HandleTable.readProcess(target, target.pid);
+  const isRecordersOwn = ledger.recordersOwn();
   for (let index = 0; index < table.count; index++) {
     const [value, kernelType] = [table.valueAt(index), table.typeAt(index)];
-    if (ledger.isRecordersOwn(value)) continue;
+    if (isRecordersOwn(value)) continue;
     ledger.markOpenBefore(value, objectTypes.find((type) => type === kernelType) ?? 'Unknown');
   }
   return await describeInherited(target, target.pid, listInherited(table, passedOn));

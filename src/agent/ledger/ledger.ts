@@ -115,13 +115,11 @@ export class Ledger implements CallLedger {
     this.#memory.setBigUint64(offset + slot.state, STATE_QUARANTINED | STATE_OCCUPIED);
   }
 
-  isRecordersOwn(value: bigint): boolean {
-    if (this.isQuarantined(value)) return true;
-    const signed = BigInt.asIntN(64, value);
-    return (
-      signed === this.#memory.getBigInt64(header.gateHandles) ||
-      signed === this.#memory.getBigInt64(header.gateHandles + 8)
-    );
+  recordersOwn(): (value: bigint) => boolean {
+    const gateHandles = new Set([0, 8].map((offset) => this.#memory.getBigInt64(header.gateHandles + offset)));
+    gateHandles.delete(0n); // the gate has not opened it
+    if (this.#layout.quarantineCount === 0) return (value) => gateHandles.has(value);
+    return (value) => gateHandles.has(value) || this.isQuarantined(value);
   }
 
   /** Whether the hooks refuse a value, whatever the kernel's table has for it. */

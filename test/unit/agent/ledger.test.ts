@@ -226,6 +226,13 @@ test('images are named as the kernel spells them; one that is not complete, or h
   expect([...ledger.images()]).toHaveLength(2);
 });
 
+test('the handles that the exit gate has opened are the recorder’s own, and no other is', () => {
+  expect([0n, 0x4n].map(ledger.recordersOwn())).toEqual([false, false]);
+  view.setBigInt64(header.gateHandles, 0x1a4n, true);
+  view.setBigInt64(header.gateHandles + 8, 0x1a8n, true);
+  expect([0n, 0x4n, 0x1a4n, 0x1a8n].map(ledger.recordersOwn())).toEqual([false, false, true, true]);
+});
+
 describe('a ledger is refused', () => {
   test.each<[string, () => void, RegExp]>([
     ['without its first word', () => view.setUint8(header.magic, 0), /its first word is wrong/],

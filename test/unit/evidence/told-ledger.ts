@@ -51,8 +51,8 @@ export class ToldLedger implements CallLedger {
     return this.#told.exitingTime;
   }
 
-  isRecordersOwn(value: bigint): boolean {
-    return this.#told.own?.includes(value) === true;
+  recordersOwn(): (value: bigint) => boolean {
+    return (value) => this.#told.own?.includes(value) === true;
   }
 
   wrapperOf(value: bigint): Wrapper | undefined {
