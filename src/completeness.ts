@@ -70,6 +70,16 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'names-timed-out': false,
 };
 
+/** A gap with its number; none when the number is 0. */
+export function countedGap(kind: CountedGap, count: number): readonly Gap[] {
+  return count === 0 ? [] : [{ kind, count }];
+}
+
+/** A gap with its names; none when there are no names. */
+export function namingGap(kind: NamingGap, names: readonly string[]): readonly Gap[] {
+  return names.length === 0 ? [] : [{ kind, names }];
+}
+
 /** How much of the truth a report holds, so that "0 findings" is never said of partial data. */
 export interface Completeness {
   /** False when something that could hide a finding was missed. */

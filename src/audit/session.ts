@@ -3,7 +3,7 @@ import { win32 } from 'node:path';
 import type { Recording } from '../agent/inject/recording.ts';
 import { GATE_UNATTENDED } from '../agent/ledger/layout.ts';
 import { objectTypes } from '../agent/tables/object-types.ts';
-import type { Gap } from '../completeness.ts';
+import { countedGap, type Gap } from '../completeness.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import type { EvidenceSources } from '../evidence/sources.ts';
 import { displayName } from '../handles/display-name.ts';
@@ -148,10 +148,6 @@ export class AuditSession implements Disposable {
     const { openHandles, distinctStacks, unseenOpens, namesTimedOut } = gathered;
     const evidence = { ...gathered.evidence, inherited: this.#inherited };
     const iterations = evidence.marks?.reduce((sum, mark) => sum + mark.iterations, 0);
-    const learnt: readonly Gap[] = [
-      { kind: 'opened-by-others', count: unseenOpens },
-      { kind: 'names-timed-out', count: namesTimedOut },
-    ];
     return {
       evidence,
       gaps: [
@@ -159,7 +155,8 @@ export class AuditSession implements Disposable {
         ...(point === 'ended' ? [{ kind: 'handle-table-lost', why: this.#whyTableIsLost() } as const] : []),
         ...(this.#markCounts?.gap === undefined ? [] : [this.#markCounts.gap]),
         ...this.#recording.gaps(),
-        ...learnt.filter((gap) => 'count' in gap && gap.count > 0),
+        ...countedGap('opened-by-others', unseenOpens),
+        ...countedGap('names-timed-out', namesTimedOut),
       ],
       stats: {
         durationMs,

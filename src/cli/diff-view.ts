@@ -11,7 +11,8 @@ import type {
   SnapshotDiff,
 } from '../snapshot/diff.ts';
 import { toolName } from '../version.ts';
-import { spellChange, spellNumber } from './numbers.ts';
+import { spellNumber } from '../report/numbers.ts';
+import { spellChange } from './numbers.ts';
 import type { OutputDescription } from './terminal.ts';
 
 const NARROWEST = 60;

@@ -5,7 +5,8 @@ import { cutEnd, padText, textWidth, wrapText } from '../report/text-width.ts';
 import type { Theme } from '../report/theme.ts';
 import { toolName } from '../version.ts';
 import { spellDuration } from './duration.ts';
-import { spellChange, spellNumber } from './numbers.ts';
+import { spellNumber } from '../report/numbers.ts';
+import { spellChange } from './numbers.ts';
 
 /** The process that is watched. */
 export interface WatchTarget {

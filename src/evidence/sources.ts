@@ -27,7 +27,8 @@ export interface CountsAtMarks {
   countsOf(keys: readonly string[]): readonly number[];
 }
 
-interface SiteAtMarks {
+/** A site in the ledger, and how many of its handles were open at each mark. */
+export interface SiteAtMarks {
   readonly opened: LedgerCall;
   readonly objectType: string;
   /** One for each mark. */

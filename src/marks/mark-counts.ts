@@ -1,15 +1,8 @@
-import { type CallLedger, type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
+import { type CallLedger, type LedgerLife, siteKey } from '../call-ledger.ts';
 import type { Gap } from '../completeness.ts';
+import type { CountsAtMarks, SiteAtMarks } from '../evidence/sources.ts';
 import type { Mark } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
-
-/** A site in the ledger, and how many of its handles were open at each mark. */
-interface CountedSite {
-  readonly opened: LedgerCall;
-  readonly objectType: string;
-  /** One for each mark so far. */
-  readonly counts: readonly number[];
-}
 
 interface Tally {
   readonly life: LedgerLife;
@@ -31,13 +24,13 @@ const MARKS_MIN = 16;
  * one iteration for another counts as grown in both. The first marks and the newest half of them stay as they are: a
  * site that begins late, or rests now and then, is seen to do so.
  */
-export class MarkCounts {
+export class MarkCounts implements CountsAtMarks {
   readonly #ledger: Pick<CallLedger, 'openValues' | 'life'>;
   readonly #started: number;
   readonly #countsMax: number;
   #marks: Mark[] = [];
   #joined = false;
-  readonly #sites = new Map<string, { opened: LedgerCall; objectType: string; counts: number[] }>();
+  readonly #sites = new Map<string, SiteAtMarks & { counts: number[] }>();
 
   /** @param started `nowMs()` at the target's first instruction */
   constructor(ledger: Pick<CallLedger, 'openValues' | 'life'>, started: number, countsMax: number = COUNTS_MAX) {
@@ -56,11 +49,10 @@ export class MarkCounts {
     return this.#marks;
   }
 
-  get sites(): ReadonlyMap<string, CountedSite> {
+  get sites(): ReadonlyMap<string, SiteAtMarks> {
     return this.#sites;
   }
 
-  /** The sums of the counts of several keys that are one site. */
   countsOf(keys: readonly string[]): readonly number[] {
     const series = keys.map((key) => this.#sites.get(key)?.counts ?? []);
     return this.#marks.map((_, index) => series.reduce((sum, counts) => sum + (counts[index] ?? 0), 0));

@@ -1,4 +1,5 @@
 import type { CountedGap, Gap, NamingGap } from '../completeness.ts';
+import { plural } from './numbers.ts';
 
 /** The sentence for a gap: its meaning for the report, after the runs that it belongs to. */
 export function spellGap(gap: Gap): string {
@@ -71,8 +72,4 @@ function spellTooFewMarks({ iterations, warmUpIterations, needed }: Extract<Gap,
       ? 'faster than their handles could be counted (a program that waits for the answer to a mark is not too fast)'
       : `and ${needed} are needed, ${warmUpIterations} of them for the warm-up`;
   return `${marked} marked, ${why}: growth from iteration to iteration could not be judged.`;
-}
-
-function plural(count: number, one: string, several: string): string {
-  return `${count} ${count === 1 ? one : several}`;
 }

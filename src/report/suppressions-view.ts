@@ -1,4 +1,5 @@
 import type { Report, SuppressionLine, SuppressionUse } from '../model.ts';
+import { plural } from './numbers.ts';
 import { selectFindings } from './selection.ts';
 import type { StackView } from './stack-view.ts';
 import { wrapText } from './text-width.ts';
@@ -26,7 +27,7 @@ export function drawSuppressions(report: Report, { theme, options, width }: Stac
   };
   const count = (number: number): string => {
     const hint = options.showSuppressed === true ? '' : ` (--suppressed shows ${number === 1 ? 'it' : 'them'})`;
-    return `${number} ${number === 1 ? 'finding' : 'findings'}${hint}`;
+    return `${plural(number, 'finding')}${hint}`;
   };
   const spell = (use: SuppressionUse): string => spellLine(use, options.showNotes === true);
   return [

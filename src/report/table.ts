@@ -2,6 +2,7 @@ import type { Finding, Level, Report } from '../model.ts';
 import { spellExitCode } from './exit-code-meanings.ts';
 import { drawAccepted, drawFinding, drawNote } from './finding-view.ts';
 import { spellGap } from './gaps.ts';
+import { plural, spellNumber } from './numbers.ts';
 import { baseName } from './paths.ts';
 import type { Reporter } from './reporter.ts';
 import { selectFindings } from './selection.ts';
@@ -129,15 +130,6 @@ function drawVerdict(report: Report, { theme, options, width }: StackView): read
 
 function countLevel(findings: readonly Finding[], level: Level): number {
   return findings.filter((finding) => finding.level === level).length;
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-/** `1,234,567`, in every locale. */
-function spellNumber(number: number): string {
-  return String(number).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 function spellDuration(durationMs: number): string {

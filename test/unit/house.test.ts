@@ -1,10 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
-
-const root = fileURLToPath(new URL('../../src', import.meta.url));
+import { listFiles, readOwnFile } from './own-files.ts';
 
 /**
  * The house from the ground up: a storey may import those that stand before it. A name is a folder of src or a file in
@@ -15,6 +12,7 @@ const storeys = [
   'rules.ts',
   'model.ts',
   'call-ledger.ts',
+  'evidence',
   'user-error.ts',
   'version.ts',
   'text',
@@ -26,7 +24,6 @@ const storeys = [
   'agent',
   'symbols',
   'marks',
-  'evidence',
   'snapshot',
   'analyze',
   'report',
@@ -84,16 +81,14 @@ interface SourceFile {
   readonly specifiers: readonly string[];
 }
 
-const files: readonly SourceFile[] = readdirSync(root, { recursive: true, encoding: 'utf8' })
-  .map((name) => name.replaceAll('\\', '/'))
-  .filter((path) => path.endsWith('.ts'))
-  .map((path) => {
-    const text = readFileSync(`${root}/${path}`, 'utf8');
-    const specifiers = [
-      ...text.matchAll(/^(?:import|export|\})\s(?:[^;'"`]*?\sfrom\s)?'([^']+)'|\bimport\('([^']+)'\)/gm),
-    ].map((match) => match[1] ?? match[2] ?? '');
-    return { path, storey: path.split('/', 1)[0] ?? '', text, specifiers };
-  });
+const files: readonly SourceFile[] = listFiles('src', /\.ts$/).map((whole) => {
+  const path = whole.slice('src/'.length);
+  const text = readOwnFile(whole);
+  const specifiers = [
+    ...text.matchAll(/^(?:import|export|\})\s(?:[^;'"`]*?\sfrom\s)?'([^']+)'|\bimport\('([^']+)'\)/gm),
+  ].map((match) => match[1] ?? match[2] ?? '');
+  return { path, storey: path.split('/', 1)[0] ?? '', text, specifiers };
+});
 
 /** The storey that an import leads to; a package is its own name. */
 function destination({ path }: SourceFile, specifier: string): string {
@@ -201,14 +196,10 @@ describe('the house', () => {
   });
 
   it('exports nothing without an importer', () => {
-    const repository = posix.dirname(root.replaceAll('\\', '/'));
     const sources = new Map(
-      ['src', 'test', 'bench', 'scripts', 'bin', 'launcher', 'fixtures/matrix'].flatMap((folder) =>
-        readdirSync(`${repository}/${folder}`, { recursive: true, encoding: 'utf8' })
-          .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
-          .filter((path) => /\.[cm]?[jt]s$/.test(path))
-          .map((path): [string, string] => [path, readFileSync(`${repository}/${path}`, 'utf8')]),
-      ),
+      ['src', 'test', 'bench', 'scripts', 'bin', 'launcher', 'fixtures/matrix']
+        .flatMap((folder) => listFiles(folder, /\.[cm]?[jt]s$/))
+        .map((path) => [path, readOwnFile(path)]),
     );
     // The names that are imported from each file: by name, or as a member of an import of the whole file.
     const used = new Map<string, Set<string>>();
@@ -226,7 +217,7 @@ describe('the house', () => {
         used.set(target, new Set([...(used.get(target) ?? []), ...found]));
       }
     }
-    const { exports } = JSON.parse(readFileSync(`${repository}/package.json`, 'utf8')) as {
+    const { exports } = JSON.parse(readOwnFile('package.json')) as {
       exports: Readonly<Record<string, { readonly types: string }>>;
     };
     const published = Object.values(exports).map(({ types }) => types.replace(/^\.\/dist\/(.*)\.d\.ts$/, '$1.ts'));

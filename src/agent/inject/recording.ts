@@ -19,7 +19,7 @@ import {
   HandleOrNull,
   type OwnedHandle,
 } from '../../io/index.ts';
-import type { Gap } from '../../completeness.ts';
+import { type Gap, namingGap } from '../../completeness.ts';
 import { readMemory } from '../../process/memory.ts';
 import { randomBytes } from '../../process/random.ts';
 import { ledgerLayout } from '../ledger/layout.ts';
@@ -193,11 +193,11 @@ export class Recording implements Disposable {
 
   /** The gaps in the recording that are known by now. */
   gaps(): readonly Gap[] {
-    const naming: readonly Gap[] = [
-      { kind: 'calls-unrecognised', names: this.#unrecognised },
-      { kind: 'functions-unmovable', names: this.unmovable },
+    return [
+      ...namingGap('calls-unrecognised', this.#unrecognised),
+      ...namingGap('functions-unmovable', this.unmovable),
+      ...this.ledger.gaps(),
     ];
-    return [...naming.filter((gap) => 'names' in gap && gap.names.length > 0), ...this.ledger.gaps()];
   }
 
   /** Signalled once each time the target has come to its exit and waits to be judged. */

@@ -1,5 +1,5 @@
 import type { CallLedger, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisuse } from '../../call-ledger.ts';
-import type { CountedGap, Gap } from '../../completeness.ts';
+import { type CountedGap, countedGap, type Gap } from '../../completeness.ts';
 import { UserError } from '../../user-error.ts';
 import type { Wrapper } from '../../model.ts';
 import { type ObjectType, objectTypes } from '../tables/object-types.ts';
@@ -268,10 +268,7 @@ export class Ledger implements CallLedger {
   }
 
   gaps(): readonly Gap[] {
-    const counted = countedGaps.flatMap(([counter, kind]): readonly Gap[] => {
-      const count = this.counter(counter);
-      return count === 0 ? [] : [{ kind, count }];
-    });
+    const counted = countedGaps.flatMap(([counter, kind]) => countedGap(kind, this.counter(counter)));
     return this.counter('inheritedCut') === 0 ? counted : [...counted, { kind: 'inherited-cut' }];
   }
 

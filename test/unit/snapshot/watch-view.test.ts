@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { type GrowthSample, judgeGrowth } from '../../../src/analyze/growth.ts';
 import { parseDuration, spellDuration } from '../../../src/cli/duration.ts';
-import { spellChange, spellNumber } from '../../../src/cli/numbers.ts';
+import { spellChange } from '../../../src/cli/numbers.ts';
+import { spellNumber } from '../../../src/report/numbers.ts';
 import { drawChart, drawLine, drawScreen, drawVerdict, spellRate } from '../../../src/cli/watch-view.ts';
 import { textWidth } from '../../../src/report/text-width.ts';
 import { createTheme } from '../../../src/report/theme.ts';
