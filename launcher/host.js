@@ -81,13 +81,20 @@ export function hasUtf8Locale() {
 }
 
 /**
- * Whether Ctrl-C on the terminal reaches this process, and with it every program in its process group.
+ * Whether a program may read this process's input. It may not where that is the terminal of a shell which has put this
+ * process into the background. Unix would stop a program of the shell's session. The Windows programs have a session of
+ * their own, and would take what is typed for the shell.
  *
  * @returns {boolean}
  */
-export function isInForeground() {
+export function mayReadTerminal() {
+  return !isatty(0) || isInForeground();
+}
+
+/** Whether this process is in the foreground of its terminal. */
+function isInForeground() {
   // proc(5), /proc/pid/stat: after "(comm) " state, ppid, pgrp, session, tty_nr, tpgid
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return terminal !== '0' && group === foreground;
+  return terminal === '0' || group === foreground;
 }

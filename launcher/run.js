@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { describeTerminal, isInForeground, onDriveZ } from './host.js';
+import { describeTerminal, mayReadTerminal, onDriveZ } from './host.js';
 import { findProcesses, killProcesses, sendSignal } from './processes.js';
 import { runInSession, startSession } from './session.js';
 import { VerdictFile } from './verdict.js';
@@ -16,7 +16,7 @@ import { VerdictFile } from './verdict.js';
  * many signals
  */
 
-/** One Ctrl-C may come twice, from the terminal and from a parent that passes it on, as npm and timeout(1) do. */
+/** One signal may come twice, to the group and from a parent that passes it on, as npm and timeout(1) do. */
 const echoMs = 200;
 /**
  * How often to start a program that loses its server before it begins. It has done nothing then, so that it may start
@@ -44,8 +44,9 @@ export async function runProgram(machine, command) {
  * its work and report. SIGTERM and SIGHUP mean nothing to a Windows program and would only kill Wine, so they are
  * passed on as SIGINT. The second signal of any kind ends everything that belongs to this launch.
  *
- * Ctrl-C on a terminal goes to the whole process group, so that the Windows programs get it themselves, as on Windows.
- * A signal to this process alone is passed on to all of them, with the same result.
+ * The Windows programs have a session of Unix of their own. So a signal to this process's group (from timeout(1), a job
+ * runner, or a terminal that is closed) reaches this process alone, which passes it on to them all. Ctrl-Z stops them
+ * in the same way.
  *
  * @param {Machine} machine
  * @param {Session} session
@@ -67,31 +68,69 @@ async function runOnce({ wine, environment, nativeModules }, session, command) {
   };
   const text = JSON.stringify(host);
   const mark = `UNCLOSED_HOST=${text}`;
-  let interruptions = 0;
-  let lastTime = Number.NEGATIVE_INFINITY;
-  /** @type {NodeJS.Signals[]} */
-  const handled = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-  const onSignal = (/** @type {NodeJS.Signals} */ signal) => {
-    const now = performance.now();
-    if (now - lastTime < echoMs) return;
-    lastTime = now;
-    interruptions += 1;
-    if (interruptions > 1) killLaunch(mark);
-    else if (signal !== 'SIGINT' || !isInForeground()) interruptLaunch(mark);
-  };
-  for (const signal of handled) process.on(signal, onSignal);
+  const signals = new Signals(mark);
   try {
     const end = await runInSession(wine, session, command, {
       env: { ...environment, UNCLOSED_HOST: text },
-      stdio: 'inherit',
+      detached: true,
+      stdio: [mayReadTerminal() ? 'inherit' : 'ignore', 'inherit', 'inherit'],
     });
     const said = verdict.read();
     // Programs that the audited program has started may go on after a complete audit, but not after an incomplete one.
     if (said.exitCode === undefined) killLaunch(mark);
-    return { ...end, said, interruptions };
+    return { ...end, said, interruptions: signals.interruptions };
   } finally {
-    for (const signal of handled) process.off(signal, onSignal);
+    signals.close();
     verdict.close();
+  }
+}
+
+/** Hears the signals to this process, and passes them on to the programs of a launch. */
+class Signals {
+  interruptions = 0;
+  #lastTime = Number.NEGATIVE_INFINITY;
+  #isStopped = false;
+  /** @type {string} */
+  #mark;
+  /** @type {readonly [NodeJS.Signals, () => void][]} */
+  #handlers;
+
+  /** @param {string} mark in the environment of all that belongs to the launch */
+  constructor(mark) {
+    this.#mark = mark;
+    const interrupt = () => this.#interrupt();
+    this.#handlers = [
+      ['SIGINT', interrupt],
+      ['SIGTERM', interrupt],
+      ['SIGHUP', interrupt],
+      ['SIGTSTP', () => this.#stop()],
+      ['SIGCONT', () => this.#continue()],
+    ];
+    for (const [signal, handler] of this.#handlers) process.on(signal, handler);
+  }
+
+  close() {
+    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
+  }
+
+  #interrupt() {
+    const now = performance.now();
+    if (now - this.#lastTime < echoMs) return;
+    this.#lastTime = now;
+    this.interruptions += 1;
+    if (this.interruptions > 1) killLaunch(this.#mark);
+    else signalLaunch(this.#mark, 'SIGINT');
+  }
+
+  #stop() {
+    this.#isStopped = true;
+    signalLaunch(this.#mark, 'SIGSTOP');
+    process.kill(process.pid, 'SIGSTOP');
+  }
+
+  #continue() {
+    if (this.#isStopped) signalLaunch(this.#mark, 'SIGCONT');
+    this.#isStopped = false;
   }
 }
 
@@ -107,7 +146,10 @@ function killLaunch(mark) {
   killProcesses(mark, isProgram);
 }
 
-/** @param {string} mark likewise */
-function interruptLaunch(mark) {
-  for (const { pid, command } of findProcesses(mark)) if (isProgram(command)) sendSignal(pid, 'SIGINT');
+/**
+ * @param {string} mark likewise
+ * @param {NodeJS.Signals} signal
+ */
+function signalLaunch(mark, signal) {
+  for (const { pid, command } of findProcesses(mark)) if (isProgram(command)) sendSignal(pid, signal);
 }

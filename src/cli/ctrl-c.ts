@@ -1,27 +1,27 @@
 import { toolName } from '../version.ts';
+import { type Interruption, onInterruption } from './interruptions.ts';
 import { write } from './terminal.ts';
 
 /** How long a target may take to end by itself after Ctrl-C. */
 const GRACE_MS = 3000;
+/** The same after the end of the console: Windows ends the tool 5 s after it, and the report needs time, too. */
+const GRACE_WITHOUT_CONSOLE_MS = 1000;
 /** Most targets end at once after Ctrl-C: a remark comes only when it takes longer. */
 const QUIET_MS = 500;
 /** One Ctrl-C may arrive twice: from the terminal, and from a parent that passes it on, such as npm or timeout(1). */
 const ECHO_MS = 200;
 
 /**
- * Hears Ctrl-C. The target hears it, too, so that a service can shut down as it always does and is judged at its own
- * exit. If it has not ended a while later, or if a second Ctrl-C comes, {@link signal} ends it.
+ * Hears Ctrl-C and its like ({@link Interruption}). The target hears it, too, so that a service can shut down as it
+ * always does and is judged at its own exit. If it has not ended a while later, or if a second one comes,
+ * {@link signal} ends it.
  */
 export class CtrlC implements Disposable {
   readonly #beginning = new AbortController();
   readonly #ending = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];
-  readonly #interrupt = (): void => this.#begin();
   #firstTime: number | undefined;
-
-  constructor() {
-    process.on('SIGINT', this.#interrupt);
-  }
+  readonly #hearing: Disposable = onInterruption((signal) => this.#begin(signal));
 
   /** Aborted by the first Ctrl-C. */
   get began(): AbortSignal {
@@ -33,7 +33,7 @@ export class CtrlC implements Disposable {
     return this.#ending.signal;
   }
 
-  #begin(): void {
+  #begin(signal: Interruption): void {
     const now = performance.now();
     if (this.#firstTime !== undefined) {
       if (now - this.#firstTime > ECHO_MS) this.#ending.abort(); // the second one ends the wait
@@ -41,13 +41,14 @@ export class CtrlC implements Disposable {
     }
     this.#firstTime = now;
     this.#beginning.abort();
-    const remark = `${toolName}: interrupted; the program has ${GRACE_MS / 1000} s to end by itself, then comes the report …\n`;
+    const graceMs = signal === 'SIGHUP' ? GRACE_WITHOUT_CONSOLE_MS : GRACE_MS;
+    const remark = `${toolName}: interrupted; the program has ${graceMs / 1000} s to end by itself, then comes the report …\n`;
     this.#timers.push(setTimeout(() => write(2, remark), QUIET_MS));
-    this.#timers.push(setTimeout(() => this.#ending.abort(), GRACE_MS));
+    this.#timers.push(setTimeout(() => this.#ending.abort(), graceMs));
   }
 
   [Symbol.dispose](): void {
-    process.off('SIGINT', this.#interrupt);
+    this.#hearing[Symbol.dispose]();
     for (const timer of this.#timers) clearTimeout(timer);
   }
 }

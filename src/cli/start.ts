@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 
 import { hostVariable, readHost } from '../wine/host.ts';
 import { installStandardStreams } from '../wine/process-streams.ts';
+import { watchLauncher } from '../wine/launcher-watch.ts';
 import { sayVerdict, type VerdictWord } from '../wine/verdict.ts';
 import { exitCodes } from './exit-codes.ts';
 
@@ -43,13 +44,22 @@ function heedHost(): void {
   const host = readHost(process.env);
   if (host === undefined) return;
   const { verdict, ...rest } = host;
-  if (verdict !== undefined) tellLauncher = (word) => sayVerdict(verdict, word);
+  if (verdict !== undefined) {
+    tellLauncher = (word) => sayVerdict(verdict, word);
+    watchLauncher(verdict, endWithoutLauncher);
+  }
   // The audited program inherits our environment, and may be this very tool.
   process.env[hostVariable] = JSON.stringify(rest);
   tellLauncher('started');
   installStandardStreams(host);
   // Besides its own packages, koffi looks for its binary only in this place.
   Object.assign(process, { resourcesPath: host.nativeModules });
+}
+
+/** The launcher was killed: the command ends as after the end of a console, and one that does not listen at once. */
+function endWithoutLauncher(): void {
+  tellLauncher = () => {};
+  if (!process.emit('SIGHUP')) void endByError('Cannot finish: the launcher was killed.');
 }
 
 /**

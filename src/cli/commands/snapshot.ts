@@ -9,6 +9,7 @@ import { writeSnapshotFile } from '../../snapshot/write.ts';
 import { toolName, toolVersion } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { onInterruption } from '../interruptions.ts';
 import { write } from '../terminal.ts';
 
 interface SnapshotOptions {
@@ -39,8 +40,7 @@ export function addSnapshotCommand(program: Command): void {
 /** @returns the exit code */
 async function snapshot(targets: readonly string[], { output }: SnapshotOptions): Promise<number> {
   const interruption = new AbortController();
-  const interrupt = (): void => interruption.abort(new Error('interrupted'));
-  process.on('SIGINT', interrupt);
+  using _hearing = onInterruption(() => interruption.abort(new Error('interrupted')));
   try {
     const pieces = interruptible(
       takeSnapshot(choose(targets), { tool: `${toolName} ${toolVersion}`, host: hostname() }),
@@ -57,8 +57,6 @@ async function snapshot(targets: readonly string[], { output }: SnapshotOptions)
   } catch (error) {
     if (error !== interruption.signal.reason) throw error;
     return exitCodes.interrupted;
-  } finally {
-    process.off('SIGINT', interrupt);
   }
 }
 

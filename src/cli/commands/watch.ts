@@ -10,6 +10,7 @@ import { type Sample, Sampler } from '../sampler.ts';
 import { toolName } from '../../version.ts';
 import { parseDuration } from '../duration.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { onInterruption } from '../interruptions.ts';
 import { describeOutput, write } from '../terminal.ts';
 import { drawLine, drawScreen, drawVerdict, type WatchEnd, type WatchTarget } from '../watch-view.ts';
 
@@ -67,19 +68,14 @@ async function watch(wanted: string, options: WatchOptions): Promise<number> {
   const target: WatchTarget = { pid: found.processId, image: found.name };
   const view = chooseView(target, options);
   const interruption = new AbortController();
-  const interrupt = (): void => interruption.abort();
-  process.on('SIGINT', interrupt);
-  try {
-    using sampler = new Sampler(found, `${escapeText(found.name)} (${found.processId})`);
-    const samples: Sample[] = [];
-    const end = await collect(sampler, samples, options, interruption.signal, view);
-    const verdict = judgeGrowth(samples);
-    if (end !== 'output closed') view.finish(samples, verdict, end, sampler.exitCode());
-    if (end === 'interrupted') return exitCodes.interrupted;
-    return options.failOnGrowth && verdict.growing.length > 0 ? exitCodes.findings : exitCodes.clean;
-  } finally {
-    process.off('SIGINT', interrupt);
-  }
+  using _hearing = onInterruption(() => interruption.abort());
+  using sampler = new Sampler(found, `${escapeText(found.name)} (${found.processId})`);
+  const samples: Sample[] = [];
+  const end = await collect(sampler, samples, options, interruption.signal, view);
+  const verdict = judgeGrowth(samples);
+  if (end !== 'output closed') view.finish(samples, verdict, end, sampler.exitCode());
+  if (end === 'interrupted') return exitCodes.interrupted;
+  return options.failOnGrowth && verdict.growing.length > 0 ? exitCodes.findings : exitCodes.clean;
 }
 
 /** Takes samples until one of the ends comes. Their times are fixed in advance, so that delays do not add up. */

@@ -30,6 +30,13 @@ const scripts = {
   'ignores.cjs': 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);',
 };
 
+/** Adds to a file again and again, until there is another one. */
+const ticks = `
+  const fs = require("fs");
+  const tick = () => (fs.existsSync("enough") ? clearInterval(timer) : fs.appendFileSync("ticks", "."));
+  const timer = setInterval(tick, 20);
+`;
+
 /**
  * The places where something might be left behind: the directories for temporary files of Linux and Windows, the cache,
  * and the working directory.
@@ -89,6 +96,8 @@ describe('Ctrl-C', { skip }, () => {
     ['SIGINT to the launcher', (pid) => process.kill(pid, 'SIGINT')],
     ['SIGTERM to the launcher', (pid) => process.kill(pid, 'SIGTERM')],
     ['SIGINT to the process group', (pid) => process.kill(-pid, 'SIGINT')],
+    ['SIGTERM to the process group, as timeout(1) sends it', (pid) => process.kill(-pid, 'SIGTERM')],
+    ['SIGHUP to the process group, as a closed terminal sends it', (pid) => process.kill(-pid, 'SIGHUP')],
     [
       'SIGINT to the launcher twice at once, as timeout(1) sends it',
       (pid) => [1, 2].forEach(() => process.kill(pid, 'SIGINT')),
@@ -172,6 +181,51 @@ describe('Ctrl-C', { skip }, () => {
   });
 });
 
+describe('a terminal', { skip }, () => {
+  it('that is closed ends a program, whose report is still made', async () => {
+    rmSync(join(cwd, 'ready'), { force: true });
+    const command = `${unclosed} run --reporter table --reporter json=closed.json -- '${windowsNode}' waits.cjs`;
+    const terminal = spawn('script', ['-qec', command, '/dev/null'], { cwd, stdio: ['pipe', 'ignore', 'ignore'] });
+    await eventually(() => existsSync(join(cwd, 'ready')));
+    terminal.kill('SIGKILL');
+    await eventually(() => existsSync(join(cwd, 'closed.json')));
+    const { findings } = JSON.parse(readFileSync(join(cwd, 'closed.json'), 'utf8'));
+    assert.ok(findings.some((/** @type {any} */ { object }) => object.name?.endsWith('waits.cjs')));
+    await eventually(() => findProcesses('waits.cjs').length === 0);
+  });
+
+  it('whose user types Ctrl-Z stops all programs, until the user goes on', async () => {
+    rmSync(join(cwd, 'ready'), { force: true });
+    rmSync(join(cwd, 'ticks'), { force: true });
+    writeFileSync(join(cwd, 'ticks.cjs'), ticks);
+    const count = () => (existsSync(join(cwd, 'ticks')) ? readFileSync(join(cwd, 'ticks')).length : 0);
+    const states = () => findStates('ticks.cjs');
+    // A shell with job control, which continues the job after a line of input.
+    const command = `bash --norc -c "set -m; ${unclosed} run --fail-on never -- '${windowsNode}' ticks.cjs; read; fg"`;
+    const { status } = await inTerminal(command, {
+      cwd,
+      type: async (write) => {
+        await eventually(() => count() > 0);
+        write('\x1a');
+        await eventually(() => states().length > 0 && states().every((state) => state === 'T'));
+        writeFileSync(join(cwd, 'enough'), '');
+        write('\n');
+      },
+    });
+    assert.equal(status, 0);
+    assert.deepEqual(states(), []);
+  });
+});
+
+describe('a launcher', { skip }, () => {
+  it('that is killed leaves no program behind, and its report file is still written', async () => {
+    const { pid } = await start('waits.cjs', ['--reporter', 'json=orphaned.json']);
+    process.kill(pid, 'SIGKILL');
+    await eventually(() => findProcesses('waits.cjs').length === 0);
+    await eventually(() => existsSync(join(cwd, 'orphaned.json')));
+  });
+});
+
 describe('a program', { skip }, () => {
   it('that crashes leaves a report and nothing else', () => {
     const places = listPlaces();
@@ -217,6 +271,24 @@ describe('a program', { skip }, () => {
     killProgram('node.exe', stay);
   });
 });
+
+/**
+ * The states of the Windows programs with a part of a command line, as proc(5) has them: `T` is stopped.
+ *
+ * @param {string} part
+ */
+function findStates(part) {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const [program = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      if (!program.endsWith('node.exe') || !args.includes(part)) return [];
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      return [stat.charAt(stat.lastIndexOf(')') + 2)];
+    } catch {
+      return []; // it ended meanwhile, or is no process
+    }
+  });
+}
 
 /**
  * Ends the Windows programs of that name, but no program that only has it among its arguments.
