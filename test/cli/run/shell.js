@@ -7,7 +7,7 @@ import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { cacheDirectory } from '../../../launcher/cache.js';
-import { nodePackage } from '../../../launcher/packages.js';
+import { nodeDirectory, nodePackage } from '../../../launcher/packages.js';
 
 /** The command, by its Unix path. */
 export const tool = fileURLToPath(new URL('../../../bin/unclosed.cjs', import.meta.url));
@@ -16,12 +16,7 @@ export const unclosed = `'${process.execPath}' '${tool}'`;
 /** Directory of the built fixtures. */
 export const fixtures = fileURLToPath(new URL('../../../fixtures/build', import.meta.url));
 /** A Windows program that runs any script. */
-export const windowsNode = join(
-  cacheDirectory(process.env),
-  'packages',
-  `${nodePackage.name}-${nodePackage.version}`,
-  nodePackage.part,
-);
+export const windowsNode = join(nodeDirectory(cacheDirectory(process.env)), nodePackage.part);
 /** Why these tests are left out on Windows; false elsewhere. */
 export const skip = process.platform === 'win32' && 'there is no launcher on Windows';
 
