@@ -94,6 +94,11 @@ export interface CallLedger {
   images(): Iterable<LedgerImage>;
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
   stack(id: number): readonly bigint[];
+  /**
+   * The type of what was opened with stack `id`; `Unknown` where it is not known. A call that opens handles of several
+   * types has one stack for each.
+   */
+  typeOpenedBy(id: number): string;
   /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
   closedBy(id: number): number;
   /** Opening stacks of handles that were closed while the program ran, each with the stack that closed one last. */

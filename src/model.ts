@@ -15,6 +15,11 @@ export interface Frame {
   /** Function that holds the address, undecorated where its decoration is known. */
   readonly function?: string;
   /**
+   * For a frame of the system that symbols name: the name that the module's exports give the function, empty where they
+   * give none. Absent where it is {@link function}. Verdicts rest on it, so that they do not depend on symbols.
+   */
+  readonly exported?: string;
+  /**
    * Bytes from the start of {@link function}, or from the module's base (or 0) where no function is known. For an
    * {@link inlined} frame, bytes from the start of the function that it was inlined into.
    */
@@ -94,11 +99,11 @@ export interface OpenSite {
    * there.
    */
   readonly opened?: CallRecord;
-  /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
+  /** Where the most recent close of a handle of this type from the same opening stack was made; absent when none was. */
   readonly siblingsClosedAt?: Stack;
   /**
-   * Other stacks by which the very same instruction of the program opened handles that were closed: perhaps another
-   * round of an unrolled loop, perhaps another caller.
+   * Other stacks by which the very same instruction of the program opened handles of this type that were closed:
+   * perhaps another round of an unrolled loop, perhaps another caller.
    */
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */

@@ -51,6 +51,20 @@ export function functionName(frame: Frame): string | undefined {
   return withoutBuildMarks(frame.function);
 }
 
+/**
+ * Like {@link functionName}, but for a frame of the system by the name that its module exports: the same with and
+ * without symbols of the system.
+ */
+export function exportedName(frame: Frame): string | undefined {
+  if (frame.exported === undefined) return functionName(frame);
+  return frame.exported === '' ? undefined : withoutBuildMarks(frame.exported);
+}
+
+/** The stack goes on to the function that the thread began in: it was neither cut nor impossible to follow. */
+export function reachesThreadStart(stack: Stack): boolean {
+  return stack.some((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
+}
+
 function withoutBuildMarks(name: string): string {
   if (!/[.:[]/.test(name)) return name; // most names have no marks, and this test is quick
   return name
@@ -141,7 +155,7 @@ export function isLoading(stack: Stack): boolean {
 /** `module!function`; `module+0x…` for a nameless frame of the program, the bare module for one of the system. */
 function normaliseFrame(frame: Frame): string {
   const module = moduleName(frame);
-  const name = functionName(frame);
+  const name = exportedName(frame);
   if (name !== undefined) return `${module}!${name}`;
   // Offsets in the modules of Windows differ between machines, and addresses outside of modules differ between runs.
   return frame.system === true || frame.module === '?' ? module : `${module}+0x${frame.offset.toString(16)}`;
@@ -157,7 +171,7 @@ export function normaliseStack(stack: Stack): readonly string[] {
   if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
   const program = trimmed.filter((frame) => frame.system !== true && !isStartup(frame));
   const frames = withoutRepetition((program.length > 0 ? program : [site]).map(normaliseFrame));
-  return api === undefined ? frames : [familyOf(functionName(api)) ?? moduleName(api), ...frames];
+  return api === undefined ? frames : [familyOf(exportedName(api)) ?? moduleName(api), ...frames];
 }
 
 /**

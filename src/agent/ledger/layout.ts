@@ -289,9 +289,15 @@ export const IMAGE_SIZE_BYTES: number = imageStruct.sizeBytes;
 export const IMAGE_COUNT = 1024;
 
 const stackNodeFields = {
-  /** Hash of the frames. */
+  /** Hash of {@link openedType} and the frames. */
   hash: 'u64',
-  frameCount: 'u32',
+  frameCount: 'u16',
+  /**
+   * Index into the object types of what was opened with this stack; 0 for a stack that closed or misused something. One
+   * call may open handles of several types from the same place (NtCreateUserProcess does): each type has its own node,
+   * and learns for itself where its handles are closed.
+   */
+  openedType: 'u16',
   /** Stack id of the most recent close of a handle that was opened with this stack; 0: none. */
   closedBy: 'u32',
   /** {@link frameCount} return addresses, innermost first. */
@@ -301,7 +307,8 @@ const stackNodeFields = {
 /** A stack in the pool. A stack's id is its offset / 8; 0 is no stack. */
 export const stackNode: Struct<typeof stackNodeFields>['offsets'] = struct(stackNodeFields).offsets;
 
-export const MAXIMUM_FRAMES = 32;
+/** Calls through shell32, combase, rpcrt4 or WinHTTP have more than 32 frames of the system above the program's. */
+export const MAXIMUM_FRAMES = 64;
 export const STACK_INDEX_COUNT: number = 1 << 18;
 export const STACK_POOL_SIZE_BYTES: number = 48 << 20;
 /** Entries of the walk cache: see walk-cache.ts. */

@@ -39,7 +39,7 @@ export function emptyLedger(): Ledger {
 
 export function writeStack(id: number, frames: readonly bigint[], closedBy = 0): void {
   const offset = layout.stackPoolOffset + id * 8;
-  view.setUint32(offset + stackNode.frameCount, frames.length, true);
+  view.setUint16(offset + stackNode.frameCount, frames.length, true);
   view.setUint32(offset + stackNode.closedBy, closedBy, true);
   frames.forEach((frame, index) => view.setBigUint64(offset + stackNode.frames + index * 8, frame, true));
 }

@@ -145,6 +145,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.bind(haveLife);
     if (environment.quarantine !== undefined) emitFindVictim(asm, value, environment);
     asm.mov(rcx, r8);
+    asm.xor(edx, edx);
     asm.call(environment.captureStack);
     asm.mov(stack, rax);
 

@@ -53,6 +53,7 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
     asm.j('ne', raise);
     asm.bind(inUse);
     asm.mov(rcx, r8);
+    asm.shr(edx, 16); // the type
     asm.call(environment.captureStack);
     if (environment.quarantine !== undefined) emitNoteRecentOpen(asm, opening.rowAndType, environment);
     asm.mov(rcx, opening.slot);
@@ -162,6 +163,7 @@ export function emitWriteClosing(
   asm.mov(places.state, state);
   asm.mov(places.row, r9);
   asm.mov(rcx, r8);
+  asm.xor(edx, edx);
   asm.call(environment.captureStack);
   asm.mov(rcx, places.slot);
   asm.mov(r8, places.state);
