@@ -160,9 +160,24 @@ export interface Misuse {
    */
   readonly victim?: { readonly object: HandleObject; readonly opened: Stack };
   /** How the value was last opened before the misuse; absent when it never was. */
-  readonly opened?: CallRecord;
+  readonly opened?: PastCall;
   /** How the value was last closed before the misuse; absent when it is open or never was closed. */
-  readonly closed?: CallRecord;
+  readonly closed?: PastCall;
+  /**
+   * Lives that the value had before, the latest first; absent where none is known, and where they could not matter. The
+   * owner of one of them may have made the last close.
+   */
+  readonly earlierLives?: readonly EarlierLife[];
+}
+
+/** A call of which only the stack is certain to be known. */
+export type PastCall = Pick<CallRecord, 'stack'> & Partial<CallRecord>;
+
+/** A life that a handle value had before its last one. */
+export interface EarlierLife {
+  readonly object: HandleObject;
+  readonly opened: Stack;
+  readonly closed: Stack;
 }
 
 /**
@@ -184,10 +199,20 @@ export interface Inheritance {
   readonly asDescriptor?: true;
 }
 
+/** A stack that opened handles which were closed while the program ran, and the stack that closed one last. */
+export interface Closing {
+  readonly opened: Stack;
+  readonly closed: Stack;
+}
+
 /** Everything that is known of one target at the judgement point. */
 export interface Evidence {
   readonly open: readonly OpenSite[];
   readonly misuses: readonly Misuse[];
+  /**
+   * Every closing that is known; absent where no misuse has {@link Misuse.earlierLives}, and where there are too many.
+   */
+  readonly closings?: readonly Closing[];
   /** In order; absent when iterations were not marked. */
   readonly marks?: readonly Mark[];
   /** Inheritable handles that the target was born with, beside its standard streams. */

@@ -1,7 +1,9 @@
-import type { LedgerCall } from '../call-ledger.ts';
-import type { CallRecord, HandleObject, Stack } from '../model.ts';
+import type { LedgerCall, LedgerEarlierLife } from '../call-ledger.ts';
+import type { CallRecord, Closing, EarlierLife, HandleObject, Stack } from '../model.ts';
 import type { Description, EvidenceSources } from './sources.ts';
 
+/** More closings than these are not looked at: the target waits meanwhile. */
+const CLOSING_COUNT_MAX = 4096;
 /** Other stacks that are compared with one site's. */
 const CLOSED_ELSEWHERE_COUNT = 32;
 
@@ -66,6 +68,25 @@ export class CallReader {
     this.#closedBySite ??= this.#groupClosedStacks();
     const pairs = this.#closedBySite.get(site) ?? [];
     return pairs.map(({ id, closedBy }) => ({ opened: this.stack(id), closed: this.stack(closedBy) }));
+  }
+
+  /** Every opening stack with the stack that closed one of its handles last; `undefined` where there are too many. */
+  closings(): readonly Closing[] | undefined {
+    const closings: Closing[] = [];
+    for (const { id, closedBy } of this.#sources.ledger.closedStacks()) {
+      if (closings.length === CLOSING_COUNT_MAX) return undefined;
+      closings.push({ opened: this.stack(id), closed: this.stack(closedBy) });
+    }
+    return closings;
+  }
+
+  /** The lives that a value had before, with their stacks and types. */
+  earlierLives(lives: readonly LedgerEarlierLife[]): readonly EarlierLife[] {
+    return lives.map(({ openedStackId, closedStackId }) => ({
+      object: { type: this.#sources.ledger.typeOpenedBy(openedStackId) },
+      opened: this.stack(openedStackId),
+      closed: this.stack(closedStackId),
+    }));
   }
 
   #groupClosedStacks(): ReadonlyMap<string, readonly ClosedStack[]> {

@@ -1,3 +1,4 @@
+import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { type Struct, struct } from './struct.ts';
 
 /**
@@ -6,7 +7,7 @@ import { type Struct, struct } from './struct.ts';
  *
  * ```
  * header | misuse table | images | runtime objects | walk cache | stack index | stack pool
- *        | quarantine | recent opens | slots
+ *        | quarantine | recent opens | slots | earlier lives
  * ```
  */
 
@@ -235,7 +236,8 @@ const misuseFields = {
   runtimeObjectKey: 'u64',
   /** The first values, {@link MISUSE_VALUE_COUNT} at most. */
   values: 'u64[8]',
-  padding: 'u64[8]',
+  /** The earlier lives of the first value (see earlier-life.ts), if it had a slot with any. */
+  earlierLives: 'u64[8]',
 } as const;
 
 const misuseStruct: Struct<typeof misuseFields> = struct(misuseFields);
@@ -334,6 +336,8 @@ export interface LedgerLayout {
   readonly quarantineCount: number;
   readonly recentOpensOffset: number;
   readonly slotsOffset: number;
+  /** See earlier-life.ts. */
+  readonly earlierLivesOffset: number;
   readonly sizeBytes: number;
 }
 
@@ -344,6 +348,7 @@ export interface LedgerLayout {
 export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayout {
   const recentOpensOffset = QUARANTINE_OFFSET + alignUp(quarantineCount * 4);
   const slotsOffset = recentOpensOffset + (quarantineCount === 0 ? 0 : RECENT_OPEN_COUNT * 8);
+  const earlierLivesOffset = slotsOffset + slotCount * SLOT_SIZE_BYTES;
   return {
     slotCount,
     misusesOffset: MISUSES_OFFSET,
@@ -355,7 +360,8 @@ export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayo
     quarantineCount,
     recentOpensOffset,
     slotsOffset,
-    sizeBytes: slotsOffset + slotCount * SLOT_SIZE_BYTES,
+    earlierLivesOffset,
+    sizeBytes: earlierLivesOffset + Math.min(slotCount, EARLIER_LIVES_SLOT_COUNT) * EARLIER_LIVES_SIZE_BYTES,
   };
 }
 

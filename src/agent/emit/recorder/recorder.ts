@@ -7,6 +7,7 @@ import { type FramePlaces, framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { SYSTEM_TIME } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
+import { emitKeepLife } from './earlier-lives.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitSlotAddress } from './slot-address.ts';
 
@@ -68,6 +69,11 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
       asm.shl(r8, STATE_FLAG_BITS);
       asm.shr(r8, STATE_FLAG_BITS);
     }
+    const firstLife = asm.label('firstLife');
+    asm.test(r8, r8);
+    asm.j('e', firstLife);
+    emitKeepLife(asm, rcx, r8, rdx, environment);
+    asm.bind(firstLife);
     asm.movImmediate32(at(rcx, slot.runtimeObject), 0);
     emitWriteOpening(asm, opening.rowAndType);
     epilogue();
