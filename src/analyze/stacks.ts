@@ -1,3 +1,4 @@
+import { KEPT_FRAME_COUNT } from '../call-ledger.ts';
 import type { Frame, Stack } from '../model.ts';
 
 /**
@@ -60,7 +61,19 @@ export function exportedName(frame: Frame): string | undefined {
   return frame.exported === '' ? undefined : withoutBuildMarks(frame.exported);
 }
 
-/** The stack goes on to the function that the thread began in: it was neither cut nor impossible to follow. */
+/** Frames of the recorder that a full stack may have held, and that were left out. */
+const recorderFrames = 4;
+
+/**
+ * The recorder kept no more of the stack, which goes on. The code that asked for the call may lie beyond.
+ *
+ * A short stack without a thread's beginning is whole: on Wine 8 the walk through the start of a process ends in ntdll.
+ */
+export function isCut(stack: Stack): boolean {
+  return stack.length >= KEPT_FRAME_COUNT - recorderFrames && !reachesThreadStart(stack);
+}
+
+/** The stack goes on to the function that the thread began in. */
 export function reachesThreadStart(stack: Stack): boolean {
   return stack.some((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
 }

@@ -1,3 +1,4 @@
+import { KEPT_FRAME_COUNT } from '../../call-ledger.ts';
 import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { type Struct, struct } from './struct.ts';
 
@@ -310,7 +311,7 @@ const stackNodeFields = {
 export const stackNode: Struct<typeof stackNodeFields>['offsets'] = struct(stackNodeFields).offsets;
 
 /** Calls through shell32, combase, rpcrt4 or WinHTTP have more than 32 frames of the system above the program's. */
-export const MAXIMUM_FRAMES = 64;
+export const MAXIMUM_FRAMES: number = KEPT_FRAME_COUNT;
 export const STACK_INDEX_COUNT: number = 1 << 18;
 export const STACK_POOL_SIZE_BYTES: number = 48 << 20;
 /** Entries of the walk cache: see walk-cache.ts. */

@@ -201,8 +201,7 @@ function noteMessage({ opened }: Opening, { object, count, openings, isGone }: T
     return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${actor === 'unknown' ? 'an unknown stack' : 'the system for itself'}.`;
   const verb = count === 1 ? 'is' : 'are';
   if (actor === 'unknown') {
-    const reason =
-      opened.stack.length === 0 ? 'could not be walked' : 'could not be followed to the code that asked for it';
+    const reason = opened.stack.length === 0 ? 'could not be walked' : 'is too deep to show the code that asked for it';
     return `${handles} ${verb} still open, but the stack of the opening ${reason}.`;
   }
   if (actor === 'startup') return `${handles} opened before main, at ${spellPlace(...openings)}, ${verb} still open.`;
