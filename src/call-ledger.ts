@@ -1,9 +1,6 @@
 import type { Gap } from './completeness.ts';
 import type { Wrapper } from './model.ts';
 
-/** A recorder keeps so many frames of a stack, the innermost ones. */
-export const KEPT_FRAME_COUNT = 64;
-
 /** One recorded call; its stack is an id until it is asked for with {@link CallLedger.stack}. */
 export interface LedgerCall {
   /** Name of the call (`NtCreateEvent`, `closesocket`); `undefined` for what was there before recording began. */

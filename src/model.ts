@@ -39,6 +39,12 @@ export interface Frame {
   readonly runtime?: true;
 }
 
+/**
+ * Return addresses that a recorder keeps of a stack, the innermost ones. Calls through shell32, combase, rpcrt4 or
+ * WinHTTP have more than 32 frames of the system above the program's.
+ */
+export const KEPT_FRAME_COUNT = 64;
+
 /** Innermost frame first: `stack[0]` made the call. Empty when no stack could be walked. */
 export type Stack = readonly Frame[];
 
@@ -99,7 +105,7 @@ export interface OpenSite {
    * there.
    */
   readonly opened?: CallRecord;
-  /** Where the most recent close of a handle of this type from the same opening stack was made; absent when none was. */
+  /** Where a handle of this type from the same opening stack was closed last; absent when none ever was. */
   readonly siblingsClosedAt?: Stack;
   /**
    * Other stacks by which the very same instruction of the program opened handles of this type that were closed:

@@ -1,5 +1,4 @@
-import { KEPT_FRAME_COUNT } from '../call-ledger.ts';
-import type { Frame, Stack } from '../model.ts';
+import { type Frame, KEPT_FRAME_COUNT, type Stack } from '../model.ts';
 
 /**
  * The functions in which threads begin. On Wine 8, walks run past these frames into whatever lies above them on the

@@ -1,7 +1,7 @@
-import type { EarlierLife, Evidence, Frame, Misuse, Stack } from '../model.ts';
+import type { Closing, EarlierLife, Evidence, Frame, Misuse, Stack } from '../model.ts';
 import { isInvalidHandle } from './misuse.ts';
 import { canonicalText } from './grouping.ts';
-import { dissect, exportedName, moduleName, reachesThreadStart } from './stacks.ts';
+import { dissect, functionName, moduleName, reachesThreadStart } from './stacks.ts';
 
 /**
  * A close of a stale value that Windows carried out, because the value stood for another object by then. The program
@@ -14,75 +14,100 @@ export interface CarriedOutClose extends Misuse {
   readonly consequences: readonly Misuse[];
 }
 
-const known = new WeakMap<Evidence, readonly CarriedOutClose[]>();
+interface Found {
+  readonly closes: readonly CarriedOutClose[];
+  readonly consequences: ReadonlySet<Misuse>;
+}
+
+/** Several rules ask about the same evidence. */
+const found = new WeakMap<Evidence, Found>();
 
 /** The stale closes that the evidence makes probable. */
 export function findCarriedOutCloses(evidence: Evidence): readonly CarriedOutClose[] {
-  let found = known.get(evidence);
-  if (found === undefined) {
-    found = find(evidence);
-    known.set(evidence, found);
-  }
-  return found;
+  return look(evidence).closes;
 }
 
 /** The call was refused because another's stale close had hit its handle. */
 export function isConsequence(misuse: Misuse, evidence: Evidence): boolean {
-  return findCarriedOutCloses(evidence).some(({ consequences }) => consequences.includes(misuse));
+  return look(evidence).consequences.has(misuse);
+}
+
+function look(evidence: Evidence): Found {
+  const known = found.get(evidence);
+  if (known !== undefined) return known;
+  const closes = find(evidence);
+  const result = { closes, consequences: new Set(closes.flatMap(({ consequences }) => consequences)) };
+  found.set(evidence, result);
+  return result;
 }
 
 function find({ misuses, closings }: Evidence): readonly CarriedOutClose[] {
   if (closings === undefined) return [];
-  const lives = [...closings, ...misuses.flatMap(({ earlierLives = [] }) => earlierLives)].map(toLife);
-  const found = new Map<string, [Misuse, EarlierLife][]>();
+  const lives = new Lives([...closings, ...misuses.flatMap(({ earlierLives = [] }) => earlierLives)]);
+  const byHistory = new Map<string, { readonly owner: EarlierLife; readonly misuses: Misuse[] }>();
   for (const misuse of misuses) {
-    const earlier = findOwner(misuse, lives);
-    if (earlier === undefined) continue;
-    const key = canonicalText([earlier, misuse.opened?.stack, misuse.closed?.stack]);
-    const others = found.get(key);
-    if (others === undefined) found.set(key, [[misuse, earlier]]);
-    else others.push([misuse, earlier]);
+    const owner = findOwner(misuse, lives);
+    if (owner === undefined) continue;
+    const key = canonicalText([owner, misuse.opened?.stack, misuse.closed?.stack]);
+    const known = byHistory.get(key);
+    if (known === undefined) byHistory.set(key, { owner, misuses: [misuse] });
+    else known.misuses.push(misuse);
   }
-  return Array.from(found.values(), (entries) => {
-    const [[first, earlier]] = entries as [[Misuse, EarlierLife]];
-    const { opened, closed, object = { type: 'Unknown' } } = first;
-    const values = [...new Set(entries.flatMap(([misuse]) => misuse.values))];
+  return Array.from(byHistory.values(), ({ owner, misuses: consequences }) => {
+    const [{ opened, closed, object = { type: 'Unknown' } }] = consequences as [Misuse];
+    const values = [...new Set(consequences.flatMap((misuse) => misuse.values))];
     return {
       kind: 'close',
       status: 0,
-      // How often is not known: a value was closed once at least.
-      count: Math.max(values.length, 1),
+      count: Math.max(values.length, 1), // how often one value was closed so is not known
       values,
-      object: earlier.object,
-      opened: { stack: earlier.opened },
-      closed: { stack: earlier.closed },
+      object: owner.object,
+      opened: { stack: owner.opened },
+      closed: { stack: owner.closed },
       offending: { call: 'NtClose', threadId: 0, timeMs: 0, ...closed!, stack: closed!.stack },
       victim: { object, opened: opened!.stack },
-      consequences: entries.map(([misuse]) => misuse),
+      consequences,
     };
   });
 }
 
-/** A life of a handle, by the code that opened it and the code that closed it. */
-interface Life {
-  readonly openedAt: string;
-  readonly closedAt: string;
-  readonly closed: Stack;
+/** The known lives of handles, by the places that opened and closed them. */
+class Lives {
+  readonly #byOpener = new Map<string, Closing[]>();
+  readonly #byCloser = new Map<string, Closing[]>();
+
+  constructor(lives: readonly Closing[]) {
+    for (const life of lives) {
+      append(this.#byOpener, placeOf(life.opened), life);
+      append(this.#byCloser, placeOf(life.closed), life);
+    }
+  }
+
+  openedAt(place: string): readonly Closing[] {
+    return this.#byOpener.get(place) ?? [];
+  }
+
+  closedAt(place: string): readonly Closing[] {
+    return this.#byCloser.get(place) ?? [];
+  }
 }
 
-function toLife({ opened, closed }: { readonly opened: Stack; readonly closed: Stack }): Life {
-  return { openedAt: placeOf(opened), closedAt: placeOf(closed), closed };
+function append(groups: Map<string, Closing[]>, key: string, life: Closing): void {
+  const group = groups.get(key);
+  if (group === undefined) groups.set(key, [life]);
+  else group.push(life);
 }
 
 /**
- * The earlier owner of a value who closed it again after it had been given to the victim; `undefined` unless much speaks
- * for it. A second close by the victim's own code looks alike where both owners close by one function, as `close_it` or
- * the destructor of a class for all handles does. An accusation of the wrong one costs more than a missed culprit.
+ * The earlier owner of a value who closed it again after it had been given to the victim; `undefined` unless much
+ * speaks for it.
  *
- * The same instruction must have closed both, and nothing but what these two openers opened. The victim's own code must
+ * A second close by the victim's own code looks alike where both owners close by one function, as `close_it` or the
+ * destructor of a class for all handles does. An accusation of the wrong one costs more than a missed culprit. So the
+ * same instruction must have closed both, and nothing but what these two openers opened, and the victim's own code must
  * have had no part in the close: see {@link isStrangersClose}.
  */
-function findOwner(misuse: Misuse, lives: readonly Life[]): EarlierLife | undefined {
+function findOwner(misuse: Misuse, lives: Lives): EarlierLife | undefined {
   const { opened, closed, earlierLives } = misuse;
   if (!isInvalidHandle(misuse) || opened === undefined || closed === undefined || earlierLives === undefined) return;
   const openedAt = placeOf(opened.stack);
@@ -95,24 +120,29 @@ function findOwner(misuse: Misuse, lives: readonly Life[]): EarlierLife | undefi
   if (earlier === undefined) return;
   const earlierAt = placeOf(earlier.opened);
   if (earlierAt === '' || earlierAt === openedAt) return;
-  const byCloser = lives.filter((life) => life.closedAt === closedAt);
-  if (byCloser.some((life) => life.openedAt !== earlierAt && life.openedAt !== openedAt)) return;
-  // Another handle of the victim's kind that was closed there: perhaps it is the place for that.
-  const spelt = functionsOf(closed.stack).join('|');
-  if (byCloser.some((life) => life.openedAt === openedAt && functionsOf(life.closed).join('|') !== spelt)) return;
-  const siblings = lives.filter((life) => life.openedAt === openedAt && life.closedAt !== closedAt);
-  return isStrangersClose(misuse, earlier, siblings) ? earlier : undefined;
+  const places = new Set(lives.closedAt(closedAt).map((life) => placeOf(life.opened)));
+  places.delete(earlierAt);
+  places.delete(openedAt);
+  if (places.size > 0) return;
+  const siblings = lives.openedAt(openedAt);
+  // Another handle of the victim's kind was closed there by another way: it may be the place for that.
+  const way = functionsOf(closed.stack).join('|');
+  const isClosedThere = (life: Closing): boolean =>
+    placeOf(life.closed) === closedAt && functionsOf(life.closed).join('|') !== way;
+  if (siblings.some(isClosedThere)) return;
+  const elsewhere = siblings.filter((life) => placeOf(life.closed) !== closedAt);
+  return isStrangersClose(misuse, earlier, elsewhere) ? earlier : undefined;
 }
 
 /**
  * Whether the victim's own code had no part in its close. Either of these shows it:
  *
- * - Others of the victim's kind are closed elsewhere, and neither the function that opens them nor those that close them
- *   were active.
+ * - Others of the victim's kind are closed elsewhere, and neither the function that opens them nor those that close
+ *   them were active.
  * - The function that opened the victim was active. It ended the life of another object, whose destructors led to the
  *   close, and of whose class nothing was active when the victim was opened.
  */
-function isStrangersClose({ opened, closed }: Misuse, earlier: EarlierLife, siblings: readonly Life[]): boolean {
+function isStrangersClose({ opened, closed }: Misuse, earlier: EarlierLife, siblings: readonly Closing[]): boolean {
   if (opened === undefined || closed === undefined || !reachesThreadStart(closed.stack)) return false;
   const openers = functionsOf(opened.stack);
   const closers = functionsOf(closed.stack);
@@ -137,22 +167,44 @@ function isStrangersClose({ opened, closed }: Misuse, earlier: EarlierLife, sibl
   );
 }
 
-/** The instruction of the program that made the call: by its line where that is known; empty where it has no name. */
+/** The parts of a stack that are compared. They are kept, because a stack stands in many lives. */
+interface Outline {
+  readonly place: string;
+  readonly functions: readonly string[];
+}
+
+const outlines = new WeakMap<Stack, Outline>();
+
+function outlineOf(stack: Stack): Outline {
+  const known = outlines.get(stack);
+  if (known !== undefined) return known;
+  const { site, stack: trimmed } = dissect(stack);
+  const program = trimmed.filter(({ system, runtime }) => system !== true && runtime !== true);
+  const outline = {
+    place: site === undefined || site.runtime === true ? '' : spellPlace(site),
+    functions: program.every((frame) => functionName(frame) !== undefined) ? program.map(nameOf) : [],
+  };
+  outlines.set(stack, outline);
+  return outline;
+}
+
+/** The instruction of the program that made the call, by its line where that is known; empty without a name. */
 function placeOf(stack: Stack): string {
-  const { site } = dissect(stack);
-  if (site === undefined || site.runtime === true || site.function === undefined) return '';
-  const where = site.line === undefined ? `+${site.offset}` : `@${site.file}:${site.line}`;
-  return `${nameOf(site)}${where}`;
+  return outlineOf(stack).place;
 }
 
 /** The program's functions on a stack, from the one that made the call outwards; none where one has no name. */
 function functionsOf(stack: Stack): readonly string[] {
-  const program = dissect(stack).stack.filter(({ system, runtime }) => system !== true && runtime !== true);
-  return program.every((frame) => exportedName(frame) !== undefined) ? program.map(nameOf) : [];
+  return outlineOf(stack).functions;
+}
+
+function spellPlace(frame: Frame): string {
+  if (functionName(frame) === undefined) return '';
+  return `${nameOf(frame)}${frame.line === undefined ? `+${frame.offset}` : `@${frame.file}:${frame.line}`}`;
 }
 
 function nameOf(frame: Frame): string {
-  return `${moduleName(frame)}!${exportedName(frame)}`;
+  return `${moduleName(frame)}!${functionName(frame)}`;
 }
 
 /** A destructor as gcc, MSVC and Rust name it, or the code of a library that calls one. */

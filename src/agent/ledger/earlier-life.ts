@@ -16,5 +16,5 @@ export const EARLIER_LIFE_SIZE_BYTES: number = earlierLifeStruct.sizeBytes;
 /** Earlier lives of one value, by the low bits of their generation; a power of two. */
 export const EARLIER_LIFE_COUNT = 4;
 export const EARLIER_LIVES_SIZE_BYTES: number = EARLIER_LIFE_COUNT * EARLIER_LIFE_SIZE_BYTES;
-/** So many slots, from the first, have earlier lives. A program that leaks has more; stale values are mostly low ones. */
+/** So many slots, from the first, have earlier lives: 4 MiB. A program that leaks has more slots. */
 export const EARLIER_LIVES_SLOT_COUNT: number = 1 << 16;

@@ -1,4 +1,4 @@
-import { KEPT_FRAME_COUNT } from '../../call-ledger.ts';
+import { KEPT_FRAME_COUNT } from '../../model.ts';
 import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { type Struct, struct } from './struct.ts';
 
@@ -310,7 +310,6 @@ const stackNodeFields = {
 /** A stack in the pool. A stack's id is its offset / 8; 0 is no stack. */
 export const stackNode: Struct<typeof stackNodeFields>['offsets'] = struct(stackNodeFields).offsets;
 
-/** Calls through shell32, combase, rpcrt4 or WinHTTP have more than 32 frames of the system above the program's. */
 export const MAXIMUM_FRAMES: number = KEPT_FRAME_COUNT;
 export const STACK_INDEX_COUNT: number = 1 << 18;
 export const STACK_POOL_SIZE_BYTES: number = 48 << 20;

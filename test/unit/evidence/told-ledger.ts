@@ -23,7 +23,7 @@ export interface Told {
   readonly stacks?: Readonly<Record<number, readonly bigint[]>>;
   /** The closing stack by the opening stack. */
   readonly closedBy?: Readonly<Record<number, number>>;
-  /** Types by opening stack; `Event` where none is told. */
+  /** Types by opening stack; `Event` by default. */
   readonly openedTypes?: Readonly<Record<number, string>>;
 }
 

@@ -17,8 +17,8 @@ import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
  */
 
 /**
- * Turns the address of a slot in `register` into that of its value's earlier lives. Jumps to `none` for what has none: a
- * slot behind the first {@link EARLIER_LIVES_SLOT_COUNT}, or a runtime object, which lies before the slots.
+ * Turns the address of a slot in `register` into that of its value's earlier lives. Jumps to `none` for what has none:
+ * a slot behind the first {@link EARLIER_LIVES_SLOT_COUNT}, or a runtime object, which lies before the slots.
  */
 export function emitEarlierLives(
   asm: Assembler,

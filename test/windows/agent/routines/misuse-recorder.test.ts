@@ -21,11 +21,6 @@ import {
   STATE_QUARANTINED,
   VICTIM,
 } from '../../../../src/agent/ledger/layout.ts';
-import {
-  EARLIER_LIFE_SIZE_BYTES,
-  EARLIER_LIVES_SIZE_BYTES,
-  earlierLife,
-} from '../../../../src/agent/ledger/earlier-life.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { placeRoutines } from './placed-routines.ts';
 
@@ -115,53 +110,6 @@ describe.each([
     expect(misuses()[0]?.life).toMatchObject({ opened: { stackId: 2 }, closed: { stackId: 50 } });
     const time = (BigInt(Date.now()) + 11_644_473_600_000n) * 10_000n;
     expect(time - misuses()[0]!.offending.time).toBeLessThan(10n ** 8n);
-  });
-
-  /** Keeps lives of a value as recordOpen does, each with stacks that are named after its generation. */
-  function keepLives(value: bigint, generations: readonly bigint[]) {
-    const line = layout.earlierLivesOffset + Number(value >> 2n) * EARLIER_LIVES_SIZE_BYTES;
-    for (const generation of generations) {
-      const offset = line + Number(generation & 3n) * EARLIER_LIFE_SIZE_BYTES;
-      memory.setUint32(offset + earlierLife.openedStack, 100 + Number(generation), true);
-      memory.setUint32(offset + earlierLife.openedGeneration, Number(BigInt.asUintN(32, generation)), true);
-      memory.setUint32(offset + earlierLife.closedStack, 200 + Number(generation), true);
-      memory.setUint32(offset + earlierLife.closedGeneration, Number(BigInt.asUintN(32, generation)), true);
-    }
-  }
-
-  test.each<[what: string, generation: bigint, kept: readonly bigint[], read: readonly number[]]>([
-    ['the latest first', 4n, [1n, 2n, 3n], [3, 2, 1]],
-    ['four at most', 9n, [5n, 6n, 7n, 8n], [8, 7, 6, 5]],
-    ['without those that are older, and the one that is not written yet', 9n, [3n, 6n, 9n], [6]],
-    ['none of a new value', 1n, [], []],
-  ])('copies the lives before the last one: %s', (_what, generation, kept, read) => {
-    setLife(VALUE, { generation });
-    keepLives(VALUE, kept);
-    count();
-    const expected = read.map((each) => ({ openedStackId: 100 + each, closedStackId: 200 + each }));
-    expect(misuses()[0]?.earlierLives ?? []).toEqual(expected);
-  });
-
-  test('leaves out an earlier life whose close was written too late', () => {
-    keepLives(VALUE, [2n, 3n]);
-    const line = layout.earlierLivesOffset + Number(VALUE >> 2n) * EARLIER_LIVES_SIZE_BYTES;
-    memory.setUint32(line + 3 * EARLIER_LIFE_SIZE_BYTES + earlierLife.closedGeneration, 2, true);
-    count();
-    expect(misuses()[0]?.earlierLives).toEqual([{ openedStackId: 102, closedStackId: 202 }]);
-  });
-
-  test('copies no earlier lives of a runtime object', () => {
-    const key = DESCRIPTOR_KEY | 3n;
-    const offset = Number(routines.call('claimRuntimeObject', { rcx: key }).r10 - routines.ledgerAddress);
-    setLife(0n, {}, offset);
-    new Uint8Array(memory.buffer, layout.earlierLivesOffset).fill(0xff);
-    routines.call('internMisuse', {
-      ...toRegisters({ ...refused, value: key }),
-      r10: routines.ledgerAddress + BigInt(offset),
-    });
-    memory.setUint32(recordOffsets()[0]! + misuse.count, 1, true);
-    const record = recordOffsets()[0]! + misuse.earlierLives;
-    expect(new Uint8Array(memory.buffer, record, EARLIER_LIVES_SIZE_BYTES).every((byte) => byte === 0)).toBe(true);
   });
 
   test('writes row, kind, stack and status at their full width', () => {

@@ -16,11 +16,6 @@ import {
   STATE_QUARANTINED,
   VICTIM,
 } from '../../../../src/agent/ledger/layout.ts';
-import {
-  EARLIER_LIFE_SIZE_BYTES,
-  EARLIER_LIVES_SIZE_BYTES,
-  EARLIER_LIVES_SLOT_COUNT,
-} from '../../../../src/agent/ledger/earlier-life.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { placeRoutines } from './placed-routines.ts';
 
@@ -127,41 +122,6 @@ describe.each([
       const [before, after] = [routines.slotBytes(VALUE - 4n), routines.slotBytes(VALUE + 4n)];
       recordOpen(VALUE);
       expect([routines.slotBytes(VALUE - 4n), routines.slotBytes(VALUE + 4n)]).toEqual([before, after]);
-    });
-
-    /** Opened and closed stack of each kept life, with their generations. */
-    const keptLives = (value: bigint) => {
-      const line = routines.layout.earlierLivesOffset + Number(value >> 2n) * EARLIER_LIVES_SIZE_BYTES;
-      return Array.from({ length: EARLIER_LIVES_SIZE_BYTES / EARLIER_LIFE_SIZE_BYTES }, (_, index) =>
-        Array.from({ length: 4 }, (__, field) =>
-          memory.getUint32(line + index * EARLIER_LIFE_SIZE_BYTES + field * 4, true),
-        ),
-      );
-    };
-
-    test('keeps the last four lives of a value, each at the low bits of its generation', () => {
-      for (let generation = 1; generation <= 6; generation++) {
-        recordOpen(VALUE, CREATE_EVENT, BigInt(100 + generation * 50));
-        recordClose(VALUE, open(BigInt(generation)), BigInt(1000 + generation));
-      }
-      expect(keptLives(VALUE)).toEqual([
-        [300, 4, 1004, 4],
-        [350, 5, 1005, 5],
-        [200, 2, 1002, 2],
-        [250, 3, 1003, 3],
-      ]);
-      const none = [0, 0, 0, 0];
-      expect([keptLives(VALUE - 4n), keptLives(VALUE + 4n)].flat()).toEqual(Array.from({ length: 8 }, () => none));
-    });
-
-    test('keeps no life when a value is new', () => {
-      new Uint8Array(memory.buffer, routines.slotOffset(VALUE) + 8, 56).fill(0x77);
-      recordOpen(VALUE);
-      expect(
-        keptLives(VALUE)
-          .flat()
-          .every((field) => field === 0),
-      ).toBe(true);
     });
 
     test('counts slots up to the highest that was ever used', () => {
@@ -346,33 +306,4 @@ describe.each([
       expect(learnt(OPENING)).toBe(Number(CLOSING));
     });
   });
-});
-
-test('values beyond the slots that have earlier lives have none, and take no other value’s', () => {
-  const routines = placeRoutines({
-    slotCount: EARLIER_LIVES_SLOT_COUNT + 16,
-    emit(asm, { environment }) {
-      emitRecordOpen(asm, environment.recordOpen, environment);
-      return { recordOpen: environment.recordOpen };
-    },
-  });
-  routines.reset();
-  const last = BigInt(EARLIER_LIVES_SLOT_COUNT - 1) * 4n;
-  for (const value of [last, last + 4n, last + 4n * 16n]) {
-    for (let time = 0; time < 2; time++) routines.call('recordOpen', { rcx: value, rdx: CREATE_EVENT, r8: OPENING });
-  }
-  const { memory, layout } = routines;
-  const kept = new Uint8Array(memory.buffer, layout.earlierLivesOffset, layout.sizeBytes - layout.earlierLivesOffset);
-  const lastLine = kept.subarray(-EARLIER_LIVES_SIZE_BYTES);
-  expect(kept.subarray(0, -EARLIER_LIVES_SIZE_BYTES).every((byte) => byte === 0)).toBe(true);
-  expect([...lastLine.subarray(EARLIER_LIFE_SIZE_BYTES, EARLIER_LIFE_SIZE_BYTES + 8)]).toEqual([
-    Number(OPENING),
-    0,
-    0,
-    0,
-    1,
-    0,
-    0,
-    0,
-  ]);
 });
