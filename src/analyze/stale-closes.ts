@@ -59,7 +59,8 @@ function find({ misuses, closings }: Evidence): readonly CarriedOutClose[] {
     return {
       kind: 'close',
       status: 0,
-      count: Math.max(values.length, 1), // how often one value was closed so is not known
+      // A victim's owner closes it once, and may use it often.
+      count: Math.max(values.length, ...consequences.map(({ kind, count }) => (kind === 'close' ? count : 1))),
       values,
       object: owner.object,
       opened: { stack: owner.opened },
@@ -125,11 +126,12 @@ function findOwner(misuse: Misuse, lives: Lives): EarlierLife | undefined {
   places.delete(openedAt);
   if (places.size > 0) return;
   const siblings = lives.openedAt(openedAt);
-  // Another handle of the victim's kind was closed there by another way: it may be the place for that.
-  const way = functionsOf(closed.stack).join('|');
-  const isClosedThere = (life: Closing): boolean =>
-    placeOf(life.closed) === closedAt && functionsOf(life.closed).join('|') !== way;
-  if (siblings.some(isClosedThere)) return;
+  // Another handle of the victim's kind was closed there: it may be the place for that. The victim is among them itself.
+  const before: ReadonlySet<Closing> = new Set(earlierLives);
+  const isAnother = (life: Closing): boolean =>
+    placeOf(life.closed) === closedAt &&
+    (before.has(life) || life.opened !== opened.stack || life.closed !== closed.stack);
+  if (siblings.some(isAnother)) return;
   const elsewhere = siblings.filter((life) => placeOf(life.closed) !== closedAt);
   return isStrangersClose(misuse, earlier, elsewhere) ? earlier : undefined;
 }

@@ -83,8 +83,10 @@ describe('a stale close that was carried out', () => {
     { ...refusal, values: [0x40n] },
     { ...refusal, values: [0x44n], offending: refusedUse, kind: 'use' as const },
   ];
-  it('counts once for each value that it hit', () => {
+  it('counts once for each value that it hit, and for each refused close', () => {
     expect(onlyFinding({ misuses: twoValues, closings: lastCloses }).count).toBe(2);
+    const often = twoValues.map((each) => ({ ...each, count: each.kind === 'close' ? 3 : 9 }));
+    expect(onlyFinding({ misuses: often, closings: lastCloses }).count).toBe(3);
   });
 
   it('may have been meant for a life before others', () => {
@@ -145,6 +147,12 @@ describe('a second close by the victim’s own code stays one, when', () => {
     [
       'that place closes what others opened, as a common function does',
       evidenceOf({}, [...lastCloses, { opened: by('app!open_settings @s.c:4'), closed: logClosed }]),
+    ],
+    [
+      'one of its kind that had the value before was closed there',
+      evidenceOf({
+        earlierLives: [log, { object: { type: 'Event' }, opened: requestOpened.stack, closed: logClosedAgain.stack }],
+      }),
     ],
     [
       'others of its kind are closed there by another way',
