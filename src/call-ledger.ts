@@ -23,6 +23,12 @@ export interface LedgerLife {
   readonly closed: LedgerCall | undefined;
 }
 
+/** A life that a handle value had before its last one: the stacks that opened and closed it. */
+export interface LedgerEarlierLife {
+  readonly openedStackId: number;
+  readonly closedStackId: number;
+}
+
 /** A call that was refused, or should not have been made, as often as it was made from the same stacks. */
 export interface LedgerMisuse {
   readonly kind: 'close' | 'use' | 'closed-as-handle';
@@ -36,6 +42,8 @@ export interface LedgerMisuse {
   readonly byFunction: boolean;
   /** The life of the value before the call. */
   readonly life: LedgerLife;
+  /** Lives that the value had before {@link life}, the latest first, as far as they are known: a few at most. */
+  readonly earlierLives?: readonly LedgerEarlierLife[];
   /** The C runtime's object that stood for the handle. */
   readonly wrapper?: Wrapper;
   /** For a quarantined value: the first handle that was opened after its close; stack 0 when that was too long ago. */
@@ -94,6 +102,11 @@ export interface CallLedger {
   images(): Iterable<LedgerImage>;
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
   stack(id: number): readonly bigint[];
+  /**
+   * The type of what was opened with stack `id`; `Unknown` where it is not known. A call that opens handles of several
+   * types has one stack for each.
+   */
+  typeOpenedBy(id: number): string;
   /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
   closedBy(id: number): number;
   /** Opening stacks of handles that were closed while the program ran, each with the stack that closed one last. */

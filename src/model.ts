@@ -15,6 +15,11 @@ export interface Frame {
   /** Function that holds the address, undecorated where its decoration is known. */
   readonly function?: string;
   /**
+   * For a frame of the system that symbols name: the name that the module's exports give the function, empty where they
+   * give none. Absent where it is {@link function}. Verdicts rest on it, so that they do not depend on symbols.
+   */
+  readonly exported?: string;
+  /**
    * Bytes from the start of {@link function}, or from the module's base (or 0) where no function is known. For an
    * {@link inlined} frame, bytes from the start of the function that it was inlined into.
    */
@@ -33,6 +38,12 @@ export interface Frame {
   /** Code that the compiler's runtime brought into the program (`mainCRTStartup`), not the programmer's own. */
   readonly runtime?: true;
 }
+
+/**
+ * Return addresses that a recorder keeps of a stack, the innermost ones. Calls through shell32, combase, rpcrt4 or
+ * WinHTTP have more than 32 frames of the system above the program's.
+ */
+export const KEPT_FRAME_COUNT = 64;
 
 /** Innermost frame first: `stack[0]` made the call. Empty when no stack could be walked. */
 export type Stack = readonly Frame[];
@@ -94,11 +105,11 @@ export interface OpenSite {
    * there.
    */
   readonly opened?: CallRecord;
-  /** Where the most recent close of a handle from the same opening stack was made; absent when none ever was. */
+  /** Where a handle of this type from the same opening stack was closed last; absent when none ever was. */
   readonly siblingsClosedAt?: Stack;
   /**
-   * Other stacks by which the very same instruction of the program opened handles that were closed: perhaps another
-   * round of an unrolled loop, perhaps another caller.
+   * Other stacks by which the very same instruction of the program opened handles of this type that were closed:
+   * perhaps another round of an unrolled loop, perhaps another caller.
    */
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
@@ -155,9 +166,24 @@ export interface Misuse {
    */
   readonly victim?: { readonly object: HandleObject; readonly opened: Stack };
   /** How the value was last opened before the misuse; absent when it never was. */
-  readonly opened?: CallRecord;
+  readonly opened?: PastCall;
   /** How the value was last closed before the misuse; absent when it is open or never was closed. */
-  readonly closed?: CallRecord;
+  readonly closed?: PastCall;
+  /**
+   * Lives that the value had before, the latest first; absent where none is known, and where they could not matter. The
+   * owner of one of them may have made the last close.
+   */
+  readonly earlierLives?: readonly EarlierLife[];
+}
+
+/** A call of which only the stack is certain to be known. */
+export type PastCall = Pick<CallRecord, 'stack'> & Partial<CallRecord>;
+
+/** A life that a handle value had before its last one. */
+export interface EarlierLife {
+  readonly object: HandleObject;
+  readonly opened: Stack;
+  readonly closed: Stack;
 }
 
 /**
@@ -179,10 +205,20 @@ export interface Inheritance {
   readonly asDescriptor?: true;
 }
 
+/** A stack that opened handles which were closed while the program ran, and the stack that closed one last. */
+export interface Closing {
+  readonly opened: Stack;
+  readonly closed: Stack;
+}
+
 /** Everything that is known of one target at the judgement point. */
 export interface Evidence {
   readonly open: readonly OpenSite[];
   readonly misuses: readonly Misuse[];
+  /**
+   * Every closing that is known; absent where no misuse has {@link Misuse.earlierLives}, and where there are too many.
+   */
+  readonly closings?: readonly Closing[];
   /** In order; absent when iterations were not marked. */
   readonly marks?: readonly Mark[];
   /** Inheritable handles that the target was born with, beside its standard streams. */

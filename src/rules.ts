@@ -72,11 +72,11 @@ export const rules: Readonly<Record<Rule, RuleDescription>> = {
     stackLabels: { offending: 'closed again at', closed: 'first closed at' },
   },
   'stale-close': {
-    levels: ['error', 'note'],
+    levels: ['error', 'warning', 'note'],
     title: 'Stale handle closed',
-    description: 'A call closed an old value that would then have meant another object (only with --quarantine).',
+    description: 'A call closed an old value that meant another object by then.',
     meaning:
-      'The value had been closed, and other handles had been opened since. The quarantine refused the call; without it, the call would have closed one of them.',
+      'The value had been closed, and other handles had been opened since. With `--quarantine` the call was refused, and the finding is certain. Without it, the call closed the handle that had the value by then: its owner was refused later, and the report says which code had probably closed it.',
     consequence: 'The call does not fail. It closes a file or socket of other code, which breaks later and elsewhere.',
     remedy: 'Give the handle one owner. Look for a copy of the handle that was kept after its close.',
     documentation: 'docs/findings.md#stale-close-and-stale-use',

@@ -1,5 +1,5 @@
 import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
-import { dissect, isBeforeMain } from './stacks.ts';
+import { dissect, isBeforeMain, isCut } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
 /**
@@ -8,7 +8,7 @@ import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
  * - `program`: the program's code made it, or called a function of the system for that purpose;
  * - `startup`: the program had not reached `main`;
  * - `system`: Windows made it for itself, during a call of the program or on a thread of its own;
- * - `unknown`: no stack could be walked.
+ * - `unknown`: no stack could be walked, or it was cut before it came to code of the program.
  */
 export type Actor = 'program' | 'startup' | 'system' | 'unknown';
 
@@ -20,7 +20,7 @@ export type Actor = 'program' | 'startup' | 'system' | 'unknown';
 export function attributeOpening(stack: Stack, object: HandleObject): Actor {
   if (stack.length === 0) return 'unknown';
   const { site, api } = dissect(stack);
-  if (site === undefined) return 'system';
+  if (site === undefined) return isCut(stack) ? 'unknown' : 'system';
   if (isBeforeMain(stack)) return 'startup';
   return api === undefined || givesHandle(api, object) ? 'program' : 'system';
 }
@@ -33,7 +33,7 @@ export function attributeMisuse(misuse: Misuse): Actor {
   const { stack } = misuse.offending;
   if (stack.length === 0) return 'unknown';
   const { site, api } = dissect(stack);
-  if (site === undefined) return 'system';
+  if (site === undefined) return isCut(stack) ? 'unknown' : 'system';
   if (site.runtime === true) return 'startup';
   if (api === undefined) return 'program';
   const given = misuse.kind !== 'use' ? closesHandle(api) : takesHandle(api);

@@ -72,6 +72,8 @@ export interface Misuses {
 interface MisuseRule {
   readonly rule: Rule;
   applies(misuse: Misuse, evidence: Evidence): boolean;
+  /** Calls that were not refused, but that the evidence shows to break the rule. */
+  derive?(evidence: Evidence): readonly Misuse[];
   /** The level when the program made the call. */
   level(misuses: Misuses): Level;
   message(misuses: Misuses): string;
@@ -80,10 +82,13 @@ interface MisuseRule {
 }
 
 /** Makes the check of a rule about refused calls. All stacks are part of the identity of a site. */
-export function checkMisuses({ rule, applies, level, message, closesInAnyOrder }: MisuseRule): RuleCheck {
+export function checkMisuses({ rule, applies, derive, level, message, closesInAnyOrder }: MisuseRule): RuleCheck {
   return checkSites<Misuse>({
     rule,
-    select: (evidence) => evidence.misuses.filter((misuse) => applies(misuse, evidence)),
+    select: (evidence) => [
+      ...evidence.misuses.filter((misuse) => applies(misuse, evidence)),
+      ...(derive?.(evidence) ?? []),
+    ],
     typeOf: ({ object }) => object?.type ?? 'Unknown',
     siteOf(misuse) {
       const foreign = isForeign(misuse);

@@ -1,4 +1,4 @@
-import type { Frame, Stack } from '../model.ts';
+import { type Frame, KEPT_FRAME_COUNT, type Stack } from '../model.ts';
 
 /**
  * The functions in which threads begin. On Wine 8, walks run past these frames into whatever lies above them on the
@@ -49,6 +49,32 @@ export function moduleName(frame: Frame): string {
 export function functionName(frame: Frame): string | undefined {
   if (frame.function === undefined || frame.function === '' || frame.offset >= farthestNamedOffset) return undefined;
   return withoutBuildMarks(frame.function);
+}
+
+/**
+ * Like {@link functionName}, but for a frame of the system by the name that its module exports: the same with and
+ * without symbols of the system.
+ */
+export function exportedName(frame: Frame): string | undefined {
+  if (frame.exported === undefined) return functionName(frame);
+  return frame.exported === '' ? undefined : withoutBuildMarks(frame.exported);
+}
+
+/** Frames of the recorder that a full stack may have held, and that were left out. */
+const recorderFrames = 4;
+
+/**
+ * The recorder kept no more of the stack, which goes on. The code that asked for the call may lie beyond.
+ *
+ * A short stack without a thread's beginning is whole: on Wine 8 the walk through the start of a process ends in ntdll.
+ */
+export function isCut(stack: Stack): boolean {
+  return stack.length >= KEPT_FRAME_COUNT - recorderFrames && !reachesThreadStart(stack);
+}
+
+/** The stack goes on to the function that the thread began in. */
+export function reachesThreadStart(stack: Stack): boolean {
+  return stack.some((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
 }
 
 function withoutBuildMarks(name: string): string {
@@ -141,7 +167,7 @@ export function isLoading(stack: Stack): boolean {
 /** `module!function`; `module+0x…` for a nameless frame of the program, the bare module for one of the system. */
 function normaliseFrame(frame: Frame): string {
   const module = moduleName(frame);
-  const name = functionName(frame);
+  const name = exportedName(frame);
   if (name !== undefined) return `${module}!${name}`;
   // Offsets in the modules of Windows differ between machines, and addresses outside of modules differ between runs.
   return frame.system === true || frame.module === '?' ? module : `${module}+0x${frame.offset.toString(16)}`;
@@ -157,7 +183,7 @@ export function normaliseStack(stack: Stack): readonly string[] {
   if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
   const program = trimmed.filter((frame) => frame.system !== true && !isStartup(frame));
   const frames = withoutRepetition((program.length > 0 ? program : [site]).map(normaliseFrame));
-  return api === undefined ? frames : [familyOf(functionName(api)) ?? moduleName(api), ...frames];
+  return api === undefined ? frames : [familyOf(exportedName(api)) ?? moduleName(api), ...frames];
 }
 
 /**

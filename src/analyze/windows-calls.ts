@@ -1,5 +1,5 @@
 import type { Frame, HandleObject } from '../model.ts';
-import { functionName, moduleName } from './stacks.ts';
+import { exportedName, moduleName } from './stacks.ts';
 
 /**
  * The effects of Windows' functions on handles, as far as rules need them: data, one row for each family.
@@ -122,7 +122,7 @@ const rowsElsewhere: readonly (Row & { readonly module: RegExp })[] = [
  * A function without a name counts as such in the DLLs whose business is handles, and in no others.
  */
 export function givesHandle(api: Frame, object: HandleObject): boolean {
-  const name = functionName(api);
+  const name = exportedName(api);
   const base = isBaseModule(api);
   if (name === undefined) return base;
   const rows = base ? baseRows : rowsElsewhere.filter((row) => row.module.test(moduleName(api)));
@@ -160,7 +160,7 @@ const closers: ReadonlySet<string> = new Set([
  * whose business is handles.
  */
 export function closesHandle(api: Frame): boolean {
-  const name = functionName(api);
+  const name = exportedName(api);
   return name === undefined ? isBaseModule(api) : closers.has(name);
 }
 
@@ -189,7 +189,7 @@ const takersElsewhere: RegExp = startingWith(
 
 /** The system's function works on a handle that its caller gave it; `unknown` where the table has no answer. */
 export function takesHandle(api: Frame): boolean | 'unknown' {
-  const name = functionName(api);
+  const name = exportedName(api);
   if (isBaseModule(api)) return name === undefined || !handleless.test(name);
   return name !== undefined && (takersElsewhere.test(name) || closers.has(name)) ? true : 'unknown';
 }
@@ -201,5 +201,5 @@ const probes: RegExp = startingWith(
 
 /** A call of the function with an invalid value is a question, not a mistake. */
 export function isProbe(api: Frame): boolean {
-  return probes.test(functionName(api) ?? '');
+  return probes.test(exportedName(api) ?? '');
 }

@@ -1,7 +1,7 @@
 import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
 import { outermostSystemFrame } from './attribution.ts';
 import { spellNoun } from './object-noun.ts';
-import { dissect, functionName, moduleName } from './stacks.ts';
+import { dissect, functionName, isCut, moduleName } from './stacks.ts';
 
 /** `0x1a4`, as an unsigned value; `NULL` and `-1` as programmers know them; a descriptor is a plain number. */
 export function spellValue(value: bigint, type?: string): string {
@@ -74,6 +74,8 @@ export function spellOffender(misuses: readonly Pick<Misuse, 'offending'>[], sys
   const places = spellPlace(...misuses.map((misuse) => misuse.offending.stack));
   const call = misuses[0]?.offending.call ?? 'a call';
   if (!system) return `${api === undefined ? call : (functionName(api) ?? call)} at ${places}`;
+  if (site === undefined && isCut(misuses[0]?.offending.stack ?? []))
+    return `${call} at ${places}, too deep to see who asked for it,`;
   if (site === undefined || api === undefined) return `${call}, made by the system at ${places}`;
   return `${call}, made by ${spellApi(api)} for itself (called at ${places})`;
 }

@@ -1,7 +1,9 @@
-import type { LedgerCall } from '../call-ledger.ts';
-import type { CallRecord, HandleObject, Stack } from '../model.ts';
+import type { LedgerCall, LedgerEarlierLife } from '../call-ledger.ts';
+import type { CallRecord, Closing, EarlierLife, HandleObject, Stack } from '../model.ts';
 import type { Description, EvidenceSources } from './sources.ts';
 
+/** More closings than these are not looked at: the target waits meanwhile. */
+const CLOSING_COUNT_MAX = 4096;
 /** Other stacks that are compared with one site's. */
 const CLOSED_ELSEWHERE_COUNT = 32;
 
@@ -9,7 +11,7 @@ const CLOSED_ELSEWHERE_COUNT = 32;
 export class CallReader {
   readonly #sources: EvidenceSources;
   readonly #stacks = new Map<number, Stack>();
-  #closedBySite: ReadonlyMap<bigint, readonly ClosedStack[]> | undefined;
+  #closedBySite: ReadonlyMap<string, readonly ClosedStack[]> | undefined;
 
   constructor(sources: EvidenceSources) {
     this.#sources = sources;
@@ -50,40 +52,60 @@ export class CallReader {
     return wrapper === undefined ? {} : { wrapper };
   }
 
-  /** Where a handle from the same opening stack was closed last. */
+  /** Where a handle from the same opening stack, and of the same type, was closed last. */
   closingStack(openedStackId: number): Stack | undefined {
     const id = this.#sources.ledger.closedBy(openedStackId);
     return id === 0 ? undefined : this.stack(id);
   }
 
   /**
-   * Other stacks by which the same instruction of the program opened handles that were closed; see
+   * Other stacks by which the same instruction of the program opened handles of the same type that were closed; see
    * {@link OpenSite.closedElsewhere}.
    */
   closedElsewhere(openedStackId: number): readonly { readonly opened: Stack; readonly closed: Stack }[] {
-    const site = this.#siteAddress(openedStackId);
+    const site = this.#openingSite(openedStackId);
     if (site === undefined) return [];
     this.#closedBySite ??= this.#groupClosedStacks();
     const pairs = this.#closedBySite.get(site) ?? [];
     return pairs.map(({ id, closedBy }) => ({ opened: this.stack(id), closed: this.stack(closedBy) }));
   }
 
-  #groupClosedStacks(): ReadonlyMap<bigint, readonly ClosedStack[]> {
-    const closedBySite = new Map<bigint, ClosedStack[]>();
+  /** Every opening stack with the stack that closed one of its handles last; `undefined` where there are too many. */
+  closings(): readonly Closing[] | undefined {
+    const closings: Closing[] = [];
+    for (const { id, closedBy } of this.#sources.ledger.closedStacks()) {
+      if (closings.length === CLOSING_COUNT_MAX) return undefined;
+      closings.push({ opened: this.stack(id), closed: this.stack(closedBy) });
+    }
+    return closings;
+  }
+
+  /** The lives that a value had before, with their stacks and types. */
+  earlierLives(lives: readonly LedgerEarlierLife[]): readonly EarlierLife[] {
+    return lives.map(({ openedStackId, closedStackId }) => ({
+      object: { type: this.#sources.ledger.typeOpenedBy(openedStackId) },
+      opened: this.stack(openedStackId),
+      closed: this.stack(closedStackId),
+    }));
+  }
+
+  #groupClosedStacks(): ReadonlyMap<string, readonly ClosedStack[]> {
+    const closedBySite = new Map<string, ClosedStack[]>();
     for (const pair of this.#sources.ledger.closedStacks()) {
-      const address = this.#siteAddress(pair.id);
-      if (address === undefined) continue;
-      const pairs = closedBySite.get(address);
-      if (pairs === undefined) closedBySite.set(address, [pair]);
+      const site = this.#openingSite(pair.id);
+      if (site === undefined) continue;
+      const pairs = closedBySite.get(site);
+      if (pairs === undefined) closedBySite.set(site, [pair]);
       else if (pairs.length < CLOSED_ELSEWHERE_COUNT) pairs.push(pair);
     }
     return closedBySite;
   }
 
-  /** Where the program's own innermost call of a stack returns to. */
-  #siteAddress(stackId: number): bigint | undefined {
+  /** Where the program's own innermost call of a stack returns to, and the type of what it opened. */
+  #openingSite(stackId: number): string | undefined {
     const { ledger, symbols } = this.#sources;
-    return ledger.stack(stackId).find((address) => symbols.moduleOf(address)?.isSystem === false);
+    const address = ledger.stack(stackId).find((each) => symbols.moduleOf(each)?.isSystem === false);
+    return address === undefined ? undefined : `${address} ${ledger.typeOpenedBy(stackId)}`;
   }
 }
 

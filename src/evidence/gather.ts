@@ -55,10 +55,13 @@ export async function gather(
   const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
   const descriptions = await describe([...sites.flatMap((site) => site.toDescribe()), ...inheritances.toDescribe()]);
   const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
+  const misuses = dropNestedRefusals(ledger, [...ledger.misuses()]).map((misuse) => readMisuse(misuse, calls));
+  const closings = misuses.some(({ earlierLives }) => earlierLives !== undefined) ? calls.closings() : undefined;
   return {
     evidence: {
       open: markCounts === undefined ? open : [...open, ...listClosedAfterMarks(markCounts, sites, calls)],
-      misuses: dropNestedRefusals(ledger, [...ledger.misuses()]).map((misuse) => readMisuse(misuse, calls)),
+      misuses,
+      ...(closings === undefined ? {} : { closings }),
       inheritedByChildren: inheritances.finish(calls, descriptions),
       ...(markCounts === undefined ? {} : { marks: markCounts.marks }),
     },
@@ -83,5 +86,13 @@ function readMisuse(misuse: LedgerMisuse, calls: CallReader): Misuse {
       : { victim: { object: { type: victim.objectType }, opened: calls.stack(victim.stackId) } }),
     ...(life.opened?.call === undefined ? {} : { opened: calls.read(life.opened) }),
     ...(life.closed === undefined ? {} : { closed: calls.read(life.closed) }),
+    ...(mayHaveBeenClosedByAnother(misuse) ? { earlierLives: calls.earlierLives(misuse.earlierLives ?? []) } : {}),
   };
+}
+
+/** The value was closed, and it had stood for something else before: the close may have been meant for that. */
+function mayHaveBeenClosedByAnother({ kind, victim, life, earlierLives = [] }: LedgerMisuse): boolean {
+  const { opened, closed } = life;
+  if (kind === 'closed-as-handle' || victim !== undefined || opened === undefined || closed === undefined) return false;
+  return earlierLives.some(({ openedStackId }) => openedStackId !== opened.stackId);
 }

@@ -166,7 +166,8 @@ export class Symbolizer implements Disposable {
       this.#findByPdb(module, source, place) ??
       this.#findByName(module, source, rva);
     const offset = Number(address - module.base) - (found.begin ?? 0);
-    const common = { module: module.name, offset, ...(module.isSystem ? { system: true as const } : {}) };
+    const exported = module.isSystem ? spellExport(source.file?.symbolOf(rva)?.name, found.name) : {};
+    const common = { module: module.name, offset, ...(module.isSystem ? { system: true as const } : {}), ...exported };
     return [
       ...found.inlined.map(({ name, line }): Frame => ({ ...common, function: name, ...line, inlined: true })),
       { ...common, ...(found.name === undefined ? {} : { function: found.name }), ...found.line },
@@ -271,6 +272,12 @@ function isWithin(
   const begin = file?.functionAt(Number(place - module.base))?.begin;
   if (begin !== undefined) return begin === file?.functionAt(Number(symbol.address - module.base))?.begin;
   return symbol.sizeBytes === 0 && place - symbol.address < FUNCTION_SIZE_BYTES_MAX;
+}
+
+/** {@link Frame.exported}, where it differs from the name that was found. */
+function spellExport(exported: string | undefined, name: string | undefined): Pick<Frame, 'exported'> {
+  const spelt = exported === undefined ? '' : undecorate(exported);
+  return name === undefined || spelt === name ? {} : { exported: spelt };
 }
 
 function spellLine(line: SourceLine | undefined): SourceLine | undefined {

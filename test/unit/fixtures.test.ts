@@ -15,6 +15,7 @@ const stacksOfRule: Readonly<Record<string, readonly string[]>> = {
   leak: ['opened'],
   'double-close': ['closed', 'offending', 'opened'],
   'use-after-close': ['closed', 'offending', 'opened'],
+  'stale-close': ['closed', 'offending', 'opened', 'victim'],
   'invalid-close': ['offending'],
   'invalid-use': ['offending'],
   'wrong-closer': ['offending', 'opened'],
@@ -40,8 +41,8 @@ function listFunctions(expected: ExpectedFunction | undefined): readonly string[
 }
 
 function listAllFunctions(finding: ExpectedFinding): readonly string[] {
-  const { opened, closed, offending, siblingsClosed } = finding.stacks;
-  return [opened, closed, offending, siblingsClosed].flatMap(listFunctions);
+  const { opened, closed, offending, victim, siblingsClosed } = finding.stacks;
+  return [opened, closed, offending, victim, siblingsClosed].flatMap(listFunctions);
 }
 
 /** The source of a finding's functions: the program's, or that of the library that it loads. */

@@ -1,3 +1,5 @@
+import { KEPT_FRAME_COUNT } from '../../model.ts';
+import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { type Struct, struct } from './struct.ts';
 
 /**
@@ -6,7 +8,7 @@ import { type Struct, struct } from './struct.ts';
  *
  * ```
  * header | misuse table | images | runtime objects | walk cache | stack index | stack pool
- *        | quarantine | recent opens | slots
+ *        | quarantine | recent opens | slots | earlier lives
  * ```
  */
 
@@ -235,7 +237,8 @@ const misuseFields = {
   runtimeObjectKey: 'u64',
   /** The first values, {@link MISUSE_VALUE_COUNT} at most. */
   values: 'u64[8]',
-  padding: 'u64[8]',
+  /** The earlier lives of the first value (see earlier-life.ts), if it had a slot with any. */
+  earlierLives: 'u64[8]',
 } as const;
 
 const misuseStruct: Struct<typeof misuseFields> = struct(misuseFields);
@@ -289,9 +292,15 @@ export const IMAGE_SIZE_BYTES: number = imageStruct.sizeBytes;
 export const IMAGE_COUNT = 1024;
 
 const stackNodeFields = {
-  /** Hash of the frames. */
+  /** Hash of {@link openedType} and the frames. */
   hash: 'u64',
-  frameCount: 'u32',
+  frameCount: 'u16',
+  /**
+   * Index into the object types of what was opened with this stack; 0 for a stack that closed or misused something. One
+   * call may open handles of several types from the same place (NtCreateUserProcess does): each type has its own node,
+   * and learns for itself where its handles are closed.
+   */
+  openedType: 'u16',
   /** Stack id of the most recent close of a handle that was opened with this stack; 0: none. */
   closedBy: 'u32',
   /** {@link frameCount} return addresses, innermost first. */
@@ -301,7 +310,7 @@ const stackNodeFields = {
 /** A stack in the pool. A stack's id is its offset / 8; 0 is no stack. */
 export const stackNode: Struct<typeof stackNodeFields>['offsets'] = struct(stackNodeFields).offsets;
 
-export const MAXIMUM_FRAMES = 32;
+export const MAXIMUM_FRAMES: number = KEPT_FRAME_COUNT;
 export const STACK_INDEX_COUNT: number = 1 << 18;
 export const STACK_POOL_SIZE_BYTES: number = 48 << 20;
 /** Entries of the walk cache: see walk-cache.ts. */
@@ -327,6 +336,8 @@ export interface LedgerLayout {
   readonly quarantineCount: number;
   readonly recentOpensOffset: number;
   readonly slotsOffset: number;
+  /** See earlier-life.ts. */
+  readonly earlierLivesOffset: number;
   readonly sizeBytes: number;
 }
 
@@ -337,6 +348,7 @@ export interface LedgerLayout {
 export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayout {
   const recentOpensOffset = QUARANTINE_OFFSET + alignUp(quarantineCount * 4);
   const slotsOffset = recentOpensOffset + (quarantineCount === 0 ? 0 : RECENT_OPEN_COUNT * 8);
+  const earlierLivesOffset = slotsOffset + slotCount * SLOT_SIZE_BYTES;
   return {
     slotCount,
     misusesOffset: MISUSES_OFFSET,
@@ -348,7 +360,8 @@ export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayo
     quarantineCount,
     recentOpensOffset,
     slotsOffset,
-    sizeBytes: slotsOffset + slotCount * SLOT_SIZE_BYTES,
+    earlierLivesOffset,
+    sizeBytes: earlierLivesOffset + Math.min(slotCount, EARLIER_LIVES_SLOT_COUNT) * EARLIER_LIVES_SIZE_BYTES,
   };
 }
 

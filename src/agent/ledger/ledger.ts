@@ -210,11 +210,17 @@ export class Ledger implements CallLedger {
   stack(id: number): readonly bigint[] {
     const offset = this.#stackOffset(id);
     if (offset === undefined) return [];
-    const count = Math.min(this.#memory.getUint32(offset + stackNode.frameCount), MAXIMUM_FRAMES);
+    const count = Math.min(this.#memory.getUint16(offset + stackNode.frameCount), MAXIMUM_FRAMES);
     const frames = Array.from({ length: count }, (_, index) =>
       this.#memory.getBigUint64(offset + stackNode.frames + index * 8),
     );
     return frames.filter((address) => address < this.#agent.begin || address >= this.#agent.end);
+  }
+
+  /** The type of what stack `id` opened; `Unknown` where it is not known, and for a stack that opened nothing. */
+  typeOpenedBy(id: number): string {
+    const offset = this.#stackOffset(id);
+    return (offset !== undefined && objectTypes[this.#memory.getUint16(offset + stackNode.openedType)]) || 'Unknown';
   }
 
   /** Id of the stack that last closed a handle of those that stack `id` opened; 0 when none was closed. */
@@ -229,7 +235,7 @@ export class Ledger implements CallLedger {
     const end = used > BigInt(STACK_POOL_SIZE_BYTES) ? STACK_POOL_SIZE_BYTES : Number(used);
     for (let id = 1; id * 8 + stackNode.frames <= end; ) {
       const offset = this.#layout.stackPoolOffset + id * 8;
-      const count = this.#memory.getUint32(offset + stackNode.frameCount);
+      const count = this.#memory.getUint16(offset + stackNode.frameCount);
       // The node is not written yet, or it was overwritten: its size is not known, nor where the next one begins.
       if (count === 0 || count > MAXIMUM_FRAMES) return;
       const closedBy = this.#memory.getUint32(offset + stackNode.closedBy);

@@ -2,6 +2,7 @@ import type { LedgerCall, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisu
 import type { Wrapper } from '../../model.ts';
 import { functionTable, recordedCalls } from '../tables/function-table.ts';
 import { objectTypes } from '../tables/object-types.ts';
+import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from './earlier-life.ts';
 import {
   DESCRIPTOR_KEY,
   image,
@@ -61,6 +62,7 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
     status,
     ...rest,
     byFunction: functionNames.has(rest.offending.call ?? ''),
+    ...readEarlierLives(memory, offset + misuse.earlierLives, rest.life.generation),
     ...(runtimeObjectKey === 0n ? {} : { wrapper: nameRuntimeObject(runtimeObjectKey) }),
     ...readVictim(memory, offset),
   };
@@ -99,6 +101,29 @@ function readRecord(memory: LedgerMemory, offset: number): MisuseRecord | undefi
     },
     life: readLife(memory, offset + misuse.life) ?? NEVER_SEEN,
   };
+}
+
+/** The lives before a generation; one that is older, or whose opening or close was not recorded, is left out. */
+function readEarlierLives(
+  memory: LedgerMemory,
+  offset: number,
+  generation: bigint,
+): Pick<LedgerMisuse, 'earlierLives'> {
+  const generations = Array.from({ length: EARLIER_LIFE_COUNT }, (_, index) => generation - 1n - BigInt(index));
+  const earlierLives = generations.flatMap((earlier) => {
+    const at = offset + Number(BigInt.asUintN(Math.log2(EARLIER_LIFE_COUNT), earlier)) * EARLIER_LIFE_SIZE_BYTES;
+    const low = Number(BigInt.asUintN(32, earlier));
+    const openedStackId = memory.getUint32(at + earlierLife.openedStack);
+    const closedStackId = memory.getUint32(at + earlierLife.closedStack);
+    const isKnown =
+      earlier > 0n &&
+      memory.getUint32(at + earlierLife.openedGeneration) === low &&
+      memory.getUint32(at + earlierLife.closedGeneration) === low &&
+      openedStackId !== 0 &&
+      closedStackId !== 0;
+    return isKnown ? { openedStackId, closedStackId } : [];
+  });
+  return earlierLives.length === 0 ? {} : { earlierLives };
 }
 
 function readVictim(memory: LedgerMemory, offset: number): Pick<LedgerMisuse, 'victim'> {

@@ -118,6 +118,7 @@ function fillLinkSlots({ ledger, layout, closeHandle }: LinkInputs): Readonly<Re
     stackPool: at(layout.stackPoolOffset),
     slots: at(layout.slotsOffset),
     slotCount: BigInt(layout.slotCount),
+    earlierLives: at(layout.earlierLivesOffset),
     quarantine: at(layout.quarantineOffset),
     quarantineMask: BigInt(Math.max(layout.quarantineCount - 1, 0)),
     recentOpens: at(layout.recentOpensOffset),

@@ -15,6 +15,7 @@ export const linkSlots = [
   'stackPool',
   'slots',
   'slotCount',
+  'earlierLives',
   /** With a quarantine: the address of its ring, its count less one, and the address of the ring of recent opens. */
   'quarantine',
   'quarantineMask',

@@ -1,5 +1,6 @@
 import type { RuleCheck } from '../grouping.ts';
 import { doubtfulMessage, checkMisuses, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
+import { isConsequence } from '../stale-closes.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
 import { isCloseOfClosedBeneath, isGivenToCloseHandle } from './wrong-closer.ts';
 
@@ -12,7 +13,8 @@ export const doubleClose: RuleCheck = checkMisuses({
     wasOpen(misuse) &&
     misuse.victim === undefined &&
     !isGivenToCloseHandle(misuse) &&
-    !isCloseOfClosedBeneath(misuse, evidence),
+    !isCloseOfClosedBeneath(misuse, evidence) &&
+    !isConsequence(misuse, evidence),
   closesInAnyOrder: true,
   level: ({ all }) => (all.every(wasCertainlyClosed) ? 'error' : 'note'),
   message(misuses) {

@@ -200,7 +200,10 @@ function noteMessage({ opened }: Opening, { object, count, openings, isGone }: T
   if (isGone)
     return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${actor === 'unknown' ? 'an unknown stack' : 'the system for itself'}.`;
   const verb = count === 1 ? 'is' : 'are';
-  if (actor === 'unknown') return `${handles} ${verb} still open, but the stack of the opening could not be walked.`;
+  if (actor === 'unknown') {
+    const reason = opened.stack.length === 0 ? 'could not be walked' : 'is too deep to show the code that asked for it';
+    return `${handles} ${verb} still open, but the stack of the opening ${reason}.`;
+  }
   if (actor === 'startup') return `${handles} opened before main, at ${spellPlace(...openings)}, ${verb} still open.`;
   const { site, api } = dissect(opened.stack);
   if (site === undefined || api === undefined) {

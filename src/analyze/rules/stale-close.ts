@@ -1,17 +1,29 @@
+import type { Misuse } from '../../model.ts';
 import type { RuleCheck } from '../grouping.ts';
 import { checkMisuses, spellVictims } from '../misuse.ts';
-import { spellHistory, spellTimes } from '../wording.ts';
+import { type CarriedOutClose, findCarriedOutCloses } from '../stale-closes.ts';
+import { spellHistory, spellOffender, spellTimes } from '../wording.ts';
 
 /**
- * `stale-close`: a close of a value that had been closed and would by then have meant another object. Only a quarantine
- * shows it.
+ * `stale-close`: a close of a value that had been closed and meant another object by then. A quarantine shows it for
+ * certain. Without one, the evidence is that the owner of the other object was refused, and whose code had closed it.
  */
 export const staleClose: RuleCheck = checkMisuses({
   rule: 'stale-close',
   applies: ({ kind, victim }) => kind === 'close' && victim !== undefined,
-  level: () => 'error',
+  derive: findCarriedOutCloses,
+  level: ({ all }) => (all.some((misuse) => !wasCarriedOut(misuse)) ? 'error' : 'warning'),
   message({ subject, all, values, offender, count }) {
     const verb = values.length > 1 ? 'were' : 'was';
-    return `${subject}${spellHistory(all, 'was-closed')} ${verb} closed again by ${offender}${spellTimes(count)}: it would have closed ${spellVictims(all)}.`;
+    const history = `${subject}${spellHistory(all, 'was-closed')} ${verb}`;
+    const again = `closed again by ${offender}${spellTimes(count)}`;
+    const consequences = all.flatMap((misuse) => (wasCarriedOut(misuse) ? misuse.consequences : []));
+    if (consequences.length < 1 || !all.every(wasCarriedOut))
+      return `${history} ${again}: it would have closed ${spellVictims(all)}.`;
+    return `${history} probably ${again}: that closed ${spellVictims(all)}, which ${spellOffender(consequences, false)} then found closed. Run with --quarantine to be certain.`;
   },
 });
+
+function wasCarriedOut(misuse: Misuse): misuse is CarriedOutClose {
+  return 'consequences' in misuse;
+}

@@ -2,7 +2,7 @@ import type { Evidence, HandleObject, Misuse } from '../../model.ts';
 import { canonicalText, type RuleCheck } from '../grouping.ts';
 import { isInvalidHandle, type Misuses, checkMisuses, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
 import { spellNoun } from '../object-noun.ts';
-import { dissect, functionName } from '../stacks.ts';
+import { dissect, exportedName } from '../stacks.ts';
 import { capitalise, spellHistory, spellTimes, spellValue, spellValues } from '../wording.ts';
 
 /** The right function for each type. CloseHandle closes only the kernel's handle, and nothing that belongs to it. */
@@ -80,7 +80,7 @@ function isClosedBeneath(misuse: Misuse): boolean {
 
 function calledFunction({ offending: { stack } }: Misuse): string {
   const { site, api } = dissect(stack);
-  return (site !== undefined && api !== undefined && functionName(api)) || '';
+  return (site !== undefined && api !== undefined && exportedName(api)) || '';
 }
 
 /** CloseHandle was given an open FILE or search, which is no handle of the kernel. */

@@ -17,6 +17,7 @@ import {
   SLOT_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { EARLIER_LIFE_COUNT } from '../../../src/agent/ledger/earlier-life.ts';
 import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import { seededRandom } from './random.ts';
 import {
@@ -28,6 +29,7 @@ import {
   SLOT_COUNT,
   slotOffset,
   view,
+  writeEarlierLife,
   writeSlot,
   writeStack,
 } from './written-ledger.ts';
@@ -76,7 +78,13 @@ function readWhole(): void {
     const type = ledger.wrapperOf(value)?.type ?? 'FILE';
     check(type === 'FILE' || type === 'Descriptor', `the wrapper ${type}`);
   }
-  for (const { kind, values: misused, offending, life } of ledger.misuses()) {
+  for (const { kind, values: misused, offending, life, earlierLives = [] } of ledger.misuses()) {
+    check(earlierLives.length <= EARLIER_LIFE_COUNT, `${earlierLives.length} earlier lives`);
+    for (const { openedStackId, closedStackId } of earlierLives) {
+      check(typeNames.has(ledger.typeOpenedBy(openedStackId)), `the type that stack ${openedStackId} opened`);
+      checkStack(openedStackId);
+      checkStack(closedStackId);
+    }
     check(misuseKinds.has(kind), `the kind ${kind}`);
     check(misused.length <= MISUSE_VALUE_COUNT, `${misused.length} misused values`);
     checkCall(offending);
@@ -124,6 +132,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       view.setUint16(offset + misuse.kind, kind, true);
       view.setUint32(offset + misuse.valueCount, kind, true);
       writeSlot(offset + misuse.life, { generation: 4n, isOpen: kind === 4 });
+      writeEarlierLife(offset, 3, 1, 6);
       view.setUint32(offset + misuse.ready, 1, true);
     }
     view.setUint32(layout.imagesOffset + image.sizeBytes, 0x1000, true);
@@ -142,6 +151,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       closedWhileExiting: [...ledger.valuesClosedWhileExiting()].length,
       wrapper: ledger.wrapperOf(0x4n)?.type,
       misuses: [...ledger.misuses()].map(({ kind }) => kind),
+      earlierLives: [...ledger.misuses()].map(({ earlierLives }) => earlierLives?.length),
       inheritances: [...ledger.inheritances()].length,
       images: [...ledger.images()].length,
       closedStacks: [...ledger.closedStacks()].map(({ id }) => id),
@@ -151,6 +161,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       closedWhileExiting: 15,
       wrapper: 'Descriptor',
       misuses: ['close', 'use', 'closed-as-handle'],
+      earlierLives: [1, 1, 1],
       inheritances: 1,
       images: 1,
       closedStacks: [1, 9],

@@ -33,6 +33,11 @@ test('a row is found again by the number that stands for it in the ledger', () =
   expect(numberedRows[0]?.rowNumber, '0 stands for what was there before').toBe(1);
 });
 
+test('no call opens two handles of one type: the type of an opening names the argument that it came through', () => {
+  const twice = namesOf(({ opens }) => new Set(opens.map(({ type }) => type)).size < opens.length);
+  expect(twice).toEqual([]);
+});
+
 describe('the rows agree with the documented prototypes', () => {
   test('in their names', () => {
     expect(hookTable.map(({ name }) => name)).toEqual(documentedCalls.map(({ name }) => name));

@@ -7,7 +7,7 @@ import {
   MISUSE_SIZE_BYTES,
 } from '../../../src/agent/ledger/layout.ts';
 import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
-import { closed, emptyLedger, layout, opened, rowNumber, view, writeSlot } from './written-ledger.ts';
+import { closed, emptyLedger, layout, opened, rowNumber, view, writeEarlierLife, writeSlot } from './written-ledger.ts';
 
 let ledger: Ledger;
 beforeEach(() => {
@@ -68,6 +68,16 @@ describe('a misuse', () => {
     expect([...ledger.misuses()]).toEqual([]);
     expect([...ledger.inheritances()]).toMatchObject([
       { count: 3, values: [0x1a4n, 0x1a8n], asDescriptor, started: { call: 'NtSetEvent' }, life: { generation: 4n } },
+    ]);
+  });
+
+  test('knows the lives that its first value had before, the latest first', () => {
+    writeMisuse(1, [0x1a4]);
+    for (const generation of [1, 3]) writeEarlierLife(offset, generation, 10 + generation, 20 + generation);
+    writeEarlierLife(offset, 6, 16, 26); // a later one: the value was opened again while the record was made
+    expect([...ledger.misuses()][0]?.earlierLives).toEqual([
+      { openedStackId: 13, closedStackId: 23 },
+      { openedStackId: 11, closedStackId: 21 },
     ]);
   });
 

@@ -17,7 +17,9 @@ import {
   SLOT_SIZE_BYTES,
   STACK_INDEX_OFFSET,
   STACK_POOL_SIZE_BYTES,
+  stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import {
   closed,
@@ -34,6 +36,7 @@ import {
   writeSlot,
   writeStack,
 } from './written-ledger.ts';
+import { EARLIER_LIVES_SIZE_BYTES } from '../../../src/agent/ledger/earlier-life.ts';
 
 let ledger: Ledger;
 beforeEach(() => {
@@ -49,6 +52,7 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
     STACK_INDEX_OFFSET,
     layout.stackPoolOffset,
     layout.slotsOffset,
+    layout.earlierLivesOffset,
   ];
   expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
   for (const offset of offsets) expect(offset % 64).toBe(0);
@@ -56,7 +60,8 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
   expect(layout.imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES).toBe(layout.runtimeObjectsOffset);
   expect(layout.runtimeObjectsOffset + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES).toBe(layout.walkCacheOffset);
   expect(layout.stackPoolOffset + STACK_POOL_SIZE_BYTES).toBe(layout.slotsOffset);
-  expect(layout.slotsOffset + SLOT_COUNT * SLOT_SIZE_BYTES).toBe(layout.sizeBytes);
+  expect(layout.slotsOffset + SLOT_COUNT * SLOT_SIZE_BYTES).toBe(layout.earlierLivesOffset);
+  expect(layout.earlierLivesOffset + SLOT_COUNT * EARLIER_LIVES_SIZE_BYTES).toBe(layout.sizeBytes);
 });
 
 describe('the life of a handle value', () => {
@@ -158,6 +163,14 @@ describe('a stack', () => {
   test('knows where handles that it opened are closed', () => {
     writeStack(2, [0x1000n], 50);
     expect([ledger.closedBy(2), ledger.closedBy(0)]).toEqual([50, 0]);
+  });
+
+  test('knows the type that each opened', () => {
+    writeStack(2, [0x1000n]);
+    view.setUint16(layout.stackPoolOffset + 2 * 8 + stackNode.openedType, objectTypes.indexOf('Key'), true);
+    writeStack(5, [0x1000n]);
+    view.setUint16(layout.stackPoolOffset + 5 * 8 + stackNode.openedType, 0xffff, true);
+    expect([2, 5, 0, -1].map((id) => ledger.typeOpenedBy(id))).toEqual(['Key', 'Unknown', 'Unknown', 'Unknown']);
   });
 
   test.each([0, -1, STACK_POOL_SIZE_BYTES / 8, STACK_POOL_SIZE_BYTES / 8 - MAXIMUM_FRAMES, 0xffff_ffff])(

@@ -5,12 +5,14 @@ import {
   header,
   IMAGE_SIZE_BYTES,
   ledgerLayout,
+  misuse,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
   slot,
   SLOT_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from '../../../src/agent/ledger/earlier-life.ts';
 import { Ledger } from '../../../src/agent/ledger/ledger.ts';
 
 export const SLOT_COUNT = 1024;
@@ -39,7 +41,7 @@ export function emptyLedger(): Ledger {
 
 export function writeStack(id: number, frames: readonly bigint[], closedBy = 0): void {
   const offset = layout.stackPoolOffset + id * 8;
-  view.setUint32(offset + stackNode.frameCount, frames.length, true);
+  view.setUint16(offset + stackNode.frameCount, frames.length, true);
   view.setUint32(offset + stackNode.closedBy, closedBy, true);
   frames.forEach((frame, index) => view.setBigUint64(offset + stackNode.frames + index * 8, frame, true));
 }
@@ -96,6 +98,20 @@ export function linkRuntimeObject(
   view.setBigUint64(offset + runtimeObject.handle, value, true);
   view.setUint32(offset + runtimeObject.descriptor, descriptor, true);
   view.setUint32(slotOffset(value) + slot.runtimeObject, index + 1, true);
+}
+
+/** Writes an earlier life into a misuse as the agent does; `misuseOffset` is the misuse's. */
+export function writeEarlierLife(
+  misuseOffset: number,
+  generation: number,
+  openedStack: number,
+  closedStack: number,
+): void {
+  const offset = misuseOffset + misuse.earlierLives + (generation % EARLIER_LIFE_COUNT) * EARLIER_LIFE_SIZE_BYTES;
+  view.setUint32(offset + earlierLife.openedStack, openedStack, true);
+  view.setUint32(offset + earlierLife.openedGeneration, generation, true);
+  view.setUint32(offset + earlierLife.closedStack, closedStack, true);
+  view.setUint32(offset + earlierLife.closedGeneration, generation, true);
 }
 
 /** The opening and the close that {@link writeSlot} writes. */

@@ -1,3 +1,4 @@
+import type { LedgerMisuse } from '../../../src/call-ledger.ts';
 import { describe, expect, it } from 'vitest';
 import { gather } from '../../../src/evidence/gather.ts';
 import type { CountsAtMarks, Description, TableEntry } from '../../../src/evidence/sources.ts';
@@ -213,7 +214,74 @@ describe('sites at marks', () => {
   });
 });
 
+describe('siblings', () => {
+  it('are of the same type, although one call opened both', async () => {
+    const { open } = await gatherFrom(
+      {
+        // The process and the thread of one NtCreateUserProcess, and a thread that another caller closed.
+        stacks: { 1: [0x10n, 0x20n], 2: [0x10n, 0x20n], 3: [0x30n], 4: [0x10n, 0x21n] },
+        lives: { 4: openLife(1, 'Process') },
+        closedBy: { 2: 3, 4: 3 },
+        openedTypes: { 1: 'Process', 2: 'Thread', 4: 'Thread' },
+      },
+      { table: [entry(4, 'Process')] },
+    );
+    expect(open[0]).not.toHaveProperty('siblingsClosedAt');
+    expect(open[0]).not.toHaveProperty('closedElsewhere');
+  });
+});
+
 describe('a misuse', () => {
+  const refused = (change: Partial<LedgerMisuse> = {}): LedgerMisuse => ({
+    kind: 'use',
+    status: 0xc000_0008,
+    count: 1,
+    values: [4n],
+    offending: calledBy(3, 'NtSetEvent'),
+    byFunction: false,
+    life: openLife(1, 'Event', { isOpen: false, generation: 3n, closed: calledBy(2, 'NtClose') }),
+    earlierLives: [{ openedStackId: 4, closedStackId: 2 }],
+    ...change,
+  });
+  const told = {
+    stacks: { ...stacks, 4: [SYSTEM, 0x40n] },
+    closedBy: { 4: 2 },
+    openedTypes: { 4: 'File' },
+  };
+
+  it('holds the lives that the value had before, and then all closings are there to compare', async () => {
+    const { misuses, closings } = await gatherFrom({ ...told, misuses: [refused()] });
+    expect(misuses[0]!.earlierLives).toMatchObject([
+      {
+        object: { type: 'File' },
+        opened: [{ function: 'f7000' }, { function: 'f40' }],
+        closed: [{ function: 'f11' }, {}],
+      },
+    ]);
+    expect(closings).toMatchObject([{ opened: [{ function: 'f7000' }, {}], closed: [{ function: 'f11' }, {}] }]);
+  });
+
+  it.each<[what: string, change: Partial<LedgerMisuse>]>([
+    ['had no other', { earlierLives: [] }],
+    ['had others of the same opening alone', { earlierLives: [{ openedStackId: 1, closedStackId: 2 }] }],
+    ['was open', { life: openLife(1) }],
+    ['was quarantined', { victim: { objectType: 'File', stackId: 4 } }],
+    ['was closed by the wrong function', { kind: 'closed-as-handle' }],
+  ])('of a value that %s leaves lives and closings out', async (_what, change) => {
+    const evidence = await gatherFrom({ ...told, misuses: [refused(change)] });
+    expect(evidence.misuses[0]).not.toHaveProperty('earlierLives');
+    expect(evidence).not.toHaveProperty('closings');
+  });
+
+  it('is not compared with more closings than can be looked at while the target waits', async () => {
+    const ids = Array.from({ length: 5000 }, (_, index) => index + 10);
+    const many = {
+      stacks: { ...told.stacks, ...Object.fromEntries(ids.map((id) => [id, [BigInt(id)]])) },
+      closedBy: Object.fromEntries(ids.map((id) => [id, 2])),
+    };
+    expect(await gatherFrom({ ...many, misuses: [refused()] })).not.toHaveProperty('closings');
+  });
+
   it('holds the life before it and the victim after it, with their stacks', async () => {
     const life = openLife(1, 'Event', { isOpen: false, closed: calledBy(2, 'NtClose') });
     const { misuses } = await gatherFrom({

@@ -23,6 +23,8 @@ export interface Told {
   readonly stacks?: Readonly<Record<number, readonly bigint[]>>;
   /** The closing stack by the opening stack. */
   readonly closedBy?: Readonly<Record<number, number>>;
+  /** Types by opening stack; `Event` by default. */
+  readonly openedTypes?: Readonly<Record<number, string>>;
 }
 
 /** A recorder that knows what a test tells it: the second implementation of a ledger, beside the agent's. */
@@ -73,6 +75,10 @@ export class ToldLedger implements CallLedger {
 
   stack(id: number): readonly bigint[] {
     return this.#told.stacks?.[id] ?? [];
+  }
+
+  typeOpenedBy(id: number): string {
+    return this.#told.openedTypes?.[id] ?? 'Event';
   }
 
   closedBy(id: number): number {

@@ -22,6 +22,7 @@ import { type FramedFunction, framedFunction, type FrameShape } from '../abi/fra
 import { SYSTEM_TIME } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from '../walk/stack-hash.ts';
+import { emitCopyEarlierLives, emitEarlierLives } from './earlier-lives.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitSlotAddress } from './slot-address.ts';
 
@@ -94,30 +95,34 @@ const runtimeObjectKey = 0x90; // u64: key of what stands for the handle, or 0
  */
 export function emitInternMisuse(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, misuseFrame, (epilogue) => {
-    const [noSlot, noRuntimeObject, haveLife, probe, claimed, again, full, refused, dropped] = asm.labels(
-      'noSlot',
-      'noRuntimeObject',
-      'haveLife',
-      'probe',
-      'claimed',
-      'again',
-      'full',
-      'refused',
-      'dropped',
-    );
-    const { value, callAndKind, status, stack } = framePlaces(
+    const [noSlot, noRuntimeObject, noEarlierLives, haveLife, probe, claimed, again, full, refused, dropped] =
+      asm.labels(
+        'noSlot',
+        'noRuntimeObject',
+        'noEarlierLives',
+        'haveLife',
+        'probe',
+        'claimed',
+        'again',
+        'full',
+        'refused',
+        'dropped',
+      );
+    const { value, callAndKind, status, stack, earlierLives } = framePlaces(
       misuseFrame,
       0x20,
       'value',
       'callAndKind',
       'status',
       'stack',
+      'earlierLives',
     );
 
     asm.mov(value, rcx);
     asm.mov(callAndKind, rdx);
     asm.mov(status, r9);
     asm.movImmediate64(at(rsp, runtimeObjectKey), 0);
+    asm.movImmediate64(earlierLives, 0);
     asm.test(r10, r10);
     asm.j('e', noSlot);
     for (let index = 0; index < LIFE_QWORDS; index++) {
@@ -133,6 +138,9 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.mov(rax, indexed(rdx, rax, 1, runtimeObject.key));
     asm.mov(at(rsp, runtimeObjectKey), rax);
     asm.bind(noRuntimeObject);
+    emitEarlierLives(asm, r10, noEarlierLives, environment);
+    asm.mov(earlierLives, r10);
+    asm.bind(noEarlierLives);
     // The close of an earlier handle of this value tells nothing about one that is open.
     asm.mov(rax, at(rsp, life + slot.state));
     asm.test(eax, 1);
@@ -145,6 +153,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.bind(haveLife);
     if (environment.quarantine !== undefined) emitFindVictim(asm, value, environment);
     asm.mov(rcx, r8);
+    asm.xor(edx, edx);
     asm.call(environment.captureStack);
     asm.mov(stack, rax);
 
@@ -236,6 +245,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     }
     asm.mov(rax, at(rsp, runtimeObjectKey));
     asm.mov(at(r9, misuse.runtimeObjectKey), rax);
+    emitCopyEarlierLives(asm, earlierLives, r9, misuse.earlierLives);
     asm.movImmediate32(at(r9, misuse.ready), 1);
 
     asm.bind(again);

@@ -7,6 +7,7 @@ import { type FramePlaces, framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { SYSTEM_TIME } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
+import { emitKeepLife } from './earlier-lives.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitSlotAddress } from './slot-address.ts';
 
@@ -53,6 +54,7 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
     asm.j('ne', raise);
     asm.bind(inUse);
     asm.mov(rcx, r8);
+    asm.shr(edx, 16); // the type
     asm.call(environment.captureStack);
     if (environment.quarantine !== undefined) emitNoteRecentOpen(asm, opening.rowAndType, environment);
     asm.mov(rcx, opening.slot);
@@ -67,6 +69,11 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
       asm.shl(r8, STATE_FLAG_BITS);
       asm.shr(r8, STATE_FLAG_BITS);
     }
+    const firstLife = asm.label('firstLife');
+    asm.test(r8, r8);
+    asm.j('e', firstLife);
+    emitKeepLife(asm, rcx, r8, rdx, environment);
+    asm.bind(firstLife);
     asm.movImmediate32(at(rcx, slot.runtimeObject), 0);
     emitWriteOpening(asm, opening.rowAndType);
     epilogue();
@@ -162,6 +169,7 @@ export function emitWriteClosing(
   asm.mov(places.state, state);
   asm.mov(places.row, r9);
   asm.mov(rcx, r8);
+  asm.xor(edx, edx);
   asm.call(environment.captureStack);
   asm.mov(rcx, places.slot);
   asm.mov(r8, places.state);

@@ -129,6 +129,7 @@ export function emitOpenRuntimeObject(asm: Assembler, begin: Label, environment:
     asm.mov(opening.rowAndType, rdx);
     asm.mov(opening.handle, r9);
     asm.mov(rcx, r8);
+    asm.shr(edx, 16); // the type
     asm.call(environment.captureStack);
     asm.mov(rcx, opening.object);
     asm.mov(r9, opening.handle);

@@ -16,8 +16,9 @@ import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 const PROBE_COUNT = 64;
 
 /**
- * Emits `u32 internStack(u64* frames, u32 count, u64 hash)`: returns the id of the stack in the pool, after entering it
- * there the first time, or 0 when there is no room. Two stacks are the same when their 64-bit hashes are.
+ * Emits `u32 internStack(u64* frames, u32 count | openedType << 16, u64 hash)`: returns the id of the stack in the
+ * pool, after entering it there the first time, or 0 when there is no room. Two stacks are the same when their 64-bit
+ * hashes are.
  *
  * It uses no lock. A node is complete before the index shows it. When two threads enter the same stack at once, one of
  * them wastes a node.
@@ -62,6 +63,7 @@ export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: Lin
   asm.mov(probesLeft, r11);
   asm.mov(position, r10);
   asm.mov(eax, edx);
+  asm.and(eax, 0xffff); // the count
   asm.shl(eax, 3);
   asm.add(rax, stackNode.frames);
   asm.lockXadd(at(r9, header.stackPoolUsed), rax);
@@ -71,7 +73,8 @@ export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: Lin
   asm.shr(rax, 3);
   asm.mov(nodeId, rax);
   asm.mov(at(r10, stackNode.hash), r8);
-  asm.mov(at(r10, stackNode.frameCount), edx);
+  asm.mov(at(r10, stackNode.frameCount), edx); // openedType is the upper half
+  asm.and(edx, 0xffff);
   asm.xor(r11d, r11d);
   asm.bind(copy);
   asm.mov(rax, indexed(rcx, r11, 8));

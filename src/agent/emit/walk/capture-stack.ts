@@ -22,21 +22,22 @@ import {
 } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction } from '../abi/framed-function.ts';
 import { tebField } from '../abi/teb.ts';
-import { captureFrame, CHECK_FRAMES, FRAMES } from './capture-frame.ts';
+import { captureFrame, CHECK_FRAMES, FRAMES, OPENED_TYPE } from './capture-frame.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from './stack-hash.ts';
 import { CACHE_INDEX_BITS, cacheEntry } from './walk-cache.ts';
 import type { WalkEnvironment } from './walk-with-unwinder.ts';
 
 /**
- * Emits `u32 captureStack(u64* returnAddress)`: walks the stack from the given return address up, and returns the
- * stack's id in the pool, or 0 if the pool has no room. The caller and its callers in the agent must not have changed
- * any non-volatile register since the hook was entered.
+ * Emits `u32 captureStack(u64* returnAddress, u32 openedType)`: walks the stack from the given return address up, and
+ * returns the stack's id in the pool, or 0 if the pool has no room. The type is the index of what the call opened, and
+ * 0 for any other call. The caller and its callers in the agent must not have changed any non-volatile register since
+ * the hook was entered.
  *
  * The documented unwinder (RtlLookupFunctionEntry, RtlVirtualUnwind) is right, but it takes up to 3 µs for 11 frames.
  * So the first walk through a return address asks the unwinder and remembers the frame's size in the walk cache. Later
  * walks read one 64-bit word a frame.
  *
- * @param intern the routine that looks a stack up: `u32 intern(u64* frames, u32 count, u64 hash)`
+ * @param intern the routine that looks a stack up: `u32 intern(u64* frames, u32 count | type << 16, u64 hash)`
  */
 export function emitCaptureStack(
   asm: Assembler,
@@ -61,7 +62,8 @@ export function emitCaptureStack(
     asm.mov(rdi, environment.linkSlots.walkCache);
     asm.mov(r12, teb(tebField.stackBase));
     asm.sub(r12, 8);
-    asm.mov(r13, HASH_SEED);
+    asm.mov(at(rsp, OPENED_TYPE), rdx);
+    emitBeginHash(asm);
     asm.mov(r15, HASH_MULTIPLIER);
     asm.xor(r14d, r14d); // frames so far
     // On a stack that the thread's TEB does not know, only the return address is safe to read.
@@ -121,7 +123,8 @@ export function emitCaptureStack(
     emitCallWalkWithUnwinder(asm, walkWithUnwinder, FRAMES);
     asm.mov(r14d, eax);
     asm.bind(hashAgain);
-    asm.mov(r13, HASH_SEED);
+    asm.mov(rdx, at(rsp, OPENED_TYPE));
+    emitBeginHash(asm);
     asm.mov(r15, HASH_MULTIPLIER);
     asm.xor(ecx, ecx);
     asm.bind(hashAgainLoop);
@@ -137,11 +140,20 @@ export function emitCaptureStack(
     if (environment.checked) emitCheck(asm, walkWithUnwinder, environment);
     asm.bind(interned);
     asm.lea(rcx, at(rsp, FRAMES));
-    asm.mov(edx, r14d);
+    asm.mov(rdx, at(rsp, OPENED_TYPE));
+    asm.shl(edx, 16);
+    asm.or(edx, r14d);
     asm.mov(r8, r13);
     asm.call(intern);
     epilogue();
   });
+}
+
+/** Begins the hash in r13 with the type in edx, in bits that no address of user space has. Clobbers rdx. */
+function emitBeginHash(asm: Assembler): void {
+  asm.mov(r13, HASH_SEED);
+  asm.shl(rdx, 48);
+  asm.xor(r13, rdx);
 }
 
 /** `walkWithUnwinder(frames, returnAddress, our frame)`. */

@@ -42,6 +42,35 @@ const openings: readonly Opening[] = [
   },
   { title: 'an unwalkable stack says nothing', type: 'Event', frames: [], actor: 'unknown' },
   {
+    title: 'a stack that was cut among frames of the system says nothing',
+    type: 'Event',
+    frames: Array.from({ length: 64 }, (_, index) => (index === 0 ? 'kernelbase!CreateEventW' : 'combase!Invoke')),
+    actor: 'unknown',
+  },
+  {
+    title: 'a full stack that comes to the beginning of its thread was not cut',
+    type: 'Event',
+    frames: [
+      'kernelbase!CreateEventW',
+      ...Array.from({ length: 61 }, () => 'combase!Invoke'),
+      'kernel32!BaseThreadInitThunk',
+      'ntdll!RtlUserThreadStart',
+    ],
+    actor: 'system',
+  },
+  {
+    title: 'a cut stack with a frame of the program is the program’s',
+    type: 'Event',
+    frames: ['kernelbase!CreateEventW', ...Array.from({ length: 63 }, () => 'app!descend')],
+    actor: 'program',
+  },
+  {
+    title: '[ran] a short stack of the system may end before the beginning of its thread',
+    type: 'File',
+    frames: ['ntdll!RtlSetCurrentDirectory_U', 'ntdll!init_user_process_params', 'ntdll!loader_init'],
+    actor: 'system',
+  },
+  {
     title: 'a constructor of a static object runs before main',
     type: 'Mutant',
     frames: [

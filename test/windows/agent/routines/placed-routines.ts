@@ -169,6 +169,7 @@ export function placeRoutines<Name extends string>({
     stackPool: ledgerPart(layout.stackPoolOffset),
     slots: ledgerPart(layout.slotsOffset),
     slotCount: BigInt(slotCount),
+    earlierLives: ledgerPart(layout.earlierLivesOffset),
     quarantine: ledgerPart(layout.quarantineOffset),
     quarantineMask: BigInt(Math.max(quarantineCount - 1, 0)),
     recentOpens: ledgerPart(layout.recentOpensOffset),

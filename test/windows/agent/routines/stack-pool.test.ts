@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 
+import { typeIndex } from '../../../../src/agent/tables/object-types.ts';
 import { emitInternStack } from '../../../../src/agent/emit/recorder/stack-pool.ts';
 import {
   header,
@@ -61,6 +62,15 @@ test.each([1, 2, 5, MAXIMUM_FRAMES])(
     expect(poolUsed()).toBe(BigInt(8 + stackNode.frames + count * 8));
   },
 );
+
+test('a node keeps the type that its stack opened, which is no part of its length', () => {
+  const frames = framesOf(1, 3);
+  const call = internCall(hashAt(7), frames);
+  const { rax } = routines.call('internStack', { ...call, rdx: call.rdx | BigInt(typeIndex('Key') << 16) });
+  expect(ledger.stack(Number(rax))).toEqual(frames);
+  expect(ledger.typeOpenedBy(Number(rax))).toBe('Key');
+  expect(poolUsed()).toBe(BigInt(8 + stackNode.frames + 3 * 8));
+});
 
 test('the same stack again has the same id, and takes no more room', () => {
   const id = intern(hashAt(7), framesOf(1, 3));

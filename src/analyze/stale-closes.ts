@@ -1,0 +1,222 @@
+import type { Closing, EarlierLife, Evidence, Frame, Misuse, Stack } from '../model.ts';
+import { isInvalidHandle } from './misuse.ts';
+import { canonicalText } from './grouping.ts';
+import { dissect, functionName, moduleName, reachesThreadStart } from './stacks.ts';
+
+/**
+ * A close of a stale value that Windows carried out, because the value stood for another object by then. The program
+ * shows it only later: the owner of that object is refused.
+ *
+ * It reads like the close that a quarantine refuses: the same history, the same offending call, the same victim.
+ */
+export interface CarriedOutClose extends Misuse {
+  /** The refused calls of the victim's owner. They belong to this mistake, and are none of their own. */
+  readonly consequences: readonly Misuse[];
+}
+
+interface Found {
+  readonly closes: readonly CarriedOutClose[];
+  readonly consequences: ReadonlySet<Misuse>;
+}
+
+/** Several rules ask about the same evidence. */
+const found = new WeakMap<Evidence, Found>();
+
+/** The stale closes that the evidence makes probable. */
+export function findCarriedOutCloses(evidence: Evidence): readonly CarriedOutClose[] {
+  return look(evidence).closes;
+}
+
+/** The call was refused because another's stale close had hit its handle. */
+export function isConsequence(misuse: Misuse, evidence: Evidence): boolean {
+  return look(evidence).consequences.has(misuse);
+}
+
+function look(evidence: Evidence): Found {
+  const known = found.get(evidence);
+  if (known !== undefined) return known;
+  const closes = find(evidence);
+  const result = { closes, consequences: new Set(closes.flatMap(({ consequences }) => consequences)) };
+  found.set(evidence, result);
+  return result;
+}
+
+function find({ misuses, closings }: Evidence): readonly CarriedOutClose[] {
+  if (closings === undefined) return [];
+  const lives = new Lives([...closings, ...misuses.flatMap(({ earlierLives = [] }) => earlierLives)]);
+  const byHistory = new Map<string, { readonly owner: EarlierLife; readonly misuses: Misuse[] }>();
+  for (const misuse of misuses) {
+    const owner = findOwner(misuse, lives);
+    if (owner === undefined) continue;
+    const key = canonicalText([owner, misuse.opened?.stack, misuse.closed?.stack]);
+    const known = byHistory.get(key);
+    if (known === undefined) byHistory.set(key, { owner, misuses: [misuse] });
+    else known.misuses.push(misuse);
+  }
+  return Array.from(byHistory.values(), ({ owner, misuses: consequences }) => {
+    const [{ opened, closed, object = { type: 'Unknown' } }] = consequences as [Misuse];
+    const values = [...new Set(consequences.flatMap((misuse) => misuse.values))];
+    return {
+      kind: 'close',
+      status: 0,
+      // A victim's owner closes it once, and may use it often.
+      count: Math.max(values.length, ...consequences.map(({ kind, count }) => (kind === 'close' ? count : 1))),
+      values,
+      object: owner.object,
+      opened: { stack: owner.opened },
+      closed: { stack: owner.closed },
+      offending: { call: 'NtClose', threadId: 0, timeMs: 0, ...closed!, stack: closed!.stack },
+      victim: { object, opened: opened!.stack },
+      consequences,
+    };
+  });
+}
+
+/** The known lives of handles, by the places that opened and closed them. */
+class Lives {
+  readonly #byOpener = new Map<string, Closing[]>();
+  readonly #byCloser = new Map<string, Closing[]>();
+
+  constructor(lives: readonly Closing[]) {
+    for (const life of lives) {
+      append(this.#byOpener, placeOf(life.opened), life);
+      append(this.#byCloser, placeOf(life.closed), life);
+    }
+  }
+
+  openedAt(place: string): readonly Closing[] {
+    return this.#byOpener.get(place) ?? [];
+  }
+
+  closedAt(place: string): readonly Closing[] {
+    return this.#byCloser.get(place) ?? [];
+  }
+}
+
+function append(groups: Map<string, Closing[]>, key: string, life: Closing): void {
+  const group = groups.get(key);
+  if (group === undefined) groups.set(key, [life]);
+  else group.push(life);
+}
+
+/**
+ * The earlier owner of a value who closed it again after it had been given to the victim; `undefined` unless much
+ * speaks for it.
+ *
+ * A second close by the victim's own code looks alike where both owners close by one function, as `close_it` or the
+ * destructor of a class for all handles does. An accusation of the wrong one costs more than a missed culprit. So the
+ * same instruction must have closed both, and nothing but what these two openers opened, and the victim's own code must
+ * have had no part in the close: see {@link isStrangersClose}.
+ */
+function findOwner(misuse: Misuse, lives: Lives): EarlierLife | undefined {
+  const { opened, closed, earlierLives } = misuse;
+  if (!isInvalidHandle(misuse) || opened === undefined || closed === undefined || earlierLives === undefined) return;
+  const openedAt = placeOf(opened.stack);
+  const closedAt = placeOf(closed.stack);
+  const [closer] = functionsOf(closed.stack);
+  const openers = functionsOf(opened.stack);
+  if (closer === undefined || openers.length === 0 || openers.includes(closer)) return;
+  if (misuse.kind === 'close' && functionsOf(misuse.offending.stack)[0] === closer) return;
+  const earlier = earlierLives.find((life) => placeOf(life.closed) === closedAt);
+  if (earlier === undefined) return;
+  const earlierAt = placeOf(earlier.opened);
+  if (earlierAt === '' || earlierAt === openedAt) return;
+  const places = new Set(lives.closedAt(closedAt).map((life) => placeOf(life.opened)));
+  places.delete(earlierAt);
+  places.delete(openedAt);
+  if (places.size > 0) return;
+  const siblings = lives.openedAt(openedAt);
+  // Another handle of the victim's kind was closed there: it may be the place for that. The victim is among them itself.
+  const before: ReadonlySet<Closing> = new Set(earlierLives);
+  const isAnother = (life: Closing): boolean =>
+    placeOf(life.closed) === closedAt &&
+    (before.has(life) || life.opened !== opened.stack || life.closed !== closed.stack);
+  if (siblings.some(isAnother)) return;
+  const elsewhere = siblings.filter((life) => placeOf(life.closed) !== closedAt);
+  return isStrangersClose(misuse, earlier, elsewhere) ? earlier : undefined;
+}
+
+/**
+ * Whether the victim's own code had no part in its close. Either of these shows it:
+ *
+ * - Others of the victim's kind are closed elsewhere, and neither the function that opens them nor those that close
+ *   them were active.
+ * - The function that opened the victim was active. It ended the life of another object, whose destructors led to the
+ *   close, and of whose class nothing was active when the victim was opened.
+ */
+function isStrangersClose({ opened, closed }: Misuse, earlier: EarlierLife, siblings: readonly Closing[]): boolean {
+  if (opened === undefined || closed === undefined || !reachesThreadStart(closed.stack)) return false;
+  const openers = functionsOf(opened.stack);
+  const closers = functionsOf(closed.stack);
+  const opener = openers[0];
+  if (opener === undefined) return false;
+  const depth = closers.indexOf(opener);
+  if (depth === -1) {
+    const usual = siblings.map((life) => functionsOf(life.closed)[0]);
+    return usual.length > 0 && usual.every((name) => name !== undefined && !closers.includes(name));
+  }
+  const scopes = new Set(openers.flatMap((name) => scopeOf(name) ?? []));
+  const between = closers.slice(0, depth);
+  const path = between.slice(1);
+  const usedBefore = functionsOf(earlier.closed);
+  return (
+    path.every(endsObject) &&
+    path.some((name) => !usedBefore.includes(name)) &&
+    between.every((name) => {
+      const scope = scopeOf(name);
+      return scope === undefined || !scopes.has(scope);
+    })
+  );
+}
+
+/** The parts of a stack that are compared. They are kept, because a stack stands in many lives. */
+interface Outline {
+  readonly place: string;
+  readonly functions: readonly string[];
+}
+
+const outlines = new WeakMap<Stack, Outline>();
+
+function outlineOf(stack: Stack): Outline {
+  const known = outlines.get(stack);
+  if (known !== undefined) return known;
+  const { site, stack: trimmed } = dissect(stack);
+  const program = trimmed.filter(({ system, runtime }) => system !== true && runtime !== true);
+  const outline = {
+    place: site === undefined || site.runtime === true ? '' : spellPlace(site),
+    functions: program.every((frame) => functionName(frame) !== undefined) ? program.map(nameOf) : [],
+  };
+  outlines.set(stack, outline);
+  return outline;
+}
+
+/** The instruction of the program that made the call, by its line where that is known; empty without a name. */
+function placeOf(stack: Stack): string {
+  return outlineOf(stack).place;
+}
+
+/** The program's functions on a stack, from the one that made the call outwards; none where one has no name. */
+function functionsOf(stack: Stack): readonly string[] {
+  return outlineOf(stack).functions;
+}
+
+function spellPlace(frame: Frame): string {
+  if (functionName(frame) === undefined) return '';
+  return `${nameOf(frame)}${frame.line === undefined ? `+${frame.offset}` : `@${frame.file}:${frame.line}`}`;
+}
+
+function nameOf(frame: Frame): string {
+  return `${moduleName(frame)}!${functionName(frame)}`;
+}
+
+/** A destructor as gcc, MSVC and Rust name it, or the code of a library that calls one. */
+function endsObject(name: string): boolean {
+  return /(?:!|::)~[^:]*$|deleting d(?:tor|estructor)'?$|!std::|drop_in_place|::drop(?:::<.*>)?$/.test(name);
+}
+
+/** `app.exe!sink` for `app.exe!sink::~sink`: the class, or the namespace, that a function belongs to. */
+function scopeOf(name: string): string | undefined {
+  const plain = name.replace(/<.*>/, '');
+  const end = plain.lastIndexOf('::');
+  return end === -1 ? undefined : plain.slice(0, end);
+}

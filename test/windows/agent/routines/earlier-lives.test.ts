@@ -1,0 +1,114 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+
+import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
+import { emitClaimRuntimeObject, emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
+import { emitRecordClose, emitRecordOpen } from '../../../../src/agent/emit/recorder/recorder.ts';
+import {
+  EARLIER_LIFE_SIZE_BYTES,
+  EARLIER_LIVES_SIZE_BYTES,
+  EARLIER_LIVES_SLOT_COUNT,
+} from '../../../../src/agent/ledger/earlier-life.ts';
+import { DESCRIPTOR_KEY, misuse, MISUSE_USE, slot } from '../../../../src/agent/ledger/layout.ts';
+import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
+import { placeRoutines } from './placed-routines.ts';
+
+const VALUE = 0x1a4n;
+const CREATE_EVENT = 1n | (1n << 16n);
+const CLOSE = 1n;
+
+describe.each([
+  ['without a quarantine', 0],
+  ['with a quarantine', 64],
+])('the earlier lives of a value %s', (_variant, quarantineCount) => {
+  const routines = placeRoutines({
+    slotCount: EARLIER_LIVES_SLOT_COUNT + 16,
+    quarantineCount,
+    emit(asm, { environment }) {
+      emitRecordOpen(asm, environment.recordOpen, environment);
+      emitRecordClose(asm, environment.recordClose, environment);
+      emitCountMisuse(asm, environment.countMisuse, environment);
+      emitInternMisuse(asm, environment.internMisuse, environment);
+      emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
+      emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
+      const { recordOpen, recordClose, countMisuse, internMisuse, claimRuntimeObject } = environment;
+      return { recordOpen, recordClose, countMisuse, internMisuse, claimRuntimeObject };
+    },
+  });
+  const { memory, layout } = routines;
+  let ledger: Ledger;
+  beforeEach(() => {
+    ledger = routines.reset();
+  });
+
+  const open = (value: bigint, stack: bigint) =>
+    routines.call('recordOpen', { rcx: value, rdx: CREATE_EVENT, r8: stack });
+  const close = (value: bigint, generation: number, stack: bigint) =>
+    routines.call('recordClose', { rcx: value, rdx: BigInt(generation * 2 + 1), r8: stack, r9: CLOSE });
+  /** Opens and closes a value; the stacks are named after the generation. */
+  function live(value: bigint, generation: number): void {
+    open(value, BigInt(100 * generation));
+    close(value, generation, BigInt(1000 + generation));
+  }
+  const use = (value: bigint) =>
+    routines.call('countMisuse', { rcx: value, rdx: BigInt(1 | (MISUSE_USE << 16)), r8: 60n, r9: 0xc000_0008n });
+  const read = () => [...ledger.misuses()][0]?.earlierLives;
+  const lineOf = (value: bigint) => layout.earlierLivesOffset + Number(value >> 2n) * EARLIER_LIVES_SIZE_BYTES;
+  const bytesAt = (offset: number) => [...new Uint8Array(memory.buffer, offset, EARLIER_LIVES_SIZE_BYTES)];
+  const nothing = new Array(EARLIER_LIVES_SIZE_BYTES).fill(0);
+
+  test.each<[lives: number, earlier: readonly number[]]>([
+    [1, []],
+    [2, [1]],
+    [4, [3, 2, 1]],
+    [9, [8, 7, 6, 5]],
+  ])('of %i lives: a misuse has up to four before the last, the latest first', (lives, earlier) => {
+    for (let generation = 1; generation <= lives; generation++) live(VALUE, generation);
+    use(VALUE);
+    const expected = earlier.map((each) => ({ openedStackId: 100 * each, closedStackId: 1000 + each }));
+    expect(read() ?? []).toEqual(expected);
+    expect([VALUE - 4n, VALUE + 4n].map((value) => bytesAt(lineOf(value)))).toEqual([nothing, nothing]);
+  });
+
+  test('leave out a life whose close had not been written when the value was opened again', () => {
+    live(VALUE, 1);
+    live(VALUE, 2);
+    memory.setUint32(routines.slotOffset(VALUE) + slot.closedGeneration, 1, true);
+    live(VALUE, 3);
+    use(VALUE);
+    expect(read()).toEqual([{ openedStackId: 100, closedStackId: 1001 }]);
+  });
+
+  test('leave out a life whose opening was not seen', () => {
+    routines.call('recordClose', { rcx: VALUE, rdx: 0n, r8: 50n, r9: CLOSE });
+    live(VALUE, 2);
+    use(VALUE);
+    expect(read()).toBeUndefined();
+  });
+
+  test('are kept for none that is beyond them, and take no room of another', () => {
+    const last = BigInt(EARLIER_LIVES_SLOT_COUNT - 1) * 4n;
+    for (const value of [last, last + 4n, last + 4n * 16n]) {
+      for (const generation of [1, 2]) live(value, generation);
+    }
+    const kept = new Uint8Array(memory.buffer, layout.earlierLivesOffset, layout.sizeBytes - layout.earlierLivesOffset);
+    expect(kept.subarray(0, -EARLIER_LIVES_SIZE_BYTES).every((byte) => byte === 0)).toBe(true);
+    expect(memory.getUint32(lineOf(last) + EARLIER_LIFE_SIZE_BYTES, true)).toBe(100);
+    use(last + 4n);
+    expect(read()).toBeUndefined();
+  });
+
+  test('are none of a runtime object’s', () => {
+    const key = DESCRIPTOR_KEY | 3n;
+    const object = routines.call('claimRuntimeObject', { rcx: key }).r10;
+    memory.setBigUint64(Number(object - routines.ledgerAddress) + slot.state, 8n, true);
+    new Uint8Array(memory.buffer, layout.earlierLivesOffset).fill(0xff);
+    const { rax } = routines.call('internMisuse', {
+      rcx: key,
+      rdx: BigInt(1 | (MISUSE_USE << 16)),
+      r8: 60n,
+      r9: 0xc000_0008n,
+      r10: object,
+    });
+    expect(bytesAt(Number(rax - routines.ledgerAddress) + misuse.earlierLives)).toEqual(nothing);
+  });
+});
