@@ -1,5 +1,5 @@
-import type { Frame, HandleObject } from '../model.ts';
-import { functionName, moduleName } from './stacks.ts';
+import type { CallRecord, Frame, HandleObject } from '../model.ts';
+import { dissect, functionName, moduleName } from './stacks.ts';
 
 /**
  * The effects of Windows' functions on handles, as far as rules need them: data, one row for each family.
@@ -197,9 +197,11 @@ export function takesHandle(api: Frame): boolean | 'unknown' {
 /** Functions whose purpose is to ask whether a value is a handle, and of what kind. */
 const probes: RegExp = startingWith(
   'GetFileType|GetConsoleMode|GetHandleInformation|GetNumberOfConsole|_?isatty$|(?:Nt|Zw)QueryObject$',
+  'getsockopt$', // SO_TYPE: programs ask by it whether a descriptor is a socket
 );
 
-/** A call of the function with an invalid value is a question, not a mistake. */
-export function isProbe(api: Frame): boolean {
-  return probes.test(functionName(api) ?? '');
+/** The program called a function that refuses a value by way of an answer: that was a question, not a mistake. */
+export function isProbe({ call, stack }: Pick<CallRecord, 'call' | 'stack'>): boolean {
+  const { api } = dissect(stack);
+  return probes.test(api === undefined ? call : (functionName(api) ?? ''));
 }

@@ -121,11 +121,13 @@ export class AuditSession implements Disposable {
     const { ledger } = this.#recording;
     ledger.check();
     const hasEnded = point === 'ended';
-    this.#addModules(hasEnded ? [] : this.#target.modules());
+    const loaded = hasEnded ? [] : this.#target.modules();
+    this.#addModules(loaded);
     const sources: EvidenceSources = {
       ledger,
       symbols: this.#symbolizer,
       startTime: this.#startTime,
+      hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
       ...(this.#markCounts && { markCounts: this.#markCounts }),
     };
     return await (hasEnded ? gatherPostMortem(sources) : gatherLive(this.#target, sources));

@@ -46,6 +46,8 @@ export interface HookRow {
   readonly opens: readonly OpenedHandle[];
   /** Indexes of the arguments that are handles of this process, at most three. */
   readonly uses: readonly number[];
+  /** The types of the object behind the first of {@link uses} that the call is made for. */
+  readonly worksOn: 'any' | readonly ObjectType[];
   /**
    * Index of the argument whose OBJECT_ATTRIBUTES say whether the opened handle is inheritable; absent where no
    * argument is known to say so.

@@ -71,11 +71,11 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
   ],
   [
     { kind: 'opened-by-others', count: 1 },
-    '1 open handle was put into the target by the system or by another process, and is not its own.',
+    '1 open handle came from another process, or from a call that has no hook: it is in no finding.',
   ],
   [
     { kind: 'opened-by-others', count: 2 },
-    '2 open handles were put into the target by the system or by another process, and are not its own.',
+    '2 open handles came from another process, or from calls that have no hook: they are in no finding.',
   ],
   [
     { kind: 'names-timed-out', count: 1 },
