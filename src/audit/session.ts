@@ -23,6 +23,12 @@ import { awaitJudgementPoint, type JudgementPoint } from './judgement-point.ts';
 import { gatherLive, gatherPostMortem } from './live-evidence.ts';
 import type { AbortEvent } from './wait.ts';
 
+/**
+ * Exit codes of a process that `int 29h` ended: STATUS_STACK_BUFFER_OVERRUN for most reasons, STATUS_HEAP_CORRUPTION.
+ * https://learn.microsoft.com/cpp/intrinsics/fastfail
+ */
+const fastFailures: ReadonlySet<number> = new Set([0xc0000409, 0xc0000374]);
+
 /** The facts of a target that a session needs beforehand. */
 interface SessionOptions {
   /** Handles that the target was given on purpose: its standard streams. */
@@ -171,9 +177,9 @@ export class AuditSession implements Disposable {
     };
   }
 
-  #whyTableIsLost(): 'gate-unattended' | 'ended-from-outside' {
-    const isUnattended = this.#recording.ledger.counter('gateState') === GATE_UNATTENDED;
-    return isUnattended ? 'gate-unattended' : 'ended-from-outside';
+  #whyTableIsLost(): 'gate-unattended' | 'failed-fast' | 'ended-from-outside' {
+    if (this.#recording.ledger.counter('gateState') === GATE_UNATTENDED) return 'gate-unattended';
+    return fastFailures.has((this.#target.exitCode() ?? 0) >>> 0) ? 'failed-fast' : 'ended-from-outside';
   }
 
   [Symbol.dispose](): void {

@@ -33,6 +33,8 @@ function spellContent(gap: Gap): string {
 
 const whyLost = {
   'gate-unattended': 'could not wait for the auditor',
+  'failed-fast':
+    'ended by a fast fail (abort, an invalid parameter of the C runtime, a broken stack or heap), which passes no hook',
   'ended-from-outside': 'was ended from outside or by the kernel',
 } as const;
 

@@ -26,6 +26,10 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     '5000000 iterations were marked, too many to keep the counts of each: those in the middle are judged in groups, as if their handles had been counted together.',
   ],
   [
+    { kind: 'handle-table-lost', why: 'failed-fast' },
+    'The target ended by a fast fail (abort, an invalid parameter of the C runtime, a broken stack or heap), which passes no hook: its handle table could not be read, so open handles are those that the recorder knows, without names.',
+  ],
+  [
     { kind: 'handle-table-lost', why: 'ended-from-outside' },
     'The target was ended from outside or by the kernel: its handle table could not be read, so open handles are those that the recorder knows, without names.',
   ],
