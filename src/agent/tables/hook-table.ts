@@ -1,4 +1,4 @@
-import type { HookRole, HookRow, NumberedRow } from './hook-row.ts';
+import type { FilledStructure, HookRole, HookRow, NumberedRow } from './hook-row.ts';
 import { type ObjectType, objectTypes } from './object-types.ts';
 
 /**
@@ -36,16 +36,16 @@ const takesObjectAttributes: ReadonlySet<string> = new Set([
 ]);
 
 /** The parts of a row that not every call has. */
-type Handles = Partial<Pick<HookRow, 'uses' | 'opens' | 'worksOn'>>;
+type Handles = Partial<Pick<HookRow, 'uses' | 'opens' | 'fills' | 'worksOn'>>;
 
 function row(
   name: string,
   argumentCount: number,
   role: HookRole,
-  { uses = [], opens = [], worksOn = [] }: Handles = {},
+  { uses = [], opens = [], fills, worksOn = [] }: Handles = {},
 ): HookRow {
   const attributes = takesObjectAttributes.has(name) ? { attributes: 2 } : {};
-  return { name, argumentCount, role, uses, opens, worksOn, ...attributes };
+  return { name, argumentCount, role, uses, opens, ...(fills && { fills }), worksOn, ...attributes };
 }
 
 /** A call whose first argument receives the handle. */
@@ -65,15 +65,32 @@ function opensThrough(
   return row(name, argumentCount, 'opens', { opens: [{ argument, type }], uses, worksOn: [worksOn] });
 }
 
+/** A call that loads a hive, and stores a handle to its root if the caller asks for one. */
+function opensRoot(name: string, uses: number[]): HookRow {
+  const opens = [{ argument: 6, type: 'Key', optional: true }] as const;
+  return row(name, 8, 'opens', { uses, opens, worksOn: ['Key'] });
+}
+
 /** A call that works on the handles in its arguments; the first of them has the type. */
 function uses(name: string, argumentCount: number, type: ObjectType | 'any', handles: number[] = [0]): HookRow {
   return row(name, argumentCount, 'uses', { uses: handles, worksOn: type === 'any' ? 'any' : [type] });
+}
+
+/** A call that answers with a structure, which may hold a handle. Most do not know that they have to close it. */
+function opensWithin(name: string, argumentCount: number, worksOn: ObjectType, fills: FilledStructure): HookRow {
+  return row(name, argumentCount, 'opens-within', { uses: [0], fills, worksOn: [worksOn] });
 }
 
 /** No thread can wait for objects of the other types: https://learn.microsoft.com/windows/win32/sync/wait-functions */
 const waitable: readonly ObjectType[] = objectTypes.filter(
   (type) => !['Unknown', 'Key', 'Token', 'Section', 'Directory', 'SymbolicLink'].includes(type),
 );
+
+const TokenLinkedToken = 19;
+const ProcessDebugObjectHandle = 30;
+const DbgCreateThreadStateChange = 2;
+const DbgCreateProcessStateChange = 3;
+const DbgLoadDllStateChange = 9;
 
 /** The rows; a row's number in the ledger is its index here plus 1, and 0 stands for "before recording began". */
 export const hookTable: readonly HookRow[] = [
@@ -111,6 +128,8 @@ export const hookTable: readonly HookRow[] = [
   opens('NtCreateWorkerFactory', 10, 'TpWorkerFactory'),
   opens('NtAllocateReserveObject', 3, 'UserApcReserve'),
   opens('NtCreateIoRing', 5, 'IoRing'),
+  opens('NtCreateCrossVmEvent', 6, 'CrossVmEvent'),
+  opens('NtCreateCrossVmMutant', 6, 'CrossVmMutant'),
 
   // Sections, keys, the namespace
   opens('NtCreateSection', 7, 'Section'),
@@ -122,6 +141,8 @@ export const hookTable: readonly HookRow[] = [
   opens('NtOpenKeyEx', 4, 'Key'),
   opens('NtOpenKeyTransacted', 4, 'Key'),
   opens('NtOpenKeyTransactedEx', 5, 'Key'),
+  opensRoot('NtLoadKeyEx', [3, 4]),
+  opensRoot('NtLoadKey3', []),
   opens('NtCreateRegistryTransaction', 4, 'RegistryTransaction'),
   opens('NtOpenRegistryTransaction', 3, 'RegistryTransaction'),
   opens('NtCreateDirectoryObject', 3, 'Directory'),
@@ -157,6 +178,7 @@ export const hookTable: readonly HookRow[] = [
   opensThrough(5, 'NtDuplicateToken', 6, 'Token', 'Token'),
   opensThrough(5, 'NtFilterToken', 6, 'Token', 'Token'),
   opensThrough(13, 'NtFilterTokenEx', 14, 'Token', 'Token'),
+  opensThrough(0, 'NtAcquireProcessActivityReference', 3, 'ActivityReference', 'Process', [1]),
   opens('NtCreateJobObject', 3, 'Job'),
   opens('NtOpenJobObject', 3, 'Job'),
   opens('NtOpenSession', 3, 'Session'),
@@ -165,6 +187,17 @@ export const hookTable: readonly HookRow[] = [
   opens('NtCreateCpuPartition', 3, 'CpuPartition'),
   opens('NtOpenCpuPartition', 3, 'CpuPartition'),
   opens('NtCreateDebugObject', 4, 'DebugObject'),
+  // struct DBGUI_WAIT_STATE_CHANGE: +0 DBG_STATE NewState, +8 CLIENT_ID AppClientId, +24 the event
+  opensWithin('NtWaitForDebugEvent', 4, 'DebugObject', {
+    argument: 3,
+    handles: [
+      { when: DbgCreateThreadStateChange, offset: 24, type: 'Thread' }, // HANDLE HandleToThread
+      { when: DbgCreateProcessStateChange, offset: 24, type: 'Process' }, // HANDLE HandleToProcess
+      { when: DbgCreateProcessStateChange, offset: 32, type: 'Thread' }, // HANDLE HandleToThread
+      { when: DbgCreateProcessStateChange, offset: 48, type: 'File' }, // HANDLE NewProcess.FileHandle
+      { when: DbgLoadDllStateChange, offset: 24, type: 'File' }, // HANDLE FileHandle
+    ],
+  }),
   opens('NtCreateProfile', 9, 'Profile'),
   opens('NtCreateProfileEx', 10, 'Profile'),
   opens('NtCreateProcessStateChange', 5, 'ProcessStateChange'),
@@ -218,6 +251,12 @@ export const hookTable: readonly HookRow[] = [
   uses('NtSetVolumeInformationFile', 5, 'File'),
   uses('NtQueryEaFile', 9, 'File'),
   uses('NtSetEaFile', 4, 'File'),
+  uses('NtQueryQuotaInformationFile', 9, 'File'),
+  uses('NtSetQuotaInformationFile', 4, 'File'),
+  uses('NtCopyFileChunk', 10, 'File', [0, 1, 2]),
+  uses('NtGetDevicePowerState', 2, 'File'),
+  uses('NtSubmitIoRing', 4, 'IoRing'),
+  uses('NtSetInformationIoRing', 4, 'IoRing'),
   uses('NtCancelIoFile', 2, 'File'),
   uses('NtCancelIoFileEx', 3, 'File'),
   uses('NtCancelSynchronousIoFile', 3, 'Thread'),
@@ -226,14 +265,19 @@ export const hookTable: readonly HookRow[] = [
   uses('NtClearEvent', 1, 'Event'),
   uses('NtPulseEvent', 2, 'Event'),
   uses('NtQueryEvent', 5, 'Event'),
+  uses('NtSetEventBoostPriority', 1, 'Event'),
   uses('NtReleaseMutant', 2, 'Mutant'),
   uses('NtQueryMutant', 5, 'Mutant'),
+  uses('NtAcquireCrossVmMutant', 2, 'CrossVmMutant'),
   uses('NtReleaseSemaphore', 3, 'Semaphore'),
   uses('NtQuerySemaphore', 5, 'Semaphore'),
   uses('NtSetTimer', 7, 'Timer'),
   uses('NtSetTimerEx', 4, 'Timer'),
   uses('NtCancelTimer', 2, 'Timer'),
   uses('NtQueryTimer', 5, 'Timer'),
+  uses('NtSetTimer2', 4, 'Timer'),
+  uses('NtCancelTimer2', 2, 'Timer'),
+  uses('NtSetIRTimer', 2, 'IRTimer'),
   uses('NtSetIoCompletion', 5, 'IoCompletion'),
   uses('NtSetIoCompletionEx', 6, 'IoCompletion'),
   uses('NtRemoveIoCompletion', 5, 'IoCompletion'),
@@ -257,6 +301,17 @@ export const hookTable: readonly HookRow[] = [
   uses('NtRenameKey', 2, 'Key'),
   uses('NtSetInformationKey', 4, 'Key'),
   uses('NtNotifyChangeKey', 10, 'Key', [0, 1]),
+  uses('NtNotifyChangeMultipleKeys', 12, 'Key', [0, 3]),
+  uses('NtSaveKey', 2, 'Key', [0, 1]),
+  uses('NtSaveKeyEx', 3, 'Key', [0, 1]),
+  uses('NtSaveMergedKeys', 3, 'Key', [0, 1, 2]),
+  uses('NtRestoreKey', 3, 'Key', [0, 1]),
+  uses('NtReplaceKey', 3, 'Key', [1]),
+  uses('NtUnloadKeyEx', 2, 'Event', [1]),
+  uses('NtLockRegistryKey', 1, 'Key'),
+  uses('NtCompressKey', 1, 'Key'),
+  uses('NtCommitRegistryTransaction', 2, 'RegistryTransaction'),
+  uses('NtRollbackRegistryTransaction', 2, 'RegistryTransaction'),
   uses('NtQueryInformationThread', 5, 'Thread'),
   uses('NtSetInformationThread', 4, 'Thread'),
   uses('NtGetContextThread', 2, 'Thread'),
@@ -267,25 +322,46 @@ export const hookTable: readonly HookRow[] = [
   uses('NtAlertResumeThread', 2, 'Thread'),
   uses('NtQueueApcThread', 5, 'Thread'),
   uses('NtQueueApcThreadEx', 6, 'Thread'),
+  uses('NtQueueApcThreadEx2', 7, 'Thread'),
+  uses('NtImpersonateThread', 3, 'Thread', [0, 1]),
+  uses('NtImpersonateAnonymousToken', 1, 'Thread'),
+  uses('NtChangeThreadState', 6, 'ThreadStateChange', [0, 1]),
   uses('NtTerminateThread', 2, 'Thread'),
-  uses('NtQueryInformationProcess', 5, 'Process'),
+  opensWithin('NtQueryInformationProcess', 5, 'Process', {
+    argument: 2,
+    selector: 1,
+    handles: [{ when: ProcessDebugObjectHandle, offset: 0, type: 'DebugObject' }],
+  }),
   uses('NtSetInformationProcess', 4, 'Process'),
   uses('NtSuspendProcess', 1, 'Process'),
   uses('NtResumeProcess', 1, 'Process'),
+  uses('NtChangeProcessState', 6, 'ProcessStateChange', [0, 1]),
+  uses('NtDebugActiveProcess', 2, 'Process', [0, 1]),
+  uses('NtRemoveProcessDebug', 2, 'Process', [0, 1]),
+  uses('NtDebugContinue', 3, 'DebugObject'),
+  uses('NtSetInformationDebugObject', 5, 'DebugObject'),
+  uses('NtStartProfile', 1, 'Profile'),
+  uses('NtStopProfile', 1, 'Profile'),
   uses('NtReadVirtualMemory', 5, 'Process'),
   uses('NtWriteVirtualMemory', 5, 'Process'),
-  uses('NtQueryInformationToken', 5, 'Token'),
+  opensWithin('NtQueryInformationToken', 5, 'Token', {
+    argument: 2,
+    selector: 1,
+    handles: [{ when: TokenLinkedToken, offset: 0, type: 'Token' }],
+  }),
   uses('NtSetInformationToken', 4, 'Token'),
   uses('NtAdjustPrivilegesToken', 6, 'Token'),
   uses('NtAdjustGroupsToken', 6, 'Token'),
   uses('NtPrivilegeCheck', 3, 'Token'),
   uses('NtAccessCheck', 8, 'Token', [1]),
+  uses('NtCompareTokens', 3, 'Token', [0, 1]),
   uses('NtQueryInformationJobObject', 5, 'Job'),
   uses('NtSetInformationJobObject', 4, 'Job'),
   uses('NtAssignProcessToJobObject', 2, 'Job', [0, 1]),
   uses('NtTerminateJobObject', 2, 'Job'),
   uses('NtIsProcessInJob', 2, 'Process', [0, 1]),
   uses('NtQueryDirectoryObject', 7, 'Directory'),
+  uses('NtDeletePrivateNamespace', 1, 'Directory'),
   uses('NtQuerySymbolicLinkObject', 3, 'SymbolicLink'),
   uses('NtQueryObject', 5, 'any'),
   row('NtSetInformationObject', 4, 'sets-object', { uses: [0], worksOn: 'any' }),
