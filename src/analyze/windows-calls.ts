@@ -69,6 +69,10 @@ const baseRows: readonly Row[] = [
   { names: /^OpenProcess$/, gives: ['Process'] },
   { names: /^(?:Create(?:Remote)?Thread(?:Ex)?|OpenThread|_beginthreadex)$/, gives: ['Thread'] },
   { names: /^(?:Open(?:Process|Thread)Token|DuplicateToken|CreateRestrictedToken|LogonUser)/, gives: ['Token'] },
+  { names: /^GetTokenInformation$/, gives: ['Token'] },
+  // The debugger closes the files of programs and DLLs; ContinueDebugEvent closes processes and threads.
+  // https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-load_dll_debug_info
+  { names: /^WaitForDebugEvent(?:Ex)?$/, gives: ['File'] },
   { names: /^(?:Create|Open)JobObject/, gives: ['Job'] },
   { names: /^CreateIoCompletionPort$/, gives: ['IoCompletion'] },
   { names: /^(?:Create|Open)PrivateNamespace/, gives: ['Directory'] },
