@@ -50,5 +50,5 @@ function timeRecords(count) {
  */
 function recordOf(stackId, byFunction) {
   const offending = { call: byFunction ? 'setsockopt' : 'NtDeviceIoControlFile', threadId: 1, time: 0n, stackId };
-  return { kind: 'use', status: 0xc000_0008, count: 1, values: [0x44n], offending, byFunction, life };
+  return { kind: 'use', status: 0xc000_0008, count: 1, values: [0x44n], offending, worksOn: [], byFunction, life };
 }

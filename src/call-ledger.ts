@@ -38,6 +38,8 @@ export interface LedgerMisuse {
   /** The first handle values, in order of appearance. */
   readonly values: readonly bigint[];
   readonly offending: LedgerCall;
+  /** The types of object that the call is made for. */
+  readonly worksOn: 'any' | readonly string[];
   /** A DLL's function refused the value by itself; the system calls that it made stand in records of their own. */
   readonly byFunction: boolean;
   /** The life of the value before the call. */

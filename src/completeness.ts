@@ -12,7 +12,7 @@ export type Gap = {
   | { readonly kind: NamingGap; readonly names: readonly string[] }
   | { readonly kind: 'interrupted' | 'inherited-cut' | 'settled-without-marks' }
   /** The target ended before its handle table was read. */
-  | { readonly kind: 'handle-table-lost'; readonly why: 'ended-from-outside' | 'gate-unattended' }
+  | { readonly kind: 'handle-table-lost'; readonly why: 'ended-from-outside' | 'failed-fast' | 'gate-unattended' }
   /** No mark came by this event or pipe. */
   | { readonly kind: 'no-marks'; readonly mark: string }
   /** Too few counts were made at marks to judge growth. */

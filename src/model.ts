@@ -167,6 +167,11 @@ export interface Misuse {
   readonly victim?: { readonly object: HandleObject; readonly opened: Stack };
   /** How the value was last opened before the misuse; absent when it never was. */
   readonly opened?: PastCall;
+  /**
+   * The value was open by an opening that the recorder did not see: the target was born with it, or another process put
+   * it there.
+   */
+  readonly openedUnseen?: true;
   /** How the value was last closed before the misuse; absent when it is open or never was closed. */
   readonly closed?: PastCall;
   /**

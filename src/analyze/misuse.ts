@@ -29,9 +29,9 @@ export function isPlaceholder(value: bigint): boolean {
   return signed <= 0n && signed >= -6n;
 }
 
-/** The value had once been a handle of the target: the recorder saw it opened, or saw it closed. */
-export function wasOpen({ opened, closed }: Misuse): boolean {
-  return opened !== undefined || closed !== undefined;
+/** The value had once been a handle of the target: the recorder saw it opened, saw it closed, or found it open. */
+export function wasOpen({ opened, closed, openedUnseen }: Misuse): boolean {
+  return opened !== undefined || closed !== undefined || openedUnseen === true;
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Frame, HandleObject } from '../model.ts';
-import { exportedName, moduleName } from './stacks.ts';
+import type { CallRecord, Frame, HandleObject } from '../model.ts';
+import { dissect, exportedName, moduleName } from './stacks.ts';
 
 /**
  * The effects of Windows' functions on handles, as far as rules need them: data, one row for each family.
@@ -69,6 +69,10 @@ const baseRows: readonly Row[] = [
   { names: /^OpenProcess$/, gives: ['Process'] },
   { names: /^(?:Create(?:Remote)?Thread(?:Ex)?|OpenThread|_beginthreadex)$/, gives: ['Thread'] },
   { names: /^(?:Open(?:Process|Thread)Token|DuplicateToken|CreateRestrictedToken|LogonUser)/, gives: ['Token'] },
+  { names: /^GetTokenInformation$/, gives: ['Token'] },
+  // The debugger closes the files of programs and DLLs; ContinueDebugEvent closes processes and threads.
+  // https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-load_dll_debug_info
+  { names: /^WaitForDebugEvent(?:Ex)?$/, gives: ['File'] },
   { names: /^(?:Create|Open)JobObject/, gives: ['Job'] },
   { names: /^CreateIoCompletionPort$/, gives: ['IoCompletion'] },
   { names: /^(?:Create|Open)PrivateNamespace/, gives: ['Directory'] },
@@ -197,9 +201,11 @@ export function takesHandle(api: Frame): boolean | 'unknown' {
 /** Functions whose purpose is to ask whether a value is a handle, and of what kind. */
 const probes: RegExp = startingWith(
   'GetFileType|GetConsoleMode|GetHandleInformation|GetNumberOfConsole|_?isatty$|(?:Nt|Zw)QueryObject$',
+  'getsockopt$', // SO_TYPE: programs ask by it whether a descriptor is a socket
 );
 
-/** A call of the function with an invalid value is a question, not a mistake. */
-export function isProbe(api: Frame): boolean {
-  return probes.test(exportedName(api) ?? '');
+/** The program called a function that refuses a value by way of an answer: that was a question, not a mistake. */
+export function isProbe({ call, stack }: Pick<CallRecord, 'call' | 'stack'>): boolean {
+  const { api } = dissect(stack);
+  return probes.test(api === undefined ? call : (exportedName(api) ?? ''));
 }

@@ -23,6 +23,12 @@ import { awaitJudgementPoint, type JudgementPoint } from './judgement-point.ts';
 import { gatherLive, gatherPostMortem } from './live-evidence.ts';
 import type { AbortEvent } from './wait.ts';
 
+/**
+ * Exit codes of a process that `int 29h` ended: STATUS_STACK_BUFFER_OVERRUN for most reasons, STATUS_HEAP_CORRUPTION.
+ * https://learn.microsoft.com/cpp/intrinsics/fastfail
+ */
+const fastFailures: ReadonlySet<number> = new Set([0xc0000409, 0xc0000374]);
+
 /** The facts of a target that a session needs beforehand. */
 interface SessionOptions {
   /** Handles that the target was given on purpose: its standard streams. */
@@ -121,11 +127,13 @@ export class AuditSession implements Disposable {
     const { ledger } = this.#recording;
     ledger.check();
     const hasEnded = point === 'ended';
-    this.#addModules(hasEnded ? [] : this.#target.modules());
+    const loaded = hasEnded ? [] : this.#target.modules();
+    this.#addModules(loaded);
     const sources: EvidenceSources = {
       ledger,
       symbols: this.#symbolizer,
       startTime: this.#startTime,
+      hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
       ...(this.#markCounts && { markCounts: this.#markCounts }),
     };
     return await (hasEnded ? gatherPostMortem(sources) : gatherLive(this.#target, sources));
@@ -169,9 +177,9 @@ export class AuditSession implements Disposable {
     };
   }
 
-  #whyTableIsLost(): 'gate-unattended' | 'ended-from-outside' {
-    const isUnattended = this.#recording.ledger.counter('gateState') === GATE_UNATTENDED;
-    return isUnattended ? 'gate-unattended' : 'ended-from-outside';
+  #whyTableIsLost(): 'gate-unattended' | 'failed-fast' | 'ended-from-outside' {
+    if (this.#recording.ledger.counter('gateState') === GATE_UNATTENDED) return 'gate-unattended';
+    return fastFailures.has((this.#target.exitCode() ?? 0) >>> 0) ? 'failed-fast' : 'ended-from-outside';
   }
 
   [Symbol.dispose](): void {

@@ -4,15 +4,25 @@ import { CallReader } from './calls.ts';
 import { groupClosedAtExit } from './closed-at-exit.ts';
 import { InheritanceGroups } from './inheritance.ts';
 import { dropNestedRefusals } from './nested-refusals.ts';
+import { RefusedObjects } from './refused-objects.ts';
 import { listClosedAfterMarks, SiteGroup } from './sites.ts';
 import type { Description, EvidenceSources, TableEntry } from './sources.ts';
+
+/**
+ * The types that one process gives another. Handles of other types come from the system itself, in every process, and
+ * are no news: registrations of events (EtwRegistration), packets and factories of the thread pool, desktops, ports.
+ * The Linux side of Wine's win32u opens keys and a mutex.
+ */
+const passedBetweenProcesses: ReadonlySet<string> = new Set(
+  'File Section Event Semaphore Timer IoCompletion Process Thread Token Job'.split(' '),
+);
 
 /** Evidence, and how much of the truth it is. */
 export interface GatheredEvidence {
   readonly evidence: Evidence;
   /** Handles in the kernel's table, or, where that is gone, open in the ledger. */
   readonly openHandles: number;
-  /** Handles that were opened where the recorder could not see it. */
+  /** Handles of types that processes give each other, opened where the recorder could not see it. */
   readonly unseenOpens: number;
   /** Handles of the evidence whose name did not come in time. */
   readonly namesTimedOut: number;
@@ -32,6 +42,8 @@ export async function gather(
 ): Promise<GatheredEvidence> {
   const { ledger, markCounts } = sources;
   const inheritances = new InheritanceGroups(ledger);
+  const recorded = [...ledger.misuses()];
+  const refused = new RefusedObjects(recorded);
   const groups = new Map<string, SiteGroup>();
   let openHandles = 0;
   let unseenOpens = 0;
@@ -39,8 +51,9 @@ export async function gather(
     openHandles++;
     inheritances.offer(entry);
     const life = ledger.life(entry.value);
+    refused.offer(entry, life);
     if (life?.isOpen !== true || life.opened === undefined) {
-      unseenOpens++;
+      if (passedBetweenProcesses.has(entry.type) && !(sources.hasWindows && entry.type === 'Event')) unseenOpens++;
       continue;
     }
     if (life.opened.call === undefined) continue; // there before recording began
@@ -55,7 +68,9 @@ export async function gather(
   const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
   const descriptions = await describe([...sites.flatMap((site) => site.toDescribe()), ...inheritances.toDescribe()]);
   const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
-  const misuses = dropNestedRefusals(ledger, [...ledger.misuses()]).map((misuse) => readMisuse(misuse, calls));
+  const misuses = dropNestedRefusals(ledger, recorded)
+    .filter((misuse) => !refused.isPeculiarity(misuse))
+    .map((misuse) => readMisuse(misuse, calls, refused));
   const closings = misuses.some(({ earlierLives }) => earlierLives !== undefined) ? calls.closings() : undefined;
   return {
     evidence: {
@@ -72,14 +87,16 @@ export async function gather(
   };
 }
 
-function readMisuse(misuse: LedgerMisuse, calls: CallReader): Misuse {
+function readMisuse(misuse: LedgerMisuse, calls: CallReader, refused: RefusedObjects): Misuse {
+  const type = refused.typeOf(misuse);
   const { kind, status, count, values, life, wrapper, victim } = misuse;
   return {
     kind,
     status,
     count,
     values,
-    ...(life.objectType === 'Unknown' ? {} : { object: { type: life.objectType, ...(wrapper && { wrapper }) } }),
+    ...(type === 'Unknown' ? {} : { object: { type, ...(wrapper && { wrapper }) } }),
+    ...(refused.wasOpenUnseen(misuse) ? { openedUnseen: true } : {}),
     offending: calls.read(misuse.offending),
     ...(victim === undefined
       ? {}

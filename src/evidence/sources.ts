@@ -5,6 +5,8 @@ import type { HandleObject, Mark, Stack } from '../model.ts';
 export interface EvidenceSources {
   readonly ledger: CallLedger;
   readonly symbols: StackReader;
+  /** The target has loaded win32u.dll: the system has opened an event for its windows. */
+  readonly hasWindows: boolean;
   /** FILETIME at which recording began. */
   readonly startTime: bigint;
   /** The counts of open handles at each mark; absent when no marks were to come. */

@@ -33,6 +33,8 @@ function spellContent(gap: Gap): string {
 
 const whyLost = {
   'gate-unattended': 'could not wait for the auditor',
+  'failed-fast':
+    'ended by a fast fail (abort, an invalid parameter of the C runtime, a broken stack or heap), which passes no hook',
   'ended-from-outside': 'was ended from outside or by the kernel',
 } as const;
 
@@ -59,8 +61,8 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
     `${plural(n, 'call has', 'calls have')} a stack of one frame, because the stack walk itself made the call.`,
   'opened-by-others': (n) =>
     n === 1
-      ? '1 open handle was put into the target by the system or by another process, and is not its own.'
-      : `${n} open handles were put into the target by the system or by another process, and are not its own.`,
+      ? '1 open handle came from another process, or from a call that has no hook: it is in no finding.'
+      : `${n} open handles came from another process, or from calls that have no hook: they are in no finding.`,
   'names-timed-out': (n) =>
     `${plural(n, 'handle has', 'handles have')} no name in this report: the question for it did not end in time.`,
 };

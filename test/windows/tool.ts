@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { FindingStatus, Frame, IterationGrowth, Level, Rule } from '../../src/model.ts';
 
-const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
+export const toolPath: string = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 
 /** Directory of the built fixtures. */
 export const fixtureFolder: string = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
@@ -37,7 +37,7 @@ export async function runTool(
   const [stdout, stderr] = [join(directory, 'stdout'), join(directory, 'stderr')];
   const files = [openSync(stdout, 'w'), openSync(stderr, 'w')] as const;
   try {
-    const child = spawn(process.execPath, [...nodeOptions, tool, ...args], {
+    const child = spawn(process.execPath, [...nodeOptions, toolPath, ...args], {
       stdio: ['ignore', ...files],
       cwd: fixtureFolder,
     });

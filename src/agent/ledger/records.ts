@@ -61,6 +61,7 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
     kind,
     status,
     ...rest,
+    worksOn: typesOf(memory.getUint16(offset + misuse.offendingCall)),
     byFunction: functionNames.has(rest.offending.call ?? ''),
     ...readEarlierLives(memory, offset + misuse.earlierLives, rest.life.generation),
     ...(runtimeObjectKey === 0n ? {} : { wrapper: nameRuntimeObject(runtimeObjectKey) }),
@@ -167,6 +168,14 @@ const misuseKinds: ReadonlyMap<number, MisuseRecord['kind']> = new Map([
   [MISUSE_CLOSED_AS_HANDLE, 'closed-as-handle'],
   [MISUSE_INHERITED, 'inherited'],
 ]);
+
+/** The types of object that a row's call or function is made for. */
+function typesOf(rowNumber: number): LedgerMisuse['worksOn'] {
+  const row = recordedCalls[rowNumber - 1];
+  if (row === undefined) return [];
+  if ('worksOn' in row) return row.worksOn;
+  return row.kind === 'socket' ? ['Socket'] : [];
+}
 
 function callName(rowNumber: number): string | undefined {
   return recordedCalls[rowNumber - 1]?.name;

@@ -5,12 +5,29 @@ export interface OpenedHandle {
   /** Index of the pointer argument. */
   readonly argument: number;
   readonly type: ObjectType;
+  /** The pointer may be NULL, and the call may succeed without storing a handle. */
+  readonly optional?: true;
+}
+
+/** A structure that a successful call fills, and that may hold handles. */
+export interface FilledStructure {
+  /** Index of the argument that points to it. */
+  readonly argument: number;
+  /** Index of the argument that has the structure's class; otherwise its first 32 bits have it. */
+  readonly selector?: number;
+  readonly handles: readonly {
+    /** The class that holds the handle. */
+    readonly when: number;
+    readonly offset: number;
+    readonly type: ObjectType;
+  }[];
 }
 
 /**
  * The hook's task, beside passing the call through:
  * - `opens`: records every handle of {@link HookRow.opens} when the call succeeded;
  * - `opens-file`: the same, and tells sockets (`\Device\Afd`) from other files;
+ * - `opens-within`: `uses`, and records the handles of {@link HookRow.fills};
  * - `creates-process`: the same, and records which handles the new process inherited;
  * - `closes`: records the close of its handle;
  * - `duplicates`: records what it opens and closes in this process;
@@ -26,6 +43,7 @@ export interface OpenedHandle {
 export type HookRole =
   | 'opens'
   | 'opens-file'
+  | 'opens-within'
   | 'creates-process'
   | 'closes'
   | 'duplicates'
@@ -44,8 +62,11 @@ export interface HookRow {
   readonly argumentCount: number;
   readonly role: HookRole;
   readonly opens: readonly OpenedHandle[];
+  readonly fills?: FilledStructure;
   /** Indexes of the arguments that are handles of this process, at most three. */
   readonly uses: readonly number[];
+  /** The types of the object behind the first of {@link uses} that the call is made for. */
+  readonly worksOn: 'any' | readonly ObjectType[];
   /**
    * Index of the argument whose OBJECT_ATTRIBUTES say whether the opened handle is inheritable; absent where no
    * argument is known to say so.

@@ -39,6 +39,9 @@ export const objectTypes = [
   'ThreadStateChange',
   'UserApcReserve',
   'CpuPartition',
+  'CrossVmEvent',
+  'CrossVmMutant',
+  'ActivityReference',
   // Libraries hand these out in place of a handle: function-table.ts.
   'Descriptor',
   'FILE',

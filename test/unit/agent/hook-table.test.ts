@@ -8,6 +8,7 @@ import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger/layout.ts';
 import { HOOK_ARGUMENT_COUNT_MAX, receivers, usedHandles } from '../../../src/agent/emit/hooks/hook-frame.ts';
 import { RUNTIME_OBJECT_ARGUMENT_COUNT_MAX } from '../../../src/agent/emit/hooks/runtime-objects/runtime-object-frame.ts';
 import { documentedCalls } from './documented-prototypes.ts';
+import { handleStoringCalls } from './handle-storing-calls.ts';
 
 /** Something of each row, by its name. */
 function byName<Value>(value: (row: HookRow) => Value): Readonly<Record<string, Value>> {
@@ -79,6 +80,7 @@ describe('the rows agree with the documented prototypes', () => {
     NtGetNextThread: [1],
     NtSetIoCompletionEx: [1],
     NtQueueApcThreadEx: [1],
+    NtQueueApcThreadEx2: [1],
   };
 
   test('in the arguments that are handles, except for those that the hooks ignore', () => {
@@ -94,6 +96,39 @@ describe('the rows agree with the documented prototypes', () => {
     }
     expect(namesOf(({ attributes }) => attributes !== undefined).length).toBeGreaterThan(30);
   });
+});
+
+test('every system call that stores a handle has a row, which knows where', () => {
+  // Their PHANDLE is an array of handles that the caller gives.
+  const takesArray: readonly string[] = [
+    'NtAlertMultipleThreadByThreadId',
+    'NtSetCachedSigningLevel',
+    'NtSetCachedSigningLevel2',
+  ];
+  const rows = new Map(hookTable.map((row) => [row.name, row]));
+  const known = handleStoringCalls.map(({ name }) => {
+    const row = rows.get(name);
+    if (row === undefined) return { name };
+    const stored = row.role === 'duplicates' ? [3] : row.opens.map(({ argument }) => argument);
+    return { name, argumentCount: row.argumentCount, stored };
+  });
+  expect(known.filter(({ name }) => !takesArray.includes(name))).toEqual(
+    handleStoringCalls.filter(({ name }) => !takesArray.includes(name)),
+  );
+  expect(handleStoringCalls.length).toBeGreaterThan(90);
+});
+
+test('no call has a row that the stack walk or the agent itself makes', () => {
+  // The unwinder's locks wait by thread id, and it reads memory: a hook that walks the stack there waits for itself.
+  const forbidden = /^Nt(?:ProtectVirtualMemory|AllocateVirtualMemory|QueryVirtualMemory|WaitForAlertByThreadId)$/;
+  expect(namesOf(({ name }) => forbidden.test(name))).toEqual([]);
+});
+
+test('a handle in a structure lies where a pointer may lie', () => {
+  const handles = hookTable.flatMap(({ fills }) => fills?.handles ?? []);
+  expect(handles.length).toBeGreaterThan(0);
+  expect(handles.filter(({ offset }) => offset < 0 || offset % 8 !== 0)).toEqual([]);
+  expect(namesOf(({ role, fills }) => (role === 'opens-within') !== (fills !== undefined))).toEqual([]);
 });
 
 test('OBJECT_ATTRIBUTES are the third argument of a call that opens one handle through its first', () => {
@@ -131,6 +166,7 @@ test('a row opens something if its role opens', () => {
 
 test.each([
   ['opens-file', ['NtCreateFile', 'NtOpenFile']],
+  ['opens-within', ['NtWaitForDebugEvent', 'NtQueryInformationProcess', 'NtQueryInformationToken']],
   ['creates-process', ['NtCreateUserProcess']],
   ['closes', ['NtClose']],
   ['duplicates', ['NtDuplicateObject']],
@@ -148,7 +184,7 @@ test.each([
 
 /** The types of Windows 11 that a system call of the table opens: the names in its directory \ObjectTypes. */
 const kernelTypes: ReadonlySet<string> = new Set(
-  `ALPC Port|CpuPartition|DebugObject|Directory|Event|File|IRTimer|IoCompletion|IoRing|Job|Key|KeyedEvent|Mutant
+  `ALPC Port|ActivityReference|CpuPartition|CrossVmEvent|CrossVmMutant|DebugObject|Directory|Event|File|IRTimer|IoCompletion|IoRing|Job|Key|KeyedEvent|Mutant
   |Partition|Process|ProcessStateChange|Profile|RegistryTransaction|Section|Semaphore|Session|SymbolicLink|Thread
   |ThreadStateChange|Timer|TmEn|TmRm|TmTm|TmTx|Token|TpWorkerFactory|UserApcReserve|WaitCompletionPacket`
     .split('|')

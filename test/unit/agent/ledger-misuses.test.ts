@@ -40,6 +40,7 @@ describe('a misuse', () => {
         count: 3,
         values: [0x1a4n, 0x1a8n],
         offending: { call: 'NtSetEvent', threadId: 0x2c, time: 3000n, stackId: 60 },
+        worksOn: ['Event'],
         byFunction: false,
         life: { isOpen: false, generation: 4n, objectType: 'Event', opened, closed },
       },

@@ -22,6 +22,45 @@ describe('a call that does not suit the object', () => {
         'ReleaseMutex at main (app.c:9) was given an Event handle (0x1a4), but the call works on another type of object.',
     },
     {
+      title: 'a question whether a file is a socket',
+      record: misuse({
+        object: { type: 'File' },
+        kind: 'use',
+        status: 0xc0000024,
+        offending: called('getsockopt', ...mainBottom),
+      }),
+      rule: 'wrong-type',
+      level: 'note',
+      message:
+        'Getsockopt at main (app.c:9) was given a File handle (0x1a4), but the call works on another type of object.',
+    },
+    {
+      title: 'a call that does not fit an object of an unknown type',
+      record: misuse({
+        kind: 'use',
+        status: 0xc0000024,
+        offending: called('NtReleaseMutant', 'kernelbase!ReleaseMutex', ...mainBottom),
+      }),
+      rule: 'wrong-type',
+      level: 'note',
+      message:
+        'ReleaseMutex at main (app.c:9) was given a handle (0x1a4), but the call works on another type of object.',
+    },
+    {
+      title: 'a standard handle that is refused as invalid',
+      record: misuse({
+        object: { type: 'File' },
+        openedUnseen: true,
+        kind: 'use',
+        status: 0xc0000008,
+        offending: called('NtDeviceIoControlFile', 'kernelbase!SetConsoleMode', ...mainBottom),
+      }),
+      rule: 'use-after-close',
+      level: 'note',
+      message:
+        'SetConsoleMode at main (app.c:9) was refused for an invalid handle. File handle 0x1a4 was not seen to be closed: another handle of the same call may be meant.',
+    },
+    {
       title: 'a socket closed as a handle',
       record: misuse({
         object: { type: 'Socket' },

@@ -2,7 +2,7 @@ import type { LedgerMisuse } from '../../../src/call-ledger.ts';
 import { describe, expect, it } from 'vitest';
 import { gather } from '../../../src/evidence/gather.ts';
 import type { CountsAtMarks, Description, TableEntry } from '../../../src/evidence/sources.ts';
-import { siteKey } from '../../../src/call-ledger.ts';
+import { type LedgerLife, siteKey } from '../../../src/call-ledger.ts';
 import { calledBy, openLife, plainSymbols, SYSTEM, type Told, ToldLedger } from './told-ledger.ts';
 
 const entry = (value: number, type = 'Event'): TableEntry => ({
@@ -26,6 +26,7 @@ async function gatherFrom(told: Told, { table = [], descriptions = {}, markCount
     ledger: new ToldLedger(told),
     symbols: plainSymbols,
     startTime: 0n,
+    hasWindows: told.hasWindows ?? false,
     ...(markCounts && { markCounts }),
   };
   const gathered = await gather(table, sources, async (entries) => {
@@ -70,16 +71,18 @@ describe('open handles', () => {
     expect(open[0]!.examples[0]!.object).toEqual({ type: 'Event', name: 'go' });
   });
 
-  it.each<[title: string, told: Told, unseen: number]>([
+  it.each<[title: string, told: Told, unseen: number, type?: string]>([
     ['that the recorder never saw opened count as unseen', {}, 1],
+    ['of a type that the system gives every process count as nothing', {}, 0, 'EtwRegistration'],
+    ['of the event for its windows count as nothing', { hasWindows: true }, 0],
     ['that the recorder saw closed count as unseen', { lives: { 4: openLife(1, 'Event', { isOpen: false }) } }, 1],
     [
       'that were there before recording began count as neither',
       { lives: { 4: openLife(1, 'Event', { opened: { ...calledBy(1), call: undefined } }) } },
       0,
     ],
-  ])('%s', async (_, told, unseen) => {
-    const { open, unseenOpens } = await gatherFrom({ stacks, ...told }, { table: [entry(4)] });
+  ])('%s', async (_, told, unseen, type) => {
+    const { open, unseenOpens } = await gatherFrom({ stacks, ...told }, { table: [entry(4, type)] });
     expect(open).toEqual([]);
     expect(unseenOpens).toBe(unseen);
   });
@@ -163,7 +166,7 @@ describe('handles that were closed while the process exited', () => {
       lives: { 4: closedFrom(9) },
       closedWhileExiting: [4n],
     });
-    const { evidence } = await gather([], { ledger, symbols, startTime: 0n }, async () => new Map());
+    const { evidence } = await gather([], { ledger, symbols, startTime: 0n, hasWindows: false }, async () => new Map());
     expect(evidence.open.map(({ closedAtExit }) => closedAtExit)).toEqual(isLeft ? [true] : []);
   });
 });
@@ -231,6 +234,60 @@ describe('siblings', () => {
   });
 });
 
+describe('a call that was refused for the type of its object', () => {
+  const unseen = openLife(1, 'Unknown', { isOpen: false, generation: 0n, opened: undefined });
+  const bornWith = (type: string) => openLife(0, type, { opened: { ...calledBy(0), call: undefined } });
+  it.each<{
+    readonly title: string;
+    readonly life: LedgerLife;
+    readonly worksOn: 'any' | readonly string[];
+    readonly table?: readonly TableEntry[];
+    readonly type: string | undefined;
+  }>([
+    { title: 'is kept where the type is another one', life: openLife(1), worksOn: ['Mutant'], type: 'Event' },
+    { title: 'is left out where the type fits', life: openLife(1, 'File'), worksOn: ['File'], type: undefined },
+    { title: 'is left out where a socket is a file', life: openLife(1, 'Socket'), worksOn: ['File'], type: undefined },
+    { title: 'is left out where every type fits', life: openLife(1), worksOn: 'any', type: undefined },
+    { title: 'is left out for a standard handle', life: bornWith('File'), worksOn: ['File'], type: undefined },
+    {
+      title: 'is left out where the type in the table fits',
+      life: unseen,
+      worksOn: ['File'],
+      table: [entry(4, 'File')],
+      type: undefined,
+    },
+    {
+      title: 'is kept with the type in the table',
+      life: unseen,
+      worksOn: ['Event'],
+      table: [entry(4, 'File')],
+      type: 'File',
+    },
+    { title: 'is kept where no type is known', life: unseen, worksOn: ['File'], type: 'Unknown' },
+  ])('$title', async ({ life, worksOn, table, type }) => {
+    const { misuses } = await gatherFrom(
+      {
+        stacks,
+        lives: life.generation === 0n ? {} : { 4: life },
+        misuses: [
+          {
+            kind: 'use',
+            status: 0xc000_0024,
+            count: 1,
+            values: [4n],
+            offending: calledBy(3, 'NtQueryInformationFile'),
+            worksOn,
+            byFunction: false,
+            life,
+          },
+        ],
+      },
+      { table: table ?? [] },
+    );
+    expect(misuses.map(({ object }) => object?.type ?? 'Unknown')).toEqual(type === undefined ? [] : [type]);
+  });
+});
+
 describe('a misuse', () => {
   const refused = (change: Partial<LedgerMisuse> = {}): LedgerMisuse => ({
     kind: 'use',
@@ -293,6 +350,7 @@ describe('a misuse', () => {
           count: 3,
           values: [4n],
           offending: calledBy(3, 'NtClose'),
+          worksOn: [],
           byFunction: false,
           life,
           victim: { objectType: 'File', stackId: 4 },

@@ -16,6 +16,7 @@ function refusal(stackId: number, call: string, values: readonly bigint[]): Ledg
     count: 1,
     values,
     offending: calledBy(stackId, call),
+    worksOn: [],
     byFunction: !call.startsWith('Nt'),
     life: openLife(0),
   };

@@ -21,6 +21,8 @@ export interface Told {
   readonly inheritances?: readonly LedgerInheritance[];
   /** Return addresses by stack id, innermost first. */
   readonly stacks?: Readonly<Record<number, readonly bigint[]>>;
+  /** Whether the target has windows; no ledger knows it. */
+  readonly hasWindows?: boolean;
   /** The closing stack by the opening stack. */
   readonly closedBy?: Readonly<Record<number, number>>;
   /** Types by opening stack; `Event` by default. */

@@ -26,6 +26,10 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     '5000000 iterations were marked, too many to keep the counts of each: those in the middle are judged in groups, as if their handles had been counted together.',
   ],
   [
+    { kind: 'handle-table-lost', why: 'failed-fast' },
+    'The target ended by a fast fail (abort, an invalid parameter of the C runtime, a broken stack or heap), which passes no hook: its handle table could not be read, so open handles are those that the recorder knows, without names.',
+  ],
+  [
     { kind: 'handle-table-lost', why: 'ended-from-outside' },
     'The target was ended from outside or by the kernel: its handle table could not be read, so open handles are those that the recorder knows, without names.',
   ],
@@ -71,11 +75,11 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
   ],
   [
     { kind: 'opened-by-others', count: 1 },
-    '1 open handle was put into the target by the system or by another process, and is not its own.',
+    '1 open handle came from another process, or from a call that has no hook: it is in no finding.',
   ],
   [
     { kind: 'opened-by-others', count: 2 },
-    '2 open handles were put into the target by the system or by another process, and are not its own.',
+    '2 open handles came from another process, or from calls that have no hook: they are in no finding.',
   ],
   [
     { kind: 'names-timed-out', count: 1 },

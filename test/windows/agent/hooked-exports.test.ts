@@ -12,8 +12,8 @@ const names = (text: string) => text.trim().split(/\s+/);
  * Source of these lists: phnt (https://github.com/winsiderss/phnt) as of 2025-03-15, and Wine 8.
  */
 const leftOut: Readonly<Record<string, readonly string[]>> = {
-  'it opens a handle that goes unseen: a registry hive, or an object that programs do not have': names(`
-    NtAcquireProcessActivityReference NtCreateCrossVmEvent NtCreateCrossVmMutant NtLoadKey3 NtLoadKeyEx
+  'it may answer with a handle, which goes unseen: a trace session that programs rarely open so': names(`
+    NtTraceControl
   `),
   'its HANDLE is the id of a thread, or an array of such ids': names(`
     NtAlertMultipleThreadByThreadId NtAlertThreadByThreadId NtAlertThreadByThreadIdEx NtSetEventEx
@@ -22,17 +22,14 @@ const leftOut: Readonly<Record<string, readonly string[]>> = {
     NtAllocateUserPhysicalPages NtAllocateUserPhysicalPagesEx NtAllocateVirtualMemory NtAllocateVirtualMemoryEx
     NtCreateEnclave NtFlushInstructionCache NtFlushVirtualMemory NtFreeUserPhysicalPages NtFreeVirtualMemory
     NtGetWriteWatch NtInitializeEnclave NtLoadEnclaveData NtLockVirtualMemory NtProtectVirtualMemory
-    NtPssCaptureVaSpaceBulk NtQueryVirtualMemory NtReadVirtualMemoryEx NtResetWriteWatch
-    NtSetInformationVirtualMemory NtUnlockVirtualMemory
-  `),
-  'only debuggers make it': names(`
-    NtDebugActiveProcess NtDebugContinue NtRemoveProcessDebug NtSetInformationDebugObject NtWaitForDebugEvent
+    NtPssCaptureVaSpaceBulk NtQueryVirtualMemory NtReadVirtualMemoryEx NtResetWriteWatch NtSetInformationVirtualMemory
+    NtUnlockVirtualMemory
   `),
   'only ntdll makes it, for its thread pool and its locks': names(`
     NtQueryInformationWorkerFactory NtReleaseKeyedEvent NtReleaseWorkerFactoryWorker NtSetHighEventPair
     NtSetHighWaitLowEventPair NtSetInformationWorkerFactory NtSetLowEventPair NtSetLowWaitHighEventPair
-    NtShutdownWorkerFactory NtWaitForKeyedEvent NtWaitForWorkViaWorkerFactory NtWaitHighEventPair
-    NtWaitLowEventPair NtWorkerFactoryWorkerReady
+    NtShutdownWorkerFactory NtWaitForKeyedEvent NtWaitForWorkViaWorkerFactory NtWaitHighEventPair NtWaitLowEventPair
+    NtWorkerFactoryWorkerReady
   `),
   'only rpcrt4 and ntdll work on ports; the calls by which ports come and go have rows': names(`
     NtAlpcCancelMessage NtAlpcCreatePortSection NtAlpcCreateResourceReserve NtAlpcCreateSectionView
@@ -43,32 +40,26 @@ const leftOut: Readonly<Record<string, readonly string[]>> = {
     NtReplyWaitReceivePortEx NtReplyWaitReplyPort NtRequestPort NtSetDefaultHardErrorPort NtWriteRequestData
   `),
   'transactions are rare; the calls by which they come and go have rows': names(`
-    NtCommitComplete NtCommitEnlistment NtCommitRegistryTransaction NtEnumerateTransactionObject
-    NtGetNotificationResourceManager NtPrePrepareComplete NtPrePrepareEnlistment NtPrepareComplete
-    NtPrepareEnlistment NtPropagationComplete NtPropagationFailed NtQueryInformationEnlistment
-    NtQueryInformationResourceManager NtQueryInformationTransaction NtQueryInformationTransactionManager
-    NtReadOnlyEnlistment NtRecoverEnlistment NtRecoverResourceManager NtRecoverTransactionManager
-    NtRegisterProtocolAddressInformation NtRollbackComplete NtRollbackEnlistment NtRollbackRegistryTransaction
+    NtCommitComplete NtCommitEnlistment NtEnumerateTransactionObject NtGetNotificationResourceManager
+    NtPrePrepareComplete NtPrePrepareEnlistment NtPrepareComplete NtPrepareEnlistment NtPropagationComplete
+    NtPropagationFailed NtQueryInformationEnlistment NtQueryInformationResourceManager NtQueryInformationTransaction
+    NtQueryInformationTransactionManager NtReadOnlyEnlistment NtRecoverEnlistment NtRecoverResourceManager
+    NtRecoverTransactionManager NtRegisterProtocolAddressInformation NtRollbackComplete NtRollbackEnlistment
     NtRollforwardTransactionManager NtSetInformationEnlistment NtSetInformationResourceManager
     NtSetInformationTransaction NtSetInformationTransactionManager NtSinglePhaseReject
   `),
-  'only tools make it: it saves, loads, locks or watches whole trees of keys': names(`
-    NtCompactKeys NtCompressKey NtLockRegistryKey NtNotifyChangeMultipleKeys NtReplaceKey NtRestoreKey NtSaveKey
-    NtSaveKeyEx NtSaveMergedKeys NtUnloadKeyEx
+  'its HANDLEs are in an array': names(`
+    NtCompactKeys
   `),
   'only services make it, for the audit log': names(`
     NtAccessCheckByTypeResultListAndAuditAlarmByHandle NtOpenObjectAuditAlarm NtPrivilegeObjectAuditAlarm
     NtPrivilegedServiceAuditAlarm
   `),
   'programs rarely make it': names(`
-    NtAccessCheckByType NtAccessCheckByTypeResultList NtAcquireCrossVmMutant NtAdjustTokenClaimsAndDeviceGroups
-    NtCancelTimer2 NtChangeProcessState NtChangeThreadState NtCompareTokens NtCopyFileChunk
-    NtDeletePrivateNamespace NtGetCachedSigningLevel NtGetDevicePowerState NtGetPlugPlayEvent
-    NtImpersonateAnonymousToken NtImpersonateThread NtManagePartition NtNotifyChangeSession
-    NtQueryQuotaInformationFile NtQuerySecurityAttributesToken NtQueueApcThreadEx2 NtSetCachedSigningLevel
-    NtSetCachedSigningLevel2 NtSetEventBoostPriority NtSetIRTimer NtSetInformationCpuPartition
-    NtSetInformationIoRing NtSetInformationSymbolicLink NtSetQuotaInformationFile NtSetTimer2
-    NtSetWnfProcessNotificationEvent NtStartProfile NtStopProfile NtSubmitIoRing NtTraceEvent
+    NtAccessCheckByType NtAccessCheckByTypeResultList NtAdjustTokenClaimsAndDeviceGroups NtGetCachedSigningLevel
+    NtGetPlugPlayEvent NtManagePartition NtNotifyChangeSession NtQuerySecurityAttributesToken NtSetCachedSigningLevel
+    NtSetCachedSigningLevel2 NtSetInformationCpuPartition NtSetInformationSymbolicLink
+    NtSetWnfProcessNotificationEvent NtTraceEvent
   `),
 };
 
@@ -77,12 +68,12 @@ const withoutHandles = names(`
   NtAccessCheckAndAuditAlarm NtAccessCheckByTypeAndAuditAlarm NtAccessCheckByTypeResultListAndAuditAlarm
   NtAcquireCMFViewOwnership NtAddAtom NtAddAtomEx NtAddBootEntry NtAddDriverEntry NtAllocateLocallyUniqueId
   NtAllocateUuids NtAreMappedFilesTheSame NtCallEnclave NtCallbackReturn NtCloseObjectAuditAlarm
-  NtCompareSigningLevels NtContinue NtContinueEx NtConvertBetweenAuxiliaryCounterAndPerformanceCounter
-  NtCreateJobSet NtCreatePagingFile NtCreateWnfStateName NtDelayExecution NtDeleteAtom NtDeleteBootEntry
-  NtDeleteDriverEntry NtDeleteFile NtDeleteObjectAuditAlarm NtDeleteWnfStateData NtDeleteWnfStateName
-  NtDirectGraphicsCall NtDisableLastKnownGood NtDisplayString NtDrawText NtEnableLastKnownGood
-  NtEnumerateBootEntries NtEnumerateDriverEntries NtEnumerateSystemEnvironmentValuesEx NtFilterBootOption NtFindAtom
-  NtFlushInstallUILanguage NtFlushProcessWriteBuffers NtFlushWriteBuffer NtFreezeRegistry NtFreezeTransactions
+  NtCompareSigningLevels NtContinue NtContinueEx NtConvertBetweenAuxiliaryCounterAndPerformanceCounter NtCreateJobSet
+  NtCreatePagingFile NtCreateWnfStateName NtDelayExecution NtDeleteAtom NtDeleteBootEntry NtDeleteDriverEntry
+  NtDeleteFile NtDeleteObjectAuditAlarm NtDeleteWnfStateData NtDeleteWnfStateName NtDirectGraphicsCall
+  NtDisableLastKnownGood NtDisplayString NtDrawText NtEnableLastKnownGood NtEnumerateBootEntries
+  NtEnumerateDriverEntries NtEnumerateSystemEnvironmentValuesEx NtFilterBootOption NtFindAtom NtFlushInstallUILanguage
+  NtFlushProcessWriteBuffers NtFlushWriteBuffer NtFreezeRegistry NtFreezeTransactions
   NtGetCompleteWnfStateSubscription NtGetCurrentProcessorNumber NtGetCurrentProcessorNumberEx NtGetMUIRegistryInfo
   NtGetNlsSectionPtr NtGetTickCount NtGetTickCount64 NtInitializeNlsFiles NtInitializeRegistry NtInitiatePowerAction
   NtIsSystemResumeAutomatic NtIsUILanguageComitted NtLoadDriver NtLoadKey NtLoadKey2 NtLockProductActivationKeys
@@ -100,8 +91,8 @@ const withoutHandles = names(`
   NtSetSystemEnvironmentValue NtSetSystemEnvironmentValueEx NtSetSystemInformation NtSetSystemPowerState
   NtSetSystemTime NtSetThreadExecutionState NtSetTimerResolution NtSetUuidSeed NtShutdownSystem
   NtSubscribeWnfStateChange NtSystemDebugControl NtTerminateEnclave NtTestAlert NtThawRegistry NtThawTransactions
-  NtTraceControl NtTranslateFilePath NtUmsThreadYield NtUnloadDriver NtUnloadKey NtUnloadKey2
-  NtUnsubscribeWnfStateChange NtUpdateWnfStateData NtVdmControl NtWaitForAlertByThreadId NtYieldExecution
+  NtTranslateFilePath NtUmsThreadYield NtUnloadDriver NtUnloadKey NtUnloadKey2 NtUnsubscribeWnfStateChange
+  NtUpdateWnfStateData NtVdmControl NtWaitForAlertByThreadId NtYieldExecution
 `);
 
 /** The names that the ntdll of this system exports. */

@@ -10,7 +10,7 @@ import type { Hook, HookBody, HookEnvironment } from './hook-environment.ts';
 import { emitKeepRow, emitPassThrough, hookFrame, RESULT, ROW, TRAMPOLINE } from './hook-frame.ts';
 import { emitReportUses, emitSaveUses } from './hook-steps.ts';
 import { emitMaps, emitUnmaps } from './mapping-hooks.ts';
-import { callAndType, emitCreatesProcess, emitOpens, emitOpensFile } from './opening-hooks.ts';
+import { callAndType, emitCreatesProcess, emitOpens, emitOpensFile, emitOpensWithin } from './opening-hooks.ts';
 import { emitControlsDevice, emitSetsObject, emitWaits, emitWaitsMany } from './using-hooks.ts';
 
 /**
@@ -60,7 +60,8 @@ type OwnRole = Exclude<HookRow['role'], SharedRole>;
 /** Rows of the same shape share the body of their hooks; undefined for a row that has a hook of its own. */
 export function sharedShape({ role, argumentCount, uses, opens, attributes }: HookRow): string | undefined {
   if (role !== 'opens' && role !== 'uses') return undefined;
-  return `${role} ${opens.map(({ argument }) => argument)}, uses ${uses}, of ${argumentCount} arguments, attributes ${attributes}`;
+  const stored = opens.map(({ argument, optional = false }) => `${argument}${optional ? '?' : ''}`);
+  return `${role} ${stored}, uses ${uses}, of ${argumentCount} arguments, attributes ${attributes}`;
 }
 
 /** The number by which {@link emitThunk} tells a shared body which row it is. */
@@ -91,6 +92,7 @@ export function emitSharedHook(
 
 const emitters: Record<OwnRole, (hook: Hook) => void> = {
   'opens-file': emitOpensFile,
+  'opens-within': emitOpensWithin,
   'creates-process': emitCreatesProcess,
   closes: emitCloses,
   duplicates: emitDuplicates,

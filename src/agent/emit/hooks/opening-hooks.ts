@@ -1,13 +1,13 @@
 import type { OpenedHandle } from '../../tables/hook-row.ts';
 import { typeIndex } from '../../tables/object-types.ts';
-import { header } from '../../ledger/layout.ts';
-import { at } from '../../asm/operands.ts';
+import { header, MAY_BE_INHERITABLE } from '../../ledger/layout.ts';
+import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, edx, r8, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import { SYSTEM_TIME } from '../abi/system-time.ts';
 import { emitMayBeInheritable } from '../recorder/inherited-handles.ts';
 import type { Hook, HookBody } from './hook-environment.ts';
 import { ATTRIBUTES, emitReturnAddress, emitSaveArgument, hookPlaces, receivers, SPARE } from './hook-frame.ts';
-import { emitLoadOpened, emitReportUses, emitSaveUses } from './hook-steps.ts';
+import { emitLoadOpened, emitLoadState, emitReportUses, emitSaveUses } from './hook-steps.ts';
 
 /** A row's number, and the type of the handle that its call opens, as recordOpen takes them. */
 export function callAndType(rowNumber: number, { type }: Pick<OpenedHandle, 'type'>): number {
@@ -33,13 +33,72 @@ export function emitOpens(
   asm.j('s', failed);
   succeeded();
   row.opens.forEach((opened, index) => {
+    const next = asm.label('next');
+    if (opened.optional === true) emitUnlessStored(hook, receivers[index]!, next);
     loadCallAndType(opened);
     emitMayBeInheritable(hook, ATTRIBUTES);
     emitLoadOpened(hook, receivers[index]!, SPARE);
     emitReturnAddress(asm);
     asm.call(environment.recordOpen);
+    asm.bind(next);
   });
   if (row.uses.length > 0) asm.jmp(done);
+  asm.bind(failed);
+  emitReportUses(hook);
+  asm.bind(done);
+  hook.return();
+}
+
+/**
+ * Jumps to `otherwise` unless the call has stored a handle at `pointer`. The kernel gives no value twice: one that is
+ * open by the ledger was there before the call.
+ */
+function emitUnlessStored(hook: HookBody, pointer: Memory, otherwise: Label): void {
+  const { asm } = hook;
+  asm.mov(rcx, pointer);
+  asm.test(rcx, rcx);
+  asm.j('e', otherwise);
+  asm.mov(rcx, at(rcx));
+  asm.test(rcx, rcx);
+  asm.j('e', otherwise);
+  emitLoadState(hook, rcx);
+  asm.test(eax, 1);
+  asm.j('ne', otherwise);
+}
+
+/** Emits the hook of a call that fills a structure, which may hold handles. */
+export function emitOpensWithin(hook: Hook): void {
+  const { asm, row, rowNumber, environment } = hook;
+  const { argument, selector, handles } = row.fills!;
+  const [failed, done] = asm.labels('failed', 'done');
+  const [structure, handleClass] = receivers;
+  const address = ATTRIBUTES;
+  emitSaveUses(hook);
+  emitSaveArgument(asm, argument, structure);
+  if (selector !== undefined) emitSaveArgument(asm, selector, handleClass);
+  hook.passThrough();
+  asm.test(eax, eax); // STATUS_SUCCESS: after a timeout nothing was stored
+  asm.j('ne', failed);
+  if (selector === undefined) {
+    asm.mov(rcx, structure);
+    asm.mov(eax, at(rcx));
+    asm.mov(handleClass, rax);
+  }
+  for (const { when, offset, type } of handles) {
+    const next = asm.label('next');
+    asm.cmpImmediate32(handleClass, when);
+    asm.j('ne', next);
+    asm.mov(rcx, structure);
+    asm.add(rcx, offset);
+    asm.mov(address, rcx);
+    emitUnlessStored(hook, address, next);
+    asm.mov(edx, callAndType(rowNumber, { type }) | MAY_BE_INHERITABLE);
+    emitLoadOpened(hook, address, SPARE);
+    emitReturnAddress(asm);
+    asm.call(environment.recordOpen);
+    asm.bind(next);
+  }
+  asm.jmp(done);
   asm.bind(failed);
   emitReportUses(hook);
   asm.bind(done);
