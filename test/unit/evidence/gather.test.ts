@@ -295,6 +295,7 @@ describe('a misuse', () => {
     count: 1,
     values: [4n],
     offending: calledBy(3, 'NtSetEvent'),
+    worksOn: ['Event'],
     byFunction: false,
     life: openLife(1, 'Event', { isOpen: false, generation: 3n, closed: calledBy(2, 'NtClose') }),
     earlierLives: [{ openedStackId: 4, closedStackId: 2 }],
