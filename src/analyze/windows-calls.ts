@@ -43,7 +43,7 @@ const registryRoot: RegExp = new RegExp(
 const pipeRoot: RegExp = /^(?:\\Device\\NamedPipe|\\\\\.\\pipe|\\\?\?\\pipe)\\?$/i;
 
 const isNamedFile = (object: HandleObject): boolean =>
-  object.type === 'File' && object.name !== undefined && !/^\\Device\\Afd/i.test(object.name);
+  object.type === 'File' && object.name !== undefined && !/^\\Device\\Afd(?:\\Endpoint)?$/i.test(object.name);
 const isRegistryRoot = (object: HandleObject): boolean => object.name !== undefined && registryRoot.test(object.name);
 const isPipeRoot = (object: HandleObject): boolean => object.name !== undefined && pipeRoot.test(object.name);
 
@@ -79,7 +79,7 @@ const baseRows: readonly Row[] = [
   { names: /^(?:_?dup2?|_pipe|tmpfile(?:_s)?)$/, gives: ['File'] },
   { names: /^_?w?popen$/, gives: ['File', 'Process'] },
   { names: /^_?w?spawn(?:l|le|lp|lpe|v|ve|vp|vpe)$/, gives: ['Process'] },
-  // A socket that was not recognised is a File without a name, or with a name of \Device\Afd.
+  // A socket that was not recognised is a File without a name, or `\Device\Afd` or `\Device\Afd\Endpoint`.
   {
     names: /^(?:socket|accept|WSASocket[AW]|WSAAccept|WSAJoinLeaf|AcceptEx|WSPSocket|WSPAccept)$/,
     gives: ['Socket', 'File'],

@@ -64,8 +64,16 @@ function isClosedAsHandle(misuse: Misuse): boolean {
   return (
     misuse.kind === 'closed-as-handle' &&
     /^(?:Socket|Key)$/.test(misuse.object?.type ?? '') &&
+    !isOpenedBySystemCall(misuse) &&
     /^(?:CloseHandle|_?close|_?fclose|_?fcloseall)$/.test(calledFunction(misuse))
   );
+}
+
+/** The program made the system call itself. No library keeps anything for such a handle, and CloseHandle is right. */
+function isOpenedBySystemCall({ opened }: Misuse): boolean {
+  if (opened === undefined) return false;
+  const { site, api } = dissect(opened.stack);
+  return site !== undefined && api === undefined;
 }
 
 /** CloseHandle closed the handle of a descriptor or FILE, and its C runtime still takes it for open. */
