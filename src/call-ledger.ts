@@ -55,6 +55,21 @@ export interface LedgerInheritance {
   readonly asDescriptor: boolean;
 }
 
+/**
+ * Handles that the program left open, and that a function for such leftovers (WSACleanup) closed, as often as from the
+ * same stacks.
+ */
+export interface LedgerSweep {
+  readonly count: number;
+  readonly values: readonly bigint[];
+  /** The life of the first value when it was closed. */
+  readonly life: LedgerLife;
+  /** The function's first close of such a handle, under the function's name. */
+  readonly swept: LedgerCall;
+  /** The C runtime's object that stood for the first value. */
+  readonly wrapper?: Wrapper;
+}
+
 /** An image that was mapped into the target at some time. */
 export interface LedgerImage {
   readonly base: bigint;
@@ -90,11 +105,12 @@ export interface CallLedger {
   wrapperOf(value: bigint): Wrapper | undefined;
   misuses(): Iterable<LedgerMisuse>;
   inheritances(): Iterable<LedgerInheritance>;
+  sweeps(): Iterable<LedgerSweep>;
   /** The images that were mapped, in order; one that was unloaded is among them still. */
   images(): Iterable<LedgerImage>;
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
   stack(id: number): readonly bigint[];
-  /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
+  /** Id of the stack by which the program last closed a handle that was opened with stack `id`; 0 when none did. */
   closedBy(id: number): number;
   /** Opening stacks of handles that were closed while the program ran, each with the stack that closed one last. */
   closedStacks(): Iterable<{ readonly id: number; readonly closedBy: number }>;

@@ -103,6 +103,8 @@ export interface OpenSite {
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
   readonly endedCount: number;
+  /** The function that closed them because the program had left them open (`WSACleanup`); none of them is open now. */
+  readonly sweptBy?: string;
   /** The program never closed them; Windows or the program's runtime did, while the process exited. */
   readonly closedAtExit?: true;
   /** How many were open at each of {@link Evidence.marks}; absent without marks. */

@@ -5,6 +5,7 @@ import { groupClosedAtExit } from './closed-at-exit.ts';
 import { InheritanceGroups } from './inheritance.ts';
 import { dropNestedRefusals } from './nested-refusals.ts';
 import { listClosedAfterMarks, SiteGroup } from './sites.ts';
+import { listSwept } from './swept.ts';
 import type { Description, EvidenceSources, TableEntry } from './sources.ts';
 
 /** Evidence, and how much of the truth it is. */
@@ -57,7 +58,11 @@ export async function gather(
   const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
   return {
     evidence: {
-      open: markCounts === undefined ? open : [...open, ...listClosedAfterMarks(markCounts, sites, calls)],
+      open: [
+        ...open,
+        ...listSwept(ledger, calls),
+        ...(markCounts === undefined ? [] : listClosedAfterMarks(markCounts, sites, calls)),
+      ],
       misuses: dropNestedRefusals(ledger, [...ledger.misuses()]).map((misuse) => readMisuse(misuse, calls)),
       inheritedByChildren: inheritances.finish(calls, descriptions),
       ...(markCounts === undefined ? {} : { marks: markCounts.marks }),

@@ -1,4 +1,11 @@
-import type { CallLedger, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisuse } from '../../call-ledger.ts';
+import type {
+  CallLedger,
+  LedgerImage,
+  LedgerInheritance,
+  LedgerLife,
+  LedgerMisuse,
+  LedgerSweep,
+} from '../../call-ledger.ts';
 import { type CountedGap, countedGap, type Gap } from '../../completeness.ts';
 import { UserError } from '../../user-error.ts';
 import type { Wrapper } from '../../model.ts';
@@ -25,7 +32,7 @@ import {
   STATE_QUARANTINED,
 } from './layout.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
-import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse } from './records.ts';
+import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse, readSweep } from './records.ts';
 
 /** A ledger whose content cannot be what the agent wrote. */
 export class LedgerDamagedError extends UserError {
@@ -49,7 +56,8 @@ type CounterName =
   | 'functionsMissed'
   | 'quarantineLost'
   | 'droppedRuntimeObjects'
-  | 'inheritedCut';
+  | 'inheritedCut'
+  | 'sweptDropped';
 
 /** The counters of what was missed. */
 const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
@@ -61,6 +69,7 @@ const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
   ['droppedRuntimeObjects', 'runtime-objects-dropped'],
   ['quarantineLost', 'quarantine-lost'],
   ['nestedWalks', 'nested-walks'],
+  ['sweptDropped', 'swept-dropped'],
 ];
 
 /**
@@ -251,6 +260,14 @@ export class Ledger implements CallLedger {
     for (const offset of this.#misuseOffsets()) {
       const inheritance = readInheritance(this.#memory, offset);
       if (inheritance !== undefined) yield inheritance;
+    }
+  }
+
+  /** Everything that functions for leftovers closed, in the order of the table. */
+  *sweeps(): Generator<LedgerSweep> {
+    for (const offset of this.#misuseOffsets()) {
+      const sweep = readSweep(this.#memory, offset);
+      if (sweep !== undefined) yield sweep;
     }
   }
 

@@ -67,7 +67,19 @@ export interface RuntimeObjectFunction {
  */
 export type Failure = 'never' | 'negative' | 'error' | 'null' | 'invalid';
 
-type FunctionRow = SocketFunction | RuntimeObjectFunction;
+/** The objects that a sweeping function closes: sockets, or streams with the handles beneath. */
+export const sweptObjects = ['sockets', 'streams'] as const;
+
+/** A function that closes what the program has left open, and that it should have closed one by one. */
+export interface SweepFunction {
+  readonly kind: 'sweep';
+  readonly module: FunctionModule;
+  readonly name: string;
+  readonly argumentCount: number;
+  readonly sweeps: (typeof sweptObjects)[number];
+}
+
+type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction;
 
 function onSocket(name: string, argumentCount: number, role: SocketFunction['role'] = 'uses-socket'): SocketFunction {
   return { kind: 'socket', module: 'ws2_32.dll', name, argumentCount, role };
@@ -237,12 +249,31 @@ const searchFunctions: readonly RuntimeObjectFunction[] = [
   onRuntimeObject('kernelbase.dll', 'FindClose', 1, 'never', closes('Search')),
 ];
 
+function sweep(module: FunctionModule, name: string, sweeps: SweepFunction['sweeps']): SweepFunction {
+  return { kind: 'sweep', module, name, argumentCount: 0, sweeps };
+}
+
+/**
+ * The last WSACleanup closes all sockets of the process; _fcloseall closes all streams but the standard ones, and
+ * _rmtmp those of tmpfile.
+ * https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-wsacleanup
+ * https://learn.microsoft.com/cpp/c-runtime-library/reference/fclose-fcloseall and …/rmtmp
+ */
+const sweepFunctions: readonly SweepFunction[] = [
+  sweep('ws2_32.dll', 'WSACleanup', 'sockets'),
+  ...(['msvcrt.dll', 'ucrtbase.dll'] as const).flatMap((module) => [
+    sweep(module, '_fcloseall', 'streams'),
+    sweep(module, '_rmtmp', 'streams'),
+  ]),
+];
+
 /** The rows; a row's number in the ledger is its index in {@link recordedCalls}, plus 1. */
 export const functionTable: readonly FunctionRow[] = [
   ...socketFunctions,
   ...searchFunctions,
   ...runtimeFunctions('msvcrt.dll'),
   ...runtimeFunctions('ucrtbase.dll'),
+  ...sweepFunctions,
 ];
 
 /** The rows by their numbers in the ledger, less 1: those of the hook table, then those of the function table. */

@@ -91,6 +91,11 @@ function readWhole(): void {
     checkCall(started);
     checkLife(life);
   }
+  for (const { values: left, swept, life } of ledger.sweeps()) {
+    check(left.length <= MISUSE_VALUE_COUNT, `${left.length} swept values`);
+    checkCall(swept);
+    checkLife(life);
+  }
   for (const { id, closedBy } of ledger.closedStacks()) {
     checkStack(id);
     checkStack(closedBy);
@@ -118,12 +123,12 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     writeStack(6, [0x4000n]);
     writeStack(9, [0x5000n, 0x6000n], 6);
     view.setBigUint64(header.stackPoolUsed, BigInt(9 * 8 + stackNode.frames + 2 * 8), true);
-    for (const kind of [1, 2, 3, 4]) {
+    for (const kind of [1, 2, 3, 4, 5]) {
       const offset = layout.misusesOffset + (kind - 1) * MISUSE_SIZE_BYTES;
       view.setUint32(offset + misuse.count, kind, true);
       view.setUint16(offset + misuse.kind, kind, true);
       view.setUint32(offset + misuse.valueCount, kind, true);
-      writeSlot(offset + misuse.life, { generation: 4n, isOpen: kind === 4 });
+      writeSlot(offset + misuse.life, { generation: 4n, isOpen: kind >= 4 });
       view.setUint32(offset + misuse.ready, 1, true);
     }
     view.setUint32(layout.imagesOffset + image.sizeBytes, 0x1000, true);
@@ -143,6 +148,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       wrapper: ledger.wrapperOf(0x4n)?.type,
       misuses: [...ledger.misuses()].map(({ kind }) => kind),
       inheritances: [...ledger.inheritances()].length,
+      sweeps: [...ledger.sweeps()].length,
       images: [...ledger.images()].length,
       closedStacks: [...ledger.closedStacks()].map(({ id }) => id),
       gaps: ledger.gaps().map(({ kind }) => kind),
@@ -152,6 +158,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       wrapper: 'Descriptor',
       misuses: ['close', 'use', 'closed-as-handle'],
       inheritances: 1,
+      sweeps: 1,
       images: 1,
       closedStacks: [1, 9],
       gaps: ['stacks-dropped', 'inherited-cut'],

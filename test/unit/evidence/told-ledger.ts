@@ -5,6 +5,7 @@ import type {
   LedgerInheritance,
   LedgerLife,
   LedgerMisuse,
+  LedgerSweep,
 } from '../../../src/call-ledger.ts';
 import type { Gap } from '../../../src/completeness.ts';
 import type { StackReader } from '../../../src/evidence/sources.ts';
@@ -19,6 +20,7 @@ export interface Told {
   readonly wrappers?: Readonly<Record<number, Wrapper>>;
   readonly misuses?: readonly LedgerMisuse[];
   readonly inheritances?: readonly LedgerInheritance[];
+  readonly sweeps?: readonly LedgerSweep[];
   /** Return addresses by stack id, innermost first. */
   readonly stacks?: Readonly<Record<number, readonly bigint[]>>;
   /** The closing stack by the opening stack. */
@@ -73,6 +75,10 @@ export class ToldLedger implements CallLedger {
 
   stack(id: number): readonly bigint[] {
     return this.#told.stacks?.[id] ?? [];
+  }
+
+  sweeps(): readonly LedgerSweep[] {
+    return this.#told.sweeps ?? [];
   }
 
   closedBy(id: number): number {
