@@ -34,6 +34,8 @@ export interface LedgerMisuse {
   readonly offending: LedgerCall;
   /** A DLL's function refused the value by itself; the system calls that it made stand in records of their own. */
   readonly byFunction: boolean;
+  /** The object has handles beneath that are its library's business: a pseudo console. */
+  readonly hidesHandles?: true;
   /** The life of the value before the call. */
   readonly life: LedgerLife;
   /** The C runtime's object that stood for the handle. */
@@ -92,6 +94,11 @@ export interface CallLedger {
   life(value: bigint): LedgerLife | undefined;
   /** Values that are recorded as open, ascending. */
   openValues(): Iterable<bigint>;
+  /**
+   * Objects that are recorded as open, and that a library hands out although it keeps the handles beneath for itself:
+   * pseudo consoles. `value` is the program's name for one.
+   */
+  openObjects(): Iterable<{ readonly value: bigint; readonly life: LedgerLife }>;
   /** Values whose last close was made while the process exited, ascending. */
   valuesClosedWhileExiting(): Iterable<bigint>;
   /** FILETIME at which the process began to exit; `undefined` when it did not exit in an orderly way. */

@@ -72,7 +72,8 @@ const baseRows: readonly Row[] = [
   { names: /^(?:Create|Open)JobObject/, gives: ['Job'] },
   { names: /^CreateIoCompletionPort$/, gives: ['IoCompletion'] },
   { names: /^(?:Create|Open)PrivateNamespace/, gives: ['Directory'] },
-  { names: /^CreatePseudoConsole/, gives: ['File', 'Process'] },
+  // The pseudo console is the program's. The handles beneath it are not.
+  { names: /^CreatePseudoConsole/, gives: ['PseudoConsole'] },
   { names: /^(?:DuplicateHandle|NtDuplicateObject|ZwDuplicateObject)$/, gives: 'any' },
   // A file descriptor or FILE belongs to the caller of the C runtime.
   { names: /^_?w?(?:fopen|freopen|fsopen|open|sopen|creat)(?:64)?(?:_s|_dispatch)?$/, gives: ['File'] },

@@ -5,6 +5,7 @@ import { groupClosedAtExit } from './closed-at-exit.ts';
 import { InheritanceGroups } from './inheritance.ts';
 import { dropNestedRefusals } from './nested-refusals.ts';
 import { listClosedAfterMarks, SiteGroup } from './sites.ts';
+import { groupOpenObjects } from './open-objects.ts';
 import { listSwept } from './swept.ts';
 import type { Description, EvidenceSources, TableEntry } from './sources.ts';
 
@@ -53,8 +54,10 @@ export async function gather(
   }
 
   const calls = new CallReader(sources);
-  const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
-  const descriptions = await describe([...sites.flatMap((site) => site.toDescribe()), ...inheritances.toDescribe()]);
+  const ofHandles = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
+  const toDescribe = ofHandles.flatMap((site) => site.toDescribe());
+  const descriptions = await describe([...toDescribe, ...inheritances.toDescribe()]);
+  const sites = [...ofHandles, ...groupOpenObjects(ledger)];
   const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
   return {
     evidence: {

@@ -87,7 +87,9 @@ const headerFields = {
   sweptDropped: 'u32',
   /** {@link SWEEP_COUNT} entries of {@link sweep}. */
   sweepTable: 'u64[48]',
-  paddingBeforeWalkers: 'u32[330]',
+  /** Openings of runtime objects of the {@link standaloneType}. */
+  standaloneObjects: 'u32',
+  paddingBeforeWalkers: 'u32[329]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;
@@ -210,8 +212,8 @@ const runtimeObjectFields = {
 const runtimeObjectStruct: Struct<typeof runtimeObjectFields> = struct(runtimeObjectFields);
 
 /**
- * A runtime object: a descriptor or a FILE of a C runtime, or the search that FindFirstFile returns. A library hands it
- * out in place of a handle.
+ * A runtime object: a descriptor or a FILE of a C runtime, the search that FindFirstFile returns, or a pseudo console. A
+ * library hands it out in place of a handle.
  */
 export const runtimeObject: Struct<typeof runtimeObjectFields>['offsets'] = runtimeObjectStruct.offsets;
 export const RUNTIME_OBJECT_SIZE_BYTES: number = runtimeObjectStruct.sizeBytes;

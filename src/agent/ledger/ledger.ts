@@ -9,6 +9,7 @@ import type {
 import { type CountedGap, countedGap, type Gap } from '../../completeness.ts';
 import { UserError } from '../../user-error.ts';
 import type { Wrapper } from '../../model.ts';
+import { standaloneType } from '../tables/function-table.ts';
 import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
@@ -57,7 +58,8 @@ type CounterName =
   | 'quarantineLost'
   | 'droppedRuntimeObjects'
   | 'inheritedCut'
-  | 'sweptDropped';
+  | 'sweptDropped'
+  | 'standaloneObjects';
 
 /** The counters of what was missed. */
 const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
@@ -180,6 +182,17 @@ export class Ledger implements CallLedger {
     for (let index = 0; index < used; index++) {
       const state = this.#memory.getUint8(this.#layout.slotsOffset + index * SLOT_SIZE_BYTES);
       if (state & 1) yield BigInt(index) << 2n;
+    }
+  }
+
+  /** Runtime objects that are open and count themselves, in the order of the table. */
+  *openObjects(): Generator<{ readonly value: bigint; readonly life: LedgerLife }> {
+    if (this.counter('standaloneObjects') === 0) return;
+    for (let index = 1; index <= RUNTIME_OBJECT_COUNT; index++) {
+      const offset = this.#runtimeObjectOffset(index)!;
+      const life = readLife(this.#memory, offset);
+      if (life?.isOpen === true && life.objectType === standaloneType)
+        yield { value: this.#memory.getBigUint64(offset + runtimeObject.key), life };
     }
   }
 

@@ -7,7 +7,7 @@ import type {
   LedgerSweep,
 } from '../../call-ledger.ts';
 import type { Wrapper } from '../../model.ts';
-import { functionTable, recordedCalls } from '../tables/function-table.ts';
+import { functionTable, recordedCalls, standaloneType } from '../tables/function-table.ts';
 import { objectTypes } from '../tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
@@ -68,6 +68,7 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
     status,
     ...rest,
     byFunction: functionNames.has(rest.offending.call ?? ''),
+    ...(rest.life.objectType === standaloneType ? { hidesHandles: true } : {}),
     ...readWrapper(memory, offset),
     ...readVictim(memory, offset),
   };

@@ -2,7 +2,9 @@ import type { CallRecord, HandleObject, Level, Misuse, OpenHandle, OpenSite, Sta
 import { type Actor, attributeOpening, outermostSystemFrame } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
+import { properClosers } from '../object-noun.ts';
 import { dissect, functionName, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
+import { isGivenToCloseHandle } from './wrong-closer.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
 
 /**
@@ -107,20 +109,28 @@ function isProgramsIfSwept({ sweptBy, opened, object }: OpenSite): boolean {
 }
 
 /**
- * A handle that the program closes or uses after a sweep was not left to it: the program had forgotten the sweep. The
- * misuse has a finding of its own.
+ * Leaves out the handles of a site that another finding explains. One that the program closes or uses after a sweep was
+ * not left to it: the program had forgotten the sweep. One that was given to CloseHandle in vain was not forgotten.
  */
 function withoutMisused(site: Opening, misuses: readonly Misuse[]): readonly Opening[] {
-  const { sweptBy, opened } = site;
-  if (sweptBy === undefined) return [site];
+  const { sweptBy, opened, examples } = site;
+  const isExplained =
+    sweptBy === undefined
+      ? isGivenToCloseHandle
+      : ({ closed }: Misuse): boolean =>
+          closed?.stack.some((frame) => frame.system === true && functionName(frame) === sweptBy) === true;
+  const candidates = misuses.filter(isExplained);
+  if (candidates.length === 0) return [site];
   const opener = ownFrames(opened.stack);
-  const isOfSite = ({ closed, opened: first }: Misuse): boolean =>
-    closed?.stack.some((frame) => frame.system === true && functionName(frame) === sweptBy) === true &&
-    first !== undefined &&
-    ownFrames(first.stack) === opener;
-  const misused = new Set(misuses.flatMap((misuse) => (isOfSite(misuse) ? misuse.values : [])));
+  const values = candidates.flatMap((each) =>
+    each.opened !== undefined && ownFrames(each.opened.stack) === opener ? each.values : [],
+  );
+  const nameOf = ({ value, object: { wrapper } }: OpenHandle): bigint => wrapper?.value ?? value;
+  const known = new Set(examples.map(nameOf));
+  // The FILEs that a sweep closed are not all known.
+  const misused = new Set(sweptBy === undefined ? values.filter((value) => known.has(value)) : values);
   const count = site.count - misused.size;
-  return count > 0 ? [{ ...site, count }] : [];
+  return count > 0 ? [{ ...site, count, examples: examples.filter((each) => !misused.has(nameOf(each))) }] : [];
 }
 
 /** The program's own part of a stack: a FILE is opened farther out than the handle beneath it. */
@@ -144,9 +154,12 @@ function fateOf(live: readonly Opening[]): Fate {
 }
 
 /** `are still open`, `were left for WSACleanup to close`, `are still open or were left for WSACleanup to close`. */
-function spellFate({ isOpen, leftFor }: Fate, count: number): string {
+function spellFate({ isOpen, leftFor }: Fate, count: number, type: string): string {
+  const isMany = count !== 1;
+  // Its closer is known by few, and no other function does its work.
+  const wish = type === 'PseudoConsole' ? ` and ${isMany ? 'want' : 'wants'} ${properClosers[type]}` : '';
   return [
-    ...(isOpen ? [`${count === 1 ? 'is' : 'are'} still open`] : []),
+    ...(isOpen ? [`${isMany ? 'are' : 'is'} still open${wish}`] : []),
     ...leftFor.map((whom) => `${count === 1 ? 'was' : 'were'} left for ${whom}`),
   ].join(' or ');
 }
@@ -218,7 +231,7 @@ function programMessage({ object, count, ended, siblings, openings, fate, isGone
     const late = `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`;
     return `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${late}${siblings === undefined ? '' : `, at ${spellPlace(siblings)}`}.`;
   }
-  const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${spellFate(fate, count)}`;
+  const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${spellFate(fate, count, object.type)}`;
   if (isStandardStream)
     return `${base}: the program made ${count === 1 ? 'it a standard stream' : 'them standard streams'}, which last as long as the process.`;
   const parts = [base];

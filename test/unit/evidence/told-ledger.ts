@@ -14,6 +14,7 @@ import type { Wrapper } from '../../../src/model.ts';
 /** The content of a {@link ToldLedger}. */
 export interface Told {
   readonly lives?: Readonly<Record<number, LedgerLife>>;
+  readonly objects?: readonly { readonly value: bigint; readonly life: LedgerLife }[];
   readonly closedWhileExiting?: readonly bigint[];
   readonly exitingTime?: bigint;
   readonly own?: readonly bigint[];
@@ -43,6 +44,10 @@ export class ToldLedger implements CallLedger {
 
   openValues(): readonly bigint[] {
     return Object.entries(this.#told.lives ?? {}).flatMap(([value, { isOpen }]) => (isOpen ? [BigInt(value)] : []));
+  }
+
+  openObjects(): readonly { readonly value: bigint; readonly life: LedgerLife }[] {
+    return this.#told.objects ?? [];
   }
 
   valuesClosedWhileExiting(): readonly bigint[] {

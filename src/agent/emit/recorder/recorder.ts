@@ -123,30 +123,38 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
     asm.j('ne', done); // another thread has the value already
     asm.bind(closed);
     emitWriteClosing(asm, r10, closing, environment);
-    // The opening stack learns where such handles are closed. It does not learn from what a sweep closes, or a runtime
-    // at the exit. Reading before writing keeps the cache line shared between processors.
+    // The opening stack does not learn from what a sweep closes.
     asm.test(r9d, SWEPT << 16);
     asm.j('ne', done);
-    asm.mov(rax, environment.linkSlots.ledger);
-    asm.cmpImmediate32(at(rax, header.exiting), 0);
-    asm.j('ne', done);
-    asm.shr(r8, 1);
-    asm.cmp(r8d, at(rcx, slot.openedGeneration));
-    asm.j('ne', done);
-    asm.mov(eax, at(rcx, slot.openedStack));
-    asm.test(eax, eax);
-    asm.j('e', done);
-    asm.mov(rdx, environment.linkSlots.stackPool);
-    asm.lea(rdx, indexed(rdx, rax, 8));
-    asm.cmp(r10d, at(rdx, stackNode.closedBy));
-    asm.j('e', done);
-    asm.mov(at(rdx, stackNode.closedBy), r10d);
+    emitLearnClosing(asm, done, environment);
     asm.bind(done);
     epilogue();
     asm.bind(beyond);
     emitBeyondCapacity(asm, rcx, environment);
     epilogue();
   });
+}
+
+/**
+ * The stack that opened the slot at rcx learns that such handles are closed at the stack in r10, unless a runtime closes
+ * them at the exit. The slot's state is in r8. Jumps to `done` where there is nothing to learn. Clobbers rax, rdx, r8.
+ */
+export function emitLearnClosing(asm: Assembler, done: Label, { linkSlots }: LinkedEnvironment): void {
+  asm.mov(rax, linkSlots.ledger);
+  asm.cmpImmediate32(at(rax, header.exiting), 0);
+  asm.j('ne', done);
+  asm.shr(r8, 1);
+  asm.cmp(r8d, at(rcx, slot.openedGeneration));
+  asm.j('ne', done);
+  asm.mov(eax, at(rcx, slot.openedStack));
+  asm.test(eax, eax);
+  asm.j('e', done);
+  asm.mov(rdx, linkSlots.stackPool);
+  asm.lea(rdx, indexed(rdx, rax, 8));
+  // Reading before writing keeps the cache line shared between processors.
+  asm.cmp(r10d, at(rdx, stackNode.closedBy));
+  asm.j('e', done);
+  asm.mov(at(rdx, stackNode.closedBy), r10d);
 }
 
 /** Places in the caller's frame that {@link emitWriteClosing} uses. */
