@@ -41,7 +41,7 @@ export type Stack = readonly Frame[];
 export interface HandleObject {
   /**
    * Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. An object that stands for a kernel
-   * handle is a `Descriptor` or `FILE` of a C runtime, or a `Search` of FindFirstFile.
+   * handle is a `Descriptor` or `FILE` of a C runtime, a `Search` of FindFirstFile, or a `PseudoConsole`.
    */
   readonly type: string;
   /** Name in the form that a person would type: `C:\…`, `HKLM\…`, `\\.\pipe\…`. */

@@ -70,7 +70,7 @@ const headerFields = {
   quarantineLost: 'u32',
   /** With a quarantine: handles opened so far; its low bits are the next position in the ring of recent opens. */
   opens: 'u64',
-  /** Descriptors, streams and searches that found no room. */
+  /** Runtime objects that found no room. */
   droppedRuntimeObjects: 'u32',
   paddingBeforeInheritance: 'u32[7]',
   /** Requested changes of whether a handle is inheritable; each is counted before it takes effect. */
@@ -212,8 +212,8 @@ const runtimeObjectFields = {
 const runtimeObjectStruct: Struct<typeof runtimeObjectFields> = struct(runtimeObjectFields);
 
 /**
- * A runtime object: a descriptor or a FILE of a C runtime, the search that FindFirstFile returns, or a pseudo console. A
- * library hands it out in place of a handle.
+ * A runtime object: a descriptor or a FILE of a C runtime, the search that FindFirstFile returns, or a pseudo console.
+ * A library hands it out in place of a handle.
  */
 export const runtimeObject: Struct<typeof runtimeObjectFields>['offsets'] = runtimeObjectStruct.offsets;
 export const RUNTIME_OBJECT_SIZE_BYTES: number = runtimeObjectStruct.sizeBytes;

@@ -136,8 +136,8 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
 }
 
 /**
- * The stack that opened the slot at rcx learns that such handles are closed at the stack in r10, unless a runtime closes
- * them at the exit. The slot's state is in r8. Jumps to `done` where there is nothing to learn. Clobbers rax, rdx, r8.
+ * The stack that opened the slot at rcx learns that such handles are closed at the stack in r10, but not while the
+ * process exits. The slot's state is in r8. Jumps to `done` where there is nothing to learn. Clobbers rax, rdx, r8.
  */
 export function emitLearnClosing(asm: Assembler, done: Label, { linkSlots }: LinkedEnvironment): void {
   asm.mov(rax, linkSlots.ledger);
