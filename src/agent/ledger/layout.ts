@@ -265,7 +265,10 @@ const misuseFields = {
   runtimeObjectKey: 'u64',
   /** The first values, {@link MISUSE_VALUE_COUNT} at most. */
   values: 'u64[8]',
-  padding: 'u64[8]',
+  /** For a swept FILE: the number of the first one's descriptor, plus 1; 0 for none. */
+  descriptor: 'u32',
+  paddingAfterDescriptor: 'u32',
+  padding: 'u64[7]',
 } as const;
 
 const misuseStruct: Struct<typeof misuseFields> = struct(misuseFields);

@@ -87,7 +87,15 @@ export function readSweep(memory: LedgerMemory, offset: number): LedgerSweep | u
   const record = readRecord(memory, offset);
   if (record?.kind !== 'swept') return undefined;
   const { count, values, life, offending: swept } = record;
-  return { count, values, life, swept, ...readWrapper(memory, offset) };
+  const { wrapper } = readWrapper(memory, offset);
+  const descriptor = memory.getUint32(offset + misuse.descriptor);
+  return {
+    count,
+    values,
+    life,
+    swept,
+    ...(wrapper && { wrapper: { ...wrapper, ...(descriptor === 0 ? {} : { descriptor: descriptor - 1 }) } }),
+  };
 }
 
 function readWrapper(memory: LedgerMemory, offset: number): { readonly wrapper?: Wrapper } {

@@ -77,6 +77,7 @@ describe('a misuse', () => {
     view.setUint16(offset + misuse.kind, MISUSE_SWEPT, true);
     view.setUint16(offset + misuse.offendingCall, rowNumber('WSACleanup'), true);
     view.setBigUint64(offset + misuse.runtimeObjectKey, 0x7f0n, true);
+    view.setUint32(offset + misuse.descriptor, 4, true);
     expect([...ledger.misuses(), ...ledger.inheritances()]).toEqual([]);
     expect([...ledger.sweeps()]).toMatchObject([
       {
@@ -84,7 +85,7 @@ describe('a misuse', () => {
         values: [0x1a4n, 0x1a8n],
         swept: { call: 'WSACleanup', stackId: 60 },
         life: { generation: 4n },
-        wrapper: { type: 'FILE', value: 0x7f0n },
+        wrapper: { type: 'FILE', value: 0x7f0n, descriptor: 3 },
       },
     ]);
   });

@@ -228,8 +228,17 @@ export function emitSettleSwept({ asm, environment }: Hook, places: SweptPlaces)
   asm.lockXadd(at(rax, misuse.count), ecx);
   asm.test(ecx, ecx);
   asm.j('ne', counted);
-  asm.mov(rax, environment.linkSlots.ledger);
-  asm.lockInc32(at(rax, header.sweptRecords));
+  asm.mov(rdx, environment.linkSlots.ledger);
+  asm.lockInc32(at(rdx, header.sweptRecords));
+  asm.mov(rcx, places.stream);
+  asm.test(rcx, rcx);
+  asm.j('e', counted);
+  asm.mov(edx, at(rcx, runtimeObject.descriptor));
+  asm.test(edx, edx);
+  asm.j('e', counted);
+  asm.mov(edx, at(rcx, runtimeObject.descriptorNumber));
+  asm.add(edx, 1);
+  asm.mov(at(rax, misuse.descriptor), edx);
   asm.bind(counted);
 
   // The runtime has not come back from its close, so it has given neither of them out again.
