@@ -42,6 +42,8 @@ export interface LedgerMisuse {
   readonly worksOn: 'any' | readonly string[];
   /** A DLL's function refused the value by itself; the system calls that it made stand in records of their own. */
   readonly byFunction: boolean;
+  /** The object has handles beneath that are its library's business: a pseudo console. */
+  readonly hidesHandles?: true;
   /** The life of the value before the call. */
   readonly life: LedgerLife;
   /** Lives that the value had before {@link life}, the latest first, as far as they are known: a few at most. */
@@ -63,6 +65,21 @@ export interface LedgerInheritance {
   readonly started: LedgerCall;
   /** The child was given the handle as a descriptor, by STARTUPINFO's lpReserved2. */
   readonly asDescriptor: boolean;
+}
+
+/**
+ * Handles that the program left open, and that a function for such leftovers (WSACleanup) closed, as often as from the
+ * same stacks.
+ */
+export interface LedgerSweep {
+  readonly count: number;
+  readonly values: readonly bigint[];
+  /** The life of the first value when it was closed. */
+  readonly life: LedgerLife;
+  /** The function's first close of such a handle, under the function's name. */
+  readonly swept: LedgerCall;
+  /** The C runtime's object that stood for the first value. */
+  readonly wrapper?: Wrapper;
 }
 
 /** An image that was mapped into the target at some time. */
@@ -87,6 +104,11 @@ export interface CallLedger {
   life(value: bigint): LedgerLife | undefined;
   /** Values that are recorded as open, ascending. */
   openValues(): Iterable<bigint>;
+  /**
+   * Objects that are recorded as open, and that a library hands out although it keeps the handles beneath for itself:
+   * pseudo consoles. `value` is the program's name for one.
+   */
+  openObjects(): Iterable<{ readonly value: bigint; readonly life: LedgerLife }>;
   /** Values whose last close was made while the process exited, ascending. */
   valuesClosedWhileExiting(): Iterable<bigint>;
   /** FILETIME at which the process began to exit; `undefined` when it did not exit in an orderly way. */
@@ -100,6 +122,7 @@ export interface CallLedger {
   wrapperOf(value: bigint): Wrapper | undefined;
   misuses(): Iterable<LedgerMisuse>;
   inheritances(): Iterable<LedgerInheritance>;
+  sweeps(): Iterable<LedgerSweep>;
   /** The images that were mapped, in order; one that was unloaded is among them still. */
   images(): Iterable<LedgerImage>;
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
@@ -109,7 +132,7 @@ export interface CallLedger {
    * types has one stack for each.
    */
   typeOpenedBy(id: number): string;
-  /** Id of the stack that last closed a handle which was opened with stack `id`; 0 when none did. */
+  /** Id of the stack by which the program last closed a handle that was opened with stack `id`; 0 when none did. */
   closedBy(id: number): number;
   /** Opening stacks of handles that were closed while the program ran, each with the stack that closed one last. */
   closedStacks(): Iterable<{ readonly id: number; readonly closedBy: number }>;

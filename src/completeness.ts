@@ -40,6 +40,7 @@ export type CountedGap =
   | 'runtime-objects-dropped'
   | 'quarantine-lost'
   | 'nested-walks'
+  | 'swept-dropped'
   | 'opened-by-others'
   | 'names-timed-out';
 
@@ -63,6 +64,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'duplicates-unresolved': true,
   'runtime-objects-dropped': true,
   'quarantine-lost': true,
+  'swept-dropped': true,
   'nested-walks': true,
   'settled-without-marks': false,
   'inherited-cut': false,

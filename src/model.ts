@@ -52,7 +52,7 @@ export type Stack = readonly Frame[];
 export interface HandleObject {
   /**
    * Kernel type name (`Event`, `File`, `Key`, `Process`…), `Socket`, or `Unknown`. An object that stands for a kernel
-   * handle is a `Descriptor` or `FILE` of a C runtime, or a `Search` of FindFirstFile.
+   * handle is a `Descriptor` or `FILE` of a C runtime, a `Search` of FindFirstFile, or a `PseudoConsole`.
    */
   readonly type: string;
   /** Name in the form that a person would type: `C:\…`, `HKLM\…`, `\\.\pipe\…`. */
@@ -114,6 +114,8 @@ export interface OpenSite {
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
   readonly endedCount: number;
+  /** The function that closed them because the program had left them open (`WSACleanup`); none of them is open now. */
+  readonly sweptBy?: string;
   /** The program never closed them; Windows or the program's runtime did, while the process exited. */
   readonly closedAtExit?: true;
   /** How many were open at each of {@link Evidence.marks}; absent without marks. */

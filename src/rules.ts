@@ -49,7 +49,7 @@ export const rules: Readonly<Record<Rule, RuleDescription>> = {
     title: 'Leaked handle',
     description: 'The program opened a handle and did not close it.',
     meaning:
-      'The handle, socket, descriptor or `FILE` was still open at the end of the program, or at the moment at which the audit looked.',
+      'The handle, socket, descriptor or `FILE` was still open at the end of the program, or at the moment at which the audit looked; or the program had left it for a function like `WSACleanup` to close.',
     consequence:
       'An open handle keeps its object alive: a file stays locked, a port stays bound, an ended process keeps its memory. A program that runs for a long time runs out of them.',
     remedy:
@@ -138,11 +138,11 @@ export const rules: Readonly<Record<Rule, RuleDescription>> = {
     title: 'Closed by the wrong function',
     description: 'A call closed an object with the function for another kind of object.',
     meaning:
-      '`CloseHandle` was given a socket, a registry key, a `FILE`, a search of `FindFirstFile`, or the handle of a descriptor; or `closesocket` was given something that is no socket.',
+      '`CloseHandle` was given a socket, a registry key, a `FILE`, a search of `FindFirstFile`, a pseudo console, or the handle of a descriptor; or `closesocket` was given something that is no socket.',
     consequence:
       '`CloseHandle` closes the handle of the kernel and nothing that Winsock or the C runtime keeps for it. Their data then refers to the next object that gets the value.',
     remedy:
-      'Call `closesocket` for sockets, `RegCloseKey` for keys, `_close` for descriptors, `fclose` for `FILE`s and `FindClose` for searches.',
+      'Call `closesocket` for sockets, `RegCloseKey` for keys, `_close` for descriptors, `fclose` for `FILE`s, `FindClose` for searches and `ClosePseudoConsole` for pseudo consoles.',
     documentation: 'docs/findings.md#wrong-closer',
     counts: 'calls',
     stackLabels: { offending: 'closed at', closed: 'closed at' },

@@ -6,7 +6,21 @@ const nouns: Readonly<Record<string, string>> = {
   Descriptor: 'descriptor',
   FILE: 'FILE',
   Search: 'search handle',
+  PseudoConsole: 'pseudo console',
   Unknown: 'handle',
+};
+
+/**
+ * The function that closes an object of a type, where it is none of the functions that close handles of many types.
+ * CloseHandle closes only the kernel's handle, and nothing that belongs to it.
+ */
+export const properClosers: Readonly<Record<string, string>> = {
+  Socket: 'closesocket',
+  Key: 'RegCloseKey',
+  Descriptor: '_close',
+  FILE: 'fclose',
+  Search: 'FindClose',
+  PseudoConsole: 'ClosePseudoConsole',
 };
 
 /** `File handle`, `socket`; `handle` where the type is unknown. */

@@ -43,7 +43,7 @@ const registryRoot: RegExp = new RegExp(
 const pipeRoot: RegExp = /^(?:\\Device\\NamedPipe|\\\\\.\\pipe|\\\?\?\\pipe)\\?$/i;
 
 const isNamedFile = (object: HandleObject): boolean =>
-  object.type === 'File' && object.name !== undefined && !/^\\Device\\Afd/i.test(object.name);
+  object.type === 'File' && object.name !== undefined && !/^\\Device\\Afd(?:\\Endpoint)?$/i.test(object.name);
 const isRegistryRoot = (object: HandleObject): boolean => object.name !== undefined && registryRoot.test(object.name);
 const isPipeRoot = (object: HandleObject): boolean => object.name !== undefined && pipeRoot.test(object.name);
 
@@ -76,14 +76,15 @@ const baseRows: readonly Row[] = [
   { names: /^(?:Create|Open)JobObject/, gives: ['Job'] },
   { names: /^CreateIoCompletionPort$/, gives: ['IoCompletion'] },
   { names: /^(?:Create|Open)PrivateNamespace/, gives: ['Directory'] },
-  { names: /^CreatePseudoConsole/, gives: ['File', 'Process'] },
+  // The pseudo console is the program's. The handles beneath it are not.
+  { names: /^CreatePseudoConsole/, gives: ['PseudoConsole'] },
   { names: /^(?:DuplicateHandle|NtDuplicateObject|ZwDuplicateObject)$/, gives: 'any' },
   // A file descriptor or FILE belongs to the caller of the C runtime.
   { names: /^_?w?(?:fopen|freopen|fsopen|open|sopen|creat)(?:64)?(?:_s|_dispatch)?$/, gives: ['File'] },
   { names: /^(?:_?dup2?|_pipe|tmpfile(?:_s)?)$/, gives: ['File'] },
   { names: /^_?w?popen$/, gives: ['File', 'Process'] },
   { names: /^_?w?spawn(?:l|le|lp|lpe|v|ve|vp|vpe)$/, gives: ['Process'] },
-  // A socket that was not recognised is a File without a name, or with a name of \Device\Afd.
+  // A socket that was not recognised is a File without a name, or `\Device\Afd` or `\Device\Afd\Endpoint`.
   {
     names: /^(?:socket|accept|WSASocket[AW]|WSAAccept|WSAJoinLeaf|AcceptEx|WSPSocket|WSPAccept)$/,
     gives: ['Socket', 'File'],

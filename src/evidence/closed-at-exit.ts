@@ -3,7 +3,8 @@ import type { Stack } from '../model.ts';
 import type { CallReader } from './calls.ts';
 import { SiteGroup } from './sites.ts';
 
-const exitFunction: RegExp = /^(?:RtlExitUserProcess|LdrShutdownProcess|ExitProcess)$/;
+/** Functions in which a process exits. Some C runtimes close their streams there, before the process exits. */
+const exitFunction: RegExp = /^(?:RtlExitUserProcess|LdrShutdownProcess|ExitProcess|_?exit|_cexit|_c_exit|quick_exit)$/;
 
 /**
  * Handles that the program left to its runtime: a C runtime closes forgotten streams when its DLL is detached, after
@@ -24,7 +25,7 @@ export function groupClosedAtExit(ledger: CallLedger, calls: CallReader): readon
 }
 
 /** Whether no code of the program stands between the exit of the process and the close. */
-function isClosedByRuntime(stack: Stack): boolean {
+export function isClosedByRuntime(stack: Stack): boolean {
   const exit = stack.findIndex(({ system, function: name }) => system === true && exitFunction.test(name ?? ''));
   return exit >= 0 && stack.slice(0, exit).every(({ system }) => system === true);
 }

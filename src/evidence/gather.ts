@@ -6,6 +6,8 @@ import { InheritanceGroups } from './inheritance.ts';
 import { dropNestedRefusals } from './nested-refusals.ts';
 import { RefusedObjects } from './refused-objects.ts';
 import { listClosedAfterMarks, SiteGroup } from './sites.ts';
+import { groupOpenObjects } from './open-objects.ts';
+import { listSwept } from './swept.ts';
 import type { Description, EvidenceSources, TableEntry } from './sources.ts';
 
 /**
@@ -65,8 +67,10 @@ export async function gather(
   }
 
   const calls = new CallReader(sources);
-  const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
-  const descriptions = await describe([...sites.flatMap((site) => site.toDescribe()), ...inheritances.toDescribe()]);
+  const ofHandles = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
+  const toDescribe = ofHandles.flatMap((site) => site.toDescribe());
+  const descriptions = await describe([...toDescribe, ...inheritances.toDescribe()]);
+  const sites = [...ofHandles, ...groupOpenObjects(ledger)];
   const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
   const misuses = dropNestedRefusals(ledger, recorded)
     .filter((misuse) => !refused.isPeculiarity(misuse))
@@ -74,7 +78,11 @@ export async function gather(
   const closings = misuses.some(({ earlierLives }) => earlierLives !== undefined) ? calls.closings() : undefined;
   return {
     evidence: {
-      open: markCounts === undefined ? open : [...open, ...listClosedAfterMarks(markCounts, sites, calls)],
+      open: [
+        ...open,
+        ...listSwept(ledger, calls),
+        ...(markCounts === undefined ? [] : listClosedAfterMarks(markCounts, sites, calls)),
+      ],
       misuses,
       ...(closings === undefined ? {} : { closings }),
       inheritedByChildren: inheritances.finish(calls, descriptions),

@@ -3,7 +3,8 @@ import type { CallLedger, LedgerMisuse } from '../call-ledger.ts';
 /**
  * Leaves out the refusals that a refused function of a DLL made on its way: some of Winsock's functions pass a bad
  * socket on to the kernel (on Wine `setsockopt` and `listen` do), whose refusal is recorded before that of the function
- * itself. The call that counts is the one that the program made.
+ * itself. The call that counts is the one that the program made. A function that is given a closed pseudo console may
+ * go on to use the handles that had been beneath it.
  *
  * Takes time in proportion to the records, however many come from one place: the target waits meanwhile.
  */
@@ -12,8 +13,8 @@ export function dropNestedRefusals(
   misuses: readonly LedgerMisuse[],
 ): LedgerMisuse[] {
   const callers = new CallerTree();
-  for (const { byFunction, offending, values } of misuses) {
-    if (byFunction) callers.add(ledger.stack(offending.stackId), values);
+  for (const { byFunction, offending, values, hidesHandles } of misuses) {
+    if (byFunction) callers.add(ledger.stack(offending.stackId), hidesHandles === true ? 'any' : values);
   }
   return misuses.filter(({ offending, values }) => !callers.hasCaller(ledger.stack(offending.stackId), values));
 }
@@ -22,11 +23,12 @@ export function dropNestedRefusals(
 class CallerTree {
   readonly #root = new Branch();
 
-  add(stack: readonly bigint[], values: readonly bigint[]): void {
+  add(stack: readonly bigint[], values: readonly bigint[] | 'any'): void {
     let branch = this.#root;
     for (const address of stack) {
       branch = branch.grow(address);
-      for (const value of values) branch.values.add(value);
+      if (values === 'any') branch.hasAny = true;
+      else for (const value of values) branch.values.add(value);
     }
   }
 
@@ -42,7 +44,7 @@ class CallerTree {
       if (seen.has(address)) continue;
       seen.add(address);
       const branch = this.#follow(stack, depth);
-      if (branch !== undefined && values.some((value) => branch.values.has(value))) return true;
+      if (branch !== undefined && (branch.hasAny || values.some((value) => branch.values.has(value)))) return true;
     }
     return false;
   }
@@ -59,6 +61,8 @@ class CallerTree {
 class Branch {
   readonly next = new Map<bigint, Branch>();
   readonly values = new Set<bigint>();
+  /** The function was refused an object, and any handle may be one beneath it. */
+  hasAny = false;
 
   grow(address: bigint): Branch {
     let branch = this.next.get(address);

@@ -1,4 +1,4 @@
-import { type LedgerLife, siteKey } from '../call-ledger.ts';
+import { type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
 import type { HandleObject, OpenHandle, OpenSite } from '../model.ts';
 import type { CallReader } from './calls.ts';
 import type { CountsAtMarks, Description, TableEntry } from './sources.ts';
@@ -60,16 +60,11 @@ export class SiteGroup {
       protectFromClose: entry.protectFromClose,
     });
     const examples = this.#entries.slice(0, EXAMPLE_COUNT).map(describe);
-    const siblingsClosedAt = opened && calls.closingStack(opened.stackId);
-    const closedElsewhere =
-      opened !== undefined && siblingsClosedAt === undefined ? calls.closedElsewhere(opened.stackId) : [];
     return {
       object: this.#count === 1 ? examples[0]!.object : { type: this.#type, ...commonWrapper(examples) },
       count: this.#count,
       examples,
-      ...(opened === undefined ? {} : { opened: calls.read(opened) }),
-      ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
-      ...(closedElsewhere.length === 0 ? {} : { closedElsewhere }),
+      ...(opened === undefined ? {} : { opened: calls.read(opened), ...findSiblings(opened, calls) }),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),
       ...(markCounts === undefined ? {} : { countsAtMarks: markCounts.countsOf(this.keys) }),
@@ -81,6 +76,17 @@ export class SiteGroup {
     // A handle that was opened as a socket stays one, although a shut one may no longer answer as such.
     return this.#type === 'Socket' && object.type !== 'Socket' ? { type: 'Socket' } : object;
   }
+}
+
+/** Where other handles of a site were closed. */
+export function findSiblings(
+  { stackId }: LedgerCall,
+  calls: CallReader,
+): Pick<OpenSite, 'siblingsClosedAt' | 'closedElsewhere'> {
+  const siblingsClosedAt = calls.closingStack(stackId);
+  if (siblingsClosedAt !== undefined) return { siblingsClosedAt };
+  const closedElsewhere = calls.closedElsewhere(stackId);
+  return closedElsewhere.length === 0 ? {} : { closedElsewhere };
 }
 
 /** The kind of runtime object that stands for all of the handles, if it is the same for all. */

@@ -25,7 +25,7 @@ const MARKS_MIN = 16;
  * site that begins late, or rests now and then, is seen to do so.
  */
 export class MarkCounts implements CountsAtMarks {
-  readonly #ledger: Pick<CallLedger, 'openValues' | 'life'>;
+  readonly #ledger: Pick<CallLedger, 'openValues' | 'openObjects' | 'life'>;
   readonly #started: number;
   readonly #countsMax: number;
   #marks: Mark[] = [];
@@ -33,7 +33,11 @@ export class MarkCounts implements CountsAtMarks {
   readonly #sites = new Map<string, SiteAtMarks & { counts: number[] }>();
 
   /** @param started `nowMs()` at the target's first instruction */
-  constructor(ledger: Pick<CallLedger, 'openValues' | 'life'>, started: number, countsMax: number = COUNTS_MAX) {
+  constructor(
+    ledger: Pick<CallLedger, 'openValues' | 'openObjects' | 'life'>,
+    started: number,
+    countsMax: number = COUNTS_MAX,
+  ) {
     this.#ledger = ledger;
     this.#started = started;
     this.#countsMax = countsMax;
@@ -117,15 +121,16 @@ export class MarkCounts implements CountsAtMarks {
 
   #countOpen(): Map<string, Tally> {
     const tallies = new Map<string, Tally>();
-    for (const value of this.#ledger.openValues()) {
-      const life = this.#ledger.life(value);
+    const add = (life: LedgerLife | undefined): void => {
       // Just being opened or closed, or there before recording began.
-      if (life?.isOpen !== true || life.opened?.call === undefined) continue;
+      if (life?.isOpen !== true || life.opened?.call === undefined) return;
       const key = siteKey(life.opened, life.objectType);
       const tally = tallies.get(key);
       if (tally === undefined) tallies.set(key, { life, count: 1 });
       else tally.count++;
-    }
+    };
+    for (const value of this.#ledger.openValues()) add(this.#ledger.life(value));
+    for (const { life } of this.#ledger.openObjects()) add(life);
     return tallies;
   }
 }

@@ -59,6 +59,8 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
     `${plural(n, 'quarantined value was', 'quarantined values were')} given out again too early, past the recorder.`,
   'nested-walks': (n) =>
     `${plural(n, 'call has', 'calls have')} a stack of one frame, because the stack walk itself made the call.`,
+  'swept-dropped': (n) =>
+    `${plural(n, 'handle', 'handles')} that the program left for a function like WSACleanup to close ${n === 1 ? 'was' : 'were'} not kept: the recorder's room for them was full.`,
   'opened-by-others': (n) =>
     n === 1
       ? '1 open handle came from another process, or from a call that has no hook: it is in no finding.'

@@ -16,6 +16,7 @@ import type { FramedFunction } from './abi/framed-function.ts';
 import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/call-hook.ts';
 import { emitThunk } from './hooks/hook-frame.ts';
 import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
+import { emitSweepHook, rowAndObjects } from './hooks/sweeps.ts';
 import { emitRoutines, labelRoutines, type Routines } from './routines.ts';
 import { emitFunctionTable } from './runtime-function-table.ts';
 
@@ -129,16 +130,27 @@ function emitHooks(
   });
   asm.align(8);
   const runtimeObjectRows = numberedFunctions.map(({ row, rowNumber }) =>
-    row.kind === 'socket' ? undefined : emitRuntimeObjectRow(asm, rowNumber, row),
+    row.kind === 'runtime-object' ? emitRuntimeObjectRow(asm, rowNumber, row) : undefined,
   );
   const functionTrampolines = numberedFunctions.map(({ row }) => asm.label(`${row.name} trampoline`));
   const functionHooks = numberedFunctions.map(({ row, rowNumber }, index) => {
     const begin = asm.label(`${row.name} hook`);
-    const body =
-      row.kind === 'socket'
-        ? bodyOf(sharedSocketShape(row), (label) => emitSocketHook(asm, label, row, environment))
-        : runtimeObjectHook;
-    emitThunk(asm, begin, runtimeObjectRows[index] ?? rowNumber, functionTrampolines[index]!, body);
+    const trampoline = functionTrampolines[index]!;
+    switch (row.kind) {
+      case 'socket': {
+        const body = bodyOf(sharedSocketShape(row), (label) => emitSocketHook(asm, label, row, environment));
+        emitThunk(asm, begin, rowNumber, trampoline, body);
+        break;
+      }
+      case 'runtime-object':
+        emitThunk(asm, begin, runtimeObjectRows[index]!, trampoline, runtimeObjectHook);
+        break;
+      case 'sweep': {
+        const body = bodyOf('sweeps', (label) => emitSweepHook(asm, label, environment));
+        emitThunk(asm, begin, rowAndObjects(rowNumber, row), trampoline, body);
+        break;
+      }
+    }
     return begin;
   });
   return { callHooks, callTrampolines, functionHooks, functionTrampolines, runtimeObjectRows };

@@ -27,6 +27,7 @@ import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
 import { emitFileOrSocketType } from './hooks/file-or-socket-type.ts';
 import { emitHookFunctions } from './hooks/function-patches.ts';
 import type { HookEnvironment } from './hooks/hook-environment.ts';
+import { emitFindSweep } from './hooks/sweeps.ts';
 import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
 import { emitRuntimeObjectHook } from './hooks/runtime-objects/runtime-object-hook.ts';
 
@@ -82,6 +83,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       clearWalkCache: routine('clearWalkCache'),
       noteImage: routine('noteImage'),
       hookFunctions: routine('hookFunctions'),
+      findSweep: routine('findSweep'),
       ...(variant.quarantine ? { quarantine } : {}),
     },
     walk: {
@@ -127,6 +129,7 @@ export function emitRoutines(
   emitFindUnknownHandle(asm, environment.findUnknownHandle, environment);
   emitFileOrSocketType(asm, environment.fileOrSocketType);
   emitNoteAccept(asm, environment.noteAccept, environment);
+  emitFindSweep(asm, environment.findSweep, environment);
   emitClearWalkCache(asm, environment.clearWalkCache, environment);
   emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
   emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);

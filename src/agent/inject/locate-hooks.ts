@@ -1,6 +1,6 @@
 import { GetModuleHandleW, GetProcAddress, LoadLibraryExW } from '../../ffi/kernel32.ts';
 import { viewMemory } from '../../ffi/library.ts';
-import { RtlLookupFunctionEntry } from '../../ffi/ntdll.ts';
+import { isWine, RtlLookupFunctionEntry } from '../../ffi/ntdll.ts';
 import { failed } from '../../io/index.ts';
 import { functionModules, numberedFunctions } from '../tables/function-table.ts';
 import { numberedRows } from '../tables/hook-table.ts';
@@ -105,6 +105,7 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
         found.push({ row, rowNumber, address, code, moved });
         continue;
       }
+      if (row.kind === 'runtime-object' && row.isStubOnWine && isWine) continue;
       unmovable.push(`${name}!${row.name}`);
       opensUnseen ||= row.kind === 'runtime-object' && row.opens !== undefined;
     }

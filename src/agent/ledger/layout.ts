@@ -72,7 +72,7 @@ const headerFields = {
   quarantineLost: 'u32',
   /** With a quarantine: handles opened so far; its low bits are the next position in the ring of recent opens. */
   opens: 'u64',
-  /** Descriptors, streams and searches that found no room. */
+  /** Runtime objects that found no room. */
   droppedRuntimeObjects: 'u32',
   paddingBeforeInheritance: 'u32[7]',
   /** Requested changes of whether a handle is inheritable; each is counted before it takes effect. */
@@ -81,7 +81,17 @@ const headerFields = {
   inheritedRecords: 'u32',
   /** Starts of child processes whose inherited handles could not all be recorded. */
   inheritedCut: 'u32',
-  paddingBeforeWalkers: 'u32[429]',
+  /** Sweeps that are under way; see {@link sweep}. */
+  sweeping: 'u32',
+  /** Misuses of kind {@link MISUSE_SWEPT}; see {@link SWEPT_COUNT}. */
+  sweptRecords: 'u32',
+  /** Handles that sweeps closed, and that found no room. */
+  sweptDropped: 'u32',
+  /** {@link SWEEP_COUNT} entries of {@link sweep}. */
+  sweepTable: 'u64[48]',
+  /** Openings of runtime objects of the {@link standaloneType}. */
+  standaloneObjects: 'u32',
+  paddingBeforeWalkers: 'u32[329]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;
@@ -119,6 +129,23 @@ export const pendingAccept: Struct<typeof pendingAcceptFields>['offsets'] = pend
 export const PENDING_ACCEPT_SIZE_BYTES: number = pendingAcceptStruct.sizeBytes;
 export const PENDING_ACCEPT_COUNT = 64;
 
+const sweepFields = {
+  /** 0: free. */
+  threadId: 'u32',
+  /** Number of the function's row, and above bit 16 an index of {@link sweptObjects}. */
+  rowAndObjects: 'u32',
+  /** Address of the function's return address on the thread's stack, and the return address itself. */
+  returnAddress: 'u64',
+  caller: 'u64',
+} as const;
+
+const sweepStruct: Struct<typeof sweepFields> = struct(sweepFields);
+
+/** A thread that is inside a function that closes what the program has left open: see sweeps.ts. */
+export const sweep: Struct<typeof sweepFields>['offsets'] = sweepStruct.offsets;
+export const SWEEP_SIZE_BYTES: number = sweepStruct.sizeBytes;
+export const SWEEP_COUNT = 16;
+
 const slotFields = {
   /** Flags (see {@link STATE_QUARANTINED}) | generation << 1 | open. Zero: never seen. */
   state: 'u64',
@@ -139,7 +166,7 @@ const slotFields = {
   closedThread: 'u32',
   /** Number of the call's row. */
   closedCall: 'u16',
-  /** 1 when the process was exiting already. */
+  /** 1 when the process was exiting already; {@link SWEPT} is added when a sweep closed it. */
   closedWhileExiting: 'u16',
   /** For a quarantined value: the low half of how many handles had been opened when it was closed. */
   opensBefore: 'u32',
@@ -158,6 +185,9 @@ export const SLOT_SIZE_BYTES: number = slotStruct.sizeBytes;
  * not tell.
  */
 export const MAY_BE_INHERITABLE = 0x8000;
+
+/** A sweep closed the handle: {@link slot.closedWhileExiting}. */
+export const SWEPT = 2;
 
 /** Flags of a slot's state. The first one is the sign. */
 export const STATE_QUARANTINED: bigint = 1n << 63n;
@@ -184,8 +214,8 @@ const runtimeObjectFields = {
 const runtimeObjectStruct: Struct<typeof runtimeObjectFields> = struct(runtimeObjectFields);
 
 /**
- * A runtime object: a descriptor or a FILE of a C runtime, or the search that FindFirstFile returns. A library hands it
- * out in place of a handle.
+ * A runtime object: a descriptor or a FILE of a C runtime, the search that FindFirstFile returns, or a pseudo console.
+ * A library hands it out in place of a handle.
  */
 export const runtimeObject: Struct<typeof runtimeObjectFields>['offsets'] = runtimeObjectStruct.offsets;
 export const RUNTIME_OBJECT_SIZE_BYTES: number = runtimeObjectStruct.sizeBytes;
@@ -239,6 +269,10 @@ const misuseFields = {
   values: 'u64[8]',
   /** The earlier lives of the first value (see earlier-life.ts), if it had a slot with any. */
   earlierLives: 'u64[8]',
+  /** For a swept FILE: the number of the first one's descriptor, plus 1; 0 for none. */
+  descriptor: 'u32',
+  paddingAfterDescriptor: 'u32',
+  padding: 'u64[31]',
 } as const;
 
 const misuseStruct: Struct<typeof misuseFields> = struct(misuseFields);
@@ -266,6 +300,11 @@ export const MISUSE_INHERITED = 4;
 export const INHERITED_BY_NAME = 1;
 /** Limit of misuses of that kind: they are no mistakes, and must leave room for mistakes. */
 export const INHERITED_COUNT = 512;
+
+/** A function that closes what the program has left open closed the handle; the call is that function's. */
+export const MISUSE_SWEPT = 6;
+/** Limit of misuses of that kind: they must leave room for mistakes. */
+export const SWEPT_COUNT = 512;
 
 /** Handles were opened since the value was closed. */
 export const VICTIM = 0x8000_0000;

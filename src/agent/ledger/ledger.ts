@@ -1,7 +1,15 @@
-import type { CallLedger, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisuse } from '../../call-ledger.ts';
+import type {
+  CallLedger,
+  LedgerImage,
+  LedgerInheritance,
+  LedgerLife,
+  LedgerMisuse,
+  LedgerSweep,
+} from '../../call-ledger.ts';
 import { type CountedGap, countedGap, type Gap } from '../../completeness.ts';
 import { UserError } from '../../user-error.ts';
 import type { Wrapper } from '../../model.ts';
+import { standaloneType } from '../tables/function-table.ts';
 import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
@@ -25,7 +33,7 @@ import {
   STATE_QUARANTINED,
 } from './layout.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
-import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse } from './records.ts';
+import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse, readSweep } from './records.ts';
 
 /** A ledger whose content cannot be what the agent wrote. */
 export class LedgerDamagedError extends UserError {
@@ -49,7 +57,9 @@ type CounterName =
   | 'functionsMissed'
   | 'quarantineLost'
   | 'droppedRuntimeObjects'
-  | 'inheritedCut';
+  | 'inheritedCut'
+  | 'sweptDropped'
+  | 'standaloneObjects';
 
 /** The counters of what was missed. */
 const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
@@ -61,6 +71,7 @@ const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
   ['droppedRuntimeObjects', 'runtime-objects-dropped'],
   ['quarantineLost', 'quarantine-lost'],
   ['nestedWalks', 'nested-walks'],
+  ['sweptDropped', 'swept-dropped'],
 ];
 
 /**
@@ -174,6 +185,17 @@ export class Ledger implements CallLedger {
     }
   }
 
+  /** Runtime objects that are open and count themselves, in the order of the table. */
+  *openObjects(): Generator<{ readonly value: bigint; readonly life: LedgerLife }> {
+    if (this.counter('standaloneObjects') === 0) return;
+    for (let index = 1; index <= RUNTIME_OBJECT_COUNT; index++) {
+      const offset = this.#runtimeObjectOffset(index)!;
+      const life = readLife(this.#memory, offset);
+      if (life?.isOpen === true && life.objectType === standaloneType)
+        yield { value: this.#memory.getBigUint64(offset + runtimeObject.key), life };
+    }
+  }
+
   /** Values whose last close was made while the process exited, ascending. */
   *valuesClosedWhileExiting(): Generator<bigint> {
     if (this.counter('exiting') === 0) return;
@@ -257,6 +279,14 @@ export class Ledger implements CallLedger {
     for (const offset of this.#misuseOffsets()) {
       const inheritance = readInheritance(this.#memory, offset);
       if (inheritance !== undefined) yield inheritance;
+    }
+  }
+
+  /** Everything that functions for leftovers closed, in the order of the table. */
+  *sweeps(): Generator<LedgerSweep> {
+    for (const offset of this.#misuseOffsets()) {
+      const sweep = readSweep(this.#memory, offset);
+      if (sweep !== undefined) yield sweep;
     }
   }
 

@@ -1,6 +1,13 @@
-import type { LedgerCall, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisuse } from '../../call-ledger.ts';
+import type {
+  LedgerCall,
+  LedgerImage,
+  LedgerInheritance,
+  LedgerLife,
+  LedgerMisuse,
+  LedgerSweep,
+} from '../../call-ledger.ts';
 import type { Wrapper } from '../../model.ts';
-import { functionTable, recordedCalls } from '../tables/function-table.ts';
+import { functionTable, recordedCalls, standaloneType } from '../tables/function-table.ts';
 import { objectTypes } from '../tables/object-types.ts';
 import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from './earlier-life.ts';
 import {
@@ -13,6 +20,7 @@ import {
   MISUSE_CLOSE,
   MISUSE_CLOSED_AS_HANDLE,
   MISUSE_INHERITED,
+  MISUSE_SWEPT,
   MISUSE_USE,
   MISUSE_VALUE_COUNT,
   slot,
@@ -51,12 +59,11 @@ export function readLife(memory: LedgerMemory, offset: number): LedgerLife | und
   };
 }
 
-/** A misuse; undefined while its record is incomplete, when it never counted, and for an inheritance. */
+/** A misuse; undefined while its record is incomplete, when it never counted, and for a record of another kind. */
 export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse | undefined {
   const record = readRecord(memory, offset);
-  if (record === undefined || record.kind === 'inherited') return undefined;
+  if (record === undefined || record.kind === 'inherited' || record.kind === 'swept') return undefined;
   const { kind, status, ...rest } = record;
-  const runtimeObjectKey = memory.getBigUint64(offset + misuse.runtimeObjectKey);
   return {
     kind,
     status,
@@ -64,7 +71,8 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
     worksOn: typesOf(memory.getUint16(offset + misuse.offendingCall)),
     byFunction: functionNames.has(rest.offending.call ?? ''),
     ...readEarlierLives(memory, offset + misuse.earlierLives, rest.life.generation),
-    ...(runtimeObjectKey === 0n ? {} : { wrapper: nameRuntimeObject(runtimeObjectKey) }),
+    ...(rest.life.objectType === standaloneType ? { hidesHandles: true } : {}),
+    ...readWrapper(memory, offset),
     ...readVictim(memory, offset),
   };
 }
@@ -77,9 +85,30 @@ export function readInheritance(memory: LedgerMemory, offset: number): LedgerInh
   return { count, values, life, started, asDescriptor: status === INHERITED_BY_NAME };
 }
 
-/** The fields that misuses and inheritances share. */
+/** The handles that a function for leftovers closed; undefined where the record is another one, or incomplete. */
+export function readSweep(memory: LedgerMemory, offset: number): LedgerSweep | undefined {
+  const record = readRecord(memory, offset);
+  if (record?.kind !== 'swept') return undefined;
+  const { count, values, life, offending: swept } = record;
+  const { wrapper } = readWrapper(memory, offset);
+  const descriptor = memory.getUint32(offset + misuse.descriptor);
+  return {
+    count,
+    values,
+    life,
+    swept,
+    ...(wrapper && { wrapper: { ...wrapper, ...(descriptor === 0 ? {} : { descriptor: descriptor - 1 }) } }),
+  };
+}
+
+function readWrapper(memory: LedgerMemory, offset: number): { readonly wrapper?: Wrapper } {
+  const key = memory.getBigUint64(offset + misuse.runtimeObjectKey);
+  return key === 0n ? {} : { wrapper: nameRuntimeObject(key) };
+}
+
+/** The fields that all records of the table share. */
 interface MisuseRecord extends Pick<LedgerMisuse, 'status' | 'count' | 'values' | 'offending' | 'life'> {
-  readonly kind: LedgerMisuse['kind'] | 'inherited';
+  readonly kind: LedgerMisuse['kind'] | 'inherited' | 'swept';
 }
 
 function readRecord(memory: LedgerMemory, offset: number): MisuseRecord | undefined {
@@ -167,6 +196,7 @@ const misuseKinds: ReadonlyMap<number, MisuseRecord['kind']> = new Map([
   [MISUSE_USE, 'use'],
   [MISUSE_CLOSED_AS_HANDLE, 'closed-as-handle'],
   [MISUSE_INHERITED, 'inherited'],
+  [MISUSE_SWEPT, 'swept'],
 ]);
 
 /** The types of object that a row's call or function is made for. */

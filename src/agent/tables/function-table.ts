@@ -16,8 +16,14 @@ export const functionModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 
 
 type FunctionModule = (typeof functionModules)[number];
 
-/** A library hands these out in place of a handle: a C runtime's descriptor or stream, or FindFirstFile's search. */
-export type RuntimeObjectType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search'>;
+/**
+ * A library hands these out in place of a handle: a C runtime's descriptor or stream, FindFirstFile's search, or a
+ * pseudo console (HPCON).
+ */
+export type RuntimeObjectType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search' | 'PseudoConsole'>;
+
+/** A runtime object of this type is open or leaked itself: the handles beneath are the library's business. */
+export const standaloneType: RuntimeObjectType = 'PseudoConsole';
 
 /** A function that takes a socket, and refuses one that was closed. */
 export interface SocketFunction {
@@ -59,6 +65,8 @@ export interface RuntimeObjectFunction {
   readonly uses?: RuntimeObjectArgument;
   /** The results that mean failure; `never` where the result does not show it. */
   readonly failure: Failure;
+  /** Wine's function does nothing, and it is no gap when that cannot be hooked. */
+  readonly isStubOnWine: boolean;
 }
 
 /**
@@ -67,7 +75,19 @@ export interface RuntimeObjectFunction {
  */
 export type Failure = 'never' | 'negative' | 'error' | 'null' | 'invalid';
 
-type FunctionRow = SocketFunction | RuntimeObjectFunction;
+/** The objects that a sweeping function closes: sockets, or streams with the handles beneath. */
+export const sweptObjects = ['sockets', 'streams'] as const;
+
+/** A function that closes what the program has left open, and that it should have closed one by one. */
+export interface SweepFunction {
+  readonly kind: 'sweep';
+  readonly module: FunctionModule;
+  readonly name: string;
+  readonly argumentCount: number;
+  readonly sweeps: (typeof sweptObjects)[number];
+}
+
+type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction;
 
 function onSocket(name: string, argumentCount: number, role: SocketFunction['role'] = 'uses-socket'): SocketFunction {
   return { kind: 'socket', module: 'ws2_32.dll', name, argumentCount, role };
@@ -107,6 +127,7 @@ const socketFunctions: readonly SocketFunction[] = [
 type Effects = Pick<RuntimeObjectFunction, 'opens' | 'closes' | 'uses'> & {
   readonly replaces?: true;
   readonly keepsOnFailure?: true;
+  readonly isStubOnWine?: true;
 };
 
 function onRuntimeObject(
@@ -124,6 +145,7 @@ function onRuntimeObject(
     failure,
     replaces: false,
     keepsOnFailure: false,
+    isStubOnWine: false,
     ...effects,
   };
 }
@@ -237,12 +259,48 @@ const searchFunctions: readonly RuntimeObjectFunction[] = [
   onRuntimeObject('kernelbase.dll', 'FindClose', 1, 'never', closes('Search')),
 ];
 
+/**
+ * kernel32's functions of these names lead to kernelbase's. Windows 10 1809 has three of them, and Wine 8 too, whose
+ * ResizePseudoConsole returns E_NOTIMPL. CreatePseudoConsoleAsUser and ReleasePseudoConsole are newer.
+ * https://learn.microsoft.com/windows/console/createpseudoconsole and …/closepseudoconsole
+ */
+const consoleFunctions: readonly RuntimeObjectFunction[] = [
+  onRuntimeObject('kernelbase.dll', 'CreatePseudoConsole', 5, 'negative', storedAt(4, 'PseudoConsole')),
+  onRuntimeObject('kernelbase.dll', 'CreatePseudoConsoleAsUser', 6, 'negative', storedAt(5, 'PseudoConsole')),
+  onRuntimeObject('kernelbase.dll', 'ResizePseudoConsole', 2, 'negative', {
+    ...uses('PseudoConsole'),
+    isStubOnWine: true,
+  }),
+  onRuntimeObject('kernelbase.dll', 'ReleasePseudoConsole', 1, 'negative', uses('PseudoConsole')),
+  onRuntimeObject('kernelbase.dll', 'ClosePseudoConsole', 1, 'never', closes('PseudoConsole')),
+];
+
+function sweep(module: FunctionModule, name: string, sweeps: SweepFunction['sweeps']): SweepFunction {
+  return { kind: 'sweep', module, name, argumentCount: 0, sweeps };
+}
+
+/**
+ * The last WSACleanup closes all sockets of the process; _fcloseall closes all streams but the standard ones, and
+ * _rmtmp those of tmpfile.
+ * https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-wsacleanup
+ * https://learn.microsoft.com/cpp/c-runtime-library/reference/fclose-fcloseall and …/rmtmp
+ */
+const sweepFunctions: readonly SweepFunction[] = [
+  sweep('ws2_32.dll', 'WSACleanup', 'sockets'),
+  ...(['msvcrt.dll', 'ucrtbase.dll'] as const).flatMap((module) => [
+    sweep(module, '_fcloseall', 'streams'),
+    sweep(module, '_rmtmp', 'streams'),
+  ]),
+];
+
 /** The rows; a row's number in the ledger is its index in {@link recordedCalls}, plus 1. */
 export const functionTable: readonly FunctionRow[] = [
   ...socketFunctions,
   ...searchFunctions,
+  ...consoleFunctions,
   ...runtimeFunctions('msvcrt.dll'),
   ...runtimeFunctions('ucrtbase.dll'),
+  ...sweepFunctions,
 ];
 
 /** The rows by their numbers in the ledger, less 1: those of the hook table, then those of the function table. */

@@ -26,7 +26,7 @@ export interface FilledStructure {
 /**
  * The hook's task, beside passing the call through:
  * - `opens`: records every handle of {@link HookRow.opens} when the call succeeded;
- * - `opens-file`: the same, and tells sockets (`\Device\Afd`) from other files;
+ * - `opens-file`: the same, and tells sockets from other files;
  * - `opens-within`: `uses`, and records the handles of {@link HookRow.fills};
  * - `creates-process`: the same, and records which handles the new process inherited;
  * - `closes`: records the close of its handle;
@@ -72,6 +72,8 @@ export interface HookRow {
    * argument is known to say so.
    */
   readonly attributes?: number;
+  /** Index of the argument with FILE_FULL_EA_INFORMATION; its length in bytes is the next one. */
+  readonly extendedAttributes?: number;
 }
 
 /** A row with the number that stands for it in the ledger. */

@@ -102,7 +102,10 @@ export const hookTable: readonly HookRow[] = [
   row('NtUnmapViewOfSectionEx', 3, 'unmaps'),
 
   // Files, pipes, mailslots, sockets
-  row('NtCreateFile', 11, 'opens-file', { opens: [{ argument: 0, type: 'File' }] }),
+  {
+    ...row('NtCreateFile', 11, 'opens-file', { opens: [{ argument: 0, type: 'File' }] }),
+    extendedAttributes: 9,
+  },
   row('NtOpenFile', 6, 'opens-file', { opens: [{ argument: 0, type: 'File' }] }),
   opens('NtCreateNamedPipeFile', 14, 'File'),
   opens('NtCreateMailslotFile', 8, 'File'),

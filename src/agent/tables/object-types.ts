@@ -46,6 +46,7 @@ export const objectTypes = [
   'Descriptor',
   'FILE',
   'Search',
+  'PseudoConsole',
 ] as const;
 
 export type ObjectType = (typeof objectTypes)[number];

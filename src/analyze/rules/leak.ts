@@ -1,8 +1,10 @@
-import type { CallRecord, HandleObject, Level, OpenHandle, OpenSite, Stack } from '../../model.ts';
+import type { CallRecord, HandleObject, Level, Misuse, OpenHandle, OpenSite, Stack } from '../../model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
-import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
+import { properClosers } from '../object-noun.ts';
+import { dissect, functionName, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
+import { isGivenToCloseHandle } from './wrong-closer.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
 
 /**
@@ -17,14 +19,16 @@ const manyLiveByDefault = 50;
 /** `leak`: opened by the program's own code and still open at the judgement point. */
 export const leak: RuleCheck = checkSites<Opening>({
   rule: 'leak',
-  select: ({ open }) => open.filter((site): site is Opening => site.opened !== undefined),
+  select: ({ open }) => open.filter((site): site is Opening => site.opened !== undefined && isProgramsIfSwept(site)),
   typeOf: ({ object }) => object.type,
   siteOf({ opened, object }) {
     const actor = actorOf({ opened, object });
     return [actor, ...(actor === 'program' ? normaliseStack(opened.stack) : normaliseStackWithInternals(opened.stack))];
   },
-  assessSite(sites, { manyLive = manyLiveByDefault, warmUpIterations }, { marks = [] }) {
+  assessSite(all, { manyLive = manyLiveByDefault, warmUpIterations }, { marks = [], misuses }) {
+    const sites = all.flatMap((site) => withoutMisused(site, misuses));
     const [first] = sites;
+    if (first === undefined) return undefined;
     const live = sites.filter(({ closedAfterMarks }) => closedAfterMarks !== true);
     const isGone = live.length === 0;
     const growth = judgeIterations(
@@ -47,7 +51,7 @@ export const leak: RuleCheck = checkSites<Opening>({
       ended: sum(sites.map((site) => site.endedCount)),
       siblings,
       openings: sites.map((site) => site.opened.stack),
-      closedAtExit: live.length > 0 && live.every((site) => site.closedAtExit === true),
+      fate: fateOf(live),
       isGone,
       growth,
       isStandardStream: live.length > 0 && live.every(isStandardStream),
@@ -99,6 +103,67 @@ function isOpenedAlike(one: Stack, other: Stack): boolean {
   return spell(one) === spell(other);
 }
 
+/** Windows' own leftovers are its business: it sweeps them up as it likes. */
+function isProgramsIfSwept({ sweptBy, opened, object }: OpenSite): boolean {
+  return sweptBy === undefined || (opened !== undefined && attributeOpening(opened.stack, object) === 'program');
+}
+
+/**
+ * Leaves out the handles of a site that another finding explains. One that the program closes or uses after a sweep was
+ * not left to it: the program had forgotten the sweep. One that was given to CloseHandle in vain was not forgotten.
+ */
+function withoutMisused(site: Opening, misuses: readonly Misuse[]): readonly Opening[] {
+  const { sweptBy, opened, examples } = site;
+  const isExplained =
+    sweptBy === undefined
+      ? isGivenToCloseHandle
+      : ({ closed }: Misuse): boolean =>
+          closed?.stack.some((frame) => frame.system === true && functionName(frame) === sweptBy) === true;
+  const candidates = misuses.filter(isExplained);
+  if (candidates.length === 0) return [site];
+  const opener = ownFrames(opened.stack);
+  const values = candidates.flatMap((each) =>
+    each.opened !== undefined && ownFrames(each.opened.stack) === opener ? each.values : [],
+  );
+  const nameOf = ({ value, object: { wrapper } }: OpenHandle): bigint => wrapper?.value ?? value;
+  const known = new Set(examples.map(nameOf));
+  // The FILEs that a sweep closed are not all known.
+  const misused = new Set(sweptBy === undefined ? values.filter((value) => known.has(value)) : values);
+  const count = site.count - misused.size;
+  return count > 0 ? [{ ...site, count, examples: examples.filter((each) => !misused.has(nameOf(each))) }] : [];
+}
+
+/** The program's own part of a stack: a FILE is opened farther out than the handle beneath it. */
+function ownFrames(stack: Stack): string {
+  return canonicalText(stack.filter(({ system }) => system !== true));
+}
+
+/** The end of the handles of a site: who closed them, or that they are open. */
+interface Fate {
+  readonly isOpen: boolean;
+  /** `the runtime to close at exit`, `WSACleanup to close`; in a fixed order. */
+  readonly leftFor: readonly string[];
+}
+
+function fateOf(live: readonly Opening[]): Fate {
+  const leftFor = live.flatMap(({ closedAtExit, sweptBy }) => {
+    if (sweptBy !== undefined) return [`${sweptBy} to close`];
+    return closedAtExit === true ? ['the runtime to close at exit'] : [];
+  });
+  return { isOpen: leftFor.length < live.length, leftFor: [...new Set(leftFor)].sort(compareText) };
+}
+
+/** `are still open`, `were left for WSACleanup to close`, `are still open or were left for WSACleanup to close`. */
+function spellFate({ isOpen, leftFor }: Fate, count: number, type: string): string {
+  const isMany = count !== 1;
+  // Its closer is known by few, and no other function does its work.
+  const wish = type === 'PseudoConsole' ? ` and ${isMany ? 'want' : 'wants'} ${properClosers[type]}` : '';
+  return [
+    ...(isOpen ? [`${isMany ? 'are' : 'is'} still open${wish}`] : []),
+    ...leftFor.map((whom) => `${count === 1 ? 'was' : 'were'} left for ${whom}`),
+  ].join(' or ');
+}
+
 interface Tally {
   /** The kind of all of the handles. */
   readonly object: HandleObject;
@@ -106,7 +171,8 @@ interface Tally {
   readonly ended: number;
   readonly siblings: Stack | undefined;
   readonly openings: readonly Stack[];
-  readonly closedAtExit: boolean;
+  /** `are still open`, without the verb's number. */
+  readonly fate: Fate;
   /** All were closed after the last mark. */
   readonly isGone: boolean;
   /** Absent when iterations were not marked, or too few of them. */
@@ -160,25 +226,12 @@ function actorOf({ opened, object }: Pick<Opening, 'opened' | 'object'>): Actor 
   return attributeOpening(opened.stack, object);
 }
 
-function programMessage({
-  object,
-  count,
-  ended,
-  siblings,
-  openings,
-  closedAtExit,
-  isGone,
-  isStandardStream,
-}: Tally): string {
-  const verb = count === 1 ? 'is' : 'are';
+function programMessage({ object, count, ended, siblings, openings, fate, isGone, isStandardStream }: Tally): string {
   if (isGone) {
     const late = `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`;
     return `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${late}${siblings === undefined ? '' : `, at ${spellPlace(siblings)}`}.`;
   }
-  const fate = closedAtExit
-    ? `${count === 1 ? 'was' : 'were'} left for the runtime to close at exit`
-    : `${verb} still open`;
-  const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${fate}`;
+  const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${spellFate(fate, count, object.type)}`;
   if (isStandardStream)
     return `${base}: the program made ${count === 1 ? 'it a standard stream' : 'them standard streams'}, which last as long as the process.`;
   const parts = [base];

@@ -1,22 +1,14 @@
 import type { Evidence, HandleObject, Misuse } from '../../model.ts';
 import { canonicalText, type RuleCheck } from '../grouping.ts';
 import { isInvalidHandle, type Misuses, checkMisuses, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
-import { spellNoun } from '../object-noun.ts';
+import { properClosers, spellNoun } from '../object-noun.ts';
 import { dissect, exportedName } from '../stacks.ts';
 import { capitalise, spellHistory, spellTimes, spellValue, spellValues } from '../wording.ts';
 
-/** The right function for each type. CloseHandle closes only the kernel's handle, and nothing that belongs to it. */
-const closers: Readonly<Record<string, string>> = {
-  Socket: 'closesocket',
-  Key: 'RegCloseKey',
-  Descriptor: '_close',
-  FILE: 'fclose',
-  Search: 'FindClose',
-};
-
 /**
  * `wrong-closer`: a socket, a registry key, or the handle of a C runtime's descriptor or FILE that was closed by
- * CloseHandle; a FILE or a search that was given to CloseHandle; or a `closesocket` of what is no socket.
+ * CloseHandle; a FILE, a search or a pseudo console that was given to CloseHandle; or a `closesocket` of what is no
+ * socket.
  *
  * The function that the program called decides, because Wine's closesocket and C runtimes call CloseHandle themselves,
  * and Windows closes keys of its own with it.
@@ -50,7 +42,7 @@ function noSocketMessage({ object, values, offender }: Misuses, times: string): 
 
 /** A socket wants closesocket even where a descriptor stands for it. */
 function closerOf({ type, wrapper }: HandleObject): string {
-  return closers[type] ?? closers[wrapper?.type ?? ''] ?? 'another function';
+  return properClosers[type] ?? properClosers[wrapper?.type ?? ''] ?? 'another function';
 }
 
 /** `descriptor 3`, `the FILE 0x228306250`, `a descriptor`: what still stands for a closed handle. */
@@ -64,8 +56,16 @@ function isClosedAsHandle(misuse: Misuse): boolean {
   return (
     misuse.kind === 'closed-as-handle' &&
     /^(?:Socket|Key)$/.test(misuse.object?.type ?? '') &&
+    !isOpenedBySystemCall(misuse) &&
     /^(?:CloseHandle|_?close|_?fclose|_?fcloseall)$/.test(calledFunction(misuse))
   );
+}
+
+/** The program made the system call itself. No library keeps anything for such a handle, and CloseHandle is right. */
+function isOpenedBySystemCall({ opened }: Misuse): boolean {
+  if (opened === undefined) return false;
+  const { site, api } = dissect(opened.stack);
+  return site !== undefined && api === undefined;
 }
 
 /** CloseHandle closed the handle of a descriptor or FILE, and its C runtime still takes it for open. */
@@ -83,13 +83,13 @@ function calledFunction({ offending: { stack } }: Misuse): string {
   return (site !== undefined && api !== undefined && exportedName(api)) || '';
 }
 
-/** CloseHandle was given an open FILE or search, which is no handle of the kernel. */
+/** CloseHandle was given an open FILE, search or pseudo console, which is no handle of the kernel. */
 export function isGivenToCloseHandle({ kind, object, offending, closed }: Misuse): boolean {
   return (
     kind === 'close' &&
     offending.call === 'NtClose' &&
     closed === undefined &&
-    /^(?:FILE|Search)$/.test(object?.type ?? '')
+    /^(?:FILE|Search|PseudoConsole)$/.test(object?.type ?? '')
   );
 }
 

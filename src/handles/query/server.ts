@@ -145,7 +145,8 @@ export function createQueryServer(options: QueryServerOptions): (message: QueryM
 async function inspectFile(handle: HANDLE, details: boolean): Promise<Omit<FileAnswer, 'id'>> {
   const name = await queryObjectNameAsync(handle);
   if (typeof name === 'number') return { problem: `NtQueryObject 0x${name.toString(16)}` };
-  // A socket is named \Device\Afd or \Device\Afd\Endpoint on Windows [src], and not at all on Wine [ran].
+  // A socket is named \Device\Afd or \Device\Afd\Endpoint on Windows [src], and not at all on Wine [ran]. The
+  // driver Afd has other files too: it tells which is which.
   if (name !== '' && !/^\\device\\afd(?:\\|$)/i.test(name))
     return details ? { name, details: await queryFileDetails(handle) } : { name };
   const event = CreateEventW(null, true, false, null);

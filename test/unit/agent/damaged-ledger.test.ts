@@ -99,6 +99,11 @@ function readWhole(): void {
     checkCall(started);
     checkLife(life);
   }
+  for (const { values: left, swept, life } of ledger.sweeps()) {
+    check(left.length <= MISUSE_VALUE_COUNT, `${left.length} swept values`);
+    checkCall(swept);
+    checkLife(life);
+  }
   for (const { id, closedBy } of ledger.closedStacks()) {
     checkStack(id);
     checkStack(closedBy);
@@ -126,12 +131,12 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     writeStack(6, [0x4000n]);
     writeStack(9, [0x5000n, 0x6000n], 6);
     view.setBigUint64(header.stackPoolUsed, BigInt(9 * 8 + stackNode.frames + 2 * 8), true);
-    for (const kind of [1, 2, 3, 4]) {
+    for (const kind of [1, 2, 3, 4, 6]) {
       const offset = layout.misusesOffset + (kind - 1) * MISUSE_SIZE_BYTES;
       view.setUint32(offset + misuse.count, kind, true);
       view.setUint16(offset + misuse.kind, kind, true);
       view.setUint32(offset + misuse.valueCount, kind, true);
-      writeSlot(offset + misuse.life, { generation: 4n, isOpen: kind === 4 });
+      writeSlot(offset + misuse.life, { generation: 4n, isOpen: kind >= 4 });
       writeEarlierLife(offset, 3, 1, 6);
       view.setUint32(offset + misuse.ready, 1, true);
     }
@@ -153,6 +158,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       misuses: [...ledger.misuses()].map(({ kind }) => kind),
       earlierLives: [...ledger.misuses()].map(({ earlierLives }) => earlierLives?.length),
       inheritances: [...ledger.inheritances()].length,
+      sweeps: [...ledger.sweeps()].length,
       images: [...ledger.images()].length,
       closedStacks: [...ledger.closedStacks()].map(({ id }) => id),
       gaps: ledger.gaps().map(({ kind }) => kind),
@@ -163,6 +169,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       misuses: ['close', 'use', 'closed-as-handle'],
       earlierLives: [1, 1, 1],
       inheritances: 1,
+      sweeps: 1,
       images: 1,
       closedStacks: [1, 9],
       gaps: ['stacks-dropped', 'inherited-cut'],

@@ -4,6 +4,7 @@ import {
   INHERITED_BY_NAME,
   misuse,
   MISUSE_INHERITED,
+  MISUSE_SWEPT,
   MISUSE_SIZE_BYTES,
 } from '../../../src/agent/ledger/layout.ts';
 import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
@@ -51,7 +52,7 @@ describe('a misuse', () => {
     [1, 'close'],
     [2, 'use'],
     [3, 'closed-as-handle'],
-    [5, 'use'],
+    [6, 'use'],
     [0xffff, 'use'],
   ] as const)('of kind %i is %s', (kind, name) => {
     writeMisuse(1, [0x1a4]);
@@ -79,6 +80,24 @@ describe('a misuse', () => {
     expect([...ledger.misuses()][0]?.earlierLives).toEqual([
       { openedStackId: 13, closedStackId: 23 },
       { openedStackId: 11, closedStackId: 21 },
+    ]);
+  });
+
+  test('of kind 5 is a sweep', () => {
+    writeMisuse(2, [0x1a4, 0x1a8]);
+    view.setUint16(offset + misuse.kind, MISUSE_SWEPT, true);
+    view.setUint16(offset + misuse.offendingCall, rowNumber('WSACleanup'), true);
+    view.setBigUint64(offset + misuse.runtimeObjectKey, 0x7f0n, true);
+    view.setUint32(offset + misuse.descriptor, 4, true);
+    expect([...ledger.misuses(), ...ledger.inheritances()]).toEqual([]);
+    expect([...ledger.sweeps()]).toMatchObject([
+      {
+        count: 3,
+        values: [0x1a4n, 0x1a8n],
+        swept: { call: 'WSACleanup', stackId: 60 },
+        life: { generation: 4n },
+        wrapper: { type: 'FILE', value: 0x7f0n, descriptor: 3 },
+      },
     ]);
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
 import type { HandleObject, Level, OpenSite, Wrapper } from '../../../src/model.ts';
 import { beforeMain, byFopen, bySystem, closed, closedAgain, onlyFinding, opened } from './calls.ts';
-import { called, mainBottom, openSite } from './evidence.ts';
+import { called, mainBottom, misuse, openSite } from './evidence.ts';
 
 function file(wrapper: Wrapper): HandleObject {
   return { type: 'File', wrapper };
@@ -173,6 +173,50 @@ describe('a leak', () => {
       message,
       count: site.count ?? 1,
     });
+  });
+
+  const socket = called('NtOpenFile', 'ws2_32!socket', 'app!open_gate @src\\gate.c:14', ...mainBottom);
+  const sweptSite = openSite({ opened: socket, object: { type: 'Socket' }, count: 2, sweptBy: 'WSACleanup' });
+
+  it.each<{ title: string; open: readonly OpenSite[]; level: Level; message: string }>([
+    {
+      title: 'all were left for a function to close',
+      open: [sweptSite],
+      level: 'warning',
+      message:
+        '2 sockets opened at open_gate (gate.c:14) were left for WSACleanup to close; none from this site was ever closed.',
+    },
+    {
+      title: 'some are open still',
+      open: [sweptSite, openSite({ opened: socket, object: { type: 'Socket' }, siblingsClosedAt: closed.stack })],
+      level: 'error',
+      message:
+        '3 sockets opened at open_gate (gate.c:14) are still open or were left for WSACleanup to close; others from this site are closed at shut_gate (gate.c:21).',
+    },
+  ])('says who closed the handles in the end where $title', ({ open, level, message }) => {
+    expect(onlyFinding({ open })).toMatchObject({ rule: 'leak', level, message });
+  });
+
+  it('is not claimed of a handle of Windows that a function for leftovers closed', () => {
+    const own = called('NtOpenFile', 'ws2_32!getaddrinfo', ...mainBottom);
+    expect(analyze({ open: [openSite({ ...sweptSite, opened: own })], misuses: [] })).toEqual([]);
+  });
+
+  it('is not claimed of a handle that the program closes after such a function did', () => {
+    const record = misuse({
+      object: { type: 'FILE' },
+      opened: called('fopen', 'app!open_gate @src\\gate.c:14', ...mainBottom),
+      closed: called('_fcloseall', 'ntdll!NtClose', 'msvcrt!_fcloseall', ...mainBottom),
+      offending: called('fclose', ...mainBottom),
+    });
+    const stream = called('NtCreateFile', 'msvcrt!fopen', 'app!open_gate @src\\gate.c:14', ...mainBottom);
+    const left = openSite({ opened: stream, object: { type: 'File' }, sweptBy: '_fcloseall' });
+    expect(onlyFinding({ open: [left], misuses: [record] }).rule).toBe('double-close');
+    const rules = analyze({ open: [{ ...left, count: 3 }], misuses: [record] }).map(({ rule, count }) => [rule, count]);
+    expect(rules.toSorted()).toEqual([
+      ['double-close', 1],
+      ['leak', 2],
+    ]);
   });
 
   it('is not claimed of a handle that the program did not open', () => {

@@ -201,3 +201,16 @@ describe('a call that does not suit the object', () => {
     );
   });
 });
+
+describe('an object that the program opened by a system call of its own', () => {
+  it.each(['Socket', 'Key'])('may be closed by CloseHandle, be it a %s', (type) => {
+    const record = misuse({
+      object: { type },
+      kind: 'closed-as-handle',
+      status: 0,
+      offending: closedAgain,
+      opened: called('NtCreateFile', 'app!open_gate @src\\gate.c:14', ...mainBottom),
+    });
+    expect(analyze({ open: [], misuses: [record] })).toEqual([]);
+  });
+});

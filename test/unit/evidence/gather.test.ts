@@ -2,7 +2,7 @@ import type { LedgerMisuse } from '../../../src/call-ledger.ts';
 import { describe, expect, it } from 'vitest';
 import { gather } from '../../../src/evidence/gather.ts';
 import type { CountsAtMarks, Description, TableEntry } from '../../../src/evidence/sources.ts';
-import { type LedgerLife, siteKey } from '../../../src/call-ledger.ts';
+import { type LedgerLife, type LedgerSweep, siteKey } from '../../../src/call-ledger.ts';
 import { calledBy, openLife, plainSymbols, SYSTEM, type Told, ToldLedger } from './told-ledger.ts';
 
 const entry = (value: number, type = 'Event'): TableEntry => ({
@@ -168,6 +168,37 @@ describe('handles that were closed while the process exited', () => {
     });
     const { evidence } = await gather([], { ledger, symbols, startTime: 0n, hasWindows: false }, async () => new Map());
     expect(evidence.open.map(({ closedAtExit }) => closedAtExit)).toEqual(isLeft ? [true] : []);
+  });
+});
+
+describe('handles that were left for a function to close', () => {
+  const swept = { count: 9, values: [4n, 8n], life: openLife(1, 'Socket'), swept: calledBy(2, 'f7001') };
+  const gatherSwept = async (stack: readonly bigint[], change: Partial<LedgerSweep> = {}) =>
+    gatherFrom({ stacks: { ...stacks, 2: stack }, closedBy: { 1: 3 }, sweeps: [{ ...swept, ...change }] });
+
+  it('are a site of their own, with the stack that closes others, and are not looked at', async () => {
+    const { open, asked } = await gatherSwept([0x7000n, 0x7001n, 0x20n]);
+    expect(open).toMatchObject([
+      { object: { type: 'Socket' }, count: 9, sweptBy: 'f7001', examples: [{ value: 4n }, { value: 8n }] },
+    ]);
+    expect(open[0]!.siblingsClosedAt?.map(({ function: name }) => name)).toEqual(['f12', 'f20']);
+    expect(asked).toEqual([]);
+  });
+
+  it('know the object that stood for the first of them', async () => {
+    const wrapper = { type: 'FILE', value: 0x7f0n } as const;
+    const { open } = await gatherSwept([0x7001n, 0x20n], { wrapper });
+    expect(open[0]!.object.wrapper).toEqual({ type: 'FILE' });
+    expect(open[0]!.examples.map(({ object }) => object.wrapper)).toEqual([wrapper, { type: 'FILE' }]);
+  });
+
+  it('are none where a callback of the program closed them in that function', async () => {
+    expect((await gatherSwept([0x7000n, 0x20n, 0x7001n, 0x20n])).open).toEqual([]);
+  });
+
+  it('are left out when their opening was not seen', async () => {
+    const life = openLife(1, 'Socket', { opened: undefined });
+    expect((await gatherSwept([0x7001n, 0x20n], { life })).open).toEqual([]);
   });
 });
 

@@ -7,9 +7,10 @@ interface Refusal {
   readonly call: string;
   readonly stack: readonly bigint[];
   readonly values?: readonly bigint[];
+  readonly hidesHandles?: true;
 }
 
-function refusal(stackId: number, call: string, values: readonly bigint[]): LedgerMisuse {
+function refusal(stackId: number, { call, values = [0x44n], hidesHandles }: Refusal): LedgerMisuse {
   return {
     kind: 'use',
     status: 0xc000_0008,
@@ -19,13 +20,14 @@ function refusal(stackId: number, call: string, values: readonly bigint[]): Ledg
     worksOn: [],
     byFunction: !call.startsWith('Nt'),
     life: openLife(0),
+    ...(hidesHandles && { hidesHandles }),
   };
 }
 
 /** The calls that are left of some refusals. */
 function keep(refusals: readonly Refusal[]): readonly string[] {
   const ledger = new ToldLedger({ stacks: Object.fromEntries(refusals.map(({ stack }, id) => [id + 1, stack])) });
-  const misuses = refusals.map(({ call, values = [0x44n] }, id) => refusal(id + 1, call, values));
+  const misuses = refusals.map((each, id) => refusal(id + 1, each));
   return dropNestedRefusals(ledger, misuses).map(({ offending }) => offending.call ?? '');
 }
 
@@ -48,6 +50,15 @@ describe('a refusal within a refused function', () => {
         { call: 'NtDeviceIoControlFile', stack: [0x7001n, 0x10n, 0x20n] },
       ],
       ['listen'],
+    ],
+    [
+      'is left out with another value where the object hides the handles beneath it, but not beside it',
+      [
+        { call: 'ClosePseudoConsole', stack: caller, values: [0x34_6060n], hidesHandles: true },
+        { call: 'NtClose', stack: [0x7001n, ...caller] },
+        { call: 'NtSetEvent', stack: [0x7001n, 0x11n, 0x20n, 0x30n] },
+      ],
+      ['ClosePseudoConsole', 'NtSetEvent'],
     ],
     [
       'is left out where a function calls a function',
@@ -130,7 +141,9 @@ function countReads(count: number): number {
   const callers = Array.from({ length: half }, (_, index) => [0x10n, 0x20n, BigInt(0x1000 + index)]);
   const stacks = [...callers.map(counted), ...callers.map((stack) => counted([0x7001n, ...stack]))];
   const ledger = new ToldLedger({ stacks: Object.fromEntries(stacks.map((stack, id) => [id, stack])) });
-  const misuses = stacks.map((_, id) => refusal(id, id < half ? 'setsockopt' : 'NtDeviceIoControlFile', [0x44n]));
+  const misuses = stacks.map((_, id) =>
+    refusal(id, { call: id < half ? 'setsockopt' : 'NtDeviceIoControlFile', stack: [], values: [0x44n] }),
+  );
   expect(dropNestedRefusals(ledger, misuses)).toEqual(misuses.slice(0, half));
   return reads;
 }

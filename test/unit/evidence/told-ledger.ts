@@ -5,6 +5,7 @@ import type {
   LedgerInheritance,
   LedgerLife,
   LedgerMisuse,
+  LedgerSweep,
 } from '../../../src/call-ledger.ts';
 import type { Gap } from '../../../src/completeness.ts';
 import type { StackReader } from '../../../src/evidence/sources.ts';
@@ -13,12 +14,14 @@ import type { Wrapper } from '../../../src/model.ts';
 /** The content of a {@link ToldLedger}. */
 export interface Told {
   readonly lives?: Readonly<Record<number, LedgerLife>>;
+  readonly objects?: readonly { readonly value: bigint; readonly life: LedgerLife }[];
   readonly closedWhileExiting?: readonly bigint[];
   readonly exitingTime?: bigint;
   readonly own?: readonly bigint[];
   readonly wrappers?: Readonly<Record<number, Wrapper>>;
   readonly misuses?: readonly LedgerMisuse[];
   readonly inheritances?: readonly LedgerInheritance[];
+  readonly sweeps?: readonly LedgerSweep[];
   /** Return addresses by stack id, innermost first. */
   readonly stacks?: Readonly<Record<number, readonly bigint[]>>;
   /** Whether the target has windows; no ledger knows it. */
@@ -45,6 +48,10 @@ export class ToldLedger implements CallLedger {
 
   openValues(): readonly bigint[] {
     return Object.entries(this.#told.lives ?? {}).flatMap(([value, { isOpen }]) => (isOpen ? [BigInt(value)] : []));
+  }
+
+  openObjects(): readonly { readonly value: bigint; readonly life: LedgerLife }[] {
+    return this.#told.objects ?? [];
   }
 
   valuesClosedWhileExiting(): readonly bigint[] {
@@ -81,6 +88,10 @@ export class ToldLedger implements CallLedger {
 
   typeOpenedBy(id: number): string {
     return this.#told.openedTypes?.[id] ?? 'Event';
+  }
+
+  sweeps(): readonly LedgerSweep[] {
+    return this.#told.sweeps ?? [];
   }
 
   closedBy(id: number): number {

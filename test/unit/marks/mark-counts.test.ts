@@ -15,6 +15,12 @@ class CountingLedger {
     }
   }
 
+  objects: readonly { readonly value: bigint; readonly life: LedgerLife }[] = [];
+
+  openObjects(): readonly { readonly value: bigint; readonly life: LedgerLife }[] {
+    return this.objects;
+  }
+
   life(value: bigint): LedgerLife {
     const stackId = 1 + Math.floor(Number(value) / 1_000_000);
     return {
@@ -46,6 +52,17 @@ const seriesOf = (counts: MarkCounts): readonly (readonly number[])[] =>
   [...counts.sites.values()].map((site) => site.counts);
 
 describe('counts at marks', () => {
+  it('are also those of objects that no handle stands for', async () => {
+    const ledger = new CountingLedger();
+    const counts = new MarkCounts(ledger, 0);
+    const life = { ...ledger.life(4n), objectType: 'PseudoConsole' };
+    for (const count of [1, 2]) {
+      ledger.objects = Array.from({ length: count }, (_, index) => ({ value: 0x7f0n + BigInt(index), life }));
+      await counts.take(1, 0);
+    }
+    expect([...counts.sites.values()]).toMatchObject([{ objectType: 'PseudoConsole', counts: [1, 2] }]);
+  });
+
   it('are kept one by one as long as there is room', async () => {
     const counts = await countAtMarks((mark) => [mark, 2 * mark], 100);
     expect(counts.marks.map(({ iterations }) => iterations)).toEqual(Array(100).fill(1));

@@ -66,6 +66,10 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     '4 calls have a stack of one frame, because the stack walk itself made the call.',
   ],
   [
+    { kind: 'swept-dropped', count: 1 },
+    "1 handle that the program left for a function like WSACleanup to close was not kept: the recorder's room for them was full.",
+  ],
+  [
     { kind: 'settled-without-marks' },
     'There was nothing to settle: handles are waited for at marks, and no marks were asked for.',
   ],

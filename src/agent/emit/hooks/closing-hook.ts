@@ -7,6 +7,7 @@ import {
   slot,
   STATE_CLOSING,
   STATE_QUARANTINED,
+  SWEPT,
 } from '../../ledger/layout.ts';
 import { at } from '../../asm/operands.ts';
 import { eax, r10, r11, r11d, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
@@ -18,30 +19,56 @@ import { emitSlotAddress } from '../recorder/slot-address.ts';
 import type { Hook } from './hook-environment.ts';
 import { emitReturnAddress, hookFrame, hookPlaces, RESULT } from './hook-frame.ts';
 import { emitMisuse, emitReadState, emitRefusal, emitUnlessQuarantined } from './hook-steps.ts';
+import { emitNoteSwept, emitSettleSwept } from './sweeps.ts';
 
-/** The value that is closed, and the state of its slot before. */
-const { value, state } = hookPlaces('value', 'state');
+/** The value that is closed, the state of its slot before, and what a sweep needs. */
+const places = hookPlaces('value', 'state', 'swept', 'record', 'stream');
+const { value, state, swept } = places;
 
 /** Emits the hook of NtClose. */
 export function emitCloses(hook: Hook): void {
   const { asm, environment, rowNumber } = hook;
-  const [failed, misused, done] = asm.labels('failed', 'misused', 'done');
+  const [sweeps, noSweep, call, failed, misused, settle, done] = asm.labels(
+    'sweeps',
+    'noSweep',
+    'call',
+    'failed',
+    'misused',
+    'settle',
+    'done',
+  );
   asm.mov(value, rcx);
+  asm.movImmediate64(swept, 0);
   if (environment.quarantine === undefined) emitReadState(hook, rcx, state);
   else emitClaim(hook, environment.quarantine);
+  asm.mov(rax, environment.linkSlots.ledger);
+  asm.cmpImmediate32(at(rax, header.sweeping), 0);
+  asm.j('ne', sweeps);
+  asm.bind(noSweep);
   emitNoteCloseHandle(hook);
+  asm.bind(call);
   hook.passThrough();
   asm.test(eax, eax);
   asm.j('s', failed);
   asm.mov(rcx, value);
   asm.mov(rdx, state);
   emitReturnAddress(asm);
-  asm.mov(r9d, rowNumber);
+  asm.mov(r9d, swept);
+  asm.and(r9d, SWEPT << 16);
+  asm.or(r9d, rowNumber);
   asm.call(environment.recordClose);
   if (environment.quarantine !== undefined) {
     asm.mov(rcx, value);
     asm.call(environment.quarantine.enterQuarantine);
   }
+  asm.cmp(swept, 0);
+  asm.j('ne', settle);
+  asm.jmp(done);
+  asm.bind(sweeps);
+  emitNoteSwept(hook, places, noSweep);
+  asm.jmp(call);
+  asm.bind(settle);
+  emitSettleSwept(hook, places);
   asm.jmp(done);
   asm.bind(failed);
   if (environment.quarantine !== undefined) emitGiveUpClaim(hook);

@@ -23,6 +23,7 @@ export interface HookEnvironment extends RecorderEnvironment {
   readonly clearWalkCache: Label;
   readonly noteImage: Label;
   readonly hookFunctions: Label;
+  readonly findSweep: Label;
 }
 
 /** The body of a hook in the making: the hook of one row, or of all rows that are alike. */

@@ -2,11 +2,20 @@ import type { OpenedHandle } from '../../tables/hook-row.ts';
 import { typeIndex } from '../../tables/object-types.ts';
 import { header, MAY_BE_INHERITABLE } from '../../ledger/layout.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
-import { eax, edx, r8, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
+import { eax, ecx, edx, r8d, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
+import { callerArgument } from '../abi/framed-function.ts';
 import { SYSTEM_TIME } from '../abi/system-time.ts';
 import { emitMayBeInheritable } from '../recorder/inherited-handles.ts';
 import type { Hook, HookBody } from './hook-environment.ts';
-import { ATTRIBUTES, emitReturnAddress, emitSaveArgument, hookPlaces, receivers, SPARE } from './hook-frame.ts';
+import {
+  ATTRIBUTES,
+  emitReturnAddress,
+  emitSaveArgument,
+  hookFrame,
+  hookPlaces,
+  receivers,
+  SPARE,
+} from './hook-frame.ts';
 import { emitLoadOpened, emitLoadState, emitReportUses, emitSaveUses } from './hook-steps.ts';
 
 /** A row's number, and the type of the handle that its call opens, as recordOpen takes them. */
@@ -107,11 +116,18 @@ export function emitOpensWithin(hook: Hook): void {
 
 /** Emits the hook of a call that opens files and sockets. */
 export function emitOpensFile(hook: Hook): void {
-  const { asm, environment, rowNumber } = hook;
-  asm.mov(SPARE, r8); // POBJECT_ATTRIBUTES
-  emitOpens(hook, ({ type }) => {
-    asm.mov(eax, typeIndex(type));
-    asm.mov(rcx, SPARE);
+  const { asm, environment, row, rowNumber } = hook;
+  const { extendedAttributes } = row;
+  emitOpens(hook, () => {
+    // The path tells a socket only where the call takes no extended attributes.
+    if (extendedAttributes === undefined) {
+      asm.mov(rcx, ATTRIBUTES);
+      asm.xor(edx, edx);
+    } else {
+      asm.xor(ecx, ecx);
+      asm.mov(rdx, callerArgument(hookFrame, extendedAttributes));
+      asm.mov(r8d, callerArgument(hookFrame, extendedAttributes + 1));
+    }
     asm.call(environment.fileOrSocketType);
     asm.mov(edx, eax);
     asm.shl(edx, 16);

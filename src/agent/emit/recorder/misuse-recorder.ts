@@ -4,6 +4,7 @@ import {
   MISUSE_CLOSE,
   MISUSE_COUNT,
   MISUSE_INHERITED,
+  MISUSE_SWEPT,
   MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT,
   RECENT_OPEN_COUNT,
@@ -95,7 +96,7 @@ const runtimeObjectKey = 0x90; // u64: key of what stands for the handle, or 0
  */
 export function emitInternMisuse(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, misuseFrame, (epilogue) => {
-    const [noSlot, noRuntimeObject, noEarlierLives, haveLife, probe, claimed, again, full, refused, dropped] =
+    const [noSlot, noRuntimeObject, noEarlierLives, haveLife, probe, claimed, again, full, notInherited, refused, dropped] =
       asm.labels(
         'noSlot',
         'noRuntimeObject',
@@ -105,6 +106,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
         'claimed',
         'again',
         'full',
+        'notInherited',
         'refused',
         'dropped',
       );
@@ -213,8 +215,13 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.mov(rax, callAndKind);
     asm.shr(eax, 16);
     asm.cmp(eax, MISUSE_INHERITED);
-    asm.j('ne', refused);
+    asm.j('ne', notInherited);
     asm.lockInc32(at(rdx, header.inheritedCut));
+    asm.jmp(dropped);
+    asm.bind(notInherited);
+    asm.cmp(eax, MISUSE_SWEPT);
+    asm.j('ne', refused);
+    asm.lockInc32(at(rdx, header.sweptDropped));
     asm.jmp(dropped);
     asm.bind(refused);
     asm.lockInc32(at(rdx, header.droppedMisuses));

@@ -1,4 +1,4 @@
-import { header, RECENT_OPEN_COUNT, slot, stackNode, STATE_FLAG_BITS, VICTIM } from '../../ledger/layout.ts';
+import { header, RECENT_OPEN_COUNT, slot, stackNode, STATE_FLAG_BITS, SWEPT, VICTIM } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
 import { eax, edx, r10, r10d, r11, r11d, r8, r8d, r9, r9d, rax, rcx, rdx, type Register } from '../../asm/registers.ts';
@@ -98,7 +98,10 @@ export function emitWriteOpening(asm: Assembler, rowAndType: Memory): void {
   asm.mov(at(rcx, slot.state), r8); // last: from now on the slot is open
 }
 
-/** Emits `void recordClose(HANDLE value, u64 state before the call, u64* returnAddress, u32 row)`. */
+/**
+ * Emits `void recordClose(HANDLE value, u64 state before the call, u64* returnAddress, u32 row | SWEPT << 16)`: the
+ * flag is absent for a close of the program's own.
+ */
 export function emitRecordClose(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, recordFrame, (epilogue) => {
     const [beyond, unseen, exchange, closed, done] = asm.labels('beyond', 'unseen', 'exchange', 'closed', 'done');
@@ -127,22 +130,10 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
     asm.j('ne', done); // another thread has the value already
     asm.bind(closed);
     emitWriteClosing(asm, r10, closing, environment);
-    // The opening stack learns where such handles are closed. It does not learn from what a runtime closes at the
-    // exit. Reading before writing keeps the cache line shared between processors.
-    asm.mov(rax, environment.linkSlots.ledger);
-    asm.cmpImmediate32(at(rax, header.exiting), 0);
+    // The opening stack does not learn from what a sweep closes.
+    asm.test(r9d, SWEPT << 16);
     asm.j('ne', done);
-    asm.shr(r8, 1);
-    asm.cmp(r8d, at(rcx, slot.openedGeneration));
-    asm.j('ne', done);
-    asm.mov(eax, at(rcx, slot.openedStack));
-    asm.test(eax, eax);
-    asm.j('e', done);
-    asm.mov(rdx, environment.linkSlots.stackPool);
-    asm.lea(rdx, indexed(rdx, rax, 8));
-    asm.cmp(r10d, at(rdx, stackNode.closedBy));
-    asm.j('e', done);
-    asm.mov(at(rdx, stackNode.closedBy), r10d);
+    emitLearnClosing(asm, done, environment);
     asm.bind(done);
     epilogue();
     asm.bind(beyond);
@@ -151,13 +142,35 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
   });
 }
 
+/**
+ * The stack that opened the slot at rcx learns that such handles are closed at the stack in r10, but not while the
+ * process exits. The slot's state is in r8. Jumps to `done` where there is nothing to learn. Clobbers rax, rdx, r8.
+ */
+export function emitLearnClosing(asm: Assembler, done: Label, { linkSlots }: LinkedEnvironment): void {
+  asm.mov(rax, linkSlots.ledger);
+  asm.cmpImmediate32(at(rax, header.exiting), 0);
+  asm.j('ne', done);
+  asm.shr(r8, 1);
+  asm.cmp(r8d, at(rcx, slot.openedGeneration));
+  asm.j('ne', done);
+  asm.mov(eax, at(rcx, slot.openedStack));
+  asm.test(eax, eax);
+  asm.j('e', done);
+  asm.mov(rdx, linkSlots.stackPool);
+  asm.lea(rdx, indexed(rdx, rax, 8));
+  // Reading before writing keeps the cache line shared between processors.
+  asm.cmp(r10d, at(rdx, stackNode.closedBy));
+  asm.j('e', done);
+  asm.mov(at(rdx, stackNode.closedBy), r10d);
+}
+
 /** Places in the caller's frame that {@link emitWriteClosing} uses. */
 type ClosingPlaces = FramePlaces<readonly ['slot', 'state', 'row']>;
 
 /**
  * Writes a close into the slot at rcx: made at the return address in r8, by the row in r9, and after it the slot has
- * `state`. Leaves the slot in rcx, its state in r8, and the close's stack in r10. Clobbers the other volatile
- * registers.
+ * `state`. Leaves the slot in rcx, its state in r8, the row in r9, and the close's stack in r10. Clobbers the other
+ * volatile registers.
  */
 export function emitWriteClosing(
   asm: Assembler,
@@ -183,7 +196,7 @@ export function emitWriteClosing(
   asm.mov(eax, at(rax, header.exiting));
   asm.shl(eax, 16);
   asm.or(eax, r9d);
-  asm.mov(at(rcx, slot.closedCall), eax); // closedWhileExiting is the upper half
+  asm.mov(at(rcx, slot.closedCall), eax); // closedWhileExiting is the upper half, to which a sweep adds its flag
   asm.mov(eax, r10d);
   emitPackStack(asm, r8, rdx);
   asm.mov(at(rcx, slot.closedStack), rax);

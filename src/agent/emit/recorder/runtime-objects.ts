@@ -1,3 +1,5 @@
+import { standaloneType } from '../../tables/function-table.ts';
+import { typeIndex } from '../../tables/object-types.ts';
 import {
   header,
   RUNTIME_OBJECT_COUNT,
@@ -14,18 +16,18 @@ import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { HASH_MULTIPLIER } from '../walk/stack-hash.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
-import { emitWriteClosing, emitWriteOpening } from './recorder.ts';
+import { emitLearnClosing, emitWriteClosing, emitWriteOpening } from './recorder.ts';
 import { emitSlotAddress } from './slot-address.ts';
 
 /*
- * Runtime objects are what a library hands out in place of a handle: a descriptor, a FILE, a search.
+ * Runtime objects are what a library hands out in place of a handle: a descriptor, a FILE, a search, a pseudo console.
  *
  * They lie in a hash table in the ledger, by the value with which the program names them. A key keeps its entry for
  * good. When the library gives the value out again, the entry's life goes on, as that of a handle value does in its
  * slot. A new key takes the entry of a closed one only where there is no room.
  */
 
-type Environment = Pick<RecorderEnvironment, 'linkSlots' | 'captureStack'>;
+type Environment = Pick<RecorderEnvironment, 'linkSlots' | 'ntdllImport' | 'captureStack'>;
 
 /** `target` becomes the address of the first entry that a key may have. */
 function emitFirstEntry(asm: Assembler, key: Register, target: Register, { linkSlots }: Environment): void {
@@ -190,6 +192,11 @@ export function emitCloseRuntimeObject(asm: Assembler, begin: Label, environment
     asm.lockCmpxchg(at(rcx, slot.state), rdx);
     asm.j('ne', done); // the library has given it out again already
     emitWriteClosing(asm, rdx, closing, environment);
+    // For the others the opening stack of the handle beneath learns it.
+    asm.movzx16(rax, at(rcx, slot.objectType));
+    asm.cmp(eax, typeIndex(standaloneType));
+    asm.j('ne', done);
+    emitLearnClosing(asm, done, environment);
     asm.bind(done);
     epilogue();
   });

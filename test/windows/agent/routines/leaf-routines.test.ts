@@ -75,38 +75,76 @@ describe('findUnknownHandle', () => {
 });
 
 describe('fileOrSocketType', () => {
-  const [NAME, TEXT] = [0x100, 0x200];
+  const [NAME, TEXT, EXTENDED] = [0x100, 0x200, 0x300];
 
   /** Writes OBJECT_ATTRIBUTES with a name, of which only `length` characters count. */
-  function typeOf(path: string, length = path.length): number {
+  function writePath(path: string, length = path.length): void {
     data.setBigUint64(0x10, dataAddress + BigInt(NAME), true); // PUNICODE_STRING ObjectName
     data.setUint16(NAME, length * 2, true); // USHORT Length
     data.setBigUint64(NAME + 8, dataAddress + BigInt(TEXT), true); // PWSTR Buffer
     new Uint8Array(data.buffer, TEXT).set(Buffer.from(path, 'utf16le'));
-    return Number(routines.call('fileOrSocketType', { rcx: dataAddress }).rax);
+  }
+
+  /** Writes FILE_FULL_EA_INFORMATION, and returns its length in bytes. */
+  function writeExtendedAttribute(name: string, nameLength = name.length): bigint {
+    data.setUint8(EXTENDED + 5, nameLength); // UCHAR EaNameLength
+    data.setUint16(EXTENDED + 6, 30, true); // USHORT EaValueLength
+    new Uint8Array(data.buffer, EXTENDED + 8).set(Buffer.from(`${name}\0`, 'latin1'));
+    return BigInt(8 + name.length + 1 + 30);
+  }
+
+  function typeOf(arguments_: { readonly rcx: bigint; readonly rdx: bigint; readonly r8: bigint }): number {
+    return Number(routines.call('fileOrSocketType', arguments_).rax);
   }
 
   test.each([
     ['\\Device\\Afd', 'Socket'],
-    ['\\Device\\Afd\\Endpoint', 'Socket'],
+    ['\\Device\\Afd\\', 'File'],
+    ['\\Device\\Afd\\Endpoint', 'File'],
+    ['\\Device\\Afd\\Mio', 'File'],
+    ['\\Device\\AfdX', 'File'],
     ['\\Device\\Afx', 'File'],
     ['\\Device\\afd', 'File'],
     ['\\Devicx\\Afd', 'File'],
     ['\\Xevice\\Afd', 'File'],
     ['\\??\\C:\\Device\\Afd', 'File'],
     ['', 'File'],
-  ] as const)('%s is a %s', (path, type) => {
-    expect(typeOf(path)).toBe(typeIndex(type));
+  ] as const)('without extended attributes %s is a %s', (path, type) => {
+    writePath(path);
+    expect(typeOf({ rcx: dataAddress, rdx: 0n, r8: 0n })).toBe(typeIndex(type));
   });
 
   test('a path that ends before its last letter is a File, whatever lies behind it', () => {
-    expect(typeOf('\\Device\\Afd', 10)).toBe(typeIndex('File'));
+    writePath('\\Device\\Afd', 10);
+    expect(typeOf({ rcx: dataAddress, rdx: 0n, r8: 0n })).toBe(typeIndex('File'));
   });
 
   test.each([
     ['no structure', 0n],
     ['a structure without a name', dataAddress],
   ])('%s is a File', (_what, attributes) => {
-    expect(routines.call('fileOrSocketType', { rcx: attributes }).rax).toBe(BigInt(typeIndex('File')));
+    expect(typeOf({ rcx: attributes, rdx: 0n, r8: 0n })).toBe(typeIndex('File'));
+  });
+
+  test.each<[name: string, type: 'Socket' | 'File', nameLength?: number]>([
+    ['AfdOpenPacketXX', 'Socket'],
+    ['AfdOpenPacketXX', 'File', 14],
+    ['AfdOpenPacketXXX', 'File'],
+    ['AfdOpenPacketXY', 'File'],
+    ['BfdOpenPacketXX', 'File'],
+    ['AfdSwOpenPacket', 'File'],
+    ['$KERNEL.PURGE.X', 'File'],
+    ['', 'File'],
+  ])('an extended attribute %s makes a %s', (name, type, nameLength) => {
+    const length = writeExtendedAttribute(name, nameLength);
+    expect(typeOf({ rcx: 0n, rdx: dataAddress + BigInt(EXTENDED), r8: length })).toBe(typeIndex(type));
+  });
+
+  test.each([
+    ['has no bytes', 0n],
+    ['ends in its name', 22n],
+  ])('an extended attribute that %s is not read', (_what, length) => {
+    writeExtendedAttribute('AfdOpenPacketXX');
+    expect(typeOf({ rcx: 0n, rdx: dataAddress + BigInt(EXTENDED), r8: length })).toBe(typeIndex('File'));
   });
 });

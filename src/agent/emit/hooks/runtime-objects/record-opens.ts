@@ -1,6 +1,6 @@
-import type { RuntimeObjectType } from '../../../tables/function-table.ts';
+import { type RuntimeObjectType, standaloneType } from '../../../tables/function-table.ts';
 import { typeIndex } from '../../../tables/object-types.ts';
-import { runtimeObject, slot } from '../../../ledger/layout.ts';
+import { header, runtimeObject, slot } from '../../../ledger/layout.ts';
 import type { Assembler } from '../../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory } from '../../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
@@ -17,13 +17,13 @@ const LOWEST_ADDRESS = 0x1_0000;
 
 /** Records what the call has opened. */
 export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): void {
-  const [next, stored, pointer, have, stream, search, recorded, done] = asm.labels(
+  const [next, stored, pointer, have, stream, descriptor, recorded, done] = asm.labels(
     'next',
     'stored',
     'pointer',
     'have',
     'stream',
-    'search',
+    'descriptor',
     'recorded',
     'done',
   );
@@ -52,23 +52,29 @@ export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): v
   asm.mov(ecx, indexed(rcx, rax, 4)); // int
   asm.jmp(have);
   asm.bind(pointer);
-  asm.mov(rcx, at(rcx)); // FILE *
+  asm.mov(rcx, at(rcx)); // FILE *, HPCON
   asm.bind(have);
   asm.mov(places.value, rcx);
 
   asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
   asm.cmp(eax, typeIndex('FILE'));
   asm.j('e', stream);
-  asm.cmp(eax, typeIndex('Search'));
-  asm.j('e', search);
-  emitOpenDescriptor(asm, recorded, environment);
-  asm.jmp(recorded);
-  asm.bind(search);
+  asm.cmp(eax, typeIndex('Descriptor'));
+  asm.j('e', descriptor);
   // For a device (`NUL`) FindFirstFile returns a constant, which is no search of its own.
   asm.cmp(places.value, LOWEST_ADDRESS);
   asm.j('b', recorded);
   asm.xor(r9d, r9d);
   emitOpen(asm, places.value, done, environment);
+  asm.mov(rdx, places.row);
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
+  asm.cmp(eax, typeIndex(standaloneType));
+  asm.j('ne', recorded);
+  asm.mov(rax, environment.linkSlots.ledger);
+  asm.lockInc32(at(rax, header.standaloneObjects));
+  asm.jmp(recorded);
+  asm.bind(descriptor);
+  emitOpenDescriptor(asm, recorded, environment);
   asm.jmp(recorded);
   asm.bind(stream);
   emitOpenStream(asm, done, environment);

@@ -1,0 +1,19 @@
+import { type CallLedger, siteKey } from '../call-ledger.ts';
+import { SiteGroup } from './sites.ts';
+
+/**
+ * Objects that a library hands out and that are open themselves, such as pseudo consoles. The kernel knows only the
+ * handles beneath, so nothing can be asked about them.
+ */
+export function groupOpenObjects(ledger: CallLedger): readonly SiteGroup[] {
+  const groups = new Map<string, SiteGroup>();
+  for (const { value, life } of ledger.openObjects()) {
+    if (life.opened?.call === undefined) continue;
+    const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
+    const key = siteKey(life.opened, life.objectType);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, new SiteGroup(life.objectType, life, entry));
+    else group.add(entry, life);
+  }
+  return [...groups.values()];
+}

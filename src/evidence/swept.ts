@@ -1,0 +1,44 @@
+import type { CallLedger, LedgerSweep } from '../call-ledger.ts';
+import type { HandleObject, OpenSite, Stack } from '../model.ts';
+import type { CallReader } from './calls.ts';
+import { isClosedByRuntime } from './closed-at-exit.ts';
+import { findSiblings } from './sites.ts';
+
+/**
+ * Handles that the program left open, and that a function closed whose business it is to close what is left. The counts
+ * at marks stand in the sites that are open, or were: they are not repeated here.
+ */
+export function listSwept(ledger: CallLedger, calls: CallReader): readonly OpenSite[] {
+  return Array.from(ledger.sweeps(), (sweep) => toSite(sweep, calls)).flatMap((site) => site ?? []);
+}
+
+function toSite({ count, values, life, swept, wrapper }: LedgerSweep, calls: CallReader): OpenSite | undefined {
+  const { opened, objectType: type } = life;
+  if (opened?.call === undefined || swept.call === undefined || values.length === 0) return undefined;
+  const { stack } = calls.read(swept);
+  if (!isClosedBy(swept.call, stack)) return undefined;
+  // The record knows the object that stood for the first handle; it stands for its kind.
+  const kind: HandleObject = { type, ...(wrapper && { wrapper: { type: wrapper.type } }) };
+  const first: HandleObject = { type, ...(wrapper && { wrapper }) };
+  return {
+    object: count === 1 ? first : kind,
+    count,
+    examples: values.map((value, index) => ({
+      value,
+      object: index === 0 ? first : kind,
+      access: 0,
+      inheritable: false,
+      protectFromClose: false,
+    })),
+    opened: calls.read(opened),
+    ...findSiblings(opened, calls),
+    endedCount: 0,
+    ...(isClosedByRuntime(stack) ? { closedAtExit: true as const } : { sweptBy: swept.call }),
+  };
+}
+
+/** The function closed the handle by itself: a callback of the program that it calls may close handles too. */
+function isClosedBy(name: string, stack: Stack): boolean {
+  const sweeper = stack.findIndex(({ system, function: each }) => system === true && each === name);
+  return sweeper === -1 || stack.slice(0, sweeper).every(({ system }) => system === true);
+}
