@@ -1,5 +1,5 @@
 import type { Gap } from './completeness.ts';
-import type { Wrapper } from './model.ts';
+import type { Misuse, Wrapper, WrongCloserOutcome } from './model.ts';
 
 /** One recorded call; its stack is an id until it is asked for with {@link CallLedger.stack}. */
 export interface LedgerCall {
@@ -21,11 +21,13 @@ export interface LedgerLife {
   readonly objectType: string;
   readonly opened: LedgerCall | undefined;
   readonly closed: LedgerCall | undefined;
+  /** It was given to a function that closes another kind of object. */
+  readonly givenToWrongCloser?: boolean;
 }
 
 /** A call that was refused, or should not have been made, as often as it was made from the same stacks. */
 export interface LedgerMisuse {
-  readonly kind: 'close' | 'use' | 'closed-as-handle';
+  readonly kind: Misuse['kind'];
   /** NTSTATUS, unsigned. */
   readonly status: number;
   readonly count: number;
@@ -34,6 +36,8 @@ export interface LedgerMisuse {
   readonly offending: LedgerCall;
   /** A DLL's function refused the value by itself; the system calls that it made stand in records of their own. */
   readonly byFunction: boolean;
+  /** For a wrong closer: what came of its calls. */
+  readonly outcome?: WrongCloserOutcome;
   /** The life of the value before the call. */
   readonly life: LedgerLife;
   /** The C runtime's object that stood for the handle. */
@@ -89,6 +93,8 @@ export interface CallLedger {
   /** The C runtime's object that stands for an open handle; `undefined` for a handle that is the program's own. */
   wrapperOf(value: bigint): Wrapper | undefined;
   misuses(): Iterable<LedgerMisuse>;
+  /** Ids of the stacks that opened searches which are open and were given to a wrong closer, once for each search. */
+  searchesGivenToWrongCloser(): Iterable<number>;
   inheritances(): Iterable<LedgerInheritance>;
   /** The images that were mapped, in order; one that was unloaded is among them still. */
   images(): Iterable<LedgerImage>;

@@ -73,8 +73,8 @@ interface MisuseRule {
   readonly rule: Rule;
   applies(misuse: Misuse, evidence: Evidence): boolean;
   /** The level when the program made the call. */
-  level(misuses: Misuses): Level;
-  message(misuses: Misuses): string;
+  level(misuses: Misuses, evidence: Evidence): Level;
+  message(misuses: Misuses, evidence: Evidence): string;
   /** In many programs two closes race: they are one site in either order. */
   readonly closesInAnyOrder?: true;
 }
@@ -94,7 +94,7 @@ export function checkMisuses({ rule, applies, level, message, closesInAnyOrder }
       if (closesInAnyOrder === true && !foreign) calls.sort(compareText);
       return [foreign ? 'foreign' : 'program', misuse.kind, ...calls, opened];
     },
-    assessSite(entries) {
+    assessSite(entries, _options, evidence) {
       // In a race both orders occur; the one that occurred more often is shown.
       const all = [...entries].sort((a, b) => b.count - a.count) as [Misuse, ...Misuse[]];
       const [shown] = all;
@@ -111,8 +111,8 @@ export function checkMisuses({ rule, applies, level, message, closesInAnyOrder }
         subject: spellSubject(object, values),
       };
       return {
-        level: misuses.foreign ? 'note' : level(misuses),
-        message: message(misuses),
+        level: misuses.foreign ? 'note' : level(misuses, evidence),
+        message: message(misuses, evidence),
         count: misuses.count,
         object,
         handles: all.flatMap((misuse) => misuse.values.map((value) => ({ value, object: misuse.object ?? object }))),

@@ -6,6 +6,7 @@ const nouns: Readonly<Record<string, string>> = {
   Descriptor: 'descriptor',
   FILE: 'FILE',
   Search: 'search handle',
+  ChangeNotification: 'change notification',
   Unknown: 'handle',
 };
 

@@ -4,6 +4,7 @@ import { CallReader } from './calls.ts';
 import { groupClosedAtExit } from './closed-at-exit.ts';
 import { InheritanceGroups } from './inheritance.ts';
 import { dropNestedRefusals } from './nested-refusals.ts';
+import { GivenSearches } from './given-searches.ts';
 import { listClosedAfterMarks, SiteGroup } from './sites.ts';
 import type { Description, EvidenceSources, TableEntry } from './sources.ts';
 
@@ -31,6 +32,7 @@ export async function gather(
   describe: (entries: readonly TableEntry[]) => Promise<ReadonlyMap<bigint, Description>>,
 ): Promise<GatheredEvidence> {
   const { ledger, markCounts } = sources;
+  const searches = new GivenSearches(ledger);
   const inheritances = new InheritanceGroups(ledger);
   const groups = new Map<string, SiteGroup>();
   let openHandles = 0;
@@ -45,9 +47,10 @@ export async function gather(
     }
     if (life.opened.call === undefined) continue; // there before recording began
     const type = life.objectType === 'Socket' ? 'Socket' : entry.type;
-    const key = siteKey(life.opened, type);
+    const isGiven = life.givenToWrongCloser === true || searches.take(life.opened);
+    const key = `${siteKey(life.opened, type)}${isGiven ? ' given' : ''}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry));
+    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry, isGiven));
     else group.add(entry, life);
   }
 
@@ -70,13 +73,14 @@ export async function gather(
 }
 
 function readMisuse(misuse: LedgerMisuse, calls: CallReader): Misuse {
-  const { kind, status, count, values, life, wrapper, victim } = misuse;
+  const { kind, status, count, values, life, wrapper, victim, outcome } = misuse;
   return {
     kind,
     status,
     count,
     values,
     ...(life.objectType === 'Unknown' ? {} : { object: { type: life.objectType, ...(wrapper && { wrapper }) } }),
+    ...(outcome === undefined ? {} : { outcome }),
     offending: calls.read(misuse.offending),
     ...(victim === undefined
       ? {}

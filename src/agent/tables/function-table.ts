@@ -16,8 +16,11 @@ export const functionModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 
 
 type FunctionModule = (typeof functionModules)[number];
 
-/** A library hands these out in place of a handle: a C runtime's descriptor or stream, or FindFirstFile's search. */
-export type RuntimeObjectType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search'>;
+/**
+ * A library hands these out in place of a handle: a C runtime's descriptor or stream, or FindFirstFile's search. A
+ * change notification is a handle, but one with a closing function of its own.
+ */
+export type RuntimeObjectType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search' | 'ChangeNotification'>;
 
 /** A function that takes a socket, and refuses one that was closed. */
 export interface SocketFunction {
@@ -51,7 +54,8 @@ export interface RuntimeObjectFunction {
     readonly argument: number;
     readonly count: number;
   };
-  readonly closes?: RuntimeObjectArgument;
+  /** A key is a handle that the recorder follows as such; its row only says that the function closes nothing else. */
+  readonly closes?: { readonly type: RuntimeObjectType | 'Key'; readonly argument: number };
   /** The object in {@link closes} need not be open: the function opens another one under its name. */
   readonly replaces: boolean;
   /** A call that fails may leave the object in {@link closes} open, so it does not count as closed. */
@@ -136,7 +140,7 @@ function storedAt(argument: number, type: RuntimeObjectType, count = 1): Effects
   return { opens: { type, from: 'stored-at', argument, count } };
 }
 
-function closes(type: RuntimeObjectType): Effects {
+function closes(type: RuntimeObjectType | 'Key'): Effects {
   return { closes: { type, argument: 0 } };
 }
 
@@ -237,12 +241,26 @@ const searchFunctions: readonly RuntimeObjectFunction[] = [
   onRuntimeObject('kernelbase.dll', 'FindClose', 1, 'never', closes('Search')),
 ];
 
+/**
+ * Functions that close handles of one kind. Both close whatever handle they are given (Wine 8 [ran]; Windows [?]), so
+ * their results say nothing. advapi32's RegCloseKey leads to kernelbase's.
+ * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regclosekey and
+ * …/fileapi/nf-fileapi-findclosechangenotification
+ */
+const handleClosers: readonly RuntimeObjectFunction[] = [
+  onRuntimeObject('kernelbase.dll', 'FindFirstChangeNotificationA', 3, 'invalid', result('ChangeNotification')),
+  onRuntimeObject('kernelbase.dll', 'FindFirstChangeNotificationW', 3, 'invalid', result('ChangeNotification')),
+  onRuntimeObject('kernelbase.dll', 'FindCloseChangeNotification', 1, 'never', closes('ChangeNotification')),
+  onRuntimeObject('kernelbase.dll', 'RegCloseKey', 1, 'never', closes('Key')),
+];
+
 /** The rows; a row's number in the ledger is its index in {@link recordedCalls}, plus 1. */
 export const functionTable: readonly FunctionRow[] = [
   ...socketFunctions,
   ...searchFunctions,
   ...runtimeFunctions('msvcrt.dll'),
   ...runtimeFunctions('ucrtbase.dll'),
+  ...handleClosers,
 ];
 
 /** The rows by their numbers in the ledger, less 1: those of the hook table, then those of the function table. */

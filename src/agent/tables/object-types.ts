@@ -43,6 +43,7 @@ export const objectTypes = [
   'Descriptor',
   'FILE',
   'Search',
+  'ChangeNotification',
 ] as const;
 
 export type ObjectType = (typeof objectTypes)[number];

@@ -1,7 +1,8 @@
 import type { RuleCheck } from '../grouping.ts';
 import { doubtfulMessage, checkMisuses, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
-import { isCloseOfClosedBeneath, isGivenToCloseHandle } from './wrong-closer.ts';
+import { isSwept } from '../sweeps.ts';
+import { isCloseOfClosedBeneath, isMeantAsDescriptor } from './wrong-closer.ts';
 
 /** `double-close`: a close of a value that had been opened and closed. */
 export const doubleClose: RuleCheck = checkMisuses({
@@ -11,7 +12,8 @@ export const doubleClose: RuleCheck = checkMisuses({
     misuse.status === STATUS_INVALID_HANDLE &&
     wasOpen(misuse) &&
     misuse.victim === undefined &&
-    !isGivenToCloseHandle(misuse) &&
+    !isSwept(misuse, evidence) &&
+    !isMeantAsDescriptor(misuse, evidence) &&
     !isCloseOfClosedBeneath(misuse, evidence),
   closesInAnyOrder: true,
   level: ({ all }) => (all.every(wasCertainlyClosed) ? 'error' : 'note'),

@@ -4,6 +4,7 @@ import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } 
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
 import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
+import { isTakenIn } from './wrong-closer.ts';
 
 /**
  * An open site whose opening the recorder saw. A handle that another process put there is no leak of this program.
@@ -17,7 +18,8 @@ const manyLiveByDefault = 50;
 /** `leak`: opened by the program's own code and still open at the judgement point. */
 export const leak: RuleCheck = checkSites<Opening>({
   rule: 'leak',
-  select: ({ open }) => open.filter((site): site is Opening => site.opened !== undefined),
+  select: (evidence) =>
+    evidence.open.filter((site): site is Opening => site.opened !== undefined && !isTakenIn(site, evidence)),
   typeOf: ({ object }) => object.type,
   siteOf({ opened, object }) {
     const actor = actorOf({ opened, object });

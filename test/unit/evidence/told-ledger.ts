@@ -63,6 +63,10 @@ export class ToldLedger implements CallLedger {
     return this.#told.misuses ?? [];
   }
 
+  searchesGivenToWrongCloser(): readonly number[] {
+    return [];
+  }
+
   inheritances(): readonly LedgerInheritance[] {
     return this.#told.inheritances ?? [];
   }
