@@ -54,7 +54,9 @@ export interface HandleObject {
 /** A C runtime's descriptor or FILE, by which a program knows a handle; or what makes a handle more than one. */
 export interface Wrapper {
   readonly type: 'Descriptor' | 'FILE' | 'ChangeNotification';
-  /** The descriptor's number, or the FILE's address; absent where it stands for several, and for a change notification. */
+  /**
+   * The descriptor's number, or the FILE's address; absent where it stands for several, and for a change notification.
+   */
   readonly value?: bigint;
   /** The number of a FILE's descriptor. */
   readonly descriptor?: number;
@@ -167,7 +169,7 @@ export interface Misuse {
   readonly closed?: CallRecord;
 }
 
-/** What became of an object that was given to a wrong closer; `never-returned` where a call crashed, say. */
+/** The fate of an object in the hands of a wrong closer. `never-returned`: a call crashed, say. */
 export type WrongCloserOutcome = 'stayed-open' | 'closed' | 'never-returned';
 
 /**

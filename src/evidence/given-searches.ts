@@ -1,8 +1,8 @@
 import type { CallLedger, LedgerCall } from '../call-ledger.ts';
 
 /**
- * The searches of FindFirstFile that a program gave to a wrong closer. The recorder does not know their handles. But the
- * stack that opened such a handle goes on, outside of Windows, as that of the search does.
+ * The searches of FindFirstFile that a program gave to a wrong closer. The recorder does not know their handles. But
+ * the stack that opened such a handle goes on, outside of Windows, as that of the search does.
  */
 export class GivenSearches {
   readonly #ledger: Pick<CallLedger, 'stack'>;

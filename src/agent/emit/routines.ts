@@ -21,7 +21,7 @@ import {
   emitOpenRuntimeObject,
 } from './recorder/runtime-objects.ts';
 import { emitInternStack } from './recorder/stack-pool.ts';
-import { emitFindStranger, emitFindTruncatedStream, emitInternWrongCloser } from './recorder/strangers.ts';
+import { emitFindStranger, emitFindTruncated, emitInternWrongCloser } from './recorder/strangers.ts';
 import { emitIsThisProcess } from './recorder/this-process.ts';
 import { emitFindUnknownHandle } from './recorder/unknown-handle.ts';
 import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
@@ -72,7 +72,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       internWrongCloser: routine('internWrongCloser'),
       findRuntimeObject: routine('findRuntimeObject'),
       findStranger: routine('findStranger'),
-      findTruncatedStream: routine('findTruncatedStream'),
+      findTruncated: routine('findTruncated'),
       claimRuntimeObject: routine('claimRuntimeObject'),
       openRuntimeObject: routine('openRuntimeObject'),
       closeRuntimeObject: routine('closeRuntimeObject'),
@@ -136,6 +136,6 @@ export function emitRoutines(
   emitClearWalkCache(asm, environment.clearWalkCache, environment);
   emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
   emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
-  emitFindTruncatedStream(asm, environment.findTruncatedStream, environment);
+  emitFindTruncated(asm, environment.findTruncated, environment);
   return framed;
 }

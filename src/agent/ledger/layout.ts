@@ -271,7 +271,10 @@ export const MISUSE_CLOSED_AS_HANDLE = 3;
  * {@link INHERITED_BY_NAME} (see inherited-handles.ts).
  */
 export const MISUSE_INHERITED = 4;
-/** A function was given an open object of a kind that it does not close. {@link misuse.closedCount} says what came of it. */
+/**
+ * A function was given an open object of a kind that it does not close. {@link misuse.closedCount} says what came of
+ * it.
+ */
 export const MISUSE_WRONG_CLOSER = 5;
 /** The child was given the handle as one of a C runtime's file descriptors. */
 export const INHERITED_BY_NAME = 1;

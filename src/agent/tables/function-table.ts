@@ -33,7 +33,7 @@ export interface SocketFunction {
 }
 
 /** An argument that is a runtime object. */
-export interface RuntimeObjectArgument {
+interface RuntimeObjectArgument {
   readonly type: RuntimeObjectType;
   readonly argument: number;
 }

@@ -93,10 +93,11 @@ export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: 
   );
 }
 
-function spellWant({ all: [{ offending }], object }: Misuses): string {
+function spellWant({ all: [{ offending }], object, values }: Misuses): string {
   const closer = closerOf(object);
   const called = calledFunction({ offending }) || offending.call;
-  if (object.wrapper === undefined || called !== closer) return `it wants ${closer}`;
+  if (object.wrapper === undefined || called !== closer)
+    return `${values.length > 1 ? 'they want' : 'it wants'} ${closer}`;
   // The handle in the place of its descriptor or FILE.
   return `${closer} wants ${spellWrapper(object)} in its place`;
 }

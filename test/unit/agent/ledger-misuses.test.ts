@@ -50,7 +50,8 @@ describe('a misuse', () => {
     [1, 'close'],
     [2, 'use'],
     [3, 'closed-as-handle'],
-    [5, 'use'],
+    [5, 'wrong-closer'],
+    [6, 'use'],
     [0xffff, 'use'],
   ] as const)('of kind %i is %s', (kind, name) => {
     writeMisuse(1, [0x1a4]);

@@ -12,7 +12,7 @@ export interface HookEnvironment extends RecorderEnvironment {
   readonly internWrongCloser: Label;
   readonly findRuntimeObject: Label;
   readonly findStranger: Label;
-  readonly findTruncatedStream: Label;
+  readonly findTruncated: Label;
   readonly claimRuntimeObject: Label;
   readonly openRuntimeObject: Label;
   readonly closeRuntimeObject: Label;

@@ -1,5 +1,4 @@
 import { functionModules, functionTable } from '../../tables/function-table.ts';
-import { typeIndex } from '../../tables/object-types.ts';
 import {
   DESCRIPTOR_COUNT_MAX,
   GIVEN_TO_WRONG_CLOSER,
@@ -40,7 +39,8 @@ const record = at(rsp, 0x28);
 
 /**
  * Emits `r10 = void* findStranger(rax = u64 value)`: the open descriptor of any C runtime that has the number, or the
- * open FILE or search at the address; NULL for none. NULL is nobody's name, though a descriptor may have the number 0.
+ * open FILE or search at the address; NULL for none. 0 finds nothing, because it means NULL far more often than the
+ * descriptor of that number.
  * Keeps all but r10 and r11.
  */
 export function emitFindStranger(
@@ -89,27 +89,24 @@ function emitUnlessOpen(asm: Assembler, otherwise: Label): void {
 }
 
 /**
- * Emits `r10 = void* findTruncatedStream(rax = u32 low half)`: the open FILE whose address was cut to an int; NULL for
- * none. It looks at every runtime object: a program that comes here is about to be refused. A leaf function; keeps all
- * but r10 and r11.
+ * Emits `r10 = void* findTruncated(rax = u32 low half)`: the open FILE or search whose address was cut to an int; NULL
+ * for none. It looks at every runtime object: a program that comes here is about to be refused. A leaf function; clobbers
+ * rcx and r11.
  */
-export function emitFindTruncatedStream(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
+export function emitFindTruncated(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
   const [next, advance, found] = asm.labels('next', 'advance', 'found');
   asm.align(16);
   asm.bind(begin);
   asm.mov(r10, linkSlots.runtimeObjects);
   asm.lea(r11, at(r10, RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES));
-  asm.push(rcx);
   asm.bind(next);
-  asm.cmp(at(r10, slot.state), 0);
-  asm.j('e', advance);
   asm.mov(rcx, at(r10, runtimeObject.key));
   asm.xor(rcx, rax);
   asm.shl(rcx, 32);
   asm.j('ne', advance);
-  asm.movzx16(rcx, at(r10, slot.objectType));
-  asm.sub(rcx, typeIndex('FILE'));
-  asm.j('ne', advance);
+  asm.mov(rcx, at(r10, runtimeObject.key));
+  asm.shr(rcx, USER_ADDRESS_BITS);
+  asm.j('ne', advance); // no address
   asm.mov(rcx, at(r10, slot.state));
   asm.and(rcx, 1);
   asm.j('ne', found);
@@ -119,7 +116,6 @@ export function emitFindTruncatedStream(asm: Assembler, begin: Label, { linkSlot
   asm.j('b', next);
   asm.xor(r10d, r10d);
   asm.bind(found);
-  asm.pop(rcx);
   asm.ret();
 }
 

@@ -158,8 +158,8 @@ export function emitBeforeClose(asm: Assembler, environment: HookEnvironment): v
 }
 
 /**
- * Looks for an open object of another kind behind the argument of a closing function, whose own type is in ecx. Jumps to
- * `found` with the object in r10, or to `none`. A descriptor that never was open is a misuse, too.
+ * Looks for an open object of another kind behind the argument of a closing function, whose own type is in ecx. Jumps
+ * to `found` with the object in r10, or to `none`. A descriptor that never was open is a misuse, too.
  */
 function emitFindStrange(asm: Assembler, found: Label, none: Label, environment: HookEnvironment): void {
   const [notKey, noSlot, noStranger, neverOpen] = asm.labels('notKey', 'noSlot', 'noStranger', 'neverOpen');
@@ -215,7 +215,7 @@ function emitFindStrange(asm: Assembler, found: Label, none: Label, environment:
   asm.mov(eax, eax);
   asm.cmp(eax, LOWEST_ADDRESS);
   asm.j('b', noStream);
-  asm.call(environment.findTruncatedStream);
+  asm.call(environment.findTruncated);
   asm.test(r10, r10);
   asm.j('e', noStream);
   asm.mov(rax, at(r10, runtimeObject.key));
@@ -228,7 +228,7 @@ function emitFindStrange(asm: Assembler, found: Label, none: Label, environment:
   asm.jmp(none);
 }
 
-/** Makes the record of the call's argument as a misuse of the object at r10. The misuse counts at the end of the call. */
+/** Makes the record of the object at r10 in the hands of a wrong closer. The misuse counts at the end of the call. */
 function emitPendWrongCloser(asm: Assembler, environment: HookEnvironment): void {
   const [noted] = asm.labels('noted');
   asm.mov(rdx, places.row);
