@@ -1,5 +1,5 @@
 import type { Gap } from './completeness.ts';
-import type { Wrapper } from './model.ts';
+import type { Misuse, Wrapper, WrongCloserOutcome } from './model.ts';
 
 /** One recorded call; its stack is an id until it is asked for with {@link CallLedger.stack}. */
 export interface LedgerCall {
@@ -21,6 +21,8 @@ export interface LedgerLife {
   readonly objectType: string;
   readonly opened: LedgerCall | undefined;
   readonly closed: LedgerCall | undefined;
+  /** It was given to a function that closes another kind of object. */
+  readonly givenToWrongCloser?: boolean;
 }
 
 /** A life that a handle value had before its last one: the stacks that opened and closed it. */
@@ -31,7 +33,7 @@ export interface LedgerEarlierLife {
 
 /** A call that was refused, or should not have been made, as often as it was made from the same stacks. */
 export interface LedgerMisuse {
-  readonly kind: 'close' | 'use' | 'closed-as-handle';
+  readonly kind: Misuse['kind'];
   /** NTSTATUS, unsigned. */
   readonly status: number;
   readonly count: number;
@@ -44,6 +46,8 @@ export interface LedgerMisuse {
   readonly byFunction: boolean;
   /** The object has handles beneath that are its library's business: a pseudo console. */
   readonly hidesHandles?: true;
+  /** For a wrong closer: what came of its calls. */
+  readonly outcome?: WrongCloserOutcome;
   /** The life of the value before the call. */
   readonly life: LedgerLife;
   /** Lives that the value had before {@link life}, the latest first, as far as they are known: a few at most. */
@@ -121,6 +125,8 @@ export interface CallLedger {
   /** The C runtime's object that stands for an open handle; `undefined` for a handle that is the program's own. */
   wrapperOf(value: bigint): Wrapper | undefined;
   misuses(): Iterable<LedgerMisuse>;
+  /** Ids of the stacks that opened searches which are open and were given to a wrong closer, once for each search. */
+  searchesGivenToWrongCloser(): Iterable<number>;
   inheritances(): Iterable<LedgerInheritance>;
   sweeps(): Iterable<LedgerSweep>;
   /** The images that were mapped, in order; one that was unloaded is among them still. */

@@ -62,10 +62,12 @@ export interface HandleObject {
   readonly wrapper?: Wrapper;
 }
 
-/** A C runtime's descriptor or FILE, by which a program knows a handle. */
+/** A C runtime's descriptor or FILE, by which a program knows a handle; or what makes a handle more than one. */
 export interface Wrapper {
-  readonly type: 'Descriptor' | 'FILE';
-  /** The descriptor's number, or the FILE's address; absent where it stands for several. */
+  readonly type: 'Descriptor' | 'FILE' | 'ChangeNotification';
+  /**
+   * The descriptor's number, or the FILE's address; absent where it stands for several, and for a change notification.
+   */
   readonly value?: bigint;
   /** The number of a FILE's descriptor. */
   readonly descriptor?: number;
@@ -118,6 +120,8 @@ export interface OpenSite {
   readonly sweptBy?: string;
   /** The program never closed them; Windows or the program's runtime did, while the process exited. */
   readonly closedAtExit?: true;
+  /** Each of them was given to a function that closes another kind of object. */
+  readonly givenToWrongCloser?: true;
   /** How many were open at each of {@link Evidence.marks}; absent without marks. */
   readonly countsAtMarks?: readonly number[];
   /** None is open at the judgement point. {@link count} is that of the last mark, and may be 0. */
@@ -147,8 +151,13 @@ export interface OpenHandle {
  * is one record.
  */
 export interface Misuse {
-  /** `closed-as-handle`: CloseHandle closed a socket or a registry key, and Windows did not refuse it. */
-  readonly kind: 'close' | 'use' | 'closed-as-handle';
+  /**
+   * `closed-as-handle`: CloseHandle closed a socket, a registry key or the handle of a {@link Wrapper}, and Windows did
+   * not refuse it. `wrong-closer`: a function was given an open {@link object} of a kind that it does not close.
+   */
+  readonly kind: 'close' | 'use' | 'closed-as-handle' | 'wrong-closer';
+  /** For a `wrong-closer`. */
+  readonly outcome?: WrongCloserOutcome;
   /**
    * NTSTATUS that the call returned, unsigned: 0xc0000008 invalid handle, 0xc0000024 type mismatch, 0xc0000235 not
    * closable.
@@ -192,6 +201,9 @@ export interface EarlierLife {
   readonly opened: Stack;
   readonly closed: Stack;
 }
+
+/** The fate of an object in the hands of a wrong closer. `never-returned`: a call crashed, say. */
+export type WrongCloserOutcome = 'stayed-open' | 'closed' | 'never-returned';
 
 /**
  * A handle that a child process inherited because it was inheritable and open, beside the child's standard handles. The

@@ -75,8 +75,8 @@ interface MisuseRule {
   /** Calls that were not refused, but that the evidence shows to break the rule. */
   derive?(evidence: Evidence): readonly Misuse[];
   /** The level when the program made the call. */
-  level(misuses: Misuses): Level;
-  message(misuses: Misuses): string;
+  level(misuses: Misuses, evidence: Evidence): Level;
+  message(misuses: Misuses, evidence: Evidence): string;
   /** In many programs two closes race: they are one site in either order. */
   readonly closesInAnyOrder?: true;
 }
@@ -99,7 +99,7 @@ export function checkMisuses({ rule, applies, derive, level, message, closesInAn
       if (closesInAnyOrder === true && !foreign) calls.sort(compareText);
       return [foreign ? 'foreign' : 'program', misuse.kind, ...calls, opened];
     },
-    assessSite(entries) {
+    assessSite(entries, _options, evidence) {
       // In a race both orders occur; the one that occurred more often is shown.
       const all = [...entries].sort((a, b) => b.count - a.count) as [Misuse, ...Misuse[]];
       const [shown] = all;
@@ -116,8 +116,8 @@ export function checkMisuses({ rule, applies, derive, level, message, closesInAn
         subject: spellSubject(object, values),
       };
       return {
-        level: misuses.foreign ? 'note' : level(misuses),
-        message: message(misuses),
+        level: misuses.foreign ? 'note' : level(misuses, evidence),
+        message: message(misuses, evidence),
         count: misuses.count,
         object,
         handles: all.flatMap((misuse) => misuse.values.map((value) => ({ value, object: misuse.object ?? object }))),

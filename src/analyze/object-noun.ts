@@ -7,6 +7,7 @@ const nouns: Readonly<Record<string, string>> = {
   FILE: 'FILE',
   Search: 'search handle',
   PseudoConsole: 'pseudo console',
+  ChangeNotification: 'change notification',
   Unknown: 'handle',
 };
 
@@ -21,6 +22,7 @@ export const properClosers: Readonly<Record<string, string>> = {
   FILE: 'fclose',
   Search: 'FindClose',
   PseudoConsole: 'ClosePseudoConsole',
+  ChangeNotification: 'FindCloseChangeNotification',
 };
 
 /** `File handle`, `socket`; `handle` where the type is unknown. */

@@ -17,8 +17,10 @@ export function groupClosedAtExit(ledger: CallLedger, calls: CallReader): readon
     if (life?.opened?.call === undefined || life.closed === undefined) continue;
     if (!isClosedByRuntime(calls.read(life.closed).stack)) continue;
     const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
-    const group = groups.get(life.opened.stackId);
-    if (group === undefined) groups.set(life.opened.stackId, new SiteGroup(life.objectType, life, entry));
+    const isGiven = life.givenToWrongCloser === true;
+    const key = isGiven ? -life.opened.stackId : life.opened.stackId;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, new SiteGroup(life.objectType, life, entry, isGiven));
     else group.add(entry, life);
   }
   return [...groups.values()];

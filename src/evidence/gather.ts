@@ -4,6 +4,7 @@ import { CallReader } from './calls.ts';
 import { groupClosedAtExit } from './closed-at-exit.ts';
 import { InheritanceGroups } from './inheritance.ts';
 import { dropNestedRefusals } from './nested-refusals.ts';
+import { GivenSearches } from './given-searches.ts';
 import { RefusedObjects } from './refused-objects.ts';
 import { listClosedAfterMarks, SiteGroup } from './sites.ts';
 import { groupOpenObjects } from './open-objects.ts';
@@ -43,6 +44,7 @@ export async function gather(
   describe: (entries: readonly TableEntry[]) => Promise<ReadonlyMap<bigint, Description>>,
 ): Promise<GatheredEvidence> {
   const { ledger, markCounts } = sources;
+  const searches = new GivenSearches(ledger);
   const inheritances = new InheritanceGroups(ledger);
   const recorded = [...ledger.misuses()];
   const refused = new RefusedObjects(recorded);
@@ -60,9 +62,10 @@ export async function gather(
     }
     if (life.opened.call === undefined) continue; // there before recording began
     const type = life.objectType === 'Socket' ? 'Socket' : entry.type;
-    const key = siteKey(life.opened, type);
+    const isGiven = life.givenToWrongCloser === true || searches.take(life.opened);
+    const key = `${siteKey(life.opened, type)}${isGiven ? ' given' : ''}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry));
+    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry, isGiven));
     else group.add(entry, life);
   }
 
@@ -97,7 +100,7 @@ export async function gather(
 
 function readMisuse(misuse: LedgerMisuse, calls: CallReader, refused: RefusedObjects): Misuse {
   const type = refused.typeOf(misuse);
-  const { kind, status, count, values, life, wrapper, victim } = misuse;
+  const { kind, status, count, values, life, wrapper, victim, outcome } = misuse;
   return {
     kind,
     status,
@@ -105,6 +108,7 @@ function readMisuse(misuse: LedgerMisuse, calls: CallReader, refused: RefusedObj
     values,
     ...(type === 'Unknown' ? {} : { object: { type, ...(wrapper && { wrapper }) } }),
     ...(refused.wasOpenUnseen(misuse) ? { openedUnseen: true } : {}),
+    ...(outcome === undefined ? {} : { outcome }),
     offending: calls.read(misuse.offending),
     ...(victim === undefined
       ? {}

@@ -10,9 +10,10 @@ export function groupOpenObjects(ledger: CallLedger): readonly SiteGroup[] {
   for (const { value, life } of ledger.openObjects()) {
     if (life.opened?.call === undefined) continue;
     const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
-    const key = siteKey(life.opened, life.objectType);
+    const isGiven = life.givenToWrongCloser === true;
+    const key = `${siteKey(life.opened, life.objectType)}${isGiven ? ' given' : ''}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(life.objectType, life, entry));
+    if (group === undefined) groups.set(key, new SiteGroup(life.objectType, life, entry, isGiven));
     else group.add(entry, life);
   }
   return [...groups.values()];

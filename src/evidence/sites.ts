@@ -12,14 +12,16 @@ const ENDED_CHECK_COUNT = 10_000;
 export class SiteGroup {
   readonly #type: string;
   readonly #life: LedgerLife;
+  readonly #isGiven: boolean;
   readonly #entries: TableEntry[];
   /** The types that the recorder took the objects for; more than one where it was unsure. */
   readonly #recordedTypes: Set<string>;
   /** All of them; {@link #entries} holds the first ones. */
   #count = 1;
 
-  constructor(type: string, life: LedgerLife, first: TableEntry) {
+  constructor(type: string, life: LedgerLife, first: TableEntry, isGiven: boolean) {
     this.#type = type;
+    this.#isGiven = isGiven;
     this.#life = life;
     this.#entries = [first];
     this.#recordedTypes = new Set([life.objectType]);
@@ -67,7 +69,8 @@ export class SiteGroup {
       ...(opened === undefined ? {} : { opened: calls.read(opened), ...findSiblings(opened, calls) }),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),
-      ...(markCounts === undefined ? {} : { countsAtMarks: markCounts.countsOf(this.keys) }),
+      ...(this.#isGiven ? { givenToWrongCloser: true as const } : {}),
+      ...(markCounts === undefined || this.#isGiven ? {} : { countsAtMarks: markCounts.countsOf(this.keys) }),
     };
   }
 

@@ -33,6 +33,7 @@ function toSite({ count, values, life, swept, wrapper }: LedgerSweep, calls: Cal
     opened: calls.read(opened),
     ...findSiblings(opened, calls),
     endedCount: 0,
+    ...(life.givenToWrongCloser === true ? { givenToWrongCloser: true as const } : {}),
     ...(isClosedByRuntime(stack) ? { closedAtExit: true as const } : { sweptBy: swept.call }),
   };
 }

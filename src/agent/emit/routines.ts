@@ -21,6 +21,7 @@ import {
   emitOpenRuntimeObject,
 } from './recorder/runtime-objects.ts';
 import { emitInternStack } from './recorder/stack-pool.ts';
+import { emitFindStranger, emitFindTruncated, emitInternWrongCloser } from './recorder/strangers.ts';
 import { emitIsThisProcess } from './recorder/this-process.ts';
 import { emitFindUnknownHandle } from './recorder/unknown-handle.ts';
 import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
@@ -69,7 +70,10 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       captureStack: routine('captureStack'),
       countMisuse: routine('countMisuse'),
       internMisuse: routine('internMisuse'),
+      internWrongCloser: routine('internWrongCloser'),
       findRuntimeObject: routine('findRuntimeObject'),
+      findStranger: routine('findStranger'),
+      findTruncated: routine('findTruncated'),
       claimRuntimeObject: routine('claimRuntimeObject'),
       openRuntimeObject: routine('openRuntimeObject'),
       closeRuntimeObject: routine('closeRuntimeObject'),
@@ -111,6 +115,8 @@ export function emitRoutines(
     emitRecordClose(asm, environment.recordClose, environment),
     emitCountMisuse(asm, environment.countMisuse, environment),
     emitInternMisuse(asm, environment.internMisuse, environment),
+    emitInternWrongCloser(asm, environment.internWrongCloser, environment),
+    emitFindStranger(asm, environment.findStranger, environment),
     emitOpenRuntimeObject(asm, environment.openRuntimeObject, environment),
     emitCloseRuntimeObject(asm, environment.closeRuntimeObject, environment),
     emitRuntimeObjectHook(asm, runtimeObjectHook, environment),
@@ -133,5 +139,6 @@ export function emitRoutines(
   emitClearWalkCache(asm, environment.clearWalkCache, environment);
   emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
   emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
+  emitFindTruncated(asm, environment.findTruncated, environment);
   return framed;
 }

@@ -61,7 +61,9 @@ const headerFields = {
   exiting: 'u32',
   /** {@link PENDING_ACCEPT_COUNT} entries of {@link pendingAccept}. */
   pendingAcceptTable: 'u64[256]',
-  paddingBeforeExitingTime: 'u64[16]',
+  /** FILETIME at which the program opened its first descriptor; 0: none yet. */
+  firstDescriptorTime: 'u64',
+  paddingBeforeExitingTime: 'u64[15]',
   /** FILETIME at which the process began to exit. */
   exitingTime: 'u64',
   /** Value of the handle that occupies quarantined values; 0 without a quarantine. */
@@ -155,7 +157,7 @@ const slotFields = {
   /** FILETIME. */
   openedTime: 'u64',
   openedThread: 'u32',
-  /** Number of the call's row, and {@link MAY_BE_INHERITABLE}. */
+  /** Number of the call's row, {@link MAY_BE_INHERITABLE} and {@link GIVEN_TO_WRONG_CLOSER}. */
   openedCall: 'u16',
   /** Index into the object types; for a duplicate, the type of its source. */
   objectType: 'u16',
@@ -185,6 +187,8 @@ export const SLOT_SIZE_BYTES: number = slotStruct.sizeBytes;
  * not tell.
  */
 export const MAY_BE_INHERITABLE = 0x8000;
+/** Another one: the object was given to a function that closes another kind of object. */
+export const GIVEN_TO_WRONG_CLOSER = 0x4000;
 
 /** A sweep closed the handle: {@link slot.closedWhileExiting}. */
 export const SWEPT = 2;
@@ -224,6 +228,11 @@ export const RUNTIME_OBJECT_SIZE_BYTES: number = runtimeObjectStruct.sizeBytes;
  * The key of a C runtime's descriptor: this bit, the number of the runtime above bit 32, and the descriptor's number.
  */
 export const DESCRIPTOR_KEY: bigint = 1n << 62n;
+/** C runtimes have fewer descriptors (ucrtbase and msvcrt: 8,192 [`_setmaxstdio`]; Wine 8: 2,048). */
+export const DESCRIPTOR_COUNT_MAX = 8192;
+
+/** The key of a change notification: this bit, and the value of its handle. */
+export const NOTIFICATION_KEY: bigint = 1n << 61n;
 
 /** Positions that a key's hash can name, a power of two; and how many positions behind that one its key may lie. */
 const RUNTIME_OBJECT_HASH_COUNT = 8192;
@@ -271,7 +280,8 @@ const misuseFields = {
   earlierLives: 'u64[8]',
   /** For a swept FILE: the number of the first one's descriptor, plus 1; 0 for none. */
   descriptor: 'u32',
-  paddingAfterDescriptor: 'u32',
+  /** For {@link MISUSE_WRONG_CLOSER}: how many of the calls closed the object all the same. */
+  closedCount: 'u32',
   padding: 'u64[31]',
 } as const;
 
@@ -296,6 +306,11 @@ export const MISUSE_CLOSED_AS_HANDLE = 3;
  * {@link INHERITED_BY_NAME} (see inherited-handles.ts).
  */
 export const MISUSE_INHERITED = 4;
+/**
+ * A function was given an open object of a kind that it does not close. {@link misuse.closedCount} says what came of
+ * it.
+ */
+export const MISUSE_WRONG_CLOSER = 5;
 /** The child was given the handle as one of a C runtime's file descriptors. */
 export const INHERITED_BY_NAME = 1;
 /** Limit of misuses of that kind: they are no mistakes, and must leave room for mistakes. */

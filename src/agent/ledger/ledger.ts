@@ -266,6 +266,14 @@ export class Ledger implements CallLedger {
     }
   }
 
+  *searchesGivenToWrongCloser(): Generator<number> {
+    for (let index = 1; index <= RUNTIME_OBJECT_COUNT; index++) {
+      const life = readLife(this.#memory, this.#runtimeObjectOffset(index)!);
+      if (life?.isOpen === true && life.givenToWrongCloser === true && life.objectType === 'Search')
+        yield life.opened?.stackId ?? 0;
+    }
+  }
+
   /** Every misuse whose record is complete, in the order of the table. */
   *misuses(): Generator<LedgerMisuse> {
     for (const offset of this.#misuseOffsets()) {

@@ -6,12 +6,13 @@ import type {
   LedgerMisuse,
   LedgerSweep,
 } from '../../call-ledger.ts';
-import type { Wrapper } from '../../model.ts';
+import type { Wrapper, WrongCloserOutcome } from '../../model.ts';
 import { functionTable, recordedCalls, standaloneType } from '../tables/function-table.ts';
 import { objectTypes } from '../tables/object-types.ts';
 import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from './earlier-life.ts';
 import {
   DESCRIPTOR_KEY,
+  GIVEN_TO_WRONG_CLOSER,
   image,
   IMAGE_SIZE_BYTES,
   INHERITED_BY_NAME,
@@ -23,6 +24,8 @@ import {
   MISUSE_SWEPT,
   MISUSE_USE,
   MISUSE_VALUE_COUNT,
+  MISUSE_WRONG_CLOSER,
+  NOTIFICATION_KEY,
   slot,
   STATE_FLAG_BITS,
   VICTIM,
@@ -38,8 +41,9 @@ export function readLife(memory: LedgerMemory, offset: number): LedgerLife | und
   const low = Number(BigInt.asUintN(32, generation));
   const openedIsCurrent = memory.getUint32(offset + slot.openedGeneration) === low;
   const closedIsCurrent = !isOpen && memory.getUint32(offset + slot.closedGeneration) === low;
+  const rowAndFlags = memory.getUint16(offset + slot.openedCall);
   const opened: LedgerCall = {
-    call: callName(memory.getUint16(offset + slot.openedCall) & ~MAY_BE_INHERITABLE),
+    call: callName(rowAndFlags & ~(MAY_BE_INHERITABLE | GIVEN_TO_WRONG_CLOSER)),
     threadId: memory.getUint32(offset + slot.openedThread),
     time: memory.getBigUint64(offset + slot.openedTime),
     stackId: memory.getUint32(offset + slot.openedStack),
@@ -56,6 +60,7 @@ export function readLife(memory: LedgerMemory, offset: number): LedgerLife | und
     objectType: (openedIsCurrent && objectTypes[memory.getUint16(offset + slot.objectType)]) || 'Unknown',
     opened: openedIsCurrent ? opened : undefined,
     closed: closedIsCurrent ? closed : undefined,
+    ...(openedIsCurrent && (rowAndFlags & GIVEN_TO_WRONG_CLOSER) !== 0 ? { givenToWrongCloser: true } : {}),
   };
 }
 
@@ -72,6 +77,7 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
     byFunction: functionNames.has(rest.offending.call ?? ''),
     ...readEarlierLives(memory, offset + misuse.earlierLives, rest.life.generation),
     ...(rest.life.objectType === standaloneType ? { hidesHandles: true } : {}),
+    ...(kind === 'wrong-closer' ? { outcome: readOutcome(memory, offset) } : {}),
     ...readWrapper(memory, offset),
     ...readVictim(memory, offset),
   };
@@ -129,7 +135,7 @@ function readRecord(memory: LedgerMemory, offset: number): MisuseRecord | undefi
       time: memory.getBigUint64(offset + misuse.offendingTime),
       stackId: memory.getUint32(offset + misuse.offendingStack),
     },
-    life: readLife(memory, offset + misuse.life) ?? NEVER_SEEN,
+    life: readLife(memory, offset + misuse.life) ?? neverSeen(memory.getUint16(offset + misuse.offendingCall)),
   };
 }
 
@@ -156,6 +162,11 @@ function readEarlierLives(
   return earlierLives.length === 0 ? {} : { earlierLives };
 }
 
+function readOutcome(memory: LedgerMemory, offset: number): WrongCloserOutcome {
+  if (memory.getUint32(offset + misuse.pending) > 0) return 'never-returned';
+  return memory.getUint32(offset + misuse.closedCount) > 0 ? 'closed' : 'stayed-open';
+}
+
 function readVictim(memory: LedgerMemory, offset: number): Pick<LedgerMisuse, 'victim'> {
   const victim = memory.getUint32(offset + misuse.victim);
   if ((victim & VICTIM) === 0) return {};
@@ -174,20 +185,27 @@ export function readImage(memory: LedgerMemory, offset: number): LedgerImage | u
   return { base, sizeBytes, path: String.fromCharCode(...text) };
 }
 
-/** Names a descriptor or a FILE as the program knows it. A search never gets here: its handle is not known. */
+/** Names what stands for a handle, as the program knows it. A search never gets here: its handle is not known. */
 export function nameRuntimeObject(key: bigint): Wrapper {
+  if ((key & NOTIFICATION_KEY) !== 0n) return { type: 'ChangeNotification' };
   return (key & DESCRIPTOR_KEY) === 0n
     ? { type: 'FILE', value: key }
     : { type: 'Descriptor', value: BigInt.asIntN(32, key) };
 }
 
-const NEVER_SEEN: LedgerLife = {
-  isOpen: false,
-  generation: 0n,
-  objectType: 'Unknown',
-  opened: undefined,
-  closed: undefined,
-};
+/** The life of a value that was given to a call and never seen before. A number given to _close means a descriptor. */
+function neverSeen(rowNumber: number): LedgerLife {
+  const row = recordedCalls[rowNumber - 1];
+  const isDescriptor =
+    row !== undefined && 'kind' in row && row.kind === 'runtime-object' && row.closes?.type === 'Descriptor';
+  return {
+    isOpen: false,
+    generation: 0n,
+    objectType: isDescriptor ? 'Descriptor' : 'Unknown',
+    opened: undefined,
+    closed: undefined,
+  };
+}
 
 const functionNames: ReadonlySet<string> = new Set(functionTable.map(({ name }) => name));
 
@@ -197,6 +215,7 @@ const misuseKinds: ReadonlyMap<number, MisuseRecord['kind']> = new Map([
   [MISUSE_CLOSED_AS_HANDLE, 'closed-as-handle'],
   [MISUSE_INHERITED, 'inherited'],
   [MISUSE_SWEPT, 'swept'],
+  [MISUSE_WRONG_CLOSER, 'wrong-closer'],
 ]);
 
 /** The types of object that a row's call or function is made for. */

@@ -1,11 +1,6 @@
-import {
-  type Failure,
-  functionModules,
-  type RuntimeObjectArgument,
-  type RuntimeObjectFunction,
-} from '../tables/function-table.ts';
+import { type Failure, functionModules, type RuntimeObjectFunction } from '../tables/function-table.ts';
 import { typeIndex } from '../tables/object-types.ts';
-import { DESCRIPTOR_KEY } from '../ledger/layout.ts';
+import { DESCRIPTOR_KEY, NOTIFICATION_KEY } from '../ledger/layout.ts';
 import { type Struct, struct } from '../ledger/struct.ts';
 import type { Assembler } from '../asm/assembler.ts';
 import type { Label } from '../asm/operands.ts';
@@ -24,8 +19,11 @@ const rowFields = {
   moduleSize: 'u64',
   fileno: 'u64',
   getOsfhandle: 'u64',
-  /** {@link DESCRIPTOR_KEY} and the runtime's number. */
-  descriptorKey: 'u64',
+  /**
+   * The bits beside a number or handle in the key of what the function opens or closes: {@link DESCRIPTOR_KEY} and the
+   * runtime's number, or {@link NOTIFICATION_KEY}.
+   */
+  keyBits: 'u64',
   /** The row's number in the ledger. */
   number: 'u32',
   /** Each type is an index of the object types, 0 for none, and before the number of its argument. */
@@ -80,15 +78,23 @@ export function setRuntimeModule(
   image.setBigUint64(rowOffset + runtimeObjectRow.getOsfhandle, getOsfhandle, true);
 }
 
+/** The bits of the keys of a C runtime's descriptors: its number tells them from another's. */
+export function descriptorKey(module: (typeof functionModules)[number]): bigint {
+  return DESCRIPTOR_KEY | (BigInt(functionModules.indexOf(module)) << 32n);
+}
+
 /** Emits the row of a function; {@link setRuntimeModule} adds its module. */
 export function emitRuntimeObjectRow(asm: Assembler, rowNumber: number, description: RuntimeObjectFunction): Label {
   const { uses, closes, opens } = description;
+  const isNotification = [closes?.type, opens?.type].includes('ChangeNotification');
   const data = new DataView(new ArrayBuffer(rowStruct.sizeBytes));
-  // The number tells one C runtime's descriptors from another's.
-  const runtime = BigInt(functionModules.indexOf(description.module));
-  data.setBigUint64(runtimeObjectRow.descriptorKey, DESCRIPTOR_KEY | (runtime << 32n), true);
+  data.setBigUint64(
+    runtimeObjectRow.keyBits,
+    isNotification ? NOTIFICATION_KEY : descriptorKey(description.module),
+    true,
+  );
   data.setUint32(runtimeObjectRow.number, rowNumber, true);
-  const setArgument = (typeAt: number, named: RuntimeObjectArgument | undefined) => {
+  const setArgument = (typeAt: number, named: RuntimeObjectFunction['closes']) => {
     data.setUint8(typeAt, named === undefined ? 0 : typeIndex(named.type));
     data.setUint8(typeAt + 1, named?.argument ?? 0);
   };

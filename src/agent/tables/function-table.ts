@@ -18,9 +18,12 @@ type FunctionModule = (typeof functionModules)[number];
 
 /**
  * A library hands these out in place of a handle: a C runtime's descriptor or stream, FindFirstFile's search, or a
- * pseudo console (HPCON).
+ * pseudo console (HPCON). A change notification is a handle, but one with a closing function of its own.
  */
-export type RuntimeObjectType = Extract<ObjectType, 'Descriptor' | 'FILE' | 'Search' | 'PseudoConsole'>;
+export type RuntimeObjectType = Extract<
+  ObjectType,
+  'Descriptor' | 'FILE' | 'Search' | 'PseudoConsole' | 'ChangeNotification'
+>;
 
 /** A runtime object of this type is open or leaked itself: the handles beneath are the library's business. */
 export const standaloneType: RuntimeObjectType = 'PseudoConsole';
@@ -36,7 +39,7 @@ export interface SocketFunction {
 }
 
 /** An argument that is a runtime object. */
-export interface RuntimeObjectArgument {
+interface RuntimeObjectArgument {
   readonly type: RuntimeObjectType;
   readonly argument: number;
 }
@@ -57,7 +60,8 @@ export interface RuntimeObjectFunction {
     readonly argument: number;
     readonly count: number;
   };
-  readonly closes?: RuntimeObjectArgument;
+  /** A key is a handle that the recorder follows as such; its row only says that the function closes nothing else. */
+  readonly closes?: { readonly type: RuntimeObjectType | 'Key'; readonly argument: number };
   /** The object in {@link closes} need not be open: the function opens another one under its name. */
   readonly replaces: boolean;
   /** A call that fails may leave the object in {@link closes} open, so it does not count as closed. */
@@ -158,7 +162,7 @@ function storedAt(argument: number, type: RuntimeObjectType, count = 1): Effects
   return { opens: { type, from: 'stored-at', argument, count } };
 }
 
-function closes(type: RuntimeObjectType): Effects {
+function closes(type: RuntimeObjectType | 'Key'): Effects {
   return { closes: { type, argument: 0 } };
 }
 
@@ -293,6 +297,19 @@ const sweepFunctions: readonly SweepFunction[] = [
   ]),
 ];
 
+/**
+ * Functions that close handles of one kind. Both close whatever handle they are given (Wine 8 [ran]; Windows [?]), so
+ * their results say nothing. advapi32's RegCloseKey leads to kernelbase's.
+ * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regclosekey and
+ * …/fileapi/nf-fileapi-findclosechangenotification
+ */
+const handleClosers: readonly RuntimeObjectFunction[] = [
+  onRuntimeObject('kernelbase.dll', 'FindFirstChangeNotificationA', 3, 'invalid', result('ChangeNotification')),
+  onRuntimeObject('kernelbase.dll', 'FindFirstChangeNotificationW', 3, 'invalid', result('ChangeNotification')),
+  onRuntimeObject('kernelbase.dll', 'FindCloseChangeNotification', 1, 'never', closes('ChangeNotification')),
+  onRuntimeObject('kernelbase.dll', 'RegCloseKey', 1, 'never', closes('Key')),
+];
+
 /** The rows; a row's number in the ledger is its index in {@link recordedCalls}, plus 1. */
 export const functionTable: readonly FunctionRow[] = [
   ...socketFunctions,
@@ -301,6 +318,7 @@ export const functionTable: readonly FunctionRow[] = [
   ...runtimeFunctions('msvcrt.dll'),
   ...runtimeFunctions('ucrtbase.dll'),
   ...sweepFunctions,
+  ...handleClosers,
 ];
 
 /** The rows by their numbers in the ledger, less 1: those of the hook table, then those of the function table. */

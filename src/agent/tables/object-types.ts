@@ -47,6 +47,7 @@ export const objectTypes = [
   'FILE',
   'Search',
   'PseudoConsole',
+  'ChangeNotification',
 ] as const;
 
 export type ObjectType = (typeof objectTypes)[number];

@@ -2,7 +2,8 @@ import type { RuleCheck } from '../grouping.ts';
 import { doubtfulMessage, checkMisuses, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
 import { isConsequence } from '../stale-closes.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
-import { isCloseOfClosedBeneath, isGivenToCloseHandle } from './wrong-closer.ts';
+import { isSwept } from '../sweeps.ts';
+import { isCloseOfClosedBeneath, isMeantAsDescriptor } from './wrong-closer.ts';
 
 /** `double-close`: a close of a value that had been opened and closed. */
 export const doubleClose: RuleCheck = checkMisuses({
@@ -12,7 +13,8 @@ export const doubleClose: RuleCheck = checkMisuses({
     misuse.status === STATUS_INVALID_HANDLE &&
     wasOpen(misuse) &&
     misuse.victim === undefined &&
-    !isGivenToCloseHandle(misuse) &&
+    !isSwept(misuse, evidence) &&
+    !isMeantAsDescriptor(misuse, evidence) &&
     !isCloseOfClosedBeneath(misuse, evidence) &&
     !isConsequence(misuse, evidence),
   closesInAnyOrder: true,

@@ -4,8 +4,8 @@ import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } 
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
 import { properClosers } from '../object-noun.ts';
 import { dissect, functionName, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
-import { isGivenToCloseHandle } from './wrong-closer.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
+import { isTakenIn } from './wrong-closer.ts';
 
 /**
  * An open site whose opening the recorder saw. A handle that another process put there is no leak of this program.
@@ -19,7 +19,11 @@ const manyLiveByDefault = 50;
 /** `leak`: opened by the program's own code and still open at the judgement point. */
 export const leak: RuleCheck = checkSites<Opening>({
   rule: 'leak',
-  select: ({ open }) => open.filter((site): site is Opening => site.opened !== undefined && isProgramsIfSwept(site)),
+  select: (evidence) =>
+    evidence.open.filter(
+      (site): site is Opening =>
+        site.opened !== undefined && isProgramsIfSwept(site) && !isTakenIn(site, evidence),
+    ),
   typeOf: ({ object }) => object.type,
   siteOf({ opened, object }) {
     const actor = actorOf({ opened, object });
@@ -110,15 +114,13 @@ function isProgramsIfSwept({ sweptBy, opened, object }: OpenSite): boolean {
 
 /**
  * Leaves out the handles of a site that another finding explains. One that the program closes or uses after a sweep was
- * not left to it: the program had forgotten the sweep. One that was given to CloseHandle in vain was not forgotten.
+ * not left to it: the program had forgotten the sweep.
  */
 function withoutMisused(site: Opening, misuses: readonly Misuse[]): readonly Opening[] {
   const { sweptBy, opened, examples } = site;
-  const isExplained =
-    sweptBy === undefined
-      ? isGivenToCloseHandle
-      : ({ closed }: Misuse): boolean =>
-          closed?.stack.some((frame) => frame.system === true && functionName(frame) === sweptBy) === true;
+  if (sweptBy === undefined) return [site];
+  const isExplained = ({ closed }: Misuse): boolean =>
+    closed?.stack.some((frame) => frame.system === true && functionName(frame) === sweptBy) === true;
   const candidates = misuses.filter(isExplained);
   if (candidates.length === 0) return [site];
   const opener = ownFrames(opened.stack);
@@ -126,9 +128,7 @@ function withoutMisused(site: Opening, misuses: readonly Misuse[]): readonly Ope
     each.opened !== undefined && ownFrames(each.opened.stack) === opener ? each.values : [],
   );
   const nameOf = ({ value, object: { wrapper } }: OpenHandle): bigint => wrapper?.value ?? value;
-  const known = new Set(examples.map(nameOf));
-  // The FILEs that a sweep closed are not all known.
-  const misused = new Set(sweptBy === undefined ? values.filter((value) => known.has(value)) : values);
+  const misused = new Set(values);
   const count = site.count - misused.size;
   return count > 0 ? [{ ...site, count, examples: examples.filter((each) => !misused.has(nameOf(each))) }] : [];
 }

@@ -1,14 +1,15 @@
-import type { Evidence, HandleObject, Misuse } from '../../model.ts';
+import type { Evidence, HandleObject, Misuse, OpenSite, Stack } from '../../model.ts';
+import { attributeMisuse, attributeOpening } from '../attribution.ts';
 import { canonicalText, type RuleCheck } from '../grouping.ts';
-import { isInvalidHandle, type Misuses, checkMisuses, STATUS_OBJECT_TYPE_MISMATCH } from '../misuse.ts';
+import { checkMisuses, type Misuses } from '../misuse.ts';
 import { properClosers, spellNoun } from '../object-noun.ts';
 import { dissect, exportedName } from '../stacks.ts';
-import { capitalise, spellHistory, spellTimes, spellValue, spellValues } from '../wording.ts';
+import { isSwept } from '../sweeps.ts';
+import { spellHistory, spellTimes, spellValue } from '../wording.ts';
 
 /**
- * `wrong-closer`: a socket, a registry key, or the handle of a C runtime's descriptor or FILE that was closed by
- * CloseHandle; a FILE, a search or a pseudo console that was given to CloseHandle; or a `closesocket` of what is no
- * socket.
+ * `wrong-closer`: an object that was given to the closing function of another kind of object, whether that closed it,
+ * refused it or crashed; or a socket, a registry key or the handle of a runtime object that CloseHandle closed.
  *
  * The function that the program called decides, because Wine's closesocket and C runtimes call CloseHandle themselves,
  * and Windows closes keys of its own with it.
@@ -17,39 +18,106 @@ import { capitalise, spellHistory, spellTimes, spellValue, spellValues } from '.
  */
 export const wrongCloser: RuleCheck = checkMisuses({
   rule: 'wrong-closer',
-  applies: (misuse) =>
-    isClosedAsHandle(misuse) || isClosedBeneath(misuse) || isGivenToCloseHandle(misuse) || isNoSocket(misuse),
-  level: () => 'error',
+  applies: isWrongCloser,
+  level: ({ all }) => (all.every(isHarmless) ? 'warning' : 'error'),
   message(misuses) {
-    const { all, count } = misuses;
-    const times = spellTimes(count);
-    if (all.every(isNoSocket)) return noSocketMessage(misuses, times);
-    const { subject, values, offender, object } = misuses;
+    const { all, subject, values, offender, count } = misuses;
     const verb = values.length > 1 ? 'were' : 'was';
-    const history = spellHistory(all, 'may-be-open');
-    if (all.every(isGivenToCloseHandle))
-      return `${subject}${history} ${verb} given to ${offender}${times}: it wants ${closerOf(object)}, and stayed open.`;
-    if (all.every(isClosedBeneath))
-      return `${subject}${history} ${verb} closed by ${offender}${times}, beneath ${spellWrappers(all)}: it wants ${closerOf(object)}.`;
-    return `${subject}${history} ${verb} closed by ${offender}${times}: it wants ${closerOf(object)}.`;
+    const act = `${subject}${spellHistory(all, 'may-be-open')} ${verb}`;
+    const call = `${offender}${spellTimes(count)}`;
+    if (all.every(isClosedBeneath)) return `${act} closed by ${call}${spellBeneath(all)}: ${spellWant(misuses)}.`;
+    if (all.every(({ kind, outcome }) => kind === 'closed-as-handle' || outcome === 'closed'))
+      return `${act} closed by ${call}: ${spellWant(misuses)}.`;
+    if (all.some(({ outcome }) => outcome === 'never-returned'))
+      return `${act} given to ${call}: ${spellWant(misuses)}, and the call never returned.`;
+    return `${act} given to ${call}: ${spellWant(misuses)}, and stayed open.`;
   },
 });
 
-function noSocketMessage({ object, values, offender }: Misuses, times: string): string {
-  const article = /^[aeiou]/i.test(object.type) ? 'an' : 'a';
-  return `${capitalise(article)} ${spellNoun(object)} (${spellValues(values)}) was given to ${offender}${times}: it is no socket, and stayed open.`;
+/** Whether the misuse is one of this rule. */
+export function isWrongCloser(misuse: Misuse, evidence: Evidence): boolean {
+  if (misuse.kind !== 'wrong-closer') return isClosedAsHandle(misuse) || isClosedBeneath(misuse);
+  if (isRuntimeObject(misuse)) return !isProgramsHandle(misuse, evidence);
+  if (isSwept(misuse, evidence)) return false;
+  // A value that Windows has for a handle of its own is no better than any other number.
+  return misuse.outcome === 'closed' || isOpenedByProgram(misuse);
+}
+
+/**
+ * Every handle of the site was given to a wrong closer, which is a finding already: that it stayed open is no second
+ * mistake.
+ */
+export function isTakenIn({ givenToWrongCloser, opened }: OpenSite, evidence: Evidence): boolean {
+  if (givenToWrongCloser !== true) return false;
+  const site = canonicalText(opened?.stack);
+  return !evidence.misuses.some(
+    (misuse) =>
+      misuse.kind === 'wrong-closer' &&
+      canonicalText(misuse.opened?.stack) === site &&
+      (attributeMisuse(misuse) !== 'program' || !isWrongCloser(misuse, evidence)),
+  );
+}
+
+/**
+ * CloseHandle was given a number that is both: of an open descriptor, and of a handle that is no handle of the program.
+ * So the descriptor was meant.
+ */
+export function isMeantAsDescriptor(misuse: Misuse, evidence: Evidence): boolean {
+  return evidence.misuses.some(
+    (other) => other.kind === 'wrong-closer' && isSameCall(other, misuse) && isWrongCloser(other, evidence),
+  );
+}
+
+/**
+ * A C runtime closes a handle that had been closed beneath it. The mistake is the first close, which has a finding of
+ * its own.
+ */
+export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: Evidence): boolean {
+  if (object?.wrapper === undefined || closed === undefined) return false;
+  const place = programPart(closed.stack);
+  return misuses.some(
+    (misuse) =>
+      (isClosedBeneath(misuse) || (misuse.outcome === 'closed' && misuse.object?.wrapper !== undefined)) &&
+      programPart(misuse.offending.stack) === place,
+  );
+}
+
+function spellWant({ all: [{ offending }], object, values }: Misuses): string {
+  const closer = closerOf(object);
+  const called = calledFunction({ offending }) || offending.call;
+  if (object.wrapper === undefined || called !== closer)
+    return `${values.length > 1 ? 'they want' : 'it wants'} ${closer}`;
+  // The handle in the place of its descriptor or FILE.
+  return `${closer} wants ${spellWrapper(object)} in its place`;
 }
 
 /** A socket wants closesocket even where a descriptor stands for it. */
 function closerOf({ type, wrapper }: HandleObject): string {
-  return properClosers[type] ?? properClosers[wrapper?.type ?? ''] ?? 'another function';
+  if (type === 'Unknown') return 'another function';
+  return properClosers[type] ?? properClosers[wrapper?.type ?? ''] ?? 'CloseHandle';
 }
 
-/** `descriptor 3`, `the FILE 0x228306250`, `a descriptor`: what still stands for a closed handle. */
-function spellWrappers(misuses: readonly Misuse[]): string {
-  const [first, ...rest] = misuses.flatMap(({ object }) => object?.wrapper ?? []);
-  if (first?.value === undefined || rest.length > 0) return `a ${spellNoun(first ?? { type: 'Descriptor' })}`;
-  return `${first.type === 'FILE' ? 'the ' : ''}${spellNoun(first)} ${spellValue(first.value, first.type)}`;
+/** `, beneath descriptor 3`: what still stands for closed handles. A change notification is the handle itself. */
+function spellBeneath(misuses: readonly Misuse[]): string {
+  const [first, ...rest] = misuses.flatMap(({ object }) => object ?? []);
+  if (first === undefined || first.wrapper?.type === 'ChangeNotification') return '';
+  return `, beneath ${spellWrapper(rest.length > 0 ? { type: first.type, wrapper: { type: first.wrapper!.type } } : first)}`;
+}
+
+/** `descriptor 3`, `the FILE 0x228306250`, `a descriptor`. */
+function spellWrapper({ wrapper = { type: 'Descriptor' } }: HandleObject): string {
+  if (wrapper.value === undefined) return `a ${spellNoun(wrapper)}`;
+  return `${wrapper.type === 'FILE' ? 'the ' : ''}${spellNoun(wrapper)} ${spellValue(wrapper.value, wrapper.type)}`;
+}
+
+/** Nothing was left behind, on the systems that are known: the handle was closed, and had nothing more to it. */
+function isHarmless({ kind, object, outcome, offending }: Misuse): boolean {
+  if (kind === 'closed-as-handle') return object?.wrapper?.type === 'ChangeNotification';
+  const hasNoMore =
+    object?.type !== 'Socket' && (object?.wrapper?.type ?? 'ChangeNotification') === 'ChangeNotification';
+  return (
+    outcome === 'closed' && offending.call === 'FindCloseChangeNotification' && hasNoMore && object?.type !== 'Key'
+  );
 }
 
 function isClosedAsHandle(misuse: Misuse): boolean {
@@ -68,7 +136,7 @@ function isOpenedBySystemCall({ opened }: Misuse): boolean {
   return site !== undefined && api === undefined;
 }
 
-/** CloseHandle closed the handle of a descriptor or FILE, and its C runtime still takes it for open. */
+/** CloseHandle closed the handle of a runtime object, whose library still takes it for open. */
 function isClosedBeneath(misuse: Misuse): boolean {
   return (
     misuse.kind === 'closed-as-handle' &&
@@ -78,32 +146,41 @@ function isClosedBeneath(misuse: Misuse): boolean {
   );
 }
 
-function calledFunction({ offending: { stack } }: Misuse): string {
+function calledFunction({ offending: { stack } }: Pick<Misuse, 'offending'>): string {
   const { site, api } = dissect(stack);
   return (site !== undefined && api !== undefined && exportedName(api)) || '';
 }
 
-/** CloseHandle was given an open FILE, search or pseudo console, which is no handle of the kernel. */
-export function isGivenToCloseHandle({ kind, object, offending, closed }: Misuse): boolean {
-  return (
-    kind === 'close' &&
-    offending.call === 'NtClose' &&
-    closed === undefined &&
-    /^(?:FILE|Search|PseudoConsole)$/.test(object?.type ?? '')
+/** A library made the object, and knows whom it belongs to. */
+function isRuntimeObject({ object }: Misuse): boolean {
+  return /^(?:Descriptor|FILE|Search|PseudoConsole)$/.test(object?.type ?? '');
+}
+
+/** The number of the descriptor is also that of a handle of the program, which may be meant as well. */
+function isProgramsHandle(misuse: Misuse, { misuses }: Evidence): boolean {
+  return misuses.some(
+    (other) =>
+      other.kind !== 'wrong-closer' &&
+      isSameCall(other, misuse) &&
+      isOpenedByProgram(other) &&
+      // The kernel ignores the low two bits, and no handle is given out with them.
+      !misuse.values.some((value) => (value & 3n) !== 0n),
   );
 }
 
-/**
- * A C runtime closes a handle that had been closed beneath it. The mistake is the first close, which has a finding of
- * its own.
- */
-export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: Evidence): boolean {
-  if (object?.wrapper === undefined || closed === undefined) return false;
-  const stack = canonicalText(closed.stack);
-  return misuses.some((misuse) => isClosedBeneath(misuse) && canonicalText(misuse.offending.stack) === stack);
+function isSameCall(one: Misuse, other: Misuse): boolean {
+  return (
+    one.offending.call === other.offending.call &&
+    one.values.some((value) => other.values.includes(value)) &&
+    canonicalText(one.offending.stack) === canonicalText(other.offending.stack)
+  );
 }
 
-/** closesocket refused an open handle that is no socket (WSAENOTSOCK). */
-function isNoSocket(misuse: Misuse): boolean {
-  return misuse.kind === 'close' && misuse.status === STATUS_OBJECT_TYPE_MISMATCH && !isInvalidHandle(misuse);
+function isOpenedByProgram({ opened, object }: Misuse): boolean {
+  return opened !== undefined && attributeOpening(opened.stack, object ?? { type: 'Unknown' }) === 'program';
+}
+
+/** The frames from the innermost one of the program on. */
+function programPart(stack: Stack): string {
+  return canonicalText(stack.slice(stack.findIndex(({ system }) => system !== true)));
 }

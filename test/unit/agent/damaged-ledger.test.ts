@@ -131,7 +131,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     writeStack(6, [0x4000n]);
     writeStack(9, [0x5000n, 0x6000n], 6);
     view.setBigUint64(header.stackPoolUsed, BigInt(9 * 8 + stackNode.frames + 2 * 8), true);
-    for (const kind of [1, 2, 3, 4, 6]) {
+    for (const kind of [1, 2, 3, 4, 5, 6]) {
       const offset = layout.misusesOffset + (kind - 1) * MISUSE_SIZE_BYTES;
       view.setUint32(offset + misuse.count, kind, true);
       view.setUint16(offset + misuse.kind, kind, true);

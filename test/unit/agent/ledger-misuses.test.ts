@@ -52,7 +52,8 @@ describe('a misuse', () => {
     [1, 'close'],
     [2, 'use'],
     [3, 'closed-as-handle'],
-    [6, 'use'],
+    [5, 'wrong-closer'],
+    [7, 'use'],
     [0xffff, 'use'],
   ] as const)('of kind %i is %s', (kind, name) => {
     writeMisuse(1, [0x1a4]);
@@ -83,7 +84,7 @@ describe('a misuse', () => {
     ]);
   });
 
-  test('of kind 5 is a sweep', () => {
+  test('of kind 6 is a sweep', () => {
     writeMisuse(2, [0x1a4, 0x1a8]);
     view.setUint16(offset + misuse.kind, MISUSE_SWEPT, true);
     view.setUint16(offset + misuse.offendingCall, rowNumber('WSACleanup'), true);

@@ -4,6 +4,10 @@ import type { Level, Misuse, Rule } from '../../../src/model.ts';
 import { closed, closedAgain, onlyFinding, opened } from './calls.ts';
 import { called, mainBottom, misuse } from './evidence.ts';
 
+/** An object that was given to a function which closes another kind, and refused it. */
+const given = (parts: Parameters<typeof misuse>[0]) =>
+  misuse({ kind: 'wrong-closer', outcome: 'stayed-open', opened, ...parts });
+
 describe('a call that does not suit the object', () => {
   const event = { object: { type: 'Event' } };
   it.each<{ title: string; record: Misuse; rule: Rule; level: Level; message: string }>([
@@ -118,7 +122,7 @@ describe('a call that does not suit the object', () => {
     },
     {
       title: 'a search given to CloseHandle',
-      record: misuse({ object: { type: 'Search' }, values: [0x7f0n], offending: closedAgain, opened }),
+      record: given({ object: { type: 'Search' }, values: [0x7f0n], offending: closedAgain }),
       rule: 'wrong-closer',
       level: 'error',
       message:
@@ -126,15 +130,74 @@ describe('a call that does not suit the object', () => {
     },
     {
       title: 'an event given to closesocket',
-      record: misuse({
-        ...event,
-        status: 0xc0000024,
-        offending: called('closesocket', 'ws2_32!closesocket', ...mainBottom),
-        opened,
+      record: given({ ...event, status: 0xc0000024, offending: called('closesocket', ...mainBottom) }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message:
+        'Event handle 0x1a4, opened at open_gate (gate.c:14), was given to closesocket at main (app.c:9): it wants CloseHandle, and stayed open.',
+    },
+    {
+      title: 'a descriptor that crashed fclose',
+      record: given({
+        object: { type: 'Descriptor' },
+        values: [3n],
+        outcome: 'never-returned',
+        offending: called('fclose', ...mainBottom),
       }),
       rule: 'wrong-closer',
       level: 'error',
-      message: 'An Event handle (0x1a4) was given to closesocket at main (app.c:9): it is no socket, and stayed open.',
+      message:
+        'Descriptor 3, opened at open_gate (gate.c:14), was given to fclose at main (app.c:9): it wants _close, and the call never returned.',
+    },
+    {
+      title: 'events that RegCloseKey closed',
+      record: given({
+        ...event,
+        values: [0x1a4n, 0x1a8n],
+        count: 2,
+        outcome: 'closed',
+        offending: called('RegCloseKey', ...mainBottom),
+      }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message:
+        'Event handles 0x1a4 and 0x1a8, opened at open_gate (gate.c:14), were closed by RegCloseKey at main (app.c:9), 2 times: they want CloseHandle.',
+    },
+    {
+      title: 'the handle of a descriptor in its place',
+      record: given({
+        object: { type: 'File', wrapper: { type: 'Descriptor', value: 3n } },
+        offending: called('_close', ...mainBottom),
+      }),
+      rule: 'wrong-closer',
+      level: 'error',
+      message:
+        'File handle 0x1a4, opened at open_gate (gate.c:14), was given to _close at main (app.c:9): _close wants descriptor 3 in its place, and stayed open.',
+    },
+    {
+      title: 'a change notification that CloseHandle closed',
+      record: misuse({
+        object: { type: 'File', wrapper: { type: 'ChangeNotification' } },
+        kind: 'closed-as-handle',
+        status: 0,
+        offending: closedAgain,
+        opened,
+      }),
+      rule: 'wrong-closer',
+      level: 'warning',
+      message:
+        'File handle 0x1a4, opened at open_gate (gate.c:14), was closed by CloseHandle at main (app.c:9): it wants FindCloseChangeNotification.',
+    },
+    {
+      title: 'a handle of Windows that happens to have the number',
+      record: given({
+        ...event,
+        opened: called('NtCreateEvent', 'kernelbase!CreateEventW', 'rpcrt4!NdrClientCall3', 'ntdll!RtlUserThreadStart'),
+        offending: called('_close', ...mainBottom),
+      }),
+      rule: 'invalid-close',
+      level: 'warning',
+      message: '_close at main (app.c:9) was given 0x1a4, which is a handle that the program had not opened.',
     },
   ])('$title: $rule, $level', ({ record, rule, level, message }) => {
     expect(onlyFinding({ misuses: [record] })).toMatchObject({ rule, level, message, count: record.count });

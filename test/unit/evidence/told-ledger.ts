@@ -74,6 +74,10 @@ export class ToldLedger implements CallLedger {
     return this.#told.misuses ?? [];
   }
 
+  searchesGivenToWrongCloser(): readonly number[] {
+    return [];
+  }
+
   inheritances(): readonly LedgerInheritance[] {
     return this.#told.inheritances ?? [];
   }

@@ -1,16 +1,18 @@
 import { typeIndex } from '../../tables/object-types.ts';
 import {
+  DESCRIPTOR_COUNT_MAX,
   header,
   MISUSE_CLOSE,
   MISUSE_CLOSED_AS_HANDLE,
+  misuse,
   runtimeObject,
   slot,
   STATE_CLOSING,
   STATE_QUARANTINED,
   SWEPT,
 } from '../../ledger/layout.ts';
-import { at } from '../../asm/operands.ts';
-import { eax, r10, r11, r11d, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { at, type Label } from '../../asm/operands.ts';
+import { eax, ecx, edx, r10, r11, r11d, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { returnAddressOffset } from '../abi/framed-function.ts';
 import { STATUS_HANDLE_NOT_CLOSABLE, STATUS_INVALID_HANDLE } from '../abi/status.ts';
 import type { Quarantine } from '../recorder/recorder-environment.ts';
@@ -84,12 +86,12 @@ export function emitCloses(hook: Hook): void {
 }
 
 /**
- * Notes a socket, a registry key or a handle of a C runtime's descriptor that CloseHandle is about to close. This comes
+ * Notes a socket, a registry key or the handle of a runtime object that CloseHandle is about to close. This comes
  * before the call, because afterwards the value may be another object's. Keeps rcx.
  */
 function emitNoteCloseHandle(hook: Hook): void {
   const { asm, environment } = hook;
-  const [note, fine] = asm.labels('note', 'fine');
+  const [note, plain, fine] = asm.labels('note', 'plain', 'fine');
   asm.mov(rax, state);
   asm.test(eax, 1);
   asm.j('e', fine);
@@ -104,17 +106,54 @@ function emitNoteCloseHandle(hook: Hook): void {
   asm.j('e', note);
   asm.cmp(eax, typeIndex('Key'));
   asm.j('e', note);
-  emitRuntimeObjectAddress(asm, rax, at(r10, slot.runtimeObject), fine, environment);
+  emitRuntimeObjectAddress(asm, rax, at(r10, slot.runtimeObject), plain, environment);
   asm.cmp(at(rax, runtimeObject.handle), rcx);
-  asm.j('ne', fine);
+  asm.j('ne', plain);
   asm.mov(rax, at(rax, slot.state));
   asm.test(eax, 1);
-  asm.j('e', fine);
+  asm.j('ne', note);
+  asm.bind(plain);
+  emitNoteDescriptor(hook, fine);
   asm.bind(note);
   asm.xor(eax, eax);
   emitMisuse(hook, MISUSE_CLOSED_AS_HANDLE);
   asm.mov(rcx, value);
   asm.bind(fine);
+}
+
+/**
+ * Jumps to `fine` unless the handle, whose slot is at r10, has the number of an open descriptor, which may be meant:
+ * the kernel ignores the low two bits of a value. That is noted. Whether it counts depends on whose handle it is, so
+ * the handle needs a note too. A handle that was opened after the program's first descriptor is its own, mostly, and many
+ * of these are closed.
+ */
+function emitNoteDescriptor(hook: Hook, fine: Label): void {
+  const { asm, environment } = hook;
+  const [look, noRoom] = asm.labels('look', 'noRoom');
+  asm.mov(rax, environment.linkSlots.ledger);
+  asm.mov(rax, at(rax, header.firstDescriptorTime));
+  asm.test(rax, rax);
+  asm.j('e', fine);
+  asm.cmp(rcx, DESCRIPTOR_COUNT_MAX);
+  asm.j('ae', fine);
+  asm.test(ecx, 3);
+  asm.j('ne', look);
+  asm.cmp(at(r10, slot.openedTime), rax);
+  asm.j('a', fine);
+  asm.bind(look);
+  asm.mov(rax, rcx);
+  asm.call(environment.findStranger);
+  asm.test(r10, r10);
+  asm.j('e', fine);
+  asm.mov(edx, hook.rowNumber);
+  emitReturnAddress(asm);
+  asm.xor(r9d, r9d);
+  asm.call(environment.internWrongCloser);
+  asm.test(rax, rax);
+  asm.j('e', noRoom);
+  asm.lockInc32(at(rax, misuse.count));
+  asm.bind(noRoom);
+  asm.mov(rcx, value);
 }
 
 /** The flags that a closer sets in a slot before its close. */

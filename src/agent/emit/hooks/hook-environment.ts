@@ -9,7 +9,10 @@ export interface HookEnvironment extends RecorderEnvironment {
   readonly recordClose: Label;
   readonly countMisuse: Label;
   readonly internMisuse: Label;
+  readonly internWrongCloser: Label;
   readonly findRuntimeObject: Label;
+  readonly findStranger: Label;
+  readonly findTruncated: Label;
   readonly claimRuntimeObject: Label;
   readonly openRuntimeObject: Label;
   readonly closeRuntimeObject: Label;

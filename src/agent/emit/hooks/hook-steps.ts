@@ -1,4 +1,10 @@
-import { type MISUSE_CLOSE, type MISUSE_CLOSED_AS_HANDLE, MISUSE_USE, slot } from '../../ledger/layout.ts';
+import {
+  type MISUSE_CLOSE,
+  type MISUSE_CLOSED_AS_HANDLE,
+  MISUSE_USE,
+  type MISUSE_WRONG_CLOSER,
+  slot,
+} from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, edx, r9d, rax, rcx, rdx, type Register } from '../../asm/registers.ts';
@@ -73,7 +79,7 @@ export function emitLoadOpened(hook: HookBody, pointer: Memory, spare: Memory): 
 /** Counts the misuse of the value in rcx; eax holds the status. */
 export function emitMisuse(
   { asm, rowNumber, environment }: Pick<HookBody, 'asm' | 'rowNumber' | 'environment'>,
-  kind: typeof MISUSE_CLOSE | typeof MISUSE_USE | typeof MISUSE_CLOSED_AS_HANDLE,
+  kind: typeof MISUSE_CLOSE | typeof MISUSE_USE | typeof MISUSE_CLOSED_AS_HANDLE | typeof MISUSE_WRONG_CLOSER,
 ): void {
   asm.mov(r9d, eax);
   if (typeof rowNumber === 'number') asm.mov(edx, rowNumber);

@@ -1,5 +1,5 @@
 import type { SocketFunction } from '../../tables/function-table.ts';
-import { MISUSE_CLOSE, MISUSE_USE } from '../../ledger/layout.ts';
+import { MISUSE_CLOSE, MISUSE_USE, MISUSE_WRONG_CLOSER } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { type Label, teb } from '../../asm/operands.ts';
 import { eax, ecx, rax, rcx } from '../../asm/registers.ts';
@@ -19,7 +19,7 @@ export function sharedSocketShape({ role, argumentCount }: SocketFunction): stri
 
 /**
  * Emits the body of the hooks of the Winsock functions of one {@link sharedSocketShape}. When a function returns
- * WSAENOTSOCK, the socket was closed before. If the value is open, it is another object's.
+ * WSAENOTSOCK, the socket was closed before, or never was one. If the value is open, it is another object's.
  */
 export function emitSocketHook(
   asm: Assembler,
@@ -29,6 +29,10 @@ export function emitSocketHook(
 ): FramedFunction {
   return framedFunction(asm, begin, hookFrame, (epilogue) => {
     const [closed, done] = asm.labels('closed', 'done');
+    const [ifClosed, ifOpen] =
+      row.role === 'closes-socket'
+        ? ([MISUSE_CLOSE, MISUSE_WRONG_CLOSER] as const)
+        : ([MISUSE_USE, MISUSE_USE] as const);
     const { socket, state } = sharedPlaces('socket', 'state');
     emitKeepRow(asm);
     asm.mov(socket, rcx);
@@ -39,13 +43,15 @@ export function emitSocketHook(
     asm.cmp(ecx, WSAENOTSOCK);
     asm.j('ne', done);
     emitReadState({ asm, environment }, socket, state);
+    asm.mov(rcx, socket);
     asm.test(eax, 1);
-    asm.mov(eax, STATUS_INVALID_HANDLE);
     asm.j('e', closed);
     asm.mov(eax, STATUS_OBJECT_TYPE_MISMATCH);
+    emitMisuse({ asm, rowNumber: ROW, environment }, ifOpen);
+    asm.jmp(done);
     asm.bind(closed);
-    asm.mov(rcx, socket);
-    emitMisuse({ asm, rowNumber: ROW, environment }, row.role === 'closes-socket' ? MISUSE_CLOSE : MISUSE_USE);
+    asm.mov(eax, STATUS_INVALID_HANDLE);
+    emitMisuse({ asm, rowNumber: ROW, environment }, ifClosed);
     asm.bind(done);
     asm.mov(rax, RESULT);
     epilogue();

@@ -1,6 +1,7 @@
 import { sweptObjects, type SweepFunction } from '../../tables/function-table.ts';
 import { typeIndex } from '../../tables/object-types.ts';
 import {
+  GIVEN_TO_WRONG_CLOSER,
   header,
   misuse,
   MISUSE_SWEPT,
@@ -14,7 +15,7 @@ import {
 } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory, teb } from '../../asm/operands.ts';
-import { eax, ecx, edx, r10, r10d, r11, r11d, r8, r8d, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { eax, ecx, edx, r10, r10d, r11, r11d, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramedFunction, framedFunction, returnAddressOffset } from '../abi/framed-function.ts';
 import { tebField } from '../abi/teb.ts';
@@ -202,7 +203,9 @@ export function emitNoteSwept(hook: Hook, places: SweptPlaces, notSwept: Label):
   asm.j('ae', full);
   asm.or(edx, MISUSE_SWEPT << 16);
   emitReturnAddress(asm);
-  asm.xor(r9d, r9d);
+  // A handle that was given to a wrong closer has a record apart: it is no leak.
+  asm.movzx16(r9, at(r10, slot.openedCall));
+  asm.and(r9d, GIVEN_TO_WRONG_CLOSER);
   asm.call(environment.internMisuse);
   asm.jmp(noted);
   asm.bind(full);

@@ -7,6 +7,7 @@ import {
   MISUSE_SWEPT,
   MISUSE_SIZE_BYTES,
   MISUSE_VALUE_COUNT,
+  MISUSE_WRONG_CLOSER,
   RECENT_OPEN_COUNT,
   RUNTIME_OBJECT_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
@@ -17,7 +18,7 @@ import {
 } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
-import { eax, ecx, edx, r10, r10d, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { eax, ecx, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { SYSTEM_TIME } from '../abi/system-time.ts';
@@ -26,6 +27,7 @@ import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from '../walk/stack-hash.ts'
 import { emitCopyEarlierLives, emitEarlierLives } from './earlier-lives.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitSlotAddress } from './slot-address.ts';
+import { type emitFindStranger, USER_ADDRESS_BITS } from './strangers.ts';
 
 /** A misuse copies a whole slot. */
 const LIFE_QWORDS = SLOT_SIZE_BYTES / 8;
@@ -33,56 +35,120 @@ const LIFE_QWORDS = SLOT_SIZE_BYTES / 8;
 /** How many entries of the table a misuse may try. */
 const PROBE_COUNT = 64;
 
-/** Home space only: the routines that it calls need no more. */
-const callerFrame: FrameShape = { pushes: [], sizeBytes: 0x28 };
+const countFrame: FrameShape = { pushes: [], sizeBytes: 0x48 };
+const counted = framePlaces(countFrame, 0x20, 'value', 'rowAndKind', 'returnAddress', 'status', 'slot');
 
 /**
- * Emits `u32 countMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status)`: counts a refused call. The
- * value may be that of a FILE or a search, given in place of a handle. The result is how often the misuse had been
- * counted before: 0 means that the record is new; 1 is also the result when there was no room for one.
+ * Emits `u32 countMisuse(u64 value, u32 row | kind << 16, u64* returnAddress, u32 status)`: counts a refused call. A
+ * close whose value is no open handle may have been given a {@link emitFindStranger | stranger}, and is then one by the
+ * wrong closer. The result is how often the misuse had been counted before: 0 means that the record is new; 1 is also
+ * the result when there was no room for one.
  */
 export function emitCountMisuse(
   asm: Assembler,
   begin: Label,
-  environment: RecorderEnvironment & { readonly internMisuse: Label; readonly findRuntimeObject: Label },
+  environment: RecorderEnvironment & {
+    readonly internMisuse: Label;
+    readonly internWrongCloser: Label;
+    readonly findRuntimeObject: Label;
+    readonly findStranger: Label;
+  },
 ): FramedFunction {
-  return framedFunction(asm, begin, callerFrame, (epilogue) => {
-    const [noHandle, noRuntimeObject, note, done] = asm.labels('noHandle', 'noRuntimeObject', 'note', 'done');
+  return framedFunction(asm, begin, countFrame, (epilogue) => {
+    const [noSlot, haveSlot, stranger, noStranger, wrongCloser, never, note, done] = asm.labels(
+      'noSlot',
+      'haveSlot',
+      'stranger',
+      'noStranger',
+      'wrongCloser',
+      'never',
+      'note',
+      'done',
+    );
+    const count = () => {
+      const noRoom = asm.label('noRoom');
+      asm.mov(ecx, 1);
+      asm.test(rax, rax);
+      asm.j('e', noRoom);
+      asm.lockXadd(at(rax, misuse.count), ecx);
+      asm.bind(noRoom);
+      asm.mov(eax, ecx);
+    };
+    asm.mov(counted.value, rcx);
+    asm.mov(counted.rowAndKind, rdx);
+    asm.mov(counted.returnAddress, r8);
+    asm.mov(counted.status, r9);
     asm.mov(r10, rcx);
-    emitSlotAddress(asm, r10, noHandle, environment);
-    asm.mov(rax, at(r10, slot.state));
-    asm.test(rax, rax);
-    asm.j('ne', note);
-    // No handle ever had the value. It may be the address of a FILE or a search, because heaps may lie low.
-    asm.bind(noHandle);
-    asm.mov(rax, rdx);
+    emitSlotAddress(asm, r10, noSlot, environment);
+    asm.mov(r11, at(r10, slot.state));
+    asm.test(r11, r11);
+    asm.j('ne', haveSlot);
+    asm.bind(noSlot); // no handle ever had the value
+    asm.xor(r10d, r10d);
+    asm.xor(r11d, r11d);
+    asm.bind(haveSlot);
+    asm.mov(counted.slot, r10);
+    asm.mov(eax, edx);
     asm.shr(eax, 16);
+    asm.cmp(eax, MISUSE_WRONG_CLOSER);
+    asm.j('e', stranger);
     asm.cmp(eax, MISUSE_CLOSE);
-    asm.j('ne', noRuntimeObject);
+    asm.j('ne', note);
+    asm.test(r11d, 1);
+    asm.j('ne', note); // the recorder has missed a close
+
+    asm.bind(stranger);
+    asm.mov(rax, rcx);
+    asm.call(environment.findStranger);
+    asm.test(r10, r10);
+    asm.j('e', noStranger);
+    asm.call(environment.internWrongCloser);
+    count();
+    asm.mov(edx, counted.rowAndKind);
+    asm.shr(edx, 16);
+    asm.cmp(edx, MISUSE_CLOSE);
+    asm.j('ne', done);
+    asm.mov(r10, counted.slot);
+    asm.test(r10, r10);
+    asm.j('e', done);
+    // The value was also that of a handle once. Whose mistake it is depends on whose handle it was.
+    asm.mov(rcx, counted.value);
+    asm.mov(rdx, counted.rowAndKind);
+    asm.mov(r8, counted.returnAddress);
+    asm.mov(r9, counted.status);
+    asm.jmp(note);
+
+    asm.bind(noStranger);
+    asm.mov(r10, counted.slot);
+    asm.mov(eax, edx);
+    asm.shr(eax, 16);
+    asm.cmp(eax, MISUSE_WRONG_CLOSER);
+    asm.j('e', wrongCloser);
+    asm.test(r10, r10);
+    asm.j('ne', note);
+    // It may be the address of a FILE or a search that was closed.
     asm.test(rcx, rcx);
-    asm.j('e', noRuntimeObject);
+    asm.j('e', never);
     asm.mov(rax, rcx);
     asm.shr(rax, USER_ADDRESS_BITS);
-    asm.j('ne', noRuntimeObject);
+    asm.j('ne', never);
     asm.mov(rax, rcx);
     asm.call(environment.findRuntimeObject);
     asm.jmp(note);
-    asm.bind(noRuntimeObject);
+    asm.bind(never);
     asm.xor(r10d, r10d);
     asm.bind(note);
     asm.call(environment.internMisuse);
-    asm.mov(ecx, 1);
-    asm.test(rax, rax);
-    asm.j('e', done);
-    asm.lockXadd(at(rax, misuse.count), ecx);
+    count();
     asm.bind(done);
-    asm.mov(eax, ecx);
+    epilogue();
+
+    asm.bind(wrongCloser);
+    asm.call(environment.internWrongCloser);
+    count();
     epilogue();
   });
 }
-
-/** Addresses of user space fit in so many bits. */
-const USER_ADDRESS_BITS = 47;
 
 const misuseFrame: FrameShape = { pushes: [], sizeBytes: 0x98 };
 const life = 0x48; // 8 x u64: the slot as it is now

@@ -6,6 +6,7 @@ import { eax, r11 } from '../../../../src/agent/asm/registers.ts';
 import { tebField } from '../../../../src/agent/emit/abi/teb.ts';
 import { emitNoteInherited } from '../../../../src/agent/emit/recorder/inherited-handles.ts';
 import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
+import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
 import { emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import {
   header,
@@ -37,6 +38,8 @@ const routines = placeRoutines({
     emitNoteInherited(asm, environment.noteInherited, environment);
     emitCountMisuse(asm, environment.countMisuse, environment);
     emitInternMisuse(asm, environment.internMisuse, environment);
+    emitInternWrongCloser(asm, environment.internWrongCloser, environment);
+    emitFindStranger(asm, environment.findStranger, environment);
     emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
     // A test does not know the id of its thread: the thread itself writes it to the place in r11.
     const noteOwn = asm.label('noteOwn');

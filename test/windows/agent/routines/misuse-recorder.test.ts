@@ -4,6 +4,7 @@ import { recordedCalls } from '../../../../src/agent/tables/function-table.ts';
 import { typeIndex } from '../../../../src/agent/tables/object-types.ts';
 import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
 import { emitClaimRuntimeObject, emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
+import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
 import {
   DESCRIPTOR_KEY,
   header,
@@ -56,6 +57,8 @@ describe.each([
     emit(asm, { environment }) {
       emitCountMisuse(asm, environment.countMisuse, environment);
       emitInternMisuse(asm, environment.internMisuse, environment);
+      emitInternWrongCloser(asm, environment.internWrongCloser, environment);
+      emitFindStranger(asm, environment.findStranger, environment);
       emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
       emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
       const { countMisuse, internMisuse, claimRuntimeObject } = environment;

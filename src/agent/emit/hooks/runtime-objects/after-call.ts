@@ -1,9 +1,11 @@
-import { misuse } from '../../../ledger/layout.ts';
+import { typeIndex } from '../../../tables/object-types.ts';
+import { misuse, runtimeObject, slot } from '../../../ledger/layout.ts';
 import type { Assembler } from '../../../asm/assembler.ts';
-import { at, type Memory } from '../../../asm/operands.ts';
-import { eax, ecx, edx, r8, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
+import { at, type Label, type Memory } from '../../../asm/operands.ts';
+import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
 import { INT, NEGATIVE, POSITIVE, runtimeObjectRow, ZERO } from '../../../linkage/runtime-object-row.ts';
 import { returnAddressOffset } from '../../abi/framed-function.ts';
+import { emitUnmarkGiven } from '../../recorder/strangers.ts';
 import type { HookEnvironment } from '../hook-environment.ts';
 import { places, runtimeObjectFrame } from './runtime-object-frame.ts';
 
@@ -31,17 +33,31 @@ export function emitJudgeResult(asm: Assembler): void {
 
 /** Counts the misuse of a call that has come back, if the call failed or its result cannot tell. */
 export function emitSettleMisuse(asm: Assembler): void {
-  const [counts, done] = asm.labels('counts', 'done');
+  const [notClosed, counts, done] = asm.labels('notClosed', 'counts', 'done');
   asm.mov(rax, places.pending);
   asm.test(rax, rax);
   asm.j('e', done);
   asm.lockDec32(at(rax, misuse.pending));
+  asm.mov(r10, places.strangeHandle);
+  asm.test(r10, r10);
+  asm.j('e', notClosed);
+  asm.mov(rcx, at(r10, slot.state));
+  asm.cmp(rcx, places.strangeState);
+  asm.j('e', notClosed);
+  asm.lockInc32(at(rax, misuse.closedCount));
+  asm.jmp(counts);
+  asm.bind(notClosed);
   asm.cmp(places.failed, 0);
   asm.j('ne', counts);
   asm.mov(rdx, places.row);
   asm.movzx8(rcx, at(rdx, runtimeObjectRow.failure));
   asm.test(ecx, ecx);
-  asm.j('ne', done);
+  asm.j('e', counts);
+  // It was the right function after all: a descriptor that the process was born with, say.
+  asm.test(r10, r10);
+  asm.j('e', done);
+  emitUnmarkGiven(asm, r10);
+  asm.jmp(done);
   asm.bind(counts);
   asm.lockInc32(at(rax, misuse.count));
   asm.bind(done);
@@ -49,15 +65,19 @@ export function emitSettleMisuse(asm: Assembler): void {
 
 /**
  * Records what the call has closed. A library gives an object up even when it cannot close the handle beneath. Some
- * functions leave it as it was when they fail.
+ * functions leave it as it was when they fail. A descriptor that the recorder had not seen counts from now on as one
+ * that was open and is closed.
  */
 export function emitRecordCloses(asm: Assembler, environment: HookEnvironment): void {
-  const [record, done] = asm.labels('record', 'done');
-  const close = (memory: Memory, state: Memory) => {
+  const [record, unseen, done] = asm.labels('record', 'unseen', 'done');
+  const close = (memory: Memory, state: Memory, otherwise: Label) => {
     asm.mov(rcx, memory);
     asm.test(rcx, rcx);
-    asm.j('e', done);
+    asm.j('e', otherwise);
     asm.mov(rdx, state);
+    call();
+  };
+  const call = () => {
     asm.lea(r8, at(rsp, returnAddressOffset(runtimeObjectFrame)));
     asm.mov(rax, places.row);
     asm.mov(r9d, at(rax, runtimeObjectRow.number));
@@ -70,7 +90,32 @@ export function emitRecordCloses(asm: Assembler, environment: HookEnvironment): 
   asm.test(eax, eax);
   asm.j('ne', done);
   asm.bind(record);
-  close(places.closing, places.closingState);
-  close(places.descriptor, places.descriptorState);
+  close(places.closing, places.closingState, unseen);
+  close(places.descriptor, places.descriptorState, done);
+  asm.jmp(done);
+
+  asm.bind(unseen);
+  asm.mov(rdx, places.row);
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.closesType));
+  asm.cmp(eax, typeIndex('Descriptor'));
+  asm.j('ne', done);
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.replaces));
+  asm.or(rax, places.failed);
+  asm.j('ne', done);
+  asm.mov(rcx, places.argument);
+  asm.mov(ecx, ecx);
+  asm.or(rcx, at(rdx, runtimeObjectRow.keyBits));
+  asm.call(environment.claimRuntimeObject);
+  asm.test(r10, r10);
+  asm.j('e', done);
+  asm.cmp(at(r10, slot.state), 0);
+  asm.j('ne', done); // another thread has opened it
+  asm.movImmediate64(at(r10, runtimeObject.handle), 0);
+  asm.movImmediate32(at(r10, slot.openedGeneration), 1);
+  asm.movImmediate32(at(r10, slot.openedCall), typeIndex('Descriptor') << 16); // no call: it was there before
+  asm.movImmediate64(at(r10, slot.state), 3); // generation 1, open
+  asm.mov(rcx, r10);
+  asm.mov(edx, 3);
+  call();
   asm.bind(done);
 }

@@ -6,24 +6,23 @@ import { at, indexed, type Label, type Memory } from '../../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
 import { openedFrom, runtimeObjectRow } from '../../../linkage/runtime-object-row.ts';
 import { returnAddressOffset } from '../../abi/framed-function.ts';
+import { SYSTEM_TIME } from '../../abi/system-time.ts';
 import { emitRuntimeObjectIndex } from '../../recorder/runtime-objects.ts';
 import type { HookEnvironment } from '../hook-environment.ts';
-import { ARGUMENTS, places, runtimeObjectFrame } from './runtime-object-frame.ts';
+import { ARGUMENTS, LOWEST_ADDRESS, places, runtimeObjectFrame } from './runtime-object-frame.ts';
 
 // How the hook of runtime objects records what a call opened.
 
-/** No memory of a process lies below. */
-const LOWEST_ADDRESS = 0x1_0000;
-
 /** Records what the call has opened. */
 export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): void {
-  const [next, stored, pointer, have, stream, descriptor, recorded, done] = asm.labels(
+  const [next, stored, pointer, have, stream, descriptor, notification, recorded, done] = asm.labels(
     'next',
     'stored',
     'pointer',
     'have',
     'stream',
     'descriptor',
+    'notification',
     'recorded',
     'done',
   );
@@ -61,6 +60,8 @@ export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): v
   asm.j('e', stream);
   asm.cmp(eax, typeIndex('Descriptor'));
   asm.j('e', descriptor);
+  asm.cmp(eax, typeIndex('ChangeNotification'));
+  asm.j('e', notification);
   // For a device (`NUL`) FindFirstFile returns a constant, which is no search of its own.
   asm.cmp(places.value, LOWEST_ADDRESS);
   asm.j('b', recorded);
@@ -75,6 +76,13 @@ export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): v
   asm.jmp(recorded);
   asm.bind(descriptor);
   emitOpenDescriptor(asm, recorded, environment);
+  asm.jmp(recorded);
+  asm.bind(notification);
+  asm.mov(r9, places.value);
+  asm.mov(rax, at(rdx, runtimeObjectRow.keyBits));
+  asm.or(rax, r9);
+  asm.mov(places.key, rax);
+  emitOpen(asm, places.key, done, environment);
   asm.jmp(recorded);
   asm.bind(stream);
   emitOpenStream(asm, done, environment);
@@ -112,11 +120,11 @@ function emitOpen(
 
 /** Records the descriptor with the number in `value`. */
 function emitOpenDescriptor(asm: Assembler, full: Label, environment: HookEnvironment): void {
-  const [known] = asm.labels('known');
+  const [known, notFirst] = asm.labels('known', 'notFirst');
   asm.mov(rcx, places.value);
   asm.mov(ecx, ecx);
   asm.mov(rdx, places.row);
-  asm.mov(rax, at(rdx, runtimeObjectRow.descriptorKey));
+  asm.mov(rax, at(rdx, runtimeObjectRow.keyBits));
   asm.or(rax, rcx);
   asm.mov(places.key, rax);
   asm.call(at(rdx, runtimeObjectRow.getOsfhandle));
@@ -126,6 +134,12 @@ function emitOpenDescriptor(asm: Assembler, full: Label, environment: HookEnviro
   asm.xor(r9d, r9d); // -1: none, -2: a standard stream without one
   asm.bind(known);
   emitOpen(asm, places.key, full, environment, 'Descriptor');
+  asm.mov(rcx, environment.linkSlots.ledger);
+  asm.cmp(at(rcx, header.firstDescriptorTime), 0);
+  asm.j('ne', notFirst);
+  asm.mov(rax, SYSTEM_TIME);
+  asm.mov(at(rcx, header.firstDescriptorTime), rax);
+  asm.bind(notFirst);
 }
 
 /** Records the FILE in `value`, and its descriptor unless the caller had that already. */
@@ -144,7 +158,7 @@ function emitOpenStream(asm: Assembler, full: Label, environment: HookEnvironmen
   asm.test(ecx, ecx);
   asm.j('e', isNew);
   asm.mov(eax, eax);
-  asm.or(rax, at(rdx, runtimeObjectRow.descriptorKey));
+  asm.or(rax, at(rdx, runtimeObjectRow.keyBits));
   asm.call(environment.findRuntimeObject);
   asm.test(r10, r10);
   asm.j('e', isNew);

@@ -6,7 +6,10 @@ import { type FrameShape, returnAddressOffset } from '../../abi/framed-function.
 /** Stack arguments of the widest function; FindFirstFileTransacted has three. */
 const STACK_ARGUMENT_COUNT = 4;
 const PLACES_OFFSET = 0x20 + STACK_ARGUMENT_COUNT * 8;
-export const runtimeObjectFrame: FrameShape = { pushes: [], sizeBytes: PLACES_OFFSET + 15 * 8 };
+export const runtimeObjectFrame: FrameShape = { pushes: [], sizeBytes: PLACES_OFFSET + 17 * 8 };
+
+/** No memory of a process lies below. */
+export const LOWEST_ADDRESS = 0x1_0000;
 
 export const RUNTIME_OBJECT_ARGUMENT_COUNT_MAX: number = 4 + STACK_ARGUMENT_COUNT;
 
@@ -21,6 +24,9 @@ const placeNames = [
   'trampoline',
   'result',
   'pending',
+  'argument',
+  'strangeHandle',
+  'strangeState',
   'closing',
   'closingState',
   'descriptor',
@@ -36,6 +42,8 @@ const placeNames = [
 /**
  * - `row`: address of the {@link runtimeObjectRow}; 0 for a call that passes through
  * - `pending`: record of a misuse whose call has not come back; 0: none
+ * - `argument`: what the call is to close
+ * - `strangeHandle`, `strangeState`: slot of an open handle that the function is not meant for, and its state; 0: none
  * - `closing`, `closingState`: the object that the call closes, and its state before; 0: none
  * - `descriptor`, `descriptorState`: the same for the descriptor of a FILE that the call closes
  * - `failed`: not 0 when the call has failed

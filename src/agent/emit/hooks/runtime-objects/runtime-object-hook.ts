@@ -15,7 +15,8 @@ import { ARGUMENTS, places, RUNTIME_OBJECT_ARGUMENT_COUNT_MAX, runtimeObjectFram
  *
  * The hook finds out before the call whether a runtime object is closed, because a library may end the process over a
  * closed one. The answer is certain. Another thread may be opening the object anew, but no code can know it yet,
- * because every function that hands it out is hooked. The misuse counts when the call fails, or does not come back.
+ * because every function that hands it out is hooked. The misuse counts when the call fails, or does not come back. The
+ * same holds for an open object of another kind, which the function cannot close.
  *
  * The work of a library inside itself is not the program's doing: a call from the library's own module passes through.
  */
@@ -34,7 +35,8 @@ export function emitRuntimeObjectHook(asm: Assembler, begin: Label, environment:
     asm.cmp(rax, at(r10, runtimeObjectRow.moduleSize));
     asm.j('b', passThrough);
     asm.mov(places.row, r10);
-    for (const memory of [places.pending, places.closing, places.descriptor]) asm.movImmediate64(memory, 0);
+    for (const memory of [places.pending, places.strangeHandle, places.closing, places.descriptor])
+      asm.movImmediate64(memory, 0);
     emitBeforeUse(asm, environment);
     emitBeforeClose(asm, environment);
 

@@ -1,0 +1,39 @@
+import type { Evidence, Misuse } from '../model.ts';
+import { normaliseStack } from './stacks.ts';
+
+/** So many numbers in a row are no coincidence: handles are multiples of four. */
+const RUN_LENGTH = 4;
+
+const sweepsOf: WeakMap<readonly Misuse[], ReadonlySet<Misuse>> = new WeakMap();
+
+/**
+ * The misuse belongs to a sweep over descriptors: one place closes one number after the other, open or not, as programs
+ * do before they start others. No number of a sweep is meant as a handle, and none as a descriptor that was closed.
+ */
+export function isSwept(misuse: Misuse, { misuses }: Evidence): boolean {
+  let swept = sweepsOf.get(misuses);
+  if (swept === undefined) {
+    swept = findSwept(misuses);
+    sweepsOf.set(misuses, swept);
+  }
+  return swept.has(misuse);
+}
+
+function findSwept(misuses: readonly Misuse[]): ReadonlySet<Misuse> {
+  const places = new Map<string, Misuse[]>();
+  for (const misuse of misuses) {
+    if (misuse.kind === 'use' || misuse.offending.call !== '_close') continue;
+    const place = normaliseStack(misuse.offending.stack).join('|');
+    const group = places.get(place);
+    if (group === undefined) places.set(place, [misuse]);
+    else group.push(misuse);
+  }
+  return new Set([...places.values()].filter((group) => hasRun(group.flatMap(({ values }) => values))).flat());
+}
+
+function hasRun(values: readonly bigint[]): boolean {
+  const known = new Set(values.filter((value) => value >= 0n));
+  return [...known].some((value) =>
+    Array.from({ length: RUN_LENGTH }, (_, at) => value + BigInt(at)).every((each) => known.has(each)),
+  );
+}
