@@ -55,6 +55,15 @@ export interface LedgerInheritance {
   readonly asDescriptor: boolean;
 }
 
+/** The end that a process made for itself. */
+export interface LedgerExit {
+  readonly threadId: number;
+  /** An exception that nothing handled ended it, and not a call. */
+  readonly byException: boolean;
+  /** Stack of the call, by which one of its threads ended it; 0 when no stack was kept. */
+  readonly stackId: number;
+}
+
 /** An image that was mapped into the target at some time. */
 export interface LedgerImage {
   readonly base: bigint;
@@ -81,6 +90,8 @@ export interface CallLedger {
   valuesClosedWhileExiting(): Iterable<bigint>;
   /** FILETIME at which the process began to exit; `undefined` when it did not exit in an orderly way. */
   exitingTime(): bigint | undefined;
+  /** The end that the process made for itself; `undefined` when it was ended from outside, or runs. */
+  exit(): LedgerExit | undefined;
   /**
    * A test for values of the kernel's table that are the recorder's own, and mean nothing to the target. It holds while
    * the target stands still: a table may have a million values, and what all of them need is read once.

@@ -101,6 +101,12 @@ export interface OpenSite {
    * round of an unrolled loop, perhaps another caller.
    */
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
+  /** Threads that opened some of them and still ran at the judgement point. */
+  readonly openers?: readonly RunningOpener[];
+  /** Threads that still ran at the judgement point, as seen from {@link siblingsClosedAt}. */
+  readonly closers?: readonly RunningThread[];
+  /** The handles that were opened last, the newest first; as many as there are {@link closers}, or fewer. */
+  readonly newest?: readonly bigint[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
   readonly endedCount: number;
   /** The program never closed them; Windows or the program's runtime did, while the process exited. */
@@ -109,6 +115,37 @@ export interface OpenSite {
   readonly countsAtMarks?: readonly number[];
   /** None is open at the judgement point. {@link count} is that of the last mark, and may be 0. */
   readonly closedAfterMarks?: true;
+}
+
+/** A thread that ran at the judgement point and had not returned from some calls of an earlier stack. */
+export interface RunningThread {
+  readonly threadId: number;
+  /** Index of the innermost frame of that stack that it had not left; it had left none of those beyond either. */
+  readonly liveFrom: number;
+}
+
+/** A thread that opened handles of a site, as seen from the stack by which it did. */
+export interface RunningOpener extends RunningThread {
+  /** How many of the handles it opened. */
+  readonly count: number;
+  /** The one that it opened last. */
+  readonly last: bigint;
+}
+
+/**
+ * How a target came to its judgement point.
+ *
+ * - `call`: one of its threads ended it, by a call or by returning from `main`;
+ * - `exception`: an exception ended it that nothing handled;
+ * - `outside`: another process ended it;
+ * - `aborted`: it still ran when the audit was aborted.
+ */
+export interface Ending {
+  readonly cause: 'call' | 'exception' | 'outside' | 'aborted';
+  /** The thread that ended it. */
+  readonly threadId?: number;
+  /** The call that ended it; absent when its stack is not known. */
+  readonly stack?: Stack;
 }
 
 /** The end of an iteration of the target's work, at which its open handles were counted. */
@@ -183,6 +220,8 @@ export interface Inheritance {
 export interface Evidence {
   readonly open: readonly OpenSite[];
   readonly misuses: readonly Misuse[];
+  /** Absent where it does not matter to the evidence. */
+  readonly ending?: Ending;
   /** In order; absent when iterations were not marked. */
   readonly marks?: readonly Mark[];
   /** Inheritable handles that the target was born with, beside its standard streams. */

@@ -1,5 +1,5 @@
 import type { LedgerCall } from '../call-ledger.ts';
-import type { CallRecord, HandleObject, Stack } from '../model.ts';
+import type { CallRecord, Ending, HandleObject, RunningThread, Stack } from '../model.ts';
 import type { Description, EvidenceSources } from './sources.ts';
 
 /** Other stacks that are compared with one site's. */
@@ -50,9 +50,51 @@ export class CallReader {
     return wrapper === undefined ? {} : { wrapper };
   }
 
+  /** Whether a thread ran at the judgement point, and its stack is known. */
+  isRunning(threadId: number): boolean {
+    return this.#sources.live?.has(threadId) === true;
+  }
+
+  /** Ids of the threads that ran at the judgement point. */
+  get runningThreads(): Iterable<number> {
+    return this.#sources.live?.threadIds ?? [];
+  }
+
+  /** The frames of a recorded stack that a thread had not left; `undefined` when it had left them all. */
+  liveFrames(threadId: number, stackId: number): RunningThread | undefined {
+    const { ledger, symbols, live } = this.#sources;
+    const addresses = ledger.stack(stackId);
+    // On Wine a walk runs past the bottom of a thread, and what it finds there means nothing.
+    const end = 1 + addresses.findLastIndex((address) => symbols.moduleOf(address) !== undefined);
+    const first = live?.firstLive(threadId, addresses.slice(0, end)) ?? end;
+    if (first >= end) return undefined;
+    const stack = this.stack(stackId);
+    // Functions that were inlined have no return address: their frames stand before that of the caller.
+    let liveFrom = 0;
+    for (let left = first; left > 0 && liveFrom < stack.length; liveFrom++)
+      if (stack[liveFrom]!.inlined !== true) left--;
+    return liveFrom < stack.length ? { threadId, liveFrom } : undefined;
+  }
+
+  /** How the target came to its end. */
+  ending(): Ending {
+    const { ledger, isAborted } = this.#sources;
+    if (isAborted === true) return { cause: 'aborted' };
+    const exit = ledger.exit();
+    if (exit === undefined) return { cause: 'outside' };
+    const { threadId, byException, stackId } = exit;
+    if (byException) return { cause: 'exception', threadId };
+    return { cause: 'call', threadId, ...(stackId === 0 ? {} : { stack: this.stack(stackId) }) };
+  }
+
+  /** Id of the stack by which a handle from the same opening stack was closed last; 0 when none was. */
+  closingStackId(openedStackId: number): number {
+    return this.#sources.ledger.closedBy(openedStackId);
+  }
+
   /** Where a handle from the same opening stack was closed last. */
   closingStack(openedStackId: number): Stack | undefined {
-    const id = this.#sources.ledger.closedBy(openedStackId);
+    const id = this.closingStackId(openedStackId);
     return id === 0 ? undefined : this.stack(id);
   }
 

@@ -17,7 +17,7 @@ export function groupClosedAtExit(ledger: CallLedger, calls: CallReader): readon
     if (!isClosedByRuntime(calls.read(life.closed).stack)) continue;
     const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
     const group = groups.get(life.opened.stackId);
-    if (group === undefined) groups.set(life.opened.stackId, new SiteGroup(life.objectType, life, entry));
+    if (group === undefined) groups.set(life.opened.stackId, new SiteGroup(life.objectType, life, entry, calls));
     else group.add(entry, life);
   }
   return [...groups.values()];

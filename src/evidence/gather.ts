@@ -31,6 +31,7 @@ export async function gather(
   describe: (entries: readonly TableEntry[]) => Promise<ReadonlyMap<bigint, Description>>,
 ): Promise<GatheredEvidence> {
   const { ledger, markCounts } = sources;
+  const calls = new CallReader(sources);
   const inheritances = new InheritanceGroups(ledger);
   const groups = new Map<string, SiteGroup>();
   let openHandles = 0;
@@ -47,17 +48,17 @@ export async function gather(
     const type = life.objectType === 'Socket' ? 'Socket' : entry.type;
     const key = siteKey(life.opened, type);
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry));
+    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry, calls));
     else group.add(entry, life);
   }
 
-  const calls = new CallReader(sources);
   const sites = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
   const descriptions = await describe([...sites.flatMap((site) => site.toDescribe()), ...inheritances.toDescribe()]);
-  const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
+  const open = sites.map((site) => site.finish(descriptions, markCounts));
   return {
     evidence: {
       open: markCounts === undefined ? open : [...open, ...listClosedAfterMarks(markCounts, sites, calls)],
+      ending: calls.ending(),
       misuses: dropNestedRefusals(ledger, [...ledger.misuses()]).map((misuse) => readMisuse(misuse, calls)),
       inheritedByChildren: inheritances.finish(calls, descriptions),
       ...(markCounts === undefined ? {} : { marks: markCounts.marks }),

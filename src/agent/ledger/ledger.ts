@@ -1,4 +1,11 @@
-import type { CallLedger, LedgerImage, LedgerInheritance, LedgerLife, LedgerMisuse } from '../../call-ledger.ts';
+import type {
+  CallLedger,
+  LedgerExit,
+  LedgerImage,
+  LedgerInheritance,
+  LedgerLife,
+  LedgerMisuse,
+} from '../../call-ledger.ts';
 import { type CountedGap, countedGap, type Gap } from '../../completeness.ts';
 import { UserError } from '../../user-error.ts';
 import type { Wrapper } from '../../model.ts';
@@ -188,6 +195,20 @@ export class Ledger implements CallLedger {
   /** FILETIME at which the process began an orderly exit; undefined when it has not begun one. */
   exitingTime(): bigint | undefined {
     return this.counter('exiting') === 0 ? undefined : this.#memory.getBigUint64(header.exitingTime);
+  }
+
+  /** The end that the process made for itself; undefined when it made none. */
+  exit(): LedgerExit | undefined {
+    const threadId = this.#memory.getUint32(header.exitThread);
+    if (threadId === 0) return undefined;
+    const byException = this.#memory.getUint32(header.exitByException) !== 0;
+    return { threadId, byException, stackId: this.#memory.getUint32(header.exitStack) };
+  }
+
+  /** The thread that waits at the gate, and where its stack begins; undefined when none waits there. */
+  threadAtGate(): { readonly threadId: number; readonly stackPointer: bigint } | undefined {
+    const threadId = this.#memory.getUint32(header.gateThread);
+    return threadId === 0 ? undefined : { threadId, stackPointer: this.#memory.getBigUint64(header.gateStackPointer) };
   }
 
   /** How many opens and closes succeeded, over all values. */

@@ -1,6 +1,7 @@
 import type {
   CallLedger,
   LedgerCall,
+  LedgerExit,
   LedgerImage,
   LedgerInheritance,
   LedgerLife,
@@ -15,6 +16,7 @@ export interface Told {
   readonly lives?: Readonly<Record<number, LedgerLife>>;
   readonly closedWhileExiting?: readonly bigint[];
   readonly exitingTime?: bigint;
+  readonly exit?: LedgerExit;
   readonly own?: readonly bigint[];
   readonly wrappers?: Readonly<Record<number, Wrapper>>;
   readonly misuses?: readonly LedgerMisuse[];
@@ -49,6 +51,10 @@ export class ToldLedger implements CallLedger {
 
   exitingTime(): bigint | undefined {
     return this.#told.exitingTime;
+  }
+
+  exit(): LedgerExit | undefined {
+    return this.#told.exit;
   }
 
   recordersOwn(): (value: bigint) => boolean {
