@@ -103,8 +103,8 @@ export interface OpenSite {
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
   /** Threads that opened some of them and still ran at the judgement point. */
   readonly openers?: readonly RunningOpener[];
-  /** Threads that still ran at the judgement point, as seen from {@link siblingsClosedAt}. */
-  readonly closers?: readonly RunningThread[];
+  /** Threads that still ran at the judgement point inside of functions that closed siblings. */
+  readonly closers?: readonly RunningCloser[];
   /** The handles that were opened last, the newest first; as many as there are {@link closers}, or fewer. */
   readonly newest?: readonly bigint[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
@@ -128,8 +128,14 @@ export interface RunningThread {
 export interface RunningOpener extends RunningThread {
   /** How many of the handles it opened. */
   readonly count: number;
-  /** The one that it opened last. */
+  /** The one that it opened last, and when: {@link CallRecord.timeMs}. */
   readonly last: bigint;
+  readonly lastTimeMs: number;
+}
+
+/** A thread inside of functions that closed a handle, as seen from the stack by which that was done. */
+export interface RunningCloser extends RunningThread {
+  readonly closed: Stack;
 }
 
 /**

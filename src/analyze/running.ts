@@ -1,4 +1,4 @@
-import type { CallRecord, Ending, Frame, OpenSite, RunningThread, Stack } from '../model.ts';
+import type { CallRecord, Ending, Frame, OpenSite, RunningCloser, RunningThread, Stack } from '../model.ts';
 import { moduleName, trimStack } from './stacks.ts';
 
 /** A function of the program that a thread had not returned from at the judgement point. */
@@ -9,13 +9,13 @@ export interface StillInside {
   readonly does: 'opened' | 'opens-and-closes' | 'closes';
 }
 
-/** A site's handles that may have been about to be closed. */
-interface RunningSite {
+/** The handles of a finding, seen from the functions that had not returned. */
+interface Running {
   /** Handles that may have been in use, each with the function that may have used it. */
   readonly inUse: ReadonlyMap<bigint, StillInside>;
   /**
-   * Nothing shows that the program had forgotten the others: handles like them are opened and closed within a function
-   * that had not returned. `outside` when it is not known which had.
+   * Nothing shows that the program had forgotten the others: handles like them are opened and closed within functions
+   * that had not returned. This is one of them, or `outside` when it is not known which had returned.
    */
   readonly unprepared?: StillInside | 'outside';
 }
@@ -24,6 +24,9 @@ interface Opening extends OpenSite {
   readonly opened: CallRecord;
 }
 
+/** Sites whose functions had all returned. */
+export const nothingRuns: Running = { inUse: new Map() };
+
 /**
  * Asks which functions had not returned when the target was judged.
  *
@@ -31,53 +34,88 @@ interface Opening extends OpenSite {
  * in which it was opened and others are closed. That holds for the last handle that a thread opened: it has left the
  * earlier ones behind. A thread that ends the process by a call has done with its handles.
  *
- * @param siblings stacks that closed other handles of the site
+ * @param sites with handles that are open, and that count as opened at one place
+ * @param siblings stacks that closed other handles from there
  */
-export function judgeRunning(site: Opening, siblings: readonly Stack[], ending: Ending | undefined): RunningSite {
-  const opened = trimStack(site.opened.stack);
-  const shared = siblings.map((closed) => shareOf(opened, trimStack(closed)));
+export function judgeRunning(
+  sites: readonly Opening[],
+  siblings: readonly Stack[],
+  ending: Ending | undefined,
+): Running {
   const end = new EndOfTarget(ending);
+  const views = sites.map((site): View => {
+    const opened = trimStack(site.opened.stack);
+    return { site, opened, shared: siblings.map((closed) => shareOf(opened, trimStack(closed))) };
+  });
   const inUse = new Map<bigint, StillInside>();
-  const { openers = [], closers = [], newest = [] } = site;
-  for (const opener of openers) {
-    if (end.isMadeBy(opener.threadId)) continue;
-    const inside = insideOpener(opened, opener) ?? insideCommonCall(opened, shared, opener);
-    if (inside !== undefined) inUse.set(opener.last, inside);
-  }
-  const closed = site.siblingsClosedAt === undefined ? undefined : trimStack(site.siblingsClosedAt);
-  if (closed !== undefined) {
-    const known = new Set(openers.map(({ threadId }) => threadId));
-    const others = newest.filter((handle) => !inUse.has(handle));
-    for (const closer of closers) {
-      if (end.isMadeBy(closer.threadId) || known.has(closer.threadId)) continue;
-      const inside = insideCloser(closed, closer);
-      const handle = inside && others.shift();
-      if (handle !== undefined) inUse.set(handle, inside!);
-    }
-  }
-  const unprepared = findUnprepared(site, opened, shared, closed, end);
-  return { inUse, ...(unprepared === undefined ? {} : { unprepared }) };
+  for (const { last, inside } of findLastOfThreads(views, end)) inUse.set(last, inside);
+  if (siblings.length > 0) addPassedOn(inUse, sites, end);
+  const left = views.filter(({ site }) => countOf(site, inUse) < site.count);
+  const unprepared = left.map((view) => findUnprepared(view, end));
+  const [first] = unprepared;
+  return { inUse, ...(first === undefined || unprepared.includes(undefined) ? {} : { unprepared: first }) };
 }
 
-function findUnprepared(
-  { count, openers = [], closers = [] }: Opening,
-  opened: Stack,
-  shared: readonly Share[],
-  closed: Stack | undefined,
-  end: EndOfTarget,
-): RunningSite['unprepared'] {
+/** A site, with what its stacks have in common with those of the siblings. */
+interface View {
+  readonly site: Opening;
+  readonly opened: Stack;
+  readonly shared: readonly Share[];
+}
+
+/** A handle that the thread opened last of all that count as opened at one place. */
+interface LastOfThread {
+  readonly last: bigint;
+  readonly lastTimeMs: number;
+  readonly inside: StillInside;
+}
+
+function findLastOfThreads(views: readonly View[], end: EndOfTarget): Iterable<LastOfThread> {
+  const found = new Map<number, LastOfThread>();
+  for (const { site, opened, shared } of views) {
+    for (const opener of site.openers ?? []) {
+      const { threadId, last, lastTimeMs } = opener;
+      if (end.isMadeBy(threadId)) continue;
+      const inside = insideOpener(opened, opener) ?? insideCommonCall(opened, shared, opener);
+      if (inside !== undefined && lastTimeMs >= (found.get(threadId)?.lastTimeMs ?? 0))
+        found.set(threadId, { last, lastTimeMs, inside });
+    }
+  }
+  return found.values();
+}
+
+/** Adds a handle for each thread that may have been given it: the newest ones. */
+function addPassedOn(inUse: Map<bigint, StillInside>, sites: readonly Opening[], end: EndOfTarget): void {
+  const known = new Set(sites.flatMap(({ openers = [] }) => openers.map(({ threadId }) => threadId)));
+  for (const { closers = [], newest = [] } of sites) {
+    const handles = newest.filter((handle) => !inUse.has(handle));
+    for (const closer of closers) {
+      const [handle] = handles;
+      if (handle === undefined) break;
+      if (end.isMadeBy(closer.threadId) || known.has(closer.threadId)) continue;
+      const inside = insideCloser(closer);
+      if (inside === undefined) continue;
+      known.add(closer.threadId);
+      inUse.set(handle, inside);
+      handles.shift();
+    }
+  }
+}
+
+function countOf({ openers = [], newest = [] }: Opening, inUse: ReadonlyMap<bigint, StillInside>): number {
+  return new Set([...openers.map(({ last }) => last), ...newest].filter((handle) => inUse.has(handle))).size;
+}
+
+function findUnprepared({ site, opened, shared }: View, end: EndOfTarget): Running['unprepared'] {
   if (shared.length === 0) return undefined;
   if (end.isFromOutside) return 'outside';
+  const { count, openers = [], closers = [] } = site;
   const running = openers.flatMap((opener) => {
-    const found = shared.flatMap((share) => end.findLeft(opened, opener, share) ?? []);
-    return found.slice(0, 1).map((inside) => ({ inside, count: opener.count }));
+    const [inside] = shared.flatMap((share) => end.findLeft(opened, opener, share) ?? []);
+    return inside === undefined ? [] : [{ inside, count: opener.count }];
   });
   if (running.reduce((sum, each) => sum + each.count, 0) >= count) return running[0]?.inside;
-  if (closed === undefined) return undefined;
-  const isShared = { from: closed.length, isSameCall: false };
-  return closers
-    .map((closer) => end.findLeft(closed, closer, isShared, 'closes'))
-    .find((inside) => inside !== undefined);
+  return closers.map((closer) => end.findLeft(trimStack(closer.closed), closer)).find((inside) => inside !== undefined);
 }
 
 /** How the target came to its end, as far as it says which functions were cut short. */
@@ -101,26 +139,23 @@ class EndOfTarget {
   }
 
   /**
-   * The innermost of the program's functions that a thread had not returned from, and that it shares.
+   * The innermost of the program's functions in a stack that a thread had not returned from.
    *
    * A function that ends the process itself is as good as one that returned. An exit that is made further in cuts a
    * function short, but the outermost one may have come to its end.
+   *
+   * @param share only functions within this part of an opening stack count; absent for a closing stack
    */
-  findLeft(
-    stack: Stack,
-    thread: RunningThread,
-    share: Share,
-    does: StillInside['does'] = 'opens-and-closes',
-  ): StillInside | undefined {
-    const { threadId, liveFrom } = thread;
+  findLeft(stack: Stack, { threadId, liveFrom }: RunningThread, share?: Share): StillInside | undefined {
     const isExit = this.isMadeBy(threadId);
     const outermost = stack.findLastIndex(isOwnCall);
-    const first = Math.max(liveFrom, does === 'closes' ? 0 : share.from, 1);
+    const does = share === undefined ? 'closes' : 'opens-and-closes';
+    const first = Math.max(liveFrom, share?.from ?? 0, 1);
     for (let index = first; index < stack.length; index++) {
       const callee = stack[index - 1]!;
       if (!isOwnCall(callee)) continue;
-      const isBranch = index === share.from;
-      if (isBranch && !share.isSameCall) continue;
+      const isBranch = index === share?.from;
+      if (isBranch && share?.isSameCall !== true) continue;
       if (isExit && ((!isBranch && index - 1 === outermost) || this.#isMadeIn(stack[index]!))) continue;
       return { threadId, frame: callee, does };
     }
@@ -185,7 +220,8 @@ function insideCommonCall(
  * Another thread, to which the handle may have been passed on, is inside a call of the function that closes others, or
  * of its caller. A caller that is a thread's outermost function does not count: a thread that waits for work is in it.
  */
-function insideCloser(closed: Stack, { threadId, liveFrom }: RunningThread): StillInside | undefined {
+function insideCloser({ threadId, liveFrom, closed: stack }: RunningCloser): StillInside | undefined {
+  const closed = trimStack(stack);
   const site = siteOf(closed);
   if (site === -1) return undefined;
   const caller = closed.findIndex((frame, index) => index >= callersOf(closed, site) && isOwnCall(frame));

@@ -19,7 +19,7 @@ export class ExitingThreads implements Disposable {
     this.#recording = recording;
   }
 
-  /** The stacks that were copied; of several of one thread the last one is the latest. */
+  /** The stacks that were copied. */
   get stacks(): readonly ThreadStack[] {
     return this.#stacks;
   }
@@ -47,7 +47,10 @@ export class ExitingThreads implements Disposable {
    * @throws NtStatusError when the kernel refuses to list its threads
    */
   stop(): void {
-    this.#stopped = this.#target.stopThreads(this.#recording.ledger.threadAtGate());
+    const { ledger } = this.#recording;
+    const areOthersEnded = ledger.counter('exiting') !== 0;
+    if (areOthersEnded && this.#stacks.length > 0) return;
+    this.#stopped = this.#target.stopThreads(ledger.threadAtGate(), areOthersEnded);
     this.#stacks.push(...this.#stopped.readStacks());
   }
 

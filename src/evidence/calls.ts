@@ -1,5 +1,5 @@
 import type { LedgerCall } from '../call-ledger.ts';
-import type { CallRecord, Ending, HandleObject, RunningThread, Stack } from '../model.ts';
+import type { CallRecord, Ending, HandleObject, RunningCloser, RunningThread, Stack } from '../model.ts';
 import type { Description, EvidenceSources } from './sources.ts';
 
 /** Other stacks that are compared with one site's. */
@@ -24,9 +24,14 @@ export class CallReader {
     return {
       call: call.call ?? 'unknown',
       threadId: call.threadId,
-      timeMs: Math.max(0, Number(call.time - this.#sources.startTime) / 10_000),
+      timeMs: this.timeMs(call.time),
       stack: this.stack(call.stackId),
     };
+  }
+
+  /** Milliseconds since recording began; see {@link CallRecord.timeMs}. */
+  timeMs(time: bigint): number {
+    return Math.max(0, Number(time - this.#sources.startTime) / 10_000);
   }
 
   stack(id: number): Stack {
@@ -55,9 +60,19 @@ export class CallReader {
     return this.#sources.live?.has(threadId) === true;
   }
 
-  /** Ids of the threads that ran at the judgement point. */
-  get runningThreads(): Iterable<number> {
-    return this.#sources.live?.threadIds ?? [];
+  /** The threads that had not left some of the functions by which siblings of a site were closed. */
+  closers(openedStackId: number): readonly RunningCloser[] {
+    const own = this.#sources.ledger.closedBy(openedStackId);
+    const stackIds = own === 0 ? this.#closedElsewhere(openedStackId).map(({ closedBy }) => closedBy) : [own];
+    return Array.from(this.#sources.live?.threadIds ?? []).flatMap((threadId) => {
+      let innermost: RunningCloser | undefined;
+      for (const stackId of new Set(stackIds)) {
+        const running = this.liveFrames(threadId, stackId);
+        if (running !== undefined && running.liveFrom < (innermost?.liveFrom ?? Infinity))
+          innermost = { ...running, closed: this.stack(stackId) };
+      }
+      return innermost ?? [];
+    });
   }
 
   /** The frames of a recorded stack that a thread had not left; `undefined` when it had left them all. */
@@ -87,14 +102,9 @@ export class CallReader {
     return { cause: 'call', threadId, ...(stackId === 0 ? {} : { stack: this.stack(stackId) }) };
   }
 
-  /** Id of the stack by which a handle from the same opening stack was closed last; 0 when none was. */
-  closingStackId(openedStackId: number): number {
-    return this.#sources.ledger.closedBy(openedStackId);
-  }
-
   /** Where a handle from the same opening stack was closed last. */
   closingStack(openedStackId: number): Stack | undefined {
-    const id = this.closingStackId(openedStackId);
+    const id = this.#sources.ledger.closedBy(openedStackId);
     return id === 0 ? undefined : this.stack(id);
   }
 
@@ -103,11 +113,17 @@ export class CallReader {
    * {@link OpenSite.closedElsewhere}.
    */
   closedElsewhere(openedStackId: number): readonly { readonly opened: Stack; readonly closed: Stack }[] {
+    return this.#closedElsewhere(openedStackId).map(({ id, closedBy }) => ({
+      opened: this.stack(id),
+      closed: this.stack(closedBy),
+    }));
+  }
+
+  #closedElsewhere(openedStackId: number): readonly ClosedStack[] {
     const site = this.#siteAddress(openedStackId);
     if (site === undefined) return [];
     this.#closedBySite ??= this.#groupClosedStacks();
-    const pairs = this.#closedBySite.get(site) ?? [];
-    return pairs.map(({ id, closedBy }) => ({ opened: this.stack(id), closed: this.stack(closedBy) }));
+    return this.#closedBySite.get(site) ?? [];
   }
 
   #groupClosedStacks(): ReadonlyMap<bigint, readonly ClosedStack[]> {

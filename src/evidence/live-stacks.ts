@@ -12,7 +12,7 @@ interface StackWords {
 export class LiveStacks {
   readonly #stacks: ReadonlyMap<number, Uint32Array>;
 
-  /** @param stacks of several stacks of one thread, the last one counts */
+  /** @param stacks one for each thread */
   constructor(stacks: Iterable<StackWords>) {
     this.#stacks = new Map(Array.from(stacks, ({ threadId, halves }) => [threadId, halves]));
   }

@@ -72,13 +72,11 @@ export class SiteGroup {
     const stackId = this.#life.opened?.stackId ?? 0;
     const openers = [...this.#openers].flatMap(([threadId, { count, last }]): readonly RunningOpener[] => {
       const running = calls.liveFrames(threadId, stackId);
-      return running === undefined ? [] : [{ ...running, count, last: last.value }];
-    });
-    const closedBy = calls.closingStackId(stackId);
-    const closers =
-      closedBy === 0
+      return running === undefined
         ? []
-        : Array.from(calls.runningThreads).flatMap((threadId) => calls.liveFrames(threadId, closedBy) ?? []);
+        : [{ ...running, count, last: last.value, lastTimeMs: calls.timeMs(last.time) }];
+    });
+    const closers = calls.closers(stackId);
     return {
       ...(openers.length === 0 ? {} : { openers }),
       ...(closers.length === 0

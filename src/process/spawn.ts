@@ -160,8 +160,8 @@ export class StartedProcess implements Target {
     return suspendProcess(this, this.pid) && this.exitCode() === undefined;
   }
 
-  stopThreads(waiting?: WaitingThread): StoppedThreads {
-    return StoppedThreads.stop(this, this.pid, waiting);
+  stopThreads(waiting: WaitingThread | undefined, areOthersEnded: boolean): StoppedThreads {
+    return StoppedThreads.stop(this, this.pid, waiting, areOthersEnded);
   }
 
   resume(): void {

@@ -26,9 +26,10 @@ export interface Target extends AsHandle, Disposable {
   /**
    * Stops all of its threads but one, which waits by itself.
    *
+   * @param areOthersEnded there is no other thread to look for
    * @throws NtStatusError when Windows refuses; none is left suspended then
    */
-  stopThreads(waiting?: WaitingThread): StoppedThreads;
+  stopThreads(waiting: WaitingThread | undefined, areOthersEnded: boolean): StoppedThreads;
   /**
    * Lets it run: for the first time, or on after {@link suspend}.
    *

@@ -55,10 +55,17 @@ export class StoppedThreads implements Disposable {
    *
    * @param process opened with PROCESS_VM_READ
    * @param waiting a thread that is not to be suspended
+   * @param areOthersEnded there is no other thread to look for
    * @throws NtStatusError when the kernel refuses to list the threads; none is left suspended then
    */
-  static stop(process: AsHandle, processId: number, waiting?: WaitingThread): StoppedThreads {
+  static stop(
+    process: AsHandle,
+    processId: number,
+    waiting: WaitingThread | undefined,
+    areOthersEnded: boolean,
+  ): StoppedThreads {
     const stopped = new StoppedThreads(process, waiting);
+    if (areOthersEnded) return stopped;
     try {
       stopped.#suspendAll(processId);
     } catch (error) {

@@ -2,7 +2,7 @@ import type { CallRecord, Ending, HandleObject, Level, OpenHandle, OpenSite, Sta
 import { type Actor, attributeOpening, outermostSystemFrame } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
-import { judgeRunning, type StillInside } from '../running.ts';
+import { judgeRunning, nothingRuns, type StillInside } from '../running.ts';
 import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
 
@@ -41,11 +41,9 @@ export const leak: RuleCheck = checkSites<Opening>({
     const allSiblings = sites.flatMap(siblingsOf).sort((a, b) => compareText(canonicalText(a), canonicalText(b)));
     const [siblings] = allSiblings;
     const mayRun = actor === 'program' && growth?.growsAlways !== true;
-    const running = live.map((site) => (mayRun ? judgeRunning(site, allSiblings, ending) : { inUse: noHandles }));
-    const inUse = new Map(running.flatMap((each) => [...each.inUse]));
+    const { inUse, unprepared } = mayRun ? judgeRunning(live, allSiblings, ending) : nothingRuns;
     const allCount = sum((isGone ? sites : live).map((site) => site.count));
     const isInUse = inUse.size > 0 && inUse.size === allCount;
-    const left = running.filter((each, index) => each.inUse.size < live[index]!.count);
     const tally: Tally = {
       object: commonObject(sites.map(({ object }) => object)),
       count: isInUse ? allCount : allCount - inUse.size,
@@ -57,7 +55,7 @@ export const leak: RuleCheck = checkSites<Opening>({
       growth,
       inUse: [...inUse.values()],
       isInUse,
-      ...(left.length > 0 && left.every(({ unprepared }) => unprepared) ? { unprepared: left[0]!.unprepared! } : {}),
+      unprepared,
       ending,
       isStandardStream: live.length > 0 && live.every(isStandardStream),
     };
@@ -124,13 +122,11 @@ interface Tally {
   readonly inUse: readonly StillInside[];
   readonly isInUse: boolean;
   /** Why it proves nothing that others are closed. */
-  readonly unprepared?: StillInside | 'outside';
+  readonly unprepared: StillInside | 'outside' | undefined;
   readonly ending: Ending | undefined;
   /** The program put it in the place of its stdin, stdout or stderr. */
   readonly isStandardStream: boolean;
 }
-
-const noHandles: ReadonlyMap<bigint, StillInside> = new Map();
 
 /** By the design of C runtimes, the files of descriptors 0, 1 and 2 last as long as the process. */
 function isStandardStream({ count, examples }: Opening): boolean {
