@@ -128,9 +128,13 @@ export interface RunningThread {
 export interface RunningOpener extends RunningThread {
   /** How many of the handles it opened. */
   readonly count: number;
-  /** The one that it opened last, and when: {@link CallRecord.timeMs}. */
-  readonly last: bigint;
+  /** When it opened the last of them: {@link CallRecord.timeMs}. */
   readonly lastTimeMs: number;
+  /**
+   * The last handles that it opened from that stack and did not close since: the very last one, and those that it opened
+   * after it had closed one for the last time. None when the very last one is closed.
+   */
+  readonly last: readonly bigint[];
 }
 
 /** A thread inside of functions that closed a handle, as seen from the stack by which that was done. */

@@ -48,7 +48,9 @@ export function judgeRunning(
     return { site, opened, shared: siblings.map((closed) => shareOf(opened, trimStack(closed))) };
   });
   const inUse = new Map<bigint, StillInside>();
-  for (const { last, inside } of findLastOfThreads(views, end)) inUse.set(last, inside);
+  for (const { last, inside } of findLastOfThreads(views, end)) {
+    for (const handle of last) inUse.set(handle, inside);
+  }
   if (siblings.length > 0) addPassedOn(inUse, sites, end);
   const left = views.filter(({ site }) => countOf(site, inUse) < site.count);
   const unprepared = left.map((view) => findUnprepared(view, end));
@@ -63,9 +65,9 @@ interface View {
   readonly shared: readonly Share[];
 }
 
-/** A handle that the thread opened last of all that count as opened at one place. */
+/** Handles that a thread opened last of all that count as opened at one place. */
 interface LastOfThread {
-  readonly last: bigint;
+  readonly last: readonly bigint[];
   readonly lastTimeMs: number;
   readonly inside: StillInside;
 }
@@ -77,8 +79,8 @@ function findLastOfThreads(views: readonly View[], end: EndOfTarget): Iterable<L
       const { threadId, last, lastTimeMs } = opener;
       if (end.isMadeBy(threadId)) continue;
       const inside = insideOpener(opened, opener) ?? insideCommonCall(opened, shared, opener);
-      if (inside !== undefined && lastTimeMs >= (found.get(threadId)?.lastTimeMs ?? 0))
-        found.set(threadId, { last, lastTimeMs, inside });
+      if (inside === undefined || lastTimeMs < (found.get(threadId)?.lastTimeMs ?? 0)) continue;
+      found.set(threadId, { last, lastTimeMs, inside });
     }
   }
   return found.values();
@@ -103,7 +105,7 @@ function addPassedOn(inUse: Map<bigint, StillInside>, sites: readonly Opening[],
 }
 
 function countOf({ openers = [], newest = [] }: Opening, inUse: ReadonlyMap<bigint, StillInside>): number {
-  return new Set([...openers.map(({ last }) => last), ...newest].filter((handle) => inUse.has(handle))).size;
+  return new Set([...openers.flatMap(({ last }) => last), ...newest].filter((handle) => inUse.has(handle))).size;
 }
 
 function findUnprepared({ site, opened, shared }: View, end: EndOfTarget): Running['unprepared'] {

@@ -9,6 +9,7 @@ const CLOSED_ELSEWHERE_COUNT = 32;
 export class CallReader {
   readonly #sources: EvidenceSources;
   readonly #stacks = new Map<number, Stack>();
+  #lastClosed: ReadonlyMap<string, LastClosed> | undefined;
   #closedBySite: ReadonlyMap<bigint, readonly ClosedStack[]> | undefined;
 
   constructor(sources: EvidenceSources) {
@@ -58,6 +59,25 @@ export class CallReader {
   /** Whether a thread ran at the judgement point, and its stack is known. */
   isRunning(threadId: number): boolean {
     return this.#sources.live?.has(threadId) === true;
+  }
+
+  /** The times of the last handles that a running thread opened with a stack and that are closed. */
+  lastClosed(threadId: number, stackId: number): LastClosed | undefined {
+    this.#lastClosed ??= this.#findLastClosed();
+    return this.#lastClosed.get(`${threadId} ${stackId}`);
+  }
+
+  #findLastClosed(): ReadonlyMap<string, LastClosed> {
+    const found = new Map<string, LastClosed>();
+    const { ledger, live } = this.#sources;
+    for (const { threadId, stackId, openedTime, closedTime } of ledger.closedOf(new Set(live?.threadIds))) {
+      const key = `${threadId} ${stackId}`;
+      const known = found.get(key) ?? { openedTime, closedTime };
+      if (openedTime > known.openedTime) known.openedTime = openedTime;
+      if (closedTime > known.closedTime) known.closedTime = closedTime;
+      found.set(key, known);
+    }
+    return found;
   }
 
   /** The threads that had not left some of the functions by which siblings of a site were closed. */
@@ -143,6 +163,12 @@ export class CallReader {
     const { ledger, symbols } = this.#sources;
     return ledger.stack(stackId).find((address) => symbols.moduleOf(address)?.isSystem === false);
   }
+}
+
+/** The latest times (FILETIME) among handles that are closed; they may be of two handles. */
+export interface LastClosed {
+  openedTime: bigint;
+  closedTime: bigint;
 }
 
 /** A stack that opened handles, and the one that closed one of them last. */

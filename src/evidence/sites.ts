@@ -1,6 +1,6 @@
 import { type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
 import type { HandleObject, OpenHandle, OpenSite, RunningOpener } from '../model.ts';
-import type { CallReader } from './calls.ts';
+import type { CallReader, LastClosed } from './calls.ts';
 import type { CountsAtMarks, Description, TableEntry } from './sources.ts';
 
 /** Examples that are named for each site. */
@@ -20,8 +20,7 @@ export class SiteGroup {
   readonly #recordedTypes: Set<string>;
   readonly #calls: CallReader;
   readonly #openers = new Map<number, Opener>();
-  /** The newest first. */
-  readonly #newest: Newest[] = [];
+  readonly #newest = new NewestOpenings();
   /** All of them; {@link #entries} holds the first ones. */
   #count = 1;
 
@@ -50,38 +49,33 @@ export class SiteGroup {
   #noteOpening(value: bigint, opened: LedgerCall | undefined): void {
     if (opened === undefined) return;
     const { threadId, time } = opened;
-    const oldest = this.#newest.length < NEWEST_COUNT ? undefined : this.#newest.at(-1);
-    if (oldest === undefined || time >= oldest.time) {
-      if (oldest !== undefined) this.#newest.pop();
-      const place = this.#newest.findIndex((other) => time >= other.time);
-      this.#newest.splice(place === -1 ? this.#newest.length : place, 0, { value, time });
-    }
+    this.#newest.add({ value, time });
     if (!this.#calls.isRunning(threadId)) return;
-    const opener = this.#openers.get(threadId);
+    let opener = this.#openers.get(threadId);
     if (opener === undefined) {
-      this.#openers.set(threadId, { count: 1, last: { value, time } });
-      return;
+      opener = { count: 0, newest: new NewestOpenings() };
+      this.#openers.set(threadId, opener);
     }
     opener.count++;
-    if (time >= opener.last.time) opener.last = { value, time };
+    opener.newest.add({ value, time });
   }
 
   /** The threads that ran on after they opened some of them, and that may close them yet. */
   #listRunning(): Pick<OpenSite, 'openers' | 'closers' | 'newest'> {
     const calls = this.#calls;
     const stackId = this.#life.opened?.stackId ?? 0;
-    const openers = [...this.#openers].flatMap(([threadId, { count, last }]): readonly RunningOpener[] => {
+    const openers = [...this.#openers].flatMap(([threadId, { count, newest }]): readonly RunningOpener[] => {
       const running = calls.liveFrames(threadId, stackId);
-      return running === undefined
-        ? []
-        : [{ ...running, count, last: last.value, lastTimeMs: calls.timeMs(last.time) }];
+      if (running === undefined) return [];
+      const last = newest.since(calls.lastClosed(threadId, stackId));
+      return [{ ...running, count, lastTimeMs: calls.timeMs(newest.openings[0]!.time), last }];
     });
     const closers = calls.closers(stackId);
     return {
       ...(openers.length === 0 ? {} : { openers }),
       ...(closers.length === 0
         ? {}
-        : { closers, newest: this.#newest.slice(0, closers.length).map(({ value }) => value) }),
+        : { closers, newest: this.#newest.openings.slice(0, closers.length).map(({ value }) => value) }),
     };
   }
 
@@ -130,7 +124,7 @@ export class SiteGroup {
 }
 
 /** A handle, and when it was opened. */
-interface Newest {
+interface Opened {
   readonly value: bigint;
   readonly time: bigint;
 }
@@ -138,7 +132,29 @@ interface Newest {
 /** The openings of one thread that still runs. */
 interface Opener {
   count: number;
-  last: Newest;
+  readonly newest: NewestOpenings;
+}
+
+/** The handles that were opened last, of any number that come in any order. */
+class NewestOpenings {
+  /** The newest first. */
+  readonly openings: Opened[] = [];
+
+  add(opened: Opened): void {
+    if (this.openings.length === NEWEST_COUNT && opened.time < this.openings.at(-1)!.time) return;
+    const place = this.openings.findIndex(({ time }) => opened.time >= time);
+    this.openings.splice(place === -1 ? this.openings.length : place, 0, opened);
+    if (this.openings.length > NEWEST_COUNT) this.openings.pop();
+  }
+
+  /** See {@link RunningOpener.last}. The clock ticks slowly: of two moments in one tick neither is the later one. */
+  since(closed: LastClosed | undefined): readonly bigint[] {
+    const [latest] = this.openings;
+    if (latest === undefined || (closed !== undefined && closed.openedTime > latest.time)) return [];
+    const isLast = ({ time }: Opened, index: number): boolean =>
+      index === 0 || (closed !== undefined && time > closed.closedTime);
+    return this.openings.filter(isLast).map(({ value }) => value);
+  }
 }
 
 /** The kind of runtime object that stands for all of the handles, if it is the same for all. */

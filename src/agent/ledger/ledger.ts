@@ -1,5 +1,6 @@
 import type {
   CallLedger,
+  LedgerClosed,
   LedgerExit,
   LedgerImage,
   LedgerInheritance,
@@ -178,6 +179,20 @@ export class Ledger implements CallLedger {
     for (let index = 0; index < used; index++) {
       const state = this.#memory.getUint8(this.#layout.slotsOffset + index * SLOT_SIZE_BYTES);
       if (state & 1) yield BigInt(index) << 2n;
+    }
+  }
+
+  /** The last lives of the values that are closed, as far as some threads opened them. */
+  *closedOf(threadIds: ReadonlySet<number>): Generator<LedgerClosed> {
+    const used = threadIds.size === 0 ? 0 : this.#slotsUsed();
+    for (let index = 0; index < used; index++) {
+      const offset = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES;
+      const isClosed = (this.#memory.getUint8(offset) & 1) === 0;
+      if (!isClosed || !threadIds.has(this.#memory.getUint32(offset + slot.openedThread))) continue;
+      const { opened, closed } = readLife(this.#memory, offset) ?? {};
+      if (opened === undefined || closed === undefined) continue;
+      const { threadId, stackId, time: openedTime } = opened;
+      yield { threadId, stackId, openedTime, closedTime: closed.time };
     }
   }
 

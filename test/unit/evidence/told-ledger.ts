@@ -1,6 +1,7 @@
 import type {
   CallLedger,
   LedgerCall,
+  LedgerClosed,
   LedgerExit,
   LedgerImage,
   LedgerInheritance,
@@ -43,6 +44,14 @@ export class ToldLedger implements CallLedger {
 
   openValues(): readonly bigint[] {
     return Object.entries(this.#told.lives ?? {}).flatMap(([value, { isOpen }]) => (isOpen ? [BigInt(value)] : []));
+  }
+
+  closedOf(threadIds: ReadonlySet<number>): readonly LedgerClosed[] {
+    return Object.values(this.#told.lives ?? {}).flatMap(({ isOpen, opened, closed }) =>
+      isOpen || opened === undefined || closed === undefined || !threadIds.has(opened.threadId)
+        ? []
+        : [{ threadId: opened.threadId, stackId: opened.stackId, openedTime: opened.time, closedTime: closed.time }],
+    );
   }
 
   valuesClosedWhileExiting(): readonly bigint[] {
