@@ -131,8 +131,8 @@ export interface RunningOpener extends RunningThread {
   /** When it opened the last of them: {@link CallRecord.timeMs}. */
   readonly lastTimeMs: number;
   /**
-   * The last handles that it opened from that stack and did not close since: the very last one, and those that it opened
-   * after it had closed one for the last time. None when the very last one is closed.
+   * The last handles that it opened from that stack and did not close since: the very last one, and those that it
+   * opened after it had closed one for the last time. None when the very last one is closed.
    */
   readonly last: readonly bigint[];
 }
@@ -146,12 +146,12 @@ export interface RunningCloser extends RunningThread {
  * How a target came to its judgement point.
  *
  * - `call`: one of its threads ended it, by a call or by returning from `main`;
- * - `exception`: an exception ended it that nothing handled;
+ * - `crash`: an exception ended it that nothing handled, or `abort` did;
  * - `outside`: another process ended it;
  * - `aborted`: it still ran when the audit was aborted.
  */
 export interface Ending {
-  readonly cause: 'call' | 'exception' | 'outside' | 'aborted';
+  readonly cause: 'call' | 'crash' | 'outside' | 'aborted';
   /** The thread that ended it. */
   readonly threadId?: number;
   /** The call that ended it; absent when its stack is not known. */

@@ -5,20 +5,22 @@ import { moduleName, trimStack } from './stacks.ts';
 export interface StillInside {
   readonly threadId: number;
   readonly frame: Frame;
-  /** What the function does with handles of the site. */
+  /** The part that the function has in the life of the handles. */
   readonly does: 'opened' | 'opens-and-closes' | 'closes';
 }
 
 /** The handles of a finding, seen from the functions that had not returned. */
-interface Running {
+export interface Running {
   /** Handles that may have been in use, each with the function that may have used it. */
   readonly inUse: ReadonlyMap<bigint, StillInside>;
   /**
    * Nothing shows that the program had forgotten the others: handles like them are opened and closed within functions
-   * that had not returned. This is one of them, or `outside` when it is not known which had returned.
+   * that had not returned. This is one of them, or else the reason why any function may not have returned.
    */
-  readonly unprepared?: StillInside | 'outside';
+  readonly unprepared?: StillInside | CutShort;
 }
+
+type CutShort = Exclude<Ending['cause'], 'call' | 'aborted'>;
 
 interface Opening extends OpenSite {
   readonly opened: CallRecord;
@@ -110,7 +112,7 @@ function countOf({ openers = [], newest = [] }: Opening, inUse: ReadonlyMap<bigi
 
 function findUnprepared({ site, opened, shared }: View, end: EndOfTarget): Running['unprepared'] {
   if (shared.length === 0) return undefined;
-  if (end.isFromOutside) return 'outside';
+  if (end.cutShort !== undefined) return end.cutShort;
   const { count, openers = [], closers = [] } = site;
   const running = openers.flatMap((opener) => {
     const [inside] = shared.flatMap((share) => end.findLeft(opened, opener, share) ?? []);
@@ -131,8 +133,10 @@ class EndOfTarget {
     this.#stack = ending?.stack === undefined ? [] : trimStack(ending.stack);
   }
 
-  get isFromOutside(): boolean {
-    return this.#ending?.cause === 'outside';
+  /** Why functions were cut short, where that holds for all of them. */
+  get cutShort(): CutShort | undefined {
+    const cause = this.#ending?.cause;
+    return cause === 'crash' || cause === 'outside' ? cause : undefined;
   }
 
   /** Whether a thread ended the process by a call, which it made because it wanted to. */

@@ -5,6 +5,9 @@ import type { Description, EvidenceSources } from './sources.ts';
 /** Other stacks that are compared with one site's. */
 const CLOSED_ELSEWHERE_COUNT = 32;
 
+/** Windows ends a process by an ordinary call, too, when no handler takes an exception. */
+const crashFunction: RegExp = /^(?:KiUserExceptionDispatcher|UnhandledExceptionFilter|abort)$/;
+
 /** Turns the ledger's calls into ones with resolved stacks, each stack once. */
 export class CallReader {
   readonly #sources: EvidenceSources;
@@ -118,8 +121,13 @@ export class CallReader {
     const exit = ledger.exit();
     if (exit === undefined) return { cause: 'outside' };
     const { threadId, byException, stackId } = exit;
-    if (byException) return { cause: 'exception', threadId };
-    return { cause: 'call', threadId, ...(stackId === 0 ? {} : { stack: this.stack(stackId) }) };
+    const stack = this.stack(stackId);
+    const isCrash =
+      byException ||
+      // The thread was unwound to its first function, which takes what no other handler took.
+      stack[0]?.function === 'RtlUserThreadStart' ||
+      stack.some(({ function: name }) => crashFunction.test(name ?? ''));
+    return { cause: isCrash ? 'crash' : 'call', threadId, ...(stack.length === 0 ? {} : { stack }) };
   }
 
   /** Where a handle from the same opening stack was closed last. */

@@ -228,7 +228,7 @@ export class Recording implements Disposable {
   }
 }
 
-/** A mutant that this thread holds until it releases it, once and for all. The kernel releases it for a dead auditor. */
+/** A mutant that this thread holds until it releases it for good. The kernel releases it for a dead auditor. */
 class Barrier implements AsHandle, Disposable {
   readonly #mutant: OwnedHandle;
   #isHeld = true;

@@ -2,7 +2,7 @@ import type { CallRecord, Ending, HandleObject, Level, OpenHandle, OpenSite, Sta
 import { type Actor, attributeOpening, outermostSystemFrame } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
-import { judgeRunning, nothingRuns, type StillInside } from '../running.ts';
+import { judgeRunning, nothingRuns, type Running, type StillInside } from '../running.ts';
 import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
 
@@ -122,7 +122,7 @@ interface Tally {
   readonly inUse: readonly StillInside[];
   readonly isInUse: boolean;
   /** Why it proves nothing that others are closed. */
-  readonly unprepared: StillInside | 'outside' | undefined;
+  readonly unprepared: Running['unprepared'] | undefined;
   readonly ending: Ending | undefined;
   /** The program put it in the place of its stdin, stdout or stderr. */
   readonly isStandardStream: boolean;
@@ -193,7 +193,7 @@ function programMessage(tally: Tally): string {
   const more =
     inUse.length === 0
       ? ''
-      : ` ${inUse.length === 1 ? 'One more' : `${inUse.length} more`} may have been in use: ${spellInside(inUse, tally)}.`;
+      : ` ${inUse.length === 1 ? 'One more' : `${inUse.length} more`} may have been in use${spellWhere(inUse, tally)}.`;
   if (siblings === undefined) return `${parts.join(' ')}; none from this site was ever closed.${more}`;
   return `${parts.join(' ')}; others from this site are closed at ${spellPlace(siblings)}${spellUnprepared(tally)}.${more}`;
 }
@@ -211,10 +211,21 @@ function spellInside(inside: readonly StillInside[], { ending, siblings }: Tally
   return `${who} still inside ${spellFrames([first!.frame])}, ${does}, ${spellMoment(ending)}`;
 }
 
+/** ` there` when it is the place of {@link spellUnprepared}, or else all of {@link spellInside}. */
+function spellWhere(inside: readonly StillInside[], tally: Tally): string {
+  const { unprepared } = tally;
+  const isThere = ({ threadId, frame }: StillInside): boolean =>
+    typeof unprepared === 'object' &&
+    threadId === unprepared.threadId &&
+    spellFrames([frame]) === spellFrames([unprepared.frame]);
+  return inside.every(isThere) ? ' there' : `: ${spellInside(inside, tally)}`;
+}
+
 /** `, but the process exited inside run_loop (app.c:30)`, or nothing. */
 function spellUnprepared({ unprepared, ending }: Tally): string {
   if (unprepared === undefined) return '';
   if (unprepared === 'outside') return ', but another process ended this one';
+  if (unprepared === 'crash') return ', but the process crashed';
   const place = spellFrames([unprepared.frame]);
   if (ending?.cause === 'call' && ending.threadId === unprepared.threadId)
     return `, but the process exited inside ${place}`;
@@ -223,7 +234,7 @@ function spellUnprepared({ unprepared, ending }: Tally): string {
 
 function spellMoment(ending: Ending | undefined): string {
   if (ending?.cause === 'aborted') return 'when the audit was aborted';
-  return `when the process ${ending?.cause === 'exception' ? 'crashed' : 'exited'}`;
+  return `when the process ${ending?.cause === 'crash' ? 'crashed' : 'exited'}`;
 }
 
 function endedClause(type: string, count: number, ended: number): string {

@@ -97,7 +97,7 @@ function emitNoteExit(hook: Hook): void {
   asm.bind(noted);
 }
 
-/** Makes this thread the one that ends the process, or jumps to `taken` when another one is. Leaves the ledger in rcx. */
+/** Notes that this thread ends the process, or jumps to `taken` when another one does. Leaves the ledger in rcx. */
 function emitClaimExit({ asm, environment }: Hook, taken: Label): void {
   asm.mov(rcx, environment.linkSlots.ledger);
   asm.mov(edx, teb(tebField.threadId));
