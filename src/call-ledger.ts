@@ -55,16 +55,6 @@ export interface LedgerInheritance {
   readonly asDescriptor: boolean;
 }
 
-/** A handle that was opened and closed. */
-export interface LedgerClosed {
-  /** The thread and the stack that opened it. */
-  readonly threadId: number;
-  readonly stackId: number;
-  /** FILETIMEs. */
-  readonly openedTime: bigint;
-  readonly closedTime: bigint;
-}
-
 /** The end that a process made for itself. */
 export interface LedgerExit {
   readonly threadId: number;
@@ -96,8 +86,8 @@ export interface CallLedger {
   life(value: bigint): LedgerLife | undefined;
   /** Values that are recorded as open, ascending. */
   openValues(): Iterable<bigint>;
-  /** The last lives of the values that are closed, as far as some threads opened them. */
-  closedOf(threadIds: ReadonlySet<number>): Iterable<LedgerClosed>;
+  /** The last openings of values that are closed, as far as some threads made them. */
+  openingsOfClosed(threadIds: ReadonlySet<number>): Iterable<LedgerCall>;
   /** Values whose last close was made while the process exited, ascending. */
   valuesClosedWhileExiting(): Iterable<bigint>;
   /** FILETIME at which the process began to exit; `undefined` when it did not exit in an orderly way. */

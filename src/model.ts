@@ -130,11 +130,8 @@ export interface RunningOpener extends RunningThread {
   readonly count: number;
   /** When it opened the last of them: {@link CallRecord.timeMs}. */
   readonly lastTimeMs: number;
-  /**
-   * The last handles that it opened from that stack and did not close since: the very last one, and those that it
-   * opened after it had closed one for the last time. None when the very last one is closed.
-   */
-  readonly last: readonly bigint[];
+  /** The last one, if it is the last that it opened from that stack: absent when it has closed a later one. */
+  readonly last?: bigint;
 }
 
 /** A thread inside of functions that closed a handle, as seen from the stack by which that was done. */

@@ -51,7 +51,7 @@ export function judgeRunning(
   });
   const inUse = new Map<bigint, StillInside>();
   for (const { last, inside } of findLastOfThreads(views, end)) {
-    for (const handle of last) inUse.set(handle, inside);
+    if (last !== undefined) inUse.set(last, inside);
   }
   if (siblings.length > 0) addPassedOn(inUse, sites, end);
   const left = views.filter(({ site }) => countOf(site, inUse) < site.count);
@@ -67,9 +67,9 @@ interface View {
   readonly shared: readonly Share[];
 }
 
-/** Handles that a thread opened last of all that count as opened at one place. */
+/** The handle that a thread opened last of all that count as opened at one place. */
 interface LastOfThread {
-  readonly last: readonly bigint[];
+  readonly last: bigint | undefined;
   readonly lastTimeMs: number;
   readonly inside: StillInside;
 }
@@ -107,7 +107,7 @@ function addPassedOn(inUse: Map<bigint, StillInside>, sites: readonly Opening[],
 }
 
 function countOf({ openers = [], newest = [] }: Opening, inUse: ReadonlyMap<bigint, StillInside>): number {
-  return new Set([...openers.flatMap(({ last }) => last), ...newest].filter((handle) => inUse.has(handle))).size;
+  return new Set([...openers.flatMap(({ last = [] }) => last), ...newest].filter((handle) => inUse.has(handle))).size;
 }
 
 function findUnprepared({ site, opened, shared }: View, end: EndOfTarget): Running['unprepared'] {

@@ -12,7 +12,7 @@ const crashFunction: RegExp = /^(?:KiUserExceptionDispatcher|UnhandledExceptionF
 export class CallReader {
   readonly #sources: EvidenceSources;
   readonly #stacks = new Map<number, Stack>();
-  #lastClosed: ReadonlyMap<string, LastClosed> | undefined;
+  #lastClosed: ReadonlyMap<string, bigint> | undefined;
   #closedBySite: ReadonlyMap<bigint, readonly ClosedStack[]> | undefined;
 
   constructor(sources: EvidenceSources) {
@@ -64,23 +64,25 @@ export class CallReader {
     return this.#sources.live?.has(threadId) === true;
   }
 
-  /** The times of the last handles that a running thread opened with a stack and that are closed. */
-  lastClosed(threadId: number, stackId: number): LastClosed | undefined {
+  /** When a running thread opened the last handle from a stack that is closed; `undefined` when none is. */
+  lastClosedTime(threadId: number, openedStackId: number): bigint | undefined {
     this.#lastClosed ??= this.#findLastClosed();
-    return this.#lastClosed.get(`${threadId} ${stackId}`);
+    return this.#lastClosed.get(`${threadId} ${openedStackId}`);
   }
 
-  #findLastClosed(): ReadonlyMap<string, LastClosed> {
-    const found = new Map<string, LastClosed>();
+  #findLastClosed(): ReadonlyMap<string, bigint> {
+    const found = new Map<string, bigint>();
     const { ledger, live } = this.#sources;
-    for (const { threadId, stackId, openedTime, closedTime } of ledger.closedOf(new Set(live?.threadIds))) {
+    for (const { threadId, stackId, time } of ledger.openingsOfClosed(new Set(live?.threadIds))) {
       const key = `${threadId} ${stackId}`;
-      const known = found.get(key) ?? { openedTime, closedTime };
-      if (openedTime > known.openedTime) known.openedTime = openedTime;
-      if (closedTime > known.closedTime) known.closedTime = closedTime;
-      found.set(key, known);
+      if (time > (found.get(key) ?? 0n)) found.set(key, time);
     }
     return found;
+  }
+
+  /** Whether one running thread may have given handles to another. */
+  get mayBePassedOn(): boolean {
+    return (this.#sources.live?.count ?? 0) > 1;
   }
 
   /** The threads that had not left some of the functions by which siblings of a site were closed. */
@@ -171,12 +173,6 @@ export class CallReader {
     const { ledger, symbols } = this.#sources;
     return ledger.stack(stackId).find((address) => symbols.moduleOf(address)?.isSystem === false);
   }
-}
-
-/** The latest times (FILETIME) among handles that are closed; they may be of two handles. */
-export interface LastClosed {
-  openedTime: bigint;
-  closedTime: bigint;
 }
 
 /** A stack that opened handles, and the one that closed one of them last. */

@@ -17,6 +17,10 @@ export class LiveStacks {
     this.#stacks = new Map(Array.from(stacks, ({ threadId, halves }) => [threadId, halves]));
   }
 
+  get count(): number {
+    return this.#stacks.size;
+  }
+
   get threadIds(): Iterable<number> {
     return this.#stacks.keys();
   }

@@ -1,6 +1,6 @@
 import { type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
 import type { HandleObject, OpenHandle, OpenSite, RunningOpener } from '../model.ts';
-import type { CallReader, LastClosed } from './calls.ts';
+import type { CallReader } from './calls.ts';
 import type { CountsAtMarks, Description, TableEntry } from './sources.ts';
 
 /** Examples that are named for each site. */
@@ -49,26 +49,27 @@ export class SiteGroup {
   #noteOpening(value: bigint, opened: LedgerCall | undefined): void {
     if (opened === undefined) return;
     const { threadId, time } = opened;
-    this.#newest.add({ value, time });
+    if (this.#calls.mayBePassedOn) this.#newest.add({ value, time });
     if (!this.#calls.isRunning(threadId)) return;
     let opener = this.#openers.get(threadId);
     if (opener === undefined) {
-      opener = { count: 0, newest: new NewestOpenings() };
+      opener = { count: 0, last: { value, time } };
       this.#openers.set(threadId, opener);
     }
     opener.count++;
-    opener.newest.add({ value, time });
+    if (time >= opener.last.time) opener.last = { value, time };
   }
 
   /** The threads that ran on after they opened some of them, and that may close them yet. */
   #listRunning(): Pick<OpenSite, 'openers' | 'closers' | 'newest'> {
     const calls = this.#calls;
     const stackId = this.#life.opened?.stackId ?? 0;
-    const openers = [...this.#openers].flatMap(([threadId, { count, newest }]): readonly RunningOpener[] => {
+    const openers = [...this.#openers].flatMap(([threadId, { count, last }]): readonly RunningOpener[] => {
       const running = calls.liveFrames(threadId, stackId);
       if (running === undefined) return [];
-      const last = newest.since(calls.lastClosed(threadId, stackId));
-      return [{ ...running, count, lastTimeMs: calls.timeMs(newest.openings[0]!.time), last }];
+      // The clock ticks slowly: of two openings in one tick neither is known to be the later one.
+      const isLast = (calls.lastClosedTime(threadId, stackId) ?? 0n) <= last.time;
+      return [{ ...running, count, lastTimeMs: calls.timeMs(last.time), ...(isLast ? { last: last.value } : {}) }];
     });
     const closers = calls.closers(stackId);
     return {
@@ -132,7 +133,7 @@ interface Opened {
 /** The openings of one thread that still runs. */
 interface Opener {
   count: number;
-  readonly newest: NewestOpenings;
+  last: Opened;
 }
 
 /** The handles that were opened last, of any number that come in any order. */
@@ -145,15 +146,6 @@ class NewestOpenings {
     const place = this.openings.findIndex(({ time }) => opened.time >= time);
     this.openings.splice(place === -1 ? this.openings.length : place, 0, opened);
     if (this.openings.length > NEWEST_COUNT) this.openings.pop();
-  }
-
-  /** See {@link RunningOpener.last}. The clock ticks slowly: of two moments in one tick neither is the later one. */
-  since(closed: LastClosed | undefined): readonly bigint[] {
-    const [latest] = this.openings;
-    if (latest === undefined || (closed !== undefined && closed.openedTime > latest.time)) return [];
-    const isLast = ({ time }: Opened, index: number): boolean =>
-      index === 0 || (closed !== undefined && time > closed.closedTime);
-    return this.openings.filter(isLast).map(({ value }) => value);
   }
 }
 

@@ -1,6 +1,6 @@
 import type {
   CallLedger,
-  LedgerClosed,
+  LedgerCall,
   LedgerExit,
   LedgerImage,
   LedgerInheritance,
@@ -182,17 +182,15 @@ export class Ledger implements CallLedger {
     }
   }
 
-  /** The last lives of the values that are closed, as far as some threads opened them. */
-  *closedOf(threadIds: ReadonlySet<number>): Generator<LedgerClosed> {
+  /** The last openings of values that are closed, as far as some threads made them. */
+  *openingsOfClosed(threadIds: ReadonlySet<number>): Generator<LedgerCall> {
     const used = threadIds.size === 0 ? 0 : this.#slotsUsed();
     for (let index = 0; index < used; index++) {
       const offset = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES;
       const isClosed = (this.#memory.getUint8(offset) & 1) === 0;
       if (!isClosed || !threadIds.has(this.#memory.getUint32(offset + slot.openedThread))) continue;
-      const { opened, closed } = readLife(this.#memory, offset) ?? {};
-      if (opened === undefined || closed === undefined) continue;
-      const { threadId, stackId, time: openedTime } = opened;
-      yield { threadId, stackId, openedTime, closedTime: closed.time };
+      const opened = readLife(this.#memory, offset)?.opened;
+      if (opened !== undefined) yield opened;
     }
   }
 

@@ -1,7 +1,6 @@
 import type {
   CallLedger,
   LedgerCall,
-  LedgerClosed,
   LedgerExit,
   LedgerImage,
   LedgerInheritance,
@@ -46,11 +45,9 @@ export class ToldLedger implements CallLedger {
     return Object.entries(this.#told.lives ?? {}).flatMap(([value, { isOpen }]) => (isOpen ? [BigInt(value)] : []));
   }
 
-  closedOf(threadIds: ReadonlySet<number>): readonly LedgerClosed[] {
-    return Object.values(this.#told.lives ?? {}).flatMap(({ isOpen, opened, closed }) =>
-      isOpen || opened === undefined || closed === undefined || !threadIds.has(opened.threadId)
-        ? []
-        : [{ threadId: opened.threadId, stackId: opened.stackId, openedTime: opened.time, closedTime: closed.time }],
+  openingsOfClosed(threadIds: ReadonlySet<number>): readonly LedgerCall[] {
+    return Object.values(this.#told.lives ?? {}).flatMap(({ isOpen, opened }) =>
+      isOpen || opened === undefined || !threadIds.has(opened.threadId) ? [] : [opened],
     );
   }
 
