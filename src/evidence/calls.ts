@@ -12,6 +12,7 @@ const crashFunction: RegExp = /^(?:KiUserExceptionDispatcher|UnhandledExceptionF
 export class CallReader {
   readonly #sources: EvidenceSources;
   readonly #stacks = new Map<number, Stack>();
+  readonly #closers = new Map<number, readonly RunningCloser[]>();
   #lastClosed: ReadonlyMap<string, bigint> | undefined;
   #closedBySite: ReadonlyMap<bigint, readonly ClosedStack[]> | undefined;
 
@@ -89,15 +90,25 @@ export class CallReader {
   closers(openedStackId: number): readonly RunningCloser[] {
     const own = this.#sources.ledger.closedBy(openedStackId);
     const stackIds = own === 0 ? this.#closedElsewhere(openedStackId).map(({ closedBy }) => closedBy) : [own];
-    return Array.from(this.#sources.live?.threadIds ?? []).flatMap((threadId) => {
-      let innermost: RunningCloser | undefined;
-      for (const stackId of new Set(stackIds)) {
-        const running = this.liveFrames(threadId, stackId);
-        if (running !== undefined && running.liveFrom < (innermost?.liveFrom ?? Infinity))
-          innermost = { ...running, closed: this.stack(stackId) };
-      }
-      return innermost ?? [];
-    });
+    const innermost = new Map<number, RunningCloser>();
+    for (const closer of [...new Set(stackIds)].flatMap((stackId) => this.#runningIn(stackId))) {
+      const known = innermost.get(closer.threadId);
+      if (known === undefined || closer.liveFrom < known.liveFrom) innermost.set(closer.threadId, closer);
+    }
+    return [...innermost.values()];
+  }
+
+  /** The threads inside of functions of one closing stack, which many sites may share. */
+  #runningIn(stackId: number): readonly RunningCloser[] {
+    let running = this.#closers.get(stackId);
+    if (running === undefined) {
+      running = Array.from(this.#sources.live?.threadIds ?? []).flatMap((threadId) => {
+        const frames = this.liveFrames(threadId, stackId);
+        return frames === undefined ? [] : [{ ...frames, closed: this.stack(stackId) }];
+      });
+      this.#closers.set(stackId, running);
+    }
+    return running;
   }
 
   /** The frames of a recorded stack that a thread had not left; `undefined` when it had left them all. */
