@@ -99,6 +99,7 @@ async function placeRecorder() {
     ntdllAddress: (/** @type {string} */ name) => GetProcAddress(GetModuleHandleW('ntdll.dll'), name),
     arrivedName: '\\unused',
     judgedName: '\\unused',
+    threadsSeenName: '\\unused',
   };
   const { bytes, patches } = linkAgent(code, target, base, []);
   write(base, bytes);

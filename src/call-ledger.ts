@@ -86,6 +86,15 @@ export interface LedgerSweep {
   readonly wrapper?: Wrapper;
 }
 
+/** The end that a process made for itself. */
+export interface LedgerExit {
+  readonly threadId: number;
+  /** An exception that nothing handled ended it, and not a call. */
+  readonly byException: boolean;
+  /** Stack of the call, by which one of its threads ended it; 0 when no stack was kept. */
+  readonly stackId: number;
+}
+
 /** An image that was mapped into the target at some time. */
 export interface LedgerImage {
   readonly base: bigint;
@@ -113,10 +122,14 @@ export interface CallLedger {
    * pseudo consoles. `value` is the program's name for one.
    */
   openObjects(): Iterable<{ readonly value: bigint; readonly life: LedgerLife }>;
+  /** The last openings of values that are closed, as far as some threads made them. */
+  openingsOfClosed(threadIds: ReadonlySet<number>): Iterable<LedgerCall>;
   /** Values whose last close was made while the process exited, ascending. */
   valuesClosedWhileExiting(): Iterable<bigint>;
   /** FILETIME at which the process began to exit; `undefined` when it did not exit in an orderly way. */
   exitingTime(): bigint | undefined;
+  /** The end that the process made for itself; `undefined` when it was ended from outside, or runs. */
+  exit(): LedgerExit | undefined;
   /**
    * A test for values of the kernel's table that are the recorder's own, and mean nothing to the target. It holds while
    * the target stands still: a table may have a million values, and what all of them need is read once.

@@ -114,6 +114,12 @@ export interface OpenSite {
    * perhaps another round of an unrolled loop, perhaps another caller.
    */
   readonly closedElsewhere?: readonly { readonly opened: Stack; readonly closed: Stack }[];
+  /** Threads that opened some of them and still ran at the judgement point. */
+  readonly openers?: readonly RunningOpener[];
+  /** Threads that still ran at the judgement point inside of functions that closed siblings. */
+  readonly closers?: readonly RunningCloser[];
+  /** The handles that were opened last, the newest first; as many as there are {@link closers}, or fewer. */
+  readonly newest?: readonly bigint[];
   /** How many of them are process or thread handles whose object had ended before the target itself began to exit. */
   readonly endedCount: number;
   /** The function that closed them because the program had left them open (`WSACleanup`); none of them is open now. */
@@ -126,6 +132,44 @@ export interface OpenSite {
   readonly countsAtMarks?: readonly number[];
   /** None is open at the judgement point. {@link count} is that of the last mark, and may be 0. */
   readonly closedAfterMarks?: true;
+}
+
+/** A thread that ran at the judgement point and had not returned from some calls of an earlier stack. */
+export interface RunningThread {
+  readonly threadId: number;
+  /** Index of the innermost frame of that stack that it had not left; it had left none of those beyond either. */
+  readonly liveFrom: number;
+}
+
+/** A thread that opened handles of a site, as seen from the stack by which it did. */
+export interface RunningOpener extends RunningThread {
+  /** How many of the handles it opened. */
+  readonly count: number;
+  /** When it opened the last of them: {@link CallRecord.timeMs}. */
+  readonly lastTimeMs: number;
+  /** The last one, if it is the last that it opened from that stack: absent when it has closed a later one. */
+  readonly last?: bigint;
+}
+
+/** A thread inside of functions that closed a handle, as seen from the stack by which that was done. */
+export interface RunningCloser extends RunningThread {
+  readonly closed: Stack;
+}
+
+/**
+ * How a target came to its judgement point.
+ *
+ * - `call`: one of its threads ended it, by a call or by returning from `main`;
+ * - `crash`: an exception ended it that nothing handled, or `abort` did;
+ * - `outside`: another process ended it;
+ * - `aborted`: it still ran when the audit was aborted.
+ */
+export interface Ending {
+  readonly cause: 'call' | 'crash' | 'outside' | 'aborted';
+  /** The thread that ended it. */
+  readonly threadId?: number;
+  /** The call that ended it; absent when its stack is not known. */
+  readonly stack?: Stack;
 }
 
 /** The end of an iteration of the target's work, at which its open handles were counted. */
@@ -238,6 +282,8 @@ export interface Evidence {
    * Every closing that is known; absent where no misuse has {@link Misuse.earlierLives}, and where there are too many.
    */
   readonly closings?: readonly Closing[];
+  /** Absent where it does not matter to the evidence. */
+  readonly ending?: Ending;
   /** In order; absent when iterations were not marked. */
   readonly marks?: readonly Mark[];
   /** Inheritable handles that the target was born with, beside its standard streams. */

@@ -12,8 +12,10 @@ export type JudgementPoint = 'at-gate' | 'ended' | 'aborted';
 /** The events that may end a target's run, and the work for the time until then. */
 interface Awaited {
   readonly target: Target;
-  /** Signalled when the target has come to its exit and waits there. */
+  /** Signalled when the target has come to one of the stops of its exit and waits there. */
   readonly arrived: AsHandle;
+  /** Called at a stop; returns whether the target is to be judged there, and does not go on with its exit. */
+  readonly isJudgedAtStop: () => boolean;
   readonly abort: AbortEvent;
   readonly marks: MarkListener | undefined;
   /** Work in small pieces that may be done while the target runs. */
@@ -25,7 +27,8 @@ interface Awaited {
  *
  * @throws NtStatusError when Windows refuses to suspend the target of an aborted audit
  */
-export async function awaitJudgementPoint({ target, arrived, abort, marks, work }: Awaited): Promise<JudgementPoint> {
+export async function awaitJudgementPoint(awaiting: Awaited): Promise<JudgementPoint> {
+  const { target, arrived, abort, marks, work } = awaiting;
   const ended = target.asHandle();
   // A mark that was made before the exit is heard before it.
   const awaited = [...(marks?.event === undefined ? [] : [marks.event]), arrived, ended, abort];
@@ -33,8 +36,10 @@ export async function awaitJudgementPoint({ target, arrived, abort, marks, work 
   // While the target runs, there is time for what is going to be needed; but a mark must not wait.
   if (marks === undefined) await workMeanwhile(waiting, work);
   let happened = await waiting;
-  for (; happened === marks?.event; happened = await waitForOne(awaited)) marks.note();
-  if (happened === arrived) return 'at-gate';
+  for (; happened !== ended && happened !== abort; happened = await waitForOne(awaited)) {
+    if (happened !== arrived) marks?.note();
+    else if (awaiting.isJudgedAtStop()) return 'at-gate';
+  }
   if (happened === ended) return 'ended';
   if (target.suspend()) return 'aborted';
   await waitForEnd(target); // it was ending as we came

@@ -5,6 +5,7 @@ import { GATE_UNATTENDED } from '../agent/ledger/layout.ts';
 import { objectTypes } from '../agent/tables/object-types.ts';
 import { countedGap, type Gap } from '../completeness.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
+import { LiveStacks } from '../evidence/live-stacks.ts';
 import type { EvidenceSources } from '../evidence/sources.ts';
 import { displayName } from '../handles/display-name.ts';
 import { HandleTable } from '../handles/enumerate.ts';
@@ -19,6 +20,7 @@ import { fileTimeNow } from '../process/file-time.ts';
 import { isSystemPath, listFirstModules, type Module } from '../process/modules.ts';
 import type { Target } from '../process/target.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
+import { ExitingThreads } from './exiting-threads.ts';
 import { awaitJudgementPoint, type JudgementPoint } from './judgement-point.ts';
 import { gatherLive, gatherPostMortem } from './live-evidence.ts';
 import type { AbortEvent } from './wait.ts';
@@ -105,25 +107,29 @@ export class AuditSession implements Disposable {
    */
   async judge(abort: AbortEvent): Promise<Judgement> {
     let point: JudgementPoint | undefined;
+    const threads = new ExitingThreads(this.#target, this.#recording);
     try {
       point = await awaitJudgementPoint({
         target: this.#target,
         arrived: this.#recording.arrived,
+        isJudgedAtStop: () => threads.isJudgedAtStop(),
         abort,
         marks: this.#marks,
         work: this.#symbolizer.readAhead(listOpeners(this.#firstModules)),
       });
       const durationMs = nowMs() - this.#started;
+      if (point !== 'ended') threads.stop();
       await this.#marks?.finish();
-      return this.#describe(await this.#gather(point), point, durationMs);
+      return this.#describe(await this.#gather(point, threads), point, durationMs);
     } finally {
+      threads[Symbol.dispose]();
       // A target that cannot be judged is not left running either.
       if (point === 'at-gate') this.#recording.release();
       else if (point !== 'ended') this.#target.terminate();
     }
   }
 
-  async #gather(point: JudgementPoint): Promise<GatheredEvidence> {
+  async #gather(point: JudgementPoint, threads: ExitingThreads): Promise<GatheredEvidence> {
     const { ledger } = this.#recording;
     ledger.check();
     const hasEnded = point === 'ended';
@@ -134,6 +140,8 @@ export class AuditSession implements Disposable {
       symbols: this.#symbolizer,
       startTime: this.#startTime,
       hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
+      live: new LiveStacks(threads.stacks),
+      isAborted: point === 'aborted',
       ...(this.#markCounts && { markCounts: this.#markCounts }),
     };
     return await (hasEnded ? gatherPostMortem(sources) : gatherLive(this.#target, sources));

@@ -1,5 +1,14 @@
 import type { LedgerCall, LedgerEarlierLife } from '../call-ledger.ts';
-import type { CallRecord, Closing, EarlierLife, HandleObject, Stack } from '../model.ts';
+import type {
+  CallRecord,
+  Closing,
+  EarlierLife,
+  Ending,
+  HandleObject,
+  RunningCloser,
+  RunningThread,
+  Stack,
+} from '../model.ts';
 import type { Description, EvidenceSources } from './sources.ts';
 
 /** More closings than these are not looked at: the target waits meanwhile. */
@@ -7,10 +16,15 @@ const CLOSING_COUNT_MAX = 4096;
 /** Other stacks that are compared with one site's. */
 const CLOSED_ELSEWHERE_COUNT = 32;
 
+/** Windows ends a process by an ordinary call, too, when no handler takes an exception. */
+const crashFunction: RegExp = /^(?:KiUserExceptionDispatcher|UnhandledExceptionFilter|abort)$/;
+
 /** Turns the ledger's calls into ones with resolved stacks, each stack once. */
 export class CallReader {
   readonly #sources: EvidenceSources;
   readonly #stacks = new Map<number, Stack>();
+  readonly #closers = new Map<number, readonly RunningCloser[]>();
+  #lastClosed: ReadonlyMap<string, bigint> | undefined;
   #closedBySite: ReadonlyMap<string, readonly ClosedStack[]> | undefined;
 
   constructor(sources: EvidenceSources) {
@@ -26,9 +40,14 @@ export class CallReader {
     return {
       call: call.call ?? 'unknown',
       threadId: call.threadId,
-      timeMs: Math.max(0, Number(call.time - this.#sources.startTime) / 10_000),
+      timeMs: this.timeMs(call.time),
       stack: this.stack(call.stackId),
     };
+  }
+
+  /** Milliseconds since recording began; see {@link CallRecord.timeMs}. */
+  timeMs(time: bigint): number {
+    return Math.max(0, Number(time - this.#sources.startTime) / 10_000);
   }
 
   stack(id: number): Stack {
@@ -52,6 +71,89 @@ export class CallReader {
     return wrapper === undefined ? {} : { wrapper };
   }
 
+  /** Whether a thread ran at the judgement point, and its stack is known. */
+  isRunning(threadId: number): boolean {
+    return this.#sources.live?.has(threadId) === true;
+  }
+
+  /** When a running thread opened the last handle from a stack that is closed; `undefined` when none is. */
+  lastClosedTime(threadId: number, openedStackId: number): bigint | undefined {
+    this.#lastClosed ??= this.#findLastClosed();
+    return this.#lastClosed.get(`${threadId} ${openedStackId}`);
+  }
+
+  #findLastClosed(): ReadonlyMap<string, bigint> {
+    const found = new Map<string, bigint>();
+    const { ledger, live } = this.#sources;
+    for (const { threadId, stackId, time } of ledger.openingsOfClosed(new Set(live?.threadIds))) {
+      const key = `${threadId} ${stackId}`;
+      if (time > (found.get(key) ?? 0n)) found.set(key, time);
+    }
+    return found;
+  }
+
+  /** Whether one running thread may have given handles to another. */
+  get mayBePassedOn(): boolean {
+    return (this.#sources.live?.count ?? 0) > 1;
+  }
+
+  /** The threads that had not left some of the functions by which siblings of a site were closed. */
+  closers(openedStackId: number): readonly RunningCloser[] {
+    const own = this.#sources.ledger.closedBy(openedStackId);
+    const stackIds = own === 0 ? this.#closedElsewhere(openedStackId).map(({ closedBy }) => closedBy) : [own];
+    const innermost = new Map<number, RunningCloser>();
+    for (const closer of [...new Set(stackIds)].flatMap((stackId) => this.#runningIn(stackId))) {
+      const known = innermost.get(closer.threadId);
+      if (known === undefined || closer.liveFrom < known.liveFrom) innermost.set(closer.threadId, closer);
+    }
+    return [...innermost.values()];
+  }
+
+  /** The threads inside of functions of one closing stack, which many sites may share. */
+  #runningIn(stackId: number): readonly RunningCloser[] {
+    let running = this.#closers.get(stackId);
+    if (running === undefined) {
+      running = Array.from(this.#sources.live?.threadIds ?? []).flatMap((threadId) => {
+        const frames = this.liveFrames(threadId, stackId);
+        return frames === undefined ? [] : [{ ...frames, closed: this.stack(stackId) }];
+      });
+      this.#closers.set(stackId, running);
+    }
+    return running;
+  }
+
+  /** The frames of a recorded stack that a thread had not left; `undefined` when it had left them all. */
+  liveFrames(threadId: number, stackId: number): RunningThread | undefined {
+    const { ledger, symbols, live } = this.#sources;
+    const addresses = ledger.stack(stackId);
+    // On Wine a walk runs past the bottom of a thread, and what it finds there means nothing.
+    const end = 1 + addresses.findLastIndex((address) => symbols.moduleOf(address) !== undefined);
+    const first = live?.firstLive(threadId, addresses.slice(0, end)) ?? end;
+    if (first >= end) return undefined;
+    const stack = this.stack(stackId);
+    // Functions that were inlined have no return address: their frames stand before that of the caller.
+    let liveFrom = 0;
+    for (let left = first; left > 0 && liveFrom < stack.length; liveFrom++)
+      if (stack[liveFrom]!.inlined !== true) left--;
+    return liveFrom < stack.length ? { threadId, liveFrom } : undefined;
+  }
+
+  /** How the target came to its end. */
+  ending(): Ending {
+    const { ledger, isAborted } = this.#sources;
+    if (isAborted === true) return { cause: 'aborted' };
+    const exit = ledger.exit();
+    if (exit === undefined) return { cause: 'outside' };
+    const { threadId, byException, stackId } = exit;
+    const stack = this.stack(stackId);
+    const isCrash =
+      byException ||
+      // The thread was unwound to its first function, which takes what no other handler took.
+      stack[0]?.function === 'RtlUserThreadStart' ||
+      stack.some(({ function: name }) => crashFunction.test(name ?? ''));
+    return { cause: isCrash ? 'crash' : 'call', threadId, ...(stack.length === 0 ? {} : { stack }) };
+  }
+
   /** Where a handle from the same opening stack, and of the same type, was closed last. */
   closingStack(openedStackId: number): Stack | undefined {
     const id = this.#sources.ledger.closedBy(openedStackId);
@@ -63,11 +165,17 @@ export class CallReader {
    * {@link OpenSite.closedElsewhere}.
    */
   closedElsewhere(openedStackId: number): readonly { readonly opened: Stack; readonly closed: Stack }[] {
+    return this.#closedElsewhere(openedStackId).map(({ id, closedBy }) => ({
+      opened: this.stack(id),
+      closed: this.stack(closedBy),
+    }));
+  }
+
+  #closedElsewhere(openedStackId: number): readonly ClosedStack[] {
     const site = this.#openingSite(openedStackId);
     if (site === undefined) return [];
     this.#closedBySite ??= this.#groupClosedStacks();
-    const pairs = this.#closedBySite.get(site) ?? [];
-    return pairs.map(({ id, closedBy }) => ({ opened: this.stack(id), closed: this.stack(closedBy) }));
+    return this.#closedBySite.get(site) ?? [];
   }
 
   /** Every opening stack with the stack that closed one of its handles last; `undefined` where there are too many. */

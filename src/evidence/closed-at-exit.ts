@@ -20,7 +20,7 @@ export function groupClosedAtExit(ledger: CallLedger, calls: CallReader): readon
     const isGiven = life.givenToWrongCloser === true;
     const key = isGiven ? -life.opened.stackId : life.opened.stackId;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(life.objectType, life, entry, isGiven));
+    if (group === undefined) groups.set(key, new SiteGroup(life.objectType, life, entry, calls, isGiven));
     else group.add(entry, life);
   }
   return [...groups.values()];

@@ -45,6 +45,7 @@ export async function gather(
 ): Promise<GatheredEvidence> {
   const { ledger, markCounts } = sources;
   const searches = new GivenSearches(ledger);
+  const calls = new CallReader(sources);
   const inheritances = new InheritanceGroups(ledger);
   const recorded = [...ledger.misuses()];
   const refused = new RefusedObjects(recorded);
@@ -65,16 +66,15 @@ export async function gather(
     const isGiven = life.givenToWrongCloser === true || searches.take(life.opened);
     const key = `${siteKey(life.opened, type)}${isGiven ? ' given' : ''}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry, isGiven));
+    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry, calls, isGiven));
     else group.add(entry, life);
   }
 
-  const calls = new CallReader(sources);
   const ofHandles = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
   const toDescribe = ofHandles.flatMap((site) => site.toDescribe());
   const descriptions = await describe([...toDescribe, ...inheritances.toDescribe()]);
-  const sites = [...ofHandles, ...groupOpenObjects(ledger)];
-  const open = sites.map((site) => site.finish(calls, descriptions, markCounts));
+  const sites = [...ofHandles, ...groupOpenObjects(ledger, calls)];
+  const open = sites.map((site) => site.finish(descriptions, markCounts));
   const misuses = dropNestedRefusals(ledger, recorded)
     .filter((misuse) => !refused.isPeculiarity(misuse))
     .map((misuse) => readMisuse(misuse, calls, refused));
@@ -86,6 +86,7 @@ export async function gather(
         ...listSwept(ledger, calls),
         ...(markCounts === undefined ? [] : listClosedAfterMarks(markCounts, sites, calls)),
       ],
+      ending: calls.ending(),
       misuses,
       ...(closings === undefined ? {} : { closings }),
       inheritedByChildren: inheritances.finish(calls, descriptions),

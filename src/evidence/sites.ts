@@ -1,5 +1,5 @@
 import { type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
-import type { HandleObject, OpenHandle, OpenSite } from '../model.ts';
+import type { HandleObject, OpenHandle, OpenSite, RunningOpener } from '../model.ts';
 import type { CallReader } from './calls.ts';
 import type { CountsAtMarks, Description, TableEntry } from './sources.ts';
 
@@ -7,6 +7,9 @@ import type { CountsAtMarks, Description, TableEntry } from './sources.ts';
 const EXAMPLE_COUNT = 10;
 /** Process and thread handles of one site that are asked whether their object has ended. */
 const ENDED_CHECK_COUNT = 10_000;
+
+/** The newest handles of one site that are known. */
+const NEWEST_COUNT = 32;
 
 /** Handles that one call opened from one stack and that are of one type, before they have names. */
 export class SiteGroup {
@@ -16,15 +19,20 @@ export class SiteGroup {
   readonly #entries: TableEntry[];
   /** The types that the recorder took the objects for; more than one where it was unsure. */
   readonly #recordedTypes: Set<string>;
+  readonly #calls: CallReader;
+  readonly #openers = new Map<number, Opener>();
+  readonly #newest = new NewestOpenings();
   /** All of them; {@link #entries} holds the first ones. */
   #count = 1;
 
-  constructor(type: string, life: LedgerLife, first: TableEntry, isGiven: boolean) {
+  constructor(type: string, life: LedgerLife, first: TableEntry, calls: CallReader, isGiven: boolean) {
     this.#type = type;
     this.#isGiven = isGiven;
     this.#life = life;
     this.#entries = [first];
     this.#recordedTypes = new Set([life.objectType]);
+    this.#calls = calls;
+    this.#noteOpening(first.value, life.opened);
   }
 
   /** The names of the site in counts at marks. */
@@ -36,7 +44,42 @@ export class SiteGroup {
   add(entry: TableEntry, life: LedgerLife): void {
     this.#count++;
     this.#recordedTypes.add(life.objectType);
+    this.#noteOpening(entry.value, life.opened);
     if (this.#entries.length < (this.#canEnd ? ENDED_CHECK_COUNT : EXAMPLE_COUNT)) this.#entries.push(entry);
+  }
+
+  #noteOpening(value: bigint, opened: LedgerCall | undefined): void {
+    if (opened === undefined) return;
+    const { threadId, time } = opened;
+    if (this.#calls.mayBePassedOn) this.#newest.add({ value, time });
+    if (!this.#calls.isRunning(threadId)) return;
+    let opener = this.#openers.get(threadId);
+    if (opener === undefined) {
+      opener = { count: 0, last: { value, time } };
+      this.#openers.set(threadId, opener);
+    }
+    opener.count++;
+    if (time >= opener.last.time) opener.last = { value, time };
+  }
+
+  /** The threads that ran on after they opened some of them, and that may close them yet. */
+  #listRunning(): Pick<OpenSite, 'openers' | 'closers' | 'newest'> {
+    const calls = this.#calls;
+    const stackId = this.#life.opened?.stackId ?? 0;
+    const openers = [...this.#openers].flatMap(([threadId, { count, last }]): readonly RunningOpener[] => {
+      const running = calls.liveFrames(threadId, stackId);
+      if (running === undefined) return [];
+      // The clock ticks slowly: of two openings in one tick neither is known to be the later one.
+      const isLast = (calls.lastClosedTime(threadId, stackId) ?? 0n) <= last.time;
+      return [{ ...running, count, lastTimeMs: calls.timeMs(last.time), ...(isLast ? { last: last.value } : {}) }];
+    });
+    const closers = calls.closers(stackId);
+    return {
+      ...(openers.length === 0 ? {} : { openers }),
+      ...(closers.length === 0
+        ? {}
+        : { closers, newest: this.#newest.openings.slice(0, closers.length).map(({ value }) => value) }),
+    };
   }
 
   get #canEnd(): boolean {
@@ -48,11 +91,8 @@ export class SiteGroup {
     return this.#life.isOpen ? this.#entries : [];
   }
 
-  finish(
-    calls: CallReader,
-    descriptions: ReadonlyMap<bigint, Description>,
-    markCounts: CountsAtMarks | undefined,
-  ): OpenSite {
+  finish(descriptions: ReadonlyMap<bigint, Description>, markCounts: CountsAtMarks | undefined): OpenSite {
+    const calls = this.#calls;
     const { opened } = this.#life;
     const describe = (entry: TableEntry): OpenHandle => ({
       value: entry.value,
@@ -67,6 +107,7 @@ export class SiteGroup {
       count: this.#count,
       examples,
       ...(opened === undefined ? {} : { opened: calls.read(opened), ...findSiblings(opened, calls) }),
+      ...this.#listRunning(),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),
       ...(this.#isGiven ? { givenToWrongCloser: true as const } : {}),
@@ -90,6 +131,31 @@ export function findSiblings(
   if (siblingsClosedAt !== undefined) return { siblingsClosedAt };
   const closedElsewhere = calls.closedElsewhere(stackId);
   return closedElsewhere.length === 0 ? {} : { closedElsewhere };
+}
+
+/** A handle, and when it was opened. */
+interface Opened {
+  readonly value: bigint;
+  readonly time: bigint;
+}
+
+/** The openings of one thread that still runs. */
+interface Opener {
+  count: number;
+  last: Opened;
+}
+
+/** The handles that were opened last, of any number that come in any order. */
+class NewestOpenings {
+  /** The newest first. */
+  readonly openings: Opened[] = [];
+
+  add(opened: Opened): void {
+    if (this.openings.length === NEWEST_COUNT && opened.time < this.openings.at(-1)!.time) return;
+    const place = this.openings.findIndex(({ time }) => opened.time >= time);
+    this.openings.splice(place === -1 ? this.openings.length : place, 0, opened);
+    if (this.openings.length > NEWEST_COUNT) this.openings.pop();
+  }
 }
 
 /** The kind of runtime object that stands for all of the handles, if it is the same for all. */

@@ -1,5 +1,6 @@
 import type { CallLedger, LedgerCall } from '../call-ledger.ts';
 import type { HandleObject, Mark, Stack } from '../model.ts';
+import type { LiveStacks } from './live-stacks.ts';
 
 /** The sources of evidence. None of them asks the target: its live state is passed to {@link gather}. */
 export interface EvidenceSources {
@@ -11,6 +12,10 @@ export interface EvidenceSources {
   readonly startTime: bigint;
   /** The counts of open handles at each mark; absent when no marks were to come. */
   readonly markCounts?: CountsAtMarks;
+  /** The threads that lived at the judgement point; absent when they could not be seen. */
+  readonly live?: LiveStacks;
+  /** The audit was aborted: the target would have run on. */
+  readonly isAborted?: boolean;
 }
 
 /** Gives addresses their names. */

@@ -181,6 +181,9 @@ export const GetThreadContext: (hThread: HANDLE, lpContext: Pointer) => boolean 
 );
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-resumethread */
+/** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-suspendthread */
+export const SuspendThread: (hThread: HANDLE) => number = kernel32.define('SuspendThread', DWORD, [HANDLE]);
+
 export const ResumeThread: (hThread: HANDLE) => number = kernel32.define('ResumeThread', DWORD, [HANDLE]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-terminateprocess */

@@ -28,6 +28,7 @@ import { listModules, type Module } from './modules.ts';
 import { refusedToStart } from './program.ts';
 import { resumeProcess, suspendProcess } from './suspend.ts';
 import type { Target } from './target.ts';
+import { StoppedThreads, type WaitingThread } from './thread-stacks.ts';
 
 const CREATE_SUSPENDED = 0x4;
 const EXTENDED_STARTUPINFO_PRESENT = 0x8_0000;
@@ -157,6 +158,10 @@ export class StartedProcess implements Target {
 
   suspend(): boolean {
     return suspendProcess(this, this.pid) && this.exitCode() === undefined;
+  }
+
+  stopThreads(waiting: WaitingThread | undefined, areOthersEnded: boolean): StoppedThreads {
+    return StoppedThreads.stop(this, this.pid, waiting, areOthersEnded);
   }
 
   resume(): void {

@@ -12,9 +12,6 @@ const STATUS_PROCESS_IS_TERMINATING = 0xc000_010a;
 /**
  * Stops all threads of a process, and returns when they stand.
  *
- * A suspension is asked for and takes effect a little later; only GetThreadContext waits for it:
- * https://devblogs.microsoft.com/oldnewthing/20150205-00/?p=44743
- *
  * @param process opened with PROCESS_SUSPEND_RESUME
  * @returns `false` when the process is ending, and cannot be suspended any more
  * @throws NtStatusError when Windows refuses
@@ -23,14 +20,11 @@ export function suspendProcess(process: AsHandle, processId: number): boolean {
   const status = NtSuspendProcess(process.asHandle().asRawHandle());
   if (status === STATUS_PROCESS_IS_TERMINATING) return false;
   if (status !== 0) throw failedWithStatus('suspend process', String(processId), status);
-  const buffer = Buffer.alloc(CONTEXT_SIZE_BYTES + 16);
-  const context = buffer.subarray(Number(-addressOf(buffer) & 15n)); // DECLSPEC_ALIGN(16) CONTEXT
-  context.writeUInt32LE(CONTEXT_CONTROL, 0x30); // DWORD ContextFlags
   for (const threadId of listThreadIds(processId)) {
     const raw = OpenThread(THREAD_GET_CONTEXT, false, threadId);
     if (raw === NULL_HANDLE) continue; // it has ended
     using thread = HandleOrNull.fromRawHandle(raw).tryIntoOwned();
-    GetThreadContext(thread.asRawHandle(), context); // refused for a thread that is ending, which runs no more
+    awaitStackPointer(thread);
   }
   return true;
 }
@@ -44,4 +38,21 @@ export function suspendProcess(process: AsHandle, processId: number): boolean {
 export function resumeProcess(process: AsHandle, processId: number): void {
   const status = NtResumeProcess(process.asHandle().asRawHandle());
   if (status !== 0) throw failedWithStatus('resume process', String(processId), status);
+}
+
+/**
+ * Waits until a thread stands that is being suspended, and returns its stack pointer.
+ *
+ * A suspension is asked for and takes effect a little later; only GetThreadContext waits for it:
+ * https://devblogs.microsoft.com/oldnewthing/20150205-00/?p=44743
+ *
+ * @param thread opened with THREAD_GET_CONTEXT
+ * @returns `undefined` for a thread that is ending, which runs no more
+ */
+export function awaitStackPointer(thread: AsHandle): bigint | undefined {
+  const buffer = Buffer.alloc(CONTEXT_SIZE_BYTES + 16);
+  const context = buffer.subarray(Number(-addressOf(buffer) & 15n)); // DECLSPEC_ALIGN(16) CONTEXT
+  context.writeUInt32LE(CONTEXT_CONTROL, 0x30); // DWORD ContextFlags
+  if (!GetThreadContext(thread.asHandle().asRawHandle(), context)) return undefined;
+  return context.readBigUInt64LE(0x98); // DWORD64 Rsp
 }

@@ -1,5 +1,6 @@
 import type { AsHandle } from '../io/index.ts';
 import type { Module } from './modules.ts';
+import type { StoppedThreads, WaitingThread } from './thread-stacks.ts';
 
 /**
  * A process under audit, whether the tool started it, attached to it, or follows it as another target's child.
@@ -22,6 +23,13 @@ export interface Target extends AsHandle, Disposable {
    * @throws NtStatusError when Windows refuses
    */
   suspend(): boolean;
+  /**
+   * Stops all of its threads but one, which waits by itself.
+   *
+   * @param areOthersEnded there is no other thread to look for
+   * @throws NtStatusError when Windows refuses; none is left suspended then
+   */
+  stopThreads(waiting: WaitingThread | undefined, areOthersEnded: boolean): StoppedThreads;
   /**
    * Lets it run: for the first time, or on after {@link suspend}.
    *

@@ -34,14 +34,14 @@ export function assembleAgent(variant: AgentVariant): AgentCode {
   );
   const functions = emitRoutines(asm, routines, { imageBase, variant, patchTables });
   const hooks = emitHooks(asm, routines, functions);
-  const { arrivedName, judgedName } = routines.environment;
+  const { arrivedName, judgedName, threadsSeenName } = routines.environment;
   const linked = {
     callTrampolines: emitRoom(asm, hooks.callTrampolines, CALL_TRAMPOLINE_SIZE_BYTES),
     functionTrampolines: emitRoom(asm, hooks.functionTrampolines, FUNCTION_TRAMPOLINE_SIZE_BYTES),
     linkSlots: emitRoom(asm, slots.labels, 8),
     ntdllImports: emitRoom(asm, [...slots.ntdllImports.values()], 8),
   };
-  emitRoom(asm, [arrivedName, judgedName], GATE_NAME_SIZE_BYTES);
+  emitRoom(asm, [arrivedName, judgedName, threadsSeenName], GATE_NAME_SIZE_BYTES);
   const fillFunctionTable = emitFunctionTable(asm, functions, routines.walk);
 
   const assembly = asm.assemble();
@@ -54,6 +54,7 @@ export function assembleAgent(variant: AgentVariant): AgentCode {
     ntdllImportsOffset: offsetOf(linked.ntdllImports),
     arrivedNameOffset: offsetOf(arrivedName),
     judgedNameOffset: offsetOf(judgedName),
+    threadsSeenNameOffset: offsetOf(threadsSeenName),
     callHooks: hooks.callHooks.map(offsetOf),
     callTrampolinesOffset: offsetOf(linked.callTrampolines),
     functionHooks: hooks.functionHooks.map(offsetOf),

@@ -65,6 +65,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       ...linked,
       arrivedName: routine('arrivedName'),
       judgedName: routine('judgedName'),
+      threadsSeenName: routine('threadsSeenName'),
       recordOpen: routine('recordOpen'),
       recordClose: routine('recordClose'),
       captureStack: routine('captureStack'),

@@ -22,7 +22,7 @@ import {
 import { type Gap, namingGap } from '../../completeness.ts';
 import { readMemory } from '../../process/memory.ts';
 import { randomBytes } from '../../process/random.ts';
-import { ledgerLayout } from '../ledger/layout.ts';
+import { GATE_ENDING_THREADS, ledgerLayout } from '../ledger/layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import type { AgentCode } from '../linkage/agent-code.ts';
 import { linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
@@ -81,14 +81,14 @@ export class Recording implements Disposable {
   readonly #resources: Disposable[];
   readonly #section: OwnedHandle;
   readonly #arrived: OwnedHandle;
-  readonly #judged: OwnedHandle;
+  readonly #judged: Barrier;
+  readonly #threadsSeen: Barrier;
   readonly #stubs: readonly StubRange[];
   readonly #code: AgentCode;
   readonly #target: Omit<LinkInputs, 'ledger' | 'calls'>;
   readonly #ledgerAddress: bigint;
   #hooked: readonly string[] = [];
   #unrecognised: readonly string[] = [];
-  #holdsGate = true;
 
   private constructor(options: RecordingOptions, code: AgentCode, resources: Disposable[]) {
     const keep = <T extends Disposable>(resource: T): T => {
@@ -111,9 +111,8 @@ export class Recording implements Disposable {
     this.#arrived = keep(
       HandleOrNull.fromRawHandle(CreateEventW(null, false, false, `${name}-arrived`)).expect('create', 'the exit gate'),
     );
-    this.#judged = keep(
-      HandleOrNull.fromRawHandle(CreateMutexW(null, true, `${name}-judged`)).expect('create', 'the exit gate'),
-    );
+    this.#judged = keep(new Barrier(`${name}-judged`));
+    this.#threadsSeen = keep(new Barrier(`${name}-threads-seen`));
 
     const { modules, unmovable } = findFunctions();
     this.unmovable = unmovable;
@@ -124,6 +123,7 @@ export class Recording implements Disposable {
       ntdllAddress,
       arrivedName: objectName(this.#arrived),
       judgedName: objectName(this.#judged),
+      threadsSeenName: objectName(this.#threadsSeen),
     };
     this.#stubs = locateStubs();
   }
@@ -200,23 +200,58 @@ export class Recording implements Disposable {
     ];
   }
 
-  /** Signalled once each time the target has come to its exit and waits to be judged. */
+  /**
+   * Signalled once each time the target waits at one of the two stops of its exit: before it ends its other threads
+   * ({@link isEndingThreads}), and before it ends itself.
+   */
   get arrived(): BorrowedHandle {
     return this.#arrived.asHandle();
   }
 
+  /** Whether the target that has {@link arrived} waits to end its other threads, and not to be judged. */
+  get isEndingThreads(): boolean {
+    return this.ledger.counter('gateState') === GATE_ENDING_THREADS;
+  }
+
+  /** Lets the target end its other threads, and go on to the end of its exit. */
+  releaseThreadsSeen(): void {
+    this.#threadsSeen.release();
+  }
+
   /** Lets the target pass the gate. */
   release(): void {
-    if (!this.#holdsGate) return;
-    this.#holdsGate = false;
-    if (!ReleaseMutex(this.#judged.asRawHandle())) throw failed('release', 'the exit gate');
+    this.#judged.release();
+  }
+
+  [Symbol.dispose](): void {
+    disposeAll(this.#resources);
+  }
+}
+
+/** A mutant that this thread holds until it releases it for good. The kernel releases it for a dead auditor. */
+class Barrier implements AsHandle, Disposable {
+  readonly #mutant: OwnedHandle;
+  #isHeld = true;
+
+  constructor(name: string) {
+    this.#mutant = HandleOrNull.fromRawHandle(CreateMutexW(null, true, name)).expect('create', 'the exit gate');
+  }
+
+  asHandle(): BorrowedHandle {
+    return this.#mutant.asHandle();
+  }
+
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    if (!ReleaseMutex(this.#mutant.asRawHandle())) throw failed('release', 'the exit gate');
   }
 
   [Symbol.dispose](): void {
     try {
       this.release();
     } finally {
-      disposeAll(this.#resources);
+      this.#mutant[Symbol.dispose]();
     }
   }
 }
@@ -277,9 +312,9 @@ function mapIntoTarget(section: AsHandle, target: AsHandle, wanted: bigint): big
   return base[0]!;
 }
 
-function objectName(object: OwnedHandle): string {
+function objectName(object: AsHandle): string {
   const buffer = Buffer.alloc(1024); // OBJECT_NAME_INFORMATION
-  const status = NtQueryObject(object.asRawHandle(), ObjectNameInformation, buffer, buffer.length, null);
+  const status = NtQueryObject(object.asHandle().asRawHandle(), ObjectNameInformation, buffer, buffer.length, null);
   if (status !== 0) throw failedWithStatus('read the name of', 'the exit gate', status);
   return buffer.toString('utf16le', 16, 16 + buffer.readUInt16LE(0)); // UNICODE_STRING Name, its text right behind it
 }

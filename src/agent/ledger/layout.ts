@@ -61,9 +61,18 @@ const headerFields = {
   exiting: 'u32',
   /** {@link PENDING_ACCEPT_COUNT} entries of {@link pendingAccept}. */
   pendingAcceptTable: 'u64[256]',
+  /** Where the stack of the thread at the gate begins, innermost end first. */
+  gateStackPointer: 'u64',
+  /** The thread that made the process exit; 0 while none has. */
+  exitThread: 'u32',
+  /** Stack id of the call by which it did; 0 for {@link exitByException}. */
+  exitStack: 'u32',
+  /** 1 when an exception that nothing handles ends the process. */
+  exitByException: 'u32',
+  paddingBeforeDescriptorTime: 'u32',
   /** FILETIME at which the program opened its first descriptor; 0: none yet. */
   firstDescriptorTime: 'u64',
-  paddingBeforeExitingTime: 'u64[15]',
+  paddingBeforeExitingTime: 'u64[12]',
   /** FILETIME at which the process began to exit. */
   exitingTime: 'u64',
   /** Value of the handle that occupies quarantined values; 0 without a quarantine. */
@@ -112,6 +121,8 @@ export const GATE_WAITING = 1;
 export const GATE_PASSED = 2;
 /** The process found no auditor, and passed without waiting. */
 export const GATE_UNATTENDED = 3;
+/** The process waits before it ends its other threads. */
+export const GATE_ENDING_THREADS = 4;
 
 const pendingAcceptFields = {
   /** 0: free. */

@@ -1,5 +1,7 @@
 import type {
   CallLedger,
+  LedgerCall,
+  LedgerExit,
   LedgerImage,
   LedgerInheritance,
   LedgerLife,
@@ -196,6 +198,18 @@ export class Ledger implements CallLedger {
     }
   }
 
+  /** The last openings of values that are closed, as far as some threads made them. */
+  *openingsOfClosed(threadIds: ReadonlySet<number>): Generator<LedgerCall> {
+    const used = threadIds.size === 0 ? 0 : this.#slotsUsed();
+    for (let index = 0; index < used; index++) {
+      const offset = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES;
+      const isClosed = (this.#memory.getUint8(offset) & 1) === 0;
+      if (!isClosed || !threadIds.has(this.#memory.getUint32(offset + slot.openedThread))) continue;
+      const opened = readLife(this.#memory, offset)?.opened;
+      if (opened !== undefined) yield opened;
+    }
+  }
+
   /** Values whose last close was made while the process exited, ascending. */
   *valuesClosedWhileExiting(): Generator<bigint> {
     if (this.counter('exiting') === 0) return;
@@ -210,6 +224,20 @@ export class Ledger implements CallLedger {
   /** FILETIME at which the process began an orderly exit; undefined when it has not begun one. */
   exitingTime(): bigint | undefined {
     return this.counter('exiting') === 0 ? undefined : this.#memory.getBigUint64(header.exitingTime);
+  }
+
+  /** The end that the process made for itself; undefined when it made none. */
+  exit(): LedgerExit | undefined {
+    const threadId = this.#memory.getUint32(header.exitThread);
+    if (threadId === 0) return undefined;
+    const byException = this.#memory.getUint32(header.exitByException) !== 0;
+    return { threadId, byException, stackId: this.#memory.getUint32(header.exitStack) };
+  }
+
+  /** The thread that waits at the gate, and where its stack begins; undefined when none waits there. */
+  threadAtGate(): { readonly threadId: number; readonly stackPointer: bigint } | undefined {
+    const threadId = this.#memory.getUint32(header.gateThread);
+    return threadId === 0 ? undefined : { threadId, stackPointer: this.#memory.getBigUint64(header.gateStackPointer) };
   }
 
   /** How many opens and closes succeeded, over all values. */

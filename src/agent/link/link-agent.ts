@@ -57,6 +57,7 @@ export interface LinkInputs {
   ntdllAddress(name: string): bigint;
   readonly arrivedName: string;
   readonly judgedName: string;
+  readonly threadsSeenName: string;
 }
 
 /** The agent linked for one target, and the changes of other code that put it to work. */
@@ -90,6 +91,7 @@ export function linkAgent(
   linkSlots.forEach((name, index) => view.setBigUint64(code.linkSlotsOffset + index * 8, slotValues[name], true));
   setGateName(bytes, code.arrivedNameOffset, inputs.arrivedName);
   setGateName(bytes, code.judgedNameOffset, inputs.judgedName);
+  setGateName(bytes, code.threadsSeenNameOffset, inputs.threadsSeenName);
 
   // The agent's own calls go past its hooks.
   const trampolines = new Map<string, bigint>();

@@ -28,6 +28,7 @@ export interface AgentCode {
   /** Offsets of the gate's names; see {@link setGateName}. */
   readonly arrivedNameOffset: number;
   readonly judgedNameOffset: number;
+  readonly threadsSeenNameOffset: number;
   /** Offsets of the hooks of the hook table's rows. */
   readonly callHooks: readonly number[];
   /** Offset of the rows' trampolines, {@link CALL_TRAMPOLINE_SIZE_BYTES} each. */

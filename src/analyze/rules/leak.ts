@@ -1,8 +1,9 @@
-import type { CallRecord, HandleObject, Level, Misuse, OpenHandle, OpenSite, Stack } from '../../model.ts';
+import type { CallRecord, Ending, HandleObject, Level, Misuse, OpenHandle, OpenSite, Stack } from '../../model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
 import { properClosers } from '../object-noun.ts';
+import { judgeRunning, nothingRuns, type Running, type StillInside } from '../running.ts';
 import { dissect, functionName, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
 import { isTakenIn } from './wrong-closer.ts';
@@ -29,7 +30,7 @@ export const leak: RuleCheck = checkSites<Opening>({
     const actor = actorOf({ opened, object });
     return [actor, ...(actor === 'program' ? normaliseStack(opened.stack) : normaliseStackWithInternals(opened.stack))];
   },
-  assessSite(all, { manyLive = manyLiveByDefault, warmUpIterations }, { marks = [], misuses }) {
+  assessSite(all, { manyLive = manyLiveByDefault, warmUpIterations }, { marks = [], misuses, ending }) {
     const sites = all.flatMap((site) => withoutMisused(site, misuses));
     const [first] = sites;
     if (first === undefined) return undefined;
@@ -45,19 +46,25 @@ export const leak: RuleCheck = checkSites<Opening>({
     );
     if (isGone && growth?.growsAlways !== true) return undefined;
     const actor = actorOf(first);
-    const siblings = sites
-      .flatMap(siblingsOf)
-      .sort((a, b) => compareText(canonicalText(a), canonicalText(b)))
-      .at(0);
+    const allSiblings = sites.flatMap(siblingsOf).sort((a, b) => compareText(canonicalText(a), canonicalText(b)));
+    const [siblings] = allSiblings;
+    const mayRun = actor === 'program' && growth?.growsAlways !== true;
+    const { inUse, unprepared } = mayRun ? judgeRunning(live, allSiblings, ending) : nothingRuns;
+    const allCount = sum((isGone ? sites : live).map((site) => site.count));
+    const isInUse = inUse.size > 0 && inUse.size === allCount;
     const tally: Tally = {
       object: commonObject(sites.map(({ object }) => object)),
-      count: sum((isGone ? sites : live).map((site) => site.count)),
+      count: isInUse ? allCount : allCount - inUse.size,
       ended: sum(sites.map((site) => site.endedCount)),
       siblings,
       openings: sites.map((site) => site.opened.stack),
       fate: fateOf(live),
       isGone,
       growth,
+      inUse: [...inUse.values()],
+      isInUse,
+      unprepared,
+      ending,
       isStandardStream: live.length > 0 && live.every(isStandardStream),
     };
     return {
@@ -73,7 +80,7 @@ export const leak: RuleCheck = checkSites<Opening>({
             },
           }),
       count: tally.count,
-      handles: sites.flatMap((site) => site.examples),
+      handles: sites.flatMap((site) => site.examples).filter(({ value }) => isInUse || !inUse.has(value)),
       object: first.object,
       stacks: {
         opened: trimStack(first.opened.stack),
@@ -177,6 +184,12 @@ interface Tally {
   readonly isGone: boolean;
   /** Absent when iterations were not marked, or too few of them. */
   readonly growth: IterationVerdict | undefined;
+  /** Where handles may have been in use; {@link count} leaves these out, unless they are all. */
+  readonly inUse: readonly StillInside[];
+  readonly isInUse: boolean;
+  /** Why it proves nothing that others are closed. */
+  readonly unprepared: Running['unprepared'] | undefined;
+  readonly ending: Ending | undefined;
   /** The program put it in the place of its stdin, stdout or stderr. */
   readonly isStandardStream: boolean;
 }
@@ -196,14 +209,15 @@ function isStandardStream({ count, examples }: Opening): boolean {
  */
 function chooseLevel(
   actor: Actor,
-  { count, siblings, ended, growth, isStandardStream }: Tally,
+  { count, siblings, ended, growth, isStandardStream, isInUse, unprepared }: Tally,
   manyLive: number,
 ): Level {
-  if (isStandardStream) return 'note';
+  if (isStandardStream || isInUse) return 'note';
   if (actor === 'unknown') return growth?.growsAlways === true ? 'warning' : 'note';
   if (actor !== 'program') return 'note';
-  const isError = growth === undefined ? siblings !== undefined || count >= manyLive || ended > 0 : growth.growsAlways;
-  return isError ? 'error' : 'warning';
+  if (growth !== undefined) return growth.growsAlways ? 'error' : 'warning';
+  const isForgotten = siblings === undefined ? count >= manyLive : unprepared === undefined;
+  return isForgotten || ended > 0 ? 'error' : 'warning';
 }
 
 /** ` It grew by 3 handles with each of 8 iterations.`; a site of Windows gets a sentence only if it always grew. */
@@ -226,7 +240,8 @@ function actorOf({ opened, object }: Pick<Opening, 'opened' | 'object'>): Actor 
   return attributeOpening(opened.stack, object);
 }
 
-function programMessage({ object, count, ended, siblings, openings, fate, isGone, isStandardStream }: Tally): string {
+function programMessage(tally: Tally): string {
+  const { object, count, ended, siblings, openings, fate, isGone, isStandardStream, inUse, isInUse } = tally;
   if (isGone) {
     const late = `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`;
     return `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${late}${siblings === undefined ? '' : `, at ${spellPlace(siblings)}`}.`;
@@ -234,10 +249,54 @@ function programMessage({ object, count, ended, siblings, openings, fate, isGone
   const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${spellFate(fate, count, object.type)}`;
   if (isStandardStream)
     return `${base}: the program made ${count === 1 ? 'it a standard stream' : 'them standard streams'}, which last as long as the process.`;
+  if (isInUse) return `${base}: ${spellInside(inUse, tally)}.`;
   const parts = [base];
   if (ended > 0) parts.push(endedClause(object.type, count, ended));
-  if (siblings !== undefined) return `${parts.join(' ')}; others from this site are closed at ${spellPlace(siblings)}.`;
-  return `${parts.join(' ')}; none from this site was ever closed.`;
+  const more =
+    inUse.length === 0
+      ? ''
+      : ` ${inUse.length === 1 ? 'One more' : `${inUse.length} more`} may have been in use${spellWhere(inUse, tally)}.`;
+  if (siblings === undefined) return `${parts.join(' ')}; none from this site was ever closed.${more}`;
+  return `${parts.join(' ')}; others from this site are closed at ${spellPlace(siblings)}${spellUnprepared(tally)}.${more}`;
+}
+
+/** `thread 44 was still inside work (app.c:8), which opened it, when the process exited` */
+function spellInside(inside: readonly StillInside[], { ending, siblings }: Tally): string {
+  const threads = new Set(inside.map(({ threadId }) => threadId));
+  const [first] = inside;
+  const who = threads.size === 1 ? `thread ${first!.threadId} was` : `${threads.size} threads were`;
+  const does = {
+    opened: `which opened ${inside.length === 1 ? 'it' : 'them'}`,
+    'opens-and-closes': `within which others from this site are closed at ${spellPlace(siblings ?? [])}`,
+    closes: 'which closes others from this site',
+  }[first!.does];
+  return `${who} still inside ${spellFrames([first!.frame])}, ${does}, ${spellMoment(ending)}`;
+}
+
+/** ` there` when it is the place of {@link spellUnprepared}, or else all of {@link spellInside}. */
+function spellWhere(inside: readonly StillInside[], tally: Tally): string {
+  const { unprepared } = tally;
+  const isThere = ({ threadId, frame }: StillInside): boolean =>
+    typeof unprepared === 'object' &&
+    threadId === unprepared.threadId &&
+    spellFrames([frame]) === spellFrames([unprepared.frame]);
+  return inside.every(isThere) ? ' there' : `: ${spellInside(inside, tally)}`;
+}
+
+/** `, but the process exited inside run_loop (app.c:30)`, or nothing. */
+function spellUnprepared({ unprepared, ending }: Tally): string {
+  if (unprepared === undefined) return '';
+  if (unprepared === 'outside') return ', but another process ended this one';
+  if (unprepared === 'crash') return ', but the process crashed';
+  const place = spellFrames([unprepared.frame]);
+  if (ending?.cause === 'call' && ending.threadId === unprepared.threadId)
+    return `, but the process exited inside ${place}`;
+  return `, but thread ${unprepared.threadId} was still inside ${place} ${spellMoment(ending)}`;
+}
+
+function spellMoment(ending: Ending | undefined): string {
+  if (ending?.cause === 'aborted') return 'when the audit was aborted';
+  return `when the process ${ending?.cause === 'crash' ? 'crashed' : 'exited'}`;
 }
 
 function endedClause(type: string, count: number, ended: number): string {

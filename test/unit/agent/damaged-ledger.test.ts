@@ -110,6 +110,9 @@ function readWhole(): void {
   }
   for (const { kind } of ledger.gaps()) check(typeof mayHideFindings[kind] === 'boolean', `the gap ${kind}`);
   check(typeof (ledger.exitingTime() ?? 0n) === 'bigint', 'the time of the exit');
+  checkStack(ledger.exit()?.stackId ?? 0);
+  const threads = new Set(values.flatMap((value) => ledger.life(value)?.opened?.threadId ?? []));
+  for (const opened of ledger.openingsOfClosed(threads)) checkCall(opened);
 }
 
 describe('any damage yields an error or plausible data, and never a crash, an endless loop or a read outside of the ledger', () => {

@@ -150,6 +150,36 @@ test('what was closed while the process exited is told apart, once it does exit'
   expect(ledger.exitingTime()).toBe(1500n);
 });
 
+describe('the end of the process', () => {
+  test('is unknown until a thread makes it', () => {
+    expect([ledger.exit(), ledger.threadAtGate()]).toEqual([undefined, undefined]);
+  });
+
+  test.each([
+    ['by a call has its stack', 0, { threadId: 12, byException: false, stackId: 2 }],
+    ['by an exception is told from one by a call', 1, { threadId: 12, byException: true, stackId: 2 }],
+  ])('%s', (_, byException, exit) => {
+    view.setUint32(header.exitThread, 12, true);
+    view.setUint32(header.exitStack, 2, true);
+    view.setUint32(header.exitByException, byException, true);
+    expect(ledger.exit()).toEqual(exit);
+  });
+
+  test('has the place of the stack that waits at the gate', () => {
+    view.setUint32(header.gateThread, 12, true);
+    view.setBigUint64(header.gateStackPointer, 0x7_1230n, true);
+    expect(ledger.threadAtGate()).toEqual({ threadId: 12, stackPointer: 0x7_1230n });
+  });
+});
+
+test('the openings of closed values are those of the threads that are asked for', () => {
+  recordSlot(0x4n, { generation: 1n, isOpen: false, closedGeneration: 1 });
+  recordSlot(0x8n, { generation: 1n, isOpen: true });
+  const { threadId, time } = ledger.life(0x4n)!.opened!;
+  expect([...ledger.openingsOfClosed(new Set([threadId + 1]))]).toEqual([]);
+  expect([...ledger.openingsOfClosed(new Set([threadId]))].map((opened) => opened.time)).toEqual([time]);
+});
+
 describe('a stack', () => {
   test('is the return addresses from the innermost on, without those of the agent', () => {
     writeStack(2, [0x1000n, 0x7000_1234n, 0x2000n]);

@@ -51,6 +51,7 @@ function target(change: Partial<LinkInputs> = {}): LinkInputs {
     ntdllAddress: (name) => NTDLL + 0x1_0000n + BigInt(name.length),
     arrivedName: '\\BaseNamedObjects\\arrived',
     judgedName: '\\BaseNamedObjects\\judged',
+    threadsSeenName: '\\BaseNamedObjects\\threads-seen',
     ...change,
   };
 }

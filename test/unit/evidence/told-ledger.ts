@@ -1,6 +1,7 @@
 import type {
   CallLedger,
   LedgerCall,
+  LedgerExit,
   LedgerImage,
   LedgerInheritance,
   LedgerLife,
@@ -17,6 +18,7 @@ export interface Told {
   readonly objects?: readonly { readonly value: bigint; readonly life: LedgerLife }[];
   readonly closedWhileExiting?: readonly bigint[];
   readonly exitingTime?: bigint;
+  readonly exit?: LedgerExit;
   readonly own?: readonly bigint[];
   readonly wrappers?: Readonly<Record<number, Wrapper>>;
   readonly misuses?: readonly LedgerMisuse[];
@@ -54,12 +56,22 @@ export class ToldLedger implements CallLedger {
     return this.#told.objects ?? [];
   }
 
+  openingsOfClosed(threadIds: ReadonlySet<number>): readonly LedgerCall[] {
+    return Object.values(this.#told.lives ?? {}).flatMap(({ isOpen, opened }) =>
+      isOpen || opened === undefined || !threadIds.has(opened.threadId) ? [] : [opened],
+    );
+  }
+
   valuesClosedWhileExiting(): readonly bigint[] {
     return this.#told.closedWhileExiting ?? [];
   }
 
   exitingTime(): bigint | undefined {
     return this.#told.exitingTime;
+  }
+
+  exit(): LedgerExit | undefined {
+    return this.#told.exit;
   }
 
   recordersOwn(): (value: bigint) => boolean {

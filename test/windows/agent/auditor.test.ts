@@ -52,7 +52,7 @@ describe('a target whose auditor is killed goes on and ends as by itself,', () =
 
   test.each([
     { when: 'while it runs', said: /running (\d+)\n/, isEarly: true },
-    { when: 'while it waits at the exit gate', said: /running (\d+)\nat gate\n/, isEarly: false },
+    { when: 'while it waits at the exit gate', said: /running (\d+)\n(?:at gate|threads stopped)\n/, isEarly: false },
   ])('$when', async ({ said, isEarly }) => {
     // It ends when the file is there.
     const file = join(directory, 'end');
@@ -70,6 +70,19 @@ describe('a target whose auditor is killed goes on and ends as by itself,', () =
     await once(auditor, 'exit');
     writeFileSync(file, '');
     expect(await exitCodeOf(target)).toBe(23);
+  });
+
+  test('while its other threads are suspended', async () => {
+    const program = fixturePath('exits-beside-main-clean');
+    const auditor = spawn(process.execPath, [here('idle-auditor.mjs'), program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [, pid] = await readUntil(auditor, /running (\d+)\nthreads stopped\n/);
+    using target = HandleOrNull.fromRawHandle(
+      OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, false, Number(pid)),
+    ).expect('open process', String(pid));
+    auditor.kill();
+    expect(await exitCodeOf(target)).toBe(8);
   });
 });
 

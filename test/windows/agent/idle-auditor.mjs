@@ -1,5 +1,5 @@
-// An auditor that records a program, says `running <process id>`, then `at gate`, and never judges: to be killed. It
-// runs in a process of its own and loads the built modules, because Node.js 22 does not read `using`.
+// An auditor that records a program, says `running <process id>`, then `at gate`, and never judges: to be killed. If the
+// program waits to end its other threads, it stops these and says `threads stopped`. It runs in a process of its own and loads the built modules, because Node.js 22 does not read `using`.
 import { writeSync } from 'node:fs';
 
 const built = (path) => import(new URL(`../../../dist/${path}`, import.meta.url).href);
@@ -16,5 +16,6 @@ recording.install(target);
 target.resume();
 writeSync(1, `running ${target.pid}\n`);
 await WaitForMultipleObjectsAsync(1, BigInt64Array.of(recording.arrived.asRawHandle()), false, 0xffff_ffff);
-writeSync(1, 'at gate\n');
+if (recording.isEndingThreads) target.stopThreads(recording.ledger.threadAtGate(), false);
+writeSync(1, recording.isEndingThreads ? 'threads stopped\n' : 'at gate\n');
 setInterval(() => {}, 60_000);

@@ -30,6 +30,7 @@ function watch(target: StartedProcess, note: (moment: string) => void): Target {
     image,
     asHandle: () => target.asHandle(),
     suspend: () => target.suspend(),
+    stopThreads: (waiting, areOthersEnded) => target.stopThreads(waiting, areOthersEnded),
     resume: () => target.resume(),
     modules: () => {
       note('read');

@@ -1,4 +1,4 @@
-import { GATE_PASSED, GATE_UNATTENDED, GATE_WAITING, header } from '../../ledger/layout.ts';
+import { GATE_PASSED, GATE_UNATTENDED, header } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory, relative, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
@@ -9,12 +9,10 @@ import { type FramedFunction, framedFunction, type FrameShape } from '../abi/fra
 import { STATUS_TIMEOUT } from '../abi/status.ts';
 import { tebField } from '../abi/teb.ts';
 
-/** The names of the auditor's two objects, which the gate opens; see {@link setGateName}. */
+/** The name of the auditor's event, which the gate opens; see {@link setGateName}. */
 export interface GateEnvironment extends LinkedEnvironment {
   /** Full object-manager path of the event that the target sets when it is at the gate. */
   readonly arrivedName: Label;
-  /** Full object-manager path of the mutant that the auditor holds until it has read everything. */
-  readonly judgedName: Label;
 }
 
 /** How long a target waits for an auditor that lives but does not answer. */
@@ -29,12 +27,17 @@ const objectAttributes = 0x30; // OBJECT_ATTRIBUTES, 0x30 bytes
 const objectName = 0x60; // UNICODE_STRING, 0x10 bytes
 const PLACES_OFFSET = 0x70;
 const frame: FrameShape = { pushes: [], sizeBytes: PLACES_OFFSET + 7 * 8 };
-const { opened, event, mutant, scratch } = framePlaces(frame, PLACES_OFFSET, 'opened', 'event', 'mutant', 'scratch');
+const { opened, event, mutant, exitCode, state, name, scratch } = framePlaces(
+  frame,
+  PLACES_OFFSET,
+  ...(['opened', 'event', 'mutant', 'exitCode', 'state', 'name', 'scratch'] as const),
+);
 /** A wait's time (100 ns; negative: from now on) shares the place of an opened handle, which was copied by then. */
 const time = opened;
 
 /**
- * Emits `void exitGate(u32 exit code)`: the process waits until the auditor has read its handle table.
+ * Emits `void exitGate(u32 exit code, u32 state, name*)`: the process waits at one of its two stops until the auditor
+ * lets go of the mutant of that name. The state tells the auditor which stop it is.
  *
  * The gate holds no handle before the exit: it opens the auditor's two objects by name. It waits for a mutant, which
  * the kernel releases when the auditor dies, so a target never hangs on a dead auditor. Without the two objects the
@@ -48,7 +51,7 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
   };
 
   /** `NtOpen…(&opened, access, &attributes)`; the result is in eax. */
-  const open = (call: string, access: number, name: Label) => {
+  const open = (call: string, access: number, loadName: () => void) => {
     asm.movImmediate64(at(rsp, objectAttributes), 0x30); // ULONG Length
     asm.movImmediate64(at(rsp, objectAttributes + 0x08), 0); // HANDLE RootDirectory
     asm.lea(rax, at(rsp, objectName));
@@ -56,7 +59,7 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.movImmediate64(at(rsp, objectAttributes + 0x18), OBJ_CASE_INSENSITIVE); // ULONG Attributes
     asm.movImmediate64(at(rsp, objectAttributes + 0x20), 0); // PVOID SecurityDescriptor
     asm.movImmediate64(at(rsp, objectAttributes + 0x28), 0); // PVOID SecurityQualityOfService
-    asm.lea(rax, relative(name));
+    loadName();
     asm.mov(ecx, at(rax)); // USHORT Length, MaximumLength
     asm.mov(at(rsp, objectName), rcx);
     asm.add(rax, GATE_NAME_TEXT);
@@ -82,33 +85,37 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
       'kept',
     );
 
+    asm.mov(exitCode, rcx);
+    asm.mov(state, rdx);
+    asm.mov(name, r8);
     asm.bind(other);
     asm.mov(edx, teb(tebField.threadId));
     asm.xor(eax, eax);
     asm.lockCmpxchg(field(header.gateThread), edx);
     asm.j('e', mine);
     // Another thread of this process is at the gate: this one waits until it is through.
-    asm.mov(scratch, rcx);
     asm.movImmediate64(time, -OTHER_THREAD_TIMEOUT_MS * 10_000);
     asm.xor(ecx, ecx);
     asm.lea(rdx, time);
     callNtdll('NtDelayExecution');
-    asm.mov(rcx, scratch);
     asm.jmp(other);
 
     asm.bind(mine);
-    asm.mov(field(header.gateExitCode), rcx);
-    open('NtOpenEvent', EVENT_MODIFY_STATE, environment.arrivedName);
+    asm.mov(rax, exitCode);
+    asm.mov(field(header.gateExitCode), rax);
+    asm.mov(field(header.gateStackPointer), rsp);
+    open('NtOpenEvent', EVENT_MODIFY_STATE, () => asm.lea(rax, relative(environment.arrivedName)));
     asm.j('s', unattended);
     asm.mov(rax, opened);
     asm.mov(event, rax);
     asm.mov(field(header.gateHandles), rax);
-    open('NtOpenMutant', MUTANT_ACCESS, environment.judgedName);
+    open('NtOpenMutant', MUTANT_ACCESS, () => asm.mov(rax, name));
     asm.j('s', noMutant);
     asm.mov(rax, opened);
     asm.mov(mutant, rax);
     asm.mov(field(header.gateHandles + 8), rax);
-    asm.movImmediate32(field(header.gateState), GATE_WAITING);
+    asm.mov(rax, state);
+    asm.mov(field(header.gateState), eax);
 
     asm.mov(rcx, event);
     asm.xor(edx, edx);

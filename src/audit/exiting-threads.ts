@@ -1,0 +1,60 @@
+import type { Recording } from '../agent/inject/recording.ts';
+import type { Target } from '../process/target.ts';
+import type { StoppedThreads, ThreadStack } from '../process/thread-stacks.ts';
+
+/**
+ * The threads of a target that is about to be judged, and their stacks. Disposing of it lets them run on.
+ *
+ * An orderly exit ends the other threads first, long before the judgement: so their stacks are copied at a stop of its
+ * own. They stay suspended there, and open and close nothing between the copy and their end.
+ */
+export class ExitingThreads implements Disposable {
+  readonly #target: Target;
+  readonly #recording: Recording;
+  readonly #stacks: ThreadStack[] = [];
+  #stopped: StoppedThreads | undefined;
+
+  constructor(target: Target, recording: Recording) {
+    this.#target = target;
+    this.#recording = recording;
+  }
+
+  /** The stacks that were copied. */
+  get stacks(): readonly ThreadStack[] {
+    return this.#stacks;
+  }
+
+  /**
+   * Sees to a target that waits at a stop of its exit: looks at the threads that it is about to end, and lets it go on.
+   *
+   * @returns whether it waits to be judged instead
+   * @throws NtStatusError when the kernel refuses to list its threads
+   */
+  isJudgedAtStop(): boolean {
+    if (!this.#recording.isEndingThreads) return true;
+    try {
+      this.stop();
+      this.#stopped?.leave();
+    } finally {
+      this.#recording.releaseThreadsSeen();
+    }
+    return false;
+  }
+
+  /**
+   * Stops the threads of a target that is to be judged now, but for one that waits at the gate.
+   *
+   * @throws NtStatusError when the kernel refuses to list its threads
+   */
+  stop(): void {
+    const { ledger } = this.#recording;
+    const areOthersEnded = ledger.counter('exiting') !== 0;
+    if (areOthersEnded && this.#stacks.length > 0) return;
+    this.#stopped = this.#target.stopThreads(ledger.threadAtGate(), areOthersEnded);
+    this.#stacks.push(...this.#stopped.readStacks());
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopped?.[Symbol.dispose]();
+  }
+}

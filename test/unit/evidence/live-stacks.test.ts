@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { gather } from '../../../src/evidence/gather.ts';
+import { LiveStacks } from '../../../src/evidence/live-stacks.ts';
+import { calledBy, openLife, plainSymbols, type Told, ToldLedger } from './told-ledger.ts';
+
+/** Words as they lie on a stack, innermost first. */
+function words(...values: readonly bigint[]): Uint32Array {
+  return Uint32Array.from(values.flatMap((value) => [Number(value & 0xffff_ffffn), Number(value >> 32n)]));
+}
+
+const one = (...values: readonly bigint[]) => new LiveStacks([{ threadId: 1, halves: words(...values) }]);
+
+describe('the innermost call that a thread has not returned from', () => {
+  it.each<[title: string, stack: readonly bigint[], first: number]>([
+    ['is the first one, when all return addresses lie on the stack in order', [0x10n, 7n, 0x20n, 0x30n, 7n], 0],
+    ['is the first one of those that lie there, with data between them', [9n, 0x20n, 9n, 9n, 0x30n], 1],
+    ['is the outermost one, when only that is left', [0x99n, 0x30n], 2],
+    ['is none on an empty stack', [], 3],
+    ['is none without the outermost one', [0x10n, 0x20n], 3],
+    ['does not count where the order is another one', [0x20n, 0x10n, 0x30n], 1],
+    ['is found among repetitions, as of a recursion', [0x10n, 0x20n, 0x20n, 0x30n, 0x30n], 0],
+    ['is told by all 64 bits', [0x1_0000_0010n, 0x1_0000_0020n, 0x30n], 2],
+  ])('%s', (_, stack, first) => {
+    expect(one(...stack).firstLive(1, [0x10n, 0x20n, 0x30n])).toBe(first);
+  });
+
+  it('is none for a thread that was not seen', () => {
+    expect(one(0x10n).firstLive(2, [0x10n])).toBe(1);
+  });
+
+  it('is none for a stack that was not kept', () => {
+    expect(one(0x10n).firstLive(1, [])).toBe(0);
+  });
+});
+
+const nowhere = 0x9999n;
+const symbols = {
+  /** Beyond the outermost call lies an address of no module; `f20` has been inlined into its caller. */
+  resolveStack: (addresses: readonly bigint[]) =>
+    plainSymbols
+      .resolveStack(addresses)
+      .flatMap((frame) =>
+        frame.function === 'f20' ? [{ ...frame, function: 'inlined', inlined: true as const }, frame] : [frame],
+      ),
+  moduleOf: (address: bigint) => (address === nowhere ? undefined : plainSymbols.moduleOf(address)),
+};
+
+async function gatherFrom(told: Told, live: LiveStacks, values: readonly number[]) {
+  const table = values.map((value) => ({
+    value: BigInt(value),
+    type: 'Event',
+    access: 0,
+    inheritable: false,
+    protectFromClose: false,
+  }));
+  const sources = { ledger: new ToldLedger(told), symbols, startTime: 0n, hasWindows: false, live };
+  return (await gather(table, sources, async () => new Map())).evidence;
+}
+
+const openedAt = (time: bigint, threadId = 1) => ({ ...calledBy(1, 'NtCreateEvent', time), threadId });
+const opened = (time: bigint, threadId = 1) => openLife(1, 'Event', { opened: openedAt(time, threadId) });
+const closedLife = (time: bigint) => openLife(1, 'Event', { isOpen: false, opened: openedAt(time) });
+const stacks = { 1: [0x10n, 0x20n, 0x30n, nowhere], 2: [0x11n, 0x30n] };
+
+describe('threads that opened handles and run on', () => {
+  it('are named with the frames that they had not left, and the handle that they opened last', async () => {
+    const { open } = await gatherFrom(
+      { stacks, lives: { 4: opened(20_000n), 8: opened(30_000n), 12: opened(10_000n) } },
+      one(0x20n, 0x30n),
+      [4, 8, 12],
+    );
+    expect(open[0]!.opened!.stack.map(({ function: name }) => name)).toEqual(['f10', 'inlined', 'f20', 'f30', 'f9999']);
+    expect(open[0]!.openers).toEqual([{ threadId: 1, liveFrom: 1, count: 3, last: 8n, lastTimeMs: 3 }]);
+  });
+
+  it.each<[title: string, lives: Told['lives'], live: LiveStacks, last: bigint | undefined]>([
+    ['has no last one when it closed a later one', { 4: opened(1n), 8: closedLife(2n) }, one(0x30n), undefined],
+    ['has a last one when it closed an earlier one', { 4: opened(2n), 8: closedLife(1n) }, one(0x30n), 4n],
+    ['has a last one when the clock cannot tell', { 4: opened(2n), 8: closedLife(2n) }, one(0x30n), 4n],
+  ])('a thread %s', async (_, lives, live, last) => {
+    const { open } = await gatherFrom({ stacks, lives: lives! }, live, [4]);
+    expect(open[0]!.openers!.map((opener) => opener.last)).toEqual([last]);
+  });
+
+  it('are left out when they have left all of the frames, or have ended', async () => {
+    const { open } = await gatherFrom({ stacks, lives: { 4: opened(1n), 8: opened(2n, 5) } }, one(0x99n), [4, 8]);
+    expect(open[0]!.openers).toBeUndefined();
+  });
+
+  it('may be others than those that close, which are named with the newest handles', async () => {
+    const live = new LiveStacks([
+      { threadId: 1, halves: words(0x99n) },
+      { threadId: 7, halves: words(0x11n, 0x30n) },
+    ]);
+    const { open } = await gatherFrom(
+      { stacks, lives: { 4: opened(1n), 8: opened(3n), 12: opened(2n) }, closedBy: { 1: 2 } },
+      live,
+      [4, 8, 12],
+    );
+    expect(open[0]!.closers!.map(({ threadId, liveFrom }) => [threadId, liveFrom])).toEqual([[7, 0]]);
+    expect(open[0]!.newest).toEqual([8n]);
+  });
+});
+
+describe('the end of a target', () => {
+  it.each<[title: string, told: Told, cause: string, hasStack: boolean]>([
+    ['that ends itself is a call', { exit: { threadId: 3, byException: false, stackId: 1 } }, 'call', true],
+    ['by an exception is a crash', { exit: { threadId: 3, byException: true, stackId: 0 } }, 'crash', false],
+    ['that it did not make itself came from outside', {}, 'outside', false],
+  ])('%s', async (_, told, cause, hasStack) => {
+    const { ending } = await gatherFrom({ stacks, ...told }, new LiveStacks([]), []);
+    expect([ending!.cause, ending!.stack !== undefined]).toEqual([cause, hasStack]);
+  });
+
+  it.each(['RtlUserThreadStart', 'KiUserExceptionDispatcher', 'abort'])('in %s is a crash', async (name) => {
+    const sources = {
+      ledger: new ToldLedger({ stacks, exit: { threadId: 3, byException: false, stackId: 1 } }),
+      symbols: { ...symbols, resolveStack: () => [{ module: 'ntdll.dll', function: name, offset: 0 }] },
+      startTime: 0n,
+      hasWindows: false,
+    };
+    expect((await gather([], sources, async () => new Map())).evidence.ending!.cause).toBe('crash');
+  });
+});
