@@ -5,7 +5,7 @@ import type { HandleObject } from '../../model.ts';
  * own.
  */
 
-/** Kernel objects that runtimes make to do their work. A file, a socket or a process is always for somebody else. */
+/** Kernel objects that runtimes make to do their work. A file, a socket or a process is for a caller. */
 const means: ReadonlySet<string> = new Set([
   ...['Event', 'Semaphore', 'Mutant', 'KeyedEvent', 'Timer', 'IRTimer', 'Thread', 'Section', 'Job'],
   ...['IoCompletion', 'WaitCompletionPacket', 'TpWorkerFactory', 'EtwRegistration', 'Directory'],

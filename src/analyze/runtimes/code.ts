@@ -42,7 +42,7 @@ export const initialiserCallers: ReadonlySet<string> = new Set([
   ...['pre_c_init', 'pre_cpp_init', '_GLOBAL__sub_I', '__static_initialization_and_destruction_0'],
 ]);
 
-/** Rust's mark of the boundary to the program's code: in `std::sys_common::backtrace`, later in `std::sys::backtrace`. */
+/** Rust's mark of where the program's code begins: in `std::sys_common::backtrace`, later in `std::sys::backtrace`. */
 const beginOfRustProgram: RegExp = /(?:^|::)__rust_begin_short_backtrace$/;
 
 /** The frame calls `main`, or the function of a thread, of a Rust program: the program's code has begun. */
@@ -64,7 +64,7 @@ const runtimeSource: RegExp = new RegExp(
   'i',
 );
 
-/** DLLs that are a runtime as a whole, where a program brings them along. The system's own are told from their place. */
+/** DLLs that are a runtime as a whole, where a program brings them along. The system's own lie in its directory. */
 const runtimeModule: RegExp = new RegExp(
   `^(?:${[
     String.raw`lib(?:gcc_s|stdc\+\+|c\+\+(?:abi)?|unwind|winpthread|pthread|gomp|omp|ssp|atomic|uv)[\w-]*`,
@@ -100,8 +100,8 @@ const compiledFunction: RegExp = new RegExp(
 );
 
 /**
- * The namespaces of the standard libraries of C++ and of Rust; `core` and `alloc` only of Rust. Nobody else may put
- * functions there.
+ * The namespaces of the standard libraries of C++ and of Rust; `core` and `alloc` only of Rust. No other code may
+ * put functions into `std`.
  */
 const standardNamespace: RegExp = /^(?:<(?:&?(?:mut )?[A-Z]\w* as )?)?(?:std|__gnu_cxx|__gnu_debug)::/;
 const rustNamespace: RegExp = /^(?:<(?:&?(?:mut )?[A-Z]\w* as )?)?(?:core|alloc)::/;
