@@ -49,8 +49,8 @@ export function runtimeOpener(stack: Stack, object: HandleObject): RuntimeOpener
   if (carriers[0]?.code !== 'compiled') return undefined;
   const names = carriers.map(({ frame }) => functionName(frame));
   const entry = carriers.findLastIndex(({ code }, index) => code === 'compiled' && !callsOnce(names[index]));
-  const once = names.findIndex(callsOnce);
-  if (once !== -1 && once < entry) return { frame: carriers[once]!.frame, isOnce: true };
+  const once = names.findLastIndex((name, index) => index < entry && callsOnce(name));
+  if (once !== -1) return { frame: carriers[once]!.frame, isOnce: true };
   const service = names.findIndex(servesItself);
   if (service !== -1) return { frame: carriers[service]!.frame, isOnce: false };
   const outermost = carriers.findLastIndex(({ code }) => code === 'compiled');
