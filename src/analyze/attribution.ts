@@ -45,6 +45,7 @@ interface RuntimeOpener {
  */
 export function runtimeOpener(stack: Stack, object: HandleObject): RuntimeOpener | undefined {
   const carriers = dissect(stack).carriers;
+  if (carriers[0]?.code === 'host') return { frame: carriers[0].frame, isOnce: false };
   // The compiler may have put code of the program into a generic function.
   if (carriers[0]?.code !== 'compiled') return undefined;
   const names = carriers.map(({ frame }) => functionName(frame));

@@ -104,6 +104,10 @@ function runtimeCodesOf(frames: Stack): readonly (RuntimeCode | undefined)[] {
     const isRuntimes = codes[caller] === 'compiled' && named[caller]!.module === module;
     if (isRuntimes && !mayCallProgram(named[caller]!.name)) codes[index] = 'compiled';
   }
+  // The symbols told more than a name does.
+  frames.forEach(({ runtime }, index) => {
+    if (runtime === true && !named[index]!.system) codes[index] ??= 'host';
+  });
   return codes;
 }
 

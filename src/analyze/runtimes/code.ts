@@ -10,9 +10,10 @@
  * - `startup`: it leads from the operating system to `main`, or to the function of a thread;
  * - `compiled`: it was compiled with the runtime, and holds no code of the program;
  * - `generic`: the program's compiler made it from a template or generic function, or may have, and may have put the
- *   program's own code into it (`std::call_once<…>`, `core::ops::function::FnOnce::call_once`).
+ *   program's own code into it (`std::call_once<…>`, `core::ops::function::FnOnce::call_once`);
+ * - `host`: it is .NET's, which opens handles only for itself. The program's code calls Windows from outside of it.
  */
-export type RuntimeCode = 'startup' | 'compiled' | 'generic';
+export type RuntimeCode = 'startup' | 'compiled' | 'generic' | 'host';
 
 /** A frame by what is known of it. */
 interface NamedFrame {
@@ -69,10 +70,13 @@ const runtimeModule: RegExp = new RegExp(
   `^(?:${[
     String.raw`lib(?:gcc_s|stdc\+\+|c\+\+(?:abi)?|unwind|winpthread|pthread|gomp|omp|ssp|atomic|uv)[\w-]*`,
     String.raw`(?:msvcp|msvcr|vcruntime|concrt|vccorlib|vcomp|vcamp|mfc)\d\w*|ucrtbased?|libiomp5md|uv`,
-    'coreclr|clr|clrjit|clrgc\\w*|mscorwks|mscoreei|hostfxr|hostpolicy|system\\.private\\.corelib',
+    String.raw`system\.private\.corelib`,
     'std-[0-9a-f]{16}',
   ].join('|')})\\.dll$`,
 );
+
+/** .NET's runtime and the DLLs that find and start it. */
+const managedHost: RegExp = /^(?:coreclr|clr|clrjit|clrgc\w*|mscorwks|mscoreei|hostfxr|hostpolicy)\.dll$/;
 
 /** Functions that were compiled with a runtime, by the beginnings that their authors keep to. */
 const compiledFunction: RegExp = new RegExp(
@@ -125,6 +129,7 @@ export function runtimeCodeOf({ name, module, file }: NamedFrame, inRust: boolea
     if (startupFunctions.has(plain) || initialiserCallers.has(plain) || beginOfRustProgram.test(plain))
       return 'startup';
   }
+  if (managedHost.test(module)) return 'host';
   if (runtimeModule.test(module)) return 'compiled';
   if (name !== undefined && compiledFunction.test(name)) return 'compiled';
   if (name !== undefined && (standardNamespace.test(name) || (inRust && rustNamespace.test(name)))) return 'generic';

@@ -289,6 +289,35 @@ describe('whose a handle is that a runtime of a language opened', () => {
   });
 });
 
+describe('whose a handle is that .NET opened', () => {
+  /** Machine code of a single-file program, as the symbolizer marks it. */
+  const host = ['0xb268b', '0x17fc4f'].map((place) => ({
+    module: 'azmcp.exe',
+    offset: Number(place),
+    runtime: true as const,
+  }));
+
+  it.each(['Event', 'File', 'Section', 'Thread'])(
+    'an object of type %s that its own machine code opened is its own',
+    (type) => {
+      const frames = [...stack('kernelbase!DuplicateHandle'), ...host, ...stack('kernel32!BaseThreadInitThunk')];
+      expect(attributeOpening(frames, { type })).toBe('runtime');
+      expect(attributeOpening([...frames.slice(0, 2), ...stack('?+0x7ff000'), ...frames.slice(2)], { type })).toBe(
+        'runtime',
+      );
+    },
+  );
+
+  it('a file that code of the program opened, which was made at run time, is the program’s', () => {
+    const frames = [
+      ...stack('kernelbase!CreateFileW', '?+0x7ff000'),
+      ...host,
+      ...stack('kernel32!BaseThreadInitThunk'),
+    ];
+    expect(attributeOpening(frames, { type: 'File' })).toBe('program');
+  });
+});
+
 describe('the site of a call through Rust’s standard library', () => {
   it.each([
     ['std::sys::windows::fs::File::open', 'std::fs::File::open'],
