@@ -1,5 +1,7 @@
 import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
-import { dissect, isBeforeMain, isCut } from './stacks.ts';
+import { runtimeGives, servesItself } from './runtimes/calls.ts';
+import { callsOnce } from './runtimes/code.ts';
+import { dissect, functionName, isBeforeMain, isCut } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
 /**
@@ -7,10 +9,11 @@ import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
  *
  * - `program`: the program's code made it, or called a function of the system for that purpose;
  * - `startup`: the program had not reached `main`;
+ * - `runtime`: a runtime that the compiler or language brought into the program made it for itself;
  * - `system`: Windows made it for itself, during a call of the program or on a thread of its own;
  * - `unknown`: no stack could be walked, or it was cut before it came to code of the program.
  */
-export type Actor = 'program' | 'startup' | 'system' | 'unknown';
+export type Actor = 'program' | 'startup' | 'runtime' | 'system' | 'unknown';
 
 /**
  * Finds the owner of a new handle. The function that the program called decides, not the modules on the stack:
@@ -22,7 +25,39 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
   const { site, api } = dissect(stack);
   if (site === undefined) return isCut(stack) ? 'unknown' : 'system';
   if (isBeforeMain(stack)) return 'startup';
-  return api === undefined || givesHandle(api, object) ? 'program' : 'system';
+  if (api !== undefined && !givesHandle(api, object)) return 'system';
+  return runtimeOpener(stack, object) === undefined ? 'program' : 'runtime';
+}
+
+/** The function of a runtime that opened a handle for the runtime itself. */
+interface RuntimeOpener {
+  readonly frame: Frame;
+  /** It is a function that calls another once in a process. */
+  readonly isOnce: boolean;
+}
+
+/**
+ * Finds the function of a runtime that opened the handle for itself; `undefined` where the handle is the program's.
+ *
+ * As with Windows, the function of the runtime that the program called decides, and the type of the handle does where
+ * that function is not known ({@link runtimeGives}). Two things prove that a runtime opened even a file for itself:
+ * that it was to be opened once, and no function of the program asked for that; and services like backtraces.
+ */
+export function runtimeOpener(stack: Stack, object: HandleObject): RuntimeOpener | undefined {
+  const carriers = dissect(stack).carriers;
+  if (carriers[0]?.code === 'host') return { frame: carriers[0].frame, isOnce: false };
+  // The compiler may have put code of the program into a generic function.
+  if (carriers[0]?.code !== 'compiled') return undefined;
+  const names = carriers.map(({ frame }) => functionName(frame));
+  const entry = carriers.findLastIndex(({ code }, index) => code === 'compiled' && !callsOnce(names[index]));
+  const once = names.findLastIndex((name, index) => index < entry && callsOnce(name));
+  if (once !== -1) return { frame: carriers[once]!.frame, isOnce: true };
+  const service = names.findIndex(servesItself);
+  if (service !== -1) return { frame: carriers[service]!.frame, isOnce: false };
+  const outermost = carriers.findLastIndex(({ code }) => code === 'compiled');
+  if (runtimeGives(names[outermost], object)) return undefined;
+  const { frame } = carriers[outermost]!;
+  return { frame, isOnce: callsOnce(names[outermost]) };
 }
 
 /**
@@ -32,9 +67,12 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
 export function attributeMisuse(misuse: Misuse): Actor {
   const { stack } = misuse.offending;
   if (stack.length === 0) return 'unknown';
-  const { site, api } = dissect(stack);
+  const { site, api, carriers } = dissect(stack);
   if (site === undefined) return isCut(stack) ? 'unknown' : 'system';
-  if (site.runtime === true) return 'startup';
+  if (site.runtime === true) {
+    if (carriers.length === 0) return 'startup';
+    return wasTheProgramsOwn(misuse) ? 'program' : 'runtime';
+  }
   if (api === undefined) return 'program';
   const given = misuse.kind !== 'use' ? closesHandle(api) : takesHandle(api);
   if (given === 'unknown') return wasTheProgramsOwn(misuse) ? 'program' : 'system';

@@ -9,14 +9,6 @@ const DEFAULT_SOURCE = 'default';
  */
 const rows: readonly (readonly [line: string, reason: string])[] = [
   [
-    'leak:^node.exe!uv_once$',
-    'libuv makes these once for a process and has no call to free them: the lock of the console, the threads of its pool, the job that child processes belong to',
-  ],
-  [
-    'leak:type:^IoCompletion$;^node.exe!uv_loop_init$;^node.exe!uv_default_loop$',
-    'the event loop of the main thread lives as long as the process',
-  ],
-  [
     'leak:type:^Section$;name:\\node-debug-handler-;^node.exe!node::Start$',
     'a debugger finds Node.js by this section for as long as the process lives',
   ],

@@ -1,32 +1,19 @@
 import { type Frame, KEPT_FRAME_COUNT, type Stack } from '../model.ts';
+import {
+  beginsRustProgram,
+  callsOnce,
+  initialiserCallers,
+  isRust,
+  mayCallProgram,
+  type RuntimeCode,
+  runtimeCodeOf,
+} from './runtimes/code.ts';
 
 /**
  * The functions in which threads begin. On Wine 8, walks run past these frames into whatever lies above them on the
  * stack (`app.exe+0xc0000000`, addresses of no module), and such a frame would look like one of the program's.
  */
 const threadBottoms: ReadonlySet<string> = new Set(['BaseThreadInitThunk', 'RtlUserThreadStart', 'LdrInitializeThunk']);
-
-/**
- * Functions of the compilers' runtimes that stand between the operating system and `main`, as the symbols of
- * MinGW (crtexe.c, crtdll.c), of Microsoft's C runtime (exe_common.inl, dll_dllmain.cpp) and of Rust name them.
- */
-const startupFunctions: ReadonlySet<string> = new Set([
-  ...['mainCRTStartup', 'wmainCRTStartup', 'WinMainCRTStartup', 'wWinMainCRTStartup', '__tmainCRTStartup'],
-  ...['__scrt_common_main', '__scrt_common_main_seh', 'invoke_main', '_start', 'pre_c_init', 'pre_cpp_init'],
-  ...['_DllMainCRTStartup', '__DllMainCRTStartup', 'DllMainCRTStartup', 'DllEntryPoint', '_CRT_INIT'],
-  ...['dllmain_dispatch', 'dllmain_raw', 'dllmain_crt_dispatch', 'dllmain_crt_process_attach'],
-  ...['std::rt::lang_start', 'std::rt::lang_start_internal', 'std::sys::backtrace::__rust_begin_short_backtrace'],
-]);
-
-/** Functions that call the initialisers of a program before `main`: their frame proves that `main` has not begun. */
-const initialiserCallers: ReadonlySet<string> = new Set([
-  ...['_initterm', '_initterm_e', '__main', '__do_global_ctors', '_pei386_runtime_relocator', '__dyn_tls_init'],
-  ...['pre_c_init', 'pre_cpp_init', '_GLOBAL__sub_I', '__static_initialization_and_destruction_0'],
-]);
-
-/** Where the sources of the compilers' runtimes lie, as debug information names them. */
-const runtimeSource: RegExp =
-  /(?:^|[\\/])(?:minkernel[\\/]crts|vctools[\\/]crt|mingw-w64-crt|winpthreads|libgcc|libstdc\+\+-v3|rustc[\\/][0-9a-f]{40}[\\/]library)[\\/]/i;
 
 /** The C++ runtimes that Windows carries: an extension of the program, whose calls are the program's calls. */
 const transparentModule: RegExp = /^(?:msvcp\d\w*|mfc\d\w*|concrt\d+\w*|vcruntime\d\w*)\.dll$/;
@@ -85,30 +72,69 @@ function withoutBuildMarks(name: string): string {
     .replace(/::h[0-9a-f]{16}$/, '');
 }
 
-/** The frame belongs to the start-up code of the compiler's runtime. */
-function isStartup(frame: Frame): boolean {
-  // Without generic arguments: `std::rt::lang_start::<()>`, or `std::rt::lang_start<tuple$<> >` in a PDB.
-  const name = functionName(frame)?.replace(/(?:::)?<.*>$/, '');
-  return name !== undefined && frame.system !== true && (startupFunctions.has(name) || initialiserCallers.has(name));
+/** A trimmed stack, with what is known of each of its frames. */
+interface Trimmed {
+  readonly stack: Stack;
+  /** By the frames' indexes; see {@link RuntimeCode}. The system's frames have none. */
+  readonly codes: readonly (RuntimeCode | undefined)[];
 }
 
-function isRuntime(frame: Frame): boolean {
-  return frame.system !== true && (isStartup(frame) || (frame.file !== undefined && runtimeSource.test(frame.file)));
-}
+const trimmedStacks: WeakMap<Stack, Trimmed> = new WeakMap();
 
 /**
  * The stack up to the function that the thread began in, with the runtime's frames marked ({@link Frame.runtime}).
  * Frames of no module at its end are left out.
  */
 export function trimStack(stack: Stack): Stack {
+  return trim(stack).stack;
+}
+
+function trim(stack: Stack): Trimmed {
+  const known = trimmedStacks.get(stack);
+  if (known !== undefined) return known;
   const bottom = stack.findIndex((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
   let end = bottom === -1 ? stack.length : bottom + 1;
   // RtlUserThreadStart calls BaseThreadInitThunk: the pair is kept whole.
   while (end > 0 && end < stack.length && threadBottoms.has(functionName(stack[end]!) ?? '')) end += 1;
   while (end > 1 && stack[end - 1]!.module === '?') end -= 1;
-  return stack
-    .slice(0, end)
-    .map((frame) => (isRuntime(frame) && frame.runtime !== true ? { ...frame, runtime: true } : frame));
+  const frames = stack.slice(0, end);
+  const codes = runtimeCodesOf(frames);
+  const marked = frames.map((frame, index) =>
+    codes[index] !== undefined && frame.runtime !== true ? { ...frame, runtime: true as const } : frame,
+  );
+  const trimmed = { stack: marked, codes };
+  trimmedStacks.set(stack, trimmed);
+  trimmedStacks.set(marked, trimmed);
+  return trimmed;
+}
+
+/** Which frames are a runtime's: by their names, and the nameless ones among them by their callers. */
+function runtimeCodesOf(frames: Stack): readonly (RuntimeCode | undefined)[] {
+  const named = frames.map((frame) => ({
+    name: functionName(frame),
+    module: moduleName(frame),
+    file: frame.file,
+    system: frame.system === true,
+  }));
+  const rustModules = new Set(named.filter((frame) => !frame.system && isRust(frame)).map(({ module }) => module));
+  const codes = named.map((frame) => (frame.system ? undefined : runtimeCodeOf(frame, rustModules.has(frame.module))));
+  const begin = named.findIndex((frame) => !frame.system && beginsRustProgram(frame.name));
+  if (begin !== -1) named.forEach(({ system }, index) => index > begin && !system && (codes[index] = 'startup'));
+  // From the outermost frame inwards: the caller of each is known by then.
+  for (let index = frames.length - 2; index >= 0; index -= 1) {
+    const { name, module, system } = named[index]!;
+    if (system || name !== undefined || codes[index] !== undefined) continue;
+    // A function that is called once was chosen by the one that asked for it.
+    let caller = index + 1;
+    while (caller < frames.length && callsOnce(named[caller]!.name)) caller += 1;
+    const isRuntimes = codes[caller] === 'compiled' && named[caller]!.module === module;
+    if (isRuntimes && !mayCallProgram(named[caller]!.name)) codes[index] = 'compiled';
+  }
+  // The symbols told more than a name does.
+  frames.forEach(({ runtime }, index) => {
+    if (runtime === true && !named[index]!.system) codes[index] ??= 'host';
+  });
+  return codes;
 }
 
 /** The parts of a stack: which code made the call, and which function of the system it called. */
@@ -123,6 +149,11 @@ interface Anatomy {
   readonly api?: Frame;
   /** The system's frames that carried the call out, {@link api} last; all frames when there is no {@link site}. */
   readonly inner: Stack;
+  /**
+   * The functions of the runtime through which the program made the call, the innermost first; system frames between
+   * them have no code. Empty when the program called the system, or made the system call, itself.
+   */
+  readonly carriers: readonly { readonly frame: Frame; readonly code: RuntimeCode | undefined }[];
 }
 
 /**
@@ -132,13 +163,19 @@ interface Anatomy {
  * standard library, is a runtime and not a site.
  */
 export function dissect(stack: Stack): Anatomy {
-  const trimmed = trimStack(stack);
+  const { stack: trimmed, codes } = trim(stack);
   const innermost = trimmed.findIndex((frame) => frame.system !== true);
-  if (innermost === -1) return { stack: trimmed, inner: trimmed };
+  if (innermost === -1) return { stack: trimmed, inner: trimmed, carriers: [] };
   const inner = trimmed.slice(0, innermost);
   const api = inner.findLast((frame) => !transparentModule.test(moduleName(frame)));
-  const own = trimmed.find((frame) => frame.system !== true && frame.runtime !== true);
-  return { stack: trimmed, site: own ?? trimmed[innermost]!, ...(api === undefined ? {} : { api }), inner };
+  const own = trimmed.findIndex((frame, index) => frame.system !== true && codes[index] === undefined);
+  const startup = codes.indexOf('startup');
+  const ends = [own, startup].filter((index) => index !== -1);
+  const carriers = trimmed
+    .slice(innermost, Math.min(...ends, trimmed.length))
+    .map((frame, index) => ({ frame, code: codes[innermost + index] }));
+  const site = trimmed[own === -1 ? innermost : own]!;
+  return { stack: trimmed, site, ...(api === undefined ? {} : { api }), inner, carriers };
 }
 
 /**
@@ -147,14 +184,16 @@ export function dissect(stack: Stack): Anatomy {
  * symbols never shows it.
  */
 export function isBeforeMain(stack: Stack): boolean {
-  const trimmed = trimStack(stack);
+  const { stack: trimmed, codes } = trim(stack);
   const names = trimmed.map((frame) => functionName(frame) ?? '');
   if (names.some((name) => initialiserCallers.has(name) || name.startsWith('_GLOBAL__sub_I_'))) return true;
   if (names.some((name) => name.startsWith('`dynamic initializer for '))) return true;
   // A new thread enters through the loader too, but that is after main. Wine's ntdll has no name for that function.
   if (names.includes('LdrInitializeThunk')) return !names.includes('LdrpInitializeThread');
-  const program = trimmed.filter((frame) => frame.system !== true);
-  return program.length > 0 && program.every((frame) => isStartup(frame));
+  if (names.some(beginsRustProgram)) return false;
+  return (
+    trimmed.every((frame, index) => frame.system === true || codes[index] === 'startup') && codes.includes('startup')
+  );
 }
 
 /**
@@ -181,7 +220,11 @@ function normaliseFrame(frame: Frame): string {
 export function normaliseStack(stack: Stack): readonly string[] {
   const { stack: trimmed, site, api, inner } = dissect(stack);
   if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
-  const program = trimmed.filter((frame) => frame.system !== true && !isStartup(frame));
+  const { codes } = trim(stack);
+  const outermost = codes.findLastIndex((code, index) => code === undefined && trimmed[index]!.system !== true);
+  const program = trimmed.filter(
+    (frame, index) => frame.system !== true && codes[index] !== 'startup' && (outermost === -1 || index <= outermost),
+  );
   const frames = withoutRepetition((program.length > 0 ? program : [site]).map(normaliseFrame));
   return api === undefined ? frames : [familyOf(exportedName(api)) ?? moduleName(api), ...frames];
 }

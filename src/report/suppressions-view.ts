@@ -39,7 +39,7 @@ export function drawSuppressions(report: Report, { theme, options, width }: Stac
   ];
 }
 
-/** `known.supp:3  leak:open_log`; `default  leak:^node.exe!uv_once$: the reason`. The text is not escaped. */
+/** `known.supp:3  leak:open_log`; `default  leak:^node.exe!node::Start$: the reason`. The text is not escaped. */
 export function spellLine({ line, source, lineNumber, reason }: SuppressionLine, withReason: boolean): string {
   if (reason === undefined) return `${source}:${lineNumber}  ${line}`;
   return withReason ? `${source}  ${line}: ${reason}` : `${source}  ${line}`;

@@ -4,7 +4,14 @@ import { type DwarfFunction, DwarfFunctions } from './dwarf/functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf/lines.ts';
 import { DwarfUnits } from './dwarf/units.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols, readName } from './name-tables.ts';
+import {
+  COFF_SYMBOL_SIZE_BYTES,
+  coffSymbols,
+  type ExportTables,
+  exportedSymbols,
+  exportsName,
+  readName,
+} from './name-tables.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
 
 /** Reads a part of a file; `undefined` where the file ends before it does. */
@@ -187,6 +194,12 @@ export class ExecutableFile implements Disposable {
     return previous === undefined || previous.begin < nearest.rva ? nearest : undefined;
   }
 
+  /** Whether the file exports this name, of a function or of data. */
+  exports(name: string): boolean {
+    const tables = this.#readExportTables();
+    return tables !== undefined && exportsName(tables, name);
+  }
+
   /**
    * The nearest of some symbols in the function of `rva`.
    *
@@ -293,19 +306,23 @@ export class ExecutableFile implements Disposable {
   }
 
   #readExports(): CodeSymbols {
+    const tables = this.#readExportTables();
+    if (tables === undefined) return noSymbols;
+    const sections = this.#sections.filter(({ isCode }) => isCode);
+    return exportedSymbols(tables, (rva) => sections.some((section) => isIn(section, rva)));
+  }
+
+  #readExportTables(): ExportTables | undefined {
     const { rva: directoryRva, sizeBytes } = this.#directory(EXPORTS);
     const directory = this.#readAt(directoryRva, Math.min(sizeBytes, TABLE_SIZE_BYTES_MAX));
-    if (directory === undefined || directory.length < EXPORT_DIRECTORY_SIZE_BYTES) return noSymbols;
+    if (directory === undefined || directory.length < EXPORT_DIRECTORY_SIZE_BYTES) return undefined;
     const functionCount = Math.min(directory.readUInt32LE(20), NAMES_MAX); // DWORD NumberOfFunctions
     const nameCount = Math.min(directory.readUInt32LE(24), NAMES_MAX); // DWORD NumberOfNames
     const functions = this.#readAt(directory.readUInt32LE(28), functionCount * 4); // DWORD AddressOfFunctions
     const names = this.#readAt(directory.readUInt32LE(32), nameCount * 4); // DWORD AddressOfNames
     const ordinals = this.#readAt(directory.readUInt32LE(36), nameCount * 2); // DWORD AddressOfNameOrdinals
-    if (functions === undefined || names === undefined || ordinals === undefined) return noSymbols;
-    const sections = this.#sections.filter(({ isCode }) => isCode);
-    return exportedSymbols({ directory, directoryRva, functions, names, ordinals }, (rva) =>
-      sections.some((section) => isIn(section, rva)),
-    );
+    if (functions === undefined || names === undefined || ordinals === undefined) return undefined;
+    return { directory, directoryRva, functions, names, ordinals };
   }
 
   #readCoffFunctions(): CodeSymbols {

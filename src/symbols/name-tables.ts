@@ -1,4 +1,5 @@
 import { CodeSymbols, SYMBOL_COUNT_MAX, symbolKey } from './code-symbols.ts';
+import { lastAtOrBelow } from './sorted-search.ts';
 
 /**
  * The tables of a file that name its functions. They are read whole, with few steps for each row: a DLL of the system
@@ -8,7 +9,7 @@ import { CodeSymbols, SYMBOL_COUNT_MAX, symbolKey } from './code-symbols.ts';
  */
 
 /** The parts of an export directory. */
-interface ExportTables {
+export interface ExportTables {
   /** IMAGE_EXPORT_DIRECTORY and what lies behind it, the names too. */
   readonly directory: Buffer;
   readonly directoryRva: number;
@@ -44,6 +45,18 @@ export function exportedSymbols(
     if (directory[names[row]! - directoryRva] && isCode(rva)) keys.push(symbolKey(rva, row));
   }
   return new CodeSymbols(keys, (row) => readName(directory, names[row]! - directoryRva));
+}
+
+/**
+ * Whether a file exports a name, of a function or of data. Linkers sort the names by their bytes, and Windows relies on
+ * that.
+ */
+export function exportsName({ directory, directoryRva, names: nameRvas }: ExportTables, name: string): boolean {
+  const names = toUint32Array(nameRvas);
+  const wanted = Buffer.from(name);
+  const textAt = (row: number): Buffer => Buffer.from(readName(directory, names[row]! - directoryRva));
+  const row = lastAtOrBelow(names.length, (index) => Buffer.compare(textAt(index), wanted), 0);
+  return row >= 0 && textAt(row).equals(wanted);
 }
 
 export const COFF_SYMBOL_SIZE_BYTES = 18;

@@ -32,6 +32,8 @@ interface Source {
   readonly useDebugInformation: boolean;
   /** dbghelp has loaded the PDB that the file names. */
   readonly hasPdb: boolean;
+  /** All machine code in it is .NET's own; that of the program is made at run time, or mapped without a module. */
+  readonly isManagedHost: boolean;
 }
 
 /** The symbols of an address. */
@@ -53,6 +55,12 @@ type AddressKind =
 
 /** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
 const FILE_SIZE_BYTES_MAX = 2 ** 33;
+
+/**
+ * An export of coreclr.dll, and of programs that are published as a single file and hold the same code, without names.
+ * Debuggers find the runtime by it (dotnet/runtime, src/coreclr/debug/runtimeinfo).
+ */
+const MANAGED_HOST_EXPORT = 'DotNetRuntimeInfo';
 
 /** A function without a size in its debug information is believed to end here at the latest. */
 const FUNCTION_SIZE_BYTES_MAX = 65_536;
@@ -167,7 +175,7 @@ export class Symbolizer implements Disposable {
       this.#findByName(module, source, rva);
     const offset = Number(address - module.base) - (found.begin ?? 0);
     const exported = module.isSystem ? spellExport(source.file?.symbolOf(rva)?.name, found.name) : {};
-    const common = { module: module.name, offset, ...(module.isSystem ? { system: true as const } : {}), ...exported };
+    const common = { module: module.name, offset, ...markOf(module, source), ...exported };
     return [
       ...found.inlined.map(({ name, line }): Frame => ({ ...common, function: name, ...line, inlined: true })),
       { ...common, ...(found.name === undefined ? {} : { function: found.name }), ...found.line },
@@ -221,6 +229,7 @@ export class Symbolizer implements Disposable {
     const source = {
       file,
       useDebugInformation,
+      isManagedHost: !module.isSystem && file?.exports(MANAGED_HOST_EXPORT) === true,
       hasPdb: file?.pdbPath !== undefined && useDebugInformation && this.#load(path!, module, file.pdbPath),
     };
     this.#sources.set(module, source);
@@ -255,6 +264,11 @@ export class Symbolizer implements Disposable {
   #indexBelow(address: bigint): number {
     return lastAtOrBelow(this.#modules.length, (index) => this.#modules[index]!.base, address);
   }
+}
+
+function markOf(module: Module, { isManagedHost }: Source): Pick<Frame, 'system' | 'runtime'> {
+  if (module.isSystem) return { system: true };
+  return isManagedHost ? { runtime: true } : {};
 }
 
 /**

@@ -4,7 +4,12 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, test } from 'vitest';
 
-import type { ExpectedFinding, ExpectedFunction, FixtureExpectation } from '../../fixtures/expectations/expectation.ts';
+import {
+  type ExpectedFinding,
+  type ExpectedFunction,
+  type FixtureExpectation,
+  sourceFile,
+} from '../../fixtures/expectations/expectation.ts';
 import { demoExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
 
 const folder = fileURLToPath(new URL('../../fixtures', import.meta.url));
@@ -46,26 +51,27 @@ function listAllFunctions(finding: ExpectedFinding): readonly string[] {
 }
 
 /** The source of a finding's functions: the program's, or that of the library that it loads. */
-function sourceOf({ program }: FixtureExpectation, { module }: ExpectedFinding): string {
-  return readWhole(module === undefined ? `${program}.c` : module.replace(/\.dll$/, '.c'));
+function sourceOf(expectation: FixtureExpectation, { module }: ExpectedFinding): string {
+  return readWhole(module === undefined ? sourceFile(expectation) : module.replace(/\.dll$/, '.c'));
 }
 
 test('every program has exactly one entry in the table', () => {
-  const programs = readdirSync(folder)
-    .filter((name) => name.endsWith('.c') && !name.endsWith('-library.c'))
-    .map((name) => name.slice(0, -'.c'.length));
-  expect(all.map(({ program }) => program).toSorted()).toEqual(programs.toSorted());
+  const programs = [
+    ...readdirSync(folder).filter((name) => name.endsWith('.c') && !name.endsWith('-library.c')),
+    ...readdirSync(join(folder, 'languages')).flatMap((name) => (name === 'planted.rs' ? [] : [`languages/${name}`])),
+  ];
+  expect(all.map(sourceFile).toSorted()).toEqual(programs.toSorted());
 });
 
 describe.each(all)('$program', (expectation) => {
-  const source = readWhole(`${expectation.program}.c`);
+  const source = readWhole(sourceFile(expectation));
 
   test('says in its first lines what it does', () => {
-    expect(readSource(`${expectation.program}.c`)).toMatch(/^\/\/ [A-Z]/);
+    expect(readSource(sourceFile(expectation))).toMatch(/^\/\/ [A-Z]/);
   });
 
   test('has a clean twin unless there is nothing to make clean', () => {
-    const hasTwin = /\bCLEAN\b/.test(readSource(`${expectation.program}.c`));
+    const hasTwin = /\bCLEAN\b/.test(readSource(sourceFile(expectation)));
     expect(hasTwin).toBe(expectation.hasNoTwin !== true);
     if (expectation !== demoExpectation && !hasTwin) expect(expectation.findings).toEqual([]);
   });
@@ -74,7 +80,8 @@ describe.each(all)('$program', (expectation) => {
     for (const finding of expectation.findings) {
       const text = sourceOf(expectation, finding);
       for (const name of listAllFunctions(finding)) {
-        expect(text).toMatch(new RegExp(`^[\\w ()*]+\\b${name}\\([^;]*{$`, 'm'));
+        const own = name.replace(/^.*::/, '');
+        expect(text).toMatch(new RegExp(`^[\\w &()*]+\\b${own}\\([^;]*{$`, 'm'));
       }
     }
   });

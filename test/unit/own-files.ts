@@ -14,7 +14,7 @@ export function readOwnFile(path: string): string {
 
 /** The source files below a folder of the repository. fixtures/build/ holds products of the compilers. */
 export function listSourceFiles(folder: string): readonly string[] {
-  return listFiles(folder, /\.(?:[cm]?[jt]s|c|h|cpp)$/);
+  return listFiles(folder, /\.(?:[cm]?[jt]s|c|h|cpp|rs)$/);
 }
 
 /** The files below a folder whose names match, by their paths from the repository's root. */

@@ -17,7 +17,7 @@ const files = [...folders, 'fixtures'].flatMap(listSourceFiles);
 describe('sizes', () => {
   it('were measured of every kind of source', () => {
     const kinds = [...new Set(files.map((path) => posix.extname(path)))].toSorted();
-    expect(kinds).toEqual(['.c', '.cjs', '.cpp', '.h', '.js', '.mjs', '.ts']);
+    expect(kinds).toEqual(['.c', '.cjs', '.cpp', '.h', '.js', '.mjs', '.rs', '.ts']);
   });
 
   it(`no file has more than ${LINES_MAX} lines`, () => {

@@ -125,7 +125,7 @@ const passages: readonly Passage[] = [
 describe('prose', () => {
   it('was read in every kind of file', () => {
     const kinds = new Set(passages.map(({ place }) => /\.[a-z]+(?=:\d+$)/.exec(place)?.[0]));
-    expect([...kinds].toSorted()).toEqual(['.c', '.cjs', '.cpp', '.h', '.js', '.md', '.mjs', '.ts', '.yml']);
+    expect([...kinds].toSorted()).toEqual(['.c', '.cjs', '.cpp', '.h', '.js', '.md', '.mjs', '.rs', '.ts', '.yml']);
   });
 
   it.each(habits)('has nowhere $title', ({ found }) => {

@@ -1,10 +1,18 @@
 import type { CallRecord, Ending, HandleObject, Level, Misuse, OpenHandle, OpenSite, Stack } from '../../model.ts';
-import { type Actor, attributeOpening, outermostSystemFrame } from '../attribution.ts';
+import { type Actor, attributeOpening, outermostSystemFrame, runtimeOpener } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
 import { properClosers } from '../object-noun.ts';
 import { judgeRunning, nothingRuns, type Running, type StillInside } from '../running.ts';
-import { dissect, functionName, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
+import {
+  dissect,
+  functionName,
+  isLoading,
+  moduleName,
+  normaliseStack,
+  normaliseStackWithInternals,
+  trimStack,
+} from '../stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
 import { isTakenIn } from './wrong-closer.ts';
 
@@ -213,7 +221,7 @@ function chooseLevel(
   manyLive: number,
 ): Level {
   if (isStandardStream || isInUse) return 'note';
-  if (actor === 'unknown') return growth?.growsAlways === true ? 'warning' : 'note';
+  if (actor === 'unknown' || actor === 'runtime') return growth?.growsAlways === true ? 'warning' : 'note';
   if (actor !== 'program') return 'note';
   if (growth !== undefined) return growth.growsAlways ? 'error' : 'warning';
   const isForgotten = siblings === undefined ? count >= manyLive : unprepared === undefined;
@@ -310,13 +318,14 @@ function endedClause(type: string, count: number, ended: number): string {
 function noteMessage({ opened }: Opening, { object, count, openings, isGone }: Tally, actor: Actor): string {
   const handles = spellCount(count, object);
   if (isGone)
-    return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${actor === 'unknown' ? 'an unknown stack' : 'the system for itself'}.`;
+    return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${actor === 'unknown' ? 'an unknown stack' : `the ${actor === 'runtime' ? 'runtime' : 'system'} for itself`}.`;
   const verb = count === 1 ? 'is' : 'are';
   if (actor === 'unknown') {
     const reason = opened.stack.length === 0 ? 'could not be walked' : 'is too deep to show the code that asked for it';
     return `${handles} ${verb} still open, but the stack of the opening ${reason}.`;
   }
   if (actor === 'startup') return `${handles} opened before main, at ${spellPlace(...openings)}, ${verb} still open.`;
+  if (actor === 'runtime') return `${handles} that ${spellRuntime(opened.stack, object)}, ${verb} still open.`;
   const { site, api } = dissect(opened.stack);
   if (site === undefined || api === undefined) {
     const frame = outermostSystemFrame(opened.stack);
@@ -327,6 +336,15 @@ function noteMessage({ opened }: Opening, { object, count, openings, isGone }: T
     return `${handles} that ${who} opened for itself, ${when}, ${verb} still open.`;
   }
   return `${handles} that ${spellApi(api)} opened for itself, called at ${spellFrames([site])}, ${verb} still open.`;
+}
+
+/** `the runtime opened once for itself (uv_once), called at main (x.c:4)` */
+function spellRuntime(stack: Stack, object: HandleObject): string {
+  const { site } = dissect(stack);
+  const opener = runtimeOpener(stack, object);
+  const name = opener && (functionName(opener.frame) ?? moduleName(opener.frame));
+  const how = `the runtime opened ${opener?.isOnce === true ? 'once ' : ''}for itself (${name})`;
+  return site === undefined || site.runtime === true ? how : `${how}, called at ${spellFrames([site])}`;
 }
 
 function sum(numbers: readonly number[]): number {

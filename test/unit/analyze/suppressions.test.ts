@@ -14,7 +14,7 @@ import { clean, sample } from '../report/sample.ts';
 const opened = called(
   'NtCreateEvent',
   'kernelbase!CreateEventW',
-  'plugin!std::list<int (*)[2]; 3>::push @Z:/src/plugin/list.hpp:9',
+  'plugin!my::list<int (*)[2]; 3>::push @Z:/src/plugin/list.hpp:9',
   'app!open_gate @C:\\src\\gate.c:14',
   ...mainBottom,
 );
@@ -51,7 +51,7 @@ describe('a suppression', () => {
     ['a source file', 'leak:\\gate.c$'],
     ['a source file with slashes', 'leak:src/gate.c'],
     ['a source file that was built on Linux', 'leak:src\\plugin\\'],
-    ['what a pattern would mean otherwise', 'leak:std::list<int (*)[2]'],
+    ['what a pattern would mean otherwise', 'leak:my::list<int (*)[2]'],
     ['the type', 'leak:type:Event'],
     ['the name', 'leak:name:\\gate-*7$'],
     ['the fingerprint', `leak:fingerprint:${leak.fingerprint}`],
@@ -198,7 +198,7 @@ describe('a suggested suppression', () => {
   it('names the type and the two innermost functions of the program', () => {
     expect(suggestSuppression(doubleClose)).toBe('double-close:type:^Event$;^app.exe!finish$;^app.exe!main$');
     expect(suggestSuppression(leak)).toBe(
-      'leak:type:^Event$;^plugin.dll!std::list<int (*)[2]* 3>::push$;^app.exe!open_gate$',
+      'leak:type:^Event$;^plugin.dll!my::list<int (*)[2]* 3>::push$;^app.exe!open_gate$',
     );
   });
 

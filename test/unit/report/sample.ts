@@ -97,7 +97,7 @@ export const sample: Report = {
           'NtOpenFile',
           'ws2_32!WSASocketW+0x19f',
           'ws2_32!socket+0x53',
-          'app!std::vector<rotate::Connection, std::allocator<rotate::Connection>>::emplace_back<rotate::Endpoint const&> @Z:\\work\\rotate\\src\\net.cpp:77',
+          'app!net::vector<rotate::Connection, std::allocator<rotate::Connection>>::emplace_back<rotate::Endpoint const&> @Z:\\work\\rotate\\src\\net.cpp:77',
           ...bottom,
         ),
       }),

@@ -116,7 +116,7 @@ describe('the table report', () => {
       error    leak             File        3  open_log (log.c:4)
       error    use-after-close  Event       1  notify_all (notify.c:140)
       warning  invalid-close    -           1  finish (main.c:44)
-      warning  leak             Socket      1  std::vector<…point const&> (net.cpp:77)
+      warning  leak             Socket      1  net::vector<…point const&> (net.cpp:77)
 
       Incomplete: this could not be seen and may hide findings:
         • Calls of ntdll in an unknown form, perhaps hooked by other software, were

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
-import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols } from '../../../src/symbols/name-tables.ts';
+import {
+  COFF_SYMBOL_SIZE_BYTES,
+  coffSymbols,
+  type ExportTables,
+  exportedSymbols,
+  exportsName,
+} from '../../../src/symbols/name-tables.ts';
 
 const FUNCTION = 0x20;
 
@@ -77,28 +83,55 @@ describe('coffSymbols', () => {
   });
 });
 
+const directoryRva = 0x5000;
+
+/** @param entries each name, and the number of its function */
+function exportTables(
+  functions: readonly number[],
+  entries: readonly (readonly [name: string, ordinal: number])[],
+): ExportTables {
+  const header = Buffer.alloc(40);
+  const offsets: number[] = [];
+  let texts = header;
+  for (const [name] of entries) {
+    offsets.push(directoryRva + texts.length);
+    texts = Buffer.concat([texts, Buffer.from(`${name}\0`)]);
+  }
+  const tables = {
+    functions: Buffer.from(Uint32Array.from(functions).buffer),
+    names: Buffer.from(Uint32Array.from(offsets).buffer),
+    ordinals: Buffer.from(Uint16Array.from(entries, ([, ordinal]) => ordinal).buffer),
+  };
+  return { directory: texts, directoryRva, ...tables };
+}
+
+describe('exportsName', () => {
+  const names = ['CLRJitAttachState', 'DotNetRuntimeInfo', 'MetaDataGetDispenser', 'g_dacTable'];
+  const tables = exportTables(
+    names.map(() => 0x3000),
+    names.map((name, index) => [name, index]),
+  );
+
+  it.each(names)('finds %s, although it is data', (name) => {
+    expect(exportsName(tables, name)).toBe(true);
+  });
+
+  it.each(['', 'DotNetRuntime', 'DotNetRuntimeInfo2', 'dotNetRuntimeInfo', 'A', 'z'])('does not find “%s”', (name) => {
+    expect(exportsName(tables, name)).toBe(false);
+  });
+
+  it('finds nothing in no names, and in names that lie nowhere', () => {
+    expect(exportsName(exportTables([], []), 'a')).toBe(false);
+    const damaged = { ...tables, names: Buffer.from(Uint32Array.of(1, 0xffff_fff0, 7).buffer) };
+    expect(exportsName(damaged, 'DotNetRuntimeInfo')).toBe(false);
+  });
+});
+
 describe('exportedSymbols', () => {
-  const directoryRva = 0x5000;
   const isCode = (rva: number): boolean => (rva >= 0x1000 && rva < 0x2000) || rva >= directoryRva;
 
-  /** @param entries each function's address, and the number of the name's function */
-  function symbolsOf(
-    functions: readonly number[],
-    entries: readonly (readonly [name: string, ordinal: number])[],
-  ): ReturnType<typeof exportedSymbols> {
-    const header = Buffer.alloc(40);
-    const offsets: number[] = [];
-    let texts = header;
-    for (const [name] of entries) {
-      offsets.push(directoryRva + texts.length);
-      texts = Buffer.concat([texts, Buffer.from(`${name}\0`)]);
-    }
-    const tables = {
-      functions: Buffer.from(Uint32Array.from(functions).buffer),
-      names: Buffer.from(Uint32Array.from(offsets).buffer),
-      ordinals: Buffer.from(Uint16Array.from(entries, ([, ordinal]) => ordinal).buffer),
-    };
-    return exportedSymbols({ directory: texts, directoryRva, ...tables }, isCode);
+  function symbolsOf(...parts: Parameters<typeof exportTables>): ReturnType<typeof exportedSymbols> {
+    return exportedSymbols(exportTables(...parts), isCode);
   }
 
   it('knows the functions by the numbers of their names', () => {
