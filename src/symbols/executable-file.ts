@@ -1,8 +1,11 @@
 import { BlockFile, TABLE_SIZE_BYTES_MAX } from './block-file.ts';
 import { type CodeSymbol, type CodeSymbols, nearer, noSymbols } from './code-symbols.ts';
+import { inflateSection } from './dwarf/compressed-section.ts';
 import { type DwarfFunction, DwarfFunctions } from './dwarf/functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf/lines.ts';
 import { DwarfUnits } from './dwarf/units.ts';
+import { findGoTables } from './go/find-table.ts';
+import { type GoFunction, GoFunctions } from './go/functions.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols, readName } from './name-tables.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
@@ -68,6 +71,8 @@ export class ExecutableFile implements Disposable {
   #units: DwarfUnits | undefined;
   #lines: DwarfLines | undefined;
   #dwarfFunctions: DwarfFunctions | undefined;
+  /** Null where the file is no Go program. */
+  #goFunctions: GoFunctions | null | undefined;
   #functions: Buffer | undefined;
 
   private constructor(source: Source, header: Buffer, sections: readonly Section[]) {
@@ -215,6 +220,21 @@ export class ExecutableFile implements Disposable {
     return this.#dwarfFunctions.find(rva);
   }
 
+  /** The function of Go that holds an address, from the table that every Go program has. */
+  goFunctionOf(rva: number): GoFunction | undefined {
+    if (this.#goFunctions === undefined) {
+      const image = {
+        imageBase: this.#imageBase,
+        sections: this.#sections,
+        read: this.#read,
+        readAt: (at: number, sizeBytes: number) => this.#readAt(at, sizeBytes),
+      };
+      const tables = findGoTables(image);
+      this.#goFunctions = tables === undefined ? null : new GoFunctions(image, tables);
+    }
+    return this.#goFunctions?.find(rva);
+  }
+
   #dwarfLines(): DwarfLines {
     return (this.#lines ??= new DwarfLines(this.#dwarfUnits(), this.#imageBase));
   }
@@ -322,12 +342,15 @@ export class ExecutableFile implements Disposable {
     );
   }
 
-  /** The contents of a section; empty where the file has none of that name. */
+  /** The contents of a debug section; empty where the file has none of that name, compressed or not. */
   #section(name: string): Buffer {
-    const section = this.#findSection(name);
+    const compressed = this.#findSection(name.replace('.', '.z'));
+    const section = this.#findSection(name) ?? compressed;
     if (section === undefined) return Buffer.alloc(0);
     // The linker pads the section in the file to whole sectors.
-    return this.#read(section.fileOffset, Math.min(section.virtualSizeBytes, section.fileSizeBytes)) ?? Buffer.alloc(0);
+    const sizeBytes = Math.min(section.virtualSizeBytes, section.fileSizeBytes);
+    const contents = this.#read(section.fileOffset, sizeBytes) ?? Buffer.alloc(0);
+    return section === compressed ? inflateSection(contents, this.#budget) : contents;
   }
 
   #findSection(name: string): Section | undefined {

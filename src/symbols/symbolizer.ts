@@ -162,6 +162,7 @@ export class Symbolizer implements Disposable {
     const source = this.#sources.get(module) ?? this.#open(module);
     const rva = Number(place - module.base);
     const found =
+      findByGo(source, rva) ??
       this.#findByDwarf(module, source, rva) ??
       this.#findByPdb(module, source, place) ??
       this.#findByName(module, source, rva);
@@ -254,6 +255,17 @@ export class Symbolizer implements Disposable {
   #indexBelow(address: bigint): number {
     return lastAtOrBelow(this.#modules.length, (index) => this.#modules[index]!.base, address);
   }
+}
+
+/** Go's table comes first: it has the names of Go, and debug information may be absent, or differ from them. */
+function findByGo({ file, useDebugInformation }: Source, rva: number): Found | undefined {
+  const found = useDebugInformation ? file?.goFunctionOf(rva) : undefined;
+  if (found === undefined) return undefined;
+  const spell = <Part extends { readonly line?: SourceLine }>(part: Part): Part => {
+    const line = spellLine(part.line);
+    return line === undefined ? part : { ...part, line };
+  };
+  return { ...spell(found), inlined: found.inlined.map(spell) };
 }
 
 /**
