@@ -4,8 +4,7 @@ import { inflateSection } from './dwarf/compressed-section.ts';
 import { type DwarfFunction, DwarfFunctions } from './dwarf/functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf/lines.ts';
 import { DwarfUnits } from './dwarf/units.ts';
-import { findGoTables } from './go/find-table.ts';
-import { type GoFunction, GoFunctions } from './go/functions.ts';
+import { GoFunctions } from './go/functions.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { COFF_SYMBOL_SIZE_BYTES, coffSymbols, exportedSymbols, readName } from './name-tables.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
@@ -71,8 +70,8 @@ export class ExecutableFile implements Disposable {
   #units: DwarfUnits | undefined;
   #lines: DwarfLines | undefined;
   #dwarfFunctions: DwarfFunctions | undefined;
-  /** Null where the file is no Go program. */
-  #goFunctions: GoFunctions | null | undefined;
+  /** Absent until they were looked for. */
+  #goFunctions: [GoFunctions | undefined] | undefined;
   #functions: Buffer | undefined;
 
   private constructor(source: Source, header: Buffer, sections: readonly Section[]) {
@@ -220,19 +219,17 @@ export class ExecutableFile implements Disposable {
     return this.#dwarfFunctions.find(rva);
   }
 
-  /** The function of Go that holds an address, from the table that every Go program has. */
-  goFunctionOf(rva: number): GoFunction | undefined {
-    if (this.#goFunctions === undefined) {
-      const image = {
+  /** The functions of Go, from the table that every Go program has; `undefined` in any other program. */
+  get goFunctions(): GoFunctions | undefined {
+    this.#goFunctions ??= [
+      GoFunctions.find({
         imageBase: this.#imageBase,
         sections: this.#sections,
         read: this.#read,
-        readAt: (at: number, sizeBytes: number) => this.#readAt(at, sizeBytes),
-      };
-      const tables = findGoTables(image);
-      this.#goFunctions = tables === undefined ? null : new GoFunctions(image, tables);
-    }
-    return this.#goFunctions?.find(rva);
+        readAt: (rva, sizeBytes) => this.#readAt(rva, sizeBytes),
+      }),
+    ];
+    return this.#goFunctions[0];
   }
 
   #dwarfLines(): DwarfLines {

@@ -111,6 +111,16 @@ export class Symbolizer implements Disposable {
     }
   }
 
+  /** Where the code of Go lies in a Go program; `undefined` for any other. The module must still be added. */
+  findGoCode(module: Module): { readonly begin: bigint; readonly sizeBytes: number } | undefined {
+    const path = toTargetFilePath(module.path, this.#options.userPaths);
+    const file = path === undefined ? undefined : this.#openFile(path);
+    if (path === undefined || file === undefined) return undefined;
+    this.#readAhead.set(path.toLowerCase(), file);
+    const code = file.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
+    return code && { begin: module.base + BigInt(code.begin), sizeBytes: code.sizeBytes };
+  }
+
   /** The module that holds an address. */
   moduleOf(address: bigint): Module | undefined {
     const module = this.#modules[this.#indexBelow(address)];
@@ -259,7 +269,7 @@ export class Symbolizer implements Disposable {
 
 /** Go's table comes first: it has the names of Go, and debug information may be absent, or differ from them. */
 function findByGo({ file, useDebugInformation }: Source, rva: number): Found | undefined {
-  const found = useDebugInformation ? file?.goFunctionOf(rva) : undefined;
+  const found = useDebugInformation ? file?.goFunctions?.find(rva) : undefined;
   if (found === undefined) return undefined;
   const spell = <Part extends { readonly line?: SourceLine }>(part: Part): Part => {
     const line = spellLine(part.line);

@@ -1,7 +1,7 @@
 import { ignoreDamage, textAt } from '../dwarf/byte-cursor.ts';
 import type { SourceLine } from '../dwarf/lines.ts';
 import { lastAtOrBelow } from '../sorted-search.ts';
-import type { GoImage, GoTables, TableVersion } from './find-table.ts';
+import { findGoTables, type GoImage, type GoTables, type TableVersion } from './find-table.ts';
 
 /** A function of Go that holds an address, or that the compiler put into such a one. */
 interface NamedLine {
@@ -64,9 +64,21 @@ export class GoFunctions {
   readonly #image: GoImage;
   readonly #tables: GoTables;
 
-  constructor(image: GoImage, tables: GoTables) {
+  private constructor(image: GoImage, tables: GoTables) {
     this.#image = image;
     this.#tables = tables;
+  }
+
+  /** Those of a program; `undefined` where it is none of Go. */
+  static find(image: GoImage): GoFunctions | undefined {
+    const tables = findGoTables(image);
+    return tables === undefined ? undefined : new GoFunctions(image, tables);
+  }
+
+  /** Where the code of Go lies, relative to the image. Other code of the program lies outside. */
+  get code(): { readonly begin: number; readonly sizeBytes: number } {
+    const { textBegin, textEnd } = this.#tables;
+    return { begin: textBegin, sizeBytes: textEnd - textBegin };
   }
 
   /** The function that holds an address. */
