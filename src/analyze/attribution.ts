@@ -1,4 +1,5 @@
 import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
+import { findRuntimeMaker, isGo, isGoLibrarysOwn, isWholeGoStack } from './runtimes/go.ts';
 import { dissect, isBeforeMain } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
@@ -7,10 +8,11 @@ import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
  *
  * - `program`: the program's code made it, or called a function of the system for that purpose;
  * - `startup`: the program had not reached `main`;
+ * - `runtime`: the runtime or the standard library of a language made it for itself;
  * - `system`: Windows made it for itself, during a call of the program or on a thread of its own;
- * - `unknown`: no stack could be walked.
+ * - `unknown`: no stack could be walked, or not far enough to tell.
  */
-export type Actor = 'program' | 'startup' | 'system' | 'unknown';
+export type Actor = 'program' | 'startup' | 'runtime' | 'system' | 'unknown';
 
 /**
  * Finds the owner of a new handle. The function that the program called decides, not the modules on the stack:
@@ -22,7 +24,15 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
   const { site, api } = dissect(stack);
   if (site === undefined) return 'system';
   if (isBeforeMain(stack)) return 'startup';
+  if (site.runtime === true && isGo(site)) return actorInGo(stack);
   return api === undefined || givesHandle(api, object) ? 'program' : 'system';
+}
+
+/** The maker of a call by Go's runtime or its standard library. Where callers are missing, one may be the program's. */
+function actorInGo(stack: Stack): Actor {
+  return findRuntimeMaker(programFrames(dissect(stack).stack)) !== undefined || isWholeGoStack(stack)
+    ? 'runtime'
+    : 'unknown';
 }
 
 /**
@@ -34,11 +44,17 @@ export function attributeMisuse(misuse: Misuse): Actor {
   if (stack.length === 0) return 'unknown';
   const { site, api } = dissect(stack);
   if (site === undefined) return 'system';
-  if (site.runtime === true) return 'startup';
+  if (site.runtime === true) return isGo(site) ? actorInGo(stack) : 'startup';
+  if (misuse.opened !== undefined && isGoLibrarysOwn(programFrames(misuse.opened.stack), programFrames(stack)))
+    return 'runtime';
   if (api === undefined) return 'program';
   const given = misuse.kind !== 'use' ? closesHandle(api) : takesHandle(api);
   if (given === 'unknown') return wasTheProgramsOwn(misuse) ? 'program' : 'system';
   return given ? 'program' : 'system';
+}
+
+function programFrames(stack: Stack): Stack {
+  return stack.filter((frame) => frame.system !== true);
 }
 
 function wasTheProgramsOwn(misuse: Misuse): boolean {

@@ -1,4 +1,5 @@
 import type { Frame, Stack } from '../model.ts';
+import { findRuntimeMaker, firstOffCallPath, isGo, isGoLibrary } from './runtimes/go.ts';
 
 /**
  * The functions in which threads begin. On Wine 8, walks run past these frames into whatever lies above them on the
@@ -47,12 +48,17 @@ export function moduleName(frame: Frame): string {
  * functions, and Rust's hash. Absent when there is no name, or when it is too far away.
  */
 export function functionName(frame: Frame): string | undefined {
-  if (frame.function === undefined || frame.function === '' || frame.offset >= farthestNamedOffset) return undefined;
-  return withoutBuildMarks(frame.function);
+  const { function: name, offset } = frame;
+  if (name === undefined || name === '') return undefined;
+  if (offset < farthestNamedOffset && !buildMarkSign.test(name)) return name; // most names, and this test is quick
+  // Go's own table ends each function where it ends, and `main.part` is a function like any other.
+  if (isGo(frame)) return name;
+  return offset < farthestNamedOffset ? withoutBuildMarks(name) : undefined;
 }
 
+const buildMarkSign: RegExp = /[.:[]/;
+
 function withoutBuildMarks(name: string): string {
-  if (!/[.:[]/.test(name)) return name; // most names have no marks, and this test is quick
   return name
     .replace(/(?:\s*\[clone [^\]]*\])+$/, '')
     .replace(/(?:\.(?:constprop|isra|part|cold|lto_priv|llvm)(?:\.\d+)*)+$/, '')
@@ -67,7 +73,8 @@ function isStartup(frame: Frame): boolean {
 }
 
 function isRuntime(frame: Frame): boolean {
-  return frame.system !== true && (isStartup(frame) || (frame.file !== undefined && runtimeSource.test(frame.file)));
+  if (frame.system === true) return false;
+  return isStartup(frame) || isGoLibrary(frame) || (frame.file !== undefined && runtimeSource.test(frame.file));
 }
 
 /**
@@ -103,7 +110,8 @@ interface Anatomy {
  * Takes a stack apart at the innermost frame of the program.
  *
  * The site is the programmer's own code where there is any: a `fopen` that was linked into the program, or Rust's
- * standard library, is a runtime and not a site.
+ * standard library, is a runtime and not a site. What a runtime does for itself is its own, even during a call of the
+ * program.
  */
 export function dissect(stack: Stack): Anatomy {
   const trimmed = trimStack(stack);
@@ -111,8 +119,12 @@ export function dissect(stack: Stack): Anatomy {
   if (innermost === -1) return { stack: trimmed, inner: trimmed };
   const inner = trimmed.slice(0, innermost);
   const api = inner.findLast((frame) => !transparentModule.test(moduleName(frame)));
-  const own = trimmed.find((frame) => frame.system !== true && frame.runtime !== true);
-  return { stack: trimmed, site: own ?? trimmed[innermost]!, ...(api === undefined ? {} : { api }), inner };
+  const program = trimmed.slice(innermost);
+  const site =
+    findRuntimeMaker(program) ??
+    program.find((frame) => frame.system !== true && frame.runtime !== true) ??
+    firstOffCallPath(program)!;
+  return { stack: trimmed, site, ...(api === undefined ? {} : { api }), inner };
 }
 
 /**
@@ -155,7 +167,11 @@ function normaliseFrame(frame: Frame): string {
 export function normaliseStack(stack: Stack): readonly string[] {
   const { stack: trimmed, site, api, inner } = dissect(stack);
   if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
-  const program = trimmed.filter((frame) => frame.system !== true && !isStartup(frame));
+  // How Go's runtime came to do something for itself differs from run to run.
+  const program =
+    site.runtime === true && isGo(site)
+      ? []
+      : trimmed.filter((frame) => frame.system !== true && !isStartup(frame) && !isGoLibrary(frame));
   const frames = withoutRepetition((program.length > 0 ? program : [site]).map(normaliseFrame));
   return api === undefined ? frames : [familyOf(functionName(api)) ?? moduleName(api), ...frames];
 }

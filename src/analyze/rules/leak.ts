@@ -195,13 +195,23 @@ function endedClause(type: string, count: number, ended: number): string {
   return `although ${ended} of their ${plural} ${ended === 1 ? 'has' : 'have'} ended`;
 }
 
+const openers: Readonly<Record<Actor, string>> = {
+  program: 'the program',
+  startup: 'the system for itself',
+  runtime: 'the runtime of Go for itself',
+  system: 'the system for itself',
+  unknown: 'an unknown stack',
+};
+
 function noteMessage({ opened }: Opening, { object, count, openings, isGone }: Tally, actor: Actor): string {
   const handles = spellCount(count, object);
-  if (isGone)
-    return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${actor === 'unknown' ? 'an unknown stack' : 'the system for itself'}.`;
+  if (isGone) return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${openers[actor]}.`;
   const verb = count === 1 ? 'is' : 'are';
-  if (actor === 'unknown') return `${handles} ${verb} still open, but the stack of the opening could not be walked.`;
+  if (actor === 'unknown')
+    return `${handles} ${verb} still open, but the stack of the opening could not be walked${opened.stack.length === 0 ? '' : ' to its end'}.`;
   if (actor === 'startup') return `${handles} opened before main, at ${spellPlace(...openings)}, ${verb} still open.`;
+  if (actor === 'runtime')
+    return `${handles} that the runtime of Go opened for itself, at ${spellPlace(...openings)}, ${verb} still open.`;
   const { site, api } = dissect(opened.stack);
   if (site === undefined || api === undefined) {
     const frame = outermostSystemFrame(opened.stack);

@@ -1,7 +1,28 @@
 import { MAXIMUM_FRAMES } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, teb } from '../../asm/operands.ts';
-import { eax, ebp, ebx, edx, esi, r12, r13, r14, r15, r8, r8d, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, r9 } from '../../asm/registers.ts';
+import {
+  eax,
+  ebp,
+  ebx,
+  edx,
+  esi,
+  r12,
+  r13,
+  r14,
+  r15,
+  r8,
+  r8d,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  rsp,
+  r9,
+} from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { MEM_COMMIT, memoryInformation, PAGE_READWRITE } from '../abi/memory-information.ts';
