@@ -24,8 +24,8 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
   const { site, api } = dissect(stack);
   if (site === undefined) return 'system';
   if (isBeforeMain(stack)) return 'startup';
-  if (site.runtime === true && isGo(site)) return actorInGo(stack);
-  return api === undefined || givesHandle(api, object) ? 'program' : 'system';
+  if (api !== undefined && !givesHandle(api, object)) return 'system';
+  return site.runtime === true && isGo(site) ? actorInGo(stack) : 'program';
 }
 
 /** The maker of a call by Go's runtime or its standard library. Where callers are missing, one may be the program's. */

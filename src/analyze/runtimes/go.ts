@@ -16,9 +16,12 @@ const standardPackages: ReadonlySet<string> = new Set([
 /** Packages whose functions are the system's functions in the form of Go. */
 const systemCallPackage: RegExp = /^(?:syscall|internal\/syscall|golang\.org\/x\/sys)(?:\/|$)/;
 
-/** The way from Go's code to the system's, which every call takes. It leads from one stack to the other. */
+/**
+ * The way from Go's code to the system's, which every call takes. It leads from one stack to the other. Go 1.26 keeps a
+ * part of it in `internal/runtime/syscall/windows`.
+ */
 const callPath: RegExp =
-  /^runtime\.(?:asmstdcall\w*|asmcgocall\w*|cgocall\w*|stdcall\w*|syscall_\w+|systemstack\w*|mcall|libcCall)$/;
+  /^(?:runtime\.(?:asmstdcall\w*|asmcgocall\w*|cgocall\w*|stdcall\w*|syscall_\w+|systemstack\w*|mcall)$|internal\/runtime\/syscall\/)/;
 
 /** The path of a source file in the standard library, whole or as `-trimpath` leaves it. */
 const standardSource: RegExp = /^(?:.*[\\/]src[\\/])?([a-z]+)[\\/]/;
