@@ -1,5 +1,5 @@
 import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
-import { findRuntimeMaker, isGo, isGoLibrarysOwn, isWholeGoStack } from './runtimes/go.ts';
+import { findRuntimeMaker, isAwaitedConnection, isGo, isGoLibrarysOwn, isWholeGoStack } from './runtimes/go.ts';
 import { dissect, isBeforeMain } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
@@ -25,6 +25,7 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
   if (site === undefined) return 'system';
   if (isBeforeMain(stack)) return 'startup';
   if (api !== undefined && !givesHandle(api, object)) return 'system';
+  if (isAwaitedConnection(stack, object)) return 'runtime';
   return site.runtime === true && isGo(site) ? actorInGo(stack) : 'program';
 }
 

@@ -110,8 +110,8 @@ interface Anatomy {
  * Takes a stack apart at the innermost frame of the program.
  *
  * The site is the programmer's own code where there is any: a `fopen` that was linked into the program, or Rust's
- * standard library, is a runtime and not a site. What a runtime does for itself is its own, even during a call of the
- * program.
+ * standard library, is a runtime and not a site. A call that a runtime makes for itself is its own, even during a call
+ * of the program.
  */
 export function dissect(stack: Stack): Anatomy {
   const trimmed = trimStack(stack);

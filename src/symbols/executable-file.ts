@@ -205,6 +205,11 @@ export class ExecutableFile implements Disposable {
     return first?.rva === begin ? first : undefined;
   }
 
+  /** Whether an address is in a section of code. */
+  isCode(rva: number): boolean {
+    return this.#sectionOf(rva)?.isCode === true;
+  }
+
   /** The source line of an address, from the file's DWARF; `undefined` where it has none for it. */
   lineOf(rva: number): SourceLine | undefined {
     return this.#dwarfLines().find(rva);
@@ -319,10 +324,7 @@ export class ExecutableFile implements Disposable {
     const names = this.#readAt(directory.readUInt32LE(32), nameCount * 4); // DWORD AddressOfNames
     const ordinals = this.#readAt(directory.readUInt32LE(36), nameCount * 2); // DWORD AddressOfNameOrdinals
     if (functions === undefined || names === undefined || ordinals === undefined) return noSymbols;
-    const sections = this.#sections.filter(({ isCode }) => isCode);
-    return exportedSymbols({ directory, directoryRva, functions, names, ordinals }, (rva) =>
-      sections.some((section) => isIn(section, rva)),
-    );
+    return exportedSymbols({ directory, directoryRva, functions, names, ordinals }, (rva) => this.isCode(rva));
   }
 
   #readCoffFunctions(): CodeSymbols {

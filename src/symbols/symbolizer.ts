@@ -149,9 +149,21 @@ export class Symbolizer implements Disposable {
     return frames;
   }
 
-  /** A whole stack of return addresses, innermost first, with the frames of inlined functions. */
+  /**
+   * A whole stack of return addresses, innermost first, with the frames of inlined functions. The walk has not looked
+   * at the last address of a full stack: it is left out if it is in a module where no code is.
+   */
   resolveStack(addresses: Iterable<bigint>): Frame[] {
-    return Array.from(addresses, (address) => this.resolveInlined(address)).flat();
+    const stack = [...addresses];
+    if (stack.length > 1 && this.#isData(stack.at(-1)!)) stack.pop();
+    return stack.flatMap((address) => this.resolveInlined(address));
+  }
+
+  #isData(address: bigint): boolean {
+    const module = this.moduleOf(address);
+    if (module === undefined) return false;
+    const { file } = this.#sources.get(module) ?? this.#open(module);
+    return file !== undefined && !file.isCode(Number(address - module.base));
   }
 
   /** Releases the symbols. Frames that were returned stay valid. */

@@ -1,4 +1,4 @@
-import type { Frame, Stack } from '../../model.ts';
+import type { Frame, HandleObject, Stack } from '../../model.ts';
 
 /**
  * The first elements of the import paths of Go's standard library. A program may give its own packages any other first
@@ -107,6 +107,12 @@ export function isGoLibrarysOwn(...stacks: readonly [Stack, Stack]): boolean {
     );
   });
   return [...one!].some((name) => other!.has(name));
+}
+
+/** The library opened the socket for the next connection, and none has come: the program's `Accept` still waits. */
+export function isAwaitedConnection(stack: Stack, { socket }: HandleObject): boolean {
+  if (socket?.state !== 'unbound') return false;
+  return stack.some((frame) => frame.function === 'internal/poll.(*FD).Accept' && isGoLibrary(frame));
 }
 
 /** `net/http` of `net/http.(*Server).Serve`, `main` of `main.open[...]`; type arguments may hold other packages. */

@@ -20,7 +20,7 @@ interface GoSection {
 /** The layouts of the table, by the version of Go that began to write them. */
 export type TableVersion = '1.16' | '1.18' | '1.20';
 
-/** Where a program keeps its table of functions and lines, and what the table counts from. */
+/** The table of functions and lines of a program, and the places that its offsets count from. */
 export interface GoTables {
   readonly version: TableVersion;
   /** The whole table. */
@@ -35,7 +35,7 @@ export interface GoTables {
   /** The program's Go code, relative to the image. */
   readonly textBegin: number;
   readonly textEnd: number;
-  /** What the offsets of function data count from, relative to the image; absent where it is not known. */
+  /** The base of the offsets of function data, relative to the image; absent where it is not known. */
   readonly functionData?: number;
 }
 

@@ -12,7 +12,7 @@ interface NamedLine {
 }
 
 /** The function of Go that holds an address. */
-export interface GoFunction extends NamedLine {
+interface GoFunction extends NamedLine {
   /** Relative to the image. */
   readonly begin: number;
   /** The functions that were inlined at the address, the innermost first. */

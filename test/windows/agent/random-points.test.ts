@@ -31,9 +31,9 @@ interface Outcome {
  *
  * The program walks from the very function that opens the handle, by RtlLookupFunctionEntry and RtlVirtualUnwind. Where
  * a function has no unwind data both take it for a leaf, and both end where a return address is 0, or a step would not
- * go up, would leave the stack, or came to an address without code. So all addresses are the same above the opening function, whose own address differs,
- * for it is that of another call; below that function stand only the system's, which the program cannot see. The
- * recorder ends after {@link MAXIMUM_FRAMES}, counting its own.
+ * go up, would leave the stack, or came to an address without code. So all addresses are the same above the opening
+ * function, whose own address differs, for it is that of another call; below that function stand only the system's,
+ * which the program cannot see. The recorder ends after {@link MAXIMUM_FRAMES}, counting its own.
  */
 async function compareStacks(program: string, seed: number, options: RecordingOptions): Promise<Outcome> {
   const recorded = new Map<bigint, readonly bigint[]>();
