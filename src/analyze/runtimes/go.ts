@@ -56,11 +56,15 @@ function isGoRuntime(frame: Frame): boolean {
 
 /**
  * The function of Go's runtime that made the call for the runtime itself; `undefined` where the program or a library
- * made it, or no code of Go. A `go` statement may start a thread, so the program's code may be further out.
+ * made it, or no code of Go. A `go` statement may start a thread, so the program's code may be further out. With cgo
+ * the runtime calls functions of C, too. It does so itself, and the program by the code that cgo generates.
  *
- * @param stack from the innermost frame that is not the system's
+ * @param frames from the innermost that is not the system's
  */
-export function findRuntimeMaker(stack: Stack): Frame | undefined {
+export function findRuntimeMaker(frames: Stack): Frame | undefined {
+  const begin = frames.findIndex(isGo);
+  if (begin < 0 || (begin > 0 && !callPath.test(frames[begin]!.function!))) return undefined;
+  const stack = frames.slice(begin);
   const end = stack.findIndex((frame) => !isGoRuntime(frame));
   const own = end < 0 ? stack : stack.slice(0, end);
   const caller = end < 0 ? undefined : stack[end]!;

@@ -134,6 +134,18 @@ describe('a handle that the program did not ask for', () => {
       site: 'runtime.semacreate',
     },
     {
+      title: 'is the runtime’s where the runtime called a function of C',
+      frames: [
+        newEvent,
+        'app!_cgo_preinit_init+0x20',
+        'app+0x1234',
+        `app!runtime.asmcgocall @${GO}\\runtime\\asm_amd64.s:844`,
+        `app!runtime.main @${GO}\\runtime\\proc.go:230`,
+        `app!runtime.goexit @${GO}\\runtime\\asm_amd64.s:1594`,
+      ],
+      site: 'runtime.main',
+    },
+    {
       title: 'is the standard library’s on a goroutine of its own',
       frames: [created, ...syscall119, ...open, `app!runtime.goexit @${GO}\\runtime\\asm_amd64.s:1594`],
       site: 'syscall.SyscallN',
