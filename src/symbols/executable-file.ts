@@ -226,14 +226,13 @@ export class ExecutableFile implements Disposable {
 
   /** The functions of Go, from the table that every Go program has; `undefined` in any other program. */
   get goFunctions(): GoFunctions | undefined {
-    this.#goFunctions ??= [
-      GoFunctions.find({
-        imageBase: this.#imageBase,
-        sections: this.#sections,
-        read: this.#read,
-        readAt: (rva, sizeBytes) => this.#readAt(rva, sizeBytes),
-      }),
-    ];
+    const image = {
+      imageBase: this.#imageBase,
+      sections: this.#sections,
+      read: this.#read,
+      readAt: (rva: number, sizeBytes: number) => this.#readAt(rva, sizeBytes),
+    };
+    this.#goFunctions ??= [GoFunctions.find(image, this.#budget)];
     return this.#goFunctions[0];
   }
 

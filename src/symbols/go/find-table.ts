@@ -51,8 +51,10 @@ const WINDOW_SIZE_BYTES = 0x1_0000;
 /** The rest of the magic number, two zeros, the size of an instruction and the size of a pointer. */
 const HEADER_TAIL: Buffer = Buffer.from([0xff, 0xff, 0xff, 0, 0, 1, 8]);
 const versions: Readonly<Record<number, TableVersion>> = { 250: '1.16', 240: '1.18', 241: '1.20' };
-/** No file has more places that look like a header. */
-const HEADERS_MAX = 64;
+/** No file has more places that look like a header, or like module data. */
+const CANDIDATES_MAX = 64;
+/** The bytes that are looked at in one file. One that was made to take time has many places that look right. */
+const SEARCH_SIZE_BYTES_MAX = 2 ** 29;
 /** No program has more functions. */
 const FUNCTION_COUNT_MAX = 1 << 22;
 
@@ -77,11 +79,11 @@ const functionDataWord: Readonly<Record<TableVersion, number | undefined>> = {
  */
 export function findGoTables(image: GoImage): GoTables | undefined {
   if (!isGo(image)) return undefined;
+  const search: Search = { image, leftSizeBytes: SEARCH_SIZE_BYTES_MAX };
   let count = 0;
-  for (const rva of findHeaders(image)) {
-    if (++count > HEADERS_MAX) return undefined;
-    const found = readTables(image, rva);
-    if (found !== undefined) return found;
+  for (const rva of findHeaders(search)) {
+    const found = readTables(search, rva);
+    if (found !== undefined || ++count === CANDIDATES_MAX) return found;
   }
   return undefined;
 }
@@ -93,14 +95,21 @@ function isGo(image: GoImage): boolean {
   const data = image.sections.find(({ name }) => name === '.data');
   if (data === undefined) return false;
   const limit = Math.min(data.fileSizeBytes, BUILD_INFORMATION_SEARCH_SIZE_BYTES);
-  return !findAligned(image, { ...data, fileSizeBytes: limit }, BUILD_INFORMATION, 16).next().done;
+  const search: Search = { image, leftSizeBytes: limit };
+  return !findAligned(search, { ...data, fileSizeBytes: limit }, BUILD_INFORMATION, 16).next().done;
+}
+
+interface Search {
+  readonly image: GoImage;
+  /** How much more of the file may be looked at. */
+  leftSizeBytes: number;
 }
 
 /** Addresses of all that looks like a table's header, relative to the image. */
-function* findHeaders(image: GoImage): Generator<number> {
-  for (const section of image.sections) {
+function* findHeaders(search: Search): Generator<number> {
+  for (const section of search.image.sections) {
     if (section.isCode || !/^\.(?:rdata|data)$/.test(section.name)) continue;
-    for (const at of findAligned(image, section, HEADER_TAIL, 8, 1)) yield section.rva + at;
+    for (const at of findAligned(search, section, HEADER_TAIL, 8, 1)) yield section.rva + at;
   }
 }
 
@@ -109,7 +118,7 @@ function* findHeaders(image: GoImage): Generator<number> {
  * place shares with the next window are not found: all that is looked for is aligned, and no longer than that.
  */
 function* findAligned(
-  image: GoImage,
+  search: Search,
   section: GoSection,
   bytes: Buffer,
   alignment: number,
@@ -117,7 +126,8 @@ function* findAligned(
 ): Generator<number> {
   for (let start = 0; start < section.fileSizeBytes; start += WINDOW_SIZE_BYTES) {
     const sizeBytes = Math.min(WINDOW_SIZE_BYTES, section.fileSizeBytes - start);
-    const window = image.read(section.fileOffset + start, sizeBytes);
+    search.leftSizeBytes -= sizeBytes;
+    const window = search.leftSizeBytes < 0 ? undefined : search.image.read(section.fileOffset + start, sizeBytes);
     if (window === undefined) return;
     for (let at = window.indexOf(bytes); at >= 0; at = window.indexOf(bytes, at + 1)) {
       if (at >= skip && (at - skip) % alignment === 0) yield start + at - skip;
@@ -125,7 +135,8 @@ function* findAligned(
   }
 }
 
-function readTables(image: GoImage, rva: number): GoTables | undefined {
+function readTables(search: Search, rva: number): GoTables | undefined {
+  const { image } = search;
   const magic = image.readAt(rva, 1)?.[0];
   const version = magic === undefined ? undefined : versions[magic];
   if (version === undefined) return undefined;
@@ -136,7 +147,7 @@ function readTables(image: GoImage, rva: number): GoTables | undefined {
   const functionCount = wordAt(header, 8);
   const offsets = [0, 1, 2, 3, 4].map((index) => wordAt(header, offsetsAt + index * 8));
   if (!(functionCount > 0 && functionCount <= FUNCTION_COUNT_MAX)) return undefined;
-  for (const data of findModuleData(image, rva)) {
+  for (const data of findModuleData(search, rva)) {
     const word = (index: number): number => wordAt(data, index * 8);
     const parts = [module.names, module.units, module.files, module.values, module.functions] as const;
     const start = image.imageBase + rva;
@@ -156,14 +167,17 @@ function readTables(image: GoImage, rva: number): GoTables | undefined {
 }
 
 /** All that may be the program's `runtime.moduledata`: it begins with a pointer to the table. */
-function* findModuleData(image: GoImage, table: number): Generator<Buffer> {
+function* findModuleData(search: Search, table: number): Generator<Buffer> {
+  const { image } = search;
+  let count = 0;
   const pointer = Buffer.alloc(8);
   pointer.writeBigUInt64LE(BigInt.asUintN(64, BigInt(image.imageBase + table)));
   for (const section of image.sections) {
     if (section.isCode) continue;
-    for (const at of findAligned(image, section, pointer, 8)) {
+    for (const at of findAligned(search, section, pointer, 8)) {
       const data = image.readAt(section.rva + at, MODULE_WORD_COUNT * 8);
       if (data !== undefined) yield data;
+      if (++count === CANDIDATES_MAX) return;
     }
   }
 }

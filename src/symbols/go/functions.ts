@@ -1,5 +1,6 @@
 import { ignoreDamage, textAt } from '../dwarf/byte-cursor.ts';
 import type { SourceLine } from '../dwarf/lines.ts';
+import type { MemoryBudget } from '../memory-budget.ts';
 import { lastAtOrBelow } from '../sorted-search.ts';
 import { findGoTables, type GoImage, type GoTables, type TableVersion } from './find-table.ts';
 
@@ -42,8 +43,13 @@ const inlinedCall: Readonly<Record<TableVersion, { sizeBytes: number; name: numb
 };
 
 const INLINED_DEPTH_MAX = 64;
-/** A function of a megabyte has fewer steps in each of its tables. */
-const STEPS_MAX = 1 << 20;
+/**
+ * The steps through tables of values for all addresses of a file. A look-up takes some hundreds of them; a table that
+ * was made to take time has millions.
+ */
+const STEPS_MAX = 2 ** 26;
+/** Approximate size in memory of a text, without its characters. */
+const TEXT_SIZE_BYTES = 100;
 
 /** One function's entry in the table. */
 interface Entry {
@@ -63,16 +69,25 @@ interface Entry {
 export class GoFunctions {
   readonly #image: GoImage;
   readonly #tables: GoTables;
+  readonly #budget: MemoryBudget;
+  /** Names of functions and files, by their places in the table. */
+  readonly #texts = new Map<number, string | undefined>();
+  #stepsLeft = STEPS_MAX;
 
-  private constructor(image: GoImage, tables: GoTables) {
+  private constructor(image: GoImage, tables: GoTables, budget: MemoryBudget) {
     this.#image = image;
     this.#tables = tables;
+    this.#budget = budget;
   }
 
-  /** Those of a program; `undefined` where it is none of Go. */
-  static find(image: GoImage): GoFunctions | undefined {
+  /**
+   * Those of a program; `undefined` where it is none of Go.
+   *
+   * @param budget limits what is kept of the file
+   */
+  static find(image: GoImage, budget: MemoryBudget): GoFunctions | undefined {
     const tables = findGoTables(image);
-    return tables === undefined ? undefined : new GoFunctions(image, tables);
+    return tables === undefined ? undefined : new GoFunctions(image, tables, budget);
   }
 
   /** Where the code of Go lies, relative to the image. Other code of the program lies outside. */
@@ -144,7 +159,15 @@ export class GoFunctions {
   #nameAt(offset: number): string | undefined {
     const { table, names, units } = this.#tables;
     if (names + offset >= units || (offset > 0 && table[names + offset - 1] !== 0)) return undefined;
-    return textAt(table, names + offset) || undefined;
+    return this.#textAt(names + offset);
+  }
+
+  #textAt(at: number): string | undefined {
+    if (this.#texts.has(at)) return this.#texts.get(at);
+    const text = textAt(this.#tables.table, at) || undefined;
+    this.#budget.spend(TEXT_SIZE_BYTES + 2 * (text?.length ?? 0));
+    this.#texts.set(at, text);
+    return text;
   }
 
   #lineOf(entry: Entry, place: number): SourceLine | undefined {
@@ -154,8 +177,8 @@ export class GoFunctions {
     const file = this.#valueAt(table.readUInt32LE(at + FILE_TABLE), entry, place);
     if (!(line > 0 && file >= 0)) return undefined;
     const offset = table.readUInt32LE(units + (table.readUInt32LE(at + UNIT) + file) * 4);
-    const path = offset === NO_DATA ? undefined : textAt(table, files + offset);
-    return path === undefined || path === '' ? undefined : { file: path, line };
+    const path = offset === NO_DATA ? undefined : this.#textAt(files + offset);
+    return path === undefined ? undefined : { file: path, line };
   }
 
   /** Which call of the function's tree of inlined calls an address belongs to, or -1. */
@@ -201,13 +224,13 @@ export class GoFunctions {
     };
     let value = -1;
     let address = begin;
-    for (let step = 0; step < STEPS_MAX; step++) {
+    for (let step = 0; ; step++) {
+      if (--this.#stepsLeft < 0) throw new RangeError('The tables take too many steps');
       const difference = read();
       if (difference === 0 && step > 0) return -1;
       value += difference % 2 === 1 ? -(difference + 1) / 2 : difference / 2;
       address += read();
       if (place < address) return value;
     }
-    return -1;
   }
 }

@@ -1,7 +1,10 @@
 // Tables of Go programs, made by hand: https://go.dev/src/runtime/symtab.go
 import { describe, expect, it } from 'vitest';
 
+import type { GoImage } from '../../../src/symbols/go/find-table.ts';
 import { GoFunctions } from '../../../src/symbols/go/functions.ts';
+import { MemoryBudget } from '../../../src/symbols/memory-budget.ts';
+import { ends } from '../../hang.ts';
 import { address, IMAGE_BASE, randomNumbers, text, u32, u64 } from './bytes.ts';
 
 type Version = '1.16' | '1.18' | '1.20';
@@ -34,14 +37,25 @@ function values(...steps: readonly (readonly [value: number, sizeBytes: number])
 /** Parts one after the other, and where each begins. */
 function joined(parts: readonly (readonly number[])[]): { bytes: number[]; at: number[] } {
   const bytes: number[] = [];
-  return { bytes, at: parts.map((part) => bytes.push(...part) - part.length) };
+  const at = parts.map((part) => {
+    for (const byte of part) bytes.push(byte);
+    return bytes.length - part.length;
+  });
+  return { bytes, at };
 }
 
 /**
  * A program with two functions of 0x40 bytes: `main.main`, into which `os.Open`, and `os.OpenFile` within it, were
  * inlined from byte 0x10 to 0x20, and `runtime.goexit`.
  */
-function program(version: Version, change: { table?: (table: Buffer) => void; data?: (data: Buffer) => void } = {}) {
+interface Change {
+  readonly table?: (table: Buffer) => void;
+  readonly data?: (data: Buffer) => void;
+  /** So many steps in the table of lines of runtime.goexit that come to no other address. */
+  readonly endless?: number;
+}
+
+function program(version: Version, { table: changeTable, data: changeData, endless = 0 }: Change = {}): GoImage {
   const names = joined(['', 'main.main', 'runtime.goexit', 'os.Open', 'os.OpenFile'].map(text));
   const files = joined(['/src/main.go', '/go/src/os/file.go', '/go/src/runtime/asm.s'].map(text));
   const units = [...u32(files.at[0]!), ...u32(NONE), ...u32(files.at[1]!), ...u32(files.at[2]!)];
@@ -51,7 +65,8 @@ function program(version: Version, change: { table?: (table: Buffer) => void; da
     values([10, 8], [11, 8], [300, 0x10], [12, 0x20]), // its lines
     values([-1, 0x10], [1, 0x10], [-1, 0x20]), // its calls that were inlined
     values([0, 0x40]), // the file of runtime.goexit
-    values([77, 0x40]), // its line
+    // One up and one down, over no code, and then its line.
+    [...Array.from({ length: endless * 2 }, (_, index) => [2, 0, 1, 0][index % 4]!), ...values([77, 0x40])],
     // Place 0x4 of main.main is where it calls os.Open, and 0x6, in the inlined os.Open, where it calls os.OpenFile.
     values([-1, 6], [0, 2], [-1, 8], [1, 0x10], [-1, 0x20]),
   ]);
@@ -114,8 +129,8 @@ function program(version: Version, change: { table?: (table: Buffer) => void; da
       ? [...u32(0), ...u32(names.at[name]!), ...u32(at), ...u32(1)]
       : [...u32(0), ...u32(0), ...u32(0), ...u32(names.at[name]!), ...u32(at)];
   const inlined = Buffer.from([...Array<number>(0x20).fill(0), ...call(3, 4), ...call(4, 6)]);
-  change.table?.(table);
-  change.data?.(data);
+  changeTable?.(table);
+  changeData?.(data);
   return imageOf([
     { name: '.text', rva: TEXT_RVA, isCode: true, bytes: Buffer.alloc(0x80) },
     { name: '.rdata', rva: TABLE_RVA, isCode: false, bytes: table },
@@ -145,8 +160,11 @@ function imageOf(parts: readonly { name: string; rva: number; isCode: boolean; b
   };
 }
 
+const goFunctions = (image: GoImage, budget = new MemoryBudget()): GoFunctions | undefined =>
+  GoFunctions.find(image, budget);
+
 describe.each<Version>(['1.16', '1.18', '1.20'])('the table of Go %s', (version) => {
-  const functions = GoFunctions.find(program(version))!;
+  const functions = goFunctions(program(version))!;
 
   it('is found, and says where the code of Go is', () => {
     expect(functions.code).toEqual({ begin: TEXT_RVA, sizeBytes: 0x80 });
@@ -181,7 +199,7 @@ describe.each<Version>(['1.16', '1.18', '1.20'])('the table of Go %s', (version)
 
 describe.each<Version>(['1.18', '1.20'])('the functions that Go %s inlined', (version) => {
   it('are named from the innermost outwards, each with its line', () => {
-    expect(GoFunctions.find(program(version))!.find(TEXT_RVA + 0x14)).toEqual({
+    expect(goFunctions(program(version))!.find(TEXT_RVA + 0x14)).toEqual({
       name: 'main.main',
       begin: TEXT_RVA,
       inlined: [
@@ -194,7 +212,7 @@ describe.each<Version>(['1.18', '1.20'])('the functions that Go %s inlined', (ve
 });
 
 it('an inlined function that Go 1.16 does not name gives its line to no other', () => {
-  expect(GoFunctions.find(program('1.16'))!.find(TEXT_RVA + 0x14)).toEqual({
+  expect(goFunctions(program('1.16'))!.find(TEXT_RVA + 0x14)).toEqual({
     name: 'main.main',
     begin: TEXT_RVA,
     inlined: [],
@@ -214,13 +232,13 @@ describe('no table is found', () => {
     { title: 'for a table that is longer than the file', change: { data: (data) => data.set([1, 1, 1], 8 + 14 * 8) } },
     { title: 'for code that ends before it begins', change: { data: (data) => data.set([0, 0], 8 + 23 * 8) } },
   ])('$title', ({ change }) => {
-    expect(GoFunctions.find(program('1.20', change))).toBeUndefined();
+    expect(goFunctions(program('1.20', change))).toBeUndefined();
   });
 
   it('in a program that has no sign of Go', () => {
     const image = program('1.20');
     const sections = image.sections.filter(({ name }) => name !== '.symtab');
-    expect(GoFunctions.find({ ...image, sections })).toBeUndefined();
+    expect(goFunctions({ ...image, sections })).toBeUndefined();
   });
 });
 
@@ -230,7 +248,38 @@ it('a table with damage anywhere has fewer answers, and nothing throws', () => {
     const damage = (bytes: Buffer): void => {
       for (let count = 0; count < 4; count++) bytes[8 + random(bytes.length - 8)] = random(256);
     };
-    const functions = GoFunctions.find(program('1.20', round % 2 === 0 ? { table: damage } : { data: damage }));
+    const functions = goFunctions(program('1.20', round % 2 === 0 ? { table: damage } : { data: damage }));
     for (let rva = TEXT_RVA; rva < TEXT_RVA + 0x80; rva += 3) functions?.find(rva);
   }
+});
+
+describe('a program that was made to take memory or time', () => {
+  it('has no names where no memory is left for them', () => {
+    const functions = goFunctions(program('1.20'), new MemoryBudget(150))!;
+    expect(functions.find(TEXT_RVA)).toBeUndefined();
+  });
+
+  it('with a table of a million steps has answers for a while, and then none', () => {
+    ends(() => {
+      const functions = goFunctions(program('1.20', { endless: 1 << 20 }))!;
+      expect(functions.find(TEXT_RVA + 0x7f)?.line?.line).toBe(77);
+      for (let round = 0; round < 70; round++) functions.find(TEXT_RVA + 0x7f);
+      expect(functions.find(TEXT_RVA)).toBeUndefined();
+    });
+  });
+
+  it('with many places that look like the table is given up', () => {
+    const header = Buffer.from([...[0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8], ...u64(2), ...Array<number>(56).fill(0)]);
+    const image = imageOf([
+      { name: '.rdata', rva: TABLE_RVA, isCode: false, bytes: Buffer.alloc(header.length << 14, header) },
+      { name: '.symtab', rva: 0x4000_0000, isCode: false, bytes: Buffer.alloc(4) },
+    ]);
+    let readCount = 0;
+    const read = (from: number, sizeBytes: number): Buffer | undefined => {
+      readCount++;
+      return image.read(from, sizeBytes);
+    };
+    expect(goFunctions({ ...image, read })).toBeUndefined();
+    expect(readCount).toBeLessThan(2000);
+  });
 });
