@@ -11,8 +11,8 @@ type Version = '1.16' | '1.18' | '1.20';
 
 const TEXT_RVA = 0x1000;
 const TABLE_RVA = 0x1_0000;
-const DATA_RVA = 0x2_0000;
-const INLINED_RVA = 0x3_0000;
+const DATA_RVA = 0x1000_0000;
+const INLINED_RVA = 0x2000_0000;
 const NONE = 0xffff_ffff;
 const magics: Readonly<Record<Version, number>> = { '1.16': 0xfa, '1.18': 0xf0, '1.20': 0xf1 };
 
@@ -136,7 +136,7 @@ function program(version: Version, { table: changeTable, data: changeData, endle
     { name: '.rdata', rva: TABLE_RVA, isCode: false, bytes: table },
     { name: '.rdata', rva: INLINED_RVA, isCode: false, bytes: inlined },
     { name: '.data', rva: DATA_RVA, isCode: false, bytes: data },
-    { name: '.symtab', rva: 0x4_0000, isCode: false, bytes: Buffer.alloc(4) },
+    { name: '.symtab', rva: 0x4000_0000, isCode: false, bytes: Buffer.alloc(4) },
   ]);
 }
 
