@@ -173,7 +173,7 @@ function* findModuleData(search: Search, table: number): Generator<Buffer> {
   const pointer = Buffer.alloc(8);
   pointer.writeBigUInt64LE(BigInt.asUintN(64, BigInt(image.imageBase + table)));
   for (const section of image.sections) {
-    if (section.isCode) continue;
+    if (section.name !== '.data') continue;
     for (const at of findAligned(search, section, pointer, 8)) {
       const data = image.readAt(section.rva + at, MODULE_WORD_COUNT * 8);
       if (data !== undefined) yield data;
