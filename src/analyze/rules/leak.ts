@@ -2,6 +2,7 @@ import type { CallRecord, HandleObject, Level, OpenHandle, OpenSite, Stack } fro
 import { type Actor, attributeOpening, outermostSystemFrame } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
+import { partOfGo } from '../runtimes/go.ts';
 import { dissect, isLoading, normaliseStack, normaliseStackWithInternals, trimStack } from '../stacks.ts';
 import { spellApi, spellCount, spellFrames, spellPlace } from '../wording.ts';
 
@@ -198,7 +199,7 @@ function endedClause(type: string, count: number, ended: number): string {
 const openers: Readonly<Record<Actor, string>> = {
   program: 'the program',
   startup: 'the system for itself',
-  runtime: 'the runtime of Go for itself',
+  runtime: 'Go for itself',
   system: 'the system for itself',
   unknown: 'an unknown stack',
 };
@@ -210,9 +211,9 @@ function noteMessage({ opened }: Opening, { object, count, openings, isGone }: T
   if (actor === 'unknown')
     return `${handles} ${verb} still open, but the stack of the opening could not be walked${opened.stack.length === 0 ? '' : ' to its end'}.`;
   if (actor === 'startup') return `${handles} opened before main, at ${spellPlace(...openings)}, ${verb} still open.`;
-  if (actor === 'runtime')
-    return `${handles} that the runtime of Go opened for itself, at ${spellPlace(...openings)}, ${verb} still open.`;
   const { site, api } = dissect(opened.stack);
+  if (actor === 'runtime' && site !== undefined)
+    return `${handles} that the ${partOfGo(site)} of Go opened for itself, at ${spellPlace(...openings)}, ${verb} still open.`;
   if (site === undefined || api === undefined) {
     const frame = outermostSystemFrame(opened.stack);
     const who = frame === undefined ? 'the system' : spellApi(frame);

@@ -23,6 +23,10 @@ const systemCallPackage: RegExp = /^(?:syscall|internal\/syscall|golang\.org\/x\
 const callPath: RegExp =
   /^(?:runtime\.(?:asmstdcall\w*|asmcgocall\w*|cgocall\w*|stdcall\w*|syscall_\w+|systemstack\w*|mcall)$|internal\/runtime\/syscall\/)/;
 
+/** The functions through which all others of those packages call the system. */
+const systemCall: RegExp =
+  /^(?:syscall|golang\.org\/x\/sys\/windows)\.(?:[sS]yscall\w*|rawSyscall\w*|\(\*(?:Lazy)?Proc\)\.\w+)$/;
+
 /** The path of a source file in the standard library, whole or as `-trimpath` leaves it. */
 const standardSource: RegExp = /^(?:.*[\\/]src[\\/])?([a-z]+)[\\/]/;
 
@@ -76,7 +80,7 @@ export function findRuntimeMaker(frames: Stack): Frame | undefined {
 
 /** The first frame that is not on the way from Go's code to the system's; else the first. */
 export function firstOffCallPath(stack: Stack): Frame | undefined {
-  return stack.find((frame) => !isGo(frame) || !callPath.test(frame.function!)) ?? stack[0];
+  return stack.find((frame) => !isGo(frame) || !isOnCallPath(frame.function!)) ?? stack[0];
 }
 
 /**
@@ -97,17 +101,9 @@ export function isWholeGoStack(stack: Stack): boolean {
 export function isGoLibrarysOwn(...stacks: readonly [Stack, Stack]): boolean {
   const [one, other] = stacks.map((stack) => {
     const end = stack.findIndex((frame) => !isGoLibrary(frame));
+    const own = end < 0 ? stack : stack.slice(0, end);
     return new Set(
-      (end < 0 ? stack : stack.slice(0, end))
-        .filter((frame) => !isGoRuntime(frame))
-        .map(({ function: name }) => name!)
-        // Every call of the system goes through these.
-        .filter(
-          (name) =>
-            !/^(?:syscall|golang\.org\/x\/sys\/windows)\.(?:[sS]yscall\w*|rawSyscall\w*|\(\*(?:Lazy)?Proc\)\.\w+)$/.test(
-              name,
-            ),
-        ),
+      own.filter((frame) => !isGoRuntime(frame) && !isOnCallPath(frame.function!)).map(({ function: name }) => name!),
     );
   });
   return [...one!].some((name) => other!.has(name));
@@ -117,6 +113,15 @@ export function isGoLibrarysOwn(...stacks: readonly [Stack, Stack]): boolean {
 export function isAwaitedConnection(stack: Stack, { socket }: HandleObject): boolean {
   if (socket?.state !== 'unbound') return false;
   return stack.some((frame) => frame.function === 'internal/poll.(*FD).Accept' && isGoLibrary(frame));
+}
+
+/** `runtime` or `standard library`: the part of Go that a function is of. */
+export function partOfGo(frame: Frame): string {
+  return isGoRuntime(frame) ? 'runtime' : 'standard library';
+}
+
+function isOnCallPath(name: string): boolean {
+  return callPath.test(name) || systemCall.test(name);
 }
 
 /** `net/http` of `net/http.(*Server).Serve`, `main` of `main.open[...]`; type arguments may hold other packages. */

@@ -148,7 +148,7 @@ describe('a handle that the program did not ask for', () => {
     {
       title: 'is the standard library’s on a goroutine of its own',
       frames: [created, ...syscall119, ...open, `app!runtime.goexit @${GO}\\runtime\\asm_amd64.s:1594`],
-      site: 'syscall.SyscallN',
+      site: 'syscall.CreateFile',
     },
     {
       title: 'is the standard library’s where it waits for a connection',
