@@ -1,6 +1,7 @@
 import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
 import { runtimeGives, servesItself } from './runtimes/calls.ts';
 import { callsOnce } from './runtimes/code.ts';
+import { findRuntimeMaker, isAwaitedConnection, isGo, isGoLibrarysOwn, isWholeGoStack } from './runtimes/go.ts';
 import { dissect, functionName, isBeforeMain, isCut } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
@@ -9,9 +10,9 @@ import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
  *
  * - `program`: the program's code made it, or called a function of the system for that purpose;
  * - `startup`: the program had not reached `main`;
- * - `runtime`: a runtime that the compiler or language brought into the program made it for itself;
+ * - `runtime`: a runtime or standard library that the compiler or language brought into the program made it for itself;
  * - `system`: Windows made it for itself, during a call of the program or on a thread of its own;
- * - `unknown`: no stack could be walked, or it was cut before it came to code of the program.
+ * - `unknown`: no stack could be walked, or it ends before it comes to code of the program.
  */
 export type Actor = 'program' | 'startup' | 'runtime' | 'system' | 'unknown';
 
@@ -26,6 +27,8 @@ export function attributeOpening(stack: Stack, object: HandleObject): Actor {
   if (site === undefined) return isCut(stack) ? 'unknown' : 'system';
   if (isBeforeMain(stack)) return 'startup';
   if (api !== undefined && !givesHandle(api, object)) return 'system';
+  if (isAwaitedConnection(stack, object)) return 'runtime';
+  if (site.runtime === true && isGo(site)) return actorInGo(stack);
   return runtimeOpener(stack, object) === undefined ? 'program' : 'runtime';
 }
 
@@ -60,6 +63,13 @@ export function runtimeOpener(stack: Stack, object: HandleObject): RuntimeOpener
   return { frame, isOnce: callsOnce(names[outermost]) };
 }
 
+/** The maker of a call by Go's runtime or its standard library. Where callers are missing, one may be the program's. */
+function actorInGo(stack: Stack): Actor {
+  return findRuntimeMaker(programFrames(dissect(stack).stack)) !== undefined || isWholeGoStack(stack)
+    ? 'runtime'
+    : 'unknown';
+}
+
 /**
  * Finds the maker of a refused call. It was the program if the function that it called closes or uses the handle that
  * it is given. Where the tables do not know the function, it was the program if the handle was the program's own.
@@ -70,13 +80,20 @@ export function attributeMisuse(misuse: Misuse): Actor {
   const { site, api, carriers } = dissect(stack);
   if (site === undefined) return isCut(stack) ? 'unknown' : 'system';
   if (site.runtime === true) {
+    if (isGo(site)) return actorInGo(stack);
     if (carriers.length === 0) return 'startup';
     return wasTheProgramsOwn(misuse) ? 'program' : 'runtime';
   }
+  if (misuse.opened !== undefined && isGoLibrarysOwn(programFrames(misuse.opened.stack), programFrames(stack)))
+    return 'runtime';
   if (api === undefined) return 'program';
   const given = misuse.kind !== 'use' ? closesHandle(api) : takesHandle(api);
   if (given === 'unknown') return wasTheProgramsOwn(misuse) ? 'program' : 'system';
   return given ? 'program' : 'system';
+}
+
+function programFrames(stack: Stack): Stack {
+  return stack.filter((frame) => frame.system !== true);
 }
 
 function wasTheProgramsOwn(misuse: Misuse): boolean {

@@ -8,6 +8,7 @@ import {
   type RuntimeCode,
   runtimeCodeOf,
 } from './runtimes/code.ts';
+import { findRuntimeMaker, firstOffCallPath, isGo, isGoLibrary } from './runtimes/go.ts';
 
 /**
  * The functions in which threads begin. On Wine 8, walks run past these frames into whatever lies above them on the
@@ -34,9 +35,15 @@ export function moduleName(frame: Frame): string {
  * functions, and Rust's hash. Absent when there is no name, or when it is too far away.
  */
 export function functionName(frame: Frame): string | undefined {
-  if (frame.function === undefined || frame.function === '' || frame.offset >= farthestNamedOffset) return undefined;
-  return withoutBuildMarks(frame.function);
+  const { function: name, offset } = frame;
+  if (name === undefined || name === '') return undefined;
+  if (offset < farthestNamedOffset && !buildMarkSign.test(name)) return name; // most names, and this test is quick
+  // Go's own table ends each function where it ends, and `main.part` is a function like any other.
+  if (isGo(frame)) return name;
+  return offset < farthestNamedOffset ? withoutBuildMarks(name) : undefined;
 }
+
+const buildMarkSign: RegExp = /[.:[]/;
 
 /**
  * Like {@link functionName}, but for a frame of the system by the name that its module exports: the same with and
@@ -65,7 +72,6 @@ export function reachesThreadStart(stack: Stack): boolean {
 }
 
 function withoutBuildMarks(name: string): string {
-  if (!/[.:[]/.test(name)) return name; // most names have no marks, and this test is quick
   return name
     .replace(/(?:\s*\[clone [^\]]*\])+$/, '')
     .replace(/(?:\.(?:constprop|isra|part|cold|lto_priv|llvm)(?:\.\d+)*)+$/, '')
@@ -117,7 +123,11 @@ function runtimeCodesOf(frames: Stack): readonly (RuntimeCode | undefined)[] {
     system: frame.system === true,
   }));
   const rustModules = new Set(named.filter((frame) => !frame.system && isRust(frame)).map(({ module }) => module));
-  const codes = named.map((frame) => (frame.system ? undefined : runtimeCodeOf(frame, rustModules.has(frame.module))));
+  const codes = named.map((frame, index): RuntimeCode | undefined => {
+    if (frame.system) return undefined;
+    if (isGo(frames[index]!)) return isGoLibrary(frames[index]!) ? 'go' : undefined;
+    return runtimeCodeOf(frame, rustModules.has(frame.module));
+  });
   const begin = named.findIndex((frame) => !frame.system && beginsRustProgram(frame.name));
   if (begin !== -1) named.forEach(({ system }, index) => index > begin && !system && (codes[index] = 'startup'));
   // From the outermost frame inwards: the caller of each is known by then.
@@ -160,7 +170,8 @@ interface Anatomy {
  * Takes a stack apart at the innermost frame of the program.
  *
  * The site is the programmer's own code where there is any: a `fopen` that was linked into the program, or Rust's
- * standard library, is a runtime and not a site.
+ * standard library, is a runtime and not a site. A call that a runtime makes for itself is its own, even during a call
+ * of the program.
  */
 export function dissect(stack: Stack): Anatomy {
   const { stack: trimmed, codes } = trim(stack);
@@ -174,7 +185,8 @@ export function dissect(stack: Stack): Anatomy {
   const carriers = trimmed
     .slice(innermost, Math.min(...ends, trimmed.length))
     .map((frame, index) => ({ frame, code: codes[innermost + index] }));
-  const site = trimmed[own === -1 ? innermost : own]!;
+  const program = trimmed.slice(innermost);
+  const site = findRuntimeMaker(program) ?? trimmed[own] ?? firstOffCallPath(program)!;
   return { stack: trimmed, site, ...(api === undefined ? {} : { api }), inner, carriers };
 }
 
@@ -222,9 +234,13 @@ export function normaliseStack(stack: Stack): readonly string[] {
   if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
   const { codes } = trim(stack);
   const outermost = codes.findLastIndex((code, index) => code === undefined && trimmed[index]!.system !== true);
-  const program = trimmed.filter(
-    (frame, index) => frame.system !== true && codes[index] !== 'startup' && (outermost === -1 || index <= outermost),
-  );
+  const isPart = (frame: Frame, index: number): boolean =>
+    frame.system !== true &&
+    codes[index] !== 'startup' &&
+    codes[index] !== 'go' &&
+    (outermost === -1 || index <= outermost);
+  // How Go's runtime came to do something for itself differs from run to run.
+  const program = site.runtime === true && isGo(site) ? [] : trimmed.filter(isPart);
   const frames = withoutRepetition((program.length > 0 ? program : [site]).map(normaliseFrame));
   return api === undefined ? frames : [familyOf(exportedName(api)) ?? moduleName(api), ...frames];
 }

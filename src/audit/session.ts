@@ -69,17 +69,18 @@ export class AuditSession implements Disposable {
   private constructor(
     target: Target,
     recording: Recording,
-    { marks, symbolPath }: SessionOptions,
-    inherited: readonly OpenHandle[],
+    marks: MarkListener | undefined,
+    known: {
+      readonly inherited: readonly OpenHandle[];
+      readonly firstModules: readonly Module[];
+      readonly symbolizer: Symbolizer;
+    },
   ) {
     this.#target = target;
     this.#recording = recording;
-    this.#inherited = inherited;
-    this.#firstModules = listFirstModules(target, target.image);
-    this.#symbolizer = new Symbolizer([], {
-      userPaths: target.origin === 'child' ? [] : [target.image],
-      ...(symbolPath === undefined ? {} : { searchPath: symbolPath }),
-    });
+    this.#inherited = known.inherited;
+    this.#firstModules = known.firstModules;
+    this.#symbolizer = known.symbolizer;
     this.#marks = marks;
     if (marks === undefined) return;
     this.#markCounts = new MarkCounts(recording.ledger, this.#started);
@@ -93,9 +94,21 @@ export class AuditSession implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async begin(target: Target, recording: Recording, options: SessionOptions): Promise<AuditSession> {
-    recording.install(target);
-    const inherited = await noteOpenHandles(target, recording, options.passedOn);
-    return new AuditSession(target, recording, options, inherited);
+    const { marks, passedOn, symbolPath } = options;
+    const firstModules = listFirstModules(target, target.image);
+    const symbolizer = new Symbolizer([], {
+      userPaths: target.origin === 'child' ? [] : [target.image],
+      ...(symbolPath === undefined ? {} : { searchPath: symbolPath }),
+    });
+    try {
+      const program = firstModules.find(({ isSystem }) => !isSystem);
+      recording.install(target, program && symbolizer.findGoCode(program));
+      const inherited = await noteOpenHandles(target, recording, passedOn);
+      return new AuditSession(target, recording, marks, { inherited, firstModules, symbolizer });
+    } catch (error) {
+      symbolizer[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /**

@@ -1,3 +1,4 @@
+import { dissect } from '../analyze/stacks.ts';
 import type { Frame, Stack } from '../model.ts';
 import { baseName, relativePath } from './paths.ts';
 import type { ReportOptions } from './reporter.ts';
@@ -16,9 +17,12 @@ export interface StackView {
 /** How many frames of the system are shown where it has nothing but those. */
 const systemFramesShown = 4;
 
-/** The frame that a person looks at first: the innermost of the programmer's own code. */
+/**
+ * The frame that a person looks at first: the innermost of the programmer's own code, or the runtime's where the
+ * runtime made the call for itself.
+ */
 export function siteFrame(stack: Stack | undefined): Frame | undefined {
-  return stack?.find(isOwn) ?? stack?.find((frame) => frame.system !== true) ?? stack?.[0];
+  return dissect(stack ?? []).site ?? stack?.[0];
 }
 
 /** The program's frames with their places and the source line of the first; the system's folded. */
@@ -26,7 +30,8 @@ export function drawStack(stack: Stack, view: StackView): readonly string[] {
   const { theme, options } = view;
   if (stack.length === 0) return [theme.dim('no stack could be walked')];
   const site = siteFrame(stack);
-  const rows = options.showSystemFrames === true ? stack.map((frame) => row(frame, view)) : foldedRows(stack, view);
+  const rows =
+    options.showSystemFrames === true ? stack.map((frame) => row(frame, view)) : foldedRows(stack, site, view);
   const names = rows.flatMap((each) => (each.place === '' ? [] : [textWidth(each.name)]));
   const nameWidth = Math.min(Math.max(0, ...names), Math.max(12, Math.floor(view.width * 0.45)));
   return rows.flatMap((each) => {
@@ -72,7 +77,7 @@ function spellSource(file: string, { baseDirectory, showSourcePath }: ReportOpti
 }
 
 /** Runs of frames that are not the programmer's own become one row each; how the thread began is left out. */
-function foldedRows(stack: Stack, view: StackView): readonly Row[] {
+function foldedRows(stack: Stack, site: Frame | undefined, view: StackView): readonly Row[] {
   if (!stack.some((frame) => frame.system !== true)) {
     const shown = stack.slice(0, systemFramesShown).map((frame) => row(frame, view));
     const hidden = stack.length - shown.length;
@@ -81,14 +86,15 @@ function foldedRows(stack: Stack, view: StackView): readonly Row[] {
       : [...shown, { name: `${view.theme.signs.ellipsis} ${countFrames(hidden)} more`, place: '', own: false }];
   }
   const rows: Row[] = [];
+  const isShown = (frame: Frame): boolean => isOwn(frame) || frame === site;
   for (let start = 0; start < stack.length; ) {
-    if (isOwn(stack[start]!)) {
+    if (isShown(stack[start]!)) {
       rows.push(row(stack[start]!, view));
       start += 1;
       continue;
     }
     let end = start + 1;
-    while (end < stack.length && !isOwn(stack[end]!)) end += 1;
+    while (end < stack.length && !isShown(stack[end]!)) end += 1;
     const run = stack.slice(start, end);
     // Below the program's code the function that it called says most, above it the one that called it.
     if (start === 0) rows.push(foldedRow(run, run.findLast(isNamed) ?? run.at(-1)!, view));

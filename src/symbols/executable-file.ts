@@ -1,8 +1,10 @@
 import { BlockFile, TABLE_SIZE_BYTES_MAX } from './block-file.ts';
 import { type CodeSymbol, type CodeSymbols, nearer, noSymbols } from './code-symbols.ts';
+import { inflateSection } from './dwarf/compressed-section.ts';
 import { type DwarfFunction, DwarfFunctions } from './dwarf/functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf/lines.ts';
 import { DwarfUnits } from './dwarf/units.ts';
+import { GoFunctions } from './go/functions.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import {
   COFF_SYMBOL_SIZE_BYTES,
@@ -75,6 +77,8 @@ export class ExecutableFile implements Disposable {
   #units: DwarfUnits | undefined;
   #lines: DwarfLines | undefined;
   #dwarfFunctions: DwarfFunctions | undefined;
+  /** Absent until they were looked for. */
+  #goFunctions: [GoFunctions | undefined] | undefined;
   #functions: Buffer | undefined;
 
   private constructor(source: Source, header: Buffer, sections: readonly Section[]) {
@@ -214,6 +218,11 @@ export class ExecutableFile implements Disposable {
     return first?.rva === begin ? first : undefined;
   }
 
+  /** Whether an address is in a section of code. */
+  isCode(rva: number): boolean {
+    return this.#sectionOf(rva)?.isCode === true;
+  }
+
   /** The source line of an address, from the file's DWARF; `undefined` where it has none for it. */
   lineOf(rva: number): SourceLine | undefined {
     return this.#dwarfLines().find(rva);
@@ -226,6 +235,18 @@ export class ExecutableFile implements Disposable {
   dwarfFunctionOf(rva: number): DwarfFunction | undefined {
     this.#dwarfFunctions ??= new DwarfFunctions(this.#dwarfUnits(), this.#dwarfLines(), this.#imageBase);
     return this.#dwarfFunctions.find(rva);
+  }
+
+  /** The functions of Go, from the table that every Go program has; `undefined` in any other program. */
+  get goFunctions(): GoFunctions | undefined {
+    const image = {
+      imageBase: this.#imageBase,
+      sections: this.#sections,
+      read: this.#read,
+      readAt: (rva: number, sizeBytes: number) => this.#readAt(rva, sizeBytes),
+    };
+    this.#goFunctions ??= [GoFunctions.find(image, this.#budget)];
+    return this.#goFunctions[0];
   }
 
   #dwarfLines(): DwarfLines {
@@ -308,8 +329,7 @@ export class ExecutableFile implements Disposable {
   #readExports(): CodeSymbols {
     const tables = this.#readExportTables();
     if (tables === undefined) return noSymbols;
-    const sections = this.#sections.filter(({ isCode }) => isCode);
-    return exportedSymbols(tables, (rva) => sections.some((section) => isIn(section, rva)));
+    return exportedSymbols(tables, (rva) => this.isCode(rva));
   }
 
   #readExportTables(): ExportTables | undefined {
@@ -339,12 +359,15 @@ export class ExecutableFile implements Disposable {
     );
   }
 
-  /** The contents of a section; empty where the file has none of that name. */
+  /** The contents of a debug section; empty where the file has none of that name, compressed or not. */
   #section(name: string): Buffer {
-    const section = this.#findSection(name);
+    const compressed = this.#findSection(name.replace('.', '.z'));
+    const section = this.#findSection(name) ?? compressed;
     if (section === undefined) return Buffer.alloc(0);
     // The linker pads the section in the file to whole sectors.
-    return this.#read(section.fileOffset, Math.min(section.virtualSizeBytes, section.fileSizeBytes)) ?? Buffer.alloc(0);
+    const sizeBytes = Math.min(section.virtualSizeBytes, section.fileSizeBytes);
+    const contents = this.#read(section.fileOffset, sizeBytes) ?? Buffer.alloc(0);
+    return section === compressed ? inflateSection(contents, this.#budget) : contents;
   }
 
   #findSection(name: string): Section | undefined {

@@ -119,6 +119,16 @@ export class Symbolizer implements Disposable {
     }
   }
 
+  /** Where the code of Go lies in a Go program; `undefined` for any other. The module must still be added. */
+  findGoCode(module: Module): { readonly begin: bigint; readonly sizeBytes: number } | undefined {
+    const path = toTargetFilePath(module.path, this.#options.userPaths);
+    const file = path === undefined ? undefined : this.#openFile(path);
+    if (path === undefined || file === undefined) return undefined;
+    this.#readAhead.set(path.toLowerCase(), file);
+    const code = file.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
+    return code && { begin: module.base + BigInt(code.begin), sizeBytes: code.sizeBytes };
+  }
+
   /** The module that holds an address. */
   moduleOf(address: bigint): Module | undefined {
     const module = this.#modules[this.#indexBelow(address)];
@@ -147,9 +157,21 @@ export class Symbolizer implements Disposable {
     return frames;
   }
 
-  /** A whole stack of return addresses, innermost first, with the frames of inlined functions. */
+  /**
+   * A whole stack of return addresses, innermost first, with the frames of inlined functions. The walk has not looked
+   * at the last address of a full stack: it is left out if it is in a module where no code is.
+   */
   resolveStack(addresses: Iterable<bigint>): Frame[] {
-    return Array.from(addresses, (address) => this.resolveInlined(address)).flat();
+    const stack = [...addresses];
+    if (stack.length > 1 && this.#isData(stack.at(-1)!)) stack.pop();
+    return stack.flatMap((address) => this.resolveInlined(address));
+  }
+
+  #isData(address: bigint): boolean {
+    const module = this.moduleOf(address);
+    if (module === undefined) return false;
+    const { file } = this.#sources.get(module) ?? this.#open(module);
+    return file !== undefined && !file.isCode(Number(address - module.base));
   }
 
   /** Releases the symbols. Frames that were returned stay valid. */
@@ -170,6 +192,7 @@ export class Symbolizer implements Disposable {
     const source = this.#sources.get(module) ?? this.#open(module);
     const rva = Number(place - module.base);
     const found =
+      findByGo(source, rva) ??
       this.#findByDwarf(module, source, rva) ??
       this.#findByPdb(module, source, place) ??
       this.#findByName(module, source, rva);
@@ -269,6 +292,17 @@ export class Symbolizer implements Disposable {
 function markOf(module: Module, { isManagedHost }: Source): Pick<Frame, 'system' | 'runtime'> {
   if (module.isSystem) return { system: true };
   return isManagedHost ? { runtime: true } : {};
+}
+
+/** Go's table comes first: it has the names of Go, and debug information may be absent, or differ from them. */
+function findByGo({ file, useDebugInformation }: Source, rva: number): Found | undefined {
+  const found = useDebugInformation ? file?.goFunctions?.find(rva) : undefined;
+  if (found === undefined) return undefined;
+  const spell = <Part extends { readonly line?: SourceLine }>(part: Part): Part => {
+    const line = spellLine(part.line);
+    return line === undefined ? part : { ...part, line };
+  };
+  return { ...spell(found), inlined: found.inlined.map(spell) };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { PatchTable } from '../linkage/patch-table.ts';
 import type { FramedFunction } from './abi/framed-function.ts';
 import { emitCaptureStack } from './walk/capture-stack.ts';
 import { emitPredictUnwind } from './walk/predict-unwind.ts';
+import { emitWalkGoFrames } from './walk/walk-go-frames.ts';
 import { emitClearWalkCache } from './walk/walk-cache.ts';
 import { emitWalkWithUnwinder, type WalkEnvironment } from './walk/walk-with-unwinder.ts';
 import { emitNoteImage } from './recorder/images.ts';
@@ -43,7 +44,7 @@ interface RoutineOptions {
 /** The labels of all routines, by which they and the hooks call each other. */
 export interface Routines {
   readonly environment: HookEnvironment & GateEnvironment;
-  readonly walk: Pick<WalkEnvironment, 'functionTable' | 'functionCount' | 'predictUnwind'> & {
+  readonly walk: Pick<WalkEnvironment, 'functionTable' | 'functionCount' | 'predictUnwind' | 'walkGoFrames'> & {
     readonly walkWithUnwinder: Label;
     readonly internStack: Label;
   };
@@ -95,6 +96,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       walkWithUnwinder: routine('walkWithUnwinder'),
       internStack: routine('internStack'),
       predictUnwind: routine('predictUnwind'),
+      walkGoFrames: routine('walkGoFrames'),
       functionTable: routine('functionTable'),
       functionCount: routine('functionCount'),
     },
@@ -112,6 +114,7 @@ export function emitRoutines(
   const framed = [
     emitCaptureStack(asm, environment.captureStack, walk.walkWithUnwinder, walk.internStack, walkEnvironment),
     emitWalkWithUnwinder(asm, walk.walkWithUnwinder, walkEnvironment),
+    emitWalkGoFrames(asm, walk.walkGoFrames, environment),
     emitRecordOpen(asm, environment.recordOpen, environment),
     emitRecordClose(asm, environment.recordClose, environment),
     emitCountMisuse(asm, environment.countMisuse, environment),

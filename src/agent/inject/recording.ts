@@ -25,7 +25,7 @@ import { randomBytes } from '../../process/random.ts';
 import { GATE_ENDING_THREADS, ledgerLayout } from '../ledger/layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import type { AgentCode } from '../linkage/agent-code.ts';
-import { linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
+import { type CodeRange, linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
 import {
   findCloseHandle,
@@ -149,10 +149,11 @@ export class Recording implements Disposable {
    * in the target is changed before all of the agent is in place.
    *
    * @param target opened with PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE and PROCESS_QUERY_INFORMATION
+   * @param goCode the code of Go in the program, if it is one
    * @throws RecordingError when no system call can be hooked
    * @throws Win32Error or NtStatusError when Windows refuses to write to the target
    */
-  install(target: AsHandle): void {
+  install(target: AsHandle, goCode?: CodeRange): void {
     const { layout, modules } = this.#target;
     const ledger = mapIntoTarget(this.#section, target, this.#ledgerAddress);
     if (layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
@@ -167,7 +168,7 @@ export class Recording implements Disposable {
     const relays = modules.map((module) =>
       allocateNear(target, module.base, module.functions.length * RELAY_SIZE_BYTES),
     );
-    const image = linkAgent(this.#code, { ...this.#target, ledger, calls }, base, relays);
+    const image = linkAgent(this.#code, { ...this.#target, ledger, calls, goCode }, base, relays);
     writeCode(target, { address: base, bytes: image.bytes });
     for (const relay of image.relays) writeCode(target, relay);
     this.ledger.hideAgent(base, sizeBytes);

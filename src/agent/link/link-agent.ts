@@ -35,7 +35,7 @@ export interface HookedModule extends RuntimeModule {
   readonly functions: readonly HookedFunction[];
 }
 
-/** A function's code. */
+/** The code of a function, or of a part of a program. */
 export interface CodeRange {
   readonly begin: bigint;
   readonly sizeBytes: number;
@@ -50,6 +50,8 @@ export interface LinkInputs {
    * own, so CloseHandle is the wrong one for them.
    */
   readonly closeHandle: CodeRange | undefined;
+  /** The code of Go in a Go program, which walks by frame pointers. */
+  readonly goCode?: CodeRange | undefined;
   /** Address of the ledger. */
   readonly ledger: bigint;
   readonly layout: LedgerLayout;
@@ -110,7 +112,7 @@ export function linkAgent(
   return { bytes, relays: linkedRelays, patches };
 }
 
-function fillLinkSlots({ ledger, layout, closeHandle }: LinkInputs): Readonly<Record<LinkSlot, bigint>> {
+function fillLinkSlots({ ledger, layout, closeHandle, goCode }: LinkInputs): Readonly<Record<LinkSlot, bigint>> {
   const at = (offset: number): bigint => ledger + BigInt(offset);
   return {
     ledger,
@@ -126,6 +128,8 @@ function fillLinkSlots({ ledger, layout, closeHandle }: LinkInputs): Readonly<Re
     recentOpens: at(layout.recentOpensOffset),
     closeHandle: closeHandle?.begin ?? 0n,
     closeHandleSizeBytes: BigInt(closeHandle?.sizeBytes ?? 0),
+    goCode: goCode?.begin ?? 0n,
+    goCodeSizeBytes: BigInt(goCode?.sizeBytes ?? 0),
   };
 }
 

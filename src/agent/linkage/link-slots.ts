@@ -23,6 +23,9 @@ export const linkSlots = [
   /** Address and size of CloseHandle; 0 where they are not known. */
   'closeHandle',
   'closeHandleSizeBytes',
+  /** Address and size of the code of Go in a Go program; 0 in any other. */
+  'goCode',
+  'goCodeSizeBytes',
 ] as const;
 
 export type LinkSlot = (typeof linkSlots)[number];

@@ -3,10 +3,12 @@ import { type Actor, attributeOpening, outermostSystemFrame, runtimeOpener } fro
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
 import { properClosers } from '../object-noun.ts';
+import { isGo, partOfGo } from '../runtimes/go.ts';
 import { judgeRunning, nothingRuns, type Running, type StillInside } from '../running.ts';
 import {
   dissect,
   functionName,
+  isCut,
   isLoading,
   moduleName,
   normaliseStack,
@@ -315,18 +317,35 @@ function endedClause(type: string, count: number, ended: number): string {
   return `although ${ended} of their ${plural} ${ended === 1 ? 'has' : 'have'} ended`;
 }
 
+const openers: Readonly<Record<Actor, string>> = {
+  program: 'the program',
+  startup: 'the system for itself',
+  runtime: 'the runtime for itself',
+  system: 'the system for itself',
+  unknown: 'an unknown stack',
+};
+
+/** Why the maker of an opening is not known. */
+function spellUnknown(stack: Stack): string {
+  if (stack.length === 0) return 'could not be walked';
+  return isCut(stack) ? 'is too deep to show the code that asked for it' : 'could not be walked to its end';
+}
+
 function noteMessage({ opened }: Opening, { object, count, openings, isGone }: Tally, actor: Actor): string {
   const handles = spellCount(count, object);
-  if (isGone)
-    return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${actor === 'unknown' ? 'an unknown stack' : `the ${actor === 'runtime' ? 'runtime' : 'system'} for itself`}.`;
+  if (isGone) return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${openers[actor]}.`;
   const verb = count === 1 ? 'is' : 'are';
-  if (actor === 'unknown') {
-    const reason = opened.stack.length === 0 ? 'could not be walked' : 'is too deep to show the code that asked for it';
-    return `${handles} ${verb} still open, but the stack of the opening ${reason}.`;
-  }
+  if (actor === 'unknown')
+    return `${handles} ${verb} still open, but the stack of the opening ${spellUnknown(opened.stack)}.`;
   if (actor === 'startup') return `${handles} opened before main, at ${spellPlace(...openings)}, ${verb} still open.`;
-  if (actor === 'runtime') return `${handles} that ${spellRuntime(opened.stack, object)}, ${verb} still open.`;
   const { site, api } = dissect(opened.stack);
+  if (actor === 'runtime') {
+    const who =
+      site !== undefined && isGo(site)
+        ? `the ${partOfGo(site)} of Go opened for itself, at ${spellPlace(...openings)}`
+        : spellRuntime(opened.stack, object);
+    return `${handles} that ${who}, ${verb} still open.`;
+  }
   if (site === undefined || api === undefined) {
     const frame = outermostSystemFrame(opened.stack);
     const who = frame === undefined ? 'the system' : spellApi(frame);

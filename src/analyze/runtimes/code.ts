@@ -11,9 +11,10 @@
  * - `compiled`: it was compiled with the runtime, and holds no code of the program;
  * - `generic`: the program's compiler made it from a template or generic function, or may have, and may have put the
  *   program's own code into it (`std::call_once<…>`, `core::ops::function::FnOnce::call_once`);
+ * - `go`: it is of Go's runtime or standard library (go.ts);
  * - `host`: it is .NET's, which opens handles only for itself. The program's code calls Windows from outside of it.
  */
-export type RuntimeCode = 'startup' | 'compiled' | 'generic' | 'host';
+export type RuntimeCode = 'startup' | 'compiled' | 'generic' | 'go' | 'host';
 
 /** A frame by what is known of it. */
 interface NamedFrame {

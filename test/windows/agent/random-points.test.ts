@@ -10,6 +10,9 @@ const POINTS = 1500;
 /** A frame of the recorder's own, in the middle of a stack: a hooked wait that was interrupted. */
 const RECORDERS_FRAME = '-';
 
+/** Before a word of the stack that looks like a frame, but no code is there. */
+const NO_CODE = '~';
+
 interface Outcome {
   readonly points: number;
   /** Distinct stacks, in the program's own spelling. */
@@ -28,9 +31,9 @@ interface Outcome {
  *
  * The program walks from the very function that opens the handle, by RtlLookupFunctionEntry and RtlVirtualUnwind. Where
  * a function has no unwind data both take it for a leaf, and both end where a return address is 0, or a step would not
- * go up or would leave the stack. So all addresses are the same above the opening function, whose own address differs,
- * for it is that of another call; below that function stand only the system's, which the program cannot see. The
- * recorder ends after {@link MAXIMUM_FRAMES}, counting its own.
+ * go up, would leave the stack, or came to an address without code. So all addresses are the same above the opening
+ * function, whose own address differs, for it is that of another call; below that function stand only the system's,
+ * which the program cannot see. The recorder ends after {@link MAXIMUM_FRAMES}, counting its own.
  */
 async function compareStacks(program: string, seed: number, options: RecordingOptions): Promise<Outcome> {
   const recorded = new Map<bigint, readonly bigint[]>();
@@ -57,7 +60,12 @@ async function compareStacks(program: string, seed: number, options: RecordingOp
     stacks.add(own.join(' '));
     const stack = recorded.get(BigInt(`0x${handle}`)) ?? [];
     const opener = stack.findIndex((address) => address > BigInt(`0x${begin}`) && address <= BigInt(`0x${end}`));
-    const expected = own.slice(0, MAXIMUM_FRAMES - 1 - opener).filter((frame) => frame !== RECORDERS_FRAME);
+    // A frame that would be the last of a full stack is not looked at any more.
+    const last = MAXIMUM_FRAMES - 2 - opener;
+    const expected = own
+      .slice(0, last + 1)
+      .filter((frame, index) => frame !== RECORDERS_FRAME && (index === last || !frame.startsWith(NO_CODE)))
+      .map((frame) => frame.replace(NO_CODE, ''));
     const actual = stack.slice(opener + 1).map((address) => address.toString(16));
     if (opener < 0 || expected.join(' ') !== actual.join(' ')) {
       differences.push(

@@ -47,7 +47,7 @@ export function emitCaptureStack(
   environment: WalkEnvironment,
 ): FramedFunction {
   return framedFunction(asm, begin, captureFrame, (epilogue) => {
-    const [next, done, slow, hashAgain, hashAgainLoop, known, rbpKept] = asm.labels(
+    const [next, done, slow, hashAgain, hashAgainLoop, known, rbpKept, unwind, walked] = asm.labels(
       'next',
       'done',
       'slow',
@@ -55,6 +55,8 @@ export function emitCaptureStack(
       'hashAgainLoop',
       'known',
       'rbpKept',
+      'unwind',
+      'walked',
     );
 
     asm.mov(rsi, rcx); // where the return address lies
@@ -120,7 +122,21 @@ export function emitCaptureStack(
     asm.jmp(next);
 
     asm.bind(slow);
+    // The cache never has Go's code, and its callers are found without the unwinder.
+    asm.test(r14d, r14d);
+    asm.j('e', unwind);
+    asm.mov(rax, indexed(rsp, r14, 8, FRAMES - 8));
+    asm.sub(rax, environment.linkSlots.goCode);
+    asm.cmp(rax, environment.linkSlots.goCodeSizeBytes);
+    asm.j('ae', unwind);
+    asm.lea(rcx, at(rsp, FRAMES));
+    asm.mov(edx, r14d);
+    asm.mov(r8, rbp);
+    asm.call(environment.walkGoFrames);
+    asm.jmp(walked);
+    asm.bind(unwind);
     emitCallWalkWithUnwinder(asm, walkWithUnwinder, FRAMES);
+    asm.bind(walked);
     asm.mov(r14d, eax);
     asm.bind(hashAgain);
     asm.mov(rdx, at(rsp, OPENED_TYPE));

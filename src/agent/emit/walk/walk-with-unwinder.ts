@@ -29,7 +29,7 @@ import {
 } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffset } from '../abi/framed-function.ts';
-import { MEM_IMAGE, memoryInformation } from '../abi/memory-information.ts';
+import { MEM_IMAGE, memoryInformation, PAGE_EXECUTE_ANY } from '../abi/memory-information.ts';
 import { tebField } from '../abi/teb.ts';
 import { captureFrame } from './capture-frame.ts';
 import { context, prediction } from './context.ts';
@@ -49,6 +49,8 @@ export interface WalkEnvironment extends LinkedEnvironment {
   readonly checked: boolean;
   /** {@link emitPredictUnwind} */
   readonly predictUnwind: Label;
+  /** {@link emitWalkGoFrames} */
+  readonly walkGoFrames: Label;
 }
 
 const walk = {
@@ -86,6 +88,8 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
       store,
       measuredFromRsp,
       measured,
+      noCode,
+      go,
     ] = asm.labels(
       'nested',
       'unguarded',
@@ -99,8 +103,20 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
       'store',
       'measuredFromRsp',
       'measured',
+      'noCode',
+      'go',
     );
     const ctx = (field: number) => at(rsp, walk.context + field);
+    /** Asks for the region around the address that is left, r13. The status is in eax. */
+    const queryMemory = () => {
+      asm.mov(rcx, -1n);
+      asm.mov(rdx, r13);
+      asm.xor(r8d, r8d); // MemoryBasicInformation
+      asm.lea(r9, at(rsp, walk.memoryInformation));
+      asm.movImmediate64(at(rsp, 0x20), memoryInformation.sizeBytes);
+      asm.movImmediate64(at(rsp, 0x28), 0);
+      asm.call(environment.ntdllImport('NtQueryVirtualMemory'));
+    };
 
     asm.mov(rdi, rcx); // frames
     asm.mov(rax, at(rdx));
@@ -168,6 +184,10 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.cmp(rbx, rax);
     asm.j('a', finish);
     asm.mov(rcx, ctx(context.rip));
+    asm.mov(rax, rcx);
+    asm.sub(rax, environment.linkSlots.goCode);
+    asm.cmp(rax, environment.linkSlots.goCodeSizeBytes);
+    asm.j('b', go);
     asm.lea(rdx, at(rsp, walk.imageBase));
     asm.xor(r8d, r8d);
     asm.call(environment.ntdllImport('RtlLookupFunctionEntry'));
@@ -176,7 +196,14 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.mov(rbp, ctx(context.rbp));
     asm.test(rax, rax);
     asm.j('ne', hasEntry);
-    // No entry: a leaf, whose return address is on top of the stack.
+    // No entry: a leaf, whose return address is on top of the stack. Below code that breaks the rules for unwind data,
+    // the address may be any word of the stack: it is no frame if no code is there.
+    queryMemory();
+    asm.test(eax, eax);
+    asm.j('ne', noCode);
+    asm.mov(eax, at(rsp, walk.memoryInformation + memoryInformation.protect));
+    asm.test(eax, PAGE_EXECUTE_ANY);
+    asm.j('e', noCode);
     asm.mov(rax, at(rbx));
     asm.mov(ctx(context.rip), rax);
     asm.add(rbx, 8);
@@ -280,13 +307,7 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     // Other code stays only in an image that is mapped, and unmapping an image clears the cache.
     asm.mov(r12, r10);
     asm.mov(rbx, r11);
-    asm.mov(rcx, -1n);
-    asm.mov(rdx, r13);
-    asm.xor(r8d, r8d); // MemoryBasicInformation
-    asm.lea(r9, at(rsp, walk.memoryInformation));
-    asm.movImmediate64(at(rsp, 0x20), memoryInformation.sizeBytes);
-    asm.movImmediate64(at(rsp, 0x28), 0);
-    asm.call(environment.ntdllImport('NtQueryVirtualMemory'));
+    queryMemory();
     asm.mov(r10, r12);
     asm.mov(r11, rbx);
     asm.test(eax, eax);
@@ -319,6 +340,20 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.bind(released);
     asm.mov(eax, esi);
     epilogue();
+
+    asm.bind(go);
+    asm.mov(rcx, rdi);
+    asm.mov(edx, esi);
+    asm.mov(r8, ctx(context.rbp));
+    asm.call(environment.walkGoFrames);
+    asm.mov(esi, eax);
+    asm.jmp(finish);
+
+    asm.bind(noCode);
+    asm.sub(esi, 1);
+    asm.j('ne', finish);
+    asm.mov(esi, 1); // the first was called from, whatever it is
+    asm.jmp(finish);
 
     asm.bind(nested);
     asm.lockInc32(at(r14, header.nestedWalks));

@@ -2,6 +2,7 @@
 // gives all registers.
 import { Assembler } from '../../../../src/agent/asm/assembler.ts';
 import { type Label, relative } from '../../../../src/agent/asm/operands.ts';
+import { ntdllAddress } from '../../../../src/agent/inject/locate-hooks.ts';
 import { labelRoutines, type Routines } from '../../../../src/agent/emit/routines.ts';
 import {
   IMAGE_COUNT,
@@ -103,6 +104,10 @@ interface Placing<Name extends string> {
   readonly quarantineCount?: number;
   /** The functions of ntdll that the routines call, or name. */
   readonly ntdll?: readonly string[];
+  /** Functions of ntdll that the routines call themselves, without a fake. */
+  readonly realNtdll?: readonly string[];
+  /** The code of Go in the program. */
+  readonly goCode?: { readonly begin: bigint; readonly sizeBytes: number };
   /** Emits routines, and names those that tests call. The label `captureStack` is bound already. */
   emit(asm: Assembler, routines: Routines): Readonly<Record<Name, Label>>;
 }
@@ -120,6 +125,8 @@ export function placeRoutines<Name extends string>({
   slotCount = 1024,
   quarantineCount = 0,
   ntdll = [],
+  realNtdll = [],
+  goCode = { begin: 0n, sizeBytes: 0 },
   emit,
 }: Placing<Name>): PlacedRoutines<Name> {
   const layout = ledgerLayout(slotCount, quarantineCount);
@@ -133,6 +140,7 @@ export function placeRoutines<Name extends string>({
   const asm = new Assembler();
   const slotLabels = linkSlots.map((name) => asm.label(name));
   const imports = ntdll.map((name) => ({ name, slot: asm.label(name), begin: asm.label(`fake ${name}`) }));
+  const realImports = realNtdll.map((name) => ({ name, slot: asm.label(name) }));
   const notes = asm.label('notes');
   const runner = asm.label('runner');
   const routines = labelRoutines(
@@ -140,7 +148,7 @@ export function placeRoutines<Name extends string>({
     {
       linkSlots: Object.fromEntries(linkSlots.map((name, index) => [name, relative(slotLabels[index]!)])) as never,
       ntdllImport(name) {
-        const found = imports.find((each) => each.name === name);
+        const found = [...imports, ...realImports].find((each) => each.name === name);
         if (found === undefined) throw new Error(`no fake of ${name}`);
         return relative(found.slot);
       },
@@ -152,7 +160,7 @@ export function placeRoutines<Name extends string>({
   imports.forEach(({ name, begin }, number) => emitFake(asm, begin, { number, stores: storing[name], notes }));
   const named = emit(asm, routines);
   asm.align(16);
-  for (const label of [...slotLabels, ...imports.map(({ slot }) => slot), notes]) {
+  for (const label of [...slotLabels, ...[...imports, ...realImports].map(({ slot }) => slot), notes]) {
     asm.bind(label);
     asm.data(new Uint8Array(8));
   }
@@ -175,11 +183,14 @@ export function placeRoutines<Name extends string>({
     recentOpens: ledgerPart(layout.recentOpensOffset),
     closeHandle: 0n,
     closeHandleSizeBytes: 0n,
+    goCode: goCode.begin,
+    goCodeSizeBytes: BigInt(goCode.sizeBytes),
   };
   const code = new DataView(viewMemory(codeAddress, bytes.length));
   new Uint8Array(code.buffer).set(bytes);
   linkSlots.forEach((name, index) => code.setBigUint64(offsetOf(slotLabels[index]!), values[name], true));
   for (const each of imports) code.setBigUint64(offsetOf(each.slot), addressOf(each.begin), true);
+  for (const { name, slot } of realImports) code.setBigUint64(offsetOf(slot), ntdllAddress(name), true);
   code.setBigUint64(offsetOf(notes), dataAddress, true);
   if (!VirtualProtectEx(CURRENT_PROCESS, codeAddress, BigInt(bytes.length), PAGE_EXECUTE_READ, new Uint32Array(1)))
     throw new Error('Cannot make the routines executable.');
