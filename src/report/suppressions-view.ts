@@ -2,7 +2,7 @@ import type { Report, SuppressionLine, SuppressionUse } from '../model.ts';
 import { plural } from './numbers.ts';
 import { selectFindings } from './selection.ts';
 import type { StackView } from './stack-view.ts';
-import { wrapText } from './text-width.ts';
+import { wrapBullet, wrapText } from './text-width.ts';
 
 /**
  * How many findings are known or suppressed, and by which lines. With the notes it lists the lines that matched
@@ -19,9 +19,7 @@ export function drawSuppressions(report: Report, { theme, options, width }: Stac
     text: (use: SuppressionUse) => string,
   ): readonly string[] => {
     const lines = uses.flatMap((use) =>
-      wrapText(theme.escape(text(use)), width - 4).map((line, index) =>
-        theme.dim(index === 0 ? `  ${theme.signs.bullet} ${line}` : `    ${line}`),
-      ),
+      wrapBullet(theme.escape(text(use)), theme.signs.bullet, width).map((line) => theme.dim(line)),
     );
     return [...wrapText(heading, width).map((line) => theme.dim(line)), ...lines];
   };

@@ -283,9 +283,9 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
 it('a program with DWARF whose linker left a record without a PDB is not given to dbghelp', () => {
   const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
   using file = open(path);
-  expect(file?.pdbPath).toBeUndefined();
+  expect(file?.pdb).toBeUndefined();
   using other = open(path.replace('dwarf5', 'pdb'));
-  expect(other?.pdbPath).toMatch(/leaks-in-template-pdb\.pdb$/);
+  expect(other?.pdb?.path).toMatch(/leaks-in-template-pdb\.pdb$/);
 });
 
 it('names the same functions whether their files were read ahead, in part or not at all', () => {

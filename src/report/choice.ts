@@ -1,0 +1,175 @@
+import type { Finding } from '../model.ts';
+import { type Level, compareLevels } from '../rules.ts';
+import { type Alike, joinAlike } from './alike.ts';
+import { drawAccepted, drawFinding } from './finding-view.ts';
+import { plural } from './numbers.ts';
+import type { Brevity, StackView } from './stack-view.ts';
+import { drawSummary, type Rest } from './summary.ts';
+import { wrapText } from './text-width.ts';
+
+/** Lines that belong together. An empty line stands between two sections. */
+export type Section = readonly string[];
+
+/** At most so many findings have a row in the summary, and so many kinds of those that have none. */
+const rowsMax = 24;
+const kindsMax = 6;
+
+/** The ways to show findings in detail, the best first. */
+const brevities: readonly (Brevity | undefined)[] = [
+  undefined,
+  { stackRows: 24, sourceContext: 1, handles: 10 },
+  { stackRows: 12, sourceContext: 0, handles: 5 },
+  { stackRows: 5, sourceContext: 0, handles: 3 },
+];
+
+/** The findings that a view shows. */
+interface Listed {
+  /** New errors and warnings, the worst first. */
+  readonly serious: readonly Finding[];
+  /** New notes. All of those that a view shows are drawn: the user asked for them. */
+  readonly notes: readonly Finding[];
+  /** Known and suppressed findings, likewise. */
+  readonly accepted: readonly Finding[];
+}
+
+/**
+ * Draws the findings and their summary. Errors and warnings get a number of lines: all of them in full if there is room,
+ * otherwise all of them briefly, otherwise the worst of each kind, and the others as rows of the summary.
+ */
+export function drawFindings(
+  { serious, notes, accepted }: Listed,
+  view: StackView,
+  linesMax: number,
+): readonly Section[] {
+  const alike = joinAlike(serious, view);
+  const alikeNotes = joinAlike(notes, view);
+  const further = [
+    ...alikeNotes.map(({ finding, others }) => drawFinding(finding, others, view)),
+    ...accepted.map((finding) => drawAccepted(finding, view)),
+  ];
+  const shown = { alike, all: [...alike, ...alikeNotes], further };
+  // Each takes three lines at least: of thousands, none is drawn in vain.
+  const mayFit = alike.length * 3 <= linesMax;
+  return (mayFit ? drawAll(shown, view, linesMax) : undefined) ?? drawSome(shown, view, linesMax);
+}
+
+/** The findings of a view, joined where they read the same. */
+interface Shown {
+  /** Errors and warnings. */
+  readonly alike: readonly Alike[];
+  /** With the notes. */
+  readonly all: readonly Alike[];
+  /** What stands after the errors and warnings, and is shown in any case. */
+  readonly further: readonly Section[];
+}
+
+/** How many lines sections take, each with an empty line behind it. */
+export function countLines(sections: readonly Section[]): number {
+  return sections.reduce((sum, section) => sum + section.length + 1, 0);
+}
+
+/** All findings in as much detail as there is room for; `undefined` where there is too little. */
+function drawAll({ alike, all, further }: Shown, view: StackView, linesMax: number): readonly Section[] | undefined {
+  // A table with one row would only repeat the finding.
+  const summary = all.length > 1 ? [drawSummary(all, [], view)] : [];
+  for (const brevity of brevitiesFor(view)) {
+    const end = brevity === undefined ? summary : [...summary, drawAdvice('Shown briefly.', view)];
+    const how = brevity === undefined ? view : { ...view, brevity };
+    const sections: Section[] = [];
+    let left = linesMax - countLines(end);
+    for (const { finding, others } of alike) {
+      const section = drawFinding(finding, others, how);
+      left -= section.length + 1;
+      if (left < 0) break;
+      sections.push(section);
+    }
+    if (left >= 0) return [...sections, ...further, ...end];
+  }
+  return undefined;
+}
+
+/** The worst findings in detail, and the first of each kind in the summary. */
+function drawSome({ alike, all, further }: Shown, view: StackView, linesMax: number): readonly Section[] {
+  const ranked = rank(all);
+  // No kind is without a row as long as there are rows enough.
+  const inOrderOfRows = [...ranked.filter(({ nth }) => nth === 0), ...ranked.filter(({ nth }) => nth > 0)];
+  const rowCount = Math.max(1, Math.min(rowsMax, Math.floor(linesMax / 3)));
+  const inSummary = new Set(inOrderOfRows.slice(0, rowCount).map(({ index }) => index));
+  const rows = all.filter((_, index) => inSummary.has(index));
+  const rest = sumUpKinds(all.filter((_, index) => !inSummary.has(index)));
+  const summary = drawSummary(rows, rest, view);
+  const total = countFindings(alike);
+  const advise = (count: number): Section =>
+    drawAdvice(`Shown in detail: ${count} of ${plural(total, 'finding')}, the worst first.`, view);
+  const brevity = brevitiesFor(view).at(-1);
+  const how = brevity === undefined ? view : { ...view, brevity };
+  const drawn = new Map<Alike, Section>();
+  // The largest number takes the most lines.
+  let left = linesMax - countLines([summary, advise(total)]);
+  for (const each of rank(alike).map(({ index }) => alike[index]!)) {
+    const section = drawFinding(each.finding, each.others, how);
+    left -= section.length + 1;
+    if (left < 0 && drawn.size > 0) break;
+    drawn.set(each, section);
+  }
+  const inOrder = alike.filter((each) => drawn.has(each));
+  return [...inOrder.map((each) => drawn.get(each)!), ...further, summary, advise(countFindings(inOrder))];
+}
+
+/** Whole stacks are not cut: the user asked for them. */
+function brevitiesFor({ options }: StackView): readonly (Brevity | undefined)[] {
+  return options.showSystemFrames === true ? [undefined] : brevities;
+}
+
+function countFindings(alike: readonly Alike[]): number {
+  return alike.reduce((sum, { others }) => sum + others + 1, 0);
+}
+
+function drawAdvice(text: string, { theme, width }: StackView): Section {
+  return wrapText(`${text} --all shows each finding in full.`, width).map((line) => theme.dim(line));
+}
+
+/**
+ * The order in which findings deserve room, as indexes: errors before warnings before notes, and within a level the
+ * first of each kind before the second of any, for the second is often the first in other words.
+ */
+function rank(alike: readonly Alike[]): readonly { readonly index: number; readonly nth: number }[] {
+  const seen = new Map<string, number>();
+  return alike
+    .map(({ finding }, index) => {
+      const kind = kindOf(finding);
+      const nth = seen.get(kind) ?? 0;
+      seen.set(kind, nth + 1);
+      return { level: finding.level, nth, index };
+    })
+    .sort((a, b) => compareLevels(a.level, b.level) || a.nth - b.nth || a.index - b.index);
+}
+
+function kindOf({ level, rule, object }: Finding): string {
+  return JSON.stringify([level, rule, object.type]);
+}
+
+/** The kinds of the findings without a row: each in a row, or where they are too many, all of a level in one. */
+function sumUpKinds(alike: readonly Alike[]): readonly Rest[] {
+  const kinds = gather(alike, kindOf, ({ level, rule, object }) => ({ level, rule, type: object.type }));
+  if (kinds.length <= kindsMax) return kinds;
+  return gather(
+    alike,
+    ({ level }) => level,
+    ({ level }) => ({ level }),
+  );
+}
+
+function gather(
+  alike: readonly Alike[],
+  keyOf: (finding: Finding) => string,
+  describe: (finding: Finding) => { readonly level: Level },
+): readonly Rest[] {
+  const groups = new Map<string, Rest>();
+  for (const { finding, others } of alike) {
+    const key = keyOf(finding);
+    const { count, findings } = groups.get(key) ?? { count: 0, findings: 0 };
+    groups.set(key, { ...describe(finding), count: count + finding.count, findings: findings + others + 1 });
+  }
+  return [...groups.values()];
+}
