@@ -71,10 +71,11 @@ export function explainMissingNames(
 ): Omit<ModuleWithoutNames, 'module'> {
   if (files === undefined) return { why: 'file-unavailable' };
   const { pdb, link, hasDwarf, isManaged } = files;
-  if (hasPdb || hasDwarf) return { why: 'partly-covered' };
   // The PDB of an assembly is of another format, and names no native code.
   if (isManaged) return { why: 'managed' };
-  if (pdb !== undefined) return { why: 'pdb-not-found', debugFile: pdb.path, pdbId: pdb.id };
+  // A program may have both: DWARF of the compiler's runtime, and a PDB of its own code.
+  if (pdb !== undefined && !hasPdb) return { why: 'pdb-not-found', debugFile: pdb.path, pdbId: pdb.id };
+  if (hasPdb || hasDwarf) return { why: 'partly-covered' };
   if (link !== undefined) return { why: 'debug-file-not-read', debugFile: link };
   return { why: 'no-debug-information' };
 }

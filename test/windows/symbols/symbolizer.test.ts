@@ -245,14 +245,21 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
   writeFileSync(moved.path, image);
   copyFileSync(program.path.replace(/exe$/, 'pdb'), join(pdbFolder, 'astray-addresses-pdb.pdb'));
 
-  it('is not found by itself', () => {
+  it('is not found by itself, and is named as the reason why names are missing', () => {
     using symbolizer = new Symbolizer([moved]);
     expect(symbolizer.resolve(calls[0]!.address)).not.toMatchObject(line);
+    expect(symbolizer.explainMissingNames(moved.name)).toEqual({
+      module: moved.name,
+      why: 'pdb-not-found',
+      debugFile: expect.stringMatching(/astray-addresses-pdb\.pdb$/),
+      pdbId: expect.stringMatching(/^[\dA-F]{33,}$/),
+    });
   });
 
   it('is found along the search path, which may name other directories too', () => {
     using symbolizer = new Symbolizer([moved], { searchPath: `${join(scratchFolder, 'nothing')};${pdbFolder}` });
     expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
+    expect(symbolizer.explainMissingNames(moved.name)).toEqual({ module: moved.name, why: 'partly-covered' });
   });
 
   it('is found beside its program where the program names it on another machine, which is not asked', () => {
