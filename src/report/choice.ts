@@ -33,8 +33,8 @@ interface Listed {
 }
 
 /**
- * Draws the findings and their summary. Errors and warnings get a number of lines: all of them in full if there is room,
- * otherwise all of them briefly, otherwise the worst of each kind, and the others as rows of the summary.
+ * Draws the findings and their summary. Errors and warnings get a number of lines: all of them in full if there is
+ * room, otherwise all of them briefly, otherwise the worst of each kind, and the others as rows of the summary.
  */
 export function drawFindings(
   { serious, notes, accepted }: Listed,
@@ -59,7 +59,7 @@ interface Shown {
   readonly alike: readonly Alike[];
   /** With the notes. */
   readonly all: readonly Alike[];
-  /** What stands after the errors and warnings, and is shown in any case. */
+  /** Notes and accepted findings, which are shown in any case. */
   readonly further: readonly Section[];
 }
 

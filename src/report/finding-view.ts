@@ -110,22 +110,23 @@ function drawHandles(
   const values = handles.map((value) => (object.type === 'Descriptor' ? `${value}` : hexadecimal(value)));
   // A misuse counts calls, not handles: there may have been more values than those listed.
   const total = rules[rule].counts === 'handles' && stacks.offending === undefined ? count : all.length;
-  const rest = total > handles.length ? [theme.dim(`and ${total - handles.length} more`)] : [];
+  const rest = total > handles.length ? [`and ${total - handles.length} more`] : [];
   const common = describeObject(object, theme.signs.arrow);
   let lines: readonly string[];
   if (objects !== undefined || (handles.length === 1 && common !== '')) {
     const valueWidth = Math.max(...values.map((value) => value.length));
-    lines = values.map((value, index) => {
+    const named = values.map((value, index) => {
       const name = theme.escape(describeObject(objects?.[index] ?? object, theme.signs.arrow));
       return `${padText(value, valueWidth)}  ${theme.place(cutMiddle(name, room - valueWidth - 2, theme.signs.ellipsis))}`.trimEnd();
     });
+    lines = [...named, ...rest.map(theme.dim)];
   } else {
     // The sentence of a misuse names up to three values itself.
     if (rule !== 'leak' && all.length <= 3 && common === '') return [];
-    lines = wrapText(values.join(' '), room);
+    lines = wrapText([...values, ...rest].join(' '), room);
     if (common !== '') lines = [...lines, theme.place(cutMiddle(theme.escape(common), room, theme.signs.ellipsis))];
   }
-  return [...lines, ...rest].map((line, index) => (index === 0 ? `${theme.dim(label)}  ${line}` : indent + line));
+  return lines.map((line, index) => (index === 0 ? `${theme.dim(label)}  ${line}` : indent + line));
 }
 
 /**

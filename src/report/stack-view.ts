@@ -61,9 +61,19 @@ export function drawStackLine(stack: Stack, { theme, width }: StackView): string
   return cutEnd(text, width, theme.signs.ellipsis);
 }
 
-/** `rotate_log (log.c:42)`, `app.exe+0x13ae`. The text is not escaped. */
-export function spellSite(frame: Frame | undefined): string {
-  if (frame === undefined) return 'unknown';
+/**
+ * The place in a stack that a person looks at first: `rotate_log (log.c:42)`, or where that has no name
+ * `app.exe+0x13ae below rotate_all (log.c:9)`. The text is not escaped.
+ */
+export function spellSiteOf(stack: Stack | undefined): string {
+  const site = siteFrame(stack);
+  if (stack === undefined || site === undefined) return 'unknown';
+  if (isNamed(site) || site.file !== undefined) return spellSite(site);
+  const caller = stack.slice(stack.indexOf(site)).find((frame) => isOwn(frame) && isNamed(frame));
+  return caller === undefined ? spellSite(site) : `${spellSite(site)} below ${spellSite(caller)}`;
+}
+
+function spellSite(frame: Frame): string {
   const module = baseName(frame.module);
   const place =
     frame.file === undefined ? '' : `${baseName(frame.file)}${frame.line === undefined ? '' : `:${frame.line}`}`;

@@ -3,7 +3,7 @@ import type { Level, Rule } from '../model.ts';
 import { escapeText } from '../text/escape.ts';
 import type { Alike } from './alike.ts';
 import { plural } from './numbers.ts';
-import { siteFrame, spellSite, type StackView } from './stack-view.ts';
+import { spellSiteOf, type StackView } from './stack-view.ts';
 import { cutEnd, cutMiddle, textWidth } from './text-width.ts';
 
 /** Findings that have no row of their own. */
@@ -17,7 +17,7 @@ export interface Rest {
   readonly findings: number;
 }
 
-/** A row for each finding, to see all at once after the details have scrolled away, and one for each kind of the rest. */
+/** A row for each finding, to see all at once after the details, and one for each kind of the rest. */
 export function drawSummary(alike: readonly Alike[], rest: readonly Rest[], view: StackView): readonly string[] {
   const { theme, width } = view;
   const gap = 2;
@@ -38,7 +38,7 @@ export function drawSummary(alike: readonly Alike[], rest: readonly Rest[], view
     ...alike.map(({ finding: { level, rule, object, count, stacks }, others }) => ({
       level,
       cells: cellsOf(level, rule, object.type, count),
-      site: theme.escape(spellSite(siteFrame(stacks.offending ?? stacks.opened))),
+      site: theme.escape(spellSiteOf(stacks.offending ?? stacks.opened)),
       remark: others === 0 ? '' : ` (${others + 1} findings)`,
     })),
     ...rest.map(({ level, rule, type, count, findings }) => ({

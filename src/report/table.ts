@@ -109,11 +109,12 @@ function drawVerdict(report: Report, { theme, options, width }: StackView): Sect
   const errors = countLevel(serious, 'error');
   const warnings = countLevel(serious, 'warning');
   const program = theme.escape(baseName(target.command[0] ?? 'the program'));
-  const shown = options.showNotes === true ? '' : ' (--notes)';
+  const withNotes = options.showNotes === true ? '' : ' (--notes)';
+  const withAccepted = options.showSuppressed === true ? '' : ' (--suppressed)';
   const hidden = [
-    notes.length === 0 ? '' : `, ${plural(notes.length, 'note')}${shown}`,
-    known.length === 0 ? '' : `, ${known.length} known`,
-    suppressed.length === 0 ? '' : `, ${suppressed.length} suppressed`,
+    notes.length === 0 ? '' : `, ${plural(notes.length, 'note')}${withNotes}`,
+    known.length === 0 ? '' : `, ${known.length} known${withAccepted}`,
+    suppressed.length === 0 ? '' : `, ${suppressed.length} suppressed${withAccepted}`,
   ].join('');
   const partial = completeness.complete ? '' : '; the report is incomplete';
   let text: string;
