@@ -5,8 +5,8 @@ import type { StackView } from './stack-view.ts';
 import { wrapBullet, wrapText } from './text-width.ts';
 
 /**
- * Which lines suppressed how many findings. The default ones are listed on demand: they stand for handles that a program
- * keeps by design. With the notes it lists the lines that matched nothing.
+ * Which lines suppressed how many findings. The default ones are listed on demand: they stand for handles
+ * that a program keeps by design. With the notes it lists the lines that matched nothing.
  */
 export function drawSuppressions(report: Report, { theme, options, width }: StackView): readonly string[] {
   const { suppressions = [] } = report;
