@@ -119,7 +119,7 @@ function drawHandles(
       const name = theme.escape(describeObject(objects?.[index] ?? object, theme.signs.arrow));
       return `${padText(value, valueWidth)}  ${theme.place(cutMiddle(name, room - valueWidth - 2, theme.signs.ellipsis))}`.trimEnd();
     });
-    lines = [...named, ...rest.map(theme.dim)];
+    lines = [...named, ...rest.map((text) => theme.dim(text))];
   } else {
     // The sentence of a misuse names up to three values itself.
     if (rule !== 'leak' && all.length <= 3 && common === '') return [];

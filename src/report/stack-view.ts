@@ -1,3 +1,4 @@
+import { dissect } from '../analyze/stacks.ts';
 import type { Frame, Stack } from '../model.ts';
 import { plural } from './numbers.ts';
 import { baseName, relativePath } from './paths.ts';
@@ -29,9 +30,9 @@ export interface Brevity {
 /** How many frames of the system are shown where it has nothing but those. */
 const systemFramesShown = 4;
 
-/** The frame that a person looks at first: the innermost of the programmer's own code. */
+/** The frame that a person looks at first: the one that the rules name, mostly the programmer's own. */
 export function siteFrame(stack: Stack | undefined): Frame | undefined {
-  return stack?.find(isOwn) ?? stack?.find((frame) => frame.system !== true) ?? stack?.[0];
+  return dissect(stack ?? []).site ?? stack?.[0];
 }
 
 /**
@@ -69,7 +70,7 @@ export function spellSiteOf(stack: Stack | undefined): string {
   const site = siteFrame(stack);
   if (stack === undefined || site === undefined) return 'unknown';
   if (isNamed(site) || site.file !== undefined) return spellSite(site);
-  const caller = stack.slice(stack.indexOf(site)).find((frame) => isOwn(frame) && isNamed(frame));
+  const caller = stack.slice(Math.max(0, stack.indexOf(site))).find((frame) => isOwn(frame) && isNamed(frame));
   return caller === undefined ? spellSite(site) : `${spellSite(site)} below ${spellSite(caller)}`;
 }
 

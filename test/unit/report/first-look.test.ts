@@ -115,6 +115,16 @@ describe('the first look at a report with many findings', () => {
     expect(text).toMatch(/^Shown briefly\. --all shows each finding in full\.$/m);
   });
 
+  it('cuts lists of handles, and says how many there are', () => {
+    const handles = Array.from({ length: 8 }, (_, index) => BigInt(0x100 + index));
+    const objects = handles.map((_, index) => ({ type: 'File', name: `C:\\${index}.log` }));
+    const first = { ...many.find(({ rule }) => rule === 'leak')!, count: 60, handles };
+    expect(draw([{ ...first, objects }, ...many.slice(2)])).toContain(
+      '  handles  0x100  C:\\0.log\n           0x101  C:\\1.log\n           0x102  C:\\2.log\n           and 57 more\n',
+    );
+    expect(draw([first, ...many.slice(2)])).toContain('  handles  0x100 0x101 0x102 and 57 more\n');
+  });
+
   it('shows all notes in addition, where they are asked for', () => {
     const notes = analyze({
       open: Array.from({ length: 50 }, (_, index) =>
