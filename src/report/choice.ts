@@ -1,10 +1,10 @@
 import type { Finding } from '../model.ts';
-import { type Level, compareLevels } from '../rules.ts';
+import { compareLevels } from '../rules.ts';
 import { type Alike, joinAlike } from './alike.ts';
 import { drawAccepted, drawFinding } from './finding-view.ts';
 import { plural } from './numbers.ts';
-import type { Brevity, StackView } from './stack-view.ts';
-import { drawSummary, type Rest } from './summary.ts';
+import { type Brevity, spellSiteOf, type StackView } from './stack-view.ts';
+import { drawSummary, type SummaryRow } from './summary.ts';
 import { wrapText } from './text-width.ts';
 
 /** Lines that belong together. An empty line stands between two sections. */
@@ -70,8 +70,9 @@ export function countLines(sections: readonly Section[]): number {
 
 /** All findings in as much detail as there is room for; `undefined` where there is too little. */
 function drawAll({ alike, all, further }: Shown, view: StackView, linesMax: number): readonly Section[] | undefined {
+  const rows = joinRows(all);
   // A table with one row would only repeat the finding.
-  const summary = all.length > 1 ? [drawSummary(all, [], view)] : [];
+  const summary = rows.length > 1 ? [drawSummary(rows, view)] : [];
   for (const brevity of brevitiesFor(view)) {
     const end = brevity === undefined ? summary : [...summary, drawAdvice('Shown briefly.', view)];
     const how = brevity === undefined ? view : { ...view, brevity };
@@ -90,14 +91,14 @@ function drawAll({ alike, all, further }: Shown, view: StackView, linesMax: numb
 
 /** The worst findings in detail, and the first of each kind in the summary. */
 function drawSome({ alike, all, further }: Shown, view: StackView, linesMax: number): readonly Section[] {
-  const ranked = rank(all);
+  const rows = joinRows(all);
+  const ranked = rank(rows);
   // No kind is without a row as long as there are rows enough.
-  const inOrderOfRows = [...ranked.filter(({ nth }) => nth === 0), ...ranked.filter(({ nth }) => nth > 0)];
+  const inOrder = [...ranked.filter(({ nth }) => nth === 0), ...ranked.filter(({ nth }) => nth > 0)];
   const rowCount = Math.max(1, Math.min(rowsMax, Math.floor(linesMax / 3)));
-  const inSummary = new Set(inOrderOfRows.slice(0, rowCount).map(({ index }) => index));
-  const rows = all.filter((_, index) => inSummary.has(index));
-  const rest = sumUpKinds(all.filter((_, index) => !inSummary.has(index)));
-  const summary = drawSummary(rows, rest, view);
+  const chosen = new Set(inOrder.slice(0, rowCount).map(({ item }) => item));
+  const rest = sumUpKinds(rows.filter((row) => !chosen.has(row)));
+  const summary = drawSummary([...rows.filter((row) => chosen.has(row)), ...rest], view);
   const total = countFindings(alike);
   const advise = (count: number): Section =>
     drawAdvice(`Shown in detail: ${count} of ${plural(total, 'finding')}, the worst first.`, view);
@@ -106,14 +107,15 @@ function drawSome({ alike, all, further }: Shown, view: StackView, linesMax: num
   const drawn = new Map<Alike, Section>();
   // The largest number takes the most lines.
   let left = linesMax - countLines([summary, advise(total)]);
-  for (const each of rank(alike).map(({ index }) => alike[index]!)) {
+  const worst = rank(alike.map((each) => ({ ...kindOf(each), each })));
+  for (const { each } of worst.map(({ item }) => item)) {
     const section = drawFinding(each.finding, each.others, how);
     left -= section.length + 1;
     if (left < 0 && drawn.size > 0) break;
     drawn.set(each, section);
   }
-  const inOrder = alike.filter((each) => drawn.has(each));
-  return [...inOrder.map((each) => drawn.get(each)!), ...further, summary, advise(countFindings(inOrder))];
+  const detailed = alike.filter((each) => drawn.has(each));
+  return [...detailed.map((each) => drawn.get(each)!), ...further, summary, advise(countFindings(detailed))];
 }
 
 /** Whole stacks are not cut: the user asked for them. */
@@ -129,47 +131,55 @@ function drawAdvice(text: string, { theme, width }: StackView): Section {
   return wrapText(`${text} --all shows each finding in full.`, width).map((line) => theme.dim(line));
 }
 
+/** A kind of findings: the next of the same kind says less to a reader than the first of another. */
+type Kind = Pick<SummaryRow, 'level' | 'rule' | 'type'>;
+
+function kindOf({ finding: { level, rule, object } }: Alike): Required<Kind> {
+  return { level, rule, type: object.type };
+}
+
 /**
- * The order in which findings deserve room, as indexes: errors before warnings before notes, and within a level the
- * first of each kind before the second of any, for the second is often the first in other words.
+ * The order in which findings deserve room: errors before warnings before notes, and within a level the first of each
+ * kind before the second of any, for the second is often the first in other words.
  */
-function rank(alike: readonly Alike[]): readonly { readonly index: number; readonly nth: number }[] {
+function rank<Item extends Kind>(items: readonly Item[]): readonly { readonly item: Item; readonly nth: number }[] {
   const seen = new Map<string, number>();
-  return alike
-    .map(({ finding }, index) => {
-      const kind = kindOf(finding);
+  return items
+    .map((item, index) => {
+      const kind = JSON.stringify([item.level, item.rule, item.type]);
       const nth = seen.get(kind) ?? 0;
       seen.set(kind, nth + 1);
-      return { level: finding.level, nth, index };
+      return { item, nth, index };
     })
-    .sort((a, b) => compareLevels(a.level, b.level) || a.nth - b.nth || a.index - b.index);
+    .sort((a, b) => compareLevels(a.item.level, b.item.level) || a.nth - b.nth || a.index - b.index);
 }
 
-function kindOf({ level, rule, object }: Finding): string {
-  return JSON.stringify([level, rule, object.type]);
-}
-
-/** The kinds of the findings without a row: each in a row, or where they are too many, all of a level in one. */
-function sumUpKinds(alike: readonly Alike[]): readonly Rest[] {
-  const kinds = gather(alike, kindOf, ({ level, rule, object }) => ({ level, rule, type: object.type }));
-  if (kinds.length <= kindsMax) return kinds;
-  return gather(
-    alike,
-    ({ level }) => level,
-    ({ level }) => ({ level }),
+/** A row for each place. */
+function joinRows(alike: readonly Alike[]): readonly SummaryRow[] {
+  return addUp(
+    alike.map((each) => {
+      const { stacks, count } = each.finding;
+      const site = spellSiteOf(stacks.offending ?? stacks.opened);
+      return { ...kindOf(each), site, count, findings: each.others + 1 };
+    }),
   );
 }
 
-function gather(
-  alike: readonly Alike[],
-  keyOf: (finding: Finding) => string,
-  describe: (finding: Finding) => { readonly level: Level },
-): readonly Rest[] {
-  const groups = new Map<string, Rest>();
-  for (const { finding, others } of alike) {
-    const key = keyOf(finding);
-    const { count, findings } = groups.get(key) ?? { count: 0, findings: 0 };
-    groups.set(key, { ...describe(finding), count: count + finding.count, findings: findings + others + 1 });
+/** A row for each kind, or where they are too many, one for each level. */
+function sumUpKinds(rows: readonly SummaryRow[]): readonly SummaryRow[] {
+  const kinds = addUp(rows.map(({ site: _site, ...row }) => row));
+  return kinds.length <= kindsMax
+    ? kinds
+    : addUp(kinds.map(({ level, count, findings }) => ({ level, count, findings })));
+}
+
+/** Rows that differ only in their numbers become one. */
+function addUp(rows: readonly SummaryRow[]): readonly SummaryRow[] {
+  const sums = new Map<string, SummaryRow>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.level, row.rule, row.type, row.site]);
+    const { count = 0, findings = 0 } = sums.get(key) ?? {};
+    sums.set(key, { ...row, count: count + row.count, findings: findings + row.findings });
   }
-  return [...groups.values()];
+  return [...sums.values()];
 }

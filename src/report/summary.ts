@@ -1,25 +1,25 @@
 import Table from 'cli-table3';
 import type { Level, Rule } from '../model.ts';
 import { escapeText } from '../text/escape.ts';
-import type { Alike } from './alike.ts';
 import { plural } from './numbers.ts';
-import { spellSiteOf, type StackView } from './stack-view.ts';
+import type { StackView } from './stack-view.ts';
 import { cutEnd, cutMiddle, textWidth } from './text-width.ts';
 
-/** Findings that have no row of their own. */
-export interface Rest {
+/** A row of the summary: the findings of one kind at one place. */
+export interface SummaryRow {
   readonly level: Level;
-  /** Absent where they differ in it. */
+  /** This and {@link type} are absent where the findings differ in them. */
   readonly rule?: Rule;
   readonly type?: string;
+  /** Absent where they are at places of all sorts. The text is not escaped. */
+  readonly site?: string;
   /** The sum of their counts. */
   readonly count: number;
   readonly findings: number;
 }
 
-/** A row for each finding, to see all at once after the details, and one for each kind of the rest. */
-export function drawSummary(alike: readonly Alike[], rest: readonly Rest[], view: StackView): readonly string[] {
-  const { theme, width } = view;
+/** The findings at a glance, after the details have scrolled away. */
+export function drawSummary(summary: readonly SummaryRow[], { theme, width }: StackView): readonly string[] {
   const gap = 2;
   // The object is in every finding's header already: where it is narrow, the site matters more.
   const withObject = width >= 64;
@@ -28,26 +28,17 @@ export function drawSummary(alike: readonly Alike[], rest: readonly Rest[], view
   // hold them.
   const spellType = (type: string | undefined): string =>
     type === undefined || type === 'Unknown' ? '-' : cutMiddle(escapeText(type, true), 14, theme.signs.ellipsis);
-  const cellsOf = (level: Level, rule: Rule | undefined, type: string | undefined, count: number): string[] => [
+  const rows = summary.map(({ level, rule, type, site, count, findings }) => ({
     level,
-    rule ?? '-',
-    ...(withObject ? [spellType(type)] : []),
-    String(count),
-  ];
-  const rows = [
-    ...alike.map(({ finding: { level, rule, object, count, stacks }, others }) => ({
-      level,
-      cells: cellsOf(level, rule, object.type, count),
-      site: theme.escape(spellSiteOf(stacks.offending ?? stacks.opened)),
-      remark: others === 0 ? '' : ` (${others + 1} findings)`,
-    })),
-    ...rest.map(({ level, rule, type, count, findings }) => ({
-      level,
-      cells: cellsOf(level, rule, type, count),
-      site: '',
-      remark: `${theme.signs.ellipsis} ${plural(findings, 'more finding')}${rule === undefined ? '' : ' of this kind'}`,
-    })),
-  ];
+    cells: [level, rule ?? '-', ...(withObject ? [spellType(type)] : []), String(count)],
+    site: theme.escape(site ?? ''),
+    remark:
+      site === undefined
+        ? `${theme.signs.ellipsis} ${plural(findings, 'more finding')}${rule === undefined ? '' : ' of this kind'}`
+        : findings > 1
+          ? ` (${findings} findings)`
+          : '',
+  }));
   const taken = head.map(
     (title, column) => Math.max(title.length, ...rows.map(({ cells }) => textWidth(cells[column]!))) + gap,
   );

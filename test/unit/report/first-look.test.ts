@@ -142,6 +142,15 @@ describe('the first look at a report with many findings', () => {
     expect(countLines(text)).toBeLessThanOrEqual(100);
   });
 
+  it('has one row in the table for findings at one place', () => {
+    const [one, two] = ['first', 'second'].map((caller) =>
+      openSite({ opened: called('NtCreateEvent', 'app!open_log @a.c:4', `app!${caller} @a.c:9`, ...mainBottom) }),
+    );
+    const text = draw(analyze({ open: [one!, two!, ...leaks(1)], misuses: [] }));
+    expect(text.match(/^WARNING /gm)).toHaveLength(3);
+    expect(text).toMatch(/^warning {2}leak {2}Event {7}2 {2}open_log \(a\.c:4\) \(2 findings\)$/m);
+  });
+
   it('has no table where there is one finding', () => {
     expect(draw(many.slice(0, 1))).not.toMatch(/^level/m);
     expect(draw(many.slice(0, 2))).toMatch(/^level/m);
