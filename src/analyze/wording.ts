@@ -35,9 +35,12 @@ export function spellFrames(frames: readonly Frame[]): string {
  * name is in the callee of something that may have one: `app.exe+0x1234 below rotate_all (log.c:9)`.
  */
 export function spellPlace(...stacks: readonly Stack[]): string {
-  const place = spellFrames(stacks.flatMap((stack) => dissect(stack).site ?? outermostSystemFrame(stack) ?? []));
+  const frames = stacks.flatMap((stack) => dissect(stack).site ?? outermostSystemFrame(stack) ?? []);
   const caller = namedCaller(stacks[0] ?? []);
-  return caller === undefined ? place : `${place} below ${spellFrames([caller])}`;
+  if (caller === undefined) return spellFrames(frames);
+  // The module stands before it already.
+  const isAtHome = caller.file === undefined && caller.module === frames[0]?.module;
+  return `${spellFrames(frames)} below ${isAtHome ? functionName(caller) : spellFrames([caller])}`;
 }
 
 /** The innermost function of the program with a name, if the site has none. */

@@ -71,7 +71,10 @@ export function spellSiteOf(stack: Stack | undefined): string {
   if (stack === undefined || site === undefined) return 'unknown';
   if (isNamed(site) || site.file !== undefined) return spellSite(site);
   const caller = stack.slice(Math.max(0, stack.indexOf(site))).find((frame) => isOwn(frame) && isNamed(frame));
-  return caller === undefined ? spellSite(site) : `${spellSite(site)} below ${spellSite(caller)}`;
+  if (caller === undefined) return spellSite(site);
+  // The module stands before it already.
+  const isAtHome = caller.file === undefined && caller.module === site.module;
+  return `${spellSite(site)} below ${isAtHome ? caller.function : spellSite(caller)}`;
 }
 
 function spellSite(frame: Frame): string {

@@ -216,6 +216,12 @@ describe('a site without a name', () => {
     expect(draw(findings)).toMatch(/^warning .* app\.exe\+0x1100 below run \(p\.c:7\)$/m);
   });
 
+  it('has its module only once', () => {
+    const text = draw(analyze({ open: [nameless('app+0x1100', 'app!run'), ...leaks(1)], misuses: [] }));
+    expect(text).toContain('opened at app.exe+0x1100 below run is still open');
+    expect(text).toMatch(/^warning .* app\.exe\+0x1100 below run$/m);
+  });
+
   it('stands alone where there is none', () => {
     expect(draw(findings)).toContain('opened at app.exe+0x1300 is still open');
     expect(draw(findings)).toMatch(/^warning .* app\.exe\+0x1300$/m);
