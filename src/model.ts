@@ -362,12 +362,45 @@ export interface Report {
    */
   readonly findings: readonly Finding[];
   readonly completeness: Completeness;
+  /** Modules whose functions lack names in stacks of {@link findings}, by name; absent when there are none. */
+  readonly modulesWithoutNames?: readonly ModuleWithoutNames[];
   /** The suppressions in force, in order: all that were given, and the default ones that matched a finding. */
   readonly suppressions?: readonly SuppressionUse[];
   /** The runs of a repeated audit, in order. {@link target} is then one of them. */
   readonly runs?: readonly RunSummary[];
   readonly stats: Statistics;
 }
+
+/** A module of the program, some functions of which have no names in a report. */
+export interface ModuleWithoutNames {
+  /** As in {@link Frame.module}; `?` for code outside of all modules. */
+  readonly module: string;
+  readonly why: MissingNames;
+  /** The PDB, as the linker spelt its path, or the name of the separate debug file. */
+  readonly debugFile?: string;
+  /** The name of the PDB's directory on a symbol server: its GUID and its age, in hexadecimal digits. */
+  readonly pdbId?: string;
+}
+
+/**
+ * Why functions have no names.
+ *
+ * - `pdb-not-found`: the module names a PDB, and the one with its GUID was not found;
+ * - `debug-file-not-read`: the debug information is in a file of its own, which this tool does not read;
+ * - `no-debug-information`: the module was built without debug information, or was stripped of it;
+ * - `partly-covered`: the module has debug information, but not of these functions;
+ * - `managed`: a .NET assembly, which has no native symbols;
+ * - `made-at-run-time`: the code is in no module, as that of a JIT compiler;
+ * - `file-unavailable`: the module's file is gone, was replaced, or may not be read.
+ */
+export type MissingNames =
+  | 'pdb-not-found'
+  | 'debug-file-not-read'
+  | 'no-debug-information'
+  | 'partly-covered'
+  | 'managed'
+  | 'made-at-run-time'
+  | 'file-unavailable';
 
 /** A line of suppressions. */
 export interface SuppressionLine {

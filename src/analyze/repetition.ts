@@ -1,7 +1,7 @@
 import { combineCompleteness, weighGaps } from '../completeness.ts';
 import type { Finding, FindingStatus, Report, Statistics, SuppressionLine, SuppressionUse } from '../model.ts';
 import { compareLevels, rules } from '../rules.ts';
-import { compareFindings } from './grouping.ts';
+import { compareFindings, compareText } from './grouping.ts';
 
 /**
  * One report of several runs of a target. Each finding stands in it once and says in how many of the runs it was.
@@ -24,6 +24,7 @@ export function combineRuns(reports: readonly Report[], wanted: number = reports
     ...shown,
     findings: combineFindings(reports.map(({ findings }) => findings)),
     completeness: weighGaps([...missing, ...gaps]),
+    ...combineModulesWithoutNames(reports),
     suppressions: combineSuppressions(reports),
     runs: reports.map(({ target: { pid, exitCode }, stats: { durationMs } }) => ({
       pid,
@@ -67,6 +68,13 @@ function spellRuns({ rule }: Finding, counts: readonly number[]): string {
   if (counts.length === 1) return `In the only run, ${amount}.`;
   if (seen.length === counts.length) return `In each of ${counts.length} runs, ${amount}.`;
   return `Flaky: in ${seen.length} of ${counts.length} runs, ${amount}.`;
+}
+
+function combineModulesWithoutNames(reports: readonly Report[]): Pick<Report, 'modulesWithoutNames'> {
+  const all = reports.flatMap(({ modulesWithoutNames = [] }) => modulesWithoutNames);
+  if (all.length === 0) return {};
+  const byName = new Map(all.map((each) => [each.module, each]));
+  return { modulesWithoutNames: [...byName.values()].sort((a, b) => compareText(a.module, b.module)) };
 }
 
 /** A site that a line suppressed in several runs counts once, as it stands once among the findings. */

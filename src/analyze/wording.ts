@@ -30,9 +30,26 @@ export function spellFrames(frames: readonly Frame[]): string {
     : `${baseName(first.module)}+0x${first.offset.toString(16)}`;
 }
 
-/** Where the program made the calls that these stacks show; lines of one function are listed together. */
+/**
+ * Where the program made the calls that these stacks show; lines of one function are listed together. A place without a
+ * name is in the callee of something that may have one: `app.exe+0x1234 below rotate_all (log.c:9)`.
+ */
 export function spellPlace(...stacks: readonly Stack[]): string {
-  return spellFrames(stacks.flatMap((stack) => dissect(stack).site ?? outermostSystemFrame(stack) ?? []));
+  const frames = stacks.flatMap((stack) => dissect(stack).site ?? outermostSystemFrame(stack) ?? []);
+  const caller = namedCaller(stacks[0] ?? []);
+  if (caller === undefined) return spellFrames(frames);
+  // The module stands before it already.
+  const isAtHome = caller.file === undefined && caller.module === frames[0]?.module;
+  return `${spellFrames(frames)} below ${isAtHome ? functionName(caller) : spellFrames([caller])}`;
+}
+
+/** The innermost function of the program with a name, if the site has none. */
+function namedCaller(stack: Stack): Frame | undefined {
+  const { stack: trimmed, site } = dissect(stack);
+  if (site === undefined || functionName(site) !== undefined || site.file !== undefined) return undefined;
+  const isNamed = (frame: Frame): boolean =>
+    frame.system !== true && frame.runtime !== true && functionName(frame) !== undefined;
+  return trimmed.slice(trimmed.indexOf(site)).find(isNamed);
 }
 
 /** `ws2_32!WSAStartup` */

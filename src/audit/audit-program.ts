@@ -7,7 +7,7 @@ import type { Report } from '../model.ts';
 import { checkProgram, findProgram } from '../process/program.ts';
 import { StandardStreams } from '../process/standard-streams.ts';
 import { toolName, toolVersion } from '../version.ts';
-import { findIn } from './findings.ts';
+import { findIn, modulesWithoutNames } from './findings.ts';
 import type { AuditOptions } from './options.ts';
 import { AuditSession, type Judgement } from './session.ts';
 import { startTarget } from './start-target.ts';
@@ -46,12 +46,14 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   }
   await streams.drain();
   const exitCode = target.exitCode();
+  const nameless = session.explainMissingNames(modulesWithoutNames(found.findings));
   return {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
     target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
     ...found,
     completeness: weighGaps(listGaps(judgement, options, mark)),
+    ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
     stats: { ...judgement.stats, ...recording.ledger.totals() },
   };
 }

@@ -1,7 +1,7 @@
 import { defaultSuppressions } from '../analyze/default-suppressions.ts';
 import { analyze } from '../analyze/index.ts';
 import { type Suppression, suggestSuppression, suppress } from '../analyze/suppressions.ts';
-import type { Evidence, Report, SuppressionUse } from '../model.ts';
+import type { Evidence, Finding, Report, Stack, SuppressionUse } from '../model.ts';
 import type { AuditOptions } from './options.ts';
 
 /**
@@ -22,4 +22,11 @@ export function findIn(
     findings: findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })),
     suppressions: uses.filter(isOfInterest),
   };
+}
+
+/** Modules of the program that have functions without names in the stacks of these findings, in alphabetical order. */
+export function modulesWithoutNames(findings: readonly Finding[]): readonly string[] {
+  const frames = findings.flatMap(({ stacks }) => Object.values<Stack>(stacks).flat());
+  const nameless = frames.filter((frame) => frame.system !== true && frame.function === undefined);
+  return [...new Set(nameless.map(({ module }) => module))].sort();
 }

@@ -14,7 +14,7 @@ import { readNameContext } from '../handles/name-context.ts';
 import type { RawHandle } from '../io/index.ts';
 import { MarkCounts } from '../marks/mark-counts.ts';
 import type { MarkListener } from '../marks/mark-listener.ts';
-import type { Evidence, OpenHandle, Statistics } from '../model.ts';
+import type { Evidence, ModuleWithoutNames, OpenHandle, Statistics } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 import { fileTimeNow } from '../process/file-time.ts';
 import { isSystemPath, listFirstModules, type Module } from '../process/modules.ts';
@@ -140,6 +140,11 @@ export class AuditSession implements Disposable {
       if (point === 'at-gate') this.#recording.release();
       else if (point !== 'ended') this.#target.terminate();
     }
+  }
+
+  /** Why functions of the modules with these names have no names. */
+  explainMissingNames(modules: readonly string[]): readonly ModuleWithoutNames[] {
+    return modules.map((name) => this.#symbolizer.explainMissingNames(name));
   }
 
   async #gather(point: JudgementPoint, threads: ExitingThreads): Promise<GatheredEvidence> {

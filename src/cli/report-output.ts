@@ -19,6 +19,8 @@ export interface ReporterChoice {
 
 /** The choice of what a report shows, in every format. */
 interface ReportAppearance {
+  /** Whether a table shows every finding in full, however long it gets. */
+  readonly all: boolean;
   readonly notes: boolean;
   /** Whether suppressed findings are listed too. */
   readonly suppressed: boolean;
@@ -105,6 +107,7 @@ export function writeReports(report: Report, choices: readonly ReporterChoice[],
       columns: place.columns,
       readSource: (path) => sources.read(path),
       baseDirectory: process.cwd(),
+      showAll: appearance.all,
       showNotes: appearance.notes,
       showSuppressed: appearance.suppressed,
       showSystemFrames: appearance.systemFrames,

@@ -33,6 +33,13 @@ export const SymLoadModuleExW: (
   DWORD,
 ]);
 
+/** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symgetmoduleinfow64 */
+export const SymGetModuleInfoW64: (hProcess: HANDLE, qwAddr: bigint, ModuleInfo: Pointer) => boolean = dbghelp.define(
+  'SymGetModuleInfoW64',
+  BOOL,
+  [HANDLE, ULONG64, POINTER],
+);
+
 /** https://learn.microsoft.com/windows/win32/api/dbghelp/nf-dbghelp-symfromaddrw */
 export const SymFromAddrW: (hProcess: HANDLE, Address: bigint, Displacement: Pointer, Symbol: Pointer) => boolean =
   dbghelp.define('SymFromAddrW', BOOL, [HANDLE, ULONG64, POINTER, POINTER]);

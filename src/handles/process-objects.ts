@@ -47,8 +47,8 @@ export function queryProcessObject(process: AsHandle, value: bigint, type: 'Proc
 }
 
 /**
- * `app.exe (4242)`, `thread 17 of app.exe (4242)`, as far as it is known. The image's name comes from the target:
- * escape it.
+ * `app.exe (4242)`, `thread 17 of app.exe (4242)`, whether it still runs or has ended; `process 4242` only where the
+ * kernel does not say which program it is. The image's name comes from the target: escape it.
  */
 export function nameProcessObject({ processId, threadId, imagePath }: ProcessObject): string | undefined {
   if (processId === undefined) return undefined;
@@ -74,8 +74,9 @@ function describeThread(handle: HANDLE): ProcessObject | undefined {
   if (NtQueryInformationThread(handle, ThreadBasicInformation, basic, 48, null) !== 0) return undefined;
   const fate = readFate(handle, basic.readUInt32LE(0));
   const processId = basic.readUInt32LE(16);
-  // While the thread runs, its process does, too, and has that id. Later another process may have it.
-  const imagePath = fate.ended === false ? imagePathOf(processId) : undefined;
+  // No other process can have that id: a thread holds its process, and a process holds its id, as long as handles such
+  // as ours keep them in memory, even after both have ended [ran, Wine 8].
+  const imagePath = imagePathOf(processId);
   return {
     processId,
     threadId: basic.readUInt32LE(24),

@@ -1,30 +1,47 @@
 import { spellNoun } from '../analyze/object-noun.ts';
 import type { Finding, HandleObject, Stack, Wrapper } from '../model.ts';
 import { rules } from '../rules.ts';
-import { hexadecimal } from './hexadecimal.ts';
-import { drawStack, type StackView } from './stack-view.ts';
+import { hexadecimal } from './numbers.ts';
+import { drawStack, drawStackLine, type StackView } from './stack-view.ts';
 import { spellLine } from './suppressions-view.ts';
-import { cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
+import { cutLines, cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
 
-/** A finding in full: header, sentence, handles, stacks. */
-export function drawFinding(finding: Finding, view: StackView): readonly string[] {
+/** How many lines a sentence may take in a brief view: a name in it may be of any length. */
+const briefLines = 4;
+
+/**
+ * A finding with its header, sentence, handles and stacks. A note is its header and its sentence.
+ *
+ * @param others how many findings read the same
+ */
+export function drawFinding(finding: Finding, others: number, view: StackView): readonly string[] {
   const { theme, width } = view;
-  const lines = [drawHeader(finding, view), ...drawSentences([finding.message], view)];
+  const lines = [drawHeader(finding, view), ...drawSentences([finding.message, ...spellOthers(others)], view)];
+  if (finding.level === 'note') return lines;
   const handles = drawHandles(finding, view);
   if (handles.length > 0) lines.push('', ...handles.map((line) => `  ${line}`));
-  for (const [index, [label, stack]] of stacksOf(finding).entries()) {
+  const stacks = stacksOf(finding);
+  // The mistake itself comes first. It has the colour of its level, and in a brief view it alone has rows.
+  const inRows = view.brevity === undefined ? stacks : stacks.slice(0, 1);
+  for (const [index, [label, stack]] of inRows.entries()) {
     const frames = drawStack(stack, { ...view, width: width - 4 });
-    // The mistake itself comes first and has the colour of its level.
     const paint =
       index === 0 ? theme.level[finding.level] : stack === finding.stacks.siblingsClosed ? theme.good : theme.strong;
     lines.push('', `  ${paint(label)}`, ...frames.map((line) => `    ${line}`));
   }
+  const inLines = stacks.slice(inRows.length);
+  const labelWidth = Math.max(...inLines.map(([label]) => label.length));
+  for (const [label, stack] of inLines) {
+    const text = drawStackLine(stack, { ...view, width: width - labelWidth - 4 });
+    lines.push(`  ${theme.strong(label.padEnd(labelWidth))}  ${text}`);
+  }
   return lines;
 }
 
-/** A note is its header and its sentence. */
-export function drawNote(finding: Finding, view: StackView): readonly string[] {
-  return [drawHeader(finding, view), ...drawSentences([finding.message], view)];
+function spellOthers(others: number): readonly string[] {
+  if (others === 0) return [];
+  const subject = others === 1 ? '1 more finding that differs' : `${others} more findings that differ`;
+  return [`The same holds for ${subject} only in frames left out here (--all-frames).`];
 }
 
 /** A known or suppressed finding: its header, its sentence, and why it is not new. */
@@ -35,8 +52,13 @@ export function drawAccepted(finding: Finding, view: StackView): readonly string
   return [drawHeader(finding, view), ...drawSentences([message, `${article} ${level}, ${status}${by}`], view)];
 }
 
-function drawSentences(sentences: readonly string[], { theme, width }: StackView): readonly string[] {
-  return sentences.flatMap((each) => wrapText(theme.escape(each), width - 2).map((line) => `  ${line}`));
+function drawSentences(sentences: readonly string[], { theme, width, brevity }: StackView): readonly string[] {
+  return sentences.flatMap((each) => {
+    const lines = wrapText(theme.escape(each), width - 2);
+    return (brevity === undefined ? lines : cutLines(lines, briefLines, width - 2, theme.signs.ellipsis)).map(
+      (line) => `  ${line}`,
+    );
+  });
 }
 
 function drawHeader(
@@ -61,7 +83,7 @@ function drawHeader(
 }
 
 /** The stacks with their headings, in the order in which a person wants them: the mistake first. */
-function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack])[] {
+export function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack])[] {
   const labels = rules[rule].stackLabels;
   const all: readonly (readonly [string, Stack | undefined])[] = [
     [labels.offending, stacks.offending],
@@ -75,32 +97,36 @@ function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack]
 
 /** Which handles they are: with the name of each where names are known, otherwise as a list of values. */
 function drawHandles(
-  { rule, object, objects, handles, count, stacks }: Finding,
-  { theme, width }: StackView,
+  { rule, object, objects, handles: all, count, stacks }: Finding,
+  { theme, width, brevity }: StackView,
 ): readonly string[] {
+  // The last line of a list that is cut says how many there are more, so it must stand for several.
+  const { handles: most = all.length } = brevity ?? {};
+  const handles = all.length > most + 1 ? all.slice(0, most) : all;
   if (handles.length === 0) return [];
   const label = handles.length === 1 ? 'handle' : 'handles';
   const indent = ' '.repeat(label.length + 2);
   const room = width - 2 - indent.length;
   const values = handles.map((value) => (object.type === 'Descriptor' ? `${value}` : hexadecimal(value)));
   // A misuse counts calls, not handles: there may have been more values than those listed.
-  const isOfHandles = rules[rule].counts === 'handles' && stacks.offending === undefined;
-  const rest = isOfHandles && count > handles.length ? [theme.dim(`and ${count - handles.length} more`)] : [];
+  const total = rules[rule].counts === 'handles' && stacks.offending === undefined ? count : all.length;
+  const rest = total > handles.length ? [`and ${total - handles.length} more`] : [];
   const common = describeObject(object, theme.signs.arrow);
   let lines: readonly string[];
   if (objects !== undefined || (handles.length === 1 && common !== '')) {
     const valueWidth = Math.max(...values.map((value) => value.length));
-    lines = values.map((value, index) => {
+    const named = values.map((value, index) => {
       const name = theme.escape(describeObject(objects?.[index] ?? object, theme.signs.arrow));
       return `${padText(value, valueWidth)}  ${theme.place(cutMiddle(name, room - valueWidth - 2, theme.signs.ellipsis))}`.trimEnd();
     });
+    lines = [...named, ...rest.map((text) => theme.dim(text))];
   } else {
     // The sentence of a misuse names up to three values itself.
-    if (rule !== 'leak' && handles.length <= 3 && common === '') return [];
-    lines = wrapText(values.join(' '), room);
+    if (rule !== 'leak' && all.length <= 3 && common === '') return [];
+    lines = wrapText([...values, ...rest].join(' '), room);
     if (common !== '') lines = [...lines, theme.place(cutMiddle(theme.escape(common), room, theme.signs.ellipsis))];
   }
-  return [...lines, ...rest].map((line, index) => (index === 0 ? `${theme.dim(label)}  ${line}` : indent + line));
+  return lines.map((line, index) => (index === 0 ? `${theme.dim(label)}  ${line}` : indent + line));
 }
 
 /**

@@ -2,7 +2,7 @@ import { type Completeness, mayHideFindings } from '../completeness.ts';
 import type { Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
 import { escapeJson } from '../text/escape.ts';
 import { spellGap } from './gaps.ts';
-import { hexadecimal } from './hexadecimal.ts';
+import { hexadecimal } from './numbers.ts';
 import type { Reporter, ReportOptions } from './reporter.ts';
 import { isShown, selectFindings } from './selection.ts';
 
@@ -20,7 +20,8 @@ export const json: Reporter = (report, options) =>
 
 /** Keys are written in the order in which they stand here; JSON.stringify leaves out `undefined` ones. */
 function toJson(report: Report, options: ReportOptions): object {
-  const { schemaVersion, tool, target, findings, completeness, suppressions, runs, stats } = report;
+  const { schemaVersion, tool, target, findings, completeness, modulesWithoutNames, suppressions, runs, stats } =
+    report;
   const { notes, known, suppressed } = selectFindings(report);
   return {
     schemaVersion,
@@ -28,6 +29,12 @@ function toJson(report: Report, options: ReportOptions): object {
     target: { command: target.command, pid: target.pid, exitCode: target.exitCode },
     findings: findings.filter((finding) => isShown(finding, options)).map(findingToJson),
     completeness: completenessToJson(completeness),
+    modulesWithoutNames: modulesWithoutNames?.map(({ module, why, debugFile, pdbId }) => ({
+      module,
+      why,
+      debugFile,
+      pdbId,
+    })),
     suppressions: suppressions?.map((use) => ({ ...suppressionToJson(use), findings: use.findings })),
     runs: runs?.map(({ pid, exitCode, durationMs }) => ({ pid, exitCode, durationMs })),
     stats: {

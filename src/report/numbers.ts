@@ -7,3 +7,8 @@ export function spellNumber(number: number): string {
 export function plural(count: number, one: string, several: string = `${one}s`): string {
   return `${count} ${count === 1 ? one : several}`;
 }
+
+/** `0x1a4`; a negative value as the unsigned one with the same 64 bits. */
+export function hexadecimal(value: bigint): string {
+  return `0x${BigInt.asUintN(64, value).toString(16)}`;
+}

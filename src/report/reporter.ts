@@ -16,6 +16,8 @@ export interface ReportOptions {
   readonly showNotes?: boolean;
   /** Show suppressed and known findings, not only their number. */
   readonly showSuppressed?: boolean;
+  /** Show every finding in full. Without it a table has at most 100 lines, and shows the worst findings. */
+  readonly showAll?: boolean;
   /** Show every frame of the system and of the compiler's runtime, not only the function that was called. */
   readonly showSystemFrames?: boolean;
   /** Nothing outside of ASCII, for consoles that cannot show it. */

@@ -1,5 +1,6 @@
 import { dissect } from '../analyze/stacks.ts';
 import type { Frame, Stack } from '../model.ts';
+import { plural } from './numbers.ts';
 import { baseName, relativePath } from './paths.ts';
 import type { ReportOptions } from './reporter.ts';
 import { cutEnd, cutMiddle, padText, textWidth } from './text-width.ts';
@@ -12,39 +13,112 @@ export interface StackView {
   readonly width: number;
   /** Lower-case file name of the target's program: its frames need no module before the function. */
   readonly programModule: string;
+  /** Absent in a full view. */
+  readonly brevity?: Brevity;
+}
+
+/** How brief a view is. It has one stack of each finding in rows, and the others in a line each. */
+export interface Brevity {
+  /** How many rows the stack has, at most; at least 2. */
+  readonly stackRows: number;
+  /** How many lines of source before and after the one that made the call. */
+  readonly sourceContext: number;
+  /** How many handles are listed, at most. */
+  readonly handles: number;
 }
 
 /** How many frames of the system are shown where it has nothing but those. */
 const systemFramesShown = 4;
 
-/**
- * The frame that a person looks at first: the innermost of the programmer's own code, or the runtime's where the
- * runtime made the call for itself.
- */
+/** The frame that a person looks at first: the one that the rules name, mostly the programmer's own. */
 export function siteFrame(stack: Stack | undefined): Frame | undefined {
   return dissect(stack ?? []).site ?? stack?.[0];
 }
 
-/** The program's frames with their places and the source line of the first; the system's folded. */
+/**
+ * The program's frames with their places and the source line of the first; the system's folded, and so are frames
+ * without names.
+ */
 export function drawStack(stack: Stack, view: StackView): readonly string[] {
-  const { theme, options } = view;
+  const { theme } = view;
   if (stack.length === 0) return [theme.dim('no stack could be walked')];
   const site = siteFrame(stack);
-  const rows =
-    options.showSystemFrames === true ? stack.map((frame) => row(frame, view)) : foldedRows(stack, site, view);
+  const rows = shorten(rowsOf(stack, view), view);
   const names = rows.flatMap((each) => (each.place === '' ? [] : [textWidth(each.name)]));
   const nameWidth = Math.min(Math.max(0, ...names), Math.max(12, Math.floor(view.width * 0.45)));
-  return rows.flatMap((each) => {
+  const siteRow = site === undefined ? -1 : rows.findIndex(({ frame }) => frame === site);
+  return rows.flatMap((each, index) => {
     const lines = [drawRow(each, nameWidth, view)];
-    return each.frame === site && site !== undefined ? [...lines, ...drawSource(site, view)] : lines;
+    return index === siteRow ? [...lines, ...drawSource(site!, view)] : lines;
   });
+}
+
+/** The program's functions in a stack, in one line: `open_log (log.c:4) ← main (main.c:61)` */
+export function drawStackLine(stack: Stack, { theme, width }: StackView): string {
+  const site = siteFrame(stack);
+  if (site === undefined) return theme.dim('no stack could be walked');
+  const callers = stack.slice(stack.indexOf(site) + 1).filter((frame) => isOwn(frame) && isNamed(frame));
+  const text = [site, ...callers].map((frame) => theme.escape(spellSite(frame))).join(` ${theme.signs.calledBy} `);
+  return cutEnd(text, width, theme.signs.ellipsis);
+}
+
+/**
+ * The place in a stack that a person looks at first: `rotate_log (log.c:42)`, or where that has no name
+ * `app.exe+0x13ae below rotate_all (log.c:9)`. The text is not escaped.
+ */
+export function spellSiteOf(stack: Stack | undefined): string {
+  const site = siteFrame(stack);
+  if (stack === undefined || site === undefined) return 'unknown';
+  if (isNamed(site) || site.file !== undefined) return spellSite(site);
+  const caller = stack.slice(Math.max(0, stack.indexOf(site))).find((frame) => isOwn(frame) && isNamed(frame));
+  if (caller === undefined) return spellSite(site);
+  // The module stands before it already.
+  const isAtHome = caller.file === undefined && caller.module === site.module;
+  return `${spellSite(site)} below ${isAtHome ? caller.function : spellSite(caller)}`;
+}
+
+function spellSite(frame: Frame): string {
+  const module = baseName(frame.module);
+  const place =
+    frame.file === undefined ? '' : `${baseName(frame.file)}${frame.line === undefined ? '' : `:${frame.line}`}`;
+  if (frame.function !== undefined)
+    return place === '' ? `${module}!${frame.function}` : `${frame.function} (${place})`;
+  return place === '' ? `${module}+0x${frame.offset.toString(16)}` : place;
+}
+
+/** The same text for stacks of which a reader sees the same, but for the numbers of frames that are left out. */
+export function spellVisible(stack: Stack, view: StackView): string {
+  return rowsOf(stack, view)
+    .map(({ identity, name, place }) => identity ?? `${name} ${place}`)
+    .join('\n');
+}
+
+function rowsOf(stack: Stack, view: StackView): readonly Row[] {
+  return view.options.showSystemFrames === true ? stack.map((frame) => row(frame, view)) : foldedRows(stack, view);
+}
+
+/** The first rows, and how many frames the others stand for. */
+function shorten(rows: readonly Row[], { brevity, theme }: StackView): readonly Row[] {
+  const { stackRows = Number.POSITIVE_INFINITY } = brevity ?? {};
+  if (rows.length <= stackRows) return rows;
+  const rest = rows.slice(stackRows - 1).reduce((sum, { frames }) => sum + frames, 0);
+  return [...rows.slice(0, stackRows - 1), remark(`${theme.signs.ellipsis} ${plural(rest, 'more frame')}`, rest)];
 }
 
 interface Row {
   readonly name: string;
   readonly place: string;
   readonly own: boolean;
+  /** How many frames it stands for. */
+  readonly frames: number;
   readonly frame?: Frame;
+  /** The row without the number of frames in it; absent where {@link name} and {@link place} are without one. */
+  readonly identity?: string;
+}
+
+/** A row that is no frame, but says something about some. */
+function remark(name: string, frames: number, identity: string = name): Row {
+  return { name, place: '', own: false, frames, identity };
 }
 
 function drawRow({ name, place, own }: Row, nameWidth: number, { theme, width }: StackView): string {
@@ -68,7 +142,7 @@ function row(frame: Frame, { theme, options, programModule }: StackView): Row {
   const place = source !== '' ? `${source}${line}` : frame.function === undefined ? '' : `${module}${offset}`;
   // An inlined frame has no place on the stack, and a debugger may not list it: the row says why it is here.
   const mark = frame.inlined === true ? ' (inlined)' : '';
-  return { name: theme.escape(qualified), place: theme.escape(place) + mark, own: isOwn(frame), frame };
+  return { name: theme.escape(qualified), place: theme.escape(place) + mark, own: isOwn(frame), frames: 1, frame };
 }
 
 function spellSource(file: string, { baseDirectory, showSourcePath }: ReportOptions): string {
@@ -76,28 +150,30 @@ function spellSource(file: string, { baseDirectory, showSourcePath }: ReportOpti
   return showSourcePath === undefined ? path : showSourcePath(path);
 }
 
-/** Runs of frames that are not the programmer's own become one row each; how the thread began is left out. */
-function foldedRows(stack: Stack, site: Frame | undefined, view: StackView): readonly Row[] {
+/**
+ * Runs of frames that are not the programmer's own become one row each, and so do those of the programmer's frames that
+ * have no names; how the thread began is left out.
+ */
+function foldedRows(stack: Stack, view: StackView): readonly Row[] {
   if (!stack.some((frame) => frame.system !== true)) {
     const shown = stack.slice(0, systemFramesShown).map((frame) => row(frame, view));
     const hidden = stack.length - shown.length;
-    return hidden === 0
-      ? shown
-      : [...shown, { name: `${view.theme.signs.ellipsis} ${countFrames(hidden)} more`, place: '', own: false }];
+    const more = `${view.theme.signs.ellipsis} ${plural(hidden, 'more frame')}`;
+    return hidden === 0 ? shown : [...shown, remark(more, hidden, view.theme.signs.ellipsis)];
   }
+  // The site is shown in any case: it is the place to look at with a debugger.
+  const site = stack.indexOf(siteFrame(stack)!);
   const rows: Row[] = [];
-  const isShown = (frame: Frame): boolean => isOwn(frame) || frame === site;
   for (let start = 0; start < stack.length; ) {
-    if (isShown(stack[start]!)) {
-      rows.push(row(stack[start]!, view));
-      start += 1;
-      continue;
-    }
+    const first = stack[start]!;
+    const kind = start === site ? 'shown' : kindOf(first);
     let end = start + 1;
-    while (end < stack.length && !isShown(stack[end]!)) end += 1;
+    if (kind !== 'shown') while (end < stack.length && end !== site && kindOf(stack[end]!) === kind) end += 1;
     const run = stack.slice(start, end);
+    if (kind === 'nameless' && run.length > 1) rows.push(namelessRow(run, view));
+    else if (kind !== 'foreign') rows.push(row(first, view));
     // Below the program's code the function that it called says most, above it the one that called it.
-    if (start === 0) rows.push(foldedRow(run, run.findLast(isNamed) ?? run.at(-1)!, view));
+    else if (start === 0) rows.push(foldedRow(run, run.findLast(isNamed) ?? run.at(-1)!, view));
     else if (end < stack.length || !run.every(isThreadStart))
       rows.push(foldedRow(run, run.find(isNamed) ?? run[0]!, view));
     start = end;
@@ -105,12 +181,38 @@ function foldedRows(stack: Stack, site: Frame | undefined, view: StackView): rea
   return rows;
 }
 
+/** Frames of one kind that follow one another may be folded, but for those that are `shown`. */
+function kindOf(frame: Frame): 'shown' | 'nameless' | 'foreign' {
+  if (!isOwn(frame)) return 'foreign';
+  return isNamed(frame) || frame.file !== undefined ? 'shown' : 'nameless';
+}
+
 /** One frame that stands for a run. */
 function foldedRow(run: Stack, shown: Frame, view: StackView): Row {
   const { name, place } = row(shown, view);
   const module = view.theme.escape(baseName(shown.module));
-  const more = run.length === 1 ? '' : ` +${countFrames(run.length - 1)}`;
-  return { name, place: isNamed(shown) ? `${module}${more}` : `${place}${more}`.trimStart(), own: false, frame: shown };
+  const more = run.length === 1 ? '' : ` +${plural(run.length - 1, 'frame')}`;
+  const where = isNamed(shown) ? module : place;
+  return {
+    name,
+    place: `${where}${more}`.trimStart(),
+    own: false,
+    frames: run.length,
+    frame: shown,
+    identity: `${name} ${where}`,
+  };
+}
+
+/** `… 12 frames of coreclr.dll and hostfxr.dll without names` */
+function namelessRow(run: Stack, { theme }: StackView): Row {
+  const modules = [...new Set(run.map(({ module }) => module))].map((module) =>
+    module === '?' ? 'code outside of all modules' : theme.escape(baseName(module)),
+  );
+  const [first = '', second = ''] = modules;
+  const where =
+    modules.length === 1 ? first : modules.length === 2 ? `${first} and ${second}` : `${first}, ${second} and others`;
+  const text = (count: string): string => `${theme.signs.ellipsis} ${count} of ${where} without names`;
+  return remark(text(plural(run.length, 'frame')), run.length, text('frames'));
 }
 
 function isNamed(frame: Frame): boolean {
@@ -121,21 +223,20 @@ function isThreadStart({ runtime, function: name }: Frame): boolean {
   return runtime === true || name === 'BaseThreadInitThunk' || name === 'RtlUserThreadStart';
 }
 
-function countFrames(count: number): string {
-  return `${count} frame${count === 1 ? '' : 's'}`;
-}
-
 function isOwn(frame: Frame): boolean {
   return frame.system !== true && frame.runtime !== true;
 }
 
-/** The line that made the call, with the one before and the one after it. */
-function drawSource({ file, line }: Frame, { theme, options, width }: StackView): readonly string[] {
+/** The line that made the call, with those around it. */
+function drawSource({ file, line }: Frame, { theme, options, width, brevity }: StackView): readonly string[] {
   if (file === undefined || line === undefined) return [];
   const source = options.readSource?.(file);
   if (source?.[line - 1] === undefined) return [];
-  const first = Math.max(1, line - 1);
-  const excerpt = source.slice(first - 1, line + 1).map((text) => text.replace(/\r$/, '').replaceAll('\t', '    '));
+  const { sourceContext = 1 } = brevity ?? {};
+  const first = Math.max(1, line - sourceContext);
+  const excerpt = source
+    .slice(first - 1, line + sourceContext)
+    .map((text) => text.replace(/\r$/, '').replaceAll('\t', '    '));
   const margin = Math.min(
     ...excerpt.filter((text) => text.trim() !== '').map((text) => text.length - text.trimStart().length),
     200,

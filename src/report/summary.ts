@@ -1,29 +1,44 @@
 import Table from 'cli-table3';
-import type { Finding, Frame } from '../model.ts';
+import type { Level, Rule } from '../model.ts';
 import { escapeText } from '../text/escape.ts';
-import { baseName } from './paths.ts';
-import { siteFrame, type StackView } from './stack-view.ts';
+import { plural } from './numbers.ts';
+import type { StackView } from './stack-view.ts';
 import { cutEnd, cutMiddle, textWidth } from './text-width.ts';
 
-/** One row per finding, to see all at once after the details have scrolled away. */
-export function drawSummary(findings: readonly Finding[], { theme, width }: StackView): readonly string[] {
+/** A row of the summary: the findings of one kind at one place. */
+export interface SummaryRow {
+  readonly level: Level;
+  /** This and {@link type} are absent where the findings differ in them. */
+  readonly rule?: Rule;
+  readonly type?: string;
+  /** Absent where they are at places of all sorts. The text is not escaped. */
+  readonly site?: string;
+  /** The sum of their counts. */
+  readonly count: number;
+  readonly findings: number;
+}
+
+/** The findings at a glance, after the details have scrolled away. */
+export function drawSummary(summary: readonly SummaryRow[], { theme, width }: StackView): readonly string[] {
   const gap = 2;
   // The object is in every finding's header already: where it is narrow, the site matters more.
   const withObject = width >= 64;
   const head = withObject ? ['level', 'rule', 'object', 'count'] : ['level', 'rule', 'count'];
   // cli-table3 measures some scripts otherwise than a terminal does: only the last column, which nothing follows, may
   // hold them.
-  const rows = findings.map((finding) => {
-    const type =
-      finding.object.type === 'Unknown'
-        ? '-'
-        : cutMiddle(escapeText(finding.object.type, true), 14, theme.signs.ellipsis);
-    return {
-      level: finding.level,
-      cells: [finding.level, finding.rule, ...(withObject ? [type] : []), String(finding.count)],
-      site: theme.escape(spellSite(siteFrame(finding.stacks.offending ?? finding.stacks.opened))),
-    };
-  });
+  const spellType = (type: string | undefined): string =>
+    type === undefined || type === 'Unknown' ? '-' : cutMiddle(escapeText(type, true), 14, theme.signs.ellipsis);
+  const rows = summary.map(({ level, rule, type, site, count, findings }) => ({
+    level,
+    cells: [level, rule ?? '-', ...(withObject ? [spellType(type)] : []), String(count)],
+    site: theme.escape(site ?? ''),
+    remark:
+      site === undefined
+        ? `${theme.signs.ellipsis} ${plural(findings, 'more finding')}${rule === undefined ? '' : ' of this kind'}`
+        : findings > 1
+          ? ` (${findings} findings)`
+          : '',
+  }));
   const taken = head.map(
     (title, column) => Math.max(title.length, ...rows.map(({ cells }) => textWidth(cells[column]!))) + gap,
   );
@@ -54,23 +69,14 @@ export function drawSummary(findings: readonly Finding[], { theme, width }: Stac
     // No colours of cli-table3's: with any, it loads a package that touches process.stdout, which ends Node under Wine.
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
   });
-  for (const { level, cells, site } of rows) {
-    const [name = '', ...rest] = cells;
-    table.push([theme.level[level](name), ...rest, cutMiddle(site, siteWidth, theme.signs.ellipsis)]);
+  for (const { level, cells, site, remark } of rows) {
+    const [name = '', ...others] = cells;
+    const room = Math.max(1, siteWidth - textWidth(remark));
+    const shown = `${cutMiddle(site, room, theme.signs.ellipsis)}${remark}`;
+    table.push([theme.level[level](name), ...others, cutEnd(shown, siteWidth, theme.signs.ellipsis)]);
   }
   return table
     .toString()
     .split('\n')
     .map((line, index) => (index === 1 ? theme.dim(cutEnd(line, width, '')) : line.trimEnd()));
-}
-
-/** `rotate_log (log.c:42)`, `app.exe+0x13ae` */
-function spellSite(frame: Frame | undefined): string {
-  if (frame === undefined) return 'unknown';
-  const module = baseName(frame.module);
-  const place =
-    frame.file === undefined ? '' : `${baseName(frame.file)}${frame.line === undefined ? '' : `:${frame.line}`}`;
-  if (frame.function !== undefined)
-    return place === '' ? `${module}!${frame.function}` : `${frame.function} (${place})`;
-  return place === '' ? `${module}+0x${frame.offset.toString(16)}` : place;
 }

@@ -2,39 +2,39 @@ import type { Report, SuppressionLine, SuppressionUse } from '../model.ts';
 import { plural } from './numbers.ts';
 import { selectFindings } from './selection.ts';
 import type { StackView } from './stack-view.ts';
-import { wrapText } from './text-width.ts';
+import { wrapBullet, wrapText } from './text-width.ts';
 
 /**
- * How many findings are known or suppressed, and by which lines. With the notes it lists the lines that matched
- * nothing.
+ * Which lines suppressed how many findings. The default ones are listed on demand: they stand for handles
+ * that a program keeps by design. With the notes it lists the lines that matched nothing.
  */
 export function drawSuppressions(report: Report, { theme, options, width }: StackView): readonly string[] {
   const { suppressions = [] } = report;
-  const { known, suppressed } = selectFindings(report);
-  const used = suppressions.filter(({ findings }) => findings > 0);
-  const unused = options.showNotes === true ? suppressions.filter(({ findings }) => findings === 0) : [];
+  const { suppressed } = selectFindings(report);
+  const withNotes = options.showNotes === true;
+  const isListed = ({ reason }: SuppressionUse): boolean =>
+    reason === undefined || withNotes || options.showSuppressed === true;
+  const used = suppressions.filter((use) => use.findings > 0 && isListed(use));
+  const unused = withNotes ? suppressions.filter(({ findings }) => findings === 0) : [];
   const section = (
     heading: string,
     uses: readonly SuppressionUse[],
     text: (use: SuppressionUse) => string,
   ): readonly string[] => {
     const lines = uses.flatMap((use) =>
-      wrapText(theme.escape(text(use)), width - 4).map((line, index) =>
-        theme.dim(index === 0 ? `  ${theme.signs.bullet} ${line}` : `    ${line}`),
-      ),
+      wrapBullet(theme.escape(text(use)), theme.signs.bullet, width).map((line) => theme.dim(line)),
     );
     return [...wrapText(heading, width).map((line) => theme.dim(line)), ...lines];
   };
-  const count = (number: number): string => {
-    const hint = options.showSuppressed === true ? '' : ` (--suppressed shows ${number === 1 ? 'it' : 'them'})`;
-    return `${plural(number, 'finding')}${hint}`;
-  };
-  const spell = (use: SuppressionUse): string => spellLine(use, options.showNotes === true);
+  const spell = (use: SuppressionUse): string => spellLine(use, withNotes);
   return [
-    ...(known.length === 0 ? [] : section(`Known: ${count(known.length)}.`, [], spell)),
-    ...(suppressed.length === 0
+    ...(used.length === 0
       ? []
-      : section(`Suppressed: ${count(suppressed.length)}.`, used, (use) => `${use.findings} by ${spell(use)}`)),
+      : section(
+          `Suppressed: ${plural(suppressed.length, 'finding')}.`,
+          used,
+          (use) => `${use.findings} by ${spell(use)}`,
+        )),
     ...(unused.length === 0 ? [] : section('Suppressions that matched nothing:', unused, spell)),
   ];
 }

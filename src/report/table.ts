@@ -1,22 +1,29 @@
 import type { Finding, Level, Report } from '../model.ts';
+import { countLines, drawFindings, type Section } from './choice.ts';
 import { spellExitCode } from './exit-code-meanings.ts';
-import { drawAccepted, drawFinding, drawNote } from './finding-view.ts';
 import { spellGap } from './gaps.ts';
+import { drawMissingNames } from './missing-names.ts';
 import { plural, spellNumber } from './numbers.ts';
 import { baseName } from './paths.ts';
 import type { Reporter } from './reporter.ts';
 import { selectFindings } from './selection.ts';
 import type { StackView } from './stack-view.ts';
-import { drawSummary } from './summary.ts';
 import { drawSuppressions } from './suppressions-view.ts';
-import { wrapText } from './text-width.ts';
+import { cutLines, wrapBullet, wrapText } from './text-width.ts';
 import { createTheme } from './theme.ts';
 
 const narrowest = 40;
 const widest = 120;
 
+/** A report that shows everything may be of any length; any other has at most so many lines. */
+const linesMax = 100;
+
+/** The parts of a report that are no findings have at most so many lines each. */
+const headLinesMax = 3;
+const listLinesMax = 12;
+
 /**
- * The report for a person at a terminal: every finding with its stacks, a summary, what could not be seen, the verdict.
+ * The report for a person at a terminal: findings with their stacks, a summary, what could not be seen, the verdict.
  */
 export const table: Reporter = (report, options) => {
   const view: StackView = {
@@ -25,33 +32,40 @@ export const table: Reporter = (report, options) => {
     width: Math.min(Math.max(Math.floor(options.columns) || widest, narrowest), widest),
     programModule: programModule(report.target.command[0] ?? ''),
   };
-  const { serious, notes: allNotes, known, suppressed } = selectFindings(report);
-  const notes = options.showNotes === true ? allNotes : [];
+  const { serious, notes, known, suppressed } = selectFindings(report);
+  const shownNotes = options.showNotes === true ? notes : [];
   const accepted = options.showSuppressed === true ? [...known, ...suppressed] : [];
-  const sections: readonly (readonly string[])[] = [
-    drawHead(report, view),
-    ...serious.map((finding) => drawFinding(finding, view)),
-    ...notes.map((finding) => drawNote(finding, view)),
-    ...accepted.map((finding) => drawAccepted(finding, view)),
-    serious.length + notes.length > 0 ? drawSummary([...serious, ...notes], view) : [],
-    drawSuppressions(report, view),
-    drawCompleteness(report, view),
+  const head = drawHead(report, view);
+  const tail: readonly Section[] = [
+    limit(drawSuppressions(report, view), view),
+    limit(drawMissingNames(report, serious, view), view),
+    limit(drawCompleteness(report, view), view),
     drawVerdict(report, view),
-  ];
-  return `${sections
-    .filter((section) => section.length > 0)
-    .map((section) => section.join('\n'))
-    .join('\n\n')}\n`;
+  ].filter((section) => section.length > 0);
+  const room = options.showAll === true ? Number.POSITIVE_INFINITY : linesMax - countLines([head, ...tail]) + 1;
+  const drawn = drawFindings({ serious, notes: shownNotes, accepted }, view, room);
+  // Where there is nothing else to say, the report is one paragraph.
+  const sections = drawn.length === 0 && tail.length === 1 ? [[...head, ...tail[0]!]] : [head, ...drawn, ...tail];
+  return `${sections.map((section) => section.join('\n')).join('\n\n')}\n`;
 };
+
+/** A section that is not part of the findings, as long as it may be. */
+function limit(section: Section, { theme, options }: StackView): Section {
+  if (options.showAll === true || section.length <= listLinesMax) return section;
+  const hidden = section.length - listLinesMax + 1;
+  return [...section.slice(0, listLinesMax - 1), theme.dim(`  ${theme.signs.ellipsis} ${hidden} more lines (--all)`)];
+}
 
 function programModule(program: string): string {
   const name = baseName(program).toLowerCase();
   return name.includes('.') ? name : `${name}.exe`;
 }
 
-function drawHead({ tool, target, runs, stats }: Report, { theme, width }: StackView): readonly string[] {
+function drawHead({ tool, target, runs, stats }: Report, { theme, options, width }: StackView): Section {
   const command = theme.escape([tool.name, tool.version, target.command.map(quoteArgument).join(' ')].join(' '));
-  const lines = wrapText(command, width);
+  const lines = options.showAll
+    ? wrapText(command, width)
+    : cutLines(wrapText(command, width), headLinesMax, width, theme.signs.ellipsis);
   const name = theme.escape(tool.name);
   const facts = [
     ...(runs === undefined ? [] : [spellRuns(runs)]),
@@ -76,37 +90,31 @@ function quoteArgument(argument: string): string {
   return argument === '' || /[\s"]/.test(argument) ? `"${argument.replaceAll('"', '\\"')}"` : argument;
 }
 
-function drawCompleteness({ completeness }: Report, { theme, width }: StackView): readonly string[] {
+/** A complete report without anything to know needs no words about that: the verdict shows it. */
+function drawCompleteness({ completeness }: Report, { theme, width }: StackView): Section {
   const { complete, gaps } = completeness;
-  const notes = gaps.map(spellGap);
+  if (complete && gaps.length === 0) return [];
+  const heading = complete ? 'To know:' : 'Incomplete: this could not be seen and may hide findings:';
   const paint = complete ? theme.dim : theme.level.warning;
-  const heading = complete
-    ? notes.length === 0
-      ? 'Complete: nothing that could hide a finding was missed.'
-      : 'Complete: nothing that could hide a finding was missed. To know:'
-    : notes.length === 0
-      ? 'Incomplete: something that could hide a finding was missed.'
-      : 'Incomplete: this could not be seen and may hide findings:';
-  const bullets = notes.flatMap((note) =>
-    wrapText(theme.escape(note), width - 4).map((line, index) =>
-      index === 0 ? `  ${theme.signs.bullet} ${line}` : `    ${line}`,
-    ),
-  );
-  return [...wrapText(heading, width).map((line) => paint(line)), ...bullets];
+  return [
+    ...wrapText(heading, width).map((line) => paint(line)),
+    ...gaps.flatMap((gap) => wrapBullet(theme.escape(spellGap(gap)), theme.signs.bullet, width)),
+  ];
 }
 
 /** The last line: the counts that decide the exit code. For partial data it never says only that nothing was found. */
-function drawVerdict(report: Report, { theme, options, width }: StackView): readonly string[] {
+function drawVerdict(report: Report, { theme, options, width }: StackView): Section {
   const { completeness, target } = report;
   const { serious, notes, known, suppressed } = selectFindings(report);
   const errors = countLevel(serious, 'error');
   const warnings = countLevel(serious, 'warning');
   const program = theme.escape(baseName(target.command[0] ?? 'the program'));
-  const shown = options.showNotes === true ? '' : ` hidden (--notes shows ${notes.length === 1 ? 'it' : 'them'})`;
+  const withNotes = options.showNotes === true ? '' : ' (--notes)';
+  const withAccepted = options.showSuppressed === true ? '' : ' (--suppressed)';
   const hidden = [
-    notes.length === 0 ? '' : `, ${plural(notes.length, 'note')}${shown}`,
-    known.length === 0 ? '' : `, ${known.length} known`,
-    suppressed.length === 0 ? '' : `, ${suppressed.length} suppressed`,
+    notes.length === 0 ? '' : `, ${plural(notes.length, 'note')}${withNotes}`,
+    known.length === 0 ? '' : `, ${known.length} known${withAccepted}`,
+    suppressed.length === 0 ? '' : `, ${suppressed.length} suppressed${withAccepted}`,
   ].join('');
   const partial = completeness.complete ? '' : '; the report is incomplete';
   let text: string;

@@ -61,6 +61,18 @@ export function wrapText(text: string, width: number): readonly string[] {
   return lines;
 }
 
+/** The lines of an item of a list, with its bullet. The text is escaped already. */
+export function wrapBullet(text: string, bullet: string, width: number): readonly string[] {
+  return wrapText(text, width - 4).map((line, index) => (index === 0 ? `  ${bullet} ${line}` : `    ${line}`));
+}
+
+/** The first lines of a text. Where it has more, the ellipsis ends the last one. */
+export function cutLines(lines: readonly string[], count: number, width: number, ellipsis: string): readonly string[] {
+  if (lines.length <= count) return lines;
+  const last = lines[count - 1] ?? '';
+  return [...lines.slice(0, count - 1), takeStart(last, width - textWidth(ellipsis)) + ellipsis];
+}
+
 function takeStart(text: string, width: number): string {
   let taken = '';
   let used = 0;

@@ -25,6 +25,7 @@ interface Signs {
   readonly bar: string;
   readonly rule: string;
   readonly arrow: string;
+  readonly calledBy: string;
   readonly pointer: string;
   readonly bullet: string;
   readonly good: string;
@@ -36,6 +37,7 @@ const unicodeSigns: Signs = {
   bar: '│',
   rule: '─',
   arrow: '→',
+  calledBy: '←',
   pointer: '❯',
   bullet: '•',
   good: '✓',
@@ -46,6 +48,7 @@ const asciiSigns: Signs = {
   bar: '|',
   rule: '-',
   arrow: '->',
+  calledBy: '<-',
   pointer: '>',
   bullet: '*',
   good: '+',

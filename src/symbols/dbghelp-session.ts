@@ -4,6 +4,7 @@ import {
   SymCleanup,
   SymFromAddrW,
   SymFromInlineContextW,
+  SymGetModuleInfoW64,
   SymGetLineFromAddrW64,
   SymGetLineFromInlineContextW,
   SymInitializeW,
@@ -54,6 +55,8 @@ const FILE_LENGTH_MAX = 4096;
 const SYMBOL_INFO_SIZE_BYTES = 88;
 const SYMBOL_NAME_OFFSET = 84;
 const LINE_SIZE_BYTES = 40;
+const MODULE_SIZE_BYTES = 3264;
+const SymPdb = 3;
 
 const OPTIONS = SYMOPT_UNDNAME | SYMOPT_LOAD_LINES | SYMOPT_FAIL_CRITICAL_ERRORS | SYMOPT_NO_PROMPTS;
 const NO_FILE = 0n as HANDLE;
@@ -102,6 +105,14 @@ export class DbghelpSession implements Disposable {
     } finally {
       SymSetOptions(OPTIONS);
     }
+  }
+
+  /** Whether a loaded module's PDB was found: dbghelp reads a file without one, too, for its exports. */
+  foundPdb(base: bigint): boolean {
+    // IMAGEHLP_MODULEW64: +0 DWORD SizeOfStruct, +32 SYM_TYPE SymType; 3264 bytes
+    const module = Buffer.alloc(MODULE_SIZE_BYTES);
+    module.writeUInt32LE(MODULE_SIZE_BYTES, 0);
+    return SymGetModuleInfoW64(this.#session, base, module) && module.readUInt32LE(32) === SymPdb;
   }
 
   /**

@@ -1,5 +1,6 @@
 import { BlockFile, TABLE_SIZE_BYTES_MAX } from './block-file.ts';
 import { type CodeSymbol, type CodeSymbols, nearer, noSymbols } from './code-symbols.ts';
+import { type DebugFiles, findPdbReference, type PdbReference } from './debug-files.ts';
 import { inflateSection } from './dwarf/compressed-section.ts';
 import { type DwarfFunction, DwarfFunctions } from './dwarf/functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf/lines.ts';
@@ -41,9 +42,7 @@ const EXPORTS = 0;
 const EXPORT_DIRECTORY_SIZE_BYTES = 40;
 const EXCEPTIONS = 3;
 const DEBUG = 6;
-const IMAGE_DEBUG_TYPE_CODEVIEW = 2;
-/** CV_INFO_PDB70: DWORD CvSignature 'RSDS', GUID Signature, DWORD Age, BYTE PdbFileName[] */
-const PDB_PATH_OFFSET = 24;
+const CLR_HEADER = 14;
 const UNW_FLAG_CHAININFO = 4;
 const RUNTIME_FUNCTION_SIZE_BYTES = 12;
 const SECTIONS_MAX = 512;
@@ -147,26 +146,21 @@ export class ExecutableFile implements Disposable {
     return new ExecutableFile(source, header, sections);
   }
 
-  /**
-   * The path of the PDB that holds the file's debug information, as its linker wrote it; `undefined` where the file
-   * names none.
-   *
-   * lld puts a record with an empty name into programs with DWARF, as a build id. Wine 8's dbghelp reads beyond its
-   * memory for these, and crashes half of the time.
-   */
-  get pdbPath(): string | undefined {
+  /** The PDB that the file names. */
+  get pdb(): PdbReference | undefined {
     const { rva, sizeBytes } = this.#directory(DEBUG);
-    const entries = this.#readAt(rva, Math.min(sizeBytes, 4096));
-    // IMAGE_DEBUG_DIRECTORY: 28 bytes, +12 DWORD Type, +16 SizeOfData, +24 PointerToRawData
-    for (let at = 0; entries !== undefined && at + 28 <= entries.length; at += 28) {
-      if (entries.readUInt32LE(at + 12) !== IMAGE_DEBUG_TYPE_CODEVIEW) continue;
-      const record = this.#read(entries.readUInt32LE(at + 24), Math.min(entries.readUInt32LE(at + 16), 1024));
-      if (record === undefined || record.length <= PDB_PATH_OFFSET || record.toString('latin1', 0, 4) !== 'RSDS')
-        continue;
-      const path = record.toString('utf8', PDB_PATH_OFFSET).replace(/\0.*$/s, '');
-      if (path !== '') return path;
-    }
-    return undefined;
+    return findPdbReference(this.#readAt(rva, Math.min(sizeBytes, 4096)), this.#read);
+  }
+
+  /** Where the file's debug information is. */
+  debugFiles(): DebugFiles {
+    const link = readName(this.#section('.gnu_debuglink'), 0);
+    return {
+      pdb: this.pdb,
+      link: link === '' ? undefined : link,
+      hasDwarf: (this.#findSection('.debug_info') ?? this.#findSection('.zdebug_info')) !== undefined,
+      isManaged: this.#directory(CLR_HEADER).rva !== 0,
+    };
   }
 
   /** Reads the tables of names, one in each step. Otherwise {@link symbolOf} reads them at its first call. */

@@ -1,10 +1,11 @@
 import { win32 } from 'node:path';
 
 import { isWine } from '../ffi/ntdll.ts';
-import type { Frame } from '../model.ts';
+import type { Frame, ModuleWithoutNames } from '../model.ts';
 import type { Module } from '../process/modules.ts';
 import { mayOpenTargetFile, openTargetFile, toTargetFilePath } from '../process/target-file.ts';
 import { DbghelpSession } from './dbghelp-session.ts';
+import { explainMissingNames } from './debug-files.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
 import { MemoryBudget } from './memory-budget.ts';
@@ -174,6 +175,14 @@ export class Symbolizer implements Disposable {
     return file !== undefined && !file.isCode(Number(address - module.base));
   }
 
+  /** Why functions of modules with this name have no names, as far as the file of the first one says. */
+  explainMissingNames(name: string): ModuleWithoutNames {
+    if (name === '?') return { module: name, why: 'made-at-run-time' };
+    const [module, source] = [...this.#sources].find(([each]) => each.name === name) ?? [];
+    const foundPdb = source?.hasPdb === true && this.#dbghelp?.foundPdb(module!.base) === true;
+    return { module: name, ...explainMissingNames(source?.file?.debugFiles(), foundPdb) };
+  }
+
   /** Releases the symbols. Frames that were returned stay valid. */
   [Symbol.dispose](): void {
     this.#dbghelp?.[Symbol.dispose]();
@@ -249,11 +258,12 @@ export class Symbolizer implements Disposable {
     if (!isSame) opened?.[Symbol.dispose]();
     const file = isSame ? opened : undefined;
     const useDebugInformation = this.#wantsDebugInformation(module);
+    const pdb = useDebugInformation ? file?.pdb : undefined;
     const source = {
       file,
       useDebugInformation,
       isManagedHost: !module.isSystem && file?.exports(MANAGED_HOST_EXPORT) === true,
-      hasPdb: file?.pdbPath !== undefined && useDebugInformation && this.#load(path!, module, file.pdbPath),
+      hasPdb: pdb !== undefined && this.#load(path!, module, pdb.path),
     };
     this.#sources.set(module, source);
     return source;

@@ -32,8 +32,7 @@ export const leak: RuleCheck = checkSites<Opening>({
   rule: 'leak',
   select: (evidence) =>
     evidence.open.filter(
-      (site): site is Opening =>
-        site.opened !== undefined && isProgramsIfSwept(site) && !isTakenIn(site, evidence),
+      (site): site is Opening => site.opened !== undefined && isProgramsIfSwept(site) && !isTakenIn(site, evidence),
     ),
   typeOf: ({ object }) => object.type,
   siteOf({ opened, object }) {

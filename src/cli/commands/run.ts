@@ -26,6 +26,7 @@ interface RunOptions {
   readonly failOn: Level | 'never';
   readonly requireComplete?: true;
   readonly forwardExitCode?: true;
+  readonly all?: true;
   readonly notes?: true;
   readonly suppressed?: true;
   readonly allFrames?: true;
@@ -68,6 +69,7 @@ export function addRunCommand(program: Command): void {
     )
     .option('--require-complete', 'exit with 3 if something could not be recorded, so that findings may be missing')
     .option('--forward-exit-code', 'exit with the program’s own exit code, whether or not there are findings')
+    .option('--all', 'show every finding in full; otherwise the table has at most 100 lines, and shows the worst')
     .option('--notes', 'show the findings of level note, too')
     .option('--all-frames', 'show whole stacks, with the functions of Windows')
     .option(
@@ -154,6 +156,7 @@ async function run(
   });
   // A note that makes the build fail must be seen.
   writeReports(report, chosen, {
+    all: options.all ?? false,
     notes: options.notes ?? options.failOn === 'note',
     suppressed: options.suppressed ?? false,
     systemFrames: options.allFrames ?? false,

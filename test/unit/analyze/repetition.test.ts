@@ -98,6 +98,13 @@ describe('several runs in one report', () => {
   const line = { line: 'leak:x', source: 'a', lineNumber: 1 };
   const suppressed = (finding: Finding): Finding => ({ ...finding, status: 'suppressed', suppressedBy: line });
 
+  it('name the modules without names of all of them', () => {
+    const [a, b] = ['a.dll', 'b.dll'].map((module) => ({ module, why: 'no-debug-information' }) as const);
+    const runs = [run([], { modulesWithoutNames: [b!] }), run([], { modulesWithoutNames: [a!, b!] }), run([])];
+    expect(combineRuns(runs).modulesWithoutNames).toEqual([a, b]);
+    expect(combineRuns([run([])])).not.toHaveProperty('modulesWithoutNames');
+  });
+
   it('count once a site that a line suppressed in several of them', () => {
     const use = (findings: number) => ({ suppressions: [{ ...line, findings }] });
     expect(

@@ -5,7 +5,7 @@ import { reporters } from '../../../src/report/index.ts';
 import type { ReportOptions } from '../../../src/report/reporter.ts';
 import { clean, sample } from './sample.ts';
 
-const [worst, second, third] = sample.findings as readonly [Finding, Finding, Finding];
+const [worst, second, third, other] = sample.findings as readonly [Finding, Finding, Finding, Finding];
 const note = sample.findings.find(({ level }) => level === 'note')!;
 
 const used = { line: 'leak:used', source: 'x.supp', lineNumber: 3 };
@@ -39,11 +39,17 @@ function toJson(
 
 describe('the table', () => {
   it('counts what was suppressed, and says by which lines', () => {
-    expect(draw(accepted)).toMatch(
-      /^Suppressed: 3 findings \(--suppressed shows them\)\.\n {2}• 2 by x\.supp:3 {2}leak:used\n {2}• 1 by default {2}leak:node\.exe\n$/m,
-    );
-    expect(draw(accepted)).toMatch(/^✓ No leaks .*, 3 suppressed\.$/m);
-    expect(draw(accepted)).not.toMatch(/leak:idle|^SUPPRESSED|^ERROR/m);
+    expect(draw(accepted)).toMatch(/^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\n$/m);
+    expect(draw(accepted)).toMatch(/^✓ No leaks .*, 3 suppressed \(--suppressed\)\.$/m);
+    expect(draw(accepted)).not.toMatch(/leak:idle|leak:node|^SUPPRESSED|^ERROR/m);
+  });
+
+  it('only counts what the default lines suppress, unless more is asked for', () => {
+    const byDefault: Report = { ...accepted, suppressions: [{ ...byDesign, findings: 3 }] };
+    expect(draw(byDefault)).not.toMatch(/^Suppressed/m);
+    expect(draw(byDefault)).toMatch(/, 3 suppressed \(--suppressed\)\.$/m);
+    for (const options of [{ showNotes: true }, { showSuppressed: true }])
+      expect(draw(byDefault, options)).toMatch(/^Suppressed: 3 findings\.\n {2}• 3 by default {2}leak:node\.exe/m);
   });
 
   it('says with the notes which lines matched nothing, and why there are default ones', () => {
@@ -68,18 +74,17 @@ describe('the table', () => {
   });
 
   it('keeps suppressed findings out of the summary and of the counts of the verdict', () => {
-    const mixed = { ...accepted, findings: [...accepted.findings, third] };
+    const mixed = { ...accepted, findings: [...accepted.findings, third, other] };
     for (const showSuppressed of [false, true]) {
       const text = draw(mixed, { showSuppressed });
-      expect(text.match(/^(?:error|warning|note) .*$/gm)).toHaveLength(1);
-      expect(text).toMatch(/^✗ 1 error, 3 suppressed\.$/m);
+      expect(text.match(/^(?:error|warning|note) .*$/gm)).toHaveLength(2);
+      expect(text).toMatch(/^✗ 2 errors, 3 suppressed(?: \(--suppressed\))?\.$/m);
     }
   });
 
   it('treats known findings like suppressed ones', () => {
     const known: Report = { ...clean, findings: [{ ...worst, status: 'known' }] };
-    expect(draw(known)).toMatch(/^Known: 1 finding \(--suppressed shows it\)\.$/m);
-    expect(draw(known)).toMatch(/^✓ No leaks .*, 1 known\.$/m);
+    expect(draw(known)).toMatch(/^✓ No leaks .*, 1 known \(--suppressed\)\.$/m);
     expect(draw(known)).not.toMatch(/^KNOWN/m);
     expect(draw(known, { showSuppressed: true })).toMatch(/^KNOWN double-close [\s\S]*^ {2}An error, known$/m);
   });

@@ -25,9 +25,9 @@ function draw(options: Partial<ReportOptions> = {}, report: Report = sample): st
   return table(report, { ...plain, ...options });
 }
 
-function section(title: string, options: Partial<ReportOptions> = {}): string {
+function section(title: string): string {
   return (
-    draw(options)
+    draw({ showAll: true })
       .split(/\n(?=ERROR|WARNING|NOTE|level )/)
       .find((text) => text.startsWith(title)) ?? ''
   );
@@ -108,7 +108,8 @@ describe('the table report', () => {
   });
 
   it('sums up in a table, then says what was not seen, then counts', () => {
-    expect(draw().slice(draw().indexOf('level '))).toMatchInlineSnapshot(`
+    const text = draw({ showAll: true });
+    expect(text.slice(text.indexOf('level '))).toMatchInlineSnapshot(`
       "level    rule             object  count  site
       ───────  ───────────────  ──────  ─────  ───────────────────────────────────────
       error    double-close     Event       7  finish (main.c:44)
@@ -124,22 +125,21 @@ describe('the table report', () => {
         • 2 handles have no name in this report: the question for it did not end in
           time.
 
-      ✗ 4 errors, 2 warnings, 2 notes hidden (--notes shows them); the report is
-      incomplete.
+      ✗ 4 errors, 2 warnings, 2 notes (--notes); the report is incomplete.
       "
     `);
   });
 
   it('folds the system’s and the runtime’s frames unless told otherwise', () => {
     expect(draw()).not.toMatch(/RtlUserThreadStart|__tmainCRTStartup|_wfsopen/);
-    expect(draw({ showSystemFrames: true })).toMatch(
+    expect(draw({ showSystemFrames: true, showAll: true })).toMatch(
       /_wfsopen +msvcrt\.dll\+0x69[\s\S]*__tmainCRTStartup[\s\S]*RtlUserThreadStart/,
     );
   });
 
   it('hides notes but says how many there are, and shows them when told to', () => {
     expect(draw()).not.toContain('NOTE');
-    expect(draw()).toContain('2 notes hidden (--notes shows them)');
+    expect(draw()).toContain('2 notes (--notes)');
     expect(draw({ showNotes: true }).match(/^NOTE/gm)).toHaveLength(2);
     expect(draw({ showNotes: true })).toMatch(/4 errors, 2 warnings, 2 notes;/);
   });
@@ -152,19 +152,15 @@ describe('the table report', () => {
 
   it('shows paths as they are without a base directory', () => {
     const { baseDirectory: _baseDirectory, ...options } = plain;
-    expect(table(sample, options)).toContain('Z:\\work\\rotate\\src\\gate.c:12');
+    expect(table(sample, { ...options, showAll: true })).toContain('Z:\\work\\rotate\\src\\gate.c:12');
   });
 
   it.each<[string, Report, string]>([
-    [
-      'nothing was found and nothing missed',
-      clean,
-      'Complete: nothing that could hide a finding was missed.\n\n✓ No leaks and no misused handles in app.exe.\n',
-    ],
+    ['nothing was found and nothing missed', clean, '\n✓ No leaks and no misused handles in app.exe.\n'],
     [
       'nothing was found in partial data',
       { ...clean, completeness: { complete: false, gaps: [{ kind: 'stacks-dropped', count: 1 }] } },
-      "Incomplete: this could not be seen and may hide findings:\n  • 1 call has no stack: the recorder's room for stacks was full.\n\n? No leaks and no misused handles in what could be seen of app.exe, but the\nreport is incomplete.\n",
+      "\n\nIncomplete: this could not be seen and may hide findings:\n  • 1 call has no stack: the recorder's room for stacks was full.\n\n? No leaks and no misused handles in what could be seen of app.exe, but the\nreport is incomplete.\n",
     ],
     [
       'only notes were found',
@@ -173,10 +169,19 @@ describe('the table report', () => {
         findings: sample.findings.filter(({ level }) => level === 'note'),
         completeness: { complete: true, gaps: [{ kind: 'names-timed-out', count: 1 }] },
       },
-      'Complete: nothing that could hide a finding was missed. To know:\n  • 1 handle has no name in this report: the question for it did not end in\n    time.\n\n✓ No leaks and no misused handles in app.exe, 2 notes hidden (--notes shows\nthem).\n',
+      '\n\nTo know:\n  • 1 handle has no name in this report: the question for it did not end in\n    time.\n\n✓ No leaks and no misused handles in app.exe, 2 notes (--notes).\n',
     ],
   ])('says it when %s', (_title, report, end) => {
-    expect(draw({}, report).endsWith(`\n\n${end}`)).toBe(true);
+    expect(draw({}, report).endsWith(end)).toBe(true);
+  });
+
+  it('has three lines when there is nothing to say', () => {
+    expect(draw({}, { ...clean, target: { ...clean.target, command: ['C:\\app.exe'] } }).split('\n')).toEqual([
+      'unclosed 0.1.0 C:\\app.exe',
+      'pid 4242, exited with 0, 1.24 s, 1,412 handles opened, 1,281 closed, 131 open',
+      '✓ No leaks and no misused handles in app.exe.',
+      '',
+    ]);
   });
 
   it.each([

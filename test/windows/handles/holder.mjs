@@ -49,6 +49,7 @@ const CreateNamedPipeW = call(
 const ConnectNamedPipe = call(kernel32, 'ConnectNamedPipe', 'int', 'intptr', 'void *');
 const OpenProcess = call(kernel32, 'OpenProcess', 'intptr', 'uint32', 'int', 'uint32');
 const OpenThread = call(kernel32, 'OpenThread', 'intptr', 'uint32', 'int', 'uint32');
+const CloseHandle = call(kernel32, 'CloseHandle', 'int', 'intptr');
 const GetCurrentThreadId = call(kernel32, 'GetCurrentThreadId', 'uint32');
 const CreateProcessW = call(
   kernel32,
@@ -154,14 +155,38 @@ object('own thread', OpenThread(0x0800, 0, thread), {
 });
 const startup = Buffer.alloc(104);
 startup.writeUInt32LE(104);
-const started = Buffer.alloc(24);
-CreateProcessW(null, `"${process.execPath}" -e process.exit(7)`, null, null, 0, 0, null, null, startup, started);
-const ended = Number(started.readBigUInt64LE(0));
-WaitForSingleObject(ended, 60_000);
-object('ended process', ended, { type: 'Process', processId: started.readUInt32LE(16), ended: true, exitCode: 7 });
-object('ended thread', Number(started.readBigUInt64LE(8)), {
+/** PROCESS_INFORMATION of a child that has ended with 7. */
+function endedChild() {
+  const started = Buffer.alloc(24);
+  CreateProcessW(null, `"${process.execPath}" -e process.exit(7)`, null, null, 0, 0, null, null, startup, started);
+  WaitForSingleObject(Number(started.readBigUInt64LE(0)), 60_000);
+  return {
+    processHandle: Number(started.readBigUInt64LE(0)),
+    threadHandle: Number(started.readBigUInt64LE(8)),
+    processId: started.readUInt32LE(16),
+    threadId: started.readUInt32LE(20),
+  };
+}
+const ended = endedChild();
+object('ended process', ended.processHandle, {
+  type: 'Process',
+  name: `node.exe (${ended.processId})`,
+  processId: ended.processId,
+  ended: true,
+  exitCode: 7,
+});
+object('ended thread', ended.threadHandle, {
   type: 'Thread',
-  threadId: started.readUInt32LE(20),
+  name: `thread ${ended.threadId} of node.exe (${ended.processId})`,
+  threadId: ended.threadId,
+  ended: true,
+});
+const gone = endedChild();
+CloseHandle(gone.processHandle);
+object('ended thread of a process without handles', gone.threadHandle, {
+  type: 'Thread',
+  name: `thread ${gone.threadId} of node.exe (${gone.processId})`,
+  threadId: gone.threadId,
   ended: true,
 });
 

@@ -47,7 +47,7 @@ function readAll(bytes: Buffer): { readonly found: number; readonly keptSizeByte
     const answers = [file.symbolOf(rva), file.functionAt(rva), file.dwarfFunctionOf(rva), file.lineOf(rva)];
     found += answers.filter((answer) => answer !== undefined).length;
   }
-  void file?.pdbPath;
+  void file?.debugFiles();
   return { found, keptSizeBytes: SYMBOL_MEMORY_SIZE_BYTES - budget.leftBytes };
 }
 

@@ -245,14 +245,21 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
   writeFileSync(moved.path, image);
   copyFileSync(program.path.replace(/exe$/, 'pdb'), join(pdbFolder, 'astray-addresses-pdb.pdb'));
 
-  it('is not found by itself', () => {
+  it('is not found by itself, and is named as the reason why names are missing', () => {
     using symbolizer = new Symbolizer([moved]);
     expect(symbolizer.resolve(calls[0]!.address)).not.toMatchObject(line);
+    expect(symbolizer.explainMissingNames(moved.name)).toEqual({
+      module: moved.name,
+      why: 'pdb-not-found',
+      debugFile: expect.stringMatching(/astray-addresses-pdb\.pdb$/),
+      pdbId: expect.stringMatching(/^[\dA-F]{33,}$/),
+    });
   });
 
   it('is found along the search path, which may name other directories too', () => {
     using symbolizer = new Symbolizer([moved], { searchPath: `${join(scratchFolder, 'nothing')};${pdbFolder}` });
     expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
+    expect(symbolizer.explainMissingNames(moved.name)).toEqual({ module: moved.name, why: 'partly-covered' });
   });
 
   it('is found beside its program where the program names it on another machine, which is not asked', () => {
@@ -283,9 +290,9 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
 it('a program with DWARF whose linker left a record without a PDB is not given to dbghelp', () => {
   const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
   using file = open(path);
-  expect(file?.pdbPath).toBeUndefined();
+  expect(file?.pdb).toBeUndefined();
   using other = open(path.replace('dwarf5', 'pdb'));
-  expect(other?.pdbPath).toMatch(/leaks-in-template-pdb\.pdb$/);
+  expect(other?.pdb?.path).toMatch(/leaks-in-template-pdb\.pdb$/);
 });
 
 it('names the same functions whether their files were read ahead, in part or not at all', () => {

@@ -162,20 +162,31 @@ const runtimeObjectKey = 0x90; // u64: key of what stands for the handle, or 0
  */
 export function emitInternMisuse(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, misuseFrame, (epilogue) => {
-    const [noSlot, noRuntimeObject, noEarlierLives, haveLife, probe, claimed, again, full, notInherited, refused, dropped] =
-      asm.labels(
-        'noSlot',
-        'noRuntimeObject',
-        'noEarlierLives',
-        'haveLife',
-        'probe',
-        'claimed',
-        'again',
-        'full',
-        'notInherited',
-        'refused',
-        'dropped',
-      );
+    const [
+      noSlot,
+      noRuntimeObject,
+      noEarlierLives,
+      haveLife,
+      probe,
+      claimed,
+      again,
+      full,
+      notInherited,
+      refused,
+      dropped,
+    ] = asm.labels(
+      'noSlot',
+      'noRuntimeObject',
+      'noEarlierLives',
+      'haveLife',
+      'probe',
+      'claimed',
+      'again',
+      'full',
+      'notInherited',
+      'refused',
+      'dropped',
+    );
     const { value, callAndKind, status, stack, earlierLives } = framePlaces(
       misuseFrame,
       0x20,
