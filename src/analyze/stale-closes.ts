@@ -126,7 +126,7 @@ function findOwner(misuse: Misuse, lives: Lives): EarlierLife | undefined {
   places.delete(openedAt);
   if (places.size > 0) return;
   const siblings = lives.openedAt(openedAt);
-  // Another handle of the victim's kind was closed there: it may be the place for that. The victim is among them itself.
+  // Another handle of the victim's kind that was closed there: it may be the place for that.
   const before: ReadonlySet<Closing> = new Set(earlierLives);
   const isAnother = (life: Closing): boolean =>
     placeOf(life.closed) === closedAt &&

@@ -154,9 +154,13 @@ export class CallReader {
     return { cause: isCrash ? 'crash' : 'call', threadId, ...(stack.length === 0 ? {} : { stack }) };
   }
 
-  /** Where a handle from the same opening stack, and of the same type, was closed last. */
+  /**
+   * Where a handle from the same opening stack, and of the same type, was closed last. Handles whose types were not
+   * known to the recorder (duplicates of another process's, for example) may be of several types: they tell nothing.
+   */
   closingStack(openedStackId: number): Stack | undefined {
-    const id = this.#sources.ledger.closedBy(openedStackId);
+    const { ledger } = this.#sources;
+    const id = ledger.typeOpenedBy(openedStackId) === 'Unknown' ? 0 : ledger.closedBy(openedStackId);
     return id === 0 ? undefined : this.stack(id);
   }
 
@@ -209,11 +213,13 @@ export class CallReader {
     return closedBySite;
   }
 
-  /** Where the program's own innermost call of a stack returns to, and the type of what it opened. */
+  /** Where the program's own innermost call of a stack returns to, and the type of what it opened, if that is known. */
   #openingSite(stackId: number): string | undefined {
     const { ledger, symbols } = this.#sources;
+    const type = ledger.typeOpenedBy(stackId);
+    if (type === 'Unknown') return undefined;
     const address = ledger.stack(stackId).find((each) => symbols.moduleOf(each)?.isSystem === false);
-    return address === undefined ? undefined : `${address} ${ledger.typeOpenedBy(stackId)}`;
+    return address === undefined ? undefined : `${address} ${type}`;
   }
 }
 

@@ -83,13 +83,13 @@ function drawHeader(
 }
 
 /** The stacks with their headings, in the order in which a person wants them: the mistake first. */
-export function stacksOf({ rule, stacks }: Finding): readonly (readonly [string, Stack])[] {
+export function stacksOf({ rule, level, stacks }: Finding): readonly (readonly [string, Stack])[] {
   const labels = rules[rule].stackLabels;
   const all: readonly (readonly [string, Stack | undefined])[] = [
     [labels.offending, stacks.offending],
     [labels.closed, stacks.closed],
     ['opened at', stacks.opened],
-    ['would have reached what was opened at', stacks.victim],
+    [`${level === 'warning' ? 'reached' : 'would have reached'} what was opened at`, stacks.victim],
     ['others are closed at', stacks.siblingsClosed],
   ];
   return all.flatMap(([label, stack]) => (stack === undefined ? [] : [[label, stack] as const]));

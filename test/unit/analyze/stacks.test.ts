@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { attributeOpening } from '../../../src/analyze/attribution.ts';
 import { dissect, normaliseStack, trimStack } from '../../../src/analyze/stacks.ts';
 import type { Stack } from '../../../src/model.ts';
 import { mainBottom, stack } from './evidence.ts';
@@ -163,5 +164,36 @@ describe('a trimmed stack', () => {
     ['a stack of unknown code', stack('?', '?')],
   ])('survives %s', (_title, odd) => {
     expect(() => [trimStack(odd), normaliseStack(odd), dissect(odd)]).not.toThrow();
+  });
+});
+
+describe('with symbols of the system, which name what it does not export,', () => {
+  /** The frame as a PDB names it, and as the exports alone do. */
+  const both = (text: string, exported: string): Stack => {
+    const [plain] = stack(text);
+    return [{ ...plain!, exported }];
+  };
+  const named = [...both('kernelbase!CreateEventInternal', 'CreateEventW'), ...stack('app!open_gate', ...mainBottom)];
+  const nameless = [...both('kernelbase!BasepHelper', ''), ...stack('app!open_gate', ...mainBottom)];
+
+  it('a stack has the same normal form', () => {
+    expect(normaliseStack(named)).toEqual(
+      normaliseStack(stack('kernelbase!CreateEventW', 'app!open_gate', ...mainBottom)),
+    );
+    expect(normaliseStack(nameless)).toEqual(
+      normaliseStack(stack('kernelbase+0x1230', 'app!open_gate', ...mainBottom)),
+    );
+  });
+
+  it('the owner of a handle is the same', () => {
+    const event = { type: 'Event' };
+    expect([named, nameless].map((each) => attributeOpening(each, event))).toEqual(['program', 'program']);
+    const internal = [...both('shell32!CreateHelper', ''), ...stack('app!open_gate', ...mainBottom)];
+    const openings = [internal, stack('shell32+0x1230', 'app!open_gate', ...mainBottom)];
+    expect(openings.map((each) => attributeOpening(each, event))).toEqual(['system', 'system']);
+  });
+
+  it('people read the name that the symbols give', () => {
+    expect(dissect(named).api?.function).toBe('CreateEventInternal');
   });
 });

@@ -263,6 +263,16 @@ describe('siblings', () => {
     expect(open[0]).not.toHaveProperty('siblingsClosedAt');
     expect(open[0]).not.toHaveProperty('closedElsewhere');
   });
+
+  it('are not known of handles whose type the recorder did not know', async () => {
+    const told = { stacks: { 1: [0x10n], 2: [0x10n], 3: [0x30n] }, closedBy: { 1: 3, 2: 3 } };
+    const { open } = await gatherFrom(
+      { ...told, lives: { 4: openLife(1, 'Unknown') }, openedTypes: { 1: 'Unknown', 2: 'Unknown' } },
+      { table: [entry(4, 'Event')] },
+    );
+    expect(open[0]).not.toHaveProperty('siblingsClosedAt');
+    expect(open[0]).not.toHaveProperty('closedElsewhere');
+  });
 });
 
 describe('a call that was refused for the type of its object', () => {

@@ -65,6 +65,17 @@ describe.each(flavours)('a program with %s', (_, name) => {
     }
   });
 
+  it('keeps the exported names beside those of symbols, where it counts as one of the system', () => {
+    using symbolizer = new Symbolizer([{ ...program, isSystem: true }], { systemSymbols: true });
+    for (const call of calls) {
+      const frame = symbolizer.resolve(call.address);
+      expect(frame).toMatchObject({ function: call.function, system: true });
+      // The program exports nothing. Its COFF symbols count as exports do, and a program with a PDB has none.
+      if (name.endsWith('-pdb.exe')) expect(frame.exported).toBe('');
+      else expect(frame).not.toHaveProperty('exported');
+    }
+  });
+
   it('has its calls found wherever it was loaded', () => {
     const moved = 0x7ff6_1234_0000n;
     using symbolizer = new Symbolizer([{ ...program, base: moved }]);
