@@ -4,6 +4,7 @@ import {
   INHERITED_BY_NAME,
   misuse,
   MISUSE_INHERITED,
+  MISUSE_WRONG_CLOSER,
   MISUSE_SIZE_BYTES,
 } from '../../../src/agent/ledger/layout.ts';
 import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
@@ -70,6 +71,18 @@ describe('a misuse', () => {
     expect([...ledger.inheritances()]).toMatchObject([
       { count: 3, values: [0x1a4n, 0x1a8n], asDescriptor, started: { call: 'NtSetEvent' }, life: { generation: 4n } },
     ]);
+  });
+
+  test.each([
+    [{ pending: 1, closedCount: 2 }, 'never-returned'],
+    [{ pending: 0, closedCount: 1 }, 'closed'],
+    [{ pending: 0, closedCount: 0 }, 'stayed-open'],
+  ] as const)('of a wrong closer says what came of it: %j is %s', (counts, outcome) => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint16(offset + misuse.kind, MISUSE_WRONG_CLOSER, true);
+    view.setUint32(offset + misuse.pending, counts.pending, true);
+    view.setUint32(offset + misuse.closedCount, counts.closedCount, true);
+    expect([...ledger.misuses()].map((each) => each.outcome)).toEqual([outcome]);
   });
 
   test('by a function of a DLL is told from a system call', () => {

@@ -241,6 +241,16 @@ describe('a call that does not suit the object', () => {
     });
   });
 
+  it('has nothing to say of a duplicate that may be a change notification', () => {
+    const record = given({
+      object: { type: 'File' },
+      outcome: 'closed',
+      opened: called('NtDuplicateObject', 'kernelbase!DuplicateHandle', ...mainBottom),
+      offending: called('FindCloseChangeNotification', ...mainBottom),
+    });
+    expect(analyze({ open: [], misuses: [record] })).toEqual([]);
+  });
+
   it.each<[title: string, values: readonly bigint[], level: Level]>([
     ['one number after the other is a note: it sweeps over descriptors', [3n, 5n, 6n, 7n], 'note'],
     ['numbers with gaps is a warning', [3n, 5n, 6n, 9n], 'warning'],
