@@ -134,15 +134,15 @@ export const rules: Readonly<Record<Rule, RuleDescription>> = {
     stackLabels: { offending: 'used at', closed: 'closed at' },
   },
   'wrong-closer': {
-    levels: ['error', 'note'],
+    levels: ['error', 'warning', 'note'],
     title: 'Closed by the wrong function',
     description: 'A call closed an object with the function for another kind of object.',
     meaning:
-      '`CloseHandle` was given a socket, a registry key, a `FILE`, a search of `FindFirstFile`, a pseudo console, or the handle of a descriptor; or `closesocket` was given something that is no socket.',
+      'An open handle, socket, registry key, descriptor, `FILE`, search or pseudo console was given to a function that closes another kind: `_close` a handle, `CloseHandle` a socket. It may have been closed, have stayed open, or have crashed the call.',
     consequence:
-      '`CloseHandle` closes the handle of the kernel and nothing that Winsock or the C runtime keeps for it. Their data then refers to the next object that gets the value.',
+      'An object that was refused stays open. `CloseHandle` closes the handle of the kernel and nothing that Winsock or the C runtime keeps for it. Their data then refers to the next object that gets the value.',
     remedy:
-      'Call `closesocket` for sockets, `RegCloseKey` for keys, `_close` for descriptors, `fclose` for `FILE`s, `FindClose` for searches and `ClosePseudoConsole` for pseudo consoles.',
+      'Call `CloseHandle` for handles, `closesocket` for sockets, `RegCloseKey` for keys, `_close` for descriptors, `fclose` for `FILE`s, `FindClose` for searches, `FindCloseChangeNotification` for change notifications and `ClosePseudoConsole` for pseudo consoles.',
     documentation: 'docs/findings.md#wrong-closer',
     counts: 'calls',
     stackLabels: { offending: 'closed at', closed: 'closed at' },

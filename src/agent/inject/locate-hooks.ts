@@ -95,7 +95,7 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
     const sizeBytes = headers.getUint32(0x50, true);
     const end = base + BigInt(sizeBytes);
     const found: HookedFunction[] = [];
-    let opensUnseen = false;
+    const unseen = new Set<string>();
     for (const { row, rowNumber } of numberedFunctions.filter((numbered) => numbered.row.module === name)) {
       const address = GetProcAddress(base, row.name);
       if (address < base || address >= end) continue; // not there, or forwarded to another DLL
@@ -107,10 +107,14 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
       }
       if (row.kind === 'runtime-object' && row.isStubOnWine && isWine) continue;
       unmovable.push(`${name}!${row.name}`);
-      opensUnseen ||= row.kind === 'runtime-object' && row.opens !== undefined;
+      if (row.kind === 'runtime-object' && row.opens !== undefined) unseen.add(familyOf(row.opens.type));
     }
     // An object from a function without a hook would seem closed to the others.
-    const functions = opensUnseen ? found.filter(({ row }) => row.kind !== 'runtime-object') : found;
+    const functions = found.filter(
+      ({ row }) =>
+        row.kind !== 'runtime-object' ||
+        [row.opens, row.closes, row.uses].every((part) => part === undefined || !unseen.has(familyOf(part.type))),
+    );
     if (functions.length === 0) return [];
     return [
       {
@@ -125,6 +129,11 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
     ];
   });
   return { modules, unmovable };
+}
+
+/** Objects of one family stand for each other: a FILE has a descriptor, which is closed with it. */
+function familyOf(type: string): string {
+  return type === 'FILE' ? 'Descriptor' : type;
 }
 
 /**

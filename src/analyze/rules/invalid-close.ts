@@ -39,6 +39,7 @@ export const invalidClose: RuleCheck = checkMisuses({
 function isStrayHandle(misuse: Misuse, evidence: Evidence): boolean {
   return (
     misuse.kind === 'wrong-closer' &&
+    misuse.outcome !== 'closed' &&
     !/^(?:Descriptor|FILE|Search)$/.test(misuse.object?.type ?? '') &&
     !isWrongCloser(misuse, evidence)
   );

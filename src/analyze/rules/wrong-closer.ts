@@ -38,7 +38,7 @@ export const wrongCloser: RuleCheck = checkMisuses({
 export function isWrongCloser(misuse: Misuse, evidence: Evidence): boolean {
   if (misuse.kind !== 'wrong-closer') return isClosedAsHandle(misuse) || isClosedBeneath(misuse);
   if (isRuntimeObject(misuse)) return !isProgramsHandle(misuse, evidence);
-  if (isSwept(misuse, evidence)) return false;
+  if (isSwept(misuse, evidence) || isPerhapsNotification(misuse)) return false;
   // A value that Windows has for a handle of its own is no better than any other number.
   return misuse.outcome === 'closed' || isOpenedByProgram(misuse);
 }
@@ -149,6 +149,16 @@ function isClosedBeneath(misuse: Misuse): boolean {
 function calledFunction({ offending: { stack } }: Pick<Misuse, 'offending'>): string {
   const { site, api } = dissect(stack);
   return (site !== undefined && api !== undefined && exportedName(api)) || '';
+}
+
+/** Another process, or a duplication, may have given the program a change notification, which is a File like others. */
+function isPerhapsNotification({ object, opened, offending }: Misuse): boolean {
+  return (
+    offending.call === 'FindCloseChangeNotification' &&
+    object?.type === 'File' &&
+    object.wrapper === undefined &&
+    (opened === undefined || opened.call === 'NtDuplicateObject')
+  );
 }
 
 /** A library made the object, and knows whom it belongs to. */

@@ -5,6 +5,7 @@ import {
   misuse,
   MISUSE_INHERITED,
   MISUSE_SWEPT,
+  MISUSE_WRONG_CLOSER,
   MISUSE_SIZE_BYTES,
 } from '../../../src/agent/ledger/layout.ts';
 import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
@@ -100,6 +101,18 @@ describe('a misuse', () => {
         wrapper: { type: 'FILE', value: 0x7f0n, descriptor: 3 },
       },
     ]);
+  });
+
+  test.each([
+    [{ pending: 1, closedCount: 2 }, 'never-returned'],
+    [{ pending: 0, closedCount: 1 }, 'closed'],
+    [{ pending: 0, closedCount: 0 }, 'stayed-open'],
+  ] as const)('of a wrong closer says what came of it: %j is %s', (counts, outcome) => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint16(offset + misuse.kind, MISUSE_WRONG_CLOSER, true);
+    view.setUint32(offset + misuse.pending, counts.pending, true);
+    view.setUint32(offset + misuse.closedCount, counts.closedCount, true);
+    expect([...ledger.misuses()].map((each) => each.outcome)).toEqual([outcome]);
   });
 
   test('by a function of a DLL is told from a system call', () => {

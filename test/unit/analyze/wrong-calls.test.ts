@@ -2,14 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
 import type { Level, Misuse, Rule } from '../../../src/model.ts';
 import { closed, closedAgain, onlyFinding, opened } from './calls.ts';
-import { called, mainBottom, misuse } from './evidence.ts';
+import { called, mainBottom, misuse, openSite } from './evidence.ts';
 
 /** An object that was given to a function which closes another kind, and refused it. */
 const given = (parts: Parameters<typeof misuse>[0]) =>
   misuse({ kind: 'wrong-closer', outcome: 'stayed-open', opened, ...parts });
 
+const event = { object: { type: 'Event' } };
+
 describe('a call that does not suit the object', () => {
-  const event = { object: { type: 'Event' } };
   it.each<{ title: string; record: Misuse; rule: Rule; level: Level; message: string }>([
     {
       title: 'a call that does not fit the type',
@@ -167,6 +168,7 @@ describe('a call that does not suit the object', () => {
       title: 'the handle of a descriptor in its place',
       record: given({
         object: { type: 'File', wrapper: { type: 'Descriptor', value: 3n } },
+        opened: called('NtCreateFile', 'kernelbase!CreateFileW', 'msvcrt!_open', 'app!open_gate @gate.c:14'),
         offending: called('_close', ...mainBottom),
       }),
       rule: 'wrong-closer',
@@ -246,6 +248,90 @@ describe('a call that does not suit the object', () => {
       opened,
     });
     expect(analyze({ open: [], misuses: [record] })).toEqual([]);
+  });
+
+  describe('a number that is both a descriptor and a handle', () => {
+    const beside = given({ object: { type: 'Descriptor' }, values: [8n], offending: closedAgain });
+    const bySystem = called('NtCreateEvent', 'kernelbase!CreateEventW', 'ntdll!RtlUserThreadStart');
+    const handle = { ...event, values: [8n], offending: closedAgain, opened };
+
+    it.each<[title: string, other: Misuse, rules: readonly Rule[]]>([
+      ['a handle of the program that was closed', misuse({ ...handle, closed }), ['double-close']],
+      [
+        'a handle of Windows that was closed',
+        misuse({ ...handle, opened: bySystem, closed: called('NtClose', 'ntdll!RtlUserThreadStart') }),
+        ['wrong-closer'],
+      ],
+      ['an open handle of the program', misuse({ ...handle, kind: 'closed-as-handle', status: 0 }), []],
+      [
+        'an open handle of Windows',
+        misuse({ ...handle, opened: bySystem, kind: 'closed-as-handle', status: 0 }),
+        ['wrong-closer'],
+      ],
+      ['a protected handle of Windows', misuse({ ...handle, opened: bySystem, status: 0xc0000235 }), ['wrong-closer']],
+    ])('that CloseHandle was given: %s', (_, other, rules) => {
+      expect(analyze({ open: [], misuses: [beside, other] }).map(({ rule }) => rule)).toEqual(rules);
+    });
+
+    it('is the descriptor where its low bits are not those of a handle', () => {
+      const odd = { ...beside, values: [9n] };
+      const other = misuse({ ...handle, values: [9n], kind: 'closed-as-handle', status: 0 });
+      expect(onlyFinding({ misuses: [odd, other] })).toMatchObject({ rule: 'wrong-closer', handles: [9n] });
+    });
+  });
+
+  it('has nothing to say of a duplicate that may be a change notification', () => {
+    const record = given({
+      object: { type: 'File' },
+      outcome: 'closed',
+      opened: called('NtDuplicateObject', 'kernelbase!DuplicateHandle', ...mainBottom),
+      offending: called('FindCloseChangeNotification', ...mainBottom),
+    });
+    expect(analyze({ open: [], misuses: [record] })).toEqual([]);
+  });
+
+  it.each<[title: string, values: readonly bigint[], level: Level]>([
+    ['one number after the other is a note: it sweeps over descriptors', [3n, 5n, 6n, 7n], 'note'],
+    ['numbers with gaps is a warning', [3n, 5n, 6n, 9n], 'warning'],
+    ['handles in a row is a warning', [4n, 8n, 12n, 16n, 20n], 'warning'],
+    ['-1 is a note', [-1n], 'note'],
+    ['the numbers of standard streams is a note', [1n, 2n], 'note'],
+  ])('a place that closes %s', (_, values, level) => {
+    const close = called('_close', ...mainBottom);
+    const handle = given({ ...event, values: [4n], offending: close });
+    const numbers = misuse({ object: { type: 'Descriptor' }, values, offending: close });
+    const findings = analyze({
+      open: [],
+      misuses: level === 'note' && values.length > 2 ? [numbers, handle] : [numbers],
+    });
+    expect([...new Set(findings.map((each) => `${each.rule} ${each.level}`))]).toEqual([`invalid-close ${level}`]);
+  });
+
+  describe('the leak that follows', () => {
+    const site = openSite({ ...event, count: 3, opened, givenToWrongCloser: true });
+    const forgotten = openSite({ ...event, count: 2, opened });
+    const refused = given({ ...event, offending: called('_close', ...mainBottom) });
+
+    it('is no finding of its own', () => {
+      expect(onlyFinding({ open: [site], misuses: [refused] }).rule).toBe('wrong-closer');
+    });
+
+    it('counts only the handles that were given to no closer at all', () => {
+      const found = analyze({ open: [site, forgotten], misuses: [refused] });
+      expect(found.map(({ rule, count }) => [rule, count])).toEqual([
+        ['wrong-closer', 1],
+        ['leak', 2],
+      ]);
+    });
+
+    it('counts all handles where no wrong closer is accused', () => {
+      const sweep = { ...refused, values: [4n, 5n, 6n, 7n] };
+      const found = analyze({ open: [site, forgotten], misuses: [sweep] });
+      expect(found.map(({ rule, level, count }) => [rule, level, count])).toEqual([
+        ['leak', 'warning', 5],
+        ['invalid-close', 'note', 1],
+      ]);
+    });
   });
 
   it('is one finding when a handle is closed beneath its descriptor: the C runtime’s close is refused because of that', () => {

@@ -60,6 +60,24 @@ describe('open handles', () => {
     expect(open[0]!.opened!.stack.map(({ function: name }) => name)).toEqual(['f10', 'f20']);
   });
 
+  it('are a site apart when they were given to a wrong closer, or are beneath a search that was', async () => {
+    const given = openLife(1, 'Event', { givenToWrongCloser: true });
+    const { open } = await gatherFrom(
+      {
+        stacks: { ...stacks, 4: [SYSTEM, 0x30n], 5: [0x30n] },
+        lives: { 4: openLife(1), 8: given, 12: given, 16: openLife(4, 'File'), 20: openLife(4, 'File') },
+        givenSearches: [5],
+      },
+      { table: [entry(4), entry(8), entry(12), entry(16, 'File'), entry(20, 'File')] },
+    );
+    expect(open.map(({ object, count, givenToWrongCloser }) => [object.type, count, givenToWrongCloser])).toEqual([
+      ['Event', 1, undefined],
+      ['Event', 2, true],
+      ['File', 1, true],
+      ['File', 1, undefined],
+    ]);
+  });
+
   it('are named in one round, at most ten of a site', async () => {
     const values = Array.from({ length: 30 }, (_, index) => 4 * (index + 1));
     const { asked, open } = await gatherFrom(

@@ -22,6 +22,8 @@ export interface Told {
   readonly own?: readonly bigint[];
   readonly wrappers?: Readonly<Record<number, Wrapper>>;
   readonly misuses?: readonly LedgerMisuse[];
+  /** Opening stacks of searches that were given to a wrong closer. */
+  readonly givenSearches?: readonly number[];
   readonly inheritances?: readonly LedgerInheritance[];
   readonly sweeps?: readonly LedgerSweep[];
   /** Return addresses by stack id, innermost first. */
@@ -87,7 +89,7 @@ export class ToldLedger implements CallLedger {
   }
 
   searchesGivenToWrongCloser(): readonly number[] {
-    return [];
+    return this.#told.givenSearches ?? [];
   }
 
   inheritances(): readonly LedgerInheritance[] {

@@ -17,6 +17,15 @@ describe('what stands for handles', () => {
     expect(report.completeness).toMatchObject({ complete: true });
   });
 
+  it.each(['', '-ucrt'])(
+    'may be swept: no number is meant as that of a handle, sweeps-descriptors%s',
+    async (flavour) => {
+      const report = await audit(`sweeps-descriptors${flavour}`);
+      expect(report.findings).toEqual([]);
+      expect(report.completeness).toMatchObject({ complete: true });
+    },
+  );
+
   it('makes the report incomplete when too much of it is open at once', async () => {
     const report = await audit('searches', '12000', '12000');
     expect(report.findings).toEqual([]);

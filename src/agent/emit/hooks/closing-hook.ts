@@ -124,8 +124,8 @@ function emitNoteCloseHandle(hook: Hook): void {
 /**
  * Jumps to `fine` unless the handle, whose slot is at r10, has the number of an open descriptor, which may be meant:
  * the kernel ignores the low two bits of a value. That is noted. Whether it counts depends on whose handle it is, so
- * the handle needs a note too. A handle that was opened after the program's first descriptor is its own, mostly, and many
- * of these are closed.
+ * the handle needs a note too. Mostly, a handle that was opened after the program's first descriptor is its own, and
+ * many of these are closed.
  */
 function emitNoteDescriptor(hook: Hook, fine: Label): void {
   const { asm, environment } = hook;

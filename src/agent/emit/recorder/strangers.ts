@@ -90,8 +90,8 @@ function emitUnlessOpen(asm: Assembler, otherwise: Label): void {
 
 /**
  * Emits `r10 = void* findTruncated(rax = u32 low half)`: the open FILE or search whose address was cut to an int; NULL
- * for none. It looks at every runtime object: a program that comes here is about to be refused. A leaf function; clobbers
- * rcx and r11.
+ * for none. It looks at every runtime object: a program that comes here is about to be refused. A leaf function;
+ * clobbers rcx and r11.
  */
 export function emitFindTruncated(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
   const [next, advance, found] = asm.labels('next', 'advance', 'found');
