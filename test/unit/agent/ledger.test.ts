@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { type ObjectType, typeIndex } from '../../../src/agent/tables/object-types.ts';
 import { hookTable } from '../../../src/agent/tables/hook-table.ts';
 import {
   DESCRIPTOR_KEY,
@@ -245,6 +246,21 @@ describe('what stands for a handle', () => {
     view.setUint32(slotOffset(0x1a4n) + slot.runtimeObject, RUNTIME_OBJECT_COUNT + 1, true);
     expect(ledger.wrapperOf(0x1a4n)).toBeUndefined();
   });
+});
+
+test('objects that count themselves are the open ones of their type, if any was ever opened', () => {
+  const write = (index: number, key: bigint, isOpen: boolean, type: ObjectType): void => {
+    const offset = layout.runtimeObjectsOffset + index * RUNTIME_OBJECT_SIZE_BYTES;
+    writeSlot(offset, { generation: 1n, isOpen, openedGeneration: 1 });
+    view.setUint16(offset + slot.objectType, typeIndex(type), true);
+    view.setBigUint64(offset + runtimeObject.key, key, true);
+  };
+  write(5, 0x34_6060n, true, 'PseudoConsole');
+  write(6, 0x34_7060n, false, 'PseudoConsole');
+  write(7, 0x34_8060n, true, 'Search');
+  expect([...ledger.openObjects()]).toEqual([]);
+  view.setUint32(header.standaloneObjects, 2, true);
+  expect([...ledger.openObjects()]).toMatchObject([{ value: 0x34_6060n, life: { objectType: 'PseudoConsole' } }]);
 });
 
 test('images are named as the kernel spells them; one that is not complete, or has no room, is left out', () => {

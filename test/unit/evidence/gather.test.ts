@@ -189,6 +189,20 @@ describe('handles that were closed while the process exited', () => {
   });
 });
 
+describe('objects that are open themselves', () => {
+  it('are sites like those of handles, and are not looked at', async () => {
+    const life = openLife(1, 'PseudoConsole');
+    const objects = [0x34_6060n, 0x34_7060n].map((value) => ({ value, life }));
+    const { open, asked, openHandles } = await gatherFrom({ stacks, closedBy: { 1: 3 }, objects });
+    expect(open).toMatchObject([
+      { object: { type: 'PseudoConsole' }, count: 2, examples: [{ value: 0x34_6060n }, { value: 0x34_7060n }] },
+    ]);
+    expect(open[0]!.siblingsClosedAt?.map(({ function: name }) => name)).toEqual(['f12', 'f20']);
+    expect(asked).toEqual([]);
+    expect(openHandles).toBe(0);
+  });
+});
+
 describe('handles that were left for a function to close', () => {
   const swept = { count: 9, values: [4n, 8n], life: openLife(1, 'Socket'), swept: calledBy(2, 'f7001') };
   const gatherSwept = async (stack: readonly bigint[], change: Partial<LedgerSweep> = {}) =>

@@ -17,6 +17,7 @@ import {
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
   slot,
+  stackNode,
 } from '../../../../src/agent/ledger/layout.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { placeRoutines } from './placed-routines.ts';
@@ -208,6 +209,19 @@ describe('a close', () => {
     expect(memory.getUint32(offsetOf(index) + slot.closedGeneration, true)).toBe(4);
     expect(memory.getUint32(offsetOf(index) + slot.closedThread, true)).toBe(threadId);
     expect(memory.getUint16(offsetOf(index) + slot.closedCall, true)).toBe(Number(FCLOSE));
+  });
+
+  test.each([
+    ['PseudoConsole', 50],
+    ['FILE', 0],
+  ] as const)('of a %s: the stack that opened it learns of stack %i', (type, closedBy) => {
+    const index = claim(FILE_ADDRESS)!;
+    setState(index, 9n);
+    memory.setUint32(offsetOf(index) + slot.openedStack, 2, true);
+    memory.setUint32(offsetOf(index) + slot.openedGeneration, 4, true);
+    memory.setUint16(offsetOf(index) + slot.objectType, typeIndex(type), true);
+    close(index, 9n);
+    expect(memory.getUint32(layout.stackPoolOffset + 2 * 8 + stackNode.closedBy, true)).toBe(closedBy);
   });
 
   test.each<[what: string, meanwhile: bigint]>([
