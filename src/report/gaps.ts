@@ -61,8 +61,8 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
     `${plural(n, 'call has', 'calls have')} a stack of one frame, because the stack walk itself made the call.`,
   'opened-by-others': (n) =>
     n === 1
-      ? '1 open handle came from another process, or from a call that has no hook: it is in no finding.'
-      : `${n} open handles came from another process, or from calls that have no hook: they are in no finding.`,
+      ? '1 open handle came from another process, or from a call that was not recorded: it is in no finding.'
+      : `${n} open handles came from another process, or from calls that were not recorded: they are in no finding.`,
   'names-timed-out': (n) =>
     `${plural(n, 'handle has', 'handles have')} no name in this report: the question for it did not end in time.`,
 };
