@@ -63,8 +63,8 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
     `${plural(n, 'handle', 'handles')} that the program left for a function like WSACleanup to close ${n === 1 ? 'was' : 'were'} not kept: the recorder's room for them was full.`,
   'opened-by-others': (n) =>
     n === 1
-      ? '1 open handle came from another process, or from a call that has no hook: it is in no finding.'
-      : `${n} open handles came from another process, or from calls that have no hook: they are in no finding.`,
+      ? '1 open handle came from another process, or from a call that was not recorded: it is in no finding.'
+      : `${n} open handles came from another process, or from calls that were not recorded: they are in no finding.`,
   'names-timed-out': (n) =>
     `${plural(n, 'handle has', 'handles have')} no name in this report: the question for it did not end in time.`,
 };

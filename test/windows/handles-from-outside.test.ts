@@ -75,7 +75,7 @@ describe('another process', () => {
       expect(serious(report)).toEqual(['leak Event']);
       expect(report.findings.find(({ rule, level }) => rule === 'leak' && level !== 'note')?.count).toBe(1);
       expect(report.completeness.notes.join('\n')).toMatch(
-        /^3 open handles came from another process, or from calls that have no hook: they are in no finding\.$/m,
+        /^3 open handles came from another process, or from calls that were not recorded: they are in no finding\.$/m,
       );
     },
   );

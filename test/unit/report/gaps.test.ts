@@ -79,11 +79,11 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
   ],
   [
     { kind: 'opened-by-others', count: 1 },
-    '1 open handle came from another process, or from a call that has no hook: it is in no finding.',
+    '1 open handle came from another process, or from a call that was not recorded: it is in no finding.',
   ],
   [
     { kind: 'opened-by-others', count: 2 },
-    '2 open handles came from another process, or from calls that have no hook: they are in no finding.',
+    '2 open handles came from another process, or from calls that were not recorded: they are in no finding.',
   ],
   [
     { kind: 'names-timed-out', count: 1 },

@@ -106,6 +106,7 @@ describe.each([
         count: 1,
         values: [VALUE],
         offending: { call: 'NtSetEvent', threadId, time: expect.any(BigInt), stackId: 60 },
+        worksOn: ['Event'],
         byFunction: false,
         life: expect.objectContaining({ isOpen: false, generation: 4n, objectType: 'Event' }),
       },
