@@ -39,8 +39,9 @@ export class LiveStacks {
     const halves = this.#stacks.get(threadId) ?? new Uint32Array();
     let end = halves.length;
     for (let index = addresses.length - 1; index >= 0; index--) {
-      end = findLast(halves, addresses[index]!, end);
-      if (end < 0) return index + 1;
+      const place = findLast(halves, addresses[index]!, end);
+      if (place < 0) return index + 1;
+      end = place - 2; // a frame has more than its return address; a list of addresses has not
     }
     return 0;
   }

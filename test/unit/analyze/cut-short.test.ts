@@ -221,7 +221,13 @@ const cases: readonly Case[] = [
   },
   {
     title: 'of a process that has ended is an error, wherever the threads are',
-    site: { opened: byCallback, object: { type: 'Process' }, endedCount: 2, count: 2, openers: [running(2, main, 2)] },
+    site: {
+      opened: called('NtCreateUserProcess', 'kernelbase!CreateProcessW', 'app!main+0x8', ...crtBottom),
+      object: { type: 'Process' },
+      endedCount: 2,
+      count: 2,
+      openers: [running(2, main, 2)],
+    },
     ending: exitIn('app!on_end @l.c:6', 'app!run+0x20 @l.c:9', 'app!main+0x8', ...crtBottom),
     level: 'error',
     count: 2,

@@ -12,14 +12,15 @@ const one = (...values: readonly bigint[]) => new LiveStacks([{ threadId: 1, hal
 
 describe('the innermost call that a thread has not returned from', () => {
   it.each<[title: string, stack: readonly bigint[], first: number]>([
-    ['is the first one, when all return addresses lie on the stack in order', [0x10n, 7n, 0x20n, 0x30n, 7n], 0],
-    ['is the first one of those that lie there, with data between them', [9n, 0x20n, 9n, 9n, 0x30n], 1],
+    ['is the first one, when all return addresses lie on the stack in order', [0x10n, 7n, 0x20n, 7n, 0x30n, 7n], 0],
+    ['is the first one of those that lie there', [9n, 0x20n, 9n, 9n, 0x30n], 1],
+    ['is none of a list of addresses, which has no room for frames', [0x10n, 0x20n, 0x30n], 2],
     ['is the outermost one, when only that is left', [0x99n, 0x30n], 2],
     ['is none on an empty stack', [], 3],
-    ['is none without the outermost one', [0x10n, 0x20n], 3],
-    ['does not count where the order is another one', [0x20n, 0x10n, 0x30n], 1],
-    ['is found among repetitions, as of a recursion', [0x10n, 0x20n, 0x20n, 0x30n, 0x30n], 0],
-    ['is told by all 64 bits', [0x1_0000_0010n, 0x1_0000_0020n, 0x30n], 2],
+    ['is none without the outermost one', [0x10n, 9n, 0x20n], 3],
+    ['does not count where the order is another one', [0x20n, 9n, 0x10n, 9n, 0x30n], 1],
+    ['is found among repetitions, as of a recursion', [0x10n, 9n, 0x20n, 9n, 0x20n, 9n, 0x30n, 9n, 0x30n], 0],
+    ['is told by all 64 bits', [0x1_0000_0010n, 9n, 0x1_0000_0020n, 9n, 0x30n], 2],
   ])('%s', (_, stack, first) => {
     expect(one(...stack).firstLive(1, [0x10n, 0x20n, 0x30n])).toBe(first);
   });
@@ -66,7 +67,7 @@ describe('threads that opened handles and run on', () => {
   it('are named with the frames that they had not left, and the handle that they opened last', async () => {
     const { open } = await gatherFrom(
       { stacks, lives: { 4: opened(20_000n), 8: opened(30_000n), 12: opened(10_000n) } },
-      one(0x20n, 0x30n),
+      one(0x20n, 9n, 0x30n),
       [4, 8, 12],
     );
     expect(open[0]!.opened!.stack.map(({ function: name }) => name)).toEqual(['f10', 'inlined', 'f20', 'f30', 'f9999']);
@@ -90,7 +91,7 @@ describe('threads that opened handles and run on', () => {
   it('may be others than those that close, which are named with the newest handles', async () => {
     const live = new LiveStacks([
       { threadId: 1, halves: words(0x99n) },
-      { threadId: 7, halves: words(0x11n, 0x30n) },
+      { threadId: 7, halves: words(0x11n, 9n, 0x30n) },
     ]);
     const { open } = await gatherFrom(
       { stacks, lives: { 4: opened(1n), 8: opened(3n), 12: opened(2n) }, closedBy: { 1: 2 } },

@@ -1,5 +1,6 @@
-// An auditor that records a program, says `running <process id>`, then `at gate`, and never judges: to be killed. If the
-// program waits to end its other threads, it stops these and says `threads stopped`. It runs in a process of its own and loads the built modules, because Node.js 22 does not read `using`.
+// An auditor that records a program, says `running <process id>`, then `at gate`, and never judges: to be killed. If
+// the program waits to end its other threads, the auditor stops these and says `threads stopped`. It runs in a process
+// of its own and loads the built modules, because Node.js 22 does not read `using`.
 import { writeSync } from 'node:fs';
 
 const built = (path) => import(new URL(`../../../dist/${path}`, import.meta.url).href);

@@ -42,7 +42,7 @@ test('stopped threads stand still, have the stacks by which they opened handles,
         expect(openings.length).toBeGreaterThan(1);
         for (const { threadId, stackId } of openings) {
           const addresses = ledger.stack(stackId);
-          // What the threads have in common with every opening is their outermost function.
+          // A thread stays inside its outermost functions, wherever it was stopped.
           expect(live.firstLive(threadId, addresses.slice(-2))).toBe(0);
         }
         expect(ledger.totals()).toEqual(before);

@@ -161,6 +161,7 @@ export function emitCaptureStack(
     asm.or(edx, r14d);
     asm.mov(r8, r13);
     asm.call(intern);
+    emitErase(asm);
     epilogue();
   });
 }
@@ -170,6 +171,22 @@ function emitBeginHash(asm: Assembler): void {
   asm.mov(r13, HASH_SEED);
   asm.shl(rdx, 48);
   asm.xor(r13, rdx);
+}
+
+/**
+ * Erases the list of return addresses, r14 of them: on a stack that is searched for return addresses at the exit, it
+ * would look like calls that have not returned. Keeps eax.
+ */
+function emitErase(asm: Assembler): void {
+  const [erase, erased] = asm.labels('erase', 'erased');
+  asm.xor(ecx, ecx);
+  asm.test(r14, r14);
+  asm.j('e', erased);
+  asm.bind(erase);
+  asm.sub(r14, 1);
+  asm.mov(indexed(rsp, r14, 8, FRAMES), rcx);
+  asm.j('ne', erase);
+  asm.bind(erased);
 }
 
 /** `walkWithUnwinder(frames, returnAddress, our frame)`. */
