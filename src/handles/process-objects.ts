@@ -13,7 +13,7 @@ import type { HANDLE } from '../ffi/library.ts';
 import { NtQueryInformationProcess, NtQueryInformationThread } from '../ffi/ntdll.ts';
 import type { AsHandle } from '../io/handle.ts';
 import { HandleOrNull } from '../io/handle-or-null.ts';
-import { readImagePath } from '../process/processes.ts';
+import { readImagePath, readNativeImagePath } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
 
 /** The process or thread behind a handle, as far as the kernel says. */
@@ -21,7 +21,7 @@ export interface ProcessObject {
   readonly processId?: number;
   /** Present for a thread. */
   readonly threadId?: number;
-  /** The program that the process runs: a path in the form `C:\…`. */
+  /** The program that the process runs: a path in the form `C:\…`, or `\Device\…` where Windows has only that. */
   readonly imagePath?: string;
   /** Whether the process or thread has ended, so that only handles such as this one keep it in memory. */
   readonly ended?: boolean;
@@ -60,7 +60,7 @@ function describeProcess(handle: HANDLE): ProcessObject | undefined {
   // typedef struct _PROCESS_BASIC_INFORMATION: +0 NTSTATUS ExitStatus, +32 ULONG_PTR UniqueProcessId; 48 bytes
   const basic = Buffer.alloc(48);
   if (NtQueryInformationProcess(handle, ProcessBasicInformation, basic, 48, null) !== 0) return undefined;
-  const imagePath = readImagePath(handle);
+  const imagePath = readImagePath(handle) ?? readNativeImagePath(handle);
   return {
     processId: basic.readUInt32LE(32),
     ...(imagePath === undefined ? {} : { imagePath }),
@@ -104,5 +104,5 @@ function imagePathOf(processId: number): string | undefined {
   const process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, false, processId);
   if (process === 0n) return undefined;
   using owned = HandleOrNull.fromRawHandle(process).tryIntoOwned();
-  return readImagePath(owned.asRawHandle());
+  return readImagePath(owned.asRawHandle()) ?? readNativeImagePath(owned.asRawHandle());
 }

@@ -213,8 +213,26 @@ export function openProcess(processId: number, access: number, label: string = S
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION
  */
 export function readImagePath(process: HANDLE): string | undefined {
+  return queryImageName(process, 0);
+}
+
+const PROCESS_NAME_NATIVE = 1;
+
+/**
+ * The same in the form `\Device\HarddiskVolume3\…`. Windows keeps it for a process that has ended, and may refuse the
+ * other form then; this has not been tried on Windows.
+ *
+ * https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-queryfullprocessimagenamew
+ *
+ * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION
+ */
+export function readNativeImagePath(process: HANDLE): string | undefined {
+  return queryImageName(process, PROCESS_NAME_NATIVE);
+}
+
+function queryImageName(process: HANDLE, flags: number): string | undefined {
   const path = new Uint16Array(32_768);
   const length = new Uint32Array([path.length]);
-  if (!QueryFullProcessImageNameW(process, 0, path, length)) return undefined;
+  if (!QueryFullProcessImageNameW(process, flags, path, length)) return undefined;
   return Buffer.from(path.buffer, 0, Math.min(length[0]!, path.length) * 2).toString('utf16le') || undefined;
 }

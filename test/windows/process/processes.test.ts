@@ -1,6 +1,20 @@
 import { expect, it } from 'vitest';
 
-import { decodeProcesses, findProcess, findProcesses, listProcesses } from '../../../src/process/processes.ts';
+import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
+import {
+  decodeProcesses,
+  findProcess,
+  findProcesses,
+  listProcesses,
+  readImagePath,
+  readNativeImagePath,
+} from '../../../src/process/processes.ts';
+
+it('this very process has its program’s path in both forms', () => {
+  const own = BorrowedHandle.borrowRaw(CURRENT_PROCESS).asRawHandle();
+  expect(readImagePath(own)?.toLowerCase()).toBe(process.execPath.toLowerCase());
+  expect(readNativeImagePath(own)).toMatch(/^\\.*\\node\.exe$/i);
+});
 
 it('this very process is in the list, and found by its id and by its name', () => {
   const processes = listProcesses();
