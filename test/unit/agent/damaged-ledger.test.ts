@@ -41,7 +41,7 @@ beforeEach(() => {
 
 const callNames = new Set<string | undefined>([undefined, ...recordedCalls.map(({ name }) => name)]);
 const typeNames: ReadonlySet<string> = new Set(objectTypes);
-const misuseKinds: ReadonlySet<string> = new Set(['close', 'use', 'closed-as-handle']);
+const misuseKinds: ReadonlySet<string> = new Set(['close', 'use', 'closed-as-handle', 'wrong-closer']);
 
 /** A plain check: the test makes a million of them, and `expect` would take half a minute. */
 function check(isTrue: boolean, what: string): void {
@@ -169,8 +169,8 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       open: 32,
       closedWhileExiting: 15,
       wrapper: 'Descriptor',
-      misuses: ['close', 'use', 'closed-as-handle'],
-      earlierLives: [1, 1, 1],
+      misuses: ['close', 'use', 'closed-as-handle', 'wrong-closer'],
+      earlierLives: [1, 1, 1, 1],
       inheritances: 1,
       sweeps: 1,
       images: 1,

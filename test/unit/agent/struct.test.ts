@@ -77,7 +77,7 @@ describe('the records of the ledger', () => {
   test.each([
     ['a slot', SLOT_SIZE_BYTES, 64],
     ['a runtime object', RUNTIME_OBJECT_SIZE_BYTES, 128],
-    ['a misuse', MISUSE_SIZE_BYTES, 256],
+    ['a misuse', MISUSE_SIZE_BYTES, 512],
     ['an image', IMAGE_SIZE_BYTES, 1024],
   ])(
     '%s has a size that is a power of two, for its address comes from its index by a shift',
