@@ -1,6 +1,6 @@
 import type { Closing, EarlierLife, Evidence, Frame, Misuse, Stack } from '../model.ts';
 import { isInvalidHandle } from './misuse.ts';
-import { canonicalText } from './grouping.ts';
+import { canonicalText, compareText } from './grouping.ts';
 import { dissect, functionName, moduleName, reachesThreadStart } from './stacks.ts';
 
 /**
@@ -10,7 +10,7 @@ import { dissect, functionName, moduleName, reachesThreadStart } from './stacks.
  * It reads like the close that a quarantine refuses: the same history, the same offending call, the same victim.
  */
 export interface CarriedOutClose extends Misuse {
-  /** The refused calls of the victim's owner. They belong to this mistake, and are none of their own. */
+  /** The refused calls of the victim's owner, in order. They belong to this mistake, and are none of their own. */
   readonly consequences: readonly Misuse[];
 }
 
@@ -53,7 +53,8 @@ function find({ misuses, closings }: Evidence): readonly CarriedOutClose[] {
     if (known === undefined) byHistory.set(key, { owner, misuses: [misuse] });
     else known.misuses.push(misuse);
   }
-  return Array.from(byHistory.values(), ({ owner, misuses: consequences }) => {
+  return Array.from(byHistory.values(), ({ owner, misuses: unsorted }) => {
+    const consequences = unsorted.toSorted(compareCalls);
     const [{ opened, closed, object = { type: 'Unknown' } }] = consequences as [Misuse];
     const values = [...new Set(consequences.flatMap((misuse) => misuse.values))];
     return {
@@ -70,6 +71,11 @@ function find({ misuses, closings }: Evidence): readonly CarriedOutClose[] {
       consequences,
     };
   });
+}
+
+/** The first in time comes first; the order does not depend on that of the evidence. */
+function compareCalls(a: Misuse, b: Misuse): number {
+  return a.offending.timeMs - b.offending.timeMs || compareText(canonicalText(a), canonicalText(b));
 }
 
 /** The known lives of handles, by the places that opened and closed them. */
@@ -137,7 +143,8 @@ function findOwner(misuse: Misuse, lives: Lives): EarlierLife | undefined {
 }
 
 /**
- * Whether the victim's own code had no part in its close. Either of these shows it:
+ * Whether the victim's own code had no part in its close. The class that owned the handle, if any, is the program's:
+ * those of libraries leave nothing behind when they are moved from. And either of these shows it:
  *
  * - Others of the victim's kind are closed elsewhere, and neither the function that opens them nor those that close
  *   them were active.
@@ -150,6 +157,8 @@ function isStrangersClose({ opened, closed }: Misuse, earlier: EarlierLife, sibl
   const closers = functionsOf(closed.stack);
   const opener = openers[0];
   if (opener === undefined) return false;
+  const usedBefore = functionsOf(earlier.closed);
+  if (closers.some((name) => usedBefore.includes(name) && isOfLibrary(name))) return false;
   const depth = closers.indexOf(opener);
   if (depth === -1) {
     const usual = siblings.map((life) => functionsOf(life.closed)[0]);
@@ -158,7 +167,6 @@ function isStrangersClose({ opened, closed }: Misuse, earlier: EarlierLife, sibl
   const scopes = new Set(openers.flatMap((name) => scopeOf(name) ?? []));
   const between = closers.slice(0, depth);
   const path = between.slice(1);
-  const usedBefore = functionsOf(earlier.closed);
   return (
     path.every(endsObject) &&
     path.some((name) => !usedBefore.includes(name)) &&
@@ -209,9 +217,13 @@ function nameOf(frame: Frame): string {
   return `${moduleName(frame)}!${functionName(frame)}`;
 }
 
-/** A destructor as gcc, MSVC and Rust name it, or the code of a library that calls one. */
+/** A destructor as gcc and MSVC name it, or the code of a library that calls one. */
 function endsObject(name: string): boolean {
-  return /(?:!|::)~[^:]*$|deleting d(?:tor|estructor)'?$|!std::|drop_in_place|::drop(?:::<.*>)?$/.test(name);
+  return /(?:!|::)~[^:]*$|deleting d(?:tor|estructor)'?$/.test(name) || isOfLibrary(name);
+}
+
+function isOfLibrary(name: string): boolean {
+  return /!(?:std|wil|winrt|ATL|boost)::/.test(name);
 }
 
 /** `app.exe!sink` for `app.exe!sink::~sink`: the class, or the namespace, that a function belongs to. */

@@ -17,10 +17,13 @@ export const staleClose: RuleCheck = checkMisuses({
     const verb = values.length > 1 ? 'were' : 'was';
     const history = `${subject}${spellHistory(all, 'was-closed')} ${verb}`;
     const again = `closed again by ${offender}${spellTimes(count)}`;
-    const consequences = all.flatMap((misuse) => (wasCarriedOut(misuse) ? misuse.consequences : []));
-    if (consequences.length < 1 || !all.every(wasCarriedOut))
-      return `${history} ${again}: it would have closed ${spellVictims(all)}.`;
-    return `${history} probably ${again}: that closed ${spellVictims(all)}, which ${spellOffender(consequences, false)} then found closed. Run with --quarantine to be certain.`;
+    const carriedOut = all.filter(wasCarriedOut);
+    if (carriedOut.length < all.length) return `${history} ${again}: it would have closed ${spellVictims(all)}.`;
+    const refused = spellOffender(
+      carriedOut.flatMap(({ consequences: [first] }) => first ?? []),
+      false,
+    );
+    return `${history} probably ${again}: that closed ${spellVictims(all)}, which ${refused} then found closed. Run with --quarantine to be certain.`;
   },
 });
 

@@ -54,10 +54,12 @@ function evidenceOf(change: Partial<Misuse> = {}, closings: readonly Closing[] =
 describe('a stale close that was carried out', () => {
   it('is one finding with all that its victim’s owner was refused for', () => {
     const use = { ...refusal, kind: 'use' as const, offending: refusedUse, count: 3 };
-    const finding = onlyFinding({ misuses: [use, refusal], closings: lastCloses });
+    const later = { ...refusal, offending: { ...refusedClose, timeMs: 130 } };
+    const finding = onlyFinding({ misuses: [later, use], closings: lastCloses });
+    expect(onlyFinding({ misuses: [use, later], closings: lastCloses })).toEqual(finding);
     expect(finding).toMatchObject({ rule: 'stale-close', level: 'warning', count: 1, object: { type: 'File' } });
     expect(finding.message).toBe(
-      'File handle 0x1a4, opened at open_log (log.c:5) and closed at close_log (log.c:9), was probably closed again by CloseHandle at close_log (log.c:9): that closed the Event handle opened at begin (request.c:3), which SetEvent at finish (request.c:6, request.c:7) then found closed. Run with --quarantine to be certain.',
+      'File handle 0x1a4, opened at open_log (log.c:5) and closed at close_log (log.c:9), was probably closed again by CloseHandle at close_log (log.c:9): that closed the Event handle opened at begin (request.c:3), which SetEvent at finish (request.c:6) then found closed. Run with --quarantine to be certain.',
     );
     expect(finding.stacks).toEqual({
       opened: trimStack(logOpened),
@@ -94,15 +96,19 @@ describe('a stale close that was carried out', () => {
     expect(onlyFinding(evidenceOf({ earlierLives: [between, log] }, [])).rule).toBe('stale-close');
   });
 
-  /** The event of main, which a destructor of another object closes. */
-  const scoped = (path: readonly string[], opener: readonly string[] = []): Evidence =>
+  /** The event of main, which a destructor of another object closes; before, `owner` closed a file in begin. */
+  const scoped = (
+    path: readonly string[],
+    opener: readonly string[] = [],
+    owner: readonly string[] = ['app!Sink::~Sink @s.cpp:9'],
+  ): Evidence =>
     evidenceOf(
       {
         opened: called('NtCreateEvent', 'kernelbase!CreateEventW', ...opener, ...mainBottom),
         closed: called('NtClose', 'kernelbase!CloseHandle', ...path, ...mainBottom),
         offending: called('NtSetEvent', 'kernelbase!SetEvent', ...mainBottom),
         kind: 'use',
-        earlierLives: [{ ...log, closed: closing('app!Sink::~Sink @s.cpp:9', 'app!begin') }],
+        earlierLives: [{ ...log, closed: closing(...owner, 'app!begin') }],
       },
       [],
     );
@@ -121,6 +127,14 @@ describe('a stale close that was carried out', () => {
   it.each<[what: string, evidence: Evidence]>([
     ['the victim’s own scope ends', scoped(['app!Sink::~Sink @s.cpp:9'])],
     ['a function was given it', scoped(['app!Sink::~Sink @s.cpp:9', 'app!consume'])],
+    [
+      'the owner is a class of a library, which leaves nothing behind',
+      scoped(
+        ['app!Closer::operator() @s.cpp:2', 'app!std::unique_ptr<void, Closer>::~unique_ptr', 'app!Session::~Session'],
+        [],
+        ['app!Closer::operator() @s.cpp:2', 'app!std::unique_ptr<void, Closer>::~unique_ptr'],
+      ),
+    ],
     ['its own class closes it', scoped(['app!Sink::~Sink @s.cpp:9', 'app!Job::~Job'], ['app!Job::Job'])],
     ['the closing class also opened it', scoped(['app!Sink::~Sink @s.cpp:9', 'app!Job::~Job'], ['app!Sink::open'])],
   ])('is not, when %s', (_what, evidence) => {
