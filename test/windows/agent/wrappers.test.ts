@@ -26,6 +26,11 @@ describe('what stands for handles', () => {
     },
   );
 
+  it.each(['', '-ucrt'])('may be older than the program, double-closes-standard-descriptor%s', async (flavour) => {
+    const { findings } = await audit(`double-closes-standard-descriptor${flavour}`);
+    expect(findings).toMatchObject([{ rule: 'double-close', count: 1, object: { type: 'Descriptor' } }]);
+  });
+
   it('makes the report incomplete when too much of it is open at once', async () => {
     const report = await audit('searches', '12000', '12000');
     expect(report.findings).toEqual([]);
