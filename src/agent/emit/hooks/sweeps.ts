@@ -76,6 +76,8 @@ export function emitFindSweep(asm: Assembler, begin: Label, { linkSlots }: Linke
   asm.j('be', stale);
   asm.cmp(rdx, teb(tebField.stackBase));
   asm.j('ae', stale);
+  asm.test(edx, 7); // the target may have written here, and the read must not leave the stack
+  asm.j('ne', stale);
   asm.mov(rdx, at(rdx));
   asm.cmp(rdx, at(rax, sweep.caller));
   asm.j('ne', stale);
