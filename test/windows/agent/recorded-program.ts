@@ -44,7 +44,11 @@ export async function runProgram(
     recording?.install(target);
     target.resume();
     if (recording !== undefined) {
-      const arrived = await waitForAny(recording.arrived, target);
+      let arrived = await waitForAny(recording.arrived, target);
+      if (arrived === 0 && recording.isEndingThreads) {
+        recording.releaseThreadsSeen();
+        arrived = await waitForAny(recording.arrived, target);
+      }
       if (arrived === 0) atGate(recording);
       recording.release();
       if (arrived !== 0) throw new Error(`${program} did not come to the exit gate (${arrived}): ${said()}`);
