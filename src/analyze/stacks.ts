@@ -1,5 +1,5 @@
 import type { Frame, Stack } from '../model.ts';
-import { findRuntimeMaker, firstOffCallPath, isGo, isGoLibrary } from './runtimes/go.ts';
+import { countCertainFrames, findRuntimeMaker, firstOffCallPath, isGo, isGoLibrary } from './runtimes/go.ts';
 
 /**
  * The functions in which threads begin. On Wine 8, walks run past these frames into whatever lies above them on the
@@ -79,7 +79,7 @@ function isRuntime(frame: Frame): boolean {
 
 /**
  * The stack up to the function that the thread began in, with the runtime's frames marked ({@link Frame.runtime}).
- * Frames of no module at its end are left out.
+ * Frames of no module at its end are left out, and those that are certainly none.
  */
 export function trimStack(stack: Stack): Stack {
   const bottom = stack.findIndex((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
@@ -88,7 +88,7 @@ export function trimStack(stack: Stack): Stack {
   while (end > 0 && end < stack.length && threadBottoms.has(functionName(stack[end]!) ?? '')) end += 1;
   while (end > 1 && stack[end - 1]!.module === '?') end -= 1;
   return stack
-    .slice(0, end)
+    .slice(0, Math.min(end, countCertainFrames(stack)))
     .map((frame) => (isRuntime(frame) && frame.runtime !== true ? { ...frame, runtime: true } : frame));
 }
 
