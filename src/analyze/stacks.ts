@@ -8,7 +8,7 @@ import {
   type RuntimeCode,
   runtimeCodeOf,
 } from './runtimes/code.ts';
-import { findRuntimeMaker, firstOffCallPath, isGo, isGoLibrary } from './runtimes/go.ts';
+import { countCertainFrames, findRuntimeMaker, firstOffCallPath, isGo, isGoLibrary } from './runtimes/go.ts';
 
 /**
  * The functions in which threads begin. On Wine 8, walks run past these frames into whatever lies above them on the
@@ -89,7 +89,7 @@ const trimmedStacks: WeakMap<Stack, Trimmed> = new WeakMap();
 
 /**
  * The stack up to the function that the thread began in, with the runtime's frames marked ({@link Frame.runtime}).
- * Frames of no module at its end are left out.
+ * Frames of no module at its end are left out, and those that are certainly none.
  */
 export function trimStack(stack: Stack): Stack {
   return trim(stack).stack;
@@ -103,7 +103,7 @@ function trim(stack: Stack): Trimmed {
   // RtlUserThreadStart calls BaseThreadInitThunk: the pair is kept whole.
   while (end > 0 && end < stack.length && threadBottoms.has(functionName(stack[end]!) ?? '')) end += 1;
   while (end > 1 && stack[end - 1]!.module === '?') end -= 1;
-  const frames = stack.slice(0, end);
+  const frames = stack.slice(0, Math.min(end, countCertainFrames(stack)));
   const codes = runtimeCodesOf(frames);
   const marked = frames.map((frame, index) =>
     codes[index] !== undefined && frame.runtime !== true ? { ...frame, runtime: true as const } : frame,

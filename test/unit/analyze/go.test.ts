@@ -146,6 +146,16 @@ describe('a handle that the program did not ask for', () => {
       site: 'runtime.main',
     },
     {
+      title: 'is the runtime’s where its C code opened it while the program called a DLL that Go built',
+      frames: [
+        newEvent,
+        'plugin!_cgo_preinit_init @/_/_/runtime/cgo/gcc_libinit_windows.c:38',
+        'plugin!_cgo_wait_runtime_init_done @/_/_/runtime/cgo/gcc_libinit_windows.c:81',
+        'app!main @Z:\\src\\host.c:3',
+      ],
+      site: '_cgo_preinit_init',
+    },
+    {
       title: 'is the standard library’s on a goroutine of its own',
       frames: [created, ...syscall119, ...open, `app!runtime.goexit @${GO}\\runtime\\asm_amd64.s:1594`],
       site: 'syscall.CreateFile',
@@ -171,6 +181,12 @@ describe('a handle that the program did not ask for', () => {
   it('is nobody’s where the stack ends in the standard library', () => {
     expect(attributeOpening(stack(created, ...syscall119, ...open), file)).toBe('unknown');
     expect(attributeOpening(stack(created, syscall119[0]!), file)).toBe('unknown');
+  });
+
+  it('is nobody’s where the walk left Go’s code at once, and found other words of the stack', () => {
+    const frames = stack(created, syscall119[0]!, 'app!old_call @Z:\\src\\old.c:3', 'kernel32!BaseThreadInitThunk');
+    expect(trimStack(frames)).toHaveLength(2);
+    expect(attributeOpening(frames, file)).toBe('unknown');
   });
 
   it('does not depend on how the runtime came to open it', () => {
