@@ -82,6 +82,7 @@ const baseRows: readonly Row[] = [
   // A file descriptor or FILE belongs to the caller of the C runtime.
   { names: /^_?w?(?:fopen|freopen|fsopen|open|sopen|creat)(?:64)?(?:_s|_dispatch)?$/, gives: ['File'] },
   { names: /^(?:_?dup2?|_pipe|tmpfile(?:_s)?)$/, gives: ['File'] },
+  { names: /^_w?findfirst(?:32|64|i64|32i64|64i32)?$/, gives: ['File'] },
   { names: /^_?w?popen$/, gives: ['File', 'Process'] },
   { names: /^_?w?spawn(?:l|le|lp|lpe|v|ve|vp|vpe)$/, gives: ['Process'] },
   // A socket that was not recognised is a File without a name, or `\Device\Afd` or `\Device\Afd\Endpoint`.

@@ -5,6 +5,12 @@ import type { Opening } from './openings.ts';
 
 const openings: readonly Opening[] = [
   {
+    title: '[ran] a search of the C runtime belongs to its caller, who has _findclose',
+    type: 'File',
+    frames: ['kernelbase!FindFirstFileA', 'msvcrt!_findfirst64', 'app!begin_search', ...mainBottom],
+    actor: 'program',
+  },
+  {
     title: '[ran] an unnamed event of CreateEventW is the program’s',
     type: 'Event',
     frames: ['kernelbase!CreateEventExW+0x152', 'kernelbase!CreateEventW+0x35', ...mainBottom],
