@@ -16,7 +16,7 @@ const reasons: Readonly<Record<MissingNames, string>> = {
     'built without debug information, or stripped of it. Build with -g (GCC, clang), debug = true (Rust), or /Zi and /DEBUG (Visual C++)',
   'file-unavailable': 'the file is gone, was replaced, or is on a network drive that you did not name',
   'partly-covered': 'the debug information does not have these functions',
-  managed: '.NET assemblies, whose methods have no native symbols',
+  managed: 'managed code of .NET, whose methods have no native symbols',
   'made-at-run-time': 'made at run time, as by a JIT compiler, and without symbols',
 };
 

@@ -284,7 +284,7 @@ describe('the reason why names are missing', () => {
       'plugin.dll: built without debug information, or stripped of it.',
     ],
     [{ module: 'plugin.dll', why: 'file-unavailable' }, 'plugin.dll: the file is gone,'],
-    [{ module: 'plugin.dll', why: 'managed' }, 'plugin.dll: .NET assemblies,'],
+    [{ module: 'plugin.dll', why: 'managed' }, 'plugin.dll: managed code of .NET,'],
     [{ module: 'app.exe', why: 'partly-covered' }, 'app.exe: the debug information does not have these functions.'],
   ])('%o is said once', (module, line) => {
     expect(say(module)).toContain(`\n\nWhy functions have no names:\n  • ${line}`);
