@@ -1,5 +1,5 @@
 import { type LedgerMisuse, siteKey } from '../call-ledger.ts';
-import type { Evidence, Misuse } from '../model.ts';
+import type { Evidence, Misuse, OpenSite } from '../model.ts';
 import { CallReader } from './calls.ts';
 import { groupClosedAtExit } from './closed-at-exit.ts';
 import { InheritanceGroups } from './inheritance.ts';
@@ -86,7 +86,7 @@ export async function gather(
         ...listSwept(ledger, calls),
         ...(markCounts === undefined ? [] : listClosedAfterMarks(markCounts, sites, calls)),
       ],
-      ending: calls.ending(),
+      ...(open.some(dependsOnEnding) ? { ending: calls.ending() } : {}),
       misuses,
       ...(closings === undefined ? {} : { closings }),
       inheritedByChildren: inheritances.finish(calls, descriptions),
@@ -97,6 +97,12 @@ export async function gather(
     namesTimedOut: [...descriptions.values()].filter(({ nameProblem }) => nameProblem === 'timed out').length,
     distinctStacks: calls.distinctStacks,
   };
+}
+
+/** To name the call that ended the target takes time, and most targets leave nothing for which it matters. */
+function dependsOnEnding({ opened, siblingsClosedAt, closedElsewhere, openers }: OpenSite): boolean {
+  const isInQuestion = (siblingsClosedAt ?? closedElsewhere ?? openers) !== undefined;
+  return isInQuestion && opened?.stack.some(({ system }) => system !== true) === true;
 }
 
 function readMisuse(misuse: LedgerMisuse, calls: CallReader, refused: RefusedObjects): Misuse {

@@ -104,22 +104,31 @@ describe('threads that opened handles and run on', () => {
 });
 
 describe('the end of a target', () => {
+  /** A handle of a site of which others are closed: then the end matters. */
+  const forgotten: Told = { stacks, lives: { 4: opened(1n) }, closedBy: { 1: 2 } };
+
+  it('is left out where it does not matter', async () => {
+    const exit = { threadId: 3, byException: false, stackId: 1 };
+    expect((await gatherFrom({ stacks, exit }, new LiveStacks([]), [])).ending).toBeUndefined();
+  });
+
   it.each<[title: string, told: Told, cause: string, hasStack: boolean]>([
     ['that ends itself is a call', { exit: { threadId: 3, byException: false, stackId: 1 } }, 'call', true],
     ['by an exception is a crash', { exit: { threadId: 3, byException: true, stackId: 0 } }, 'crash', false],
     ['that it did not make itself came from outside', {}, 'outside', false],
   ])('%s', async (_, told, cause, hasStack) => {
-    const { ending } = await gatherFrom({ stacks, ...told }, new LiveStacks([]), []);
+    const { ending } = await gatherFrom({ ...forgotten, ...told }, new LiveStacks([]), [4]);
     expect([ending!.cause, ending!.stack !== undefined]).toEqual([cause, hasStack]);
   });
 
   it.each(['RtlUserThreadStart', 'KiUserExceptionDispatcher', 'abort'])('in %s is a crash', async (name) => {
     const sources = {
-      ledger: new ToldLedger({ stacks, exit: { threadId: 3, byException: false, stackId: 1 } }),
+      ledger: new ToldLedger({ ...forgotten, exit: { threadId: 3, byException: false, stackId: 1 } }),
       symbols: { ...symbols, resolveStack: () => [{ module: 'ntdll.dll', function: name, offset: 0 }] },
       startTime: 0n,
       hasWindows: false,
     };
-    expect((await gather([], sources, async () => new Map())).evidence.ending!.cause).toBe('crash');
+    const entry = { value: 4n, type: 'Event', access: 0, inheritable: false, protectFromClose: false };
+    expect((await gather([entry], sources, async () => new Map())).evidence.ending!.cause).toBe('crash');
   });
 });
