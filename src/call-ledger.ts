@@ -1,5 +1,6 @@
 import type { Gap } from './completeness.ts';
-import type { Misuse, Wrapper, WrongCloserOutcome } from './model.ts';
+import type { Wrapper } from './model.ts';
+import type { Misuse, WrongCloserOutcome } from './evidence-model.ts';
 
 /** One recorded call; its stack is an id until it is asked for with {@link CallLedger.stack}. */
 export interface LedgerCall {

@@ -1,4 +1,5 @@
-import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
+import type { Frame, HandleObject, Stack } from '../model.ts';
+import type { Misuse } from '../evidence-model.ts';
 import { runtimeGives, servesItself } from './runtimes/calls.ts';
 import { callsOnce } from './runtimes/code.ts';
 import { findRuntimeMaker, isAwaitedConnection, isGo, isGoLibrarysOwn, isWholeGoStack } from './runtimes/go.ts';

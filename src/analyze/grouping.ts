@@ -1,4 +1,5 @@
-import type { Evidence, Finding, HandleObject } from '../model.ts';
+import type { Finding, HandleObject } from '../model.ts';
+import type { Evidence } from '../evidence-model.ts';
 import { compareLevels, type Level, type Rule } from '../rules.ts';
 import { fingerprint } from './fingerprint.ts';
 

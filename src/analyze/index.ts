@@ -1,4 +1,5 @@
-import type { Evidence, Finding } from '../model.ts';
+import type { Finding } from '../model.ts';
+import type { Evidence } from '../evidence-model.ts';
 import type { Rule } from '../rules.ts';
 import { type AnalyzeOptions, compareFindings, type RuleCheck } from './grouping.ts';
 import { doubleClose } from './rules/double-close.ts';

@@ -1,4 +1,5 @@
-import type { Evidence, HandleObject, Misuse, Stack } from '../model.ts';
+import type { HandleObject, Stack } from '../model.ts';
+import type { Evidence, Misuse } from '../evidence-model.ts';
 import type { Level, Rule } from '../rules.ts';
 import { attributeMisuse } from './attribution.ts';
 import { checkSites, compareText, type RuleCheck } from './grouping.ts';

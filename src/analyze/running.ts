@@ -1,4 +1,5 @@
-import type { CallRecord, Ending, Frame, OpenSite, RunningCloser, RunningThread, Stack } from '../model.ts';
+import type { Frame, Stack } from '../model.ts';
+import type { CallRecord, Ending, OpenSite, RunningCloser, RunningThread } from '../evidence-model.ts';
 import { moduleName, trimStack } from './stacks.ts';
 
 /** A function of the program that a thread had not returned from at the judgement point. */

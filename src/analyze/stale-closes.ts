@@ -1,4 +1,5 @@
-import type { Closing, EarlierLife, Evidence, Frame, Misuse, Stack } from '../model.ts';
+import type { Frame, Stack } from '../model.ts';
+import type { Closing, EarlierLife, Evidence, Misuse } from '../evidence-model.ts';
 import { isInvalidHandle } from './misuse.ts';
 import { canonicalText, compareText } from './grouping.ts';
 import { dissect, functionName, moduleName, reachesThreadStart } from './stacks.ts';
@@ -189,7 +190,9 @@ function outlineOf(stack: Stack): Outline {
   const known = outlines.get(stack);
   if (known !== undefined) return known;
   const { site, stack: trimmed } = dissect(stack);
-  const program = trimmed.filter(({ system, runtime }) => system !== true && runtime !== true);
+  // Classes of libraries own handles, and call deleters of the program.
+  const isPart = (frame: Frame): boolean => frame.runtime !== true || isOfLibrary(nameOf(frame));
+  const program = trimmed.filter((frame) => frame.system !== true && isPart(frame));
   const outline = {
     place: site === undefined || site.runtime === true ? '' : spellPlace(site),
     functions: program.every((frame) => functionName(frame) !== undefined) ? program.map(nameOf) : [],

@@ -1,4 +1,4 @@
-import type { Evidence, Misuse } from '../model.ts';
+import type { Evidence, Misuse } from '../evidence-model.ts';
 import { normaliseStack } from './stacks.ts';
 
 /** So many numbers in a row are no coincidence: handles are multiples of four. */

@@ -1,4 +1,5 @@
-import type { CallRecord, Frame, HandleObject } from '../model.ts';
+import type { Frame, HandleObject } from '../model.ts';
+import type { CallRecord } from '../evidence-model.ts';
 import { dissect, exportedName, moduleName } from './stacks.ts';
 
 /**

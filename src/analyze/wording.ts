@@ -1,4 +1,5 @@
-import type { Frame, HandleObject, Misuse, Stack } from '../model.ts';
+import type { Frame, HandleObject, Stack } from '../model.ts';
+import type { Misuse } from '../evidence-model.ts';
 import { outermostSystemFrame } from './attribution.ts';
 import { spellNoun } from './object-noun.ts';
 import { dissect, functionName, isCut, moduleName } from './stacks.ts';

@@ -1,7 +1,8 @@
 import { defaultSuppressions } from '../analyze/default-suppressions.ts';
 import { analyze } from '../analyze/index.ts';
 import { type Suppression, suggestSuppression, suppress } from '../analyze/suppressions.ts';
-import type { Evidence, Finding, Report, Stack, SuppressionUse } from '../model.ts';
+import type { Finding, Report, Stack, SuppressionUse } from '../model.ts';
+import type { Evidence } from '../evidence-model.ts';
 import type { AuditOptions } from './options.ts';
 
 /**

@@ -1,14 +1,6 @@
 import type { LedgerCall, LedgerEarlierLife } from '../call-ledger.ts';
-import type {
-  CallRecord,
-  Closing,
-  EarlierLife,
-  Ending,
-  HandleObject,
-  RunningCloser,
-  RunningThread,
-  Stack,
-} from '../model.ts';
+import type { HandleObject, Stack } from '../model.ts';
+import type { CallRecord, Closing, EarlierLife, Ending, RunningCloser, RunningThread } from '../evidence-model.ts';
 import type { Description, EvidenceSources } from './sources.ts';
 
 /** More closings than these are not looked at: the target waits meanwhile. */

@@ -1,5 +1,5 @@
 import { type LedgerMisuse, siteKey } from '../call-ledger.ts';
-import type { Evidence, Misuse, OpenSite } from '../model.ts';
+import type { Evidence, Misuse, OpenSite } from '../evidence-model.ts';
 import { CallReader } from './calls.ts';
 import { groupClosedAtExit } from './closed-at-exit.ts';
 import { InheritanceGroups } from './inheritance.ts';

@@ -1,5 +1,6 @@
 import type { CallLedger, LedgerInheritance } from '../call-ledger.ts';
-import type { HandleObject, Inheritance } from '../model.ts';
+import type { HandleObject } from '../model.ts';
+import type { Inheritance } from '../evidence-model.ts';
 import type { CallReader } from './calls.ts';
 import type { Description, TableEntry } from './sources.ts';
 

@@ -1,5 +1,6 @@
 import { type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
-import type { HandleObject, OpenHandle, OpenSite, RunningOpener } from '../model.ts';
+import type { HandleObject } from '../model.ts';
+import type { OpenHandle, OpenSite, RunningOpener } from '../evidence-model.ts';
 import type { CallReader } from './calls.ts';
 import type { CountsAtMarks, Description, TableEntry } from './sources.ts';
 

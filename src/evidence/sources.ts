@@ -1,5 +1,6 @@
 import type { CallLedger, LedgerCall } from '../call-ledger.ts';
-import type { HandleObject, Mark, Stack } from '../model.ts';
+import type { HandleObject, Stack } from '../model.ts';
+import type { Mark } from '../evidence-model.ts';
 import type { LiveStacks } from './live-stacks.ts';
 
 /** The sources of evidence. None of them asks the target: its live state is passed to {@link gather}. */

@@ -1,5 +1,6 @@
 import type { CallLedger, LedgerSweep } from '../call-ledger.ts';
-import type { HandleObject, OpenSite, Stack } from '../model.ts';
+import type { HandleObject, Stack } from '../model.ts';
+import type { OpenSite } from '../evidence-model.ts';
 import type { CallReader } from './calls.ts';
 import { isClosedByRuntime } from './closed-at-exit.ts';
 import { findSiblings } from './sites.ts';

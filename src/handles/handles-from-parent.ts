@@ -1,5 +1,5 @@
 import type { AsHandle, RawHandle } from '../io/index.ts';
-import type { OpenHandle } from '../model.ts';
+import type { OpenHandle } from '../evidence-model.ts';
 import { HandleDescriber } from './describe.ts';
 import type { HandleEntry, HandleTable } from './enumerate.ts';
 

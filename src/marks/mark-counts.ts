@@ -1,7 +1,7 @@
 import { type CallLedger, type LedgerLife, siteKey } from '../call-ledger.ts';
 import type { Gap } from '../completeness.ts';
 import type { CountsAtMarks, SiteAtMarks } from '../evidence/sources.ts';
-import type { Mark } from '../model.ts';
+import type { Mark } from '../evidence-model.ts';
 import { nowMs } from '../process/clock.ts';
 
 interface Tally {

@@ -21,8 +21,6 @@ import {
   LEDGER_MAGIC,
   type LedgerLayout,
   MAXIMUM_FRAMES,
-  MISUSE_COUNT,
-  MISUSE_SIZE_BYTES,
   RUNTIME_OBJECT_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
@@ -34,6 +32,7 @@ import {
   STATE_OCCUPIED,
   STATE_QUARANTINED,
 } from './layout.ts';
+import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { LedgerMemory, type ViewLedger } from './memory.ts';
 import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse, readSweep } from './records.ts';
 

@@ -6,7 +6,8 @@ import type {
   LedgerMisuse,
   LedgerSweep,
 } from '../../call-ledger.ts';
-import type { Wrapper, WrongCloserOutcome } from '../../model.ts';
+import type { Wrapper } from '../../model.ts';
+import type { WrongCloserOutcome } from '../../evidence-model.ts';
 import { functionTable, recordedCalls, standaloneType } from '../tables/function-table.ts';
 import { objectTypes } from '../tables/object-types.ts';
 import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from './earlier-life.ts';
@@ -15,8 +16,14 @@ import {
   GIVEN_TO_WRONG_CLOSER,
   image,
   IMAGE_SIZE_BYTES,
-  INHERITED_BY_NAME,
   MAY_BE_INHERITABLE,
+  NOTIFICATION_KEY,
+  slot,
+  STATE_FLAG_BITS,
+  VICTIM,
+} from './layout.ts';
+import {
+  INHERITED_BY_NAME,
   misuse,
   MISUSE_CLOSE,
   MISUSE_CLOSED_AS_HANDLE,
@@ -25,11 +32,7 @@ import {
   MISUSE_USE,
   MISUSE_VALUE_COUNT,
   MISUSE_WRONG_CLOSER,
-  NOTIFICATION_KEY,
-  slot,
-  STATE_FLAG_BITS,
-  VICTIM,
-} from './layout.ts';
+} from './misuse.ts';
 import type { LedgerMemory } from './memory.ts';
 
 /** The life in a slot, or at the beginning of a runtime object; undefined when it was never seen. */

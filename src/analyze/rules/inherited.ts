@@ -1,4 +1,5 @@
-import type { Inheritance, OpenHandle, Stack } from '../../model.ts';
+import type { Stack } from '../../model.ts';
+import type { Inheritance, OpenHandle } from '../../evidence-model.ts';
 import { attributeOpening } from '../attribution.ts';
 import { type RuleCheck, checkSites } from '../grouping.ts';
 import { dissect, functionName, normaliseStack, trimStack } from '../stacks.ts';

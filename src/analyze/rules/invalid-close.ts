@@ -1,4 +1,4 @@
-import type { Evidence, Misuse } from '../../model.ts';
+import type { Evidence, Misuse } from '../../evidence-model.ts';
 import type { RuleCheck } from '../grouping.ts';
 import { isInvalidHandle, isPlaceholder, checkMisuses, wasOpen } from '../misuse.ts';
 import { neverOpenMessage } from '../never-open.ts';

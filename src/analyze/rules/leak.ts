@@ -1,4 +1,5 @@
-import type { CallRecord, Ending, HandleObject, Level, Misuse, OpenHandle, OpenSite, Stack } from '../../model.ts';
+import type { HandleObject, Level, Stack } from '../../model.ts';
+import type { CallRecord, Ending, Misuse, OpenHandle, OpenSite } from '../../evidence-model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame, runtimeOpener } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';

@@ -1,4 +1,4 @@
-import type { Misuse } from '../../model.ts';
+import type { Misuse } from '../../evidence-model.ts';
 import type { RuleCheck } from '../grouping.ts';
 import { checkMisuses, spellVictims } from '../misuse.ts';
 import { type CarriedOutClose, findCarriedOutCloses } from '../stale-closes.ts';

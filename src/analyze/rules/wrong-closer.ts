@@ -1,4 +1,5 @@
-import type { Evidence, HandleObject, Misuse, OpenSite, Stack } from '../../model.ts';
+import type { HandleObject, Stack } from '../../model.ts';
+import type { Evidence, Misuse, OpenSite } from '../../evidence-model.ts';
 import { attributeMisuse, attributeOpening } from '../attribution.ts';
 import { canonicalText, type RuleCheck } from '../grouping.ts';
 import { checkMisuses, type Misuses } from '../misuse.ts';

@@ -9,14 +9,12 @@ import {
   image,
   IMAGE_SIZE_BYTES,
   MAXIMUM_FRAMES,
-  misuse,
-  MISUSE_SIZE_BYTES,
-  MISUSE_VALUE_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   slot,
   SLOT_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { misuse, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT } from '../../../src/agent/ledger/misuse.ts';
 import { EARLIER_LIFE_COUNT } from '../../../src/agent/ledger/earlier-life.ts';
 import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import { seededRandom } from './random.ts';

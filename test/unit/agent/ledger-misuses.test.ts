@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { DESCRIPTOR_KEY } from '../../../src/agent/ledger/layout.ts';
 import {
-  DESCRIPTOR_KEY,
   INHERITED_BY_NAME,
   misuse,
   MISUSE_INHERITED,
   MISUSE_SWEPT,
   MISUSE_WRONG_CLOSER,
   MISUSE_SIZE_BYTES,
-} from '../../../src/agent/ledger/layout.ts';
+} from '../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
 import { closed, emptyLedger, layout, opened, rowNumber, view, writeEarlierLife, writeSlot } from './written-ledger.ts';
 

@@ -9,8 +9,6 @@ import {
   IMAGE_SIZE_BYTES,
   MAXIMUM_FRAMES,
   MAY_BE_INHERITABLE,
-  MISUSE_COUNT,
-  MISUSE_SIZE_BYTES,
   RUNTIME_OBJECT_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
@@ -20,6 +18,7 @@ import {
   STACK_POOL_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from '../../../src/agent/ledger/misuse.ts';
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
 import {

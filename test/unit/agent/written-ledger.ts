@@ -5,13 +5,13 @@ import {
   header,
   IMAGE_SIZE_BYTES,
   ledgerLayout,
-  misuse,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
   slot,
   SLOT_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { misuse } from '../../../src/agent/ledger/misuse.ts';
 import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from '../../../src/agent/ledger/earlier-life.ts';
 import { Ledger } from '../../../src/agent/ledger/ledger.ts';
 

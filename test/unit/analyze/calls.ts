@@ -2,7 +2,8 @@
 
 import { expect } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
-import type { CallRecord, Evidence, Finding } from '../../../src/model.ts';
+import type { Finding } from '../../../src/model.ts';
+import type { CallRecord, Evidence } from '../../../src/evidence-model.ts';
 import { called, mainBottom } from './evidence.ts';
 
 export const opened: CallRecord = called(

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
-import type { Ending, Level, OpenSite } from '../../../src/model.ts';
+import type { Level } from '../../../src/model.ts';
+import type { Ending, OpenSite } from '../../../src/evidence-model.ts';
 import { called, openSite, stack } from './evidence.ts';
 
 const threadBottom = ['kernel32!BaseThreadInitThunk+0x9', 'ntdll!RtlUserThreadStart+0x88'];

@@ -1,4 +1,5 @@
-import type { CallRecord, Frame, HandleObject, Misuse, OpenSite, Stack } from '../../../src/model.ts';
+import type { Frame, HandleObject, Stack } from '../../../src/model.ts';
+import type { CallRecord, Misuse, OpenSite } from '../../../src/evidence-model.ts';
 
 const programModules = ['app', 'plugin', '?'];
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { fingerprint } from '../../../src/analyze/fingerprint.ts';
 import { analyze } from '../../../src/analyze/index.ts';
-import type { CallRecord, Frame } from '../../../src/model.ts';
+import type { Frame } from '../../../src/model.ts';
+import type { CallRecord } from '../../../src/evidence-model.ts';
 import { called, mainBottom, openSite } from './evidence.ts';
 
 const opened = called(

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { analyze } from '../../../src/analyze/index.ts';
-import type { Finding, Inheritance } from '../../../src/model.ts';
+import type { Finding } from '../../../src/model.ts';
+import type { Inheritance } from '../../../src/evidence-model.ts';
 import { called, mainBottom } from './evidence.ts';
 
 const openLog = called(

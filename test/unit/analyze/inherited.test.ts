@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { analyze } from '../../../src/analyze/index.ts';
-import type { HandleObject, OpenHandle } from '../../../src/model.ts';
+import type { HandleObject } from '../../../src/model.ts';
+import type { OpenHandle } from '../../../src/evidence-model.ts';
 
 function born(value: bigint, object: HandleObject): OpenHandle {
   return { value, object, access: 0x1f0003, inheritable: true, protectFromClose: false };

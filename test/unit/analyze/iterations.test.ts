@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
 import { spellGap } from '../../../src/report/gaps.ts';
 import { iterationGap, judgeIterations } from '../../../src/analyze/iterations.ts';
-import type { Level, Mark, OpenSite } from '../../../src/model.ts';
+import type { Level } from '../../../src/model.ts';
+import type { Mark, OpenSite } from '../../../src/evidence-model.ts';
 import { called, mainBottom, openSite } from './evidence.ts';
 
 /** Marks with so many iterations before each; one by default. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
-import type { HandleObject, Level, OpenSite, Wrapper } from '../../../src/model.ts';
+import type { HandleObject, Level, Wrapper } from '../../../src/model.ts';
+import type { OpenSite } from '../../../src/evidence-model.ts';
 import { beforeMain, byFopen, bySystem, closed, closedAgain, onlyFinding, opened } from './calls.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
-import type { Evidence } from '../../../src/model.ts';
+import type { Evidence } from '../../../src/evidence-model.ts';
 import { bySystem, closed, closedAgain, opened, used } from './calls.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
 import { trimStack } from '../../../src/analyze/stacks.ts';
-import type { Closing, EarlierLife, Evidence, Misuse, Stack } from '../../../src/model.ts';
+import type { Stack } from '../../../src/model.ts';
+import type { Closing, EarlierLife, Evidence, Misuse } from '../../../src/evidence-model.ts';
 import { onlyFinding } from './calls.ts';
 import { called, mainBottom, misuse, stack } from './evidence.ts';
 

@@ -6,7 +6,8 @@ import { defaultSuppressions } from '../../../src/analyze/default-suppressions.t
 import { analyze } from '../../../src/analyze/index.ts';
 import { parseLine, parseSuppressions, suggestSuppression, suppress } from '../../../src/analyze/suppressions.ts';
 import { ends } from '../../hang.ts';
-import type { Finding, HandleObject, OpenHandle } from '../../../src/model.ts';
+import type { Finding, HandleObject } from '../../../src/model.ts';
+import type { OpenHandle } from '../../../src/evidence-model.ts';
 import { reporters } from '../../../src/report/index.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
 import { clean, sample } from '../report/sample.ts';

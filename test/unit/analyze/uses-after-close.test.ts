@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Level, Misuse, Rule } from '../../../src/model.ts';
+import type { Level, Rule } from '../../../src/model.ts';
+import type { Misuse } from '../../../src/evidence-model.ts';
 import { closed, onlyFinding, opened, used } from './calls.ts';
 import { called, mainBottom, misuse } from './evidence.ts';
 

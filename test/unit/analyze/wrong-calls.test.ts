@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
-import type { Level, Misuse, Rule } from '../../../src/model.ts';
+import type { Level, Rule } from '../../../src/model.ts';
+import type { Misuse } from '../../../src/evidence-model.ts';
 import { closed, closedAgain, onlyFinding, opened } from './calls.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
 

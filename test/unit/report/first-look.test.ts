@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { analyze } from '../../../src/analyze/index.ts';
-import type { Finding, Level, ModuleWithoutNames, OpenSite, Report } from '../../../src/model.ts';
+import type { Finding, Level, ModuleWithoutNames, Report } from '../../../src/model.ts';
+import type { OpenSite } from '../../../src/evidence-model.ts';
 import type { ReportOptions } from '../../../src/report/reporter.ts';
 import { table } from '../../../src/report/table.ts';
 import { called, mainBottom, misuse, openSite } from '../analyze/evidence.ts';

@@ -1,5 +1,6 @@
 import { analyze } from '../../../src/analyze/index.ts';
-import type { HandleObject, OpenHandle, Report } from '../../../src/model.ts';
+import type { HandleObject, Report } from '../../../src/model.ts';
+import type { OpenHandle } from '../../../src/evidence-model.ts';
 import { called, mainBottom, misuse, openSite, stack } from '../analyze/evidence.ts';
 
 const bottom = ['app!main @Z:\\work\\rotate\\src\\main.c:61', ...mainBottom.slice(1)];

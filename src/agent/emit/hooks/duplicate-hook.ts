@@ -1,5 +1,6 @@
 import { typeIndex } from '../../tables/object-types.ts';
-import { MAY_BE_INHERITABLE, MISUSE_CLOSE, MISUSE_USE, slot } from '../../ledger/layout.ts';
+import { MAY_BE_INHERITABLE, slot } from '../../ledger/layout.ts';
+import { MISUSE_CLOSE, MISUSE_USE } from '../../ledger/misuse.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, edx, r10, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { callerArgument } from '../abi/framed-function.ts';

@@ -1,10 +1,10 @@
+import { slot } from '../../ledger/layout.ts';
 import {
   type MISUSE_CLOSE,
   type MISUSE_CLOSED_AS_HANDLE,
   MISUSE_USE,
   type MISUSE_WRONG_CLOSER,
-  slot,
-} from '../../ledger/layout.ts';
+} from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, edx, r9d, rax, rcx, rdx, type Register } from '../../asm/registers.ts';

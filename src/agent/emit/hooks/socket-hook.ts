@@ -1,5 +1,5 @@
 import type { SocketFunction } from '../../tables/function-table.ts';
-import { MISUSE_CLOSE, MISUSE_USE, MISUSE_WRONG_CLOSER } from '../../ledger/layout.ts';
+import { MISUSE_CLOSE, MISUSE_USE, MISUSE_WRONG_CLOSER } from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { type Label, teb } from '../../asm/operands.ts';
 import { eax, ecx, rax, rcx } from '../../asm/registers.ts';

@@ -3,16 +3,14 @@ import { typeIndex } from '../../tables/object-types.ts';
 import {
   GIVEN_TO_WRONG_CLOSER,
   header,
-  misuse,
-  MISUSE_SWEPT,
   runtimeObject,
   slot,
   sweep,
   SWEEP_COUNT,
   SWEEP_SIZE_BYTES,
   SWEPT,
-  SWEPT_COUNT,
 } from '../../ledger/layout.ts';
+import { misuse, MISUSE_SWEPT, SWEPT_COUNT } from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r10d, r11, r11d, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';

@@ -1,5 +1,6 @@
 import { typeIndex } from '../../tables/object-types.ts';
-import { header, MAY_BE_INHERITABLE, MISUSE_USE } from '../../ledger/layout.ts';
+import { header, MAY_BE_INHERITABLE } from '../../ledger/layout.ts';
+import { MISUSE_USE } from '../../ledger/misuse.ts';
 import { at } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import { callerArgument } from '../abi/framed-function.ts';

@@ -1,13 +1,6 @@
 import type { HookRow } from '../../tables/hook-row.ts';
-import {
-  header,
-  INHERITED_BY_NAME,
-  INHERITED_COUNT,
-  MAY_BE_INHERITABLE,
-  MISUSE_INHERITED,
-  slot,
-  SLOT_SIZE_BYTES,
-} from '../../ledger/layout.ts';
+import { header, MAY_BE_INHERITABLE, slot, SLOT_SIZE_BYTES } from '../../ledger/layout.ts';
+import { INHERITED_BY_NAME, INHERITED_COUNT, MISUSE_INHERITED } from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r11, r11d, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';

@@ -1,13 +1,5 @@
 import {
   header,
-  misuse,
-  MISUSE_CLOSE,
-  MISUSE_COUNT,
-  MISUSE_INHERITED,
-  MISUSE_SWEPT,
-  MISUSE_SIZE_BYTES,
-  MISUSE_VALUE_COUNT,
-  MISUSE_WRONG_CLOSER,
   RECENT_OPEN_COUNT,
   RUNTIME_OBJECT_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
@@ -16,6 +8,16 @@ import {
   SLOT_SIZE_BYTES,
   VICTIM,
 } from '../../ledger/layout.ts';
+import {
+  misuse,
+  MISUSE_CLOSE,
+  MISUSE_COUNT,
+  MISUSE_INHERITED,
+  MISUSE_SWEPT,
+  MISUSE_SIZE_BYTES,
+  MISUSE_VALUE_COUNT,
+  MISUSE_WRONG_CLOSER,
+} from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';

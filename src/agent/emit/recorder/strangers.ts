@@ -2,12 +2,12 @@ import { functionModules, functionTable } from '../../tables/function-table.ts';
 import {
   DESCRIPTOR_COUNT_MAX,
   GIVEN_TO_WRONG_CLOSER,
-  MISUSE_WRONG_CLOSER,
   RUNTIME_OBJECT_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
   slot,
 } from '../../ledger/layout.ts';
+import { MISUSE_WRONG_CLOSER } from '../../ledger/misuse.ts';
 import { descriptorKey } from '../../linkage/runtime-object-row.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label } from '../../asm/operands.ts';

@@ -8,7 +8,8 @@ import {
   EARLIER_LIVES_SIZE_BYTES,
   EARLIER_LIVES_SLOT_COUNT,
 } from '../../../../src/agent/ledger/earlier-life.ts';
-import { DESCRIPTOR_KEY, misuse, MISUSE_USE, slot } from '../../../../src/agent/ledger/layout.ts';
+import { DESCRIPTOR_KEY, slot } from '../../../../src/agent/ledger/layout.ts';
+import { misuse, MISUSE_USE } from '../../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { placeRoutines } from './placed-routines.ts';
 

@@ -8,13 +8,8 @@ import { emitNoteInherited } from '../../../../src/agent/emit/recorder/inherited
 import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
 import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
 import { emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
-import {
-  header,
-  INHERITED_COUNT,
-  MAY_BE_INHERITABLE,
-  slot,
-  STATE_QUARANTINED,
-} from '../../../../src/agent/ledger/layout.ts';
+import { header, MAY_BE_INHERITABLE, slot, STATE_QUARANTINED } from '../../../../src/agent/ledger/layout.ts';
+import { INHERITED_COUNT } from '../../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { placeRoutines } from './placed-routines.ts';
 

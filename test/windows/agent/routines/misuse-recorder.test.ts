@@ -8,13 +8,6 @@ import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/e
 import {
   DESCRIPTOR_KEY,
   header,
-  misuse,
-  MISUSE_CLOSE,
-  MISUSE_COUNT,
-  MISUSE_INHERITED,
-  MISUSE_SIZE_BYTES,
-  MISUSE_USE,
-  MISUSE_VALUE_COUNT,
   RECENT_OPEN_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
@@ -22,6 +15,15 @@ import {
   STATE_QUARANTINED,
   VICTIM,
 } from '../../../../src/agent/ledger/layout.ts';
+import {
+  misuse,
+  MISUSE_CLOSE,
+  MISUSE_COUNT,
+  MISUSE_INHERITED,
+  MISUSE_SIZE_BYTES,
+  MISUSE_USE,
+  MISUSE_VALUE_COUNT,
+} from '../../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { placeRoutines } from './placed-routines.ts';
 

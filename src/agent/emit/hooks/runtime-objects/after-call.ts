@@ -1,5 +1,6 @@
 import { typeIndex } from '../../../tables/object-types.ts';
-import { misuse, runtimeObject, slot } from '../../../ledger/layout.ts';
+import { runtimeObject, slot } from '../../../ledger/layout.ts';
+import { misuse } from '../../../ledger/misuse.ts';
 import type { Assembler } from '../../../asm/assembler.ts';
 import { at, type Label, type Memory } from '../../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';

@@ -1,13 +1,6 @@
 import { typeIndex } from '../../../tables/object-types.ts';
-import {
-  DESCRIPTOR_KEY,
-  misuse,
-  MISUSE_CLOSE,
-  MISUSE_USE,
-  MISUSE_WRONG_CLOSER,
-  runtimeObject,
-  slot,
-} from '../../../ledger/layout.ts';
+import { DESCRIPTOR_KEY, runtimeObject, slot } from '../../../ledger/layout.ts';
+import { misuse, MISUSE_CLOSE, MISUSE_USE, MISUSE_WRONG_CLOSER } from '../../../ledger/misuse.ts';
 import type { Assembler } from '../../../asm/assembler.ts';
 import { at, indexed, type Label } from '../../../asm/operands.ts';
 import { eax, ecx, edx, r10, r10d, r8, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
