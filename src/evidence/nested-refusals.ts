@@ -4,7 +4,7 @@ import type { CallLedger, LedgerMisuse } from '../call-ledger.ts';
  * Leaves out the refusals that a refused function of a DLL made on its way: some of Winsock's functions pass a bad
  * socket on to the kernel (on Wine `setsockopt` and `listen` do), whose refusal is recorded before that of the function
  * itself. The call that counts is the one that the program made. A function that is given a closed pseudo console may
- * go on to use the handles that had been beneath it.
+ * go on to use the handles that had been beneath it, and a wrong closer takes whatever it finds for handles.
  *
  * Takes time in proportion to the records, however many come from one place: the target waits meanwhile.
  */
@@ -13,8 +13,9 @@ export function dropNestedRefusals(
   misuses: readonly LedgerMisuse[],
 ): LedgerMisuse[] {
   const callers = new CallerTree();
-  for (const { byFunction, offending, values, hidesHandles } of misuses) {
-    if (byFunction) callers.add(ledger.stack(offending.stackId), hidesHandles === true ? 'any' : values);
+  for (const { byFunction, kind, offending, values, hidesHandles } of misuses) {
+    const mayRefuseOthers = hidesHandles === true || kind === 'wrong-closer';
+    if (byFunction) callers.add(ledger.stack(offending.stackId), mayRefuseOthers ? 'any' : values);
   }
   return misuses.filter(({ offending, values }) => !callers.hasCaller(ledger.stack(offending.stackId), values));
 }

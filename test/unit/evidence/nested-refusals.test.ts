@@ -8,11 +8,12 @@ interface Refusal {
   readonly stack: readonly bigint[];
   readonly values?: readonly bigint[];
   readonly hidesHandles?: true;
+  readonly kind?: LedgerMisuse['kind'];
 }
 
-function refusal(stackId: number, { call, values = [0x44n], hidesHandles }: Refusal): LedgerMisuse {
+function refusal(stackId: number, { call, values = [0x44n], hidesHandles, kind = 'use' }: Refusal): LedgerMisuse {
   return {
-    kind: 'use',
+    kind,
     status: 0xc000_0008,
     count: 1,
     values,
@@ -50,6 +51,14 @@ describe('a refusal within a refused function', () => {
         { call: 'NtDeviceIoControlFile', stack: [0x7001n, 0x10n, 0x20n] },
       ],
       ['listen'],
+    ],
+    [
+      'is left out with another value where the function was given an object of another kind',
+      [
+        { call: 'NtWaitForSingleObject', stack: [0x7001n, 0x7002n, ...caller], values: [0x6e00_0000n] },
+        { call: 'fclose', stack: caller, kind: 'wrong-closer' },
+      ],
+      ['fclose'],
     ],
     [
       'is left out with another value where the object hides the handles beneath it, but not beside it',
