@@ -17,8 +17,8 @@ const printed = {
   accuracy: [
     '| `leak` | 2 | 0 | 0 | 2 | 100 % | 100 % | 0 |',
     '| **all** | 2 | 0 | 0 | 2 | 100 % | 100 % | 0 |',
-    '| straight | 1/1 |  |  |  |  |  |  |  |  |  |',
-    '| event | 2/2 |  |  |  |  |  |  |  |  |  |',
+    '| straight | 1/1 |  |  |  |  |  |  |  |  |  |  |',
+    '| event | 2/2 |  |  |  |  |  |  |  |  |  |  |',
     '4 programs in # s; one audit takes # ms.',
   ],
   'bench:diff': [

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
 import { emitClaimRuntimeObject, emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import { emitRecordClose, emitRecordOpen } from '../../../../src/agent/emit/recorder/recorder.ts';
+import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
 import {
   EARLIER_LIFE_SIZE_BYTES,
   EARLIER_LIVES_SIZE_BYTES,
@@ -29,6 +30,8 @@ describe.each([
       emitRecordClose(asm, environment.recordClose, environment);
       emitCountMisuse(asm, environment.countMisuse, environment);
       emitInternMisuse(asm, environment.internMisuse, environment);
+      emitInternWrongCloser(asm, environment.internWrongCloser, environment);
+      emitFindStranger(asm, environment.findStranger, environment);
       emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
       emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
       const { recordOpen, recordClose, countMisuse, internMisuse, claimRuntimeObject } = environment;
