@@ -173,20 +173,22 @@ function emitBeginHash(asm: Assembler): void {
   asm.xor(r13, rdx);
 }
 
+/** Addresses that are erased in one round; a part of {@link MAXIMUM_FRAMES}. */
+const ERASED_AT_ONCE = 8;
+
 /**
  * Erases the list of return addresses, r14 of them: on a stack that is searched for return addresses at the exit, it
  * would look like calls that have not returned. Keeps eax.
  */
 function emitErase(asm: Assembler): void {
-  const [erase, erased] = asm.labels('erase', 'erased');
+  const erase = asm.label('erase');
   asm.xor(ecx, ecx);
-  asm.test(r14, r14);
-  asm.j('e', erased);
+  asm.lea(rdx, at(rsp, FRAMES));
   asm.bind(erase);
-  asm.sub(r14, 1);
-  asm.mov(indexed(rsp, r14, 8, FRAMES), rcx);
-  asm.j('ne', erase);
-  asm.bind(erased);
+  for (let index = 0; index < ERASED_AT_ONCE; index++) asm.mov(at(rdx, index * 8), rcx);
+  asm.add(rdx, ERASED_AT_ONCE * 8);
+  asm.sub(r14, ERASED_AT_ONCE);
+  asm.j('a', erase);
 }
 
 /** `walkWithUnwinder(frames, returnAddress, our frame)`. */
