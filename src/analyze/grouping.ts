@@ -1,7 +1,8 @@
-import type { Finding, HandleObject } from '../model.ts';
+import type { Finding, HandleObject, Stack } from '../model.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { compareLevels, type Level, type Rule } from '../rules.ts';
 import { fingerprint } from './fingerprint.ts';
+import { programFrames } from './stacks.ts';
 
 /** How many handles a finding names. */
 const namedHandles = 10;
@@ -128,6 +129,14 @@ export function canonicalText(value: unknown): string {
       return Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareText(a, b)));
     }) ?? ''
   );
+}
+
+/**
+ * The same code of the program made both calls, whatever functions of the system it called: a FILE is opened and closed
+ * farther out than the handle beneath it.
+ */
+export function haveSameProgramFrames(one: Stack, other: Stack): boolean {
+  return canonicalText(programFrames(one)) === canonicalText(programFrames(other));
 }
 
 /** Errors first, then by rule, then the most frequent first, then by fingerprint: the same in every run. */

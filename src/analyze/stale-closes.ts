@@ -2,7 +2,7 @@ import type { Frame, Stack } from '../model.ts';
 import type { Closing, EarlierLife, Evidence, Misuse } from '../evidence-model.ts';
 import { isInvalidHandle } from './misuse.ts';
 import { canonicalText, compareText } from './grouping.ts';
-import { dissect, functionName, moduleName, reachesThreadStart } from './stacks.ts';
+import { dissect, functionName, moduleName, programFrames, reachesThreadStart } from './stacks.ts';
 
 /**
  * A close of a stale value that Windows carried out, because the value stood for another object by then. The program
@@ -192,7 +192,7 @@ function outlineOf(stack: Stack): Outline {
   const { site, stack: trimmed } = dissect(stack);
   // Classes of libraries own handles, and call deleters of the program.
   const isPart = (frame: Frame): boolean => frame.runtime !== true || isOfLibrary(nameOf(frame));
-  const program = trimmed.filter((frame) => frame.system !== true && isPart(frame));
+  const program = programFrames(trimmed).filter(isPart);
   const outline = {
     place: site === undefined || site.runtime === true ? '' : spellPlace(site),
     functions: program.every((frame) => functionName(frame) !== undefined) ? program.map(nameOf) : [],

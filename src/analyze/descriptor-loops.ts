@@ -4,22 +4,22 @@ import { normaliseStack } from './stacks.ts';
 /** So many numbers in a row are no coincidence: handles are multiples of four. */
 const RUN_LENGTH = 4;
 
-const sweepsOf: WeakMap<readonly Misuse[], ReadonlySet<Misuse>> = new WeakMap();
+const loopsOf: WeakMap<readonly Misuse[], ReadonlySet<Misuse>> = new WeakMap();
 
 /**
- * The misuse belongs to a sweep over descriptors: one place closes one number after the other, open or not, as programs
- * do before they start others. No number of a sweep is meant as a handle, and none as a descriptor that was closed.
+ * The misuse belongs to a loop over descriptors: one place closes one number after the other, open or not, as programs
+ * do before they start others. No number of a loop is meant as a handle, and none as a descriptor that was closed.
  */
-export function isSwept(misuse: Misuse, { misuses }: Evidence): boolean {
-  let swept = sweepsOf.get(misuses);
-  if (swept === undefined) {
-    swept = findSwept(misuses);
-    sweepsOf.set(misuses, swept);
+export function isInDescriptorLoop(misuse: Misuse, { misuses }: Evidence): boolean {
+  let looped = loopsOf.get(misuses);
+  if (looped === undefined) {
+    looped = findLoops(misuses);
+    loopsOf.set(misuses, looped);
   }
-  return swept.has(misuse);
+  return looped.has(misuse);
 }
 
-function findSwept(misuses: readonly Misuse[]): ReadonlySet<Misuse> {
+function findLoops(misuses: readonly Misuse[]): ReadonlySet<Misuse> {
   const places = new Map<string, Misuse[]>();
   for (const misuse of misuses) {
     if (misuse.kind === 'use' || misuse.offending.call !== '_close') continue;
