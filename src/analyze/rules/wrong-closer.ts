@@ -161,7 +161,7 @@ function isPerhapsNotification({ object, opened, offending }: Misuse): boolean {
   );
 }
 
-/** A library made the object, and knows whom it belongs to. */
+/** A library made the object, and knows its kind. */
 function isRuntimeObject({ object }: Misuse): boolean {
   return /^(?:Descriptor|FILE|Search|PseudoConsole)$/.test(object?.type ?? '');
 }
