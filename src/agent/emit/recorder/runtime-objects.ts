@@ -204,8 +204,8 @@ export function emitCloseRuntimeObject(asm: Assembler, begin: Label, environment
 }
 
 /**
- * Loads the slot of the open handle beneath the runtime object at r10: `rcx = slot*`. Jumps to `none` where no handle is
- * known, or it is closed. Clobbers r11.
+ * Loads the slot of the open handle beneath the runtime object at r10: `rcx = slot*`. Jumps to `none` where no handle
+ * is known, or it is closed. Clobbers r11.
  */
 export function emitSlotBeneath(asm: Assembler, none: Label, environment: Pick<LinkedEnvironment, 'linkSlots'>): void {
   asm.mov(rcx, at(r10, runtimeObject.handle));
