@@ -1,4 +1,5 @@
 import type { Evidence, Misuse } from '../evidence-model.ts';
+import { groupBy } from './grouping.ts';
 import { normaliseStack } from './stacks.ts';
 
 /** So many numbers in a row are no coincidence: handles are multiples of four. */
@@ -20,14 +21,8 @@ export function isInDescriptorLoop(misuse: Misuse, { misuses }: Evidence): boole
 }
 
 function findLoops(misuses: readonly Misuse[]): ReadonlySet<Misuse> {
-  const places = new Map<string, Misuse[]>();
-  for (const misuse of misuses) {
-    if (misuse.kind === 'use' || misuse.offending.call !== '_close') continue;
-    const place = normaliseStack(misuse.offending.stack).join('|');
-    const group = places.get(place);
-    if (group === undefined) places.set(place, [misuse]);
-    else group.push(misuse);
-  }
+  const closes = misuses.filter(({ kind, offending }) => kind !== 'use' && offending.call === '_close');
+  const places = groupBy(closes, ({ offending }) => normaliseStack(offending.stack).join('|'));
   return new Set([...places.values()].filter((group) => hasRun(group.flatMap(({ values }) => values))).flat());
 }
 

@@ -65,15 +65,12 @@ export function checkSites<Entry>({ rule, select, typeOf, siteOf, assessSite }: 
   return {
     rule,
     findIn(evidence, options) {
-      const sites = new Map<string, { entry: Entry; order: string }[]>();
-      for (const entry of select(evidence)) {
-        const key = fingerprint([rule, typeOf(entry), ...siteOf(entry)]);
-        const site = sites.get(key) ?? [];
-        site.push({ entry, order: canonicalText(entry) });
-        sites.set(key, site);
-      }
+      const sites = groupBy(select(evidence), (entry) => fingerprint([rule, typeOf(entry), ...siteOf(entry)]));
       return [...sites].flatMap(([key, site]) => {
-        const entries = site.sort((a, b) => compareText(a.order, b.order)).map(({ entry }) => entry);
+        const entries = site
+          .map((entry) => ({ entry, order: canonicalText(entry) }))
+          .sort((a, b) => compareText(a.order, b.order))
+          .map(({ entry }) => entry);
         const verdict = assessSite(entries as [Entry, ...Entry[]], options, evidence);
         return verdict === undefined ? [] : [toFinding(rule, key, verdict)];
       });
@@ -118,6 +115,21 @@ export function commonObject(objects: readonly HandleObject[]): HandleObject {
     ...(shares('socket') ? { socket: first.socket! } : {}),
     ...(shares('wrapper') ? { wrapper: first.wrapper! } : sharesType ? { wrapper: { type: first.wrapper!.type } } : {}),
   };
+}
+
+/** The items by their keys; keys, and the items of each, are in the order in which they first come. */
+export function groupBy<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+): ReadonlyMap<string, readonly Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
 }
 
 /** The same text for equal values, whatever the order of their keys. */

@@ -1,7 +1,7 @@
 import type { Frame, Stack } from '../model.ts';
 import type { Closing, EarlierLife, Evidence, Misuse } from '../evidence-model.ts';
 import { isInvalidHandle } from './misuse.ts';
-import { canonicalText, compareText } from './grouping.ts';
+import { canonicalText, compareText, groupBy } from './grouping.ts';
 import { dissect, functionName, moduleName, programFrames, reachesThreadStart } from './stacks.ts';
 
 /**
@@ -81,14 +81,12 @@ function compareCalls(a: Misuse, b: Misuse): number {
 
 /** The known lives of handles, by the places that opened and closed them. */
 class Lives {
-  readonly #byOpener = new Map<string, Closing[]>();
-  readonly #byCloser = new Map<string, Closing[]>();
+  readonly #byOpener: ReadonlyMap<string, readonly Closing[]>;
+  readonly #byCloser: ReadonlyMap<string, readonly Closing[]>;
 
   constructor(lives: readonly Closing[]) {
-    for (const life of lives) {
-      append(this.#byOpener, placeOf(life.opened), life);
-      append(this.#byCloser, placeOf(life.closed), life);
-    }
+    this.#byOpener = groupBy(lives, (life) => placeOf(life.opened));
+    this.#byCloser = groupBy(lives, (life) => placeOf(life.closed));
   }
 
   openedAt(place: string): readonly Closing[] {
@@ -98,12 +96,6 @@ class Lives {
   closedAt(place: string): readonly Closing[] {
     return this.#byCloser.get(place) ?? [];
   }
-}
-
-function append(groups: Map<string, Closing[]>, key: string, life: Closing): void {
-  const group = groups.get(key);
-  if (group === undefined) groups.set(key, [life]);
-  else group.push(life);
 }
 
 /**
