@@ -136,7 +136,7 @@ export interface Misuse {
   readonly values: readonly bigint[];
   /** The object that the value had stood for; absent when the recorder did not see it opened. */
   readonly object?: HandleObject;
-  /** The call that was refused. */
+  /** The call that was refused, or that closed the object in the wrong way. */
   readonly offending: CallRecord;
   /**
    * For a quarantined value: the object that was opened next after its close, and would have the value now. Absent

@@ -145,7 +145,7 @@ export const rules: Readonly<Record<Rule, RuleDescription>> = {
       'Call `CloseHandle` for handles, `closesocket` for sockets, `RegCloseKey` for keys, `_close` for descriptors, `fclose` for `FILE`s, `FindClose` for searches, `FindCloseChangeNotification` for change notifications and `ClosePseudoConsole` for pseudo consoles.',
     documentation: 'docs/findings.md#wrong-closer',
     counts: 'calls',
-    stackLabels: { offending: 'closed at', closed: 'closed at' },
+    stackLabels: { offending: 'given to the wrong closer at', closed: 'closed at' },
   },
   'wrong-type': {
     levels: ['warning', 'note'],

@@ -3,7 +3,7 @@ import type { Misuse } from '../evidence-model.ts';
 import { runtimeGives, servesItself } from './runtimes/calls.ts';
 import { callsOnce } from './runtimes/code.ts';
 import { findRuntimeMaker, isAwaitedConnection, isGo, isGoLibrarysOwn, isWholeGoStack } from './runtimes/go.ts';
-import { dissect, functionName, isBeforeMain, isCut } from './stacks.ts';
+import { dissect, functionName, isBeforeMain, isCut, programFrames } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
 /**
@@ -91,10 +91,6 @@ export function attributeMisuse(misuse: Misuse): Actor {
   const given = misuse.kind !== 'use' ? closesHandle(api) : takesHandle(api);
   if (given === 'unknown') return wasTheProgramsOwn(misuse) ? 'program' : 'system';
   return given ? 'program' : 'system';
-}
-
-function programFrames(stack: Stack): Stack {
-  return stack.filter((frame) => frame.system !== true);
 }
 
 function wasTheProgramsOwn(misuse: Misuse): boolean {

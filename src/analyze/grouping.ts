@@ -1,7 +1,8 @@
-import type { Finding, HandleObject } from '../model.ts';
+import type { Finding, HandleObject, Stack } from '../model.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { compareLevels, type Level, type Rule } from '../rules.ts';
 import { fingerprint } from './fingerprint.ts';
+import { programFrames } from './stacks.ts';
 
 /** How many handles a finding names. */
 const namedHandles = 10;
@@ -64,15 +65,12 @@ export function checkSites<Entry>({ rule, select, typeOf, siteOf, assessSite }: 
   return {
     rule,
     findIn(evidence, options) {
-      const sites = new Map<string, { entry: Entry; order: string }[]>();
-      for (const entry of select(evidence)) {
-        const key = fingerprint([rule, typeOf(entry), ...siteOf(entry)]);
-        const site = sites.get(key) ?? [];
-        site.push({ entry, order: canonicalText(entry) });
-        sites.set(key, site);
-      }
+      const sites = groupBy(select(evidence), (entry) => fingerprint([rule, typeOf(entry), ...siteOf(entry)]));
       return [...sites].flatMap(([key, site]) => {
-        const entries = site.sort((a, b) => compareText(a.order, b.order)).map(({ entry }) => entry);
+        const entries = site
+          .map((entry) => ({ entry, order: canonicalText(entry) }))
+          .sort((a, b) => compareText(a.order, b.order))
+          .map(({ entry }) => entry);
         const verdict = assessSite(entries as [Entry, ...Entry[]], options, evidence);
         return verdict === undefined ? [] : [toFinding(rule, key, verdict)];
       });
@@ -119,6 +117,21 @@ export function commonObject(objects: readonly HandleObject[]): HandleObject {
   };
 }
 
+/** The items by their keys; keys, and the items of each, are in the order in which they first come. */
+export function groupBy<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+): ReadonlyMap<string, readonly Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
 /** The same text for equal values, whatever the order of their keys. */
 export function canonicalText(value: unknown): string {
   return (
@@ -128,6 +141,14 @@ export function canonicalText(value: unknown): string {
       return Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareText(a, b)));
     }) ?? ''
   );
+}
+
+/**
+ * The same code of the program made both calls, whatever functions of the system it called: a FILE is opened and closed
+ * farther out than the handle beneath it.
+ */
+export function haveSameProgramFrames(one: Stack, other: Stack): boolean {
+  return canonicalText(programFrames(one)) === canonicalText(programFrames(other));
 }
 
 /** Errors first, then by rule, then the most frequent first, then by fingerprint: the same in every run. */

@@ -78,6 +78,11 @@ function withoutBuildMarks(name: string): string {
     .replace(/::h[0-9a-f]{16}$/, '');
 }
 
+/** The frames that are not the system's: the program's, and those of runtimes that it brought along. */
+export function programFrames(stack: Stack): Stack {
+  return stack.filter((frame) => frame.system !== true);
+}
+
 /** A trimmed stack, with what is known of each of its frames. */
 interface Trimmed {
   readonly stack: Stack;

@@ -1,8 +1,8 @@
 import type { Frame, Stack } from '../model.ts';
 import type { Closing, EarlierLife, Evidence, Misuse } from '../evidence-model.ts';
 import { isInvalidHandle } from './misuse.ts';
-import { canonicalText, compareText } from './grouping.ts';
-import { dissect, functionName, moduleName, reachesThreadStart } from './stacks.ts';
+import { canonicalText, compareText, groupBy } from './grouping.ts';
+import { dissect, functionName, moduleName, programFrames, reachesThreadStart } from './stacks.ts';
 
 /**
  * A close of a stale value that Windows carried out, because the value stood for another object by then. The program
@@ -81,14 +81,12 @@ function compareCalls(a: Misuse, b: Misuse): number {
 
 /** The known lives of handles, by the places that opened and closed them. */
 class Lives {
-  readonly #byOpener = new Map<string, Closing[]>();
-  readonly #byCloser = new Map<string, Closing[]>();
+  readonly #byOpener: ReadonlyMap<string, readonly Closing[]>;
+  readonly #byCloser: ReadonlyMap<string, readonly Closing[]>;
 
   constructor(lives: readonly Closing[]) {
-    for (const life of lives) {
-      append(this.#byOpener, placeOf(life.opened), life);
-      append(this.#byCloser, placeOf(life.closed), life);
-    }
+    this.#byOpener = groupBy(lives, (life) => placeOf(life.opened));
+    this.#byCloser = groupBy(lives, (life) => placeOf(life.closed));
   }
 
   openedAt(place: string): readonly Closing[] {
@@ -98,12 +96,6 @@ class Lives {
   closedAt(place: string): readonly Closing[] {
     return this.#byCloser.get(place) ?? [];
   }
-}
-
-function append(groups: Map<string, Closing[]>, key: string, life: Closing): void {
-  const group = groups.get(key);
-  if (group === undefined) groups.set(key, [life]);
-  else group.push(life);
 }
 
 /**
@@ -192,7 +184,7 @@ function outlineOf(stack: Stack): Outline {
   const { site, stack: trimmed } = dissect(stack);
   // Classes of libraries own handles, and call deleters of the program.
   const isPart = (frame: Frame): boolean => frame.runtime !== true || isOfLibrary(nameOf(frame));
-  const program = trimmed.filter((frame) => frame.system !== true && isPart(frame));
+  const program = programFrames(trimmed).filter(isPart);
   const outline = {
     place: site === undefined || site.runtime === true ? '' : spellPlace(site),
     functions: program.every((frame) => functionName(frame) !== undefined) ? program.map(nameOf) : [],

@@ -9,6 +9,7 @@
  */
 const signals = ['SIGINT', 'SIGBREAK', 'SIGHUP'] as const;
 
+/** One of the ways in which a user ends the tool. */
 export type Interruption = (typeof signals)[number];
 
 /** Calls back at each interruption, until it is disposed of. */

@@ -30,7 +30,7 @@ export class LiveStacks {
   }
 
   /**
-   * The calls that a thread has not returned from, among those of an earlier stack of its.
+   * The calls that a thread has not returned from, among those of one of its earlier stacks.
    *
    * @param addresses return addresses of the earlier stack, innermost first
    * @returns the index of the innermost one that is on the stack with all those beyond it; their number when none is

@@ -1,4 +1,4 @@
-import { canonicalText, commonObject, compareFindings } from '../analyze/grouping.ts';
+import { canonicalText, commonObject, compareFindings, groupBy } from '../analyze/grouping.ts';
 import type { Finding, HandleObject } from '../model.ts';
 import { stacksOf } from './finding-view.ts';
 import { spellVisible, type StackView } from './stack-view.ts';
@@ -22,15 +22,11 @@ const listedHandles = 10;
  * come from two mistakes; only this view cannot show the difference.
  */
 export function joinAlike(findings: readonly Finding[], view: StackView): readonly Alike[] {
-  const groups = new Map<string, Finding[]>();
-  for (const finding of findings) {
+  const groups = groupBy(findings, (finding) => {
     const { level, status, rule, message, object } = finding;
     const stacks = stacksOf(finding).map(([label, stack]) => [label, spellVisible(stack, view)]);
-    const key = JSON.stringify([level, status, rule, message, object.type, stacks]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [finding]);
-    else group.push(finding);
-  }
+    return JSON.stringify([level, status, rule, message, object.type, stacks]);
+  });
   return [...groups.values()]
     .map((group) => ({ finding: joinFindings(group), others: group.length - 1 }))
     .sort((a, b) => compareFindings(a.finding, b.finding));

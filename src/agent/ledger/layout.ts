@@ -11,6 +11,8 @@ import { type Struct, struct } from './struct.ts';
  * header | misuse table | images | runtime objects | walk cache | stack index | stack pool
  *        | quarantine | recent opens | slots | earlier lives
  * ```
+ *
+ * Structures that stand here have their fields below, a misuse in misuse.ts and an earlier life in earlier-life.ts.
  */
 
 const headerFields = {
@@ -89,13 +91,13 @@ const headerFields = {
   paddingBeforeInheritance: 'u32[7]',
   /** Requested changes of whether a handle is inheritable; each is counted before it takes effect. */
   inheritanceChanges: 'u32',
-  /** Misuses of kind {@link MISUSE_INHERITED}; see {@link INHERITED_COUNT}. */
+  /** Misuses of kind MISUSE_INHERITED; INHERITED_COUNT at most (misuse.ts). */
   inheritedRecords: 'u32',
   /** Starts of child processes whose inherited handles could not all be recorded. */
   inheritedCut: 'u32',
   /** Sweeps that are under way; see {@link sweep}. */
   sweeping: 'u32',
-  /** Misuses of kind {@link MISUSE_SWEPT}; see {@link SWEPT_COUNT}. */
+  /** Misuses of kind MISUSE_SWEPT; SWEPT_COUNT at most (misuse.ts). */
   sweptRecords: 'u32',
   /** Handles that sweeps closed, and that found no room. */
   sweptDropped: 'u32',
@@ -146,7 +148,7 @@ export const PENDING_ACCEPT_COUNT = 64;
 const sweepFields = {
   /** 0: free. */
   threadId: 'u32',
-  /** Number of the function's row, and above bit 16 an index of {@link sweptObjects}. */
+  /** Number of the function's row, and above bit 16 an index of sweptObjects (function-table.ts). */
   rowAndObjects: 'u32',
   /** Address of the function's return address on the thread's stack, and the return address itself. */
   returnAddress: 'u64',
@@ -155,7 +157,7 @@ const sweepFields = {
 
 const sweepStruct: Struct<typeof sweepFields> = struct(sweepFields);
 
-/** A thread that is inside a function that closes what the program has left open: see sweeps.ts. */
+/** A thread that is inside a function that closes what the program has left open: see hooks/sweeps.ts. */
 export const sweep: Struct<typeof sweepFields>['offsets'] = sweepStruct.offsets;
 export const SWEEP_SIZE_BYTES: number = sweepStruct.sizeBytes;
 export const SWEEP_COUNT = 16;

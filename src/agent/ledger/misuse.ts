@@ -18,20 +18,20 @@ const misuseFields = {
   kind: 'u16',
   /** Number of values that were appended to {@link values}; it may exceed their room. */
   valueCount: 'u32',
-  /** The {@link slot}, or the life of the runtime object, as it was. */
+  /** The slot (layout.ts), or the life of the runtime object, as it was. */
   life: 'u64[8]',
   /**
    * For a quarantined value: stack id of the first handle that was opened after its close, and that would have it now.
    * 0: too long ago.
    */
   victimStack: 'u32',
-  /** {@link VICTIM} | object type of that handle. */
+  /** VICTIM (layout.ts) | object type of that handle. */
   victim: 'u32',
   /** Threads that are inside such a call and have not come back from it. */
   pending: 'u32',
   /** 1 once the record is complete. */
   ready: 'u32',
-  /** {@link runtimeObject.key} of what stood for the handle; 0 when nothing did. */
+  /** Key of the runtime object that stood for the handle; 0 when none did. */
   runtimeObjectKey: 'u64',
   /** The first values, {@link MISUSE_VALUE_COUNT} at most. */
   values: 'u64[8]',
@@ -46,14 +46,15 @@ const misuseFields = {
 
 const misuseStruct: Struct<typeof misuseFields> = struct(misuseFields);
 
-/** A misuse: one call that was refused, with the life that its value had before. */
+/** A misuse: one call that was refused or that closed in the wrong way, with the life that its value had before. */
 export const misuse: Struct<typeof misuseFields>['offsets'] = misuseStruct.offsets;
 export const MISUSE_SIZE_BYTES: number = misuseStruct.sizeBytes;
 export const MISUSE_COUNT = 4096;
 export const MISUSE_VALUE_COUNT = 8;
 
-/** Kinds of misuse. */
+/** Kinds of misuse: a close that was refused. */
 export const MISUSE_CLOSE = 1;
+/** A use that was refused. */
 export const MISUSE_USE = 2;
 /**
  * CloseHandle closes a socket, a registry key or a runtime object's handle: the call is not refused. The stack tells
@@ -65,16 +66,15 @@ export const MISUSE_CLOSED_AS_HANDLE = 3;
  * {@link INHERITED_BY_NAME} (see inherited-handles.ts).
  */
 export const MISUSE_INHERITED = 4;
+/** The child was given the handle as one of a C runtime's file descriptors. */
+export const INHERITED_BY_NAME = 1;
+/** Limit of misuses of that kind: they are no mistakes, and must leave room for mistakes. */
+export const INHERITED_COUNT = 512;
 /**
  * A function was given an open object of a kind that it does not close. {@link misuse.closedCount} says what came of
  * it.
  */
 export const MISUSE_WRONG_CLOSER = 5;
-/** The child was given the handle as one of a C runtime's file descriptors. */
-export const INHERITED_BY_NAME = 1;
-/** Limit of misuses of that kind: they are no mistakes, and must leave room for mistakes. */
-export const INHERITED_COUNT = 512;
-
 /** A function that closes what the program has left open closed the handle; the call is that function's. */
 export const MISUSE_SWEPT = 6;
 /** Limit of misuses of that kind: they must leave room for mistakes. */

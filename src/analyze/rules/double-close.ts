@@ -2,7 +2,7 @@ import type { RuleCheck } from '../grouping.ts';
 import { doubtfulMessage, checkMisuses, STATUS_INVALID_HANDLE, wasCertainlyClosed, wasOpen } from '../misuse.ts';
 import { isConsequence } from '../stale-closes.ts';
 import { spellHistory, spellTimes } from '../wording.ts';
-import { isSwept } from '../sweeps.ts';
+import { isInDescriptorLoop } from '../descriptor-loops.ts';
 import { isCloseOfClosedBeneath, isMeantAsDescriptor } from './wrong-closer.ts';
 
 /** `double-close`: a close of a value that had been opened and closed. */
@@ -13,7 +13,7 @@ export const doubleClose: RuleCheck = checkMisuses({
     misuse.status === STATUS_INVALID_HANDLE &&
     wasOpen(misuse) &&
     misuse.victim === undefined &&
-    !isSwept(misuse, evidence) &&
+    !isInDescriptorLoop(misuse, evidence) &&
     !isMeantAsDescriptor(misuse, evidence) &&
     !isCloseOfClosedBeneath(misuse, evidence) &&
     !isConsequence(misuse, evidence),

@@ -1,7 +1,14 @@
 import type { HandleObject, Level, Stack } from '../../model.ts';
 import type { CallRecord, Ending, Misuse, OpenHandle, OpenSite } from '../../evidence-model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame, runtimeOpener } from '../attribution.ts';
-import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
+import {
+  compareText,
+  canonicalText,
+  commonObject,
+  haveSameProgramFrames,
+  type RuleCheck,
+  checkSites,
+} from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
 import { properClosers } from '../object-noun.ts';
 import { isGo, partOfGo } from '../runtimes/go.ts';
@@ -140,19 +147,13 @@ function withoutMisused(site: Opening, misuses: readonly Misuse[]): readonly Ope
     closed?.stack.some((frame) => frame.system === true && functionName(frame) === sweptBy) === true;
   const candidates = misuses.filter(isExplained);
   if (candidates.length === 0) return [site];
-  const opener = ownFrames(opened.stack);
   const values = candidates.flatMap((each) =>
-    each.opened !== undefined && ownFrames(each.opened.stack) === opener ? each.values : [],
+    each.opened !== undefined && haveSameProgramFrames(each.opened.stack, opened.stack) ? each.values : [],
   );
   const nameOf = ({ value, object: { wrapper } }: OpenHandle): bigint => wrapper?.value ?? value;
   const misused = new Set(values);
   const count = site.count - misused.size;
   return count > 0 ? [{ ...site, count, examples: examples.filter((each) => !misused.has(nameOf(each))) }] : [];
-}
-
-/** The program's own part of a stack: a FILE is opened farther out than the handle beneath it. */
-function ownFrames(stack: Stack): string {
-  return canonicalText(stack.filter(({ system }) => system !== true));
 }
 
 /** The end of the handles of a site: who closed them, or that they are open. */

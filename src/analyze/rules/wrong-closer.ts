@@ -1,11 +1,11 @@
-import type { HandleObject, Stack } from '../../model.ts';
+import type { HandleObject } from '../../model.ts';
 import type { Evidence, Misuse, OpenSite } from '../../evidence-model.ts';
 import { attributeMisuse, attributeOpening } from '../attribution.ts';
-import { canonicalText, type RuleCheck } from '../grouping.ts';
+import { canonicalText, haveSameProgramFrames, type RuleCheck } from '../grouping.ts';
 import { checkMisuses, type Misuses } from '../misuse.ts';
 import { properClosers, spellNoun } from '../object-noun.ts';
 import { dissect, exportedName } from '../stacks.ts';
-import { isSwept } from '../sweeps.ts';
+import { isInDescriptorLoop } from '../descriptor-loops.ts';
 import { spellHistory, spellTimes, spellValue } from '../wording.ts';
 
 /**
@@ -39,7 +39,7 @@ export const wrongCloser: RuleCheck = checkMisuses({
 export function isWrongCloser(misuse: Misuse, evidence: Evidence): boolean {
   if (misuse.kind !== 'wrong-closer') return isClosedAsHandle(misuse) || isClosedBeneath(misuse);
   if (isRuntimeObject(misuse)) return !isProgramsHandle(misuse, evidence);
-  if (isSwept(misuse, evidence) || isPerhapsNotification(misuse)) return false;
+  if (isInDescriptorLoop(misuse, evidence) || isPerhapsNotification(misuse)) return false;
   // A value that Windows has for a handle of its own is no better than any other number.
   return misuse.outcome === 'closed' || isOpenedByProgram(misuse);
 }
@@ -75,11 +75,10 @@ export function isMeantAsDescriptor(misuse: Misuse, evidence: Evidence): boolean
  */
 export function isCloseOfClosedBeneath({ object, closed }: Misuse, { misuses }: Evidence): boolean {
   if (object?.wrapper === undefined || closed === undefined) return false;
-  const place = programPart(closed.stack);
   return misuses.some(
     (misuse) =>
       (isClosedBeneath(misuse) || (misuse.outcome === 'closed' && misuse.object?.wrapper !== undefined)) &&
-      programPart(misuse.offending.stack) === place,
+      haveSameProgramFrames(misuse.offending.stack, closed.stack),
   );
 }
 
@@ -162,7 +161,7 @@ function isPerhapsNotification({ object, opened, offending }: Misuse): boolean {
   );
 }
 
-/** A library made the object, and knows whom it belongs to. */
+/** A library made the object, and knows its kind. */
 function isRuntimeObject({ object }: Misuse): boolean {
   return /^(?:Descriptor|FILE|Search|PseudoConsole)$/.test(object?.type ?? '');
 }
@@ -189,9 +188,4 @@ function isSameCall(one: Misuse, other: Misuse): boolean {
 
 function isOpenedByProgram({ opened, object }: Misuse): boolean {
   return opened !== undefined && attributeOpening(opened.stack, object ?? { type: 'Unknown' }) === 'program';
-}
-
-/** The frames from the innermost one of the program on. */
-function programPart(stack: Stack): string {
-  return canonicalText(stack.slice(stack.findIndex(({ system }) => system !== true)));
 }

@@ -54,6 +54,7 @@ export function runtimeGives(name: string | undefined, { type }: HandleObject): 
 const selfServing: RegExp =
   /^(?:__emutls_\w+|<?std::backtrace(?:_rs)?::.*|<?std::sys(?:_common)?::backtrace::.*|std::panicking::(?!try\b|catch).*)$/;
 
+/** The function of a runtime opens nothing for the one that called it. */
 export function servesItself(name: string | undefined): boolean {
   return name !== undefined && selfServing.test(name);
 }

@@ -18,7 +18,7 @@ export type RuntimeCode = 'startup' | 'compiled' | 'generic' | 'go' | 'host';
 
 /** A frame by what is known of it. */
 interface NamedFrame {
-  /** See {@link functionName}; absent for a nameless function. */
+  /** See functionName in stacks.ts; absent for a nameless function. */
   readonly name: string | undefined;
   /** In lower case, without a directory. */
   readonly module: string;
@@ -154,6 +154,7 @@ const onceFunction: RegExp = new RegExp(
   ].join('|')})$`,
 );
 
+/** The function calls the one that it is given once in a process. */
 export function callsOnce(name: string | undefined): boolean {
   return name !== undefined && onceFunction.test(name);
 }
@@ -167,6 +168,7 @@ const callsBack: RegExp = new RegExp(
   ].join('|')})$`,
 );
 
+/** A nameless function that the runtime's function called may be the program's. */
 export function mayCallProgram(name: string | undefined): boolean {
   return name !== undefined && callsBack.test(name);
 }

@@ -292,7 +292,7 @@ describe('a call that does not suit the object', () => {
   });
 
   it.each<[title: string, values: readonly bigint[], level: Level]>([
-    ['one number after the other is a note: it sweeps over descriptors', [3n, 5n, 6n, 7n], 'note'],
+    ['one number after the other is a note: it loops over descriptors', [3n, 5n, 6n, 7n], 'note'],
     ['numbers with gaps is a warning', [3n, 5n, 6n, 9n], 'warning'],
     ['handles in a row is a warning', [4n, 8n, 12n, 16n, 20n], 'warning'],
     ['-1 is a note', [-1n], 'note'],
@@ -326,8 +326,8 @@ describe('a call that does not suit the object', () => {
     });
 
     it('counts all handles where no wrong closer is accused', () => {
-      const sweep = { ...refused, values: [4n, 5n, 6n, 7n] };
-      const found = analyze({ open: [site, forgotten], misuses: [sweep] });
+      const loop = { ...refused, values: [4n, 5n, 6n, 7n] };
+      const found = analyze({ open: [site, forgotten], misuses: [loop] });
       expect(found.map(({ rule, level, count }) => [rule, level, count])).toEqual([
         ['leak', 'warning', 5],
         ['invalid-close', 'note', 1],

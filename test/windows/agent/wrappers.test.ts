@@ -18,9 +18,9 @@ describe('what stands for handles', () => {
   });
 
   it.each(['', '-ucrt'])(
-    'may be swept: no number is meant as that of a handle, sweeps-descriptors%s',
+    'may be closed in a loop: no number is meant as that of a handle, closes-descriptors-in-loop%s',
     async (flavour) => {
-      const report = await audit(`sweeps-descriptors${flavour}`);
+      const report = await audit(`closes-descriptors-in-loop${flavour}`);
       expect(report.findings).toEqual([]);
       expect(report.completeness).toMatchObject({ complete: true });
     },

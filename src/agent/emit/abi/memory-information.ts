@@ -13,6 +13,7 @@ export const MEM_IMAGE = 0x100_0000;
 /** The state of a region that memory stands behind. */
 export const MEM_COMMIT = 0x1000;
 
+/** Memory that may be read and written, and not run. */
 export const PAGE_READWRITE = 0x04;
 /** PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE and PAGE_EXECUTE_WRITECOPY: the processor may run it. */
 export const PAGE_EXECUTE_ANY = 0xf0;

@@ -15,6 +15,7 @@ import { eax, edx, low32, r10, r10d, r11, r11d, r8, r9, rax, rcx, rdx, type Regi
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { HASH_MULTIPLIER } from '../walk/stack-hash.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitLearnClosing, emitWriteClosing, emitWriteOpening } from './recorder.ts';
 import { emitSlotAddress } from './slot-address.ts';
@@ -203,19 +204,27 @@ export function emitCloseRuntimeObject(asm: Assembler, begin: Label, environment
 }
 
 /**
+ * Loads the slot of the open handle beneath the runtime object at r10: `rcx = slot*`. Jumps to `none` where no handle
+ * is known, or it is closed. Clobbers r11.
+ */
+export function emitSlotBeneath(asm: Assembler, none: Label, environment: Pick<LinkedEnvironment, 'linkSlots'>): void {
+  asm.mov(rcx, at(r10, runtimeObject.handle));
+  asm.test(rcx, rcx);
+  asm.j('e', none);
+  emitSlotAddress(asm, rcx, none, environment);
+  asm.mov(r11, at(rcx, slot.state));
+  asm.test(r11d, 1);
+  asm.j('e', none);
+}
+
+/**
  * Removes the runtime object at r10 from its handle's slot: a library is about to close the handle in the proper way. A
  * handle that was closed beneath its library keeps the name, which explains why the library's own close is refused.
  * Clobbers rax, rcx, r11.
  */
 export function emitUnlink(asm: Assembler, environment: Environment): void {
   const [done] = asm.labels('done');
-  asm.mov(rcx, at(r10, runtimeObject.handle));
-  asm.test(rcx, rcx);
-  asm.j('e', done);
-  emitSlotAddress(asm, rcx, done, environment);
-  asm.mov(r11, at(rcx, slot.state));
-  asm.test(r11d, 1);
-  asm.j('e', done);
+  emitSlotBeneath(asm, done, environment);
   asm.mov(rax, r10);
   emitRuntimeObjectIndex(asm, rax, environment);
   asm.cmp(eax, at(rcx, slot.runtimeObject));

@@ -14,7 +14,7 @@ import { at, type Label } from '../../asm/operands.ts';
 import { eax, edx, r10, r10d, r11, r11d, rax, rcx, type Register, rsp } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
-import { emitSlotAddress } from './slot-address.ts';
+import { emitSlotBeneath } from './runtime-objects.ts';
 
 /*
  * A stranger is an open object that a program gives to a function for another kind of object: a descriptor to
@@ -143,13 +143,7 @@ export function emitInternWrongCloser(
     emitMarkGiven(asm, r10);
     asm.cmp(r10, environment.linkSlots.slots); // they lie behind all runtime objects
     asm.j('ae', done);
-    asm.mov(rcx, at(r10, runtimeObject.handle));
-    asm.test(rcx, rcx);
-    asm.j('e', done);
-    emitSlotAddress(asm, rcx, done, environment);
-    asm.mov(rax, at(rcx, slot.state));
-    asm.test(eax, 1);
-    asm.j('e', done);
+    emitSlotBeneath(asm, done, environment);
     emitMarkGiven(asm, rcx);
     asm.bind(done);
     asm.mov(rax, record);

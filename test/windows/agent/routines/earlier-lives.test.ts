@@ -1,9 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
-import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
-import { emitClaimRuntimeObject, emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
+import { emitClaimRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import { emitRecordClose, emitRecordOpen } from '../../../../src/agent/emit/recorder/recorder.ts';
-import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
 import {
   EARLIER_LIFE_SIZE_BYTES,
   EARLIER_LIVES_SIZE_BYTES,
@@ -12,6 +10,7 @@ import {
 import { DESCRIPTOR_KEY, slot } from '../../../../src/agent/ledger/layout.ts';
 import { misuse, MISUSE_USE } from '../../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
+import { emitMisuseRoutines } from './misuse-routines.ts';
 import { placeRoutines } from './placed-routines.ts';
 
 const VALUE = 0x1a4n;
@@ -28,11 +27,7 @@ describe.each([
     emit(asm, { environment }) {
       emitRecordOpen(asm, environment.recordOpen, environment);
       emitRecordClose(asm, environment.recordClose, environment);
-      emitCountMisuse(asm, environment.countMisuse, environment);
-      emitInternMisuse(asm, environment.internMisuse, environment);
-      emitInternWrongCloser(asm, environment.internWrongCloser, environment);
-      emitFindStranger(asm, environment.findStranger, environment);
-      emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
+      emitMisuseRoutines(asm, environment);
       emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
       const { recordOpen, recordClose, countMisuse, internMisuse, claimRuntimeObject } = environment;
       return { recordOpen, recordClose, countMisuse, internMisuse, claimRuntimeObject };

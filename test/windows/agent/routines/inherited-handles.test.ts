@@ -5,12 +5,10 @@ import { at, teb } from '../../../../src/agent/asm/operands.ts';
 import { eax, r11 } from '../../../../src/agent/asm/registers.ts';
 import { tebField } from '../../../../src/agent/emit/abi/teb.ts';
 import { emitNoteInherited } from '../../../../src/agent/emit/recorder/inherited-handles.ts';
-import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
-import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
-import { emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import { header, MAY_BE_INHERITABLE, slot, STATE_QUARANTINED } from '../../../../src/agent/ledger/layout.ts';
 import { INHERITED_COUNT } from '../../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
+import { emitMisuseRoutines } from './misuse-routines.ts';
 import { placeRoutines } from './placed-routines.ts';
 
 const VALUE = 0x1a4n;
@@ -31,11 +29,7 @@ const routines = placeRoutines({
   ntdll: ['NtQueryObject'],
   emit(asm, { environment }) {
     emitNoteInherited(asm, environment.noteInherited, environment);
-    emitCountMisuse(asm, environment.countMisuse, environment);
-    emitInternMisuse(asm, environment.internMisuse, environment);
-    emitInternWrongCloser(asm, environment.internWrongCloser, environment);
-    emitFindStranger(asm, environment.findStranger, environment);
-    emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
+    emitMisuseRoutines(asm, environment);
     // A test does not know the id of its thread: the thread itself writes it to the place in r11.
     const noteOwn = asm.label('noteOwn');
     asm.bind(noteOwn);

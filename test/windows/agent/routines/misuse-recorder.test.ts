@@ -2,9 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import { recordedCalls } from '../../../../src/agent/tables/function-table.ts';
 import { typeIndex } from '../../../../src/agent/tables/object-types.ts';
-import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
-import { emitClaimRuntimeObject, emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
-import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
+import { emitClaimRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import {
   DESCRIPTOR_KEY,
   header,
@@ -25,6 +23,7 @@ import {
   MISUSE_VALUE_COUNT,
 } from '../../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
+import { emitMisuseRoutines } from './misuse-routines.ts';
 import { placeRoutines } from './placed-routines.ts';
 
 const SLOT_COUNT = 1024;
@@ -57,11 +56,7 @@ describe.each([
     slotCount: SLOT_COUNT,
     quarantineCount,
     emit(asm, { environment }) {
-      emitCountMisuse(asm, environment.countMisuse, environment);
-      emitInternMisuse(asm, environment.internMisuse, environment);
-      emitInternWrongCloser(asm, environment.internWrongCloser, environment);
-      emitFindStranger(asm, environment.findStranger, environment);
-      emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
+      emitMisuseRoutines(asm, environment);
       emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
       const { countMisuse, internMisuse, claimRuntimeObject } = environment;
       return { countMisuse, internMisuse, claimRuntimeObject };

@@ -88,7 +88,7 @@ describe('a sweep', () => {
 });
 
 describe('findSweep', () => {
-  test('finds nothing while nobody sweeps, and keeps the value and the slot', () => {
+  test('finds nothing while no thread sweeps, and keeps the value and the slot', () => {
     const after = routines.call('findSweep', { rcx: 1n, r10: 2n });
     expect(after).toMatchObject({ rax: 0n, rcx: 1n, r10: 2n });
   });
