@@ -1,6 +1,6 @@
 import type { Frame, HandleObject, Stack } from '../model.ts';
 import type { Misuse } from '../evidence-model.ts';
-import { runtimeGives, servesItself } from './runtimes/calls.ts';
+import { preparesConnection, runtimeGives, servesItself } from './runtimes/calls.ts';
 import { callsOnce } from './runtimes/code.ts';
 import { findRuntimeMaker, isAwaitedConnection, isGo, isGoLibrarysOwn, isWholeGoStack } from './runtimes/go.ts';
 import { dissect, functionName, isBeforeMain, isCut, programFrames } from './stacks.ts';
@@ -56,7 +56,7 @@ export function runtimeOpener(stack: Stack, object: HandleObject): RuntimeOpener
   const entry = carriers.findLastIndex(({ code }, index) => code === 'compiled' && !callsOnce(names[index]));
   const once = names.findLastIndex((name, index) => index < entry && callsOnce(name));
   if (once !== -1) return { frame: carriers[once]!.frame, isOnce: true };
-  const service = names.findIndex(servesItself);
+  const service = names.findIndex((name) => servesItself(name) || preparesConnection(name, object));
   if (service !== -1) return { frame: carriers[service]!.frame, isOnce: false };
   const outermost = carriers.findLastIndex(({ code }) => code === 'compiled');
   if (runtimeGives(names[outermost], object)) return undefined;

@@ -204,12 +204,28 @@ function isSameAddress(a: Frame, b: Frame): boolean {
   return a.offset === b.offset && a.function === b.function && a.module === b.module && a.inlined === b.inlined;
 }
 
-/** The thread is inside the very call of the function that opened the handle. */
+/**
+ * The thread is inside the very call of the function that opened the handle.
+ *
+ * A function of a library that was linked into a module without names looks like the program's own. So in such a module
+ * a caller may be the function that opened it, but for a thread's outermost: a thread that waits for work is in it.
+ */
 function insideOpener(opened: Stack, { threadId, liveFrom }: RunningThread): StillInside | undefined {
-  const site = siteOf(opened);
-  const callers = callersOf(opened, site);
-  if (site === -1 || callers >= opened.length || liveFrom > callers) return undefined;
-  return { threadId, frame: opened[site]!, does: 'opened' };
+  const outermost = opened.findLastIndex(isOwnCall);
+  let index = siteOf(opened);
+  while (index !== -1) {
+    const callers = callersOf(opened, index);
+    if (callers >= opened.length) return undefined;
+    if (liveFrom <= callers) return { threadId, frame: opened[index]!, does: 'opened' };
+    index = callers < outermost && isNamelessCall(opened[index]!, opened[callers]!) ? callers : -1;
+  }
+  return undefined;
+}
+
+/** A function of a module calls another of it, and nothing names either of them. */
+function isNamelessCall(callee: Frame, caller: Frame): boolean {
+  const isNameless = ({ function: name, module }: Frame): boolean => name === undefined && module !== '?';
+  return isOwn(caller) && isNameless(callee) && isNameless(caller) && moduleName(callee) === moduleName(caller);
 }
 
 /** The thread is inside the very call in which it opened the handle, and in which others are closed. */

@@ -143,7 +143,8 @@ function runtimeCodesOf(frames: Stack): readonly (RuntimeCode | undefined)[] {
     let caller = index + 1;
     while (caller < frames.length && callsOnce(named[caller]!.name)) caller += 1;
     const isRuntimes = codes[caller] === 'compiled' && named[caller]!.module === module;
-    if (isRuntimes && !mayCallProgram(named[caller]!.name)) codes[index] = 'compiled';
+    const isChosen = caller > index + 1;
+    if (isRuntimes && (isChosen || !mayCallProgram(named[caller]!.name))) codes[index] = 'compiled';
   }
   // The symbols told more than a name does.
   frames.forEach(({ runtime }, index) => {

@@ -58,3 +58,14 @@ const selfServing: RegExp =
 export function servesItself(name: string | undefined): boolean {
   return name !== undefined && selfServing.test(name);
 }
+
+/**
+ * libuv keeps sockets ready for the next connections to a server: `uv_listen` makes the first ones, and `uv_accept` one
+ * more for each that is taken. `uv__tcp_queue_accept` passes them to AcceptEx.
+ */
+const preparing: RegExp = /^uv_(?:listen|accept|_tcp_(?:listen|accept|queue_accept))$/;
+
+/** The function of a runtime opened the socket for a connection that has not come. */
+export function preparesConnection(name: string | undefined, { socket }: HandleObject): boolean {
+  return socket?.state === 'unbound' && name !== undefined && preparing.test(name);
+}

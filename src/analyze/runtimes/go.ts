@@ -21,7 +21,7 @@ const systemCallPackage: RegExp = /^(?:syscall|internal\/syscall|golang\.org\/x\
  * part of it in `internal/runtime/syscall/windows`.
  */
 const callPath: RegExp =
-  /^(?:runtime\.(?:asmstdcall\w*|asmcgocall\w*|cgocall\w*|stdcall\w*|syscall_\w+|systemstack\w*|mcall)$|internal\/runtime\/syscall\/)/;
+  /^(?:runtime\.(?:asmstdcall\w*|asmcgocall\w*|cgocall\w*|stdcall\w*|syscall_\w+|systemstack\w*|mcall)(?:\.abi\w+)?$|internal\/runtime\/syscall\/)/;
 
 /** The functions through which all others of those packages call the system. */
 const systemCall: RegExp =
@@ -76,10 +76,8 @@ export function findRuntimeMaker(frames: Stack): Frame | undefined {
   const stack = frames.slice(begin);
   const end = stack.findIndex((frame) => !isGoRuntime(frame));
   const own = end < 0 ? stack : stack.slice(0, end);
-  const caller = end < 0 ? undefined : stack[end]!;
-  // A system call of the program leads through the runtime, too.
-  if (caller !== undefined && isGoLibrary(caller) && systemCallPackage.test(packageOf(caller.function!)))
-    return undefined;
+  // A system call of the program leads through the runtime, too, but only along the call path. On its way back the
+  // goroutine may have to wait for a processor, and then the runtime makes an event for its thread.
   return own.find((frame) => !callPath.test(frame.function!));
 }
 

@@ -15,6 +15,17 @@ const closedByWorker = stack(close, 'app!close_log @w.c:5', 'app!work+0x40 @w.c:
 /** The same without functions for the steps. */
 const directly = called('NtCreateEvent', open, 'app!work+0x20 @w.c:8', ...threadBottom);
 
+/** The same in a module without names: a library's function, which the thread has left, opened it for its caller. */
+const nameless = called(
+  'NtCreateEvent',
+  open,
+  'app+0x39864',
+  'app+0x58e25',
+  'app+0x34dd',
+  'app+0x7b97',
+  ...threadBottom,
+);
+
 /** An event loop in `run`, which calls back. */
 const byCallback = called(
   'NtCreateEvent',
@@ -65,6 +76,20 @@ const cases: readonly Case[] = [
     ending: mainReturned,
     level: 'note',
     says: /^One Event handle opened at work \(w\.c:8\) is still open: thread 7 was still inside work \(w\.c:8\), which opened it, when the process exited\.$/,
+  },
+  {
+    title: 'in a thread that is still inside a nameless caller of the nameless function that opened it may be in use',
+    site: { opened: nameless, openers: [running(4)] },
+    ending: mainReturned,
+    level: 'note',
+    says: /: thread 7 was still inside app\.exe\+0x34dd, which opened it, when the process exited\.$/,
+  },
+  {
+    title: 'in a thread that is only inside its nameless outermost function is a leak, when none is ever closed',
+    site: { opened: nameless, openers: [running(5)] },
+    ending: mainReturned,
+    level: 'warning',
+    says: /none from this site was ever closed\.$/,
   },
   {
     title: 'in a thread that is still inside the call in which others are closed may be in use',

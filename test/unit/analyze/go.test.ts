@@ -129,6 +129,22 @@ describe('a handle that the program did not ask for', () => {
       site: 'runtime.semacreate',
     },
     {
+      title: '[ran] is the runtime’s where a system call of the program comes back, and finds no processor free',
+      frames: [
+        newEvent,
+        ...newThread,
+        `app!runtime.notesleep @${GO}\\runtime\\lock_sema.go:170`,
+        `app!runtime.exitsyscall0 @${GO}\\runtime\\proc.go:3972`,
+        `app!runtime.mcall @${GO}\\runtime\\asm_amd64.s:448`,
+        `app!runtime.cgocall @${GO}\\runtime\\cgocall.go:177`,
+        `app!syscall.SyscallN @${GO}\\runtime\\syscall_windows.go:557`,
+        `app!syscall.CreateFile @${GO}\\syscall\\zsyscall_windows.go:507`,
+        ...open,
+        ...bottom,
+      ],
+      site: 'runtime.semacreate',
+    },
+    {
       title: 'is the runtime’s in Go 1.26',
       frames: [newEvent, syscall126[0]!, 'app!runtime.semacreate @runtime/os_windows.go:727', ...bottom],
       site: 'runtime.semacreate',

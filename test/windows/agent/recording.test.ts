@@ -147,6 +147,7 @@ describe('a program that is recorded behaves as one that is not:', () => {
     fixture('sends-on-closed-socket'),
     fixture('leaks-accepted-socket'),
     fixture('leaks-acceptex-socket'),
+    fixture('leaks-awaited-connection'),
     fixture('leaks-in-dll'),
     fixture('uses-predefined-keys'),
     fixture('demo'),

@@ -33,14 +33,30 @@ export function emitWaits(hook: Hook): void {
   hook.return();
 }
 
-/** Emits the hook of a call that waits for an array of handles. */
+/** Emits the hook of a call that waits for an array of handles. WaitForSingleObject makes it, too, on Wine 8. */
 export function emitWaitsMany(hook: Hook): void {
-  const { asm, environment } = hook;
-  const [refused, done] = asm.labels('refused', 'done');
+  const { asm, environment, rowNumber } = hook;
+  const [noAccept, refused, done] = asm.labels('noAccept', 'refused', 'done');
   const { count, handles } = hookPlaces('count', 'handles');
   asm.mov(count, rcx);
   asm.mov(handles, rdx);
   hook.passThrough();
+  asm.mov(r10, environment.linkSlots.ledger);
+  asm.cmpImmediate32(at(r10, header.pendingAccepts), 0);
+  asm.j('e', noAccept);
+  asm.test(eax, eax); // STATUS_SUCCESS: the handles could be read
+  asm.j('ne', noAccept);
+  asm.mov(rcx, count);
+  asm.cmp(ecx, 1);
+  asm.j('ne', noAccept);
+  asm.mov(rcx, handles);
+  asm.mov(rcx, at(rcx));
+  asm.mov(rdx, rax);
+  emitReturnAddress(asm);
+  asm.mov(r9d, rowNumber);
+  asm.call(environment.resolveAccept);
+  asm.mov(rax, RESULT);
+  asm.bind(noAccept);
   // A type mismatch does not tell which of several handles it is about.
   asm.cmp(eax, STATUS_INVALID_HANDLE);
   if (environment.quarantine === undefined) asm.j('ne', done);

@@ -151,6 +151,16 @@ const openings: readonly Opening[] = [
     actor: 'runtime',
   },
   {
+    title: '[ran] the threads of libuv’s pool, which the first work starts once, are libuv’s',
+    type: 'Thread',
+    frames: [
+      ...['kernelbase!CreateThread', 'app+0x1d133e2', 'app!uv_thread_create_ex', 'app+0x49b233', 'app+0x485346'],
+      ...['ntdll!RtlRunOnceExecuteOnce', 'kernelbase!InitOnceExecuteOnce', 'app!uv_once', 'app!uv_queue_work'],
+      ...['app!napi_queue_async_work', 'app+0x24c0', ...mainBottom],
+    ],
+    actor: 'runtime',
+  },
+  {
     title: 'even a file that libuv opens once is libuv’s',
     type: 'File',
     frames: [
@@ -286,6 +296,21 @@ describe('whose a handle is that a runtime of a language opened', () => {
     const frames = [...stack('kernelbase!CreateEventW'), ...inDll, ...stack('app!work', ...mainBottom)];
     expect(attributeOpening(frames, { type: 'Event' })).toBe('runtime');
     expect(dissect(frames).site?.function).toBe('work');
+  });
+});
+
+describe('whose a socket is that libuv opened for a connection', () => {
+  const listening = ['ws2_32!WSASocketW', 'app+0x47f2a7', 'app+0x47f17e', 'app!uv_listen', 'app!serve', ...mainBottom];
+  const accepting = ['ws2_32!WSASocketW', 'app!uv__tcp_queue_accept', 'app!uv_accept', 'app!take', ...mainBottom];
+  const connecting = ['ws2_32!WSASocketW', 'app+0x47fa93', 'app!uv_tcp_connect', 'app!call', ...mainBottom];
+
+  it.each([
+    { title: 'libuv’s where none has come since uv_listen', frames: listening, state: 'unbound', actor: 'runtime' },
+    { title: 'libuv’s where none has come since uv_accept', frames: accepting, state: 'unbound', actor: 'runtime' },
+    { title: 'the program’s where it is connected', frames: listening, state: 'connected', actor: 'program' },
+    { title: 'the program’s where it is to connect', frames: connecting, state: 'unbound', actor: 'program' },
+  ] as const)('is $title', ({ frames, state, actor }) => {
+    expect(attributeOpening(stack(...frames), { type: 'Socket', socket: { state } })).toBe(actor);
   });
 });
 
