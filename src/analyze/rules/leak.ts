@@ -1,5 +1,5 @@
 import type { HandleObject, Level, Stack } from '../../model.ts';
-import type { CallRecord, Ending, Misuse, OpenHandle, OpenSite } from '../../evidence-model.ts';
+import type { CallRecord, Ending, Evidence, Misuse, OpenHandle, OpenSite } from '../../evidence-model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame, runtimeOpener } from '../attribution.ts';
 import { compareText, canonicalText, commonObject, type RuleCheck, checkSites } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
@@ -8,6 +8,7 @@ import { isGo, partOfGo } from '../runtimes/go.ts';
 import { judgeRunning, nothingRuns, type Running, type StillInside } from '../running.ts';
 import {
   dissect,
+  exportedName,
   functionName,
   isCut,
   isLoading,
@@ -33,7 +34,11 @@ export const leak: RuleCheck = checkSites<Opening>({
   rule: 'leak',
   select: (evidence) =>
     evidence.open.filter(
-      (site): site is Opening => site.opened !== undefined && isProgramsIfSwept(site) && !isTakenIn(site, evidence),
+      (site): site is Opening =>
+        site.opened !== undefined &&
+        isProgramsIfSwept(site) &&
+        !isTakenIn(site, evidence) &&
+        !isOfOpenStream(site, evidence),
     ),
   typeOf: ({ object }) => object.type,
   siteOf({ opened, object }) {
@@ -148,6 +153,20 @@ function withoutMisused(site: Opening, misuses: readonly Misuse[]): readonly Ope
   const misused = new Set(values);
   const count = site.count - misused.size;
   return count > 0 ? [{ ...site, count, examples: examples.filter((each) => !misused.has(nameOf(each))) }] : [];
+}
+
+/** `_popen` gives a stream, and keeps a handle of its process for `_pclose`: a stream that is left open is one mistake. */
+function isOfOpenStream({ object, count, opened }: OpenSite, { open }: Evidence): boolean {
+  const { api } = dissect(opened?.stack ?? []);
+  if (opened === undefined || object.type !== 'Process' || !/^_w?popen$/.test((api && exportedName(api)) ?? ''))
+    return false;
+  const opener = ownFrames(opened.stack);
+  const isStream = (site: OpenSite): boolean =>
+    site.object.wrapper?.type === 'FILE' &&
+    site.count >= count &&
+    site.opened !== undefined &&
+    ownFrames(site.opened.stack) === opener;
+  return open.some(isStream);
 }
 
 /** The program's own part of a stack: a FILE is opened farther out than the handle beneath it. */
