@@ -74,18 +74,14 @@ export async function gather(
   const toDescribe = ofHandles.flatMap((site) => site.toDescribe());
   const descriptions = await describe([...toDescribe, ...inheritances.toDescribe()]);
   const sites = [...ofHandles, ...groupOpenObjects(ledger, calls)];
-  const open = sites.map((site) => site.finish(descriptions, markCounts));
+  const open = [...sites.map((site) => site.finish(descriptions, markCounts)), ...listSwept(ledger, calls)];
   const misuses = dropNestedRefusals(ledger, recorded)
     .filter((misuse) => !refused.isPeculiarity(misuse))
     .map((misuse) => readMisuse(misuse, calls, refused));
   const closings = misuses.some(({ earlierLives }) => earlierLives !== undefined) ? calls.closings() : undefined;
   return {
     evidence: {
-      open: [
-        ...open,
-        ...listSwept(ledger, calls),
-        ...(markCounts === undefined ? [] : listClosedAfterMarks(markCounts, sites, calls)),
-      ],
+      open: [...open, ...(markCounts === undefined ? [] : listClosedAfterMarks(markCounts, sites, calls))],
       ...(open.some(dependsOnEnding) ? { ending: calls.ending() } : {}),
       misuses,
       ...(closings === undefined ? {} : { closings }),

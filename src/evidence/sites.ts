@@ -64,7 +64,7 @@ export class SiteGroup {
   }
 
   /** The threads that ran on after they opened some of them, and that may close them yet. */
-  #listRunning(): Pick<OpenSite, 'openers' | 'closers' | 'newest'> {
+  listRunning(): Pick<OpenSite, 'openers' | 'closers' | 'newest'> {
     const calls = this.#calls;
     const stackId = this.#life.opened?.stackId ?? 0;
     const openers = [...this.#openers].flatMap(([threadId, { count, last }]): readonly RunningOpener[] => {
@@ -108,7 +108,7 @@ export class SiteGroup {
       count: this.#count,
       examples,
       ...(opened === undefined ? {} : { opened: calls.read(opened), ...findSiblings(opened, calls) }),
-      ...this.#listRunning(),
+      ...this.listRunning(),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),
       ...(this.#isGiven ? { givenToWrongCloser: true as const } : {}),

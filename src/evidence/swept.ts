@@ -3,17 +3,21 @@ import type { HandleObject, Stack } from '../model.ts';
 import type { OpenSite } from '../evidence-model.ts';
 import type { CallReader } from './calls.ts';
 import { isClosedByRuntime } from './closed-at-exit.ts';
-import { findSiblings } from './sites.ts';
+import { findSiblings, SiteGroup } from './sites.ts';
+import type { TableEntry } from './sources.ts';
+
+type RunningThreads = Pick<OpenSite, 'openers' | 'closers' | 'newest'>;
 
 /**
  * Handles that the program left open, and that a function closed whose business it is to close what is left. The counts
  * at marks stand in the sites that are open, or were: they are not repeated here.
  */
 export function listSwept(ledger: CallLedger, calls: CallReader): readonly OpenSite[] {
-  return Array.from(ledger.sweeps(), (sweep) => toSite(sweep, calls)).flatMap((site) => site ?? []);
+  return Array.from(ledger.sweeps(), (sweep) => toSite(sweep, ledger, calls)).flatMap((site) => site ?? []);
 }
 
-function toSite({ count, values, life, swept, wrapper }: LedgerSweep, calls: CallReader): OpenSite | undefined {
+function toSite(sweep: LedgerSweep, ledger: CallLedger, calls: CallReader): OpenSite | undefined {
+  const { count, values, life, swept, wrapper } = sweep;
   const { opened, objectType: type } = life;
   if (opened?.call === undefined || swept.call === undefined || values.length === 0) return undefined;
   const { stack } = calls.read(swept);
@@ -33,10 +37,32 @@ function toSite({ count, values, life, swept, wrapper }: LedgerSweep, calls: Cal
     })),
     opened: calls.read(opened),
     ...findSiblings(opened, calls),
+    ...listRunning(sweep, ledger, calls),
     endedCount: 0,
     ...(life.givenToWrongCloser === true ? { givenToWrongCloser: true as const } : {}),
     ...(isClosedByRuntime(stack) ? { closedAtExit: true as const } : { sweptBy: swept.call }),
   };
+}
+
+/**
+ * The threads that may have been using the handles when they were swept away, as far as the handles are known. The
+ * record has the life of the first; another value that was given out again tells nothing any more.
+ */
+function listRunning({ values, life }: LedgerSweep, ledger: CallLedger, calls: CallReader): RunningThreads {
+  const entryOf = (value: bigint): TableEntry => ({
+    value,
+    type: life.objectType,
+    access: 0,
+    inheritable: false,
+    protectFromClose: false,
+  });
+  const [first, ...others] = values;
+  const group = new SiteGroup(life.objectType, life, entryOf(first!), calls, false);
+  for (const value of others) {
+    const last = ledger.life(value);
+    if (last?.isOpen === false && last.opened?.stackId === life.opened?.stackId) group.add(entryOf(value), last);
+  }
+  return group.listRunning();
 }
 
 /** The function closed the handle by itself: a callback of the program that it calls may close handles too. */

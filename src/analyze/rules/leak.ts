@@ -1,5 +1,5 @@
 import type { HandleObject, Level, Stack } from '../../model.ts';
-import type { CallRecord, Ending, Misuse, OpenHandle, OpenSite } from '../../evidence-model.ts';
+import type { CallRecord, Ending, Evidence, Misuse, OpenHandle, OpenSite } from '../../evidence-model.ts';
 import { type Actor, attributeOpening, outermostSystemFrame, runtimeOpener } from '../attribution.ts';
 import {
   compareText,
@@ -15,6 +15,7 @@ import { isGo, partOfGo } from '../runtimes/go.ts';
 import { judgeRunning, nothingRuns, type Running, type StillInside } from '../running.ts';
 import {
   dissect,
+  exportedName,
   functionName,
   isCut,
   isLoading,
@@ -40,7 +41,11 @@ export const leak: RuleCheck = checkSites<Opening>({
   rule: 'leak',
   select: (evidence) =>
     evidence.open.filter(
-      (site): site is Opening => site.opened !== undefined && isProgramsIfSwept(site) && !isTakenIn(site, evidence),
+      (site): site is Opening =>
+        site.opened !== undefined &&
+        isProgramsIfSwept(site) &&
+        !isTakenIn(site, evidence) &&
+        !isOfOpenStream(site, evidence),
     ),
   typeOf: ({ object }) => object.type,
   siteOf({ opened, object }) {
@@ -154,6 +159,19 @@ function withoutMisused(site: Opening, misuses: readonly Misuse[]): readonly Ope
   const misused = new Set(values);
   const count = site.count - misused.size;
   return count > 0 ? [{ ...site, count, examples: examples.filter((each) => !misused.has(nameOf(each))) }] : [];
+}
+
+/** `_popen` gives a stream, and keeps a handle of its process for `_pclose`: a stream that is left open is one mistake. */
+function isOfOpenStream({ object, count, opened }: OpenSite, { open }: Evidence): boolean {
+  const { api } = dissect(opened?.stack ?? []);
+  if (opened === undefined || object.type !== 'Process' || !/^_w?popen$/.test((api && exportedName(api)) ?? ''))
+    return false;
+  const isStream = (site: OpenSite): boolean =>
+    site.object.wrapper?.type === 'FILE' &&
+    site.count >= count &&
+    site.opened !== undefined &&
+    haveSameProgramFrames(site.opened.stack, opened.stack);
+  return open.some(isStream);
 }
 
 /** The end of the handles of a site: who closed them, or that they are open. */

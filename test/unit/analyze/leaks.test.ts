@@ -220,6 +220,21 @@ describe('a leak', () => {
     ]);
   });
 
+  it.each([
+    ['is not claimed of the process of a child whose stream is left open', '_popen', 1, ['File']],
+    ['is claimed of the processes of children whose streams are closed', '_wpopen', 2, ['File', 'Process']],
+    ['is claimed of the process of a child that has no stream', '_wspawnv', 1, ['Process']],
+  ])('%s', (_title, api, processes, types) => {
+    const openedBy = (call: string) => called(call, `msvcrt!${api}`, 'app!ask @ask.c:3', ...mainBottom);
+    const wrapper = { type: 'FILE', value: 0x7f0n } as const;
+    const open = [
+      openSite({ opened: openedBy('NtCreateNamedPipeFile'), object: { type: 'File', wrapper } }),
+      openSite({ opened: openedBy('NtCreateUserProcess'), object: { type: 'Process' }, count: processes }),
+    ];
+    const found = analyze({ open, misuses: [] }).filter(({ level }) => level !== 'note');
+    expect(found.map(({ object }) => object.type).toSorted()).toEqual(types);
+  });
+
   it('is not claimed of a handle that the program did not open', () => {
     expect(analyze({ open: [openSite({ count: 500 })], misuses: [] })).toEqual([]);
   });

@@ -88,6 +88,19 @@ describe('threads that opened handles and run on', () => {
     expect(open[0]!.openers).toBeUndefined();
   });
 
+  it('are known of handles that were swept away, unless their values were given out again', async () => {
+    const swept = calledBy(2, 'f7001');
+    const sweep = { count: 3, values: [4n, 8n, 12n], life: opened(10_000n), swept };
+    const lives = { 8: closedLife(30_000n), 12: opened(40_000n) };
+    const told = { stacks: { ...stacks, 2: [0x7001n, 0x20n] }, lives, sweeps: [sweep] };
+    const { open, ending } = await gatherFrom(told, one(0x20n, 9n, 0x30n), []);
+    expect(open[0]).toMatchObject({
+      sweptBy: 'f7001',
+      openers: [{ threadId: 1, liveFrom: 1, count: 2, last: 8n, lastTimeMs: 3 }],
+    });
+    expect(ending).toBeDefined();
+  });
+
   it('may be others than those that close, which are named with the newest handles', async () => {
     const live = new LiveStacks([
       { threadId: 1, halves: words(0x99n) },
