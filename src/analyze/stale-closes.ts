@@ -13,6 +13,8 @@ import { dissect, functionName, moduleName, programFrames, reachesThreadStart } 
 export interface CarriedOutClose extends Misuse {
   /** The refused calls of the victim's owner, in order. They belong to this mistake, and are none of their own. */
   readonly consequences: readonly Misuse[];
+  /** The record of a closer for another kind of object, where the evidence is that. */
+  readonly stray?: Misuse;
 }
 
 interface Found {
@@ -28,7 +30,7 @@ export function findCarriedOutCloses(evidence: Evidence): readonly CarriedOutClo
   return look(evidence).closes;
 }
 
-/** The call was refused because another's stale close had hit its handle. */
+/** The call was refused because another's stale close had hit its handle, or is that close itself. */
 export function isConsequence(misuse: Misuse, evidence: Evidence): boolean {
   return look(evidence).consequences.has(misuse);
 }
@@ -37,7 +39,10 @@ function look(evidence: Evidence): Found {
   const known = found.get(evidence);
   if (known !== undefined) return known;
   const closes = find(evidence);
-  const result = { closes, consequences: new Set(closes.flatMap(({ consequences }) => consequences)) };
+  const result = {
+    closes,
+    consequences: new Set(closes.flatMap(({ consequences, stray }) => [...consequences, ...(stray ? [stray] : [])])),
+  };
   found.set(evidence, result);
   return result;
 }
@@ -45,16 +50,18 @@ function look(evidence: Evidence): Found {
 function find({ misuses, closings }: Evidence): readonly CarriedOutClose[] {
   if (closings === undefined) return [];
   const lives = new Lives([...closings, ...misuses.flatMap(({ earlierLives = [] }) => earlierLives)]);
+  const strays = misuses.flatMap((misuse) => toStrayClose(misuse, misuses) ?? []);
+  const explained = new Set(strays.flatMap(({ consequences }) => consequences));
   const byHistory = new Map<string, { readonly owner: EarlierLife; readonly misuses: Misuse[] }>();
   for (const misuse of misuses) {
-    const owner = findOwner(misuse, lives);
+    const owner = explained.has(misuse) ? undefined : findOwner(misuse, lives);
     if (owner === undefined) continue;
     const key = canonicalText([owner, misuse.opened?.stack, misuse.closed?.stack]);
     const known = byHistory.get(key);
     if (known === undefined) byHistory.set(key, { owner, misuses: [misuse] });
     else known.misuses.push(misuse);
   }
-  return Array.from(byHistory.values(), ({ owner, misuses: unsorted }) => {
+  const carriedOut = Array.from(byHistory.values(), ({ owner, misuses: unsorted }): CarriedOutClose => {
     const consequences = unsorted.toSorted(compareCalls);
     const [{ opened, closed, object = { type: 'Unknown' } }] = consequences as [Misuse];
     const values = [...new Set(consequences.flatMap((misuse) => misuse.values))];
@@ -72,6 +79,49 @@ function find({ misuses, closings }: Evidence): readonly CarriedOutClose[] {
       consequences,
     };
   });
+  return [...strays, ...carriedOut];
+}
+
+/** Closers that tell what they are meant for, with the type of that. */
+const typedClosers: Readonly<Record<string, string>> = { closesocket: 'Socket', RegCloseKey: 'Key' };
+
+/**
+ * A destructor gives a value to the closer of sockets or keys, although it stands for an object of another kind by now.
+ * The same instruction closed a socket or key of that very value before: its owner closes it again.
+ */
+function toStrayClose(misuse: Misuse, misuses: readonly Misuse[]): CarriedOutClose | undefined {
+  const { kind, offending, opened, object, earlierLives = [], values, count } = misuse;
+  const type = typedClosers[offending.call];
+  if (kind !== 'wrong-closer' || type === undefined || opened === undefined || object === undefined) return undefined;
+  if (values.length !== 1 || count !== 1 || !functionsOf(offending.stack).some(isDestructor)) return undefined;
+  const place = placeOf(offending.stack);
+  const owner = earlierLives.find((life) => life.object.type === type && placeOf(life.closed) === place);
+  if (place === '' || owner === undefined) return undefined;
+  const openedBy = canonicalText(opened.stack);
+  const closedBy = spellProgram(offending.stack);
+  const consequences = misuses
+    .filter(
+      (other) =>
+        isInvalidHandle(other) &&
+        other.values.includes(values[0]!) &&
+        canonicalText(other.opened?.stack) === openedBy &&
+        other.closed !== undefined &&
+        spellProgram(other.closed.stack) === closedBy,
+    )
+    .toSorted(compareCalls);
+  return {
+    kind: 'close',
+    status: 0,
+    count,
+    values,
+    object: owner.object,
+    opened: { stack: owner.opened },
+    closed: { stack: owner.closed },
+    offending,
+    victim: { object, opened: opened.stack },
+    consequences,
+    stray: misuse,
+  };
 }
 
 /** The first in time comes first; the order does not depend on that of the evidence. */
@@ -170,6 +220,11 @@ function isStrangersClose({ opened, closed }: Misuse, earlier: EarlierLife, sibl
   );
 }
 
+/** The program's own frames: a function of Windows and its system call have them in common. */
+function spellProgram(stack: Stack): string {
+  return canonicalText(stack.filter(({ system }) => system !== true));
+}
+
 /** The parts of a stack that are compared. They are kept, because a stack stands in many lives. */
 interface Outline {
   readonly place: string;
@@ -214,7 +269,11 @@ function nameOf(frame: Frame): string {
 
 /** A destructor as gcc and MSVC name it, or the code of a library that calls one. */
 function endsObject(name: string): boolean {
-  return /(?:!|::)~[^:]*$|deleting d(?:tor|estructor)'?$/.test(name) || isOfLibrary(name);
+  return isDestructor(name) || isOfLibrary(name);
+}
+
+function isDestructor(name: string): boolean {
+  return /(?:!|::)~[^:]*$|deleting d(?:tor|estructor)'?$/.test(name);
 }
 
 function isOfLibrary(name: string): boolean {

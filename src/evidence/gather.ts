@@ -122,9 +122,10 @@ function readMisuse(misuse: LedgerMisuse, calls: CallReader, refused: RefusedObj
   };
 }
 
-/** The value was closed, and it had stood for something else before: the close may have been meant for that. */
+/** The value was closed, or should have been, and it had stood for something else before, which may have been meant. */
 function mayHaveBeenClosedByAnother({ kind, victim, life, earlierLives = [] }: LedgerMisuse): boolean {
   const { opened, closed } = life;
-  if (kind === 'closed-as-handle' || victim !== undefined || opened === undefined || closed === undefined) return false;
+  if (kind === 'closed-as-handle' || victim !== undefined || opened === undefined) return false;
+  if (kind !== 'wrong-closer' && closed === undefined) return false;
   return earlierLives.some(({ openedStackId }) => openedStackId !== opened.stackId);
 }

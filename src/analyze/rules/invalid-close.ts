@@ -3,6 +3,7 @@ import type { RuleCheck } from '../grouping.ts';
 import { isInvalidHandle, isPlaceholder, checkMisuses, wasOpen } from '../misuse.ts';
 import { neverOpenMessage } from '../never-open.ts';
 import { isInDescriptorLoop } from '../descriptor-loops.ts';
+import { isConsequence } from '../stale-closes.ts';
 import { capitalise, spellTimes, spellValues } from '../wording.ts';
 import { isWrongCloser } from './wrong-closer.ts';
 
@@ -41,6 +42,7 @@ function isStrayHandle(misuse: Misuse, evidence: Evidence): boolean {
     misuse.kind === 'wrong-closer' &&
     misuse.outcome !== 'closed' &&
     !/^(?:Descriptor|FILE|Search)$/.test(misuse.object?.type ?? '') &&
+    !isConsequence(misuse, evidence) &&
     !isWrongCloser(misuse, evidence)
   );
 }

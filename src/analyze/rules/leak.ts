@@ -161,7 +161,7 @@ function withoutMisused(site: Opening, misuses: readonly Misuse[]): readonly Ope
   return count > 0 ? [{ ...site, count, examples: examples.filter((each) => !misused.has(nameOf(each))) }] : [];
 }
 
-/** `_popen` gives a stream, and keeps a handle of its process for `_pclose`: a stream that is left open is one mistake. */
+/** `_popen` gives a stream, and keeps its process for `_pclose`: a stream that is left open is one mistake. */
 function isOfOpenStream({ object, count, opened }: OpenSite, { open }: Evidence): boolean {
   const { api } = dissect(opened?.stack ?? []);
   if (opened === undefined || object.type !== 'Process' || !/^_w?popen$/.test((api && exportedName(api)) ?? ''))

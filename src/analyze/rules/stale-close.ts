@@ -19,11 +19,14 @@ export const staleClose: RuleCheck = checkMisuses({
     const again = `closed again by ${offender}${spellTimes(count)}`;
     const carriedOut = all.filter(wasCarriedOut);
     if (carriedOut.length < all.length) return `${history} ${again}: it would have closed ${spellVictims(all)}.`;
+    const hit = `${history} probably ${again}`;
+    if (carriedOut.every(({ consequences }) => consequences.length === 0))
+      return `${hit}: by then it was the value of ${spellVictims(all)}. Run with --quarantine to be certain.`;
     const refused = spellOffender(
       carriedOut.flatMap(({ consequences: [first] }) => first ?? []),
       false,
     );
-    return `${history} probably ${again}: that closed ${spellVictims(all)}, which ${refused} then found closed. Run with --quarantine to be certain.`;
+    return `${hit}: that closed ${spellVictims(all)}, which ${refused} then found closed. Run with --quarantine to be certain.`;
   },
 });
 

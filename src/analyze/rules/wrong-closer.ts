@@ -6,6 +6,7 @@ import { checkMisuses, type Misuses } from '../misuse.ts';
 import { properClosers, spellNoun } from '../object-noun.ts';
 import { dissect, exportedName } from '../stacks.ts';
 import { isInDescriptorLoop } from '../descriptor-loops.ts';
+import { isConsequence } from '../stale-closes.ts';
 import { spellHistory, spellTimes, spellValue } from '../wording.ts';
 
 /**
@@ -38,6 +39,7 @@ export const wrongCloser: RuleCheck = checkMisuses({
 /** Whether the misuse is one of this rule. */
 export function isWrongCloser(misuse: Misuse, evidence: Evidence): boolean {
   if (misuse.kind !== 'wrong-closer') return isClosedAsHandle(misuse) || isClosedBeneath(misuse);
+  if (isConsequence(misuse, evidence)) return false;
   if (isRuntimeObject(misuse)) return !isProgramsHandle(misuse, evidence);
   if (isInDescriptorLoop(misuse, evidence) || isPerhapsNotification(misuse)) return false;
   // A value that Windows has for a handle of its own is no better than any other number.

@@ -143,6 +143,53 @@ describe('a stale close that was carried out', () => {
   });
 });
 
+describe('a socket that its owner closes twice, when the value stands for an event', () => {
+  const path = ['app!Conn::shut @net.cpp:4', 'app!Conn::~Conn @net.cpp:8'];
+  const again = called('closesocket', 'ws2_32!closesocket', ...path, ...mainBottom);
+  const conn: EarlierLife = {
+    object: { type: 'Socket' },
+    opened: by('app!connect @net.cpp:2'),
+    closed: stack('ws2_32!closesocket', ...path, 'app!begin', ...mainBottom),
+  };
+  const given = misuse({
+    kind: 'wrong-closer',
+    outcome: 'stayed-open',
+    object: { type: 'Event' },
+    offending: again,
+    opened: requestOpened,
+    earlierLives: [conn],
+  });
+
+  it('is a stale close, and not the wrong closer for the event', () => {
+    const finding = onlyFinding({ misuses: [given], closings: [] });
+    expect(finding).toMatchObject({ rule: 'stale-close', level: 'warning', object: { type: 'Socket' } });
+    expect(finding.message).toBe(
+      'Socket 0x1a4, opened at connect (net.cpp:2) and closed at Conn::shut (net.cpp:4), was probably closed again by closesocket at Conn::shut (net.cpp:4): by then it was the value of the Event handle opened at begin (request.c:3). Run with --quarantine to be certain.',
+    );
+  });
+
+  it('takes the refused calls of the event’s owner with it, where the event was closed', () => {
+    const closed = called('NtClose', 'ntdll!NtClose', 'ws2_32!closesocket', ...path, ...mainBottom);
+    const refused = misuse({ object: { type: 'Event' }, offending: refusedClose, opened: requestOpened, closed });
+    const finding = onlyFinding({ misuses: [{ ...given, outcome: 'closed' }, refused], closings: [] });
+    expect(finding.rule).toBe('stale-close');
+    expect(finding.message).toContain('which CloseHandle at finish (request.c:7) then found closed');
+  });
+
+  it.each<[what: string, change: Partial<Misuse>]>([
+    ['the value was no socket before', { earlierLives: [{ ...conn, object: { type: 'File' } }] }],
+    ['the socket was closed elsewhere', { earlierLives: [{ ...conn, closed: requestClosed }] }],
+    ['several values were given to it', { values: [0x40n, 0x44n], count: 2 }],
+    [
+      'a function that may be given anything made the call',
+      { offending: called('closesocket', 'ws2_32!closesocket', 'app!shut @net.cpp:4', ...mainBottom) },
+    ],
+  ])('is a wrong closer all the same, when %s', (_what, change) => {
+    const { rule } = onlyFinding({ misuses: [{ ...given, ...change }], closings: [] });
+    expect(rule).toBe('wrong-closer');
+  });
+});
+
 describe('a second close by the victim’s own code stays one, when', () => {
   const closedBy = (...frames: readonly string[]) =>
     called('NtClose', 'kernelbase!CloseHandle', ...frames, ...mainBottom);
