@@ -104,7 +104,10 @@ export class SiteGroup {
     });
     const examples = this.#entries.slice(0, EXAMPLE_COUNT).map(describe);
     return {
-      object: this.#count === 1 ? examples[0]!.object : { type: this.#type, ...commonWrapper(examples) },
+      object:
+        this.#count === 1
+          ? examples[0]!.object
+          : { type: this.#type, ...commonWrapper(examples), ...commonState(examples) },
       count: this.#count,
       examples,
       ...(opened === undefined ? {} : { opened: calls.read(opened), ...findSiblings(opened, calls) }),
@@ -157,6 +160,14 @@ class NewestOpenings {
     this.openings.splice(place === -1 ? this.openings.length : place, 0, opened);
     if (this.openings.length > NEWEST_COUNT) this.openings.pop();
   }
+}
+
+/** The state of the sockets, if all examples are in the same. */
+function commonState(handles: readonly OpenHandle[]): Pick<HandleObject, 'socket'> {
+  const state = handles[0]?.object.socket?.state;
+  return state !== undefined && handles.every(({ object }) => object.socket?.state === state)
+    ? { socket: { state } }
+    : {};
 }
 
 /** The kind of runtime object that stands for all of the handles, if it is the same for all. */

@@ -125,9 +125,10 @@ export class GoFunctions {
       names.push(call.name);
       places.push(entry.begin + call.callAt);
     }
-    // An inlined function that the tables do not name has the line, and not the function around it.
+    // An inlined function that the tables do not name has the line, and not the function around it. That one has the
+    // line at which it begins: without a file the function would not be known to be Go's.
     const lines = places.map((each, index) =>
-      known || index < places.length - 1 ? this.#lineOf(entry, each) : undefined,
+      this.#lineOf(entry, known || index < places.length - 1 ? each : entry.begin),
     );
     const outerLine = lines.at(-1);
     return {

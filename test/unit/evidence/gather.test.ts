@@ -75,6 +75,24 @@ describe('open handles', () => {
     expect(open[0]!.object).toEqual({ type: 'Socket' });
   });
 
+  it('say in which state all sockets of a site are', async () => {
+    const of = async (...states: readonly ('unbound' | 'connected')[]) => {
+      const values = states.map((_, index) => 4 * (index + 1));
+      const { open } = await gatherFrom(
+        { stacks, lives: Object.fromEntries(values.map((value) => [value, openLife(1, 'Socket')])) },
+        {
+          table: values.map((value) => entry(value, 'File')),
+          descriptions: Object.fromEntries(
+            states.map((state, index) => [values[index]!, { object: { type: 'Socket', socket: { state } } }]),
+          ),
+        },
+      );
+      return open[0]!.object;
+    };
+    expect(await of('unbound', 'unbound')).toEqual({ type: 'Socket', socket: { state: 'unbound' } });
+    expect(await of('unbound', 'connected')).toEqual({ type: 'Socket' });
+  });
+
   it.each<[title: string, endedTime: bigint, exitingTime: bigint | undefined, endedCount: number]>([
     ['counts as ended when it ended before the exit began', 5n, 9n, 1],
     ['does not count as ended when the exit ended it', 9n, 9n, 0],

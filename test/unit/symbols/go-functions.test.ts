@@ -211,11 +211,12 @@ describe.each<Version>(['1.18', '1.20'])('the functions that Go %s inlined', (ve
   });
 });
 
-it('an inlined function that Go 1.16 does not name gives its line to no other', () => {
+it('an inlined function that Go 1.16 does not name gives its line to no other: its caller’s is where that begins', () => {
   expect(goFunctions(program('1.16'))!.find(TEXT_RVA + 0x14)).toEqual({
     name: 'main.main',
     begin: TEXT_RVA,
     inlined: [],
+    line: { file: '/src/main.go', line: 10 },
   });
 });
 
