@@ -88,6 +88,22 @@ export function startTimeOf(pid) {
 }
 
 /**
+ * Whether a process leads a Unix session, as a daemon does.
+ *
+ * @param {number} pid
+ * @returns {boolean}
+ */
+export function leadsSession(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // proc(5): behind the name come state, parent, process group and session.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]) === pid;
+  } catch {
+    return false; // it has ended
+  }
+}
+
+/**
  * @param {number} pid
  * @returns {boolean}
  */

@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path/posix';
-import { listProcesses, readOfProcess, startTimeOf } from './processes.js';
+import { leadsSession, listProcesses, readOfProcess, startTimeOf } from './processes.js';
 
 /**
  * The process that keeps the state of a Wine prefix. There is one at a time, and a program depends on the one that ran
@@ -23,8 +23,10 @@ const watchIntervalMs = 200;
  */
 export function findServer(prefix) {
   const found = serversOf(prefix, listLockHolders());
-  // Some sandboxes hide locks. The oldest server is the one that holds the lock.
-  return found[0] ?? serversOf(prefix, listProcesses()).sort((one, other) => one.startTime - other.startTime)[0];
+  // Some sandboxes hide locks. The oldest server is the one that holds the lock. A process that has not gone into the
+  // background is about to start a server and to end: whoever took it for the server would take that for lost.
+  const daemons = () => serversOf(prefix, listProcesses()).filter(({ pid }) => leadsSession(pid));
+  return found[0] ?? daemons().sort((one, other) => one.startTime - other.startTime)[0];
 }
 
 /**

@@ -13,7 +13,7 @@ import { onDriveZ, wineEnvironment } from '../../../launcher/host.js';
 import { judgeEnd } from '../../../launcher/launch.js';
 import { koffiPackage, matchesIntegrity, nodePackage } from '../../../launcher/packages.js';
 import { prefixName } from '../../../launcher/prefix.js';
-import { isAlive } from '../../../launcher/processes.js';
+import { isAlive, leadsSession } from '../../../launcher/processes.js';
 import { parseVerdict } from '../../../launcher/verdict.js';
 import { chooseWine, findWine, whyNoWine, wineCandidates } from '../../../launcher/wine.js';
 import { eventually } from '../run/shell.js';
@@ -35,6 +35,16 @@ describe('a process', { skip: process.platform === 'win32' && 'there is no launc
     } finally {
       parent.kill();
     }
+  });
+
+  it('leads a session when it was detached, as a daemon is, and not when it was just started', async () => {
+    for (const detached of [true, false]) {
+      const child = spawn('sleep', ['60'], { detached, stdio: 'ignore' });
+      await once(child, 'spawn');
+      assert.equal(leadsSession(child.pid ?? 0), detached);
+      child.kill();
+    }
+    assert.equal(leadsSession(0x7fff_ffff), false);
   });
 });
 
