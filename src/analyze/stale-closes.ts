@@ -1,7 +1,7 @@
 import type { Frame, Stack } from '../model.ts';
 import type { Closing, EarlierLife, Evidence, Misuse } from '../evidence-model.ts';
 import { isInvalidHandle } from './misuse.ts';
-import { canonicalText, compareText, groupBy } from './grouping.ts';
+import { canonicalText, compareText, groupBy, haveSameProgramFrames } from './grouping.ts';
 import { dissect, functionName, moduleName, programFrames, reachesThreadStart } from './stacks.ts';
 
 /**
@@ -98,7 +98,6 @@ function toStrayClose(misuse: Misuse, misuses: readonly Misuse[]): CarriedOutClo
   const owner = earlierLives.find((life) => life.object.type === type && placeOf(life.closed) === place);
   if (place === '' || owner === undefined) return undefined;
   const openedBy = canonicalText(opened.stack);
-  const closedBy = spellProgram(offending.stack);
   const consequences = misuses
     .filter(
       (other) =>
@@ -106,7 +105,7 @@ function toStrayClose(misuse: Misuse, misuses: readonly Misuse[]): CarriedOutClo
         other.values.includes(values[0]!) &&
         canonicalText(other.opened?.stack) === openedBy &&
         other.closed !== undefined &&
-        spellProgram(other.closed.stack) === closedBy,
+        haveSameProgramFrames(other.closed.stack, offending.stack),
     )
     .toSorted(compareCalls);
   return {
@@ -218,11 +217,6 @@ function isStrangersClose({ opened, closed }: Misuse, earlier: EarlierLife, sibl
       return scope === undefined || !scopes.has(scope);
     })
   );
-}
-
-/** The program's own frames: a function of Windows and its system call have them in common. */
-function spellProgram(stack: Stack): string {
-  return canonicalText(stack.filter(({ system }) => system !== true));
 }
 
 /** The parts of a stack that are compared. They are kept, because a stack stands in many lives. */

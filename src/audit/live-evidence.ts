@@ -1,6 +1,6 @@
 import type { CallLedger } from '../call-ledger.ts';
 import { type GatheredEvidence, gather } from '../evidence/gather.ts';
-import type { EvidenceSources, TableEntry } from '../evidence/sources.ts';
+import { entryOf, type EvidenceSources, type TableEntry } from '../evidence/sources.ts';
 import { HandleDescriber } from '../handles/describe.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import type { Target } from '../process/target.ts';
@@ -37,12 +37,6 @@ export async function gatherPostMortem(sources: EvidenceSources): Promise<Gather
 function* listOpen(ledger: CallLedger): Generator<TableEntry> {
   for (const value of ledger.openValues()) {
     const type = ledger.life(value)?.objectType ?? 'Unknown';
-    yield {
-      value,
-      type: type === 'Socket' ? 'File' : type,
-      access: 0,
-      inheritable: false,
-      protectFromClose: false,
-    };
+    yield entryOf(value, type === 'Socket' ? 'File' : type);
   }
 }

@@ -2,6 +2,7 @@ import type { CallLedger } from '../call-ledger.ts';
 import type { Stack } from '../model.ts';
 import type { CallReader } from './calls.ts';
 import { SiteGroup } from './sites.ts';
+import { entryOf } from './sources.ts';
 
 /** Functions in which a process exits. Some C runtimes close their streams there, before the process exits. */
 const exitFunction: RegExp = /^(?:RtlExitUserProcess|LdrShutdownProcess|ExitProcess|_?exit|_cexit|_c_exit|quick_exit)$/;
@@ -16,7 +17,7 @@ export function groupClosedAtExit(ledger: CallLedger, calls: CallReader): readon
     const life = ledger.life(value);
     if (life?.opened?.call === undefined || life.closed === undefined) continue;
     if (!isClosedByRuntime(calls.read(life.closed).stack)) continue;
-    const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
+    const entry = entryOf(value, life.objectType);
     const isGiven = life.givenToWrongCloser === true;
     const key = isGiven ? -life.opened.stackId : life.opened.stackId;
     const group = groups.get(key);

@@ -1,6 +1,7 @@
 import { type CallLedger, siteKey } from '../call-ledger.ts';
 import type { CallReader } from './calls.ts';
 import { SiteGroup } from './sites.ts';
+import { entryOf } from './sources.ts';
 
 /**
  * Objects that a library hands out and that are open themselves, such as pseudo consoles. The kernel knows only the
@@ -10,7 +11,7 @@ export function groupOpenObjects(ledger: CallLedger, calls: CallReader): readonl
   const groups = new Map<string, SiteGroup>();
   for (const { value, life } of ledger.openObjects()) {
     if (life.opened?.call === undefined) continue;
-    const entry = { value, type: life.objectType, access: 0, inheritable: false, protectFromClose: false };
+    const entry = entryOf(value, life.objectType);
     const isGiven = life.givenToWrongCloser === true;
     const key = `${siteKey(life.opened, life.objectType)}${isGiven ? ' given' : ''}`;
     const group = groups.get(key);

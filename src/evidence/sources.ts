@@ -52,6 +52,11 @@ export interface TableEntry {
   readonly protectFromClose: boolean;
 }
 
+/** The line of a handle that only the ledger knows: it has neither access nor flags. */
+export function entryOf(value: bigint, type: string): TableEntry {
+  return { value, type, access: 0, inheritable: false, protectFromClose: false };
+}
+
 /** The result of a look at an open handle. */
 export interface Description {
   readonly object: HandleObject;

@@ -4,7 +4,7 @@ import type { OpenSite } from '../evidence-model.ts';
 import type { CallReader } from './calls.ts';
 import { isClosedByRuntime } from './closed-at-exit.ts';
 import { findSiblings, SiteGroup } from './sites.ts';
-import type { TableEntry } from './sources.ts';
+import { entryOf } from './sources.ts';
 
 type RunningThreads = Pick<OpenSite, 'openers' | 'closers' | 'newest'>;
 
@@ -49,18 +49,12 @@ function toSite(sweep: LedgerSweep, ledger: CallLedger, calls: CallReader): Open
  * record has the life of the first; another value that was given out again tells nothing any more.
  */
 function listRunning({ values, life }: LedgerSweep, ledger: CallLedger, calls: CallReader): RunningThreads {
-  const entryOf = (value: bigint): TableEntry => ({
-    value,
-    type: life.objectType,
-    access: 0,
-    inheritable: false,
-    protectFromClose: false,
-  });
+  const type = life.objectType;
   const [first, ...others] = values;
-  const group = new SiteGroup(life.objectType, life, entryOf(first!), calls, false);
+  const group = new SiteGroup(type, life, entryOf(first!, type), calls, false);
   for (const value of others) {
     const last = ledger.life(value);
-    if (last?.isOpen === false && last.opened?.stackId === life.opened?.stackId) group.add(entryOf(value), last);
+    if (last?.isOpen === false && last.opened?.stackId === life.opened?.stackId) group.add(entryOf(value, type), last);
   }
   return group.listRunning();
 }

@@ -1,7 +1,7 @@
 import { typeIndex } from '../../tables/object-types.ts';
 import { header, MAY_BE_INHERITABLE } from '../../ledger/layout.ts';
 import { MISUSE_USE } from '../../ledger/misuse.ts';
-import { at } from '../../asm/operands.ts';
+import { at, type Label } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import { callerArgument } from '../abi/framed-function.ts';
 import { STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_PENDING } from '../abi/status.ts';
@@ -15,48 +15,49 @@ const MAXIMUM_WAIT_OBJECTS = 64;
 
 /** Emits the hook of a call that waits for one handle. */
 export function emitWaits(hook: Hook): void {
-  const { asm, environment, rowNumber } = hook;
-  const [noAccept] = asm.labels('noAccept');
   emitSaveUses(hook);
   hook.passThrough();
-  asm.mov(r10, environment.linkSlots.ledger);
-  asm.cmpImmediate32(at(r10, header.pendingAccepts), 0);
-  asm.j('e', noAccept);
-  asm.mov(rcx, usedHandles[0]);
-  asm.mov(rdx, rax);
-  emitReturnAddress(asm);
-  asm.mov(r9d, rowNumber);
-  asm.call(environment.resolveAccept);
-  asm.mov(rax, RESULT);
-  asm.bind(noAccept);
+  emitRecordAccept(hook, () => hook.asm.mov(rcx, usedHandles[0]));
   emitReportUses(hook);
   hook.return();
 }
 
-/** Emits the hook of a call that waits for an array of handles. WaitForSingleObject makes it, too, on Wine 8. */
-export function emitWaitsMany(hook: Hook): void {
-  const { asm, environment, rowNumber } = hook;
-  const [noAccept, refused, done] = asm.labels('noAccept', 'refused', 'done');
-  const { count, handles } = hookPlaces('count', 'handles');
-  asm.mov(count, rcx);
-  asm.mov(handles, rdx);
-  hook.passThrough();
+/**
+ * Emits the record of the socket that an accept delivers: Wine's accept is over when its thread has waited for it.
+ * `emitHandle` loads the waited handle into rcx, or jumps to its label where there is not one. rax holds the wait's
+ * status before and after.
+ */
+function emitRecordAccept({ asm, environment, rowNumber }: Hook, emitHandle: (noAccept: Label) => void): void {
+  const noAccept = asm.label('noAccept');
   asm.mov(r10, environment.linkSlots.ledger);
   asm.cmpImmediate32(at(r10, header.pendingAccepts), 0);
   asm.j('e', noAccept);
-  asm.test(eax, eax); // STATUS_SUCCESS: the handles could be read
-  asm.j('ne', noAccept);
-  asm.mov(rcx, count);
-  asm.cmp(ecx, 1);
-  asm.j('ne', noAccept);
-  asm.mov(rcx, handles);
-  asm.mov(rcx, at(rcx));
+  emitHandle(noAccept);
   asm.mov(rdx, rax);
   emitReturnAddress(asm);
   asm.mov(r9d, rowNumber);
   asm.call(environment.resolveAccept);
   asm.mov(rax, RESULT);
   asm.bind(noAccept);
+}
+
+/** Emits the hook of a call that waits for an array of handles. WaitForSingleObject makes it, too, on Wine 8. */
+export function emitWaitsMany(hook: Hook): void {
+  const { asm, environment } = hook;
+  const [refused, done] = asm.labels('refused', 'done');
+  const { count, handles } = hookPlaces('count', 'handles');
+  asm.mov(count, rcx);
+  asm.mov(handles, rdx);
+  hook.passThrough();
+  emitRecordAccept(hook, (noAccept) => {
+    asm.test(eax, eax); // STATUS_SUCCESS: the handles could be read
+    asm.j('ne', noAccept);
+    asm.mov(rcx, count);
+    asm.cmp(ecx, 1);
+    asm.j('ne', noAccept);
+    asm.mov(rcx, handles);
+    asm.mov(rcx, at(rcx));
+  });
   // A type mismatch does not tell which of several handles it is about.
   asm.cmp(eax, STATUS_INVALID_HANDLE);
   if (environment.quarantine === undefined) asm.j('ne', done);
