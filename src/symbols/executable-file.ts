@@ -233,14 +233,18 @@ export class ExecutableFile implements Disposable {
 
   /** The functions of Go, from the table that every Go program has; `undefined` in any other program. */
   get goFunctions(): GoFunctions | undefined {
+    this.#goFunctions ??= [this.#findGoFunctions()];
+    return this.#goFunctions[0];
+  }
+
+  #findGoFunctions(): GoFunctions | undefined {
     const image = {
       imageBase: this.#imageBase,
       sections: this.#sections,
       read: this.#read,
       readAt: (rva: number, sizeBytes: number) => this.#readAt(rva, sizeBytes),
     };
-    this.#goFunctions ??= [GoFunctions.find(image, this.#budget)];
-    return this.#goFunctions[0];
+    return GoFunctions.find(image, this.#budget);
   }
 
   #dwarfLines(): DwarfLines {
