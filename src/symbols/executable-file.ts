@@ -5,6 +5,7 @@ import { inflateSection } from './dwarf/compressed-section.ts';
 import { type DwarfFunction, DwarfFunctions } from './dwarf/functions.ts';
 import { DwarfLines, type SourceLine } from './dwarf/lines.ts';
 import { DwarfUnits } from './dwarf/units.ts';
+import { FunctionTable } from './function-table.ts';
 import { GoFunctions } from './go/functions.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import {
@@ -15,7 +16,6 @@ import {
   exportsName,
   readName,
 } from './name-tables.ts';
-import { lastAtOrBelow } from './sorted-search.ts';
 
 /** Reads a part of a file; `undefined` where the file ends before it does. */
 type Read = (offset: number, sizeBytes: number) => Buffer | undefined;
@@ -43,11 +43,8 @@ const EXPORT_DIRECTORY_SIZE_BYTES = 40;
 const EXCEPTIONS = 3;
 const DEBUG = 6;
 const CLR_HEADER = 14;
-const UNW_FLAG_CHAININFO = 4;
-const RUNTIME_FUNCTION_SIZE_BYTES = 12;
 const SECTIONS_MAX = 512;
 const NAMES_MAX = 1 << 20;
-const CHAIN_LENGTH_MAX = 32;
 /** Code without unwind data counts as part of the nearest symbol up to this distance. */
 const LEAF_SIZE_BYTES_MAX = 4096;
 
@@ -78,7 +75,7 @@ export class ExecutableFile implements Disposable {
   #dwarfFunctions: DwarfFunctions | undefined;
   /** Absent until they were looked for. */
   #goFunctions: [GoFunctions | undefined] | undefined;
-  #functions: Buffer | undefined;
+  #functions: FunctionTable | undefined;
 
   private constructor(source: Source, header: Buffer, sections: readonly Section[]) {
     this.#budget = source.budget;
@@ -188,7 +185,7 @@ export class ExecutableFile implements Disposable {
     const nearest = this.#nearest(rva, 'all');
     if (nearest === undefined || rva - nearest.rva >= LEAF_SIZE_BYTES_MAX || this.functionAt(nearest.rva) !== undefined)
       return undefined;
-    const previous = this.#entryAtOrBelow(rva);
+    const previous = this.#unwindTable.atOrBelow(rva);
     return previous === undefined || previous.begin < nearest.rva ? nearest : undefined;
   }
 
@@ -274,46 +271,22 @@ export class ExecutableFile implements Disposable {
   /**
    * The function that holds an address, by its unwind data: `begin` is where its first part begins, however many parts
    * it is in. `undefined` for code without unwind data.
-   *
-   * https://learn.microsoft.com/cpp/build/exception-handling-x64#chained-unwind-info-structures
    */
   functionAt(rva: number): { readonly begin: number } | undefined {
-    const entry = this.#entryAtOrBelow(rva);
-    if (entry === undefined || rva >= entry.end) return undefined;
-    let { begin, unwind } = entry;
-    for (let length = 0; length < CHAIN_LENGTH_MAX; length++) {
-      let next: Buffer | undefined;
-      if ((unwind & 1) !== 0) {
-        next = this.#readAt(unwind - 1, RUNTIME_FUNCTION_SIZE_BYTES); // RUNTIME_FUNCTION_INDIRECT
-      } else {
-        const info = this.#readAt(unwind, 4); // UBYTE Version:3, Flags:5 · SizeOfProlog · CountOfCodes · frame
-        if (info === undefined || ((info[0]! >> 3) & UNW_FLAG_CHAININFO) === 0) break;
-        // The codes are padded to an even number; the entry that this one continues follows them.
-        next = this.#readAt(unwind + 4 + ((info[2]! + 1) & ~1) * 2, RUNTIME_FUNCTION_SIZE_BYTES);
-      }
-      if (next === undefined) break;
-      begin = next.readUInt32LE(0);
-      unwind = next.readUInt32LE(8);
-    }
-    return { begin };
+    return this.#unwindTable.functionAt(rva);
   }
 
   [Symbol.dispose](): void {
     this.#close();
   }
 
-  #entryAtOrBelow(rva: number): { begin: number; end: number; unwind: number } | undefined {
-    const table = (this.#functions ??= this.#readFunctionTable());
-    const count = Math.floor(table.length / RUNTIME_FUNCTION_SIZE_BYTES);
-    const index = lastAtOrBelow(count, (i) => table.readUInt32LE(i * RUNTIME_FUNCTION_SIZE_BYTES), rva);
-    if (index < 0) return undefined;
-    const at = index * RUNTIME_FUNCTION_SIZE_BYTES; // RUNTIME_FUNCTION: +0 BeginAddress, +4 EndAddress, +8 UnwindData
-    return { begin: table.readUInt32LE(at), end: table.readUInt32LE(at + 4), unwind: table.readUInt32LE(at + 8) };
-  }
-
-  #readFunctionTable(): Buffer {
-    const { rva, sizeBytes } = this.#directory(EXCEPTIONS);
-    return this.#readAt(rva, sizeBytes) ?? Buffer.alloc(0);
+  get #unwindTable(): FunctionTable {
+    if (this.#functions === undefined) {
+      const { rva, sizeBytes } = this.#directory(EXCEPTIONS);
+      const entries = this.#readAt(rva, sizeBytes) ?? Buffer.alloc(0);
+      this.#functions = new FunctionTable(entries, (at, length) => this.#readAt(at, length));
+    }
+    return this.#functions;
   }
 
   /** The nearest symbol below an address, among the exports alone or among all. */
