@@ -24,17 +24,26 @@ export function describeOutput(stream: OutputStream): OutputDescription {
 }
 
 /**
- * Writes a whole text. A reader that has gone is not an error.
+ * Writes a whole text. A reader or a terminal that has gone is not an error.
  *
  * @returns whether the stream is still read
  */
 export function write(stream: OutputStream, text: string): boolean {
   const path = terminalOf(stream)?.path;
-  const file = path === undefined ? stream : openSync(path, 'a');
+  return path === undefined ? writeAll(stream, Buffer.from(text)) : writeToTerminal(path, Buffer.from(text));
+}
+
+/** A terminal of Linux that was closed cannot be opened, or refuses what is written: the errors differ. */
+function writeToTerminal(path: string, bytes: Uint8Array): boolean {
   try {
-    return writeAll(file, Buffer.from(text));
-  } finally {
-    if (path !== undefined) closeSync(file);
+    const terminal = openSync(path, 'a');
+    try {
+      return writeAll(terminal, bytes);
+    } finally {
+      closeSync(terminal);
+    }
+  } catch {
+    return false;
   }
 }
 

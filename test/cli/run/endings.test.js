@@ -27,6 +27,7 @@ const scripts = {
   'waits.cjs': 'setInterval(() => {}, 1000);',
   'heeds.cjs':
     'process.on("SIGINT", () => { file.close(); fs.writeFileSync("heeded", ""); process.exit(7); }); setInterval(() => {}, 1000);',
+  'lingers.cjs': 'process.on("SIGINT", () => setTimeout(() => process.exit(7), 1500)); setInterval(() => {}, 1000);',
   'ignores.cjs': 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);',
 };
 
@@ -182,17 +183,21 @@ describe('Ctrl-C', { skip }, () => {
 });
 
 describe('a terminal', { skip }, () => {
-  it('that is closed ends a program, whose report is still made', async () => {
-    rmSync(join(cwd, 'ready'), { force: true });
-    const command = `${unclosed} run --reporter table --reporter json=closed.json -- '${windowsNode}' waits.cjs`;
-    const terminal = spawn('script', ['-qec', command, '/dev/null'], { cwd, stdio: ['pipe', 'ignore', 'ignore'] });
-    await eventually(() => existsSync(join(cwd, 'ready')));
-    terminal.kill('SIGKILL');
-    await eventually(() => existsSync(join(cwd, 'closed.json')));
-    const { findings } = JSON.parse(readFileSync(join(cwd, 'closed.json'), 'utf8'));
-    assert.ok(findings.some((/** @type {any} */ { object }) => object.name?.endsWith('waits.cjs')));
-    await eventually(() => findProcesses('waits.cjs').length === 0);
-  });
+  // The tool has a remark to make about a program that takes its time, and no terminal for it.
+  for (const script of ['waits.cjs', 'lingers.cjs']) {
+    it(`that is closed ends a program, whose report is still made: ${script}`, async () => {
+      rmSync(join(cwd, 'ready'), { force: true });
+      rmSync(join(cwd, 'closed.json'), { force: true });
+      const command = `${unclosed} run --reporter table --reporter json=closed.json -- '${windowsNode}' ${script}`;
+      const terminal = spawn('script', ['-qec', command, '/dev/null'], { cwd, stdio: ['pipe', 'ignore', 'ignore'] });
+      await eventually(() => existsSync(join(cwd, 'ready')));
+      terminal.kill('SIGKILL');
+      await eventually(() => existsSync(join(cwd, 'closed.json')));
+      const { findings } = JSON.parse(readFileSync(join(cwd, 'closed.json'), 'utf8'));
+      assert.ok(findings.some((/** @type {any} */ { object }) => object.name?.endsWith(script)));
+      await eventually(() => findProcesses(script).length === 0);
+    });
+  }
 
   it('whose user types Ctrl-Z stops all programs, until the user goes on', async () => {
     rmSync(join(cwd, 'ready'), { force: true });
