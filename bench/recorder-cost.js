@@ -101,7 +101,7 @@ async function placeRecorder() {
     judgedName: '\\unused',
     threadsSeenName: '\\unused',
   };
-  const { bytes, patches } = linkAgent(code, target, base, []);
+  const { bytes, patches } = linkAgent(code, target, { base, relays: [] });
   write(base, bytes);
   // The target of the jump at the beginning of a hooked stub: 3 bytes of mov r10, rcx and 5 of jmp.
   const [openHook = 0n, closeHook = 0n] = patches.map(

@@ -7,6 +7,8 @@
 export type Gap = {
   /** The runs that it belongs to, counted from 1; absent when it belongs to all of them. */
   readonly runs?: readonly number[];
+  /** The ids of the processes that it belongs to; absent when it belongs to all of them. */
+  readonly processes?: readonly number[];
 } & (
   | { readonly kind: CountedGap; readonly count: number }
   | { readonly kind: NamingGap; readonly names: readonly string[] }
@@ -24,6 +26,16 @@ export type Gap = {
       /** Iterations that it takes, with the warm-up. */
       readonly needed: number;
     }
+  /** A child process went on when the audit ended: its handles were not judged. */
+  | { readonly kind: 'child-left'; readonly processId: number; readonly image: string }
+  /** A child process could not be recorded, and ran as if alone. */
+  | { readonly kind: 'child-unrecorded'; readonly processId: number; readonly image: string; readonly why: string }
+  /** Too few intervals were counted to judge growth. */
+  | { readonly kind: 'too-few-intervals'; readonly intervals: number; readonly needed: number }
+  /** The target runs on, and was watched for so long. */
+  | { readonly kind: 'watched-for'; readonly durationMs: number }
+  /** The agent's memory stays in the target. */
+  | { readonly kind: 'left-in-target'; readonly sizeBytes: number }
   /** Counts were joined, because there were too many marks to keep those of each. */
   | { readonly kind: 'marks-joined'; readonly iterations: number }
   /** Fewer runs took place than were asked for. */
@@ -33,6 +45,7 @@ export type Gap = {
 /** Gaps of which only their number is known. */
 export type CountedGap =
   | 'functions-missed'
+  | 'functions-missed-at-attach'
   | 'beyond-capacity'
   | 'stacks-dropped'
   | 'misuses-dropped'
@@ -41,6 +54,8 @@ export type CountedGap =
   | 'quarantine-lost'
   | 'nested-walks'
   | 'swept-dropped'
+  | 'open-before'
+  | 'children-unfollowed'
   | 'opened-by-others'
   | 'names-timed-out';
 
@@ -53,11 +68,15 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'runs-missing': true,
   'no-marks': true,
   'too-few-marks': true,
+  'child-left': true,
+  'child-unrecorded': true,
+  'too-few-intervals': true,
   'marks-joined': true,
   'handle-table-lost': true,
   'calls-unrecognised': true,
   'functions-unmovable': true,
   'functions-missed': true,
+  'functions-missed-at-attach': true,
   'beyond-capacity': true,
   'stacks-dropped': true,
   'misuses-dropped': true,
@@ -66,8 +85,12 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'quarantine-lost': true,
   'swept-dropped': true,
   'nested-walks': true,
+  'watched-for': false,
+  'left-in-target': false,
   'settled-without-marks': false,
   'inherited-cut': false,
+  'open-before': false,
+  'children-unfollowed': true,
   'opened-by-others': false,
   'names-timed-out': false,
 };
@@ -94,6 +117,24 @@ export interface Completeness {
 export function weighGaps(gaps: readonly Gap[]): Completeness {
   const hiding = gaps.filter(({ kind }) => mayHideFindings[kind]);
   return { complete: hiding.length === 0, gaps: [...hiding, ...gaps.filter(({ kind }) => !mayHideFindings[kind])] };
+}
+
+/** The gaps of several processes: one that is not in all of them names its processes. */
+export function combineProcessGaps(
+  processes: readonly { readonly pid: number; readonly gaps: readonly Gap[] }[],
+): readonly Gap[] {
+  const found = new Map<string, { readonly gap: Gap; readonly pids: Set<number> }>();
+  for (const { pid, gaps } of processes) {
+    for (const gap of gaps) {
+      const key = JSON.stringify(gap);
+      const known = found.get(key);
+      if (known === undefined) found.set(key, { gap, pids: new Set([pid]) });
+      else known.pids.add(pid);
+    }
+  }
+  return [...found.values()].map(({ gap, pids }) =>
+    pids.size === processes.length ? gap : { ...gap, processes: [...pids] },
+  );
 }
 
 /** The completeness of several runs: a gap that is not in all of them names its runs. */

@@ -30,6 +30,8 @@ export interface OpenSite {
    * there.
    */
   readonly opened?: CallRecord;
+  /** When the oldest of them was opened: {@link CallRecord.timeMs}. Absent for handles that are closed. */
+  readonly oldestTimeMs?: number;
   /** Where a handle of this type from the same opening stack was closed last; absent when none ever was. */
   readonly siblingsClosedAt?: Stack;
   /**
@@ -101,6 +103,16 @@ export interface Mark {
   readonly timeMs: number;
   /** How many iterations ended since the mark before; more than one when marks came faster than they were counted. */
   readonly iterations: number;
+}
+
+/** A look at a process that was running before, and may go on. */
+export interface Watch {
+  /** It goes on: what is open may yet be closed. */
+  readonly goesOn: boolean;
+  /** Milliseconds from the beginning of the recording to the look. */
+  readonly durationMs: number;
+  /** The handles were counted after each interval of so many ms; absent where the program marked iterations. */
+  readonly everyMs?: number;
 }
 
 /** One handle that is still open. */
@@ -209,6 +221,8 @@ export interface Evidence {
   readonly ending?: Ending;
   /** In order; absent when iterations were not marked. */
   readonly marks?: readonly Mark[];
+  /** Absent for a target that was recorded from its first instruction. */
+  readonly watch?: Watch;
   /** Inheritable handles that the target was born with, beside its standard streams. */
   readonly inherited?: readonly OpenHandle[];
   /** Handles of the target that its child processes inherited. */

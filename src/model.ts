@@ -120,6 +120,8 @@ export interface Finding {
   readonly fingerprint: string;
   /** For a leak, when iterations were marked: how the number of open handles moved after the warm-up. */
   readonly growth?: IterationGrowth;
+  /** When several processes were recorded: those that it is of, each with its part of {@link count}. */
+  readonly processes?: readonly { readonly pid: number; readonly count: number }[];
   /** When the target was run repeatedly: {@link count} in each run, in order; 0 for a run without the finding. */
   readonly runs?: readonly number[];
   /** A line that suppresses this finding and its like: docs/suppressions.md. */
@@ -143,6 +145,8 @@ export interface Report {
   readonly target: {
     readonly command: readonly string[];
     readonly pid: number;
+    /** It was running before the tool came. */
+    readonly attached?: true;
     /** Unsigned; absent while the target still runs. */
     readonly exitCode?: number;
   };
@@ -156,6 +160,8 @@ export interface Report {
   readonly modulesWithoutNames?: readonly ModuleWithoutNames[];
   /** The suppressions in force, in order: all that were given, and the default ones that matched a finding. */
   readonly suppressions?: readonly SuppressionUse[];
+  /** The processes of a tree, in the order in which they were started; absent when there was only one. */
+  readonly processes?: readonly ProcessSummary[];
   /** The runs of a repeated audit, in order. {@link target} is then one of them. */
   readonly runs?: readonly RunSummary[];
   readonly stats: Statistics;
@@ -207,6 +213,21 @@ export interface SuppressionLine {
 /** A line of suppressions, and how many findings it suppressed. */
 export interface SuppressionUse extends SuppressionLine {
   /** 0 for a line that matched none. */
+  readonly findings: number;
+}
+
+/** One of several processes under audit. */
+export interface ProcessSummary {
+  readonly pid: number;
+  /** The process that started it; absent for the first one. */
+  readonly parentPid?: number;
+  /** Whole path of the program. */
+  readonly image: string;
+  /** Unsigned; absent while it runs. */
+  readonly exitCode?: number;
+  readonly opens: number;
+  readonly closes: number;
+  /** Findings of level error or warning that it has a part in. */
   readonly findings: number;
 }
 

@@ -77,5 +77,10 @@ export function iterationGap(
   if (marks.length === 0) return { kind: 'no-marks', mark };
   if (planIterations(marks, warmUpIterations).counts >= COUNTS_MIN) return undefined;
   const iterations = marks.reduce((sum, each) => sum + each.iterations, 0);
-  return { kind: 'too-few-marks', iterations, warmUpIterations, needed: warmUpIterations + COUNTS_MIN };
+  return { kind: 'too-few-marks', iterations, warmUpIterations, needed: countsNeeded(warmUpIterations) };
+}
+
+/** How many iterations it takes to judge growth, with those of the warm-up. */
+export function countsNeeded(warmUpIterations: number = WARM_UP_BY_DEFAULT): number {
+  return warmUpIterations + COUNTS_MIN;
 }

@@ -1,16 +1,23 @@
+import { AuditorEvents } from '../agent/inject/auditor-events.ts';
 import { iterationGap } from '../analyze/iterations.ts';
 import { parseSuppressions } from '../analyze/suppressions.ts';
 import { type Gap, weighGaps } from '../completeness.ts';
+import type { Evidence } from '../evidence-model.ts';
 import { MarkListener } from '../marks/mark-listener.ts';
 import { type MarkName, parseMarkName } from '../marks/mark-name.ts';
 import type { Report } from '../model.ts';
 import { checkProgram, findProgram } from '../process/program.ts';
 import { StandardStreams } from '../process/standard-streams.ts';
 import { toolName, toolVersion } from '../version.ts';
+import { AuditClaim } from './audit-claim.ts';
+import type { Judgement } from './examination.ts';
 import { findIn, modulesWithoutNames } from './findings.ts';
 import type { AuditOptions } from './options.ts';
-import { AuditSession, type Judgement } from './session.ts';
+import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
+import { combineTree } from './tree/combine-tree.ts';
+import type { ProcessReport } from './tree/process-report.ts';
+import { ProcessTree } from './tree/process-tree.ts';
 import { AbortEvent, waitForEnd } from './wait.ts';
 
 /** Audits one run of a program: see {@link audit}. */
@@ -21,17 +28,31 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const mark = options.mark === undefined ? undefined : parseMarkName(options.mark);
   using marks = mark === undefined ? undefined : await MarkListener.open(mark, options.settleMs ?? 0);
   using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
+  using events = new AuditorEvents({ followsChildren: options.followChildren ?? false });
   const { stdin, stdout, stderr } = streams;
   using started = await startTarget(
     { program, args: options.args ?? [], stdin, stdout, stderr },
     options.recording,
     mark,
+    events,
   );
   const { target, recording } = started;
+  using _claim = AuditClaim.take(target.pid);
   const passedOn = [stdin, stdout, stderr].map((stream) => stream.asRawHandle());
   streams.targetStarted();
-  using session = await AuditSession.begin(target, recording, { passedOn, marks, symbolPath: options.symbolPath });
+  const find = (evidence: Evidence): ReturnType<typeof findIn> => findIn(evidence, options, suppressions);
+  using tree =
+    events.child === undefined
+      ? undefined
+      : new ProcessTree(started, events, { recording: options.recording, symbolPath: options.symbolPath, find });
+  using session = await AuditSession.begin(target, recording, {
+    passedOn,
+    marks,
+    symbolPath: options.symbolPath,
+    arrived: tree?.rootArrived,
+  });
   using abort = new AbortEvent(options.signal);
+  tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
   const judgement = await session.judge(abort);
@@ -40,21 +61,31 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
   let found: ReturnType<typeof findIn>;
   try {
-    found = findIn(judgement.evidence, options, suppressions);
+    found = find(judgement.evidence);
   } finally {
     await ending;
   }
+  if (options.waitChildren === true && !judgement.isAborted) await tree?.settle();
+  const children = await tree?.finish();
   await streams.drain();
   const exitCode = target.exitCode();
-  const nameless = session.explainMissingNames(modulesWithoutNames(found.findings));
+  const root: ProcessReport = {
+    pid: target.pid,
+    image: target.image,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    found,
+    gaps: listGaps(judgement, options, mark),
+    nameless: session.explainMissingNames(modulesWithoutNames(found.findings)),
+    stats: { ...judgement.stats, ...recording.ledger.totals() },
+  };
+  const { gaps, nameless, ...combined } = combineTree(root, children);
   return {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
     target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
-    ...found,
-    completeness: weighGaps(listGaps(judgement, options, mark)),
+    ...combined,
+    completeness: weighGaps(gaps),
     ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
-    stats: { ...judgement.stats, ...recording.ledger.totals() },
   };
 }
 

@@ -13,6 +13,7 @@ export class ExitingThreads implements Disposable {
   readonly #recording: Recording;
   readonly #stacks: ThreadStack[] = [];
   #stopped: StoppedThreads | undefined;
+  #areSeen = false;
 
   constructor(target: Target, recording: Recording) {
     this.#target = target;
@@ -32,6 +33,8 @@ export class ExitingThreads implements Disposable {
    */
   isJudgedAtStop(): boolean {
     if (!this.#recording.isEndingThreads) return true;
+    if (this.#areSeen) return false; // it was let go, and has not gone yet
+    this.#areSeen = true;
     try {
       this.stop();
       this.#stopped?.leave();

@@ -13,7 +13,7 @@ import type { AuditOptions } from './options.ts';
  */
 export function findIn(
   evidence: Evidence,
-  options: AuditOptions,
+  options: Pick<AuditOptions, 'analysis' | 'defaultSuppressions'>,
   given: readonly Suppression[],
 ): Pick<Report, 'findings' | 'suppressions'> {
   const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions())];

@@ -1,4 +1,4 @@
-import { combineRuns } from '../analyze/repetition.ts';
+import { combineRuns } from '../analyze/combine/repetition.ts';
 import type { Report } from '../model.ts';
 import { auditProgram } from './audit-program.ts';
 import type { AuditOptions } from './options.ts';
@@ -7,6 +7,7 @@ export type { RecordingOptions } from '../agent/inject/recording.ts';
 export type { AnalyzeOptions } from '../analyze/index.ts';
 export type { SuppressionText } from '../analyze/suppressions.ts';
 export type { Completeness, CountedGap, Gap, NamingGap } from '../completeness.ts';
+export { attach, type AttachOptions } from './attach.ts';
 export { mark } from '../marks/mark.ts';
 export type {
   Finding,

@@ -2,18 +2,23 @@ import type { CallLedger } from '../call-ledger.ts';
 import { type GatheredEvidence, gather } from '../evidence/gather.ts';
 import { entryOf, type EvidenceSources, type TableEntry } from '../evidence/sources.ts';
 import { HandleDescriber } from '../handles/describe.ts';
-import { HandleTable } from '../handles/enumerate.ts';
+import type { HandleTable } from '../handles/enumerate.ts';
 import type { Target } from '../process/target.ts';
 
 /**
- * Gathers the evidence of a target that exists: its kernel handle table, explained by the ledger. The target must not
- * run meanwhile.
+ * Gathers the evidence of a target that exists: its kernel handle table, explained by the ledger.
  *
- * @throws Win32Error or NtStatusError when its handle table cannot be read
+ * @param isStillOpen whether a value is still the handle that it was when the table was read; the target must not run
+ *   meanwhile where this is absent
+ * @throws Win32Error or NtStatusError when its handles cannot be looked at
  */
-export async function gatherLive(target: Target, sources: EvidenceSources): Promise<GatheredEvidence> {
+export async function gatherTable(
+  target: Target,
+  table: HandleTable,
+  sources: EvidenceSources,
+  isStillOpen?: (value: bigint) => boolean,
+): Promise<GatheredEvidence> {
   const processId = target.pid;
-  const table = HandleTable.readProcess(target, processId);
   const isRecordersOwn = sources.ledger.recordersOwn();
   function* entries(): Generator<TableEntry> {
     for (let index = 0; index < table.count; index++) {
@@ -25,7 +30,8 @@ export async function gatherLive(target: Target, sources: EvidenceSources): Prom
     // One round of questions for all: those that the helper process answers wait for each other only once.
     const questions = asked.map(({ value, type }) => ({ processId, value, type }));
     const answers = await describer.describe(target, questions);
-    return new Map(asked.map((entry, index) => [entry.value, answers[index]!]));
+    const isCertain = ({ value }: TableEntry): boolean => isStillOpen?.(value) !== false;
+    return new Map(asked.flatMap((entry, index) => (isCertain(entry) ? [[entry.value, answers[index]!]] : [])));
   });
 }
 

@@ -21,6 +21,10 @@ export interface AuditOptions {
   readonly defaultSuppressions?: boolean;
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
   readonly symbolPath?: string;
+  /** Whether child processes are recorded, too, and theirs; false by default. */
+  readonly followChildren?: boolean;
+  /** Whether the audit goes on until all child processes have ended; false by default. */
+  readonly waitChildren?: boolean;
   /** How often to run the program; one report tells of all runs. Absent: once, and the report is of that run. */
   readonly repeat?: number;
   /**

@@ -1,3 +1,4 @@
+import type { AuditorEvents } from '../agent/inject/auditor-events.ts';
 import { Recording, type RecordingOptions } from '../agent/inject/recording.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { MARK_VARIABLE } from '../marks/mark.ts';
@@ -20,9 +21,10 @@ export async function startTarget(
   spawn: SpawnOptions,
   options: RecordingOptions | undefined,
   mark: MarkName | undefined,
+  events: AuditorEvents,
 ): Promise<PreparedTarget> {
   const starting = withMarkVariable(mark, () => StartedProcess.spawn(spawn));
-  const [target, recording] = await Promise.allSettled([starting, prepareRecording(options)]);
+  const [target, recording] = await Promise.allSettled([starting, prepareRecording(options, events)]);
   const dispose = (): void => {
     using _target = target.status === 'fulfilled' ? target.value : undefined;
     using _recording = recording.status === 'fulfilled' ? recording.value : undefined;
@@ -33,9 +35,9 @@ export async function startTarget(
   throw target.status === 'rejected' ? target.reason : (recording as PromiseRejectedResult).reason;
 }
 
-async function prepareRecording(options: RecordingOptions | undefined): Promise<Recording> {
+async function prepareRecording(options: RecordingOptions | undefined, events: AuditorEvents): Promise<Recording> {
   HandleTable.learnTypeNames(); // which else the target would have to wait for
-  return await Recording.prepare(options);
+  return await Recording.prepare(options, events);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { CreateEventW, SetEvent, WaitForMultipleObjectsAsync } from '../ffi/kernel32.ts';
 import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../io/index.ts';
-import type { Target } from '../process/target.ts';
+import type { StartedTarget } from '../process/target.ts';
 
 const INFINITE_MS = 0xffff_ffff;
 
@@ -19,8 +19,17 @@ export async function waitForOne<Waited extends AsHandle>(handles: readonly Wait
   return signalled;
 }
 
+/** The same for a limited time. @returns `undefined` when none is signalled by then */
+export async function waitForOneWithin<Waited extends AsHandle>(
+  timeoutMs: number,
+  handles: readonly Waited[],
+): Promise<Waited | undefined> {
+  const raw = BigInt64Array.from(handles, (handle) => handle.asHandle().asRawHandle());
+  return handles[await WaitForMultipleObjectsAsync(raw.length, raw, false, timeoutMs)];
+}
+
 /** Waits for the end of a target that has nothing left to do: an abort ends it at once. */
-export async function waitForEnd(target: Target, abort?: AbortEvent): Promise<void> {
+export async function waitForEnd(target: StartedTarget, abort?: AbortEvent): Promise<void> {
   const ended = target.asHandle();
   while ((await waitForOne(abort === undefined ? [ended] : [ended, abort])) !== ended) target.terminate();
 }

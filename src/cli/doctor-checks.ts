@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { release, version } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -43,6 +45,8 @@ interface Examination {
 
 const OLDEST_NODE_MAJOR = 22;
 const TRIAL_TIMEOUT_MS = 30_000;
+/** How long a running program is recorded. */
+const TRIAL_LENGTH_MS = 100;
 const STATUS_PRIVILEGE_NOT_HELD = 0xc000_0061;
 
 const examinations: readonly Examination[] = [
@@ -60,6 +64,11 @@ const examinations: readonly Examination[] = [
     examine: examineRecording,
     advice:
       'again without software that hooks ntdll, as security products do, or with an account that may start programs',
+  },
+  {
+    name: 'attaching',
+    examine: examineAttaching,
+    advice: 'again without software that guards the memory of processes, as security products do',
   },
   {
     name: 'names',
@@ -153,6 +162,38 @@ async function examineRecording({ environment }: DoctorContext): Promise<Omit<Ch
     detail: `${detail}; not everything was recorded: ${completeness.gaps.slice(0, 1).map(spellGap).join()}`,
     advice: 'again without software that hooks ntdll, as security products do',
   };
+}
+
+/** Attaches to a program that waits for input, and lets it go on to its end. */
+async function examineAttaching({ environment }: DoctorContext): Promise<Omit<Check, 'name'>> {
+  const { attach } = await import('../audit/index.ts');
+  const { findProcess } = await import('../process/processes.ts');
+  const trial = spawn(trialProgram(environment), ['/d', '/q'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  try {
+    await once(trial, 'spawn');
+    const ended = once(trial, 'exit');
+    let stoodMs = 0;
+    const report = await attach({
+      process: findProcess(String(trial.pid)),
+      forMs: TRIAL_LENGTH_MS,
+      onAttached: (standingMs) => {
+        stoodMs = standingMs;
+        trial.stdin.write('rem\r\n');
+      },
+      signal: AbortSignal.timeout(TRIAL_TIMEOUT_MS),
+    });
+    trial.stdin.end('exit 7\r\n');
+    const [exitCode] = await ended;
+    if (exitCode !== 7)
+      throw new Error(`the trial, ${report.target.command[0]}, ended with ${exitCode} and not with 7`);
+    if (report.stats.hookedCalls === 0) throw new Error('no system call of the trial could be hooked');
+    return {
+      status: 'ok',
+      detail: `a trial with cmd.exe, which stood still for ${Math.ceil(stoodMs)} ms, was recorded, and ran on to its end`,
+    };
+  } finally {
+    trial.kill();
+  }
 }
 
 function trialProgram(environment: DoctorContext['environment']): string {

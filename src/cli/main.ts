@@ -29,6 +29,7 @@ const program = new Command(toolName)
  */
 const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> = new Map([
   ['run', async () => (await import('./commands/run.ts')).addRunCommand],
+  ['attach', async () => (await import('./commands/attach.ts')).addAttachCommand],
   ['handles', async () => (await import('./commands/handles.ts')).addHandlesCommand],
   ['find', async () => (await import('./commands/find.ts')).addFindCommand],
   ['explain', async () => (await import('./commands/explain.ts')).addExplainCommand],

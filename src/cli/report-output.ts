@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { win32 } from 'node:path';
 
 import { InvalidArgumentError } from 'commander';
 
@@ -18,7 +19,7 @@ export interface ReporterChoice {
 }
 
 /** The choice of what a report shows, in every format. */
-interface ReportAppearance {
+export interface ReportAppearance {
   /** Whether a table shows every finding in full, however long it gets. */
   readonly all: boolean;
   readonly notes: boolean;
@@ -134,6 +135,15 @@ function toHostPath(path: string): string {
 
 function streamOf(name: ReporterName): OutputStream {
   return name === 'table' ? 2 : 1;
+}
+
+/** The choices for a report before the last one: `leaks.json` becomes `leaks.2.json`. */
+export function numberFiles(choices: readonly ReporterChoice[], number: number): readonly ReporterChoice[] {
+  return choices.map((choice) => {
+    if (choice.file === undefined) return choice;
+    const { dir, name, ext } = win32.parse(choice.file);
+    return { ...choice, file: win32.join(dir, `${name}.${number}${ext}`) };
+  });
 }
 
 /** Writes a whole file or none: to a neighbour, which then takes its place. A device or pipe is written to directly. */

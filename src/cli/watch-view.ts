@@ -1,10 +1,10 @@
 import type { GrowthSample, GrowthVerdict } from '../analyze/growth.ts';
 import { judgeTrend, SAMPLES_MIN } from '../analyze/trend.ts';
+import { spellDuration } from '../text/duration.ts';
 import { escapeText } from '../text/escape.ts';
 import { cutEnd, padText, textWidth, wrapText } from '../report/text-width.ts';
 import type { Theme } from '../report/theme.ts';
 import { toolName } from '../version.ts';
-import { spellDuration } from './duration.ts';
 import { spellNumber } from '../report/numbers.ts';
 import { spellChange } from './numbers.ts';
 

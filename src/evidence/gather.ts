@@ -27,6 +27,8 @@ export interface GatheredEvidence {
   readonly openHandles: number;
   /** Handles of types that processes give each other, opened where the recorder could not see it. */
   readonly unseenOpens: number;
+  /** Handles that were open before recording began. */
+  readonly openBefore: number;
   /** Handles of the evidence whose name did not come in time. */
   readonly namesTimedOut: number;
   readonly distinctStacks: number;
@@ -52,6 +54,7 @@ export async function gather(
   const groups = new Map<string, SiteGroup>();
   let openHandles = 0;
   let unseenOpens = 0;
+  let openBefore = 0;
   for (const entry of table) {
     openHandles++;
     inheritances.offer(entry);
@@ -61,7 +64,10 @@ export async function gather(
       if (passedBetweenProcesses.has(entry.type) && !(sources.hasWindows && entry.type === 'Event')) unseenOpens++;
       continue;
     }
-    if (life.opened.call === undefined) continue; // there before recording began
+    if (life.opened.call === undefined) {
+      openBefore++;
+      continue;
+    }
     const type = life.objectType === 'Socket' ? 'Socket' : entry.type;
     const isGiven = life.givenToWrongCloser === true || searches.take(life.opened);
     const key = `${siteKey(life.opened, type)}${isGiven ? ' given' : ''}`;
@@ -90,6 +96,7 @@ export async function gather(
     },
     openHandles,
     unseenOpens,
+    openBefore,
     namesTimedOut: [...descriptions.values()].filter(({ nameProblem }) => nameProblem === 'timed out').length,
     distinctStacks: calls.distinctStacks,
   };

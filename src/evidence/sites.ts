@@ -25,6 +25,8 @@ export class SiteGroup {
   readonly #newest = new NewestOpenings();
   /** All of them; {@link #entries} holds the first ones. */
   #count = 1;
+  /** FILETIME at which the oldest of them was opened. */
+  #oldestTime: bigint | undefined;
 
   constructor(type: string, life: LedgerLife, first: TableEntry, calls: CallReader, isGiven: boolean) {
     this.#type = type;
@@ -52,6 +54,7 @@ export class SiteGroup {
   #noteOpening(value: bigint, opened: LedgerCall | undefined): void {
     if (opened === undefined) return;
     const { threadId, time } = opened;
+    if (this.#oldestTime === undefined || time < this.#oldestTime) this.#oldestTime = time;
     if (this.#calls.mayBePassedOn) this.#newest.add({ value, time });
     if (!this.#calls.isRunning(threadId)) return;
     let opener = this.#openers.get(threadId);
@@ -111,6 +114,7 @@ export class SiteGroup {
       count: this.#count,
       examples,
       ...(opened === undefined ? {} : { opened: calls.read(opened), ...findSiblings(opened, calls) }),
+      ...(this.#oldestTime === undefined || !this.#life.isOpen ? {} : { oldestTimeMs: calls.timeMs(this.#oldestTime) }),
       ...this.listRunning(),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),

@@ -184,6 +184,13 @@ const wine_get_version: (() => bigint) | undefined = ntdll.defineOptional('wine_
 /** Whether this Windows is Wine. */
 export const isWine: boolean = wine_get_version !== undefined;
 
+/** https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwunmapviewofsection */
+export const NtUnmapViewOfSection: (ProcessHandle: HANDLE, BaseAddress: bigint) => number = ntdll.define(
+  'NtUnmapViewOfSection',
+  NTSTATUS,
+  [HANDLE, ULONG64],
+);
+
 /** https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwmapviewofsection */
 export const NtMapViewOfSection: (
   SectionHandle: HANDLE,

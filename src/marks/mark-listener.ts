@@ -1,12 +1,12 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { CreateEventW, GetLastError } from '../ffi/kernel32.ts';
-import { type AsHandle, HandleOrNull, type OwnedHandle } from '../io/index.ts';
+import type { AsHandle, OwnedHandle } from '../io/index.ts';
+import { nowMs } from '../process/clock.ts';
 import type { MarkCounts } from './mark-counts.ts';
 import { MarkError, type MarkName } from './mark-name.ts';
+import { createNewEvent } from './new-event.ts';
 
-const ERROR_ALREADY_EXISTS = 183;
 /** Bytes that the target wrote to a pipe just before it ended arrive within this time. */
 const DRAIN_MS = 50;
 /** When so many marks wait for their count, no more are read: a program may write them faster than they are counted. */
@@ -29,6 +29,10 @@ export class MarkListener implements Disposable {
   readonly #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
   readonly #settleMs: number;
+  /** The clock makes the marks, after so many milliseconds each; absent where the program does. */
+  readonly everyMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastNoteMs = 0;
   #counts: MarkCounts | undefined;
   #pending = 0;
   #total = 0;
@@ -39,8 +43,9 @@ export class MarkListener implements Disposable {
   #counting: Promise<void> | undefined;
   #failure: unknown;
 
-  private constructor(settleMs: number, event: OwnedHandle | undefined, server: Server | undefined) {
+  private constructor(settleMs: number, event?: OwnedHandle, server?: Server, everyMs?: number) {
     this.#settleMs = settleMs;
+    this.everyMs = everyMs;
     this.#owned = event;
     this.#server = server;
     this.event = event;
@@ -54,7 +59,7 @@ export class MarkListener implements Disposable {
    * @throws MarkError when another process has one of that name
    */
   static async open({ kind, name }: MarkName, settleMs: number): Promise<MarkListener> {
-    if (kind === 'event') return new MarkListener(settleMs, createNewEvent(name), undefined);
+    if (kind === 'event') return new MarkListener(settleMs, createNewEvent(name));
     if (await answers(name)) throw new MarkError(name, 'another process has a pipe of that name', 'another name');
     const server = createServer({ allowHalfOpen: true });
     server.maxConnections = CONNECTIONS_MAX;
@@ -68,13 +73,26 @@ export class MarkListener implements Disposable {
     return listener;
   }
 
+  /**
+   * Counts after every interval instead of after iterations.
+   *
+   * @param settleMs as for {@link open}
+   */
+  static every(everyMs: number, settleMs: number): MarkListener {
+    return new MarkListener(settleMs, undefined, undefined, everyMs);
+  }
+
   /** Begins to count. The target must not run before. */
   start(counts: MarkCounts): void {
     this.#counts = counts;
+    if (this.everyMs === undefined) return;
+    this.#lastNoteMs = nowMs();
+    this.#timer = setInterval(() => this.note(), this.everyMs);
   }
 
   /** One iteration is over. Counts at once, or after the count that is under way. */
   note(): void {
+    this.#lastNoteMs = nowMs();
     this.#pending++;
     this.#counting ??= this.#count();
   }
@@ -85,6 +103,9 @@ export class MarkListener implements Disposable {
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    */
   async finish(): Promise<void> {
+    clearInterval(this.#timer);
+    // The last interval ends with the audit, and its timer may be about to say so.
+    if (this.everyMs !== undefined && nowMs() - this.#lastNoteMs > this.everyMs / 2) this.note();
     if (this.#server !== undefined) {
       for (let before = -1; before !== this.#total + this.#pending; ) {
         before = this.#total + this.#pending;
@@ -151,6 +172,7 @@ export class MarkListener implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearInterval(this.#timer);
     for (const socket of this.#sockets) socket.destroy();
     this.#server?.close();
     this.#owned?.[Symbol.dispose]();
@@ -169,14 +191,4 @@ function answers(path: string): Promise<boolean> {
     });
     probe.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ENOENT'));
   });
-}
-
-/** @throws MarkError when there is one of that name: its signals would come from other programs */
-function createNewEvent(name: string): OwnedHandle {
-  const raw = CreateEventW(null, false, false, name);
-  const code = GetLastError();
-  const event = HandleOrNull.fromRawHandle(raw).expect('create event', name);
-  if (code !== ERROR_ALREADY_EXISTS) return event;
-  event[Symbol.dispose]();
-  throw new MarkError(name, 'another process has an event of that name (ERROR_ALREADY_EXISTS 183)', 'another name');
 }

@@ -13,3 +13,41 @@ export function quoteArgument(argument: string): string {
   const escaped = argument.replace(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, '$1$1');
   return `"${escaped}"`;
 }
+
+/**
+ * The arguments that a command line stands for, the program first, as a C runtime splits it.
+ *
+ * https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
+ */
+export function parseCommandLine(line: string): readonly string[] {
+  const [whole, quoted, plain] = /^(?:"([^"]*)"?|(\S*))/.exec(line) ?? [''];
+  const rest = line.slice(whole.length).trimStart();
+  const args: string[] = [];
+  let argument: string | undefined;
+  let isQuoted = false;
+  for (let at = 0; at < rest.length; ) {
+    const [run, backslashes = '', quote] = /^(\\*)("?)/.exec(rest.slice(at)) ?? ['', '', ''];
+    if (quote === '"') {
+      at += run.length;
+      // Backslashes mean themselves unless a quote follows: then two are one, and an odd one makes it a plain quote.
+      argument = `${argument ?? ''}${'\\'.repeat(backslashes.length >> 1)}`;
+      if (backslashes.length % 2 === 1) argument += '"';
+      else if (isQuoted && rest[at] === '"') {
+        argument += '"'; // two quotes within a quoted part are one that is meant
+        at++;
+      } else isQuoted = !isQuoted;
+    } else if (backslashes !== '') {
+      at += backslashes.length;
+      argument = `${argument ?? ''}${backslashes}`;
+    } else {
+      const character = rest[at++]!;
+      if (isQuoted || !/\s/.test(character)) argument = `${argument ?? ''}${character}`;
+      else if (argument !== undefined) {
+        args.push(argument);
+        argument = undefined;
+      }
+    }
+  }
+  if (argument !== undefined) args.push(argument);
+  return [quoted ?? plain ?? '', ...args];
+}

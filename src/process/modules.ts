@@ -84,6 +84,35 @@ export function listFirstModules(process: AsHandle, program: string): readonly M
   ];
 }
 
+/**
+ * WORD Machine of the program of a process, such as 0x8664 for x64; `undefined` where its headers cannot be read.
+ *
+ * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
+ */
+export function readProgramMachine(process: AsHandle): number | undefined {
+  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
+  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
+  if (status !== 0) return undefined;
+  const base = readPointer(process, basic.readBigUInt64LE(8) + 0x10n); // PVOID PEB.ImageBaseAddress
+  const peOffset = tryReadMemory(process, (base ?? 0n) + 0x3cn, 4)?.readUInt32LE(0); // LONG e_lfanew
+  if (!base || peOffset === undefined) return undefined;
+  return tryReadMemory(process, base + BigInt(peOffset) + 4n, 2)?.readUInt16LE(0);
+}
+
+/**
+ * The command line of a process, as the process has it in its memory; `undefined` where it cannot be read.
+ *
+ * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
+ */
+export function readCommandLine(process: AsHandle): string | undefined {
+  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
+  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
+  if (status !== 0) return undefined;
+  const parameters = readPointer(process, basic.readBigUInt64LE(8) + 0x20n); // PEB.ProcessParameters
+  const record = parameters && tryReadMemory(process, parameters + 0x70n, 16); // UNICODE_STRING CommandLine
+  return record ? readUnicodeString(process, record, 0) : undefined;
+}
+
 function firstModule(process: AsHandle, base: bigint | undefined, path: string, isSystem: boolean): readonly Module[] {
   const peOffset = base && tryReadMemory(process, base + 0x3cn, 4)?.readUInt32LE(0); // LONG e_lfanew
   // DWORD SizeOfImage

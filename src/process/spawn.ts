@@ -27,7 +27,7 @@ import { buildCommandLine } from './command-line.ts';
 import { listModules, type Module } from './modules.ts';
 import { refusedToStart } from './program.ts';
 import { resumeProcess, suspendProcess } from './suspend.ts';
-import type { Target } from './target.ts';
+import type { StartedTarget } from './target.ts';
 import { StoppedThreads, type WaitingThread } from './thread-stacks.ts';
 
 const CREATE_SUSPENDED = 0x4;
@@ -77,7 +77,7 @@ export async function endSuspendedProcesses(): Promise<void> {
  * A process that the tool has started, suspended before its first instruction. Disposing of it ends it unless it was
  * {@link resume | resumed}: a suspended process is never left behind.
  */
-export class StartedProcess implements Target {
+export class StartedProcess implements StartedTarget {
   readonly pid: number;
   readonly origin = 'started';
   readonly command: readonly string[];

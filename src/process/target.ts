@@ -4,9 +4,7 @@ import type { StoppedThreads, WaitingThread } from './thread-stacks.ts';
 
 /**
  * A process under audit, whether the tool started it, attached to it, or follows it as another target's child.
- *
- * Disposing of it closes our handles of it. It does not end a process that runs, but never leaves one suspended: one
- * that has not run its first instruction is ended.
+ * Disposing of it closes our handles of it, and does not end a process that runs.
  */
 export interface Target extends AsHandle, Disposable {
   readonly pid: number;
@@ -17,13 +15,6 @@ export interface Target extends AsHandle, Disposable {
   readonly image: string;
 
   /**
-   * Stops all of its threads, and returns when they stand.
-   *
-   * @returns whether they stand; `false` when the process has ended, or is about to
-   * @throws NtStatusError when Windows refuses
-   */
-  suspend(): boolean;
-  /**
    * Stops all of its threads but one, which waits by itself.
    *
    * @param areOthersEnded there is no other thread to look for
@@ -31,23 +22,37 @@ export interface Target extends AsHandle, Disposable {
    */
   stopThreads(waiting: WaitingThread | undefined, areOthersEnded: boolean): StoppedThreads;
   /**
+   * The modules that are loaded now, the program first.
+   *
+   * @throws NtStatusError when Windows refuses
+   */
+  modules(): readonly Module[];
+  /** Its exit code, unsigned; `undefined` while it runs. */
+  exitCode(): number | undefined;
+}
+
+/**
+ * A process that the tool has started, and whose life is in its hands. Disposing of it never leaves it suspended: one
+ * that has not run its first instruction is ended.
+ */
+export interface StartedTarget extends Target {
+  /**
+   * Stops all of its threads, and returns when they stand.
+   *
+   * @returns whether they stand; `false` when the process has ended, or is about to
+   * @throws NtStatusError when Windows refuses
+   */
+  suspend(): boolean;
+  /**
    * Lets it run: for the first time, or on after {@link suspend}.
    *
    * @throws Win32Error or NtStatusError when Windows refuses
    */
   resume(): void;
   /**
-   * The modules that are loaded now, the program first.
-   *
-   * @throws NtStatusError when Windows refuses
-   */
-  modules(): readonly Module[];
-  /**
    * Ends it at once, as from outside; one that has ended, or is about to, is left to that.
    *
    * @throws Win32Error when Windows refuses
    */
   terminate(): void;
-  /** Its exit code, unsigned; `undefined` while it runs. */
-  exitCode(): number | undefined;
 }

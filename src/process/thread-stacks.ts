@@ -1,15 +1,30 @@
-import { OpenThread, ResumeThread, SuspendThread } from '../ffi/kernel32.ts';
+import { ERROR_ACCESS_DENIED } from '../ffi/constants.ts';
+import { GetLastError, OpenThread, ResumeThread, SuspendThread } from '../ffi/kernel32.ts';
 import { NtQueryInformationThread } from '../ffi/ntdll.ts';
 import { type AsHandle, HandleOrNull, NULL_HANDLE, type OwnedHandle } from '../io/index.ts';
+import { UserError } from '../user-error.ts';
+import type { StopNotes } from './guardian/stop-notes.ts';
 import { tryReadMemory } from './memory.ts';
-import { listThreadIds } from './processes.ts';
-import { awaitStackPointer } from './suspend.ts';
+import { listThreadIds } from './process-table.ts';
+import { awaitStandingPoint, requestSuspension, resumeProcess, type StandingPoint } from './suspend.ts';
+
+/** A process whose threads cannot be stopped. */
+class StopError extends UserError {
+  constructor(processId: number, why: string) {
+    super(`Cannot stop process ${processId}: ${why}. Try an elevated terminal, or again.`);
+  }
+}
 
 /** A copy of the stack of a thread that stood still. */
 export interface ThreadStack {
   readonly threadId: number;
   /** Its 64-bit words from the innermost one on, each as two halves, the lower one first. */
   readonly halves: Uint32Array;
+}
+
+/** A thread of a process whose threads stand still, and where it stands. */
+export interface StandingThread extends StandingPoint {
+  readonly threadId: number;
 }
 
 /** A thread that waits by itself until its stack has been read. */
@@ -21,6 +36,7 @@ export interface WaitingThread {
 const THREAD_SUSPEND_RESUME = 0x2;
 const THREAD_GET_CONTEXT = 0x8;
 const THREAD_QUERY_INFORMATION = 0x40;
+const THREAD_ACCESS = THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION;
 const SUSPEND_FAILED = 0xffff_ffff;
 const ThreadBasicInformation = 0; // THREADINFOCLASS
 
@@ -45,9 +61,12 @@ export class StoppedThreads implements Disposable {
   readonly #waiting: WaitingThread | undefined;
   readonly #threads = new Map<number, OwnedHandle>();
 
-  private constructor(process: AsHandle, waiting: WaitingThread | undefined) {
+  readonly #letGo: () => void;
+
+  private constructor(process: AsHandle, waiting?: WaitingThread, letGo?: () => void) {
     this.#process = process;
     this.#waiting = waiting;
+    this.#letGo = letGo ?? (() => this.#resumeEach());
   }
 
   /**
@@ -75,6 +94,72 @@ export class StoppedThreads implements Disposable {
     return stopped;
   }
 
+  /**
+   * Stops a process that goes on afterwards: all of its threads at once, and then those that were being started
+   * meanwhile.
+   *
+   * @param process opened with PROCESS_SUSPEND_RESUME and PROCESS_VM_READ
+   * @param notes by which another process lets the threads run on, should this one end
+   * @throws StopError when a thread may not be stopped; none is left suspended then
+   * @throws NtStatusError when Windows refuses; likewise
+   */
+  static stopAll(process: AsHandle, processId: number, notes: StopNotes): StoppedThreads {
+    let known: ReadonlySet<number> = new Set(listThreadIds(processId));
+    notes.state = 'beginning';
+    if (!requestSuspension(process, processId)) {
+      notes.state = 'running';
+      return new StoppedThreads(process);
+    }
+    notes.state = 'stopped';
+    const stopped = new StoppedThreads(process, undefined, () => {
+      resumeProcess(process, processId);
+      notes.state = 'running';
+    });
+    try {
+      for (let round = 0; round < ROUNDS_MAX; round++) {
+        const listed = listThreadIds(processId);
+        const added = listed.filter((threadId) => !known.has(threadId));
+        for (const threadId of listed) if (!stopped.#threads.has(threadId)) stopped.#take(threadId, processId);
+        if (added.length === 0) return stopped;
+        for (const threadId of added) stopped.#stopAdded(threadId);
+        known = new Set([...known, ...added]);
+      }
+    } catch (error) {
+      stopped[Symbol.dispose]();
+      throw error;
+    }
+    stopped[Symbol.dispose]();
+    throw new StopError(processId, 'it starts threads faster than they can be stopped');
+  }
+
+  #take(threadId: number, processId: number): void {
+    const thread = openThread(threadId, THREAD_ACCESS);
+    if (thread !== undefined) this.#threads.set(threadId, thread);
+    else if (GetLastError() === ERROR_ACCESS_DENIED)
+      throw new StopError(processId, `its thread ${threadId} may not be stopped (ERROR_ACCESS_DENIED 5)`);
+  }
+
+  /** A thread that appeared while the process was being stopped may have been stopped with it, or not. */
+  #stopAdded(threadId: number): void {
+    const thread = this.#threads.get(threadId)?.asRawHandle();
+    if (thread === undefined) return;
+    const before = SuspendThread(thread);
+    if (before !== SUSPEND_FAILED && before > 0) ResumeThread(thread);
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#threads.size;
+  }
+
+  /** The threads, as soon as they stand; without those that are ending, which run no more. */
+  awaitStanding(): readonly StandingThread[] {
+    return [...this.#threads].flatMap(([threadId, thread]) => {
+      const point = awaitStandingPoint(thread);
+      return point === undefined ? [] : [{ threadId, ...point }];
+    });
+  }
+
   #suspendAll(processId: number): void {
     const seen = new Set(this.#waiting === undefined ? [] : [this.#waiting.threadId]);
     for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -82,7 +167,7 @@ export class StoppedThreads implements Disposable {
       if (threadIds.length === 0) return;
       for (const threadId of threadIds) {
         seen.add(threadId);
-        const thread = openThread(threadId, THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION);
+        const thread = openThread(threadId, THREAD_ACCESS);
         if (thread === undefined) continue;
         if (SuspendThread(thread.asRawHandle()) !== SUSPEND_FAILED) this.#threads.set(threadId, thread);
         else thread[Symbol.dispose](); // it is ending
@@ -103,7 +188,7 @@ export class StoppedThreads implements Disposable {
       using thread = openThread(threadId, THREAD_QUERY_INFORMATION);
       if (thread !== undefined) add(threadId, thread, stackPointer);
     }
-    for (const [threadId, thread] of this.#threads) add(threadId, thread, awaitStackPointer(thread));
+    for (const [threadId, thread] of this.#threads) add(threadId, thread, awaitStandingPoint(thread)?.stackPointer);
     return stacks;
   }
 
@@ -114,8 +199,12 @@ export class StoppedThreads implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const thread of this.#threads.values()) ResumeThread(thread.asRawHandle());
+    this.#letGo();
     this.leave();
+  }
+
+  #resumeEach(): void {
+    for (const thread of this.#threads.values()) ResumeThread(thread.asRawHandle());
   }
 }
 

@@ -3,7 +3,7 @@ import type { Finding, HandleObject, Stack, Wrapper } from '../model.ts';
 import { rules } from '../rules.ts';
 import { hexadecimal } from './numbers.ts';
 import { drawStack, drawStackLine, type StackView } from './stack-view.ts';
-import { spellLine } from './suppressions-view.ts';
+import { spellLine } from './sections/suppressions.ts';
 import { cutLines, cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
 
 /** How many lines a sentence may take in a brief view: a name in it may be of any length. */

@@ -1,11 +1,19 @@
 import type { CountedGap, Gap, NamingGap } from '../completeness.ts';
+import { spellDuration } from '../text/duration.ts';
 import { plural } from './numbers.ts';
+import { baseName } from './paths.ts';
 
 /** The sentence for a gap: its meaning for the report, after the runs that it belongs to. */
 export function spellGap(gap: Gap): string {
-  const sentence = spellContent(gap);
+  const sentence = `${spellProcesses(gap)}${spellContent(gap)}`;
   if (gap.runs === undefined) return sentence;
   return `${gap.runs.length === 1 ? 'Run' : 'Runs'} ${gap.runs.join(', ')}: ${sentence}`;
+}
+
+/** `Process 48: `, `5 processes: `, or nothing. */
+function spellProcesses({ processes }: Gap): string {
+  if (processes === undefined) return '';
+  return processes.length === 1 ? `Process ${processes[0]}: ` : `${processes.length} processes: `;
 }
 
 function spellContent(gap: Gap): string {
@@ -18,6 +26,16 @@ function spellContent(gap: Gap): string {
       return `No mark came by ${gap.mark}: growth from iteration to iteration could not be judged.`;
     case 'too-few-marks':
       return spellTooFewMarks(gap);
+    case 'child-left':
+      return `Child process ${gap.processId} (${baseName(gap.image)}) went on when the first process had ended: it has its own code back, and its handles were not judged; try --wait-children.`;
+    case 'child-unrecorded':
+      return `Child process ${gap.processId} (${baseName(gap.image)}) ran unrecorded: ${gap.why}.`;
+    case 'too-few-intervals':
+      return `${plural(gap.intervals, 'interval was', 'intervals were')} counted, and ${gap.needed} are needed to judge growth: try a longer --for, or a shorter --every.`;
+    case 'watched-for':
+      return `The process goes on, and was watched for ${spellDuration(gap.durationMs)}: a leak that takes longer to show was not seen, and a handle that is open may yet be closed.`;
+    case 'left-in-target':
+      return `The process has its own code back, and keeps ${Math.ceil(gap.sizeBytes / 2 ** 20)} MiB of address space, through which its threads may still return. The next attach uses it again.`;
     case 'marks-joined':
       return `${gap.iterations} iterations were marked, too many to keep the counts of each: those in the middle are judged in groups, as if their handles had been counted together.`;
     case 'handle-table-lost':
@@ -47,6 +65,8 @@ const naming: Readonly<Record<NamingGap, (names: string) => string>> = {
 const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
   'functions-missed': (n) =>
     `${plural(n, "function of Windows' DLLs", "functions of Windows' DLLs")} could not be hooked: a handle that such a function refuses by itself was not seen.`,
+  'functions-missed-at-attach': (n) =>
+    `${plural(n, "function of Windows' DLLs", "functions of Windows' DLLs")} could not be hooked in the running process, because a thread stood at its beginning or other software had changed it: a handle that such a function refuses by itself was not seen.`,
   'beyond-capacity': (n) =>
     `${plural(n, 'call was', 'calls were')} about handle values beyond the recorder's capacity; try a larger --max-handles.`,
   'stacks-dropped': (n) => `${plural(n, 'call has', 'calls have')} no stack: the recorder's room for stacks was full.`,
@@ -61,6 +81,10 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
     `${plural(n, 'call has', 'calls have')} a stack of one frame, because the stack walk itself made the call.`,
   'swept-dropped': (n) =>
     `${plural(n, 'handle', 'handles')} that the program left for a function like WSACleanup to close ${n === 1 ? 'was' : 'were'} not kept: the recorder's room for them was full.`,
+  'open-before': (n) =>
+    `${plural(n, 'handle was open before recording began, and still is: it is in no leak', 'handles were open before recording began, and still are: they are in no leak')}.`,
+  'children-unfollowed': (n) =>
+    `${plural(n, 'child process was', 'child processes were')} started faster than they could be followed, or without the right to query them: they ran unrecorded.`,
   'opened-by-others': (n) =>
     n === 1
       ? '1 open handle came from another process, or from a call that was not recorded: it is in no finding.'

@@ -20,13 +20,23 @@ export const json: Reporter = (report, options) =>
 
 /** Keys are written in the order in which they stand here; JSON.stringify leaves out `undefined` ones. */
 function toJson(report: Report, options: ReportOptions): object {
-  const { schemaVersion, tool, target, findings, completeness, modulesWithoutNames, suppressions, runs, stats } =
-    report;
+  const {
+    schemaVersion,
+    tool,
+    target,
+    findings,
+    completeness,
+    modulesWithoutNames,
+    suppressions,
+    processes,
+    runs,
+    stats,
+  } = report;
   const { notes, known, suppressed } = selectFindings(report);
   return {
     schemaVersion,
     tool: { name: tool.name, version: tool.version },
-    target: { command: target.command, pid: target.pid, exitCode: target.exitCode },
+    target: { command: target.command, pid: target.pid, attached: target.attached, exitCode: target.exitCode },
     findings: findings.filter((finding) => isShown(finding, options)).map(findingToJson),
     completeness: completenessToJson(completeness),
     modulesWithoutNames: modulesWithoutNames?.map(({ module, why, debugFile, pdbId }) => ({
@@ -36,6 +46,15 @@ function toJson(report: Report, options: ReportOptions): object {
       pdbId,
     })),
     suppressions: suppressions?.map((use) => ({ ...suppressionToJson(use), findings: use.findings })),
+    processes: processes?.map(({ pid, parentPid, image, exitCode, opens, closes, findings: count }) => ({
+      pid,
+      parentPid,
+      image,
+      exitCode,
+      opens,
+      closes,
+      findings: count,
+    })),
     runs: runs?.map(({ pid, exitCode, durationMs }) => ({ pid, exitCode, durationMs })),
     stats: {
       durationMs: stats.durationMs,
@@ -57,10 +76,11 @@ function completenessToJson({ complete, gaps }: Completeness): object {
   return {
     complete,
     notes: gaps.map(spellGap),
-    gaps: gaps.map(({ kind, runs, ...figures }) => ({
+    gaps: gaps.map(({ kind, runs, processes, ...figures }) => ({
       kind,
       mayHideFindings: mayHideFindings[kind],
       ...figures,
+      processes,
       runs,
     })),
   };
@@ -78,6 +98,7 @@ function findingToJson({
   stacks,
   fingerprint,
   growth,
+  processes,
   runs,
   suppression,
   suppressedBy,
@@ -104,6 +125,7 @@ function findingToJson({
       grewIn: growth.grewIn,
       handlesPerIteration: growth.handlesPerIteration,
     },
+    processes: processes?.map(({ pid, count: part }) => ({ pid, count: part })),
     runs,
     suppression,
     suppressedBy: suppressedBy && suppressionToJson(suppressedBy),

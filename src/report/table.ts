@@ -1,14 +1,16 @@
 import type { Finding, Level, Report } from '../model.ts';
+import { spellDuration } from '../text/duration.ts';
 import { countLines, drawFindings, type Section } from './choice.ts';
 import { spellExitCode } from './exit-code-meanings.ts';
 import { spellGap } from './gaps.ts';
-import { drawMissingNames } from './missing-names.ts';
+import { drawMissingNames } from './sections/missing-names.ts';
 import { plural, spellNumber } from './numbers.ts';
 import { baseName } from './paths.ts';
+import { drawProcesses } from './sections/processes.ts';
 import type { Reporter } from './reporter.ts';
 import { selectFindings } from './selection.ts';
 import type { StackView } from './stack-view.ts';
-import { drawSuppressions } from './suppressions-view.ts';
+import { drawSuppressions } from './sections/suppressions.ts';
 import { cutLines, wrapBullet, wrapText } from './text-width.ts';
 import { createTheme } from './theme.ts';
 
@@ -37,6 +39,7 @@ export const table: Reporter = (report, options) => {
   const accepted = options.showSuppressed === true ? [...known, ...suppressed] : [];
   const head = drawHead(report, view);
   const tail: readonly Section[] = [
+    limit(drawProcesses(report, view), view),
     limit(drawSuppressions(report, view), view),
     limit(drawMissingNames(report, serious, view), view),
     limit(drawCompleteness(report, view), view),
@@ -138,12 +141,4 @@ function drawVerdict(report: Report, { theme, options, width }: StackView): Sect
 
 function countLevel(findings: readonly Finding[], level: Level): number {
   return findings.filter((finding) => finding.level === level).length;
-}
-
-function spellDuration(durationMs: number): string {
-  if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
-  const seconds = durationMs / 1000;
-  if (seconds < 60) return `${seconds.toFixed(2)} s`;
-  const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

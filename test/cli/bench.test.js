@@ -21,6 +21,23 @@ const printed = {
     '| event | 2/2 |  |  |  |  |  |  |  |  |  |  |',
     '4 programs in # s; one audit takes # ms.',
   ],
+  'bench:attach': [
+    '8 threads that rest: stands still for # ms at the first attach, # ms at later ones (aim: 50)',
+    '8 threads that work without pause: stands still for # ms at the first attach, # ms at later ones',
+    '40 threads that rest: stands still for # ms at the first attach, # ms at later ones',
+  ],
+  stress: [
+    '3 cycles: 3 reports right; the target made # rounds and ended with 0',
+    '  stood still for # ms; # MB committed after the first cycle, # MB after the last; # handles',
+    '2 auditors killed: the target went on 2 times, and ended with 0; a later attach was right',
+    '2 targets ended while they were recorded: 2 reports, or errors that say so',
+    'processes left behind: 0',
+  ],
+  'bench:tree': [
+    '8 children, 8 at a time: alone # ms, first process recorded # ms, all recorded # ms',
+    '  ratio #; # ms more for each child (aim: 15)',
+    '  8 at a time: peak # MB (aim: below 300)',
+  ],
   'bench:diff': [
     'unclosed --version: Node.js alone # ms, tool # ms, ratio #',
     '2 × 1,000 handles, identical: parsed only # ms, diff # ms, ratio #',

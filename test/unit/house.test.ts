@@ -57,7 +57,7 @@ const pure: Readonly<Record<string, readonly string[]>> = {
   'evidence-model.ts': ['model.ts'],
   'call-ledger.ts': ['completeness.ts', 'model.ts', 'evidence-model.ts'],
   evidence: ['call-ledger.ts', 'model.ts', 'evidence-model.ts'],
-  analyze: ['completeness.ts', 'rules.ts', 'model.ts', 'evidence-model.ts', 'user-error.ts'],
+  analyze: ['completeness.ts', 'rules.ts', 'model.ts', 'evidence-model.ts', 'user-error.ts', 'text'],
   report: ['completeness.ts', 'rules.ts', 'model.ts', 'text', 'analyze', 'chalk', 'cli-table3'],
   'user-error.ts': [],
   text: [],

@@ -80,9 +80,15 @@ describe('the pages', () => {
 
   it('explain every option of run', () => {
     const page = read('docs/command-line.md');
-    const options = optionsOf('src/cli/commands/run.ts');
+    const options = ['src/cli/commands/run.ts', 'src/cli/audit-options.ts'].flatMap(optionsOf);
     expect(options).toContain('--fail-on');
     expect(options.filter((option) => !page.includes(`| \`${option}`))).toEqual([]);
+  });
+
+  it('explain every option of attach that run has not', () => {
+    const options = optionsOf('src/cli/commands/attach.ts');
+    expect(options).toContain('--until-exit');
+    expect(options.filter((option) => !read('docs/attach.md').includes(`| \`${option}`))).toEqual([]);
   });
 
   it('name every rule of docs/findings.md in README', () => {

@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
+import { PROCESS_QUERY_INFORMATION } from '../../src/ffi/constants.ts';
+import { VirtualQueryEx } from '../../src/ffi/kernel32.ts';
+import { openProcess } from '../../src/process/processes.ts';
+import { setEvent } from './set-event.ts';
 import { fixturePath } from './tool.ts';
+
+const MEM_COMMIT = 0x1000;
 
 /** A program of fixtures/targets that has said that it is ready; it ends when this is disposed of. */
 export class Target implements Disposable {
@@ -32,6 +38,31 @@ export class Target implements Disposable {
   async hear(word: string): Promise<string> {
     while (!new RegExp(`^${word}\\r?$`, 'm').test(this.#output)) await once(this.#child.stdout!, 'data');
     return this.#output;
+  }
+
+  /** Ends a program that works until the event `unclosed-stop-<process id>` is set. */
+  async stop(): Promise<{ readonly exitCode: number | null; readonly output: string }> {
+    const ended = once(this.#child, 'close');
+    setEvent(`unclosed-stop-${this.processId}`);
+    await ended;
+    return { exitCode: this.#child.exitCode, output: this.#output };
+  }
+
+  /** The memory that is committed in it, as the kernel counts it. */
+  committedSizeBytes(): number {
+    using process = openProcess(this.processId, PROCESS_QUERY_INFORMATION);
+    let sizeBytes = 0;
+    for (let address = 0n; ; ) {
+      const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+      if (VirtualQueryEx(process.asRawHandle(), address, region, 48n) === 0n) return sizeBytes;
+      const regionSizeBytes = region.readBigUInt64LE(24);
+      if (region.readUInt32LE(32) === MEM_COMMIT) sizeBytes += Number(regionSizeBytes);
+      address = region.readBigUInt64LE(0) + regionSizeBytes;
+    }
+  }
+
+  kill(): void {
+    this.#child.kill();
   }
 
   [Symbol.dispose](): void {

@@ -8,6 +8,7 @@ import {
   CALL_TRAMPOLINE_SIZE_BYTES,
   FUNCTION_TRAMPOLINE_SIZE_BYTES,
 } from '../linkage/agent-code.ts';
+import { AGENT_HEADER_SIZE_BYTES, hashCode } from '../linkage/agent-header.ts';
 import { GATE_NAME_SIZE_BYTES } from '../linkage/gate-name.ts';
 import { type LinkedEnvironment, type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
 import { emitPatchTable } from '../linkage/patch-table.ts';
@@ -27,6 +28,7 @@ import { emitFunctionTable } from './runtime-function-table.ts';
 export function assembleAgent(variant: AgentVariant): AgentCode {
   const asm = new Assembler();
   const imageBase = asm.bind(asm.label('imageBase'));
+  asm.data(new Uint8Array(AGENT_HEADER_SIZE_BYTES));
   const slots = labelLinkSlots(asm);
   const routines = labelRoutines(asm, slots.environment, variant);
   const patchTables = functionModules.map((name) =>
@@ -34,14 +36,14 @@ export function assembleAgent(variant: AgentVariant): AgentCode {
   );
   const functions = emitRoutines(asm, routines, { imageBase, variant, patchTables });
   const hooks = emitHooks(asm, routines, functions);
-  const { arrivedName, judgedName, threadsSeenName } = routines.environment;
+  const { arrivedName, judgedName, threadsSeenName, childName } = routines.environment;
   const linked = {
     callTrampolines: emitRoom(asm, hooks.callTrampolines, CALL_TRAMPOLINE_SIZE_BYTES),
     functionTrampolines: emitRoom(asm, hooks.functionTrampolines, FUNCTION_TRAMPOLINE_SIZE_BYTES),
     linkSlots: emitRoom(asm, slots.labels, 8),
     ntdllImports: emitRoom(asm, [...slots.ntdllImports.values()], 8),
   };
-  emitRoom(asm, [arrivedName, judgedName, threadsSeenName], GATE_NAME_SIZE_BYTES);
+  emitRoom(asm, [arrivedName, judgedName, threadsSeenName, childName], GATE_NAME_SIZE_BYTES);
   const fillFunctionTable = emitFunctionTable(asm, functions, routines.walk);
 
   const assembly = asm.assemble();
@@ -49,12 +51,14 @@ export function assembleAgent(variant: AgentVariant): AgentCode {
   const { bytes, offsetOf } = assembly;
   return {
     bytes,
+    hash: hashCode(bytes),
     linkSlotsOffset: offsetOf(linked.linkSlots),
     ntdllImports: [...slots.ntdllImports.keys()],
     ntdllImportsOffset: offsetOf(linked.ntdllImports),
     arrivedNameOffset: offsetOf(arrivedName),
     judgedNameOffset: offsetOf(judgedName),
     threadsSeenNameOffset: offsetOf(threadsSeenName),
+    childNameOffset: offsetOf(childName),
     callHooks: hooks.callHooks.map(offsetOf),
     callTrampolinesOffset: offsetOf(linked.callTrampolines),
     functionHooks: hooks.functionHooks.map(offsetOf),

@@ -26,6 +26,7 @@ import { emitFindStranger, emitFindTruncated, emitInternWrongCloser } from './re
 import { emitIsThisProcess } from './recorder/this-process.ts';
 import { emitFindUnknownHandle } from './recorder/unknown-handle.ts';
 import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
+import { emitFollowChild } from './hooks/follow-child.ts';
 import { emitFileOrSocketType } from './hooks/file-or-socket-type.ts';
 import { emitHookFunctions } from './hooks/function-patches.ts';
 import type { HookEnvironment } from './hooks/hook-environment.ts';
@@ -67,6 +68,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       arrivedName: routine('arrivedName'),
       judgedName: routine('judgedName'),
       threadsSeenName: routine('threadsSeenName'),
+      childName: routine('childName'),
       recordOpen: routine('recordOpen'),
       recordClose: routine('recordClose'),
       captureStack: routine('captureStack'),
@@ -83,6 +85,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       findUnknownHandle: routine('findUnknownHandle'),
       isThisProcess: routine('isThisProcess'),
       exitGate: routine('exitGate'),
+      followChild: routine('followChild'),
       fileOrSocketType: routine('fileOrSocketType'),
       noteAccept: routine('noteAccept'),
       resolveAccept: routine('resolveAccept'),
@@ -127,6 +130,7 @@ export function emitRoutines(
     emitIsThisProcess(asm, environment.isThisProcess, environment),
     emitNoteInherited(asm, environment.noteInherited, environment),
     emitExitGate(asm, environment.exitGate, environment),
+    emitFollowChild(asm, environment.followChild, environment),
     emitResolveAccept(asm, environment.resolveAccept, environment),
     emitNoteImage(asm, environment.noteImage, environment),
     emitHookFunctions(asm, environment.hookFunctions, patchTables, environment),

@@ -58,6 +58,11 @@ export function locateStubs(): readonly StubRange[] {
   return ranges;
 }
 
+/** A copy of the code of a range of stubs in this process. */
+export function readOwnStubs({ begin, sizeBytes }: StubRange): Buffer {
+  return Buffer.from(new Uint8Array(viewMemory(begin, sizeBytes)));
+}
+
 /**
  * Finds out which stubs can be hooked, by their code in one process.
  *

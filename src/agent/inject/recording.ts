@@ -1,43 +1,34 @@
-import { ObjectNameInformation } from '../../ffi/constants.ts';
-import {
-  CreateEventW,
-  CreateFileMappingW,
-  CreateMutexW,
-  DuplicateHandle,
-  MapViewOfFile,
-  ReleaseMutex,
-  UnmapViewOfFile,
-} from '../../ffi/kernel32.ts';
-import { viewMemory } from '../../ffi/library.ts';
-import { NtMapViewOfSection, NtQueryObject } from '../../ffi/ntdll.ts';
-import {
-  type AsHandle,
-  type BorrowedHandle,
-  CURRENT_PROCESS,
-  failed,
-  failedWithStatus,
-  HandleOrNull,
-  type OwnedHandle,
-} from '../../io/index.ts';
-import { type Gap, namingGap } from '../../completeness.ts';
+import type { AsHandle, BorrowedHandle } from '../../io/index.ts';
+import { countedGap, type Gap, namingGap } from '../../completeness.ts';
+import type { Pauses } from '../../process/guardian/pauses.ts';
 import { readMemory } from '../../process/memory.ts';
-import { randomBytes } from '../../process/random.ts';
-import { GATE_ENDING_THREADS, ledgerLayout } from '../ledger/layout.ts';
-import { Ledger } from '../ledger/ledger.ts';
+import type { StandingThread } from '../../process/thread-stacks.ts';
+import { UserError } from '../../user-error.ts';
+import { GATE_ENDING_THREADS, GATE_WAITING, ledgerLayout } from '../ledger/layout.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import type { AgentCode } from '../linkage/agent-code.ts';
-import { type CodeRange, linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
+import { agentHeader } from '../linkage/agent-header.ts';
+import { type AgentPlace, type CodeRange, linkAgent, type LinkedAgent, type LinkInputs } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
+import type { CodePatch } from '../patch/code-patch.ts';
+import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+import { agentSizeBytes, joinNeighbours, placeAgent } from './agent-place.ts';
+import { AuditorEvents } from './auditor-events.ts';
+import { ExitGate } from './exit-gate.ts';
+import { LedgerSection, placeSentinel } from './ledger-section.ts';
+import { type LeftAgent, LeftAgents } from './left-agents.ts';
 import {
   findCloseHandle,
   findFunctions,
   locateStubs,
   ntdllAddress,
   ntdllBase,
+  readOwnStubs,
   recogniseStubs,
   type StubRange,
 } from './locate-hooks.ts';
-import { allocateNear, overwriteCode, writeCode } from './target-code.ts';
-import { UserError } from '../../user-error.ts';
+import { MappedFunctions } from './mapped-functions.ts';
+import { changedPages, overwriteCode, preferredPlace, writeCode } from './target-code.ts';
 
 export interface RecordingOptions {
   /** How many handle values can be recorded, a power of two. Calls about values beyond are counted. */
@@ -48,12 +39,22 @@ export interface RecordingOptions {
   readonly checked?: boolean;
 }
 
+/** The work of an attach that was done while the target ran. */
+interface PreparedAttach {
+  readonly left: LeftAgents;
+  readonly mapped: readonly MappedFunctions[];
+  /** The changes that make an earlier audit's agent this one's. */
+  readonly changes: readonly CodePatch[];
+}
+
+interface AttachOptions {
+  /** Go on whatever thread stands in the way: such a function counts as missed. */
+  readonly insists: boolean;
+  readonly pauses: Pauses;
+}
+
 /** Handle values up to four million, for the kernel counts in fours: more than almost any program reaches. */
 const DEFAULT_SLOT_COUNT = 1 << 20;
-
-const PAGE_READWRITE = 0x04;
-const FILE_MAP_WRITE = 0x2;
-const ViewUnmap = 2;
 
 /** No system call of a target can be hooked. */
 export class RecordingError extends UserError {
@@ -62,6 +63,18 @@ export class RecordingError extends UserError {
       'Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.',
     );
   }
+}
+
+/** The code to hook, which is the same for all targets: it lies at the same addresses in all of them. */
+interface Located extends ReturnType<typeof findFunctions> {
+  readonly stubs: readonly StubRange[];
+  readonly closeHandle: CodeRange | undefined;
+}
+
+let located: Located | undefined;
+
+function locate(): Located {
+  return { ...findFunctions(), stubs: locateStubs(), closeHandle: findCloseHandle() };
 }
 
 /**
@@ -73,75 +86,64 @@ export class RecordingError extends UserError {
  * longer read.
  */
 export class Recording implements Disposable {
-  readonly ledger: Ledger;
   /**
    * Functions of the system's DLLs whose code cannot be moved (`msvcrt.dll!_lseek`). They run unchanged and unrecorded.
    */
   readonly unmovable: readonly string[];
-  readonly #resources: Disposable[];
-  readonly #section: OwnedHandle;
-  readonly #arrived: OwnedHandle;
-  readonly #judged: Barrier;
-  readonly #threadsSeen: Barrier;
+  readonly #section: LedgerSection;
+  readonly #gate: ExitGate;
+  readonly #events: AuditorEvents;
+  /** Where no other targets share the {@link #events}. */
+  readonly #ownEvents: AuditorEvents | undefined;
   readonly #stubs: readonly StubRange[];
   readonly #code: AgentCode;
-  readonly #target: Omit<LinkInputs, 'ledger' | 'calls'>;
-  readonly #ledgerAddress: bigint;
+  readonly #inputs: Omit<LinkInputs, 'ledger' | 'calls'>;
+  /** The code of the target's stubs before they are hooked. */
+  #codes: readonly Buffer[] = [];
+  #image: LinkedAgent | undefined;
+  #placed: (AgentPlace & { readonly ledger: bigint }) | undefined;
   #hooked: readonly string[] = [];
   #unrecognised: readonly string[] = [];
+  /** Functions of DLLs that the target had mapped before, and that could not be hooked. */
+  #missed = 0;
 
-  private constructor(options: RecordingOptions, code: AgentCode, resources: Disposable[]) {
-    const keep = <T extends Disposable>(resource: T): T => {
-      resources.push(resource);
-      return resource;
-    };
-    this.#resources = resources;
+  private constructor(options: RecordingOptions, code: AgentCode, events: AuditorEvents | undefined) {
     this.#code = code;
     const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0);
-    this.#section = keep(createSection(layout.sizeBytes));
-    const view = MapViewOfFile(this.#section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
-    if (view === 0n) throw failed('map', 'the ledger');
-    this.#ledgerAddress = view;
-    keep({ [Symbol.dispose]: () => UnmapViewOfFile(view) });
-    this.ledger = new Ledger((offset, sizeBytes) => new DataView(viewMemory(view + BigInt(offset), sizeBytes)), layout);
-    this.ledger.initialise();
-
-    // The objects have names, so that the target opens them at its exit and holds no handle of them before.
-    const name = `unclosed-${randomBytes(16).toString('hex')}`;
-    this.#arrived = keep(
-      HandleOrNull.fromRawHandle(CreateEventW(null, false, false, `${name}-arrived`)).expect('create', 'the exit gate'),
-    );
-    this.#judged = keep(new Barrier(`${name}-judged`));
-    this.#threadsSeen = keep(new Barrier(`${name}-threads-seen`));
-
-    const { modules, unmovable } = findFunctions();
+    const { modules, unmovable, stubs, closeHandle } = (located ??= locate());
     this.unmovable = unmovable;
-    this.#target = {
-      modules,
-      closeHandle: findCloseHandle(),
-      layout,
-      ntdllAddress,
-      arrivedName: objectName(this.#arrived),
-      judgedName: objectName(this.#judged),
-      threadsSeenName: objectName(this.#threadsSeen),
-    };
-    this.#stubs = locateStubs();
+    this.#stubs = stubs;
+    this.#section = new LedgerSection(layout);
+    try {
+      this.#gate = new ExitGate();
+      this.#ownEvents = events === undefined ? new AuditorEvents({ followsChildren: false }) : undefined;
+    } catch (error) {
+      this.#section[Symbol.dispose]();
+      throw error;
+    }
+    this.#events = events ?? this.#ownEvents!;
+    const { arrivedName, childName } = this.#events;
+    this.#inputs = { modules, closeHandle, layout, ntdllAddress, arrivedName, childName, ...this.#gate.names };
   }
 
   /**
    * Prepares all that needs no target.
    *
+   * @param events that other targets of the same audit share; the caller disposes of them
    * @throws Win32Error or NtStatusError when Windows refuses a call
    */
-  static async prepare(options: RecordingOptions = {}): Promise<Recording> {
+  static async prepare(options: RecordingOptions = {}, events?: AuditorEvents): Promise<Recording> {
     const code = await loadCode({ quarantine: (options.quarantine ?? 0) > 0, checked: options.checked ?? false });
-    const resources: Disposable[] = [];
-    try {
-      return new Recording(options, code, resources);
-    } catch (error) {
-      disposeAll(resources);
-      throw error;
-    }
+    return new Recording(options, code, events);
+  }
+
+  get ledger(): Ledger {
+    return this.#section.ledger;
+  }
+
+  /** Bytes of the target's memory that the agent takes, with its ledger. */
+  get sizeBytes(): number {
+    return this.#section.sizeBytes + agentSizeBytes(this.#code, this.#inputs.modules);
   }
 
   /**
@@ -154,29 +156,179 @@ export class Recording implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses to write to the target
    */
   install(target: AsHandle, goCode?: CodeRange): void {
-    const { layout, modules } = this.#target;
-    const ledger = mapIntoTarget(this.#section, target, this.#ledgerAddress);
-    if (layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
-    const codes = this.#stubs.map(({ begin, sizeBytes }) => readMemory(target, begin, sizeBytes));
-    const { calls, unrecognised } = recogniseStubs(this.#stubs, codes);
+    this.#codes = this.#readStubs(target);
+    const ledger = this.#section.mapInto(target);
+    if (this.#inputs.layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
+    this.#place(target, { ledger, goCode });
+    this.#hookCalls(target);
+  }
+
+  /** Looks for what earlier audits have left in a process. */
+  findLeftAgents(target: AsHandle): LeftAgents {
+    const codes = this.#readStubs(target);
+    const heads = this.#stubs.flatMap(({ begin, stubs }, index) =>
+      stubs.flatMap(({ stubAddress }) => {
+        const code = codes[index]!.subarray(Number(stubAddress - begin));
+        return hookedHeadTarget(code, stubAddress) ?? [];
+      }),
+    );
+    return LeftAgents.find(target, this.#code, [...new Set(heads), preferredPlace(ntdllBase())]);
+  }
+
+  /**
+   * Gives back their own code to all system calls and functions that jump to an agent. The memory of the agents stays:
+   * threads may still return through it. No thread of the target may run meanwhile.
+   *
+   * @throws Win32Error when Windows refuses to write to the target
+   */
+  unhook(target: AsHandle, left: LeftAgents): void {
+    const codes = this.#readStubs(target);
+    this.#stubs.forEach(({ begin }, index) => {
+      const own = this.#withoutJumps(codes[index]!, index, left);
+      if (!own.equals(codes[index]!)) overwriteCode(target, { address: begin, bytes: own });
+    });
+    for (const functions of MappedFunctions.read(target, this.#inputs.modules, left)) functions.unhook();
+  }
+
+  /**
+   * Does the part of an attach for which the target need not stand still: nothing leads to the agent yet.
+   *
+   * @param target as for {@link install}
+   * @throws RecordingError when no system call can be hooked
+   * @throws Win32Error or NtStatusError when Windows refuses to write to the target
+   */
+  prepareAttach(target: AsHandle, left: LeftAgents, goCode?: CodeRange): PreparedAttach {
+    const { reusable } = left;
+    this.#codes = this.#readFreeStubs(target, left);
+    const mapped = MappedFunctions.read(target, this.#inputs.modules, left);
+    if (reusable !== undefined && this.#canReplace(reusable)) {
+      const image = this.#link(reusable, { ledger: reusable.ledger, goCode });
+      return {
+        left,
+        mapped,
+        changes: [
+          ...changedPages(readMemory(target, reusable.base, image.bytes.length), {
+            address: reusable.base,
+            bytes: image.bytes,
+          }),
+        ],
+      };
+    }
+    if (this.#placed === undefined) this.#place(target, { ledger: this.#section.mapInto(target), goCode });
+    return { left, mapped, changes: [] };
+  }
+
+  /**
+   * Hooks the system calls of a process that has been running, and the functions of the DLLs that it has mapped: once,
+   * after {@link prepareAttach}. The memory that an earlier audit has left is used again, so that the target's memory
+   * does not grow with each audit.
+   *
+   * A thread may stand where it must not: at the beginning of a function, or in the midst of a recording by an earlier
+   * audit's agent. And code may have changed since it was looked at.
+   *
+   * @param threads all threads of the target, which stand still meanwhile
+   * @returns whether the hooks are in place; otherwise the target is as if there had been no audit
+   * @throws Win32Error or NtStatusError when Windows refuses to write to the target
+   */
+  attach(
+    target: AsHandle,
+    threads: readonly StandingThread[],
+    { left, mapped, changes }: PreparedAttach,
+    { insists, pauses }: AttachOptions,
+  ): boolean {
+    const inTheWay = left.isAnyRecording(target, threads) || mapped.some((functions) => functions.isInUse(threads));
+    const codes = this.#readFreeStubs(target, left);
+    const hasChanged =
+      codes.some((code, index) => !code.equals(this.#codes[index]!)) ||
+      mapped.some((functions) => !functions.areUnchanged());
+    if (hasChanged || (inTheWay && !insists)) {
+      this.unhook(target, left); // so that no thread begins another recording
+      return false;
+    }
+    const { reusable } = left;
+    if (reusable !== undefined && this.#canReplace(reusable)) {
+      pauses.replacing(reusable.ledger, reusable.ledgerSizeBytes, () =>
+        this.#section.replaceIn(target, reusable.ledger),
+      );
+      for (const change of changes) overwriteCode(target, change);
+    }
+    if (reusable?.isUnwindRegistered === true) this.ledger.setUnwindRegistered();
+    this.#hookCalls(target);
+    for (const functions of mapped) {
+      const patches = this.#image?.functionPatches[this.#inputs.modules.indexOf(functions.module)] ?? [];
+      if (functions.areAsExpected && !functions.isInUse(threads)) functions.replace(patches);
+      else this.#missed += patches.length;
+    }
+    return true;
+  }
+
+  /**
+   * Notes that no thread is in the midst of a recording any more, after {@link unhook}.
+   *
+   * @throws Win32Error when Windows refuses to write to the target
+   */
+  noteQuiet(target: AsHandle, { reusable }: LeftAgents): void {
+    if (reusable !== undefined)
+      overwriteCode(target, { address: reusable.base + BigInt(agentHeader.isQuiet), bytes: Uint8Array.of(1, 0, 0, 0) });
+  }
+
+  /** Whether the ledger of an earlier audit can give its place to ours. */
+  #canReplace({ ledgerSizeBytes, relays }: LeftAgent): boolean {
+    const hasRelays = this.#inputs.modules.every(({ number }) => relays[number] !== 0n);
+    return hasRelays && ledgerSizeBytes === this.#section.sizeBytes;
+  }
+
+  #readStubs(target: AsHandle): readonly Buffer[] {
+    return this.#stubs.map(({ begin, sizeBytes }) => readMemory(target, begin, sizeBytes));
+  }
+
+  /** The code of the stubs as it is without any agent. */
+  #readFreeStubs(target: AsHandle, left: LeftAgents): readonly Buffer[] {
+    return this.#readStubs(target).map((code, index) => this.#withoutJumps(code, index, left));
+  }
+
+  /** The code of a range of stubs without the jumps to agents. */
+  #withoutJumps(code: Buffer, index: number, left: LeftAgents): Buffer {
+    const own = Buffer.from(code);
+    const { begin, stubs } = this.#stubs[index]!;
+    if (!left.areThere) return own;
+    const ours = readOwnStubs(this.#stubs[index]!);
+    for (const { stubAddress } of stubs) {
+      const at = Number(stubAddress - begin);
+      const destination = hookedHeadTarget(code.subarray(at), stubAddress);
+      const isOurs = destination !== undefined && left.hold(destination);
+      if (isOurs && recogniseStub(ours.subarray(at, at + STUB_READ_SIZE_BYTES)) !== undefined)
+        ours.copy(own, at, at, at + STUB_HEAD_SIZE_BYTES);
+    }
+    return own;
+  }
+
+  /** Links the agent and writes it into the target. */
+  #place(target: AsHandle, linked: Pick<LinkInputs, 'ledger' | 'goCode'>): void {
+    const place = placeAgent(target, this.#code, this.#inputs.modules);
+    const image = this.#link(place, linked);
+    for (const code of joinNeighbours([{ address: place.base, bytes: image.bytes }, ...image.relays]))
+      writeCode(target, code);
+  }
+
+  #link(place: AgentPlace, linked: Pick<LinkInputs, 'ledger' | 'goCode'>): LinkedAgent {
+    const { calls, unrecognised } = recogniseStubs(this.#stubs, this.#codes);
     if (calls.length === 0) throw new RecordingError();
     this.#hooked = calls.map(({ row }) => row.name);
     this.#unrecognised = unrecognised;
+    const image = linkAgent(this.#code, { ...this.#inputs, ...linked, calls }, place);
+    this.ledger.hideAgent(place.base, image.bytes.length);
+    this.#image = image;
+    this.#placed = { ...place, ledger: linked.ledger };
+    return image;
+  }
 
-    const sizeBytes = this.#code.bytes.length;
-    const base = allocateNear(target, ntdllBase(), sizeBytes);
-    const relays = modules.map((module) =>
-      allocateNear(target, module.base, module.functions.length * RELAY_SIZE_BYTES),
-    );
-    const image = linkAgent(this.#code, { ...this.#target, ledger, calls, goCode }, base, relays);
-    writeCode(target, { address: base, bytes: image.bytes });
-    for (const relay of image.relays) writeCode(target, relay);
-    this.ledger.hideAgent(base, sizeBytes);
-    this.#stubs.forEach(({ begin, sizeBytes: rangeSizeBytes }, index) => {
-      const code = codes[index]!;
-      const patches = image.patches.filter(
-        ({ address }) => address >= begin && address < begin + BigInt(rangeSizeBytes),
-      );
+  /** Replaces the heads of the stubs, those of each range with one write. */
+  #hookCalls(target: AsHandle): void {
+    this.#stubs.forEach(({ begin, sizeBytes }, index) => {
+      const code = Buffer.from(this.#codes[index]!);
+      const end = begin + BigInt(sizeBytes);
+      const patches = this.#image?.patches.filter(({ address }) => address >= begin && address < end) ?? [];
       for (const { address, bytes } of patches) code.set(bytes, Number(address - begin));
       if (patches.length > 0) overwriteCode(target, { address: begin, bytes: code });
     });
@@ -197,16 +349,20 @@ export class Recording implements Disposable {
     return [
       ...namingGap('calls-unrecognised', this.#unrecognised),
       ...namingGap('functions-unmovable', this.unmovable),
+      ...countedGap('functions-missed-at-attach', this.#missed),
       ...this.ledger.gaps(),
     ];
   }
 
-  /**
-   * Signalled once each time the target waits at one of the two stops of its exit: before it ends its other threads
-   * ({@link isEndingThreads}), and before it ends itself.
-   */
+  /** {@link AuditorEvents.arrived}; where targets share it, {@link isAtStop} says which of them has come. */
   get arrived(): BorrowedHandle {
-    return this.#arrived.asHandle();
+    return this.#events.arrived;
+  }
+
+  /** Whether the target waits at one of the two stops of its exit. */
+  get isAtStop(): boolean {
+    const state = this.ledger.counter('gateState');
+    return state === GATE_WAITING || state === GATE_ENDING_THREADS;
   }
 
   /** Whether the target that has {@link arrived} waits to end its other threads, and not to be judged. */
@@ -214,108 +370,19 @@ export class Recording implements Disposable {
     return this.ledger.counter('gateState') === GATE_ENDING_THREADS;
   }
 
-  /** Lets the target end its other threads, and go on to the end of its exit. */
+  /** {@link ExitGate.releaseThreadsSeen} */
   releaseThreadsSeen(): void {
-    this.#threadsSeen.release();
+    this.#gate.releaseThreadsSeen();
   }
 
-  /** Lets the target pass the gate. */
+  /** {@link ExitGate.release} */
   release(): void {
-    this.#judged.release();
+    this.#gate.release();
   }
 
   [Symbol.dispose](): void {
-    disposeAll(this.#resources);
+    using _section = this.#section;
+    using _events = this.#ownEvents;
+    using _gate = this.#gate;
   }
-}
-
-/** A mutant that this thread holds until it releases it for good. The kernel releases it for a dead auditor. */
-class Barrier implements AsHandle, Disposable {
-  readonly #mutant: OwnedHandle;
-  #isHeld = true;
-
-  constructor(name: string) {
-    this.#mutant = HandleOrNull.fromRawHandle(CreateMutexW(null, true, name)).expect('create', 'the exit gate');
-  }
-
-  asHandle(): BorrowedHandle {
-    return this.#mutant.asHandle();
-  }
-
-  release(): void {
-    if (!this.#isHeld) return;
-    this.#isHeld = false;
-    if (!ReleaseMutex(this.#mutant.asRawHandle())) throw failed('release', 'the exit gate');
-  }
-
-  [Symbol.dispose](): void {
-    try {
-      this.release();
-    } finally {
-      this.#mutant[Symbol.dispose]();
-    }
-  }
-}
-
-/** Disposes of resources in the reverse order of their making. */
-function disposeAll(resources: Disposable[]): void {
-  for (const resource of resources.splice(0).toReversed()) resource[Symbol.dispose]();
-}
-
-function createSection(sizeBytes: number): OwnedHandle {
-  const high = Math.floor(sizeBytes / 2 ** 32);
-  const raw = CreateFileMappingW(CURRENT_PROCESS, null, PAGE_READWRITE, high, sizeBytes % 2 ** 32, null);
-  return HandleOrNull.fromRawHandle(raw).expect(
-    'create',
-    `a ledger of ${Math.round(sizeBytes / 2 ** 20)} MiB`,
-    'a smaller one',
-  );
-}
-
-/** Gives the target a handle that permits nothing, to an object that no other code knows. */
-function placeSentinel(target: AsHandle): bigint {
-  using event = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect(
-    'create',
-    'the sentinel of the quarantine',
-  );
-  const value = new BigUint64Array(1);
-  if (!DuplicateHandle(CURRENT_PROCESS, event.asRawHandle(), target.asHandle().asRawHandle(), value, 0, false, 0)) {
-    throw failed('place', 'the sentinel of the quarantine', 'it without --quarantine');
-  }
-  return value[0]!;
-}
-
-/**
- * Maps the whole section; the target needs no handle for it. The address that it has in this process is tried first: no
- * DLL of the system is going to be mapped there, and the program's heap keeps the low addresses that it has when the
- * program runs alone.
- */
-function mapIntoTarget(section: AsHandle, target: AsHandle, wanted: bigint): bigint {
-  const map = (base: BigUint64Array): number => {
-    const size = new BigUint64Array(1);
-    return NtMapViewOfSection(
-      section.asHandle().asRawHandle(),
-      target.asHandle().asRawHandle(),
-      base,
-      0n,
-      0n,
-      null,
-      size,
-      ViewUnmap,
-      0,
-      PAGE_READWRITE,
-    );
-  };
-  if (map(BigUint64Array.of(wanted)) === 0) return wanted;
-  const base = new BigUint64Array(1);
-  const status = map(base);
-  if (status !== 0) throw failedWithStatus('map the ledger into', 'the target', status);
-  return base[0]!;
-}
-
-function objectName(object: AsHandle): string {
-  const buffer = Buffer.alloc(1024); // OBJECT_NAME_INFORMATION
-  const status = NtQueryObject(object.asHandle().asRawHandle(), ObjectNameInformation, buffer, buffer.length, null);
-  if (status !== 0) throw failedWithStatus('read the name of', 'the exit gate', status);
-  return buffer.toString('utf16le', 16, 16 + buffer.readUInt16LE(0)); // UNICODE_STRING Name, its text right behind it
 }

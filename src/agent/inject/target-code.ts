@@ -28,7 +28,7 @@ const DISTANCE = 0x4000_0000n;
  */
 export function allocateNear(target: AsHandle, near: bigint, sizeBytes: number): bigint {
   // The best address is tried before any search, because every query about the target takes time.
-  const wanted = alignDown(near - DISTANCE);
+  const wanted = preferredPlace(near);
   if (wanted > 0n) {
     const base = VirtualAllocEx(
       target.asHandle().asRawHandle(),
@@ -52,6 +52,16 @@ export function allocateNear(target: AsHandle, near: bigint, sizeBytes: number):
     'the target',
     'again: the layout of its memory differs each time',
   );
+}
+
+/** Whether a 32-bit jump leads from one address to the other, and from any near them. */
+export function isInReach(one: bigint, other: bigint): boolean {
+  return one - other < REACH && other - one < REACH;
+}
+
+/** The address that {@link allocateNear} tries first. */
+export function preferredPlace(near: bigint): bigint {
+  return alignDown(near - DISTANCE);
 }
 
 /** Reserves memory in the first free region on the way from one address to another. */
@@ -94,6 +104,19 @@ export function writeCode(target: AsHandle, { address, bytes }: CodePatch): void
   if (!VirtualProtectEx(process, address, size, PAGE_EXECUTE_READ, new Uint32Array(1)))
     throw failed('protect code at', where);
   if (!FlushInstructionCache(process, address, size)) throw failed('flush the instruction cache of', 'the target');
+}
+
+const PAGE_SIZE_BYTES = 0x1000;
+
+/** The pages of new code that differ from the code that is there. */
+export function changedPages(old: Buffer, { address, bytes }: CodePatch): readonly CodePatch[] {
+  const pages: CodePatch[] = [];
+  for (let at = 0; at < bytes.length; at += PAGE_SIZE_BYTES) {
+    const page = bytes.subarray(at, at + PAGE_SIZE_BYTES);
+    if (!old.subarray(at, at + PAGE_SIZE_BYTES).equals(page))
+      pages.push({ address: address + BigInt(at), bytes: page });
+  }
+  return pages;
 }
 
 /**

@@ -105,7 +105,11 @@ const headerFields = {
   sweepTable: 'u64[48]',
   /** Openings of runtime objects of the {@link standaloneType}. */
   standaloneObjects: 'u32',
-  paddingBeforeWalkers: 'u32[329]',
+  /** Children that were started while there was no free {@link childRequest}. */
+  childrenUnfollowed: 'u32',
+  /** {@link CHILD_REQUEST_COUNT} entries of {@link childRequest}. */
+  childRequests: 'u32[128]',
+  paddingBeforeWalkers: 'u32[200]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;
@@ -161,6 +165,28 @@ const sweepStruct: Struct<typeof sweepFields> = struct(sweepFields);
 export const sweep: Struct<typeof sweepFields>['offsets'] = sweepStruct.offsets;
 export const SWEEP_SIZE_BYTES: number = sweepStruct.sizeBytes;
 export const SWEEP_COUNT = 16;
+
+const childRequestFields = {
+  /** 0: free; then {@link CHILD_CLAIMED} and the others. */
+  state: 'u32',
+  processId: 'u32',
+} as const;
+
+const childRequestStruct: Struct<typeof childRequestFields> = struct(childRequestFields);
+
+/** A child process that stands before its first instruction, and waits for the auditor: see hooks/follow-child.ts. */
+export const childRequest: Struct<typeof childRequestFields>['offsets'] = childRequestStruct.offsets;
+export const CHILD_REQUEST_SIZE_BYTES: number = childRequestStruct.sizeBytes;
+export const CHILD_REQUEST_COUNT = 64;
+
+/** A thread of the target is filling in the request. */
+export const CHILD_CLAIMED = 1;
+/** The thread waits for the auditor. */
+export const CHILD_REQUESTED = 2;
+/** The auditor is at work in the child. */
+export const CHILD_TAKEN = 3;
+/** The auditor has done what it could: the thread goes on. */
+export const CHILD_ANSWERED = 4;
 
 const slotFields = {
   /** Flags (see {@link STATE_QUARANTINED}) | generation << 1 | open. Zero: never seen. */

@@ -8,12 +8,18 @@ import type {
   LedgerMisuse,
   LedgerSweep,
 } from '../../call-ledger.ts';
-import { type CountedGap, countedGap, type Gap } from '../../completeness.ts';
+import { countedGap, type Gap } from '../../completeness.ts';
 import { UserError } from '../../user-error.ts';
 import type { Wrapper } from '../../model.ts';
 import { standaloneType } from '../tables/function-table.ts';
 import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
+  CHILD_REQUEST_COUNT,
+  CHILD_REQUEST_SIZE_BYTES,
+  type CHILD_ANSWERED,
+  CHILD_REQUESTED,
+  type CHILD_TAKEN,
+  childRequest,
   DESCRIPTOR_KEY,
   header,
   IMAGE_COUNT,
@@ -33,7 +39,9 @@ import {
   STATE_QUARANTINED,
 } from './layout.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
-import { LedgerMemory, type ViewLedger } from './memory.ts';
+import { type CounterName, countedGaps } from './counters.ts';
+import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
+import { LedgerMemory, type ViewLedger, viewCopies } from './memory.ts';
 import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse, readSweep } from './records.ts';
 
 /** A ledger whose content cannot be what the agent wrote. */
@@ -44,36 +52,6 @@ export class LedgerDamagedError extends UserError {
     );
   }
 }
-
-type CounterName =
-  | 'beyondCapacity'
-  | 'droppedStacks'
-  | 'droppedMisuses'
-  | 'unresolvedDuplicates'
-  | 'slowWalks'
-  | 'walkMismatches'
-  | 'nestedWalks'
-  | 'gateState'
-  | 'exiting'
-  | 'functionsMissed'
-  | 'quarantineLost'
-  | 'droppedRuntimeObjects'
-  | 'inheritedCut'
-  | 'sweptDropped'
-  | 'standaloneObjects';
-
-/** The counters of what was missed. */
-const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
-  ['functionsMissed', 'functions-missed'],
-  ['beyondCapacity', 'beyond-capacity'],
-  ['droppedStacks', 'stacks-dropped'],
-  ['droppedMisuses', 'misuses-dropped'],
-  ['unresolvedDuplicates', 'duplicates-unresolved'],
-  ['droppedRuntimeObjects', 'runtime-objects-dropped'],
-  ['quarantineLost', 'quarantine-lost'],
-  ['nestedWalks', 'nested-walks'],
-  ['sweptDropped', 'swept-dropped'],
-];
 
 /**
  * Reads a ledger while, or after, the target writes it.
@@ -101,6 +79,27 @@ export class Ledger implements CallLedger {
     this.#memory.setBigUint64(header.stackPoolUsed, 8n); // id 0 means "no stack"
   }
 
+  /**
+   * A copy of all that is recorded by now, which the target no longer changes. It is of one moment only if the target
+   * stands still meanwhile.
+   *
+   * @throws LedgerDamagedError when the target has overwritten what was recorded
+   */
+  copy(): Ledger {
+    this.check();
+    const { stackPoolOffset, slotsOffset, earlierLivesOffset } = this.#layout;
+    const used = this.#slotsUsed();
+    const copies = [
+      this.#memory.copy(0, stackPoolOffset + this.#stackPoolUsed()),
+      this.#memory.copy(slotsOffset, used * SLOT_SIZE_BYTES),
+      this.#memory.copy(earlierLivesOffset, Math.min(used, EARLIER_LIVES_SLOT_COUNT) * EARLIER_LIVES_SIZE_BYTES),
+    ];
+    const copy = new Ledger((offset, sizeBytes) => viewCopies(copies, offset, sizeBytes), this.#layout);
+    copy.#openBefore = this.#openBefore;
+    copy.#agent = this.#agent;
+    return copy;
+  }
+
   /** Leaves the agent's own frames out of stacks: the calls of a hooked function go through them. */
   hideAgent(begin: bigint, sizeBytes: number): void {
     this.#agent = { begin, end: begin + BigInt(sizeBytes) };
@@ -117,6 +116,25 @@ export class Ledger implements CallLedger {
     const used = this.#memory.getBigUint64(header.slotsUsed);
     const index = (BigInt.asUintN(64, value) >> 2n) + 1n;
     if (index > used) this.#memory.setBigUint64(header.slotsUsed, index);
+  }
+
+  /** Says that the target's unwinder knows the agent's frames already, from an earlier audit. */
+  setUnwindRegistered(): void {
+    this.#memory.setUint32(header.unwindRegistered, 1);
+  }
+
+  /** Child processes that wait until the auditor has put itself into them; the ids come from the target. */
+  *childRequests(): Generator<{ readonly index: number; readonly processId: number }> {
+    for (let index = 0; index < CHILD_REQUEST_COUNT; index++) {
+      const offset = header.childRequests + index * CHILD_REQUEST_SIZE_BYTES;
+      if (this.#memory.getUint32(offset + childRequest.state) === CHILD_REQUESTED)
+        yield { index, processId: this.#memory.getUint32(offset + childRequest.processId) };
+    }
+  }
+
+  /** Says that the auditor is at work in a child, or has done what it could. */
+  answerChild(index: number, state: typeof CHILD_TAKEN | typeof CHILD_ANSWERED): void {
+    this.#memory.setUint32(header.childRequests + index * CHILD_REQUEST_SIZE_BYTES + childRequest.state, state);
   }
 
   /** Notes the handle with which the agent occupies quarantined values. Its own value never leaves the quarantine. */
@@ -280,8 +298,7 @@ export class Ledger implements CallLedger {
 
   /** Stacks that opened a handle which was closed while the program ran, each with the stack that closed one last. */
   *closedStacks(): Generator<{ readonly id: number; readonly closedBy: number }> {
-    const used = this.#memory.getBigUint64(header.stackPoolUsed);
-    const end = used > BigInt(STACK_POOL_SIZE_BYTES) ? STACK_POOL_SIZE_BYTES : Number(used);
+    const end = this.#stackPoolUsed();
     for (let id = 1; id * 8 + stackNode.frames <= end; ) {
       const offset = this.#layout.stackPoolOffset + id * 8;
       const count = this.#memory.getUint16(offset + stackNode.frameCount);
@@ -341,6 +358,12 @@ export class Ledger implements CallLedger {
   gaps(): readonly Gap[] {
     const counted = countedGaps.flatMap(([counter, kind]) => countedGap(kind, this.counter(counter)));
     return this.counter('inheritedCut') === 0 ? counted : [...counted, { kind: 'inherited-cut' }];
+  }
+
+  /** Bytes of the stack pool from its start; all of it when it is full. */
+  #stackPoolUsed(): number {
+    const used = this.#memory.getBigUint64(header.stackPoolUsed);
+    return used > BigInt(STACK_POOL_SIZE_BYTES) ? STACK_POOL_SIZE_BYTES : Number(used);
   }
 
   /** The number is checked each time: a target that still runs may overwrite it at any moment. */

@@ -11,6 +11,23 @@ interface Window {
   readonly view: DataView;
 }
 
+/** A part of a ledger as it was at some time. */
+interface LedgerCopy {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A view of copies; what was not copied is 0. */
+export function viewCopies(copies: readonly LedgerCopy[], offset: number, sizeBytes: number): DataView {
+  const view = new Uint8Array(sizeBytes);
+  for (const copy of copies) {
+    const begin = Math.max(offset, copy.offset);
+    const end = Math.min(offset + sizeBytes, copy.offset + copy.bytes.length);
+    if (begin < end) view.set(copy.bytes.subarray(begin - copy.offset, end - copy.offset), begin - offset);
+  }
+  return new DataView(view.buffer);
+}
+
 const FIRST_SIZE_BYTES = 0x1_0000;
 
 /**
@@ -62,6 +79,12 @@ export class LedgerMemory {
   getBigUint64(offset: number): bigint {
     const { view, begin } = this.#windowOf(offset);
     return view.getBigUint64(offset - begin, true);
+  }
+
+  /** A copy of a part. */
+  copy(offset: number, sizeBytes: number): LedgerCopy {
+    const { buffer, byteOffset } = this.#view(offset, sizeBytes);
+    return { offset, bytes: new Uint8Array(buffer, byteOffset, sizeBytes).slice() };
   }
 
   setUint16(offset: number, value: number): void {

@@ -6,6 +6,7 @@ import type { CodePatch } from '../patch/code-patch.ts';
 import type { MovedPrologue } from '../patch/prologue.ts';
 import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
 import { type AgentCode, CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../linkage/agent-code.ts';
+import { AGENT_MAGIC, agentHeader } from '../linkage/agent-header.ts';
 import { setGateName } from '../linkage/gate-name.ts';
 import { type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
 import { PATCHED_FUNCTION_SIZE_BYTES, patchedFunction, patchedModule } from '../linkage/patch-table.ts';
@@ -60,33 +61,41 @@ export interface LinkInputs {
   readonly arrivedName: string;
   readonly judgedName: string;
   readonly threadsSeenName: string;
+  /** The event by which the auditor hears of a child process; absent where it does not want to. */
+  readonly childName?: string | undefined;
+}
+
+/** Where the agent lies in a target. */
+export interface AgentPlace {
+  readonly base: bigint;
+  /**
+   * For each of the {@link functionModules} the address of memory within reach of its functions,
+   * {@link RELAY_SIZE_BYTES} for each; 0 for a module without functions to hook.
+   */
+  readonly relays: readonly bigint[];
 }
 
 /** The agent linked for one target, and the changes of other code that put it to work. */
-interface LinkedAgent {
+export interface LinkedAgent {
   readonly bytes: Uint8Array;
   /** For each module the jumps that lead on to the hooks. */
   readonly relays: readonly CodePatch[];
   /** The new heads of the stubs. */
   readonly patches: readonly CodePatch[];
+  /** For each module the new heads of its functions, in their order. */
+  readonly functionPatches: readonly (readonly CodePatch[])[];
 }
 
 /** Room for a {@link farJump}. */
 export const RELAY_SIZE_BYTES = 16;
 
 /**
- * Links the agent for one target and one address.
+ * Links the agent for one target and one place.
  *
- * @param imageBase address of the agent's code in the target
- * @param relays for each module the address of memory within reach of its functions, {@link RELAY_SIZE_BYTES} for each
  * @throws Error when a jump does not reach
  */
-export function linkAgent(
-  code: AgentCode,
-  inputs: LinkInputs,
-  imageBase: bigint,
-  relays: readonly bigint[],
-): LinkedAgent {
+export function linkAgent(code: AgentCode, inputs: LinkInputs, place: AgentPlace): LinkedAgent {
+  const { base: imageBase, relays } = place;
   const bytes = new Uint8Array(code.bytes); // a copy: a slice of a Buffer shares its memory
   const view = new DataView(bytes.buffer);
   const slotValues = fillLinkSlots(inputs);
@@ -94,6 +103,7 @@ export function linkAgent(
   setGateName(bytes, code.arrivedNameOffset, inputs.arrivedName);
   setGateName(bytes, code.judgedNameOffset, inputs.judgedName);
   setGateName(bytes, code.threadsSeenNameOffset, inputs.threadsSeenName);
+  setGateName(bytes, code.childNameOffset, inputs.childName ?? '');
 
   // The agent's own calls go past its hooks.
   const trampolines = new Map<string, bigint>();
@@ -106,13 +116,33 @@ export function linkAgent(
   code.ntdllImports.forEach((name, index) => {
     view.setBigUint64(code.ntdllImportsOffset + index * 8, trampolines.get(name) ?? inputs.ntdllAddress(name), true);
   });
-  const linkedRelays = inputs.modules.map((module, index) =>
-    linkModule(code, bytes, module, imageBase, relays[index]!),
+  fillHeader(view, code, inputs, relays);
+  const linkedModules = inputs.modules.map((module) =>
+    linkModule(code, bytes, module, imageBase, relays[module.number]!),
   );
-  return { bytes, relays: linkedRelays, patches };
+  return {
+    bytes,
+    relays: linkedModules.map(({ relay }) => relay),
+    patches,
+    functionPatches: linkedModules.map((module) => module.patches),
+  };
 }
 
-function fillLinkSlots({ ledger, layout, closeHandle, goCode }: LinkInputs): Readonly<Record<LinkSlot, bigint>> {
+function fillHeader(view: DataView, { hash }: AgentCode, inputs: LinkInputs, relays: readonly bigint[]): void {
+  view.setBigUint64(agentHeader.magic, AGENT_MAGIC, true);
+  hash.forEach((half, index) => view.setUint32(agentHeader.hash + index * 4, half, true));
+  view.setBigUint64(agentHeader.ledger, inputs.ledger, true);
+  view.setBigUint64(agentHeader.ledgerSizeBytes, BigInt(inputs.layout.sizeBytes), true);
+  relays.forEach((relay, index) => view.setBigUint64(agentHeader.relays + index * 8, relay, true));
+}
+
+function fillLinkSlots({
+  ledger,
+  layout,
+  closeHandle,
+  goCode,
+  childName,
+}: LinkInputs): Readonly<Record<LinkSlot, bigint>> {
   const at = (offset: number): bigint => ledger + BigInt(offset);
   return {
     ledger,
@@ -130,17 +160,18 @@ function fillLinkSlots({ ledger, layout, closeHandle, goCode }: LinkInputs): Rea
     closeHandleSizeBytes: BigInt(closeHandle?.sizeBytes ?? 0),
     goCode: goCode?.begin ?? 0n,
     goCodeSizeBytes: BigInt(goCode?.sizeBytes ?? 0),
+    followsChildren: childName === undefined ? 0n : 1n,
   };
 }
 
-/** Links the functions of one DLL and returns their relays. */
+/** Links the functions of one DLL, and returns their relays and their new heads. */
 function linkModule(
   code: AgentCode,
   bytes: Uint8Array,
   module: HookedModule,
   imageBase: bigint,
   relays: bigint,
-): CodePatch {
+): { readonly relay: CodePatch; readonly patches: readonly CodePatch[] } {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const head = code.patchedModules[module.number]!;
   view.setBigUint64(head + patchedModule.base, module.base, true);
@@ -148,13 +179,14 @@ function linkModule(
   view.setUint32(head + patchedModule.count, module.functions.length, true);
 
   const jumps = new Uint8Array(module.functions.length * RELAY_SIZE_BYTES).fill(0xcc);
-  module.functions.forEach(({ rowNumber, address, code: original, moved }, index) => {
+  const patches = module.functions.map(({ rowNumber, address, code: original, moved }, index): CodePatch => {
     const row = rowNumber - hookTable.length - 1;
     const entry = code.patchedFunctions[module.number]! + index * PATCHED_FUNCTION_SIZE_BYTES;
     view.setBigUint64(entry + patchedFunction.address, address, true);
     bytes.set(original.subarray(0, 8), entry + patchedFunction.original);
-    bytes.set(original.subarray(0, 8), entry + patchedFunction.replacement);
-    bytes.set(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)), entry + patchedFunction.replacement);
+    const replacement = original.slice(0, 8);
+    replacement.set(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)));
+    bytes.set(replacement, entry + patchedFunction.replacement);
 
     const trampoline = code.functionTrampolinesOffset + row * FUNCTION_TRAMPOLINE_SIZE_BYTES;
     bytes.set(original.subarray(0, moved.sizeBytes), trampoline);
@@ -162,6 +194,7 @@ function linkModule(
     const runtimeObjectRow = code.runtimeObjectRows[row]!;
     if (runtimeObjectRow !== 0) setRuntimeModule(view, runtimeObjectRow, module);
     jumps.set(farJump(imageBase + BigInt(code.functionHooks[row]!)), index * RELAY_SIZE_BYTES);
+    return { address, bytes: replacement };
   });
-  return { address: relays, bytes: jumps };
+  return { relay: { address: relays, bytes: jumps }, patches };
 }

@@ -19,7 +19,10 @@ export const FUNCTION_TRAMPOLINE_SIZE_BYTES: number = PROLOGUE_SIZE_BYTES_MAX + 
  * machine, so that it can be assembled long before it is needed. All offsets are in bytes from its beginning.
  */
 export interface AgentCode {
+  /** They begin with room for the {@link agentHeader}. */
   readonly bytes: Uint8Array;
+  /** {@link hashCode} of the bytes. */
+  readonly hash: readonly [number, number];
   /** Offset of the {@link linkSlots}, in their order. */
   readonly linkSlotsOffset: number;
   /** Functions of ntdll whose addresses the code reads, and the offset of the first one's slot. */
@@ -29,6 +32,7 @@ export interface AgentCode {
   readonly arrivedNameOffset: number;
   readonly judgedNameOffset: number;
   readonly threadsSeenNameOffset: number;
+  readonly childNameOffset: number;
   /** Offsets of the hooks of the hook table's rows. */
   readonly callHooks: readonly number[];
   /** Offset of the rows' trampolines, {@link CALL_TRAMPOLINE_SIZE_BYTES} each. */

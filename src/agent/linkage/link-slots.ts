@@ -26,6 +26,8 @@ export const linkSlots = [
   /** Address and size of the code of Go in a Go program; 0 in any other. */
   'goCode',
   'goCodeSizeBytes',
+  /** 1 when the auditor wants to hear of child processes. */
+  'followsChildren',
 ] as const;
 
 export type LinkSlot = (typeof linkSlots)[number];

@@ -73,3 +73,22 @@ export function jumpHead(address: bigint, target: bigint): Uint8Array {
   new DataView(jump.buffer).setInt32(1, Number(distance), true);
   return jump;
 }
+
+/** Where code that begins with `jmp rel32` at `address` goes; `undefined` for any other code. */
+export function jumpTarget(code: Uint8Array, address: bigint): bigint | undefined {
+  if (code.length < 5 || code[0] !== 0xe9) return undefined;
+  return address + 5n + BigInt(new DataView(code.buffer, code.byteOffset).getInt32(1, true));
+}
+
+/** Where a {@link farJump} goes; `undefined` for any other code. */
+export function farJumpTarget(code: Uint8Array): bigint | undefined {
+  const isFarJump = [0xff, 0x25, 0, 0, 0, 0].every((byte, index) => code[index] === byte);
+  if (!isFarJump || code.length < FAR_JUMP_SIZE_BYTES) return undefined;
+  return new DataView(code.buffer, code.byteOffset).getBigUint64(6, true);
+}
+
+/** Where the hooked head of a stub at `stubAddress` goes; `undefined` for a stub that has no such head. */
+export function hookedHeadTarget(code: Uint8Array, stubAddress: bigint): bigint | undefined {
+  const isKept = [0x4c, 0x8b, 0xd1].every((byte, index) => code[index] === byte);
+  return isKept ? jumpTarget(code.subarray(3), stubAddress + 3n) : undefined;
+}

@@ -1,7 +1,7 @@
-import { combineCompleteness, weighGaps } from '../completeness.ts';
-import type { Finding, FindingStatus, Report, Statistics, SuppressionLine, SuppressionUse } from '../model.ts';
-import { compareLevels, rules } from '../rules.ts';
-import { compareFindings, compareText } from './grouping.ts';
+import { combineCompleteness, weighGaps } from '../../completeness.ts';
+import type { Finding, FindingStatus, Report, Statistics, SuppressionLine, SuppressionUse } from '../../model.ts';
+import { compareLevels, rules } from '../../rules.ts';
+import { compareFindings, compareText } from '../grouping.ts';
 
 /**
  * One report of several runs of a target. Each finding stands in it once and says in how many of the runs it was.
@@ -47,15 +47,23 @@ function combineFindings(runs: readonly (readonly Finding[])[]): readonly Findin
     .map((fingerprint) => {
       const found = runs.map((findings) => findings.find((finding) => finding.fingerprint === fingerprint));
       const seen = found.filter((finding) => finding !== undefined);
-      const status = statuses.find((each) => seen.some((finding) => finding.status === each));
-      const candidates = seen.filter((finding) => finding.status === status);
-      const worst = candidates.reduce((a, b) =>
-        compareLevels(b.level, a.level) < 0 || (b.level === a.level && b.count > a.count) ? b : a,
-      );
+      const worst = chooseFinding(seen);
       const counts = found.map((finding) => finding?.count ?? 0);
       return { ...worst, message: `${worst.message} ${spellRuns(worst, counts)}`, runs: counts };
     })
     .sort(compareFindings);
+}
+
+/**
+ * The finding that stands for all that have its fingerprint: one that is new in any place is new, and it is shown as
+ * where it was worst.
+ */
+export function chooseFinding(findings: readonly Finding[]): Finding {
+  const status = statuses.find((each) => findings.some((finding) => finding.status === each));
+  const candidates = findings.filter((finding) => finding.status === status);
+  return candidates.reduce((a, b) =>
+    compareLevels(b.level, a.level) < 0 || (b.level === a.level && b.count > a.count) ? b : a,
+  );
 }
 
 /** `In each of 5 runs, 3 handles a run.`; a finding that is not in all of them is flaky. */

@@ -1,7 +1,7 @@
-import type { Finding, Frame, MissingNames, ModuleWithoutNames, Report, Stack } from '../model.ts';
-import { baseName } from './paths.ts';
-import { siteFrame, type StackView } from './stack-view.ts';
-import { wrapBullet, wrapText } from './text-width.ts';
+import type { Finding, Frame, MissingNames, ModuleWithoutNames, Report, Stack } from '../../model.ts';
+import { baseName } from '../paths.ts';
+import { siteFrame, type StackView } from '../stack-view.ts';
+import { wrapBullet, wrapText } from '../text-width.ts';
 
 /** How many modules a line names. */
 const namedModules = 5;

@@ -1,8 +1,8 @@
-import type { Report, SuppressionLine, SuppressionUse } from '../model.ts';
-import { plural } from './numbers.ts';
-import { selectFindings } from './selection.ts';
-import type { StackView } from './stack-view.ts';
-import { wrapBullet, wrapText } from './text-width.ts';
+import type { Report, SuppressionLine, SuppressionUse } from '../../model.ts';
+import { plural } from '../numbers.ts';
+import { selectFindings } from '../selection.ts';
+import type { StackView } from '../stack-view.ts';
+import { wrapBullet, wrapText } from '../text-width.ts';
 
 /**
  * Which lines suppressed how many findings. The default ones are listed on demand: they stand for handles

@@ -56,8 +56,10 @@ function target(change: Partial<LinkInputs> = {}): LinkInputs {
   };
 }
 
-const relaysOf = ({ modules }: LinkInputs): readonly bigint[] => modules.map(({ base }) => base - 0x10_0000n);
-const link = (code: AgentCode, linked: LinkInputs) => linkAgent(code, linked, IMAGE_BASE, relaysOf(linked));
+const relaysOf = ({ modules }: LinkInputs): readonly bigint[] =>
+  functionModules.map((_, number) => (modules[number]?.base ?? 0x10_0000n) - 0x10_0000n);
+const link = (code: AgentCode, linked: LinkInputs) =>
+  linkAgent(code, linked, { base: IMAGE_BASE, relays: relaysOf(linked) });
 const word = (bytes: Uint8Array, offset: number): bigint =>
   new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(offset, true);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { weighGaps } from '../../../src/completeness.ts';
-import { combineRuns } from '../../../src/analyze/repetition.ts';
+import { combineRuns } from '../../../src/analyze/combine/repetition.ts';
 import type { Finding, Report } from '../../../src/model.ts';
 import { reporters } from '../../../src/report/index.ts';
 import { clean, sample } from '../report/sample.ts';

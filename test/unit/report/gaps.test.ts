@@ -78,6 +78,44 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     'Child processes inherited handles that could not all be looked at: there were too many, or other threads changed what is inheritable.',
   ],
   [
+    { kind: 'functions-missed-at-attach', count: 1 },
+    "1 function of Windows' DLLs could not be hooked in the running process, because a thread stood at its beginning or other software had changed it: a handle that such a function refuses by itself was not seen.",
+  ],
+  [
+    { kind: 'child-left', processId: 48, image: 'C:\\work\\server.exe' },
+    'Child process 48 (server.exe) went on when the first process had ended: it has its own code back, and its handles were not judged; try --wait-children.',
+  ],
+  [
+    {
+      kind: 'child-unrecorded',
+      processId: 48,
+      image: 'C:\\work\\old.exe',
+      why: 'it is a 32-bit process, which is not audited yet',
+    },
+    'Child process 48 (old.exe) ran unrecorded: it is a 32-bit process, which is not audited yet.',
+  ],
+  [
+    { kind: 'children-unfollowed', count: 2 },
+    '2 child processes were started faster than they could be followed, or without the right to query them: they ran unrecorded.',
+  ],
+  [
+    { kind: 'too-few-intervals', intervals: 1, needed: 5 },
+    '1 interval was counted, and 5 are needed to judge growth: try a longer --for, or a shorter --every.',
+  ],
+  [
+    { kind: 'watched-for', durationMs: 60_000 },
+    'The process goes on, and was watched for 1 min: a leak that takes longer to show was not seen, and a handle that is open may yet be closed.',
+  ],
+  [
+    { kind: 'left-in-target', sizeBytes: 127_000_000 },
+    'The process has its own code back, and keeps 122 MiB of address space, through which its threads may still return. The next attach uses it again.',
+  ],
+  [{ kind: 'open-before', count: 1 }, '1 handle was open before recording began, and still is: it is in no leak.'],
+  [
+    { kind: 'open-before', count: 2 },
+    '2 handles were open before recording began, and still are: they are in no leak.',
+  ],
+  [
     { kind: 'opened-by-others', count: 1 },
     '1 open handle came from another process, or from a call that was not recorded: it is in no finding.',
   ],

@@ -178,7 +178,7 @@ describe('the table report', () => {
   it('has three lines when there is nothing to say', () => {
     expect(draw({}, { ...clean, target: { ...clean.target, command: ['C:\\app.exe'] } }).split('\n')).toEqual([
       'unclosed 0.1.0 C:\\app.exe',
-      'pid 4242, exited with 0, 1.24 s, 1,412 handles opened, 1,281 closed, 131 open',
+      'pid 4242, exited with 0, 1.2 s, 1,412 handles opened, 1,281 closed, 131 open',
       '✓ No leaks and no misused handles in app.exe.',
       '',
     ]);
@@ -193,7 +193,7 @@ describe('the table report', () => {
   ])('says of exit code %s: %s', (exitCode, said) => {
     const { exitCode: _exitCode, ...target } = sample.target;
     expect(draw({}, { ...clean, target: exitCode === undefined ? target : { ...target, exitCode } })).toContain(
-      `pid 4242, ${said}, 1.24 s`,
+      `pid 4242, ${said}, 1.2 s`,
     );
   });
 

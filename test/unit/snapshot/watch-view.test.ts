@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { type GrowthSample, judgeGrowth } from '../../../src/analyze/growth.ts';
-import { parseDuration, spellDuration } from '../../../src/cli/duration.ts';
+import { parseDuration } from '../../../src/cli/duration.ts';
+import { spellDuration } from '../../../src/text/duration.ts';
 import { spellChange } from '../../../src/cli/numbers.ts';
 import { spellNumber } from '../../../src/report/numbers.ts';
 import { drawChart, drawLine, drawScreen, drawVerdict, spellRate } from '../../../src/cli/watch-view.ts';
@@ -118,7 +119,7 @@ describe('a chart', () => {
 describe('the screen', () => {
   it('shows every count with its change, rate and chart, and nothing that a terminal would obey', () => {
     const lines = drawScreen(target, growing(10, true), 1000, theme, 80).split('\n');
-    expect(lines[0]).toBe('app\\x1b[31m.exe (4242), 9.0 s, every 1.0 s; Ctrl-C ends');
+    expect(lines[0]).toBe('app\\x1b[31m.exe (4242), 9 s, every 1 s; Ctrl-C ends');
     expect(lines[1]).toBe('              COUNT  CHANGE   RATE');
     expect(lines[2]).toMatch(/^handles         291     \+91  \+10[.\d]*\/s  ▁[▁-█]+█$/);
     expect(lines[3]).toMatch(/^GDI objects     145     \+45   \+5\/s /);
@@ -138,7 +139,7 @@ describe('the line of an interval', () => {
   it('has the sums, and the types that moved', () => {
     expect(drawLine(growing(1))).toBe('    0 ms  handles 200\n');
     expect(drawLine(growing(3))).toMatch(
-      /^ {3}2\.0 s {2}handles 220 \(\+20, \+10\/s\) {2}Event 120 \(\+20, \+10\/s\) {2}Timer 1 \(\+1, [^)]+\)\n$/,
+      /^ {5}2 s {2}handles 220 \(\+20, \+10\/s\) {2}Event 120 \(\+20, \+10\/s\) {2}Timer 1 \(\+1, [^)]+\)\n$/,
     );
   });
 });
@@ -165,9 +166,7 @@ describe('the verdict', () => {
       handleCount: 5,
       types: new Map([['Event', 5]]),
     }));
-    expect(draw(still)).toBe(
-      'app\\x1b[31m.exe (4242): 20 samples in 19.0 s; time is over.\n✓ Nothing grows steadily.\n',
-    );
+    expect(draw(still)).toBe('app\\x1b[31m.exe (4242): 20 samples in 19 s; time is over.\n✓ Nothing grows steadily.\n');
     expect(draw(growing(7))).toContain('? Too few samples for a verdict: 8 are needed.');
     expect(draw([])).toContain('0 samples in 0 ms');
   });

@@ -8,7 +8,7 @@ import { AbortEvent } from '../../../src/audit/wait.ts';
 import type { Report } from '../../../src/model.ts';
 import { StartedProcess } from '../../../src/process/spawn.ts';
 import { StandardStreams } from '../../../src/process/standard-streams.ts';
-import type { Target } from '../../../src/process/target.ts';
+import type { StartedTarget } from '../../../src/process/target.ts';
 import { fixturePath } from '../tool.ts';
 
 /** Opens and closes handles on two threads for longer than any test lasts. */
@@ -21,7 +21,7 @@ async function start({ program, args }: { readonly program: string; readonly arg
 }
 
 /** The target, of which `note` hears when its state is read for the first time, and when it is ended. */
-function watch(target: StartedProcess, note: (moment: string) => void): Target {
+function watch(target: StartedProcess, note: (moment: string) => void): StartedTarget {
   const { pid, origin, command, image } = target;
   return {
     pid,

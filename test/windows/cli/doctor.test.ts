@@ -15,6 +15,7 @@ const names = [
   'system',
   'native calls',
   'recording',
+  'attaching',
   'names',
   'privileges',
   'PDB',
@@ -84,7 +85,10 @@ describe('unclosed doctor', () => {
     });
     expect(recording?.advice).toBeTruthy();
     expect(checks.map(({ name }) => name)).toEqual(names);
-    expect(checks.filter(({ status }) => status === 'missing')).toHaveLength(1);
+    expect(checks.filter(({ status }) => status === 'missing').map(({ name }) => name)).toEqual([
+      'recording',
+      'attaching',
+    ]);
   });
 
   it.each([

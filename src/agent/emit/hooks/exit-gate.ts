@@ -2,30 +2,27 @@ import { GATE_PASSED, GATE_UNATTENDED, header } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory, relative, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { GATE_NAME_TEXT } from '../../linkage/gate-name.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
 import { tebField } from '../abi/teb.ts';
+import { emitOpenNamed, EVENT_MODIFY_STATE, MUTANT_ACCESS, NAMED_ATTRIBUTES_SIZE_BYTES } from './named-objects.ts';
 
 /** The name of the auditor's event, which the gate opens; see {@link setGateName}. */
 export interface GateEnvironment extends LinkedEnvironment {
   /** Full object-manager path of the event that the target sets when it is at the gate. */
   readonly arrivedName: Label;
+  /** Likewise of the event that it sets when it has started a child process. */
+  readonly childName: Label;
 }
 
 /** How long a target waits for an auditor that lives but does not answer. */
 const GATE_TIMEOUT_MS = 10 * 60_000;
 const OTHER_THREAD_TIMEOUT_MS = 10;
 
-const EVENT_MODIFY_STATE = 0x2;
-const MUTANT_ACCESS = 0x10_0001; // SYNCHRONIZE | MUTANT_QUERY_STATE
-const OBJ_CASE_INSENSITIVE = 0x40;
-
-const objectAttributes = 0x30; // OBJECT_ATTRIBUTES, 0x30 bytes
-const objectName = 0x60; // UNICODE_STRING, 0x10 bytes
-const PLACES_OFFSET = 0x70;
+const objectAttributes = 0x30; // with its name
+const PLACES_OFFSET = objectAttributes + NAMED_ATTRIBUTES_SIZE_BYTES;
 const frame: FrameShape = { pushes: [], sizeBytes: PLACES_OFFSET + 7 * 8 };
 const { opened, event, mutant, exitCode, state, name, scratch } = framePlaces(
   frame,
@@ -50,26 +47,8 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     return at(r9, offset);
   };
 
-  /** `NtOpen…(&opened, access, &attributes)`; the result is in eax. */
-  const open = (call: string, access: number, loadName: () => void) => {
-    asm.movImmediate64(at(rsp, objectAttributes), 0x30); // ULONG Length
-    asm.movImmediate64(at(rsp, objectAttributes + 0x08), 0); // HANDLE RootDirectory
-    asm.lea(rax, at(rsp, objectName));
-    asm.mov(at(rsp, objectAttributes + 0x10), rax); // PUNICODE_STRING ObjectName
-    asm.movImmediate64(at(rsp, objectAttributes + 0x18), OBJ_CASE_INSENSITIVE); // ULONG Attributes
-    asm.movImmediate64(at(rsp, objectAttributes + 0x20), 0); // PVOID SecurityDescriptor
-    asm.movImmediate64(at(rsp, objectAttributes + 0x28), 0); // PVOID SecurityQualityOfService
-    loadName();
-    asm.mov(ecx, at(rax)); // USHORT Length, MaximumLength
-    asm.mov(at(rsp, objectName), rcx);
-    asm.add(rax, GATE_NAME_TEXT);
-    asm.mov(at(rsp, objectName + 8), rax); // PWSTR Buffer
-    asm.lea(rcx, opened);
-    asm.mov(edx, access);
-    asm.lea(r8, at(rsp, objectAttributes));
-    callNtdll(call);
-    asm.test(eax, eax);
-  };
+  const open = (call: string, access: number, loadName: () => void) =>
+    emitOpenNamed(asm, environment, { call, access, loadName, attributes: objectAttributes, opened });
   const close = (object: Memory) => {
     asm.mov(rcx, object);
     callNtdll('NtClose');

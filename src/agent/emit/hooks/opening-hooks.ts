@@ -135,6 +135,10 @@ export function emitOpensFile(hook: Hook): void {
   });
 }
 
+/** ULONG ThreadFlags of NtCreateUserProcess. CreateProcess always sets this one, and resumes the thread itself. */
+const THREAD_FLAGS = 7;
+const THREAD_CREATE_FLAGS_CREATE_SUSPENDED = 1;
+
 /** Emits the hook of NtCreateUserProcess. */
 export function emitCreatesProcess(hook: Hook): void {
   const { asm, environment, rowNumber } = hook;
@@ -152,5 +156,20 @@ export function emitCreatesProcess(hook: Hook): void {
     asm.mov(r9d, rowNumber);
     asm.call(environment.noteInherited);
   };
-  emitOpens(hook, (opened) => asm.mov(edx, callAndType(rowNumber, opened)), noteInherited);
+  const [runs] = asm.labels('runs');
+  emitOpens(
+    hook,
+    (opened) => asm.mov(edx, callAndType(rowNumber, opened)),
+    () => {
+      noteInherited();
+      // The child of a caller that does not want it suspended runs already.
+      asm.mov(rax, callerArgument(hookFrame, THREAD_FLAGS));
+      asm.test(eax, THREAD_CREATE_FLAGS_CREATE_SUSPENDED);
+      asm.j('e', runs);
+      asm.mov(rcx, receivers[0]);
+      asm.mov(rcx, at(rcx));
+      asm.call(environment.followChild);
+      asm.bind(runs);
+    },
+  );
 }

@@ -184,6 +184,7 @@ export function placeRoutines<Name extends string>({
     closeHandle: 0n,
     closeHandleSizeBytes: 0n,
     goCode: goCode.begin,
+    followsChildren: 0n,
     goCodeSizeBytes: BigInt(goCode.sizeBytes),
   };
   const code = new DataView(viewMemory(codeAddress, bytes.length));

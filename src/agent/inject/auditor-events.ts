@@ -1,0 +1,47 @@
+import { CreateEventW } from '../../ffi/kernel32.ts';
+import { type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
+import { randomBytes } from '../../process/random.ts';
+import { objectName } from './object-name.ts';
+
+/**
+ * The events by which targets call the auditor. All targets of one audit share them. They have names, so that a target
+ * opens them when it needs them and holds no handle of them otherwise.
+ */
+export class AuditorEvents implements Disposable {
+  readonly arrivedName: string;
+  /** Absent where child processes are not followed. */
+  readonly childName: string | undefined;
+  readonly #arrived: OwnedHandle;
+  readonly #child: OwnedHandle | undefined;
+
+  /** @throws Win32Error or NtStatusError when Windows refuses */
+  constructor({ followsChildren }: { readonly followsChildren: boolean }) {
+    const name = `unclosed-${randomBytes(16).toString('hex')}`;
+    this.#arrived = createEvent(`${name}-arrived`);
+    this.#child = followsChildren ? createEvent(`${name}-child`) : undefined;
+    this.arrivedName = objectName(this.#arrived);
+    this.childName = this.#child && objectName(this.#child);
+  }
+
+  /**
+   * Signalled once each time a target waits at one of the two stops of its exit: before it ends its other threads, and
+   * before it ends itself.
+   */
+  get arrived(): BorrowedHandle {
+    return this.#arrived.asHandle();
+  }
+
+  /** Signalled when a target has started a child process that waits to be followed. */
+  get child(): BorrowedHandle | undefined {
+    return this.#child?.asHandle();
+  }
+
+  [Symbol.dispose](): void {
+    using _arrived = this.#arrived;
+    using _child = this.#child;
+  }
+}
+
+function createEvent(name: string): OwnedHandle {
+  return HandleOrNull.fromRawHandle(CreateEventW(null, false, false, name)).expect('create', 'the exit gate');
+}

@@ -1,0 +1,66 @@
+import { CreateMutexW, ReleaseMutex } from '../../ffi/kernel32.ts';
+import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
+import { randomBytes } from '../../process/random.ts';
+import type { LinkInputs } from '../link/link-agent.ts';
+import { objectName } from './object-name.ts';
+
+/**
+ * The mutants at which one target waits when it exits. They have names, so that the target opens them at its exit and
+ * holds no handle of them before.
+ */
+export class ExitGate implements Disposable {
+  readonly names: Pick<LinkInputs, 'judgedName' | 'threadsSeenName'>;
+  readonly #judged: Barrier;
+  readonly #threadsSeen: Barrier;
+
+  /** @throws Win32Error or NtStatusError when Windows refuses */
+  constructor() {
+    const name = `unclosed-${randomBytes(16).toString('hex')}`;
+    this.#judged = new Barrier(`${name}-judged`);
+    this.#threadsSeen = new Barrier(`${name}-threads-seen`);
+    this.names = { judgedName: objectName(this.#judged), threadsSeenName: objectName(this.#threadsSeen) };
+  }
+
+  /** Lets the target end its other threads, and go on to the end of its exit. */
+  releaseThreadsSeen(): void {
+    this.#threadsSeen.release();
+  }
+
+  /** Lets the target pass the gate. */
+  release(): void {
+    this.#judged.release();
+  }
+
+  [Symbol.dispose](): void {
+    using _judged = this.#judged;
+    using _threadsSeen = this.#threadsSeen;
+  }
+}
+
+/** A mutant that this thread holds until it releases it for good. The kernel releases it for a dead auditor. */
+class Barrier implements AsHandle, Disposable {
+  readonly #mutant: OwnedHandle;
+  #isHeld = true;
+
+  constructor(name: string) {
+    this.#mutant = HandleOrNull.fromRawHandle(CreateMutexW(null, true, name)).expect('create', 'the exit gate');
+  }
+
+  asHandle(): BorrowedHandle {
+    return this.#mutant.asHandle();
+  }
+
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    if (!ReleaseMutex(this.#mutant.asRawHandle())) throw failed('release', 'the exit gate');
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.release();
+    } finally {
+      this.#mutant[Symbol.dispose]();
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import {
+  CreateEventW,
+  CreateFileMappingW,
+  DuplicateHandle,
+  MapViewOfFile,
+  UnmapViewOfFile,
+} from '../../ffi/kernel32.ts';
+import { viewMemory } from '../../ffi/library.ts';
+import { NtMapViewOfSection, NtUnmapViewOfSection } from '../../ffi/ntdll.ts';
+import {
+  type AsHandle,
+  CURRENT_PROCESS,
+  failed,
+  failedWithStatus,
+  HandleOrNull,
+  type OwnedHandle,
+} from '../../io/index.ts';
+import type { LedgerLayout } from '../ledger/layout.ts';
+import { Ledger } from '../ledger/ledger.ts';
+
+const PAGE_READWRITE = 0x04;
+const FILE_MAP_WRITE = 0x2;
+const ViewUnmap = 2;
+
+/** The memory of an empty ledger, mapped here and ready to be mapped into a target. */
+export class LedgerSection implements Disposable {
+  readonly ledger: Ledger;
+  readonly #sizeBytes: number;
+  readonly #section: OwnedHandle;
+  /** Its address in this process. */
+  readonly #view: bigint;
+
+  /** @throws Win32Error when there is no memory for it */
+  constructor(layout: LedgerLayout) {
+    this.#sizeBytes = layout.sizeBytes;
+    this.#section = createSection(layout.sizeBytes);
+    const view = MapViewOfFile(this.#section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
+    if (view === 0n) {
+      this.#section[Symbol.dispose]();
+      throw failed('map', 'the ledger');
+    }
+    this.#view = view;
+    this.ledger = new Ledger((offset, sizeBytes) => new DataView(viewMemory(view + BigInt(offset), sizeBytes)), layout);
+    this.ledger.initialise();
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /**
+   * Maps the whole section into a target, which needs no handle for it. The address that it has in this process is
+   * tried first: no DLL of the system is going to be mapped there, and the program's heap keeps the low addresses that
+   * it has when the program runs alone.
+   *
+   * @returns its address there
+   * @throws NtStatusError when there is no room for it
+   */
+  mapInto(target: AsHandle): bigint {
+    if (this.#mapAt(target, BigUint64Array.of(this.#view)) === 0) return this.#view;
+    const base = new BigUint64Array(1);
+    const status = this.#mapAt(target, base);
+    if (status !== 0) throw failedWithStatus('map the ledger into', 'the target', status);
+    return base[0]!;
+  }
+
+  /**
+   * Maps the section in the place of an earlier ledger of the same size. Code that keeps addresses of that one goes on
+   * with this one. No thread of the target may run meanwhile.
+   *
+   * @throws NtStatusError when that is not possible; the earlier one may be gone then
+   */
+  replaceIn(target: AsHandle, address: bigint): void {
+    const removed = NtUnmapViewOfSection(target.asHandle().asRawHandle(), address);
+    if (removed !== 0) throw failedWithStatus('remove the ledger of an earlier audit from', 'the target', removed);
+    const status = this.#mapAt(target, BigUint64Array.of(address));
+    if (status !== 0) throw failedWithStatus('map the ledger into', 'the target', status);
+  }
+
+  /** @returns NTSTATUS */
+  #mapAt(target: AsHandle, base: BigUint64Array): number {
+    return NtMapViewOfSection(
+      this.#section.asRawHandle(),
+      target.asHandle().asRawHandle(),
+      base,
+      0n,
+      0n,
+      null,
+      new BigUint64Array(1),
+      ViewUnmap,
+      0,
+      PAGE_READWRITE,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    using _section = this.#section;
+    UnmapViewOfFile(this.#view);
+  }
+}
+
+function createSection(sizeBytes: number): OwnedHandle {
+  const high = Math.floor(sizeBytes / 2 ** 32);
+  const raw = CreateFileMappingW(CURRENT_PROCESS, null, PAGE_READWRITE, high, sizeBytes % 2 ** 32, null);
+  return HandleOrNull.fromRawHandle(raw).expect(
+    'create',
+    `a ledger of ${Math.round(sizeBytes / 2 ** 20)} MiB`,
+    'a smaller one',
+  );
+}
+
+/**
+ * Gives the target a handle that permits nothing, to an object that no other code knows.
+ *
+ * @returns its value there
+ * @throws Win32Error when Windows refuses
+ */
+export function placeSentinel(target: AsHandle): bigint {
+  using event = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect(
+    'create',
+    'the sentinel of the quarantine',
+  );
+  const value = new BigUint64Array(1);
+  if (!DuplicateHandle(CURRENT_PROCESS, event.asRawHandle(), target.asHandle().asRawHandle(), value, 0, false, 0)) {
+    throw failed('place', 'the sentinel of the quarantine', 'it without --quarantine');
+  }
+  return value[0]!;
+}

@@ -1,0 +1,184 @@
+import { VirtualQueryEx } from '../../ffi/kernel32.ts';
+import type { AsHandle } from '../../io/index.ts';
+import { tryReadMemory } from '../../process/memory.ts';
+import type { StandingThread } from '../../process/thread-stacks.ts';
+import { functionModules } from '../tables/function-table.ts';
+import { header } from '../ledger/layout.ts';
+import type { AgentCode } from '../linkage/agent-code.ts';
+import { AGENT_HEADER_SIZE_BYTES, AGENT_MAGIC, agentHeader } from '../linkage/agent-header.ts';
+import { isInTrampoline, isReturnOfRealCall } from '../linkage/pass-through.ts';
+import type { AgentPlace } from '../link/link-agent.ts';
+import { relaysSizeBytes } from './agent-place.ts';
+
+const MEM_COMMIT = 0x1000;
+const MEM_PRIVATE = 0x2_0000;
+const MEM_MAPPED = 0x4_0000;
+/** More than any agent takes. */
+const AGENT_SIZE_BYTES_MAX = 16 << 20;
+/** So far below a thread's innermost frame the recording code may have called functions of Windows. */
+const STACK_SIZE_BYTES = 8192;
+const PAGE_SIZE_BYTES = 4096;
+
+/** An agent of the same code as ours, which an earlier audit has left in a target. */
+export interface LeftAgent extends AgentPlace {
+  readonly ledger: bigint;
+  readonly ledgerSizeBytes: number;
+  /** Its frames are known to the target's unwinder. */
+  readonly isUnwindRegistered: boolean;
+  /** No thread is in the midst of a recording. */
+  readonly isQuiet: boolean;
+}
+
+interface Region {
+  readonly begin: bigint;
+  readonly end: bigint;
+}
+
+/**
+ * The agents that earlier audits have left in a target: they ended their auditing, and threads may still return through
+ * the agent's code; or the auditor was killed, and its hooks are still at work.
+ *
+ * All of it is read from the target, which may have written anything there. So an address is used only where there is
+ * memory of the right kind and size.
+ */
+export class LeftAgents {
+  readonly reusable: LeftAgent | undefined;
+  readonly #regions: readonly Region[];
+  readonly #code: AgentCode;
+  #points: ReadonlyMap<number, StandingThread> = new Map();
+
+  private constructor(regions: readonly Region[], code: AgentCode, reusable: LeftAgent | undefined) {
+    this.#regions = regions;
+    this.#code = code;
+    this.reusable = reusable;
+  }
+
+  /**
+   * Looks for agents at the places where an agent would be put, and where jumps lead.
+   *
+   * @param addresses in an agent's code, or anywhere else
+   */
+  static find(target: AsHandle, code: AgentCode, addresses: readonly bigint[]): LeftAgents {
+    const regions = new Map<bigint, Region>();
+    let reusable: LeftAgent | undefined;
+    for (const address of addresses) {
+      if ([...regions.values()].some((region) => isIn(region, address))) continue;
+      const memory = queryMemory(target, address);
+      if (memory?.type !== MEM_PRIVATE || regions.has(memory.allocationBase)) continue;
+      const head = tryReadMemory(target, memory.allocationBase, AGENT_HEADER_SIZE_BYTES);
+      if (head?.readBigUInt64LE(agentHeader.magic) !== AGENT_MAGIC) continue;
+      const region = regionOf(target, memory.allocationBase);
+      if (region === undefined) continue;
+      regions.set(memory.allocationBase, region);
+      reusable ??= readLeftAgent(target, head, region, code);
+    }
+    return new LeftAgents([...regions.values()], code, reusable);
+  }
+
+  /** Whether there is any. */
+  get areThere(): boolean {
+    return this.#regions.length > 0;
+  }
+
+  /** Whether an address lies in one of them. */
+  hold(address: bigint): boolean {
+    return this.#regions.some((region) => isIn(region, address));
+  }
+
+  /**
+   * Whether any thread is in the midst of recording a call by the {@link reusable} agent: it may know a place in the
+   * ledger that must not become another ledger's. A thread that waits in the real call of a hook knows none.
+   *
+   * Recording takes microseconds, and waits for nothing. So a thread that has not moved since this was asked before is
+   * not recording: an old return address lies on its stack.
+   */
+  isAnyRecording(target: AsHandle, threads: readonly StandingThread[]): boolean {
+    if (this.reusable === undefined || this.reusable.isQuiet) return false;
+    const before = this.#points;
+    this.#points = new Map(threads.map((thread) => [thread.threadId, thread]));
+    return threads.some((thread) => {
+      const last = before.get(thread.threadId);
+      const hasMoved =
+        last?.instructionPointer !== thread.instructionPointer || last.stackPointer !== thread.stackPointer;
+      return hasMoved && this.#isRecording(target, thread);
+    });
+  }
+
+  #isRecording(target: AsHandle, { instructionPointer, stackPointer }: StandingThread): boolean {
+    const agent = this.reusable;
+    if (agent === undefined) return false;
+    const end = agent.base + BigInt(this.#code.bytes.length);
+    const isInside = (address: bigint): boolean => address >= agent.base && address < end;
+    if (isInside(instructionPointer) && !isInTrampoline(this.#code, Number(instructionPointer - agent.base)))
+      return true;
+    const stack =
+      tryReadMemory(target, stackPointer, STACK_SIZE_BYTES) ??
+      tryReadMemory(target, stackPointer, PAGE_SIZE_BYTES - Number(stackPointer % BigInt(PAGE_SIZE_BYTES)));
+    for (let at = 0; stack !== undefined && at + 8 <= stack.length; at += 8) {
+      const word = stack.readBigUInt64LE(at);
+      if (isInside(word)) return !isReturnOfRealCall(this.#code, Number(word - agent.base));
+    }
+    return false;
+  }
+}
+
+function readLeftAgent(target: AsHandle, head: Buffer, region: Region, code: AgentCode): LeftAgent | undefined {
+  const isSameCode = code.hash.every((half, index) => half === head.readUInt32LE(agentHeader.hash + index * 4));
+  if (!isSameCode || region.end - region.begin < BigInt(code.bytes.length)) return undefined;
+  const relays = functionModules.map((_, number) => head.readBigUInt64LE(agentHeader.relays + number * 8));
+  const isRoom = (relay: bigint, number: number): boolean =>
+    (isIn(region, relay) && relay + BigInt(relaysSizeBytes(number)) <= region.end) ||
+    isRelayMemory(target, relay, number);
+  if (relays.some((relay, number) => relay !== 0n && !isRoom(relay, number))) return undefined;
+  const ledger = head.readBigUInt64LE(agentHeader.ledger);
+  const ledgerSizeBytes = Number(head.readBigUInt64LE(agentHeader.ledgerSizeBytes));
+  const memory = queryMemory(target, ledger);
+  if (memory?.type !== MEM_MAPPED || memory.allocationBase !== ledger) return undefined;
+  const registered = tryReadMemory(target, ledger + BigInt(header.unwindRegistered), 4)?.readUInt32LE(0) ?? 0;
+  return {
+    base: region.begin,
+    relays,
+    ledger,
+    ledgerSizeBytes,
+    isUnwindRegistered: registered !== 0,
+    isQuiet: head.readUInt32LE(agentHeader.isQuiet) === 1,
+  };
+}
+
+function isRelayMemory(target: AsHandle, address: bigint, number: number): boolean {
+  const memory = queryMemory(target, address);
+  return (
+    memory?.type === MEM_PRIVATE &&
+    memory.allocationBase === address &&
+    memory.end - address >= BigInt(relaysSizeBytes(number))
+  );
+}
+
+function isIn({ begin, end }: Region, address: bigint): boolean {
+  return address >= begin && address < end;
+}
+
+/** The committed memory of an allocation from its beginning on. */
+function regionOf(target: AsHandle, base: bigint): Region | undefined {
+  const memory = queryMemory(target, base);
+  if (memory === undefined || memory.end - base > BigInt(AGENT_SIZE_BYTES_MAX)) return undefined;
+  return { begin: base, end: memory.end };
+}
+
+interface Memory {
+  readonly allocationBase: bigint;
+  readonly end: bigint;
+  readonly type: number;
+}
+
+/** The committed memory at an address; `undefined` where there is none. */
+function queryMemory(target: AsHandle, address: bigint): Memory | undefined {
+  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+  if (VirtualQueryEx(target.asHandle().asRawHandle(), address, region, 48n) === 0n) return undefined;
+  if (region.readUInt32LE(32) !== MEM_COMMIT) return undefined; // DWORD State
+  return {
+    allocationBase: region.readBigUInt64LE(8), // PVOID AllocationBase
+    end: region.readBigUInt64LE(0) + region.readBigUInt64LE(24), // PVOID BaseAddress, SIZE_T RegionSize
+    type: region.readUInt32LE(40), // DWORD Type
+  };
+}

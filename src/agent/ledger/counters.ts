@@ -1,0 +1,34 @@
+import type { CountedGap } from '../../completeness.ts';
+
+/** A counter of the header. */
+export type CounterName =
+  | 'beyondCapacity'
+  | 'droppedStacks'
+  | 'droppedMisuses'
+  | 'unresolvedDuplicates'
+  | 'slowWalks'
+  | 'walkMismatches'
+  | 'nestedWalks'
+  | 'gateState'
+  | 'exiting'
+  | 'childrenUnfollowed'
+  | 'functionsMissed'
+  | 'quarantineLost'
+  | 'droppedRuntimeObjects'
+  | 'inheritedCut'
+  | 'sweptDropped'
+  | 'standaloneObjects';
+
+/** The counters of what was missed. */
+export const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
+  ['functionsMissed', 'functions-missed'],
+  ['childrenUnfollowed', 'children-unfollowed'],
+  ['beyondCapacity', 'beyond-capacity'],
+  ['droppedStacks', 'stacks-dropped'],
+  ['droppedMisuses', 'misuses-dropped'],
+  ['unresolvedDuplicates', 'duplicates-unresolved'],
+  ['droppedRuntimeObjects', 'runtime-objects-dropped'],
+  ['quarantineLost', 'quarantine-lost'],
+  ['nestedWalks', 'nested-walks'],
+  ['sweptDropped', 'swept-dropped'],
+];

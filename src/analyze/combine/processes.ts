@@ -1,0 +1,67 @@
+import type { Finding, ModuleWithoutNames, SuppressionLine, SuppressionUse } from '../../model.ts';
+import { rules } from '../../rules.ts';
+import { compareFindings, compareText } from '../grouping.ts';
+import { chooseFinding } from './repetition.ts';
+import { baseName } from '../wording.ts';
+
+/** The findings of one process of several. */
+interface ProcessFindings {
+  readonly pid: number;
+  readonly image: string;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * One list of the findings of several processes. Each site stands in it once, and says in which processes it is. It is
+ * shown as in the process in which it was worst, and its count is the sum of all.
+ */
+export function combineProcessFindings(processes: readonly ProcessFindings[]): readonly Finding[] {
+  const found = new Map<string, (ProcessFindings & { readonly finding: Finding })[]>();
+  for (const process of processes) {
+    for (const finding of process.findings) {
+      const known = found.get(finding.fingerprint);
+      if (known === undefined) found.set(finding.fingerprint, [{ ...process, finding }]);
+      else known.push({ ...process, finding });
+    }
+  }
+  return [...found.values()]
+    .map((seen) => {
+      const worst = chooseFinding(seen.map(({ finding }) => finding));
+      const count = seen.reduce((sum, { finding }) => sum + finding.count, 0);
+      return {
+        ...worst,
+        count,
+        message: `${worst.message} ${spellProcesses(seen, worst, count)}`,
+        processes: seen.map(({ pid, finding }) => ({ pid, count: finding.count })),
+      };
+    })
+    .sort(compareFindings);
+}
+
+/** `In process 48 (child.exe).`, `In 40 processes of child.exe, 120 handles in all.` */
+function spellProcesses(seen: readonly ProcessFindings[], { rule }: Finding, count: number): string {
+  const images = [...new Set(seen.map(({ image }) => baseName(image)))].sort(compareText);
+  const [first] = seen;
+  if (seen.length === 1) return `In process ${first!.pid} (${images[0]}).`;
+  const unit = rules[rule].counts === 'handles' ? 'handles' : 'times';
+  const of = images.length <= 3 ? images.join(', ') : `${images.length} programs`;
+  return `In ${seen.length} processes of ${of}, ${count} ${unit} in all.`;
+}
+
+/** Modules of several processes whose functions have no names, each once. */
+export function combineNameless(lists: readonly (readonly ModuleWithoutNames[])[]): readonly ModuleWithoutNames[] {
+  const byName = new Map(lists.flat().map((each) => [each.module, each]));
+  return [...byName.values()].sort((a, b) => compareText(a.module, b.module));
+}
+
+/** The suppressions of several processes, each with the sites that it suppressed in any of them. */
+export function combineUses(
+  uses: readonly (readonly SuppressionUse[])[],
+  findings: readonly Finding[],
+): readonly SuppressionUse[] {
+  const keyOf = ({ source, lineNumber }: SuppressionLine): string => `${source}\0${lineNumber}`;
+  const byKey = new Map(uses.flat().map((use) => [keyOf(use), use]));
+  const countOf = (key: string): number =>
+    findings.filter(({ suppressedBy }) => suppressedBy !== undefined && keyOf(suppressedBy) === key).length;
+  return [...byKey].map(([key, use]) => ({ ...use, findings: countOf(key) }));
+}

@@ -1,0 +1,215 @@
+import { win32 } from 'node:path';
+
+import type { Recording } from '../agent/inject/recording.ts';
+import { GATE_UNATTENDED } from '../agent/ledger/layout.ts';
+import { objectTypes } from '../agent/tables/object-types.ts';
+import type { CodeRange } from '../agent/link/link-agent.ts';
+import { countedGap, type Gap } from '../completeness.ts';
+import type { CallLedger } from '../call-ledger.ts';
+import type { GatheredEvidence } from '../evidence/gather.ts';
+import { LiveStacks } from '../evidence/live-stacks.ts';
+import type { EvidenceSources } from '../evidence/sources.ts';
+import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
+import { displayName } from '../handles/display-name.ts';
+import { HandleTable } from '../handles/enumerate.ts';
+import { readNameContext } from '../handles/name-context.ts';
+import { MarkCounts } from '../marks/mark-counts.ts';
+import type { MarkListener } from '../marks/mark-listener.ts';
+import type { ModuleWithoutNames, Statistics } from '../model.ts';
+import { nowMs } from '../process/clock.ts';
+import { fileTimeNow } from '../process/file-time.ts';
+import { isSystemPath, type Module } from '../process/modules.ts';
+import type { Target } from '../process/target.ts';
+import type { ThreadStack } from '../process/thread-stacks.ts';
+import { Symbolizer } from '../symbols/symbolizer.ts';
+import type { JudgementPoint } from './judgement-point.ts';
+import { gatherPostMortem, gatherTable } from './live-evidence.ts';
+
+/**
+ * Exit codes of a process that `int 29h` ended: STATUS_STACK_BUFFER_OVERRUN for most reasons, STATUS_HEAP_CORRUPTION.
+ * https://learn.microsoft.com/cpp/intrinsics/fastfail
+ */
+const fastFailures: ReadonlySet<number> = new Set([0xc0000409, 0xc0000374]);
+
+/** The evidence of a target, and its gaps. */
+export interface Judgement {
+  readonly evidence: Evidence;
+  readonly gaps: readonly Gap[];
+  readonly stats: Omit<Statistics, 'opens' | 'closes'>;
+  readonly isAborted: boolean;
+}
+
+/** The moment of a look at a target. */
+export interface Look {
+  readonly point: JudgementPoint;
+  /** The record up to then: the ledger, or a copy where the target has gone on since. */
+  readonly ledger: CallLedger;
+  /** The kernel's handle table; absent when the target has ended. */
+  readonly table?: HandleTable;
+  readonly stacks: readonly ThreadStack[];
+  /** Milliseconds since recording began. */
+  readonly durationMs: number;
+}
+
+/** The facts that an examination has from before the recording began. */
+interface Known {
+  /** The modules that were mapped by then. */
+  readonly firstModules: readonly Module[];
+  readonly symbolPath: string | undefined;
+}
+
+/**
+ * All that one audit has to know of its target to make evidence of what was recorded: its modules and their symbols,
+ * the clock, the marks.
+ */
+export class Examination implements Disposable {
+  readonly #target: Target;
+  readonly #recording: Recording;
+  readonly #firstModules: readonly Module[];
+  readonly #symbolizer: Symbolizer;
+  #markCounts: MarkCounts | undefined;
+  /** FILETIME and {@link nowMs} at which recording began. */
+  #startTime = fileTimeNow();
+  #started = nowMs();
+  /** Handles that the target was born with, beside what was passed on: no call of its own opened them. */
+  inherited: readonly OpenHandle[] = [];
+
+  constructor(target: Target, recording: Recording, { firstModules, symbolPath }: Known) {
+    this.#target = target;
+    this.#recording = recording;
+    this.#firstModules = firstModules;
+    this.#symbolizer = new Symbolizer([], {
+      userPaths: target.origin === 'child' ? [] : [target.image],
+      ...(symbolPath === undefined ? {} : { searchPath: symbolPath }),
+    });
+  }
+
+  /** The code of Go in the program, if it is one of Go. */
+  findGoCode(): CodeRange | undefined {
+    const program = this.#firstModules.find(({ isSystem }) => !isSystem);
+    return program && this.#symbolizer.findGoCode(program);
+  }
+
+  /** Sets the clock to 0: recording begins now. */
+  begin(marks: MarkListener | undefined): void {
+    this.#startTime = fileTimeNow();
+    this.#started = nowMs();
+    if (marks === undefined) return;
+    this.#markCounts = new MarkCounts(this.#recording.ledger, this.#started);
+    marks.start(this.#markCounts);
+  }
+
+  /** Milliseconds since recording began. */
+  elapsedMs(): number {
+    return nowMs() - this.#started;
+  }
+
+  /** Reads tables of symbols that are going to be needed, in small pieces of work. */
+  readAhead(): Iterable<unknown> {
+    return this.#symbolizer.readAhead(listOpeners(this.#firstModules));
+  }
+
+  /**
+   * Makes evidence of a look at the target.
+   *
+   * @param isStillOpen whether a handle is the one that it was at the look, where the target has gone on since
+   * @throws LedgerDamagedError when the target has overwritten what was recorded
+   * @throws Win32Error or NtStatusError when Windows refuses what it takes
+   */
+  async judge(look: Look, watch?: Watch, isStillOpen?: (value: bigint) => boolean): Promise<Judgement> {
+    const { point, ledger, table, stacks } = look;
+    ledger.check();
+    const loaded = table === undefined ? [] : this.#target.modules();
+    this.#addModules(loaded, ledger);
+    const sources: EvidenceSources = {
+      ledger,
+      symbols: this.#symbolizer,
+      startTime: this.#startTime,
+      hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
+      live: new LiveStacks(stacks),
+      isAborted: point === 'aborted',
+      ...(this.#markCounts && { markCounts: this.#markCounts }),
+    };
+    const gathered = await (table === undefined
+      ? gatherPostMortem(sources)
+      : gatherTable(this.#target, table, sources, isStillOpen));
+    return this.#describe(gathered, look, watch);
+  }
+
+  /** Why functions of the modules with these names have no names. */
+  explainMissingNames(modules: readonly string[]): readonly ModuleWithoutNames[] {
+    return modules.map((name) => this.#symbolizer.explainMissingNames(name));
+  }
+
+  /** Adds the modules that are loaded now and those that were, for a stack may be older than an unloaded DLL. */
+  #addModules(loaded: readonly Module[], ledger: CallLedger): void {
+    this.#symbolizer.addModules(loaded);
+    this.#symbolizer.addModules(this.#firstModules);
+    const context = readNameContext();
+    const noted = Array.from(ledger.images(), ({ base, sizeBytes, path: kernelPath }): Module => {
+      const path = displayName('File', kernelPath, context);
+      return { base, sizeBytes, name: win32.basename(path), path, isSystem: isSystemPath(path) };
+    });
+    // Where two images lay at one place, the stacks are more likely those of the later one.
+    this.#symbolizer.addModules(noted.toReversed());
+  }
+
+  #describe(gathered: GatheredEvidence, { point, durationMs }: Look, watch: Watch | undefined): Judgement {
+    const { openHandles, distinctStacks, unseenOpens, openBefore, namesTimedOut } = gathered;
+    const isStarted = this.#target.origin === 'started';
+    const evidence: Evidence = {
+      ...gathered.evidence,
+      ...(isStarted ? { inherited: this.inherited } : {}),
+      ...(watch === undefined ? {} : { watch }),
+    };
+    const iterations =
+      watch?.everyMs === undefined ? evidence.marks?.reduce((sum, mark) => sum + mark.iterations, 0) : undefined;
+    return {
+      evidence,
+      gaps: [
+        ...(point === 'aborted' ? [{ kind: 'interrupted' } as const] : []),
+        ...(point === 'ended' ? [{ kind: 'handle-table-lost', why: this.#whyTableIsLost() } as const] : []),
+        ...(this.#markCounts?.gap === undefined ? [] : [this.#markCounts.gap]),
+        ...this.#recording.gaps(),
+        ...countedGap('open-before', this.#target.origin === 'attached' ? openBefore : 0),
+        ...countedGap('opened-by-others', unseenOpens),
+        ...countedGap('names-timed-out', namesTimedOut),
+      ],
+      stats: {
+        durationMs,
+        openHandles,
+        distinctStacks,
+        hookedCalls: this.#recording.hooked.length,
+        ...(iterations === undefined ? {} : { iterations }),
+      },
+      isAborted: point === 'aborted',
+    };
+  }
+
+  #whyTableIsLost(): 'gate-unattended' | 'failed-fast' | 'ended-from-outside' {
+    if (this.#recording.ledger.counter('gateState') === GATE_UNATTENDED) return 'gate-unattended';
+    return fastFailures.has((this.#target.exitCode() ?? 0) >>> 0) ? 'failed-fast' : 'ended-from-outside';
+  }
+
+  [Symbol.dispose](): void {
+    this.#symbolizer[Symbol.dispose]();
+  }
+}
+
+/** Notes the handles that a target has open as recording begins: their closes are no surprise. */
+export function noteOpenHandles(target: Target, { ledger }: Recording): HandleTable {
+  const table = HandleTable.readProcess(target, target.pid);
+  const isRecordersOwn = ledger.recordersOwn();
+  for (let index = 0; index < table.count; index++) {
+    const [value, kernelType] = [table.valueAt(index), table.typeAt(index)];
+    if (isRecordersOwn(value)) continue;
+    ledger.markOpenBefore(value, objectTypes.find((type) => type === kernelType) ?? 'Unknown');
+  }
+  return table;
+}
+
+/** Paths of the DLLs that open handles in every process. */
+function listOpeners(firstModules: readonly Module[]): readonly string[] {
+  const ntdll = firstModules.find(({ isSystem }) => isSystem)?.path;
+  return ntdll === undefined ? [] : [ntdll, win32.join(ntdll, '..', 'kernelbase.dll')];
+}

@@ -1,0 +1,191 @@
+import { readFileSync } from 'node:fs';
+
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import type { SuppressionText } from '../analyze/suppressions.ts';
+import type { AuditOptions } from '../audit/options.ts';
+import { MarkError, parseMarkName } from '../marks/mark-name.ts';
+import type { Report } from '../model.ts';
+import { isAtLeast, type Level } from '../rules.ts';
+import { toWindowsPath, toWindowsSymbolPath } from '../wine/paths.ts';
+import { parseDuration } from './duration.ts';
+import { exitCodes } from './exit-codes.ts';
+import { addReporter, parseReporter, type ReportAppearance, type ReporterChoice } from './report-output.ts';
+
+// The options that every command has that audits.
+
+/** The values of {@link addReporterOptions} and the other groups of options. */
+export interface AuditCliOptions {
+  readonly reporter?: readonly ReporterChoice[];
+  readonly json?: true;
+  readonly failOn: Level | 'never';
+  readonly requireComplete?: true;
+  readonly notes?: true;
+  readonly suppressed?: true;
+  readonly allFrames?: true;
+  readonly symbols?: string;
+  readonly maxHandles: number;
+  readonly mark?: string;
+  readonly warmUp: number;
+  readonly settle?: number;
+  readonly suppress?: readonly SuppressionText[];
+  readonly defaultSuppressions: boolean;
+}
+
+/** Adds the options that say where reports go, and when they fail a build. */
+export function addReporterOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--reporter <name[=file]>',
+        'write the report as table, json or suppressions, to a file if one is given; repeatable',
+      ).argParser(parseReporter),
+    )
+    .option('--json', 'short for --reporter json')
+    .addOption(
+      new Option('--fail-on <level>', 'exit with 1 if there is a finding of this level or a higher one')
+        .choices(['error', 'warning', 'note', 'never'])
+        .default('warning'),
+    )
+    .option('--require-complete', 'exit with 3 if something could not be recorded, so that findings may be missing');
+}
+
+/** Adds the options that say which findings are shown, and how. */
+export function addFindingOptions(command: Command): Command {
+  return command
+    .option('--notes', 'show the findings of level note, too')
+    .option('--all-frames', 'show whole stacks, with the functions of Windows')
+    .option(
+      '--suppress <file>',
+      'leave out the findings that a line of this file matches, such as leak:app.exe!init_pool; repeatable',
+      readSuppressions,
+    )
+    .option('--suppressed', 'show the findings that a suppression leaves out, too')
+    .option(
+      '--no-default-suppressions',
+      'show the findings that are left out by default, too: handles that Node.js keeps by design',
+    );
+}
+
+/** Adds the options by which iterations are marked and symbols found. */
+export function addMarkOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--mark <name>',
+        'count the open handles each time the event <name> is set, or a line arrives on the pipe if it is pipe:<name>: an iteration of the work is over. Only leaks that grow in every iteration are errors',
+      ).argParser(parseMark),
+    )
+    .option('--warm-up <count>', 'how many of the first iterations may fill caches and pools', parseWarmUp, 2)
+    .option(
+      '--settle <ms>',
+      'at each mark, wait up to this long for handles that another thread still closes',
+      parseSettle,
+    )
+    .option(
+      '--symbols <path>',
+      'where to look for PDB files: directories and symbol servers with semicolons between them; by default _NT_SYMBOL_PATH',
+    );
+}
+
+/** Adds the option for the size of the recorder. */
+export function addCapacityOption(command: Command): Command {
+  return command.option(
+    '--max-handles <count>',
+    'how many different handle values can be recorded',
+    parseCount,
+    1 << 20,
+  );
+}
+
+/** The reports that the options ask for: a table unless they ask for others. */
+export function chooseReporters({ reporter = [], json }: AuditCliOptions, command: Command): readonly ReporterChoice[] {
+  try {
+    const choices = json ? addReporter(reporter, { name: 'json' }) : reporter;
+    return choices.length > 0 ? choices : [{ name: 'table' }];
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) command.error(`option '--json' is invalid. ${error.message}`);
+    throw error;
+  }
+}
+
+/** The exit code that a report asks for. */
+export function decideExitCode(report: Report, options: AuditCliOptions): number {
+  const { failOn } = options;
+  if (failOn !== 'never' && report.findings.some(({ status, level }) => status === 'new' && isAtLeast(level, failOn)))
+    return exitCodes.findings;
+  if (options.requireComplete && !report.completeness.complete) return exitCodes.incomplete;
+  return exitCodes.clean;
+}
+
+/** Translates the options for the audit. */
+export function toAuditOptions(
+  options: AuditCliOptions,
+): Pick<AuditOptions, 'analysis' | 'suppressions' | 'defaultSuppressions' | 'settleMs' | 'mark' | 'symbolPath'> {
+  return {
+    analysis: { warmUpIterations: options.warmUp },
+    suppressions: options.suppress ?? [],
+    defaultSuppressions: options.defaultSuppressions,
+    settleMs: options.settle ?? 0,
+    ...(options.mark === undefined ? {} : { mark: options.mark }),
+    ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
+  };
+}
+
+/** Translates the options for the looks of a report. */
+export function toAppearance(options: AuditCliOptions, all: boolean): ReportAppearance {
+  return {
+    all,
+    notes: options.notes ?? options.failOn === 'note', // a note that makes the build fail must be seen
+    suppressed: options.suppressed ?? false,
+    systemFrames: options.allFrames ?? false,
+  };
+}
+
+const MAX_HANDLES_LIMIT = 1 << 24;
+const MAX_WARM_UP_LIMIT = 1_000_000;
+
+function parseCount(value: string): number {
+  return parseWhole(value, 1024, MAX_HANDLES_LIMIT);
+}
+
+function parseWarmUp(value: string): number {
+  return parseWhole(value, 0, MAX_WARM_UP_LIMIT);
+}
+
+/**
+ * Parses a whole number, for commander.
+ *
+ * @throws InvalidArgumentError for anything else
+ */
+export function parseWhole(value: string, least: number, most: number): number {
+  const count = Number(value);
+  if (!/^\d+$/.test(value) || count < least || count > most)
+    throw new InvalidArgumentError(`A whole number from ${least} to ${most} is needed.`);
+  return count;
+}
+
+/** Milliseconds, or a duration with its unit. */
+function parseSettle(value: string): number {
+  return parseDuration(/^\d+$/.test(value) ? `${value}ms` : value, 0);
+}
+
+function parseMark(value: string): string {
+  try {
+    parseMarkName(value);
+    return value;
+  } catch (error) {
+    if (error instanceof MarkError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
+/** Read before the program runs, and before hours are spent on it. */
+function readSuppressions(value: string, previous: readonly SuppressionText[] = []): readonly SuppressionText[] {
+  try {
+    return [...previous, { source: value, text: readFileSync(toWindowsPath(value), 'utf8') }];
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new InvalidArgumentError(`It cannot be read${code === undefined ? '' : ` (${code})`}.`);
+  }
+}

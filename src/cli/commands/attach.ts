@@ -1,0 +1,129 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { attach } from '../../audit/index.ts';
+import type { Report } from '../../model.ts';
+import { findProcess } from '../../process/processes.ts';
+import { spellDuration } from '../../text/duration.ts';
+import { escapeText } from '../../text/escape.ts';
+import { toolName } from '../../version.ts';
+import {
+  addCapacityOption,
+  addFindingOptions,
+  addMarkOptions,
+  addReporterOptions,
+  type AuditCliOptions,
+  chooseReporters,
+  decideExitCode,
+  toAppearance,
+  toAuditOptions,
+} from '../audit-options.ts';
+import { parseDuration } from '../duration.ts';
+import { onInterruption } from '../interruptions.ts';
+import { checkReportFiles, numberFiles, type ReporterChoice, writeReports } from '../report-output.ts';
+import { write } from '../terminal.ts';
+
+interface AttachCliOptions extends AuditCliOptions {
+  readonly for?: number;
+  readonly untilExit?: true;
+  readonly every?: number;
+  readonly reportOn?: string;
+  readonly allFindings?: true;
+}
+
+/** So many intervals are counted in the time of `--for` where `--every` says nothing else. */
+const INTERVALS = 10;
+/** Without `--for` it may take any time. */
+const EVERY_MS = 10_000;
+const SHORTEST_EVERY_MS = 50;
+
+/** `unclosed attach`: audits a process that runs, for a while. */
+export function addAttachCommand(program: Command): void {
+  const command = program
+    .command('attach')
+    .summary('record a running process for a while, then report the handles that it leaks or misuses')
+    .description(
+      'Puts the recorder into a process that runs, and takes it out again when the time is over, when you press Ctrl-C, or when the process ends. ' +
+        'The process stands still for some milliseconds, and goes on. Handles that it had open before are in no leak. Those that it opens meanwhile ' +
+        'may yet be closed: a site is an error only if it has more handles open after every interval. The report goes to stderr, and as JSON to stdout.',
+    )
+    .argument('<process>', 'a process id, or a program’s name if only one process has it')
+    .addOption(
+      new Option('--for <duration>', 'how long to record, such as 30s, 10m or 2h; by default until Ctrl-C')
+        .argParser((text) => parseDuration(text, 1))
+        .conflicts('untilExit'),
+    )
+    .option('--until-exit', 'record until the process ends, and judge what it leaves open then')
+    .addOption(
+      new Option(
+        '--every <duration>',
+        `count the open handles of each site at this interval; by default ${INTERVALS} times in the time of --for, or every ${EVERY_MS / 1000}s`,
+      )
+        .argParser((text) => parseDuration(text, SHORTEST_EVERY_MS))
+        .conflicts('mark'),
+    )
+    .option(
+      '--report-on <event>',
+      'write a report each time the event of this name is set, and go on; files get a number: leaks.1.json',
+      parseEventName,
+    );
+  addReporterOptions(command).option(
+    '--all-findings',
+    'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
+  );
+  addMarkOptions(addFindingOptions(command));
+  addCapacityOption(command)
+    .addHelpText(
+      'after',
+      `\nExamples:\n  ${toolName} attach server.exe --for 60s\n  ${toolName} attach 4242 --until-exit --json > leaks.json`,
+    )
+    .action(async (wanted: string, options: AttachCliOptions) => {
+      process.exitCode = await runAttach(wanted, options, chooseReporters(options, command));
+    });
+}
+
+/** @returns the exit code */
+async function runAttach(
+  wanted: string,
+  options: AttachCliOptions,
+  chosen: readonly ReporterChoice[],
+): Promise<number> {
+  checkReportFiles(chosen);
+  const found = findProcess(wanted);
+  const interruption = new AbortController();
+  using _hearing = onInterruption(() => interruption.abort());
+  const everyMs = options.mark === undefined ? (options.every ?? chooseInterval(options)) : undefined;
+  let earlierReports = 0;
+  const writeReport = (report: Report, choices: readonly ReporterChoice[]): void =>
+    writeReports(report, choices, toAppearance(options, options.allFindings ?? false));
+  const report = await attach({
+    process: found,
+    slotCount: options.maxHandles,
+    ...toAuditOptions(options),
+    signal: interruption.signal,
+    ...(options.for === undefined ? {} : { forMs: options.for }),
+    ...(everyMs === undefined ? {} : { everyMs }),
+    ...(options.reportOn === undefined ? {} : { reportOn: options.reportOn }),
+    onReport: (earlier) => writeReport(earlier, numberFiles(chosen, ++earlierReports)),
+    onAttached: (standingMs) => write(2, announce(found, standingMs, options)),
+  });
+  writeReport(report, chosen);
+  return decideExitCode(report, options);
+}
+
+function announce(
+  { processId, name }: { readonly processId: number; readonly name: string },
+  standingMs: number,
+  options: AttachCliOptions,
+): string {
+  const until = options.for === undefined ? 'until it ends or Ctrl-C' : `for ${spellDuration(options.for)}`;
+  return `${toolName}: attached to ${escapeText(name, true)} (${processId}), which stood still for ${Math.ceil(standingMs)} ms; recording ${until}\n`;
+}
+
+function chooseInterval({ for: forMs }: AttachCliOptions): number {
+  return forMs === undefined ? EVERY_MS : Math.max(SHORTEST_EVERY_MS, forMs / INTERVALS);
+}
+
+function parseEventName(value: string): string {
+  if (value !== '' && value.length <= 200) return value;
+  throw new InvalidArgumentError('The name of an event is needed.');
+}

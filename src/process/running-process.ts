@@ -1,0 +1,157 @@
+import {
+  ERROR_ACCESS_DENIED,
+  PROCESS_DUP_HANDLE,
+  ProcessBasicInformation,
+  PROCESS_QUERY_INFORMATION,
+  PROCESS_VM_READ,
+  SYNCHRONIZE,
+  WAIT_OBJECT_0,
+} from '../ffi/constants.ts';
+import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
+import { GetExitCodeProcess, GetLastError, OpenProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
+import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../io/index.ts';
+import { nameOfWin32Code } from '../io/error-names.ts';
+import { escapeText } from '../text/escape.ts';
+import { UserError } from '../user-error.ts';
+import { parseCommandLine } from './command-line.ts';
+import { listModules, type Module, readCommandLine, readProgramMachine } from './modules.ts';
+import { type ProcessInfo, readImagePath } from './processes.ts';
+import type { Target } from './target.ts';
+import { StoppedThreads, type WaitingThread } from './thread-stacks.ts';
+
+const PROCESS_VM_OPERATION = 0x8;
+const PROCESS_VM_WRITE = 0x20;
+const PROCESS_SUSPEND_RESUME = 0x800;
+const ACCESS =
+  SYNCHRONIZE |
+  PROCESS_SUSPEND_RESUME |
+  PROCESS_VM_OPERATION |
+  PROCESS_VM_READ |
+  PROCESS_VM_WRITE |
+  PROCESS_DUP_HANDLE |
+  PROCESS_QUERY_INFORMATION;
+const ERROR_INVALID_PARAMETER = 87;
+
+const IMAGE_FILE_MACHINE_I386 = 0x14c;
+const IMAGE_FILE_MACHINE_ARM64 = 0xaa64;
+const IMAGE_FILE_MACHINE_AMD64 = 0x8664;
+
+/** A process that is not opened yet. Its name may be hostile. */
+type Named = Pick<ProcessInfo, 'processId' | 'name'>;
+
+/** A process that cannot be attached to. */
+export class AttachError extends UserError {
+  /** Why, without the process and the advice. */
+  readonly why: string;
+
+  constructor({ processId, name }: Named, why: string, advice: string) {
+    super(`Cannot attach to process ${processId} (${escapeText(name, true)}): ${why}. Try ${advice}.`);
+    this.why = why;
+  }
+}
+
+/**
+ * A process that the tool has not started: one that ran before the tool came, or a target's child. Disposing of it
+ * closes our handle, and changes nothing there.
+ */
+export class RunningProcess implements Target {
+  readonly pid: number;
+  readonly origin: 'attached' | 'child';
+  readonly command: readonly string[];
+  readonly image: string;
+  readonly #process: OwnedHandle;
+
+  private constructor(process: OwnedHandle, { processId, name }: Named, origin: 'attached' | 'child') {
+    this.#process = process;
+    this.origin = origin;
+    this.pid = processId;
+    this.image = readImagePath(process.asRawHandle()) ?? name;
+    const [, ...args] = parseCommandLine(readCommandLine(process) ?? '');
+    this.command = [this.image, ...args];
+  }
+
+  /**
+   * Opens a process that is to be recorded.
+   *
+   * @throws AttachError when it may not be opened, has ended, is this very process, or is no x64 process
+   */
+  static open(info: Named, origin: 'attached' | 'child'): RunningProcess {
+    if (info.processId === process.pid)
+      throw new AttachError(info, 'it is this very process', 'the id of another process');
+    const raw = OpenProcess(ACCESS, false, info.processId);
+    if (raw === 0n) throw refusal(info);
+    const opened = HandleOrNull.fromRawHandle(raw).tryIntoOwned();
+    try {
+      checkMachine(opened, info);
+      const running = new RunningProcess(opened, info, origin);
+      const exitCode = running.exitCode();
+      if (exitCode !== undefined) throw endedError(info, exitCode);
+      return running;
+    } catch (error) {
+      opened[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  asHandle(): BorrowedHandle {
+    return this.#process.asHandle();
+  }
+
+  /** The id of the process that started it, or in whose name it was started; `undefined` where Windows does not say. */
+  get parentId(): number | undefined {
+    const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION
+    const raw = this.#process.asRawHandle();
+    if (NtQueryInformationProcess(raw, ProcessBasicInformation, basic, basic.length, null) !== 0) return undefined;
+    return basic.readUInt32LE(0x28); // ULONG_PTR InheritedFromUniqueProcessId
+  }
+
+  stopThreads(waiting: WaitingThread | undefined, areOthersEnded: boolean): StoppedThreads {
+    return StoppedThreads.stop(this, this.pid, waiting, areOthersEnded);
+  }
+
+  modules(): readonly Module[] {
+    return listModules(this);
+  }
+
+  exitCode(): number | undefined {
+    if (WaitForSingleObject(this.#process.asRawHandle(), 0) !== WAIT_OBJECT_0) return undefined;
+    const code = new Uint32Array(1);
+    if (!GetExitCodeProcess(this.#process.asRawHandle(), code))
+      throw failed('read the exit code of process', String(this.pid));
+    return code[0];
+  }
+
+  [Symbol.dispose](): void {
+    this.#process[Symbol.dispose]();
+  }
+}
+
+/** The error for a process that has ended before it was attached to. */
+export function endedError(info: Named, exitCode: number): AttachError {
+  return new AttachError(info, `it has ended, with exit code ${exitCode}`, 'the id of a process that runs');
+}
+
+/** The error for a process that Windows has just refused to open; reads GetLastError. */
+function refusal(info: Named): AttachError {
+  const code = GetLastError();
+  const spelt = `${nameOfWin32Code(code) ?? 'error'} ${code}`;
+  if (code === ERROR_ACCESS_DENIED)
+    return new AttachError(
+      info,
+      `access is denied (${spelt}): it is another user's, or Windows protects it`,
+      'an elevated terminal; a protected process cannot be audited',
+    );
+  if (code === ERROR_INVALID_PARAMETER)
+    return new AttachError(info, `it has ended, or may not be opened (${spelt})`, 'the id of a process that runs');
+  return new AttachError(info, `Windows does not open it (${spelt})`, 'an elevated terminal');
+}
+
+function checkMachine(process: AsHandle, info: Named): void {
+  const machine = readProgramMachine(process);
+  if (machine === IMAGE_FILE_MACHINE_AMD64) return;
+  if (machine === IMAGE_FILE_MACHINE_I386)
+    throw new AttachError(info, 'it is a 32-bit process, which is not audited yet', 'a 64-bit build of it');
+  if (machine === IMAGE_FILE_MACHINE_ARM64)
+    throw new AttachError(info, 'it is an ARM64 process, which is not audited yet', 'an x64 build of it');
+  throw new AttachError(info, 'its program cannot be read, so it may be no x64 process', 'a process of a program');
+}
