@@ -19,12 +19,13 @@ import { startWorking } from './working-target.js';
  * @throws Error when anything was harmed
  */
 export async function tryToHarm({ cycles, kills, ends }) {
-  const before = countTools();
   await attachAgainAndAgain(cycles);
-  await killAuditors(kills);
+  const auditors = await killAuditors(kills);
   await endTargets(ends);
-  let left = countTools() - before;
-  for (const end = Date.now() + 10_000; left > 0 && Date.now() < end; left = countTools() - before) await sleep(100);
+  const ours = new Set([process.pid, ...auditors]);
+  const count = () => listProcesses().filter(({ parentId }) => ours.has(parentId)).length;
+  let left = count();
+  for (const end = Date.now() + 60_000; left > 0 && Date.now() < end; left = count()) await sleep(100);
   say(`processes left behind: ${left}`);
   check(left === 0, 'nothing is left behind');
 }
@@ -68,14 +69,18 @@ async function attachAgainAndAgain(cycles) {
  * Kills auditors at random moments of an attach. The target must go on, and a new attach must work.
  *
  * @param {number} kills
+ * @returns {Promise<readonly number[]>} the process ids of the auditors
  */
 async function killAuditors(kills) {
   const target = await startWorking(8, { leakEveryMs: 5 });
+  /** @type {number[]} */
+  const auditors = [];
   let alive = 0;
   for (let kill = 0; kill < kills; kill += 1) {
     const auditor = spawn(process.execPath, [tool, 'attach', String(target.pid), '--for', '400ms'], {
       stdio: 'ignore',
     });
+    auditors.push(auditor.pid ?? 0);
     const ended = once(auditor, 'exit');
     await sleep(Math.random() * 1500);
     auditor.kill('SIGKILL');
@@ -90,6 +95,7 @@ async function killAuditors(kills) {
     `${kills} auditors killed: the target went on ${alive} times, and ended with ${exitCode}; a later attach was ${isRight ? 'right' : 'wrong'}`,
   );
   check(exitCode === 0 && alive === kills && isRight, 'a target outlives its auditors');
+  return auditors;
 }
 
 /**
@@ -131,7 +137,7 @@ function isPlanted({ rule, stacks }) {
 /** @param {WorkingTarget} target whose handles come and go as long as its threads run */
 async function works({ pid }) {
   const before = processorTimeOf(pid);
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (let tries = 0; tries < 1000; tries += 1) {
     await sleep(20);
     if (processorTimeOf(pid) > before) return true;
   }
@@ -141,11 +147,6 @@ async function works({ pid }) {
 /** @param {number} pid */
 function processorTimeOf(pid) {
   return listProcesses().find(({ processId }) => processId === pid)?.processorTime ?? 0n;
-}
-
-/** The tool's processes: auditors, guardians and helpers are Node.js. */
-function countTools() {
-  return listProcesses().filter(({ name }) => name.toLowerCase() === 'node.exe').length;
 }
 
 /** @param {number} pid */
