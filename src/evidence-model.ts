@@ -107,7 +107,7 @@ export interface Mark {
 
 /** A look at a process that was running before, and may go on. */
 export interface Watch {
-  /** It goes on: what is open may yet be closed. */
+  /** It goes on, or was ended by another process: what is open may yet be closed, or would have been. */
   readonly goesOn: boolean;
   /** Milliseconds from the beginning of the recording to the look. */
   readonly durationMs: number;

@@ -32,6 +32,26 @@ describe('an audit that follows children', () => {
     expect(report.completeness.gaps).toEqual([]);
   });
 
+  it('does not blame a child for what it had open when its parent killed it', async () => {
+    const script = `const { spawn } = require("node:child_process");
+      const child = spawn(process.argv[1], ["1", "5", "60"], { stdio: ["ignore", "pipe", "ignore"] });
+      child.stdout.once("data", () => setTimeout(() => child.kill(), 300));`;
+    const report = await audit({
+      program: process.execPath,
+      args: ['-e', script, fixturePath('works-without-pause')],
+      followChildren: true,
+    });
+    const [, child] = report.processes ?? [];
+    expect(child).toMatchObject({ image: expect.stringMatching(/works-without-pause\.exe$/) as string, findings: 0 });
+    const leak = report.findings.find(({ stacks }) => stacks.opened?.some((frame) => frame.function === 'leak_event'));
+    expect(leak?.level).toBe('note');
+    expect(report.completeness.gaps).toContainEqual({
+      kind: 'handle-table-lost',
+      why: 'ended-from-outside',
+      processes: [child?.pid],
+    });
+  });
+
   it('reports on a program without children as on any other', async () => {
     const report = await auditTree('0', '0', '1');
     expect(report.processes).toBeUndefined();
