@@ -23,7 +23,10 @@ export async function tryToHarm({ cycles, kills, ends }) {
   const auditors = await killAuditors(kills);
   await endTargets(ends);
   const ours = new Set([process.pid, ...auditors]);
-  const count = () => listProcesses().filter(({ parentId }) => ours.has(parentId)).length;
+  const children = () => listProcesses().filter(({ parentId }) => ours.has(parentId));
+  // A process whose parent is killed in the midst of CreateProcess stays suspended for ever (docs/platform.md).
+  for (const { processId } of children().filter(({ threadCount }) => threadCount === 1)) process.kill(processId);
+  const count = () => children().length;
   let left = count();
   for (const end = Date.now() + 60_000; left > 0 && Date.now() < end; left = count()) await sleep(100);
   say(`processes left behind: ${left}`);
