@@ -1,8 +1,6 @@
+import { ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS } from '../ffi/constants.ts';
 import { CreateMutexW, GetLastError } from '../ffi/kernel32.ts';
 import { HandleOrNull, type OwnedHandle } from '../io/index.ts';
-
-const ERROR_ALREADY_EXISTS = 183;
-const ERROR_ACCESS_DENIED = 5;
 
 /**
  * The claim of this auditor to a process, which no other auditor may record meanwhile: two agents would hook each

@@ -3,9 +3,11 @@
  */
 
 /** https://learn.microsoft.com/windows/win32/procthread/process-security-and-access-rights */
+export const PROCESS_VM_OPERATION = 0x0008;
 export const PROCESS_VM_READ = 0x0010;
 export const PROCESS_DUP_HANDLE = 0x0040;
 export const PROCESS_QUERY_INFORMATION = 0x0400;
+export const PROCESS_SUSPEND_RESUME = 0x0800;
 export const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
 /** https://learn.microsoft.com/windows/win32/secauthz/standard-access-rights */
@@ -25,6 +27,7 @@ export const WAIT_TIMEOUT = 258;
 
 /** https://learn.microsoft.com/windows/win32/debug/system-error-codes */
 export const ERROR_ACCESS_DENIED = 5;
+export const ERROR_ALREADY_EXISTS = 183;
 
 /** https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55 */
 export const STATUS_PENDING = 0x0000_0103;

@@ -1,8 +1,7 @@
+import { ERROR_ALREADY_EXISTS } from '../ffi/constants.ts';
 import { CreateEventW, GetLastError } from '../ffi/kernel32.ts';
 import { HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { MarkError } from './mark-name.ts';
-
-const ERROR_ALREADY_EXISTS = 183;
 
 /**
  * Makes an event by which a program tells the auditor something. It resets itself.

@@ -3,25 +3,25 @@ import {
   PROCESS_DUP_HANDLE,
   ProcessBasicInformation,
   PROCESS_QUERY_INFORMATION,
+  PROCESS_SUSPEND_RESUME,
+  PROCESS_VM_OPERATION,
   PROCESS_VM_READ,
   SYNCHRONIZE,
-  WAIT_OBJECT_0,
 } from '../ffi/constants.ts';
 import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
-import { GetExitCodeProcess, GetLastError, OpenProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
-import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../io/index.ts';
+import { GetLastError, OpenProcess } from '../ffi/kernel32.ts';
+import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { nameOfWin32Code } from '../io/error-names.ts';
 import { escapeText } from '../text/escape.ts';
 import { UserError } from '../user-error.ts';
+import { readExitCode } from './exit-code.ts';
 import { parseCommandLine } from './command-line.ts';
 import { listModules, type Module, readCommandLine, readProgramMachine } from './modules.ts';
 import { type ProcessInfo, readImagePath } from './processes.ts';
 import type { Target } from './target.ts';
 import { StoppedThreads, type WaitingThread } from './thread-stacks.ts';
 
-const PROCESS_VM_OPERATION = 0x8;
 const PROCESS_VM_WRITE = 0x20;
-const PROCESS_SUSPEND_RESUME = 0x800;
 const ACCESS =
   SYNCHRONIZE |
   PROCESS_SUSPEND_RESUME |
@@ -114,11 +114,7 @@ export class RunningProcess implements Target {
   }
 
   exitCode(): number | undefined {
-    if (WaitForSingleObject(this.#process.asRawHandle(), 0) !== WAIT_OBJECT_0) return undefined;
-    const code = new Uint32Array(1);
-    if (!GetExitCodeProcess(this.#process.asRawHandle(), code))
-      throw failed('read the exit code of process', String(this.pid));
-    return code[0];
+    return readExitCode(this, this.pid);
   }
 
   [Symbol.dispose](): void {

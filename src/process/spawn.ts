@@ -1,17 +1,15 @@
-import { ERROR_ACCESS_DENIED, WAIT_OBJECT_0 } from '../ffi/constants.ts';
+import { ERROR_ACCESS_DENIED } from '../ffi/constants.ts';
 import {
   CreateProcessW,
   CreateProcessWAsync,
   DeleteProcThreadAttributeList,
   FreeEnvironmentStringsW,
   GetEnvironmentStringsW,
-  GetExitCodeProcess,
   GetLastError,
   InitializeProcThreadAttributeList,
   ResumeThread,
   TerminateProcess,
   UpdateProcThreadAttribute,
-  WaitForSingleObject,
 } from '../ffi/kernel32.ts';
 import { addressOf } from '../ffi/library.ts';
 import {
@@ -24,6 +22,7 @@ import {
   unsafeRawHandle,
 } from '../io/index.ts';
 import { buildCommandLine } from './command-line.ts';
+import { readExitCode } from './exit-code.ts';
 import { listModules, type Module } from './modules.ts';
 import { refusedToStart } from './program.ts';
 import { resumeProcess, suspendProcess } from './suspend.ts';
@@ -181,11 +180,7 @@ export class StartedProcess implements StartedTarget {
   }
 
   exitCode(): number | undefined {
-    if (WaitForSingleObject(this.#process.asRawHandle(), 0) !== WAIT_OBJECT_0) return undefined;
-    const code = new Uint32Array(1);
-    if (!GetExitCodeProcess(this.#process.asRawHandle(), code))
-      throw failed('read the exit code of process', String(this.pid));
-    return code[0];
+    return readExitCode(this, this.pid);
   }
 
   [Symbol.dispose](): void {

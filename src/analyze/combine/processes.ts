@@ -1,4 +1,4 @@
-import type { Finding, ModuleWithoutNames, SuppressionLine, SuppressionUse } from '../../model.ts';
+import type { Finding, SuppressionLine, SuppressionUse } from '../../model.ts';
 import { rules } from '../../rules.ts';
 import { compareFindings, compareText } from '../grouping.ts';
 import { chooseFinding } from './repetition.ts';
@@ -46,12 +46,6 @@ function spellProcesses(seen: readonly ProcessFindings[], { rule }: Finding, cou
   const unit = rules[rule].counts === 'handles' ? 'handles' : 'times';
   const of = images.length <= 3 ? images.join(', ') : `${images.length} programs`;
   return `In ${seen.length} processes of ${of}, ${count} ${unit} in all.`;
-}
-
-/** Modules of several processes whose functions have no names, each once. */
-export function combineNameless(lists: readonly (readonly ModuleWithoutNames[])[]): readonly ModuleWithoutNames[] {
-  const byName = new Map(lists.flat().map((each) => [each.module, each]));
-  return [...byName.values()].sort((a, b) => compareText(a.module, b.module));
 }
 
 /** The suppressions of several processes, each with the sites that it suppressed in any of them. */

@@ -1,5 +1,13 @@
 import { combineCompleteness, weighGaps } from '../../completeness.ts';
-import type { Finding, FindingStatus, Report, Statistics, SuppressionLine, SuppressionUse } from '../../model.ts';
+import type {
+  Finding,
+  FindingStatus,
+  ModuleWithoutNames,
+  Report,
+  Statistics,
+  SuppressionLine,
+  SuppressionUse,
+} from '../../model.ts';
 import { compareLevels, rules } from '../../rules.ts';
 import { compareFindings, compareText } from '../grouping.ts';
 
@@ -79,10 +87,14 @@ function spellRuns({ rule }: Finding, counts: readonly number[]): string {
 }
 
 function combineModulesWithoutNames(reports: readonly Report[]): Pick<Report, 'modulesWithoutNames'> {
-  const all = reports.flatMap(({ modulesWithoutNames = [] }) => modulesWithoutNames);
-  if (all.length === 0) return {};
-  const byName = new Map(all.map((each) => [each.module, each]));
-  return { modulesWithoutNames: [...byName.values()].sort((a, b) => compareText(a.module, b.module)) };
+  const all = combineNameless(reports.map(({ modulesWithoutNames = [] }) => modulesWithoutNames));
+  return all.length === 0 ? {} : { modulesWithoutNames: all };
+}
+
+/** Modules of several reports whose functions have no names, each once. */
+export function combineNameless(lists: readonly (readonly ModuleWithoutNames[])[]): readonly ModuleWithoutNames[] {
+  const byName = new Map(lists.flat().map((each) => [each.module, each]));
+  return [...byName.values()].sort((a, b) => compareText(a.module, b.module));
 }
 
 /** A site that a line suppressed in several runs counts once, as it stands once among the findings. */

@@ -1,4 +1,5 @@
-import { combineNameless, combineProcessFindings, combineUses } from '../../analyze/combine/processes.ts';
+import { combineProcessFindings, combineUses } from '../../analyze/combine/processes.ts';
+import { combineNameless } from '../../analyze/combine/repetition.ts';
 import { combineProcessGaps, type Gap } from '../../completeness.ts';
 import type { Finding, ModuleWithoutNames, ProcessSummary, Report, Statistics } from '../../model.ts';
 import type { ProcessReport } from './process-report.ts';

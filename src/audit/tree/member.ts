@@ -122,7 +122,7 @@ export class Member implements Disposable {
       image: this.image,
       found,
       gaps,
-      nameless: modulesWithoutNames(found.findings).map((name) => this.#examination.explainMissingNames([name])[0]!),
+      nameless: this.#examination.explainMissingNames(modulesWithoutNames(found.findings)),
       stats: { ...stats, ...this.recording.ledger.totals() },
     };
   }

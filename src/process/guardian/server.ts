@@ -1,3 +1,4 @@
+import { PROCESS_SUSPEND_RESUME, PROCESS_VM_OPERATION } from '../../ffi/constants.ts';
 import {
   CloseHandle,
   MapViewOfFile,
@@ -15,8 +16,6 @@ import { StopNotes } from './stop-notes.ts';
 // The guardian's process runs this module: see process-table.ts.
 
 const FILE_MAP_READ = 0x4;
-const PROCESS_VM_OPERATION = 0x8;
-const PROCESS_SUSPEND_RESUME = 0x800;
 const THREAD_SUSPEND_RESUME = 0x2;
 const MEM_COMMIT_RESERVE = 0x3000;
 const PAGE_READWRITE = 0x04;
