@@ -5,9 +5,10 @@ import {
   SYNCHRONIZE,
   WAIT_OBJECT_0,
 } from '../ffi/constants.ts';
-import { GetExitCodeProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
+import { WaitForSingleObject } from '../ffi/kernel32.ts';
 import { HandleTable } from '../handles/enumerate.ts';
-import { failed, type OwnedHandle, SystemError } from '../io/index.ts';
+import { type OwnedHandle, SystemError } from '../io/index.ts';
+import { readExitCode } from '../process/exit-code.ts';
 import { countGuiObjects, type GuiObjectCounts } from '../process/gui-objects.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 
@@ -66,11 +67,7 @@ export class Sampler implements Disposable {
 
   /** Unsigned; `undefined` while the process runs. */
   exitCode(): number | undefined {
-    if (!this.hasEnded()) return undefined;
-    const code = new Uint32Array(1);
-    if (!GetExitCodeProcess(this.#process.asRawHandle(), code))
-      throw failed('read the exit code of process', String(this.#processId));
-    return code[0]!;
+    return readExitCode(this.#process, this.#processId);
   }
 
   [Symbol.dispose](): void {
