@@ -87,6 +87,18 @@ export interface LedgerSweep {
   readonly wrapper?: Wrapper;
 }
 
+/** A call by which the process opened or closed a handle of another process: the last one for each value. */
+export interface LedgerCallElsewhere {
+  readonly kind: 'opened' | 'closed';
+  /** The other process. */
+  readonly processId: number;
+  /** The handle's value there. */
+  readonly value: bigint;
+  /** `Unknown` where the handle that was duplicated is not this process's. */
+  readonly objectType: string;
+  readonly call: LedgerCall;
+}
+
 /** The end that a process made for itself. */
 export interface LedgerExit {
   readonly threadId: number;
@@ -143,6 +155,7 @@ export interface CallLedger {
   searchesGivenToWrongCloser(): Iterable<number>;
   inheritances(): Iterable<LedgerInheritance>;
   sweeps(): Iterable<LedgerSweep>;
+  callsElsewhere(): Iterable<LedgerCallElsewhere>;
   /** The images that were mapped, in order; one that was unloaded is among them still. */
   images(): Iterable<LedgerImage>;
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */

@@ -26,10 +26,12 @@ export type Gap = {
       /** Iterations that it takes, with the warm-up. */
       readonly needed: number;
     }
-  /** A child process went on when the audit ended: its handles were not judged. */
-  | { readonly kind: 'child-left'; readonly processId: number; readonly image: string }
-  /** A child process could not be recorded, and ran as if alone. */
-  | { readonly kind: 'child-unrecorded'; readonly processId: number; readonly image: string; readonly why: string }
+  /** A child process went on when the audit ended: what it had open may yet be closed. */
+  | { readonly kind: 'process-left'; readonly image: string }
+  /** A process could not be recorded, and ran as if alone. */
+  | { readonly kind: 'process-unrecorded'; readonly image: string; readonly why: string }
+  /** A child process ran as if alone, as the user wished. */
+  | { readonly kind: 'process-skipped'; readonly image: string }
   /** Too few intervals were counted to judge growth. */
   | { readonly kind: 'too-few-intervals'; readonly intervals: number; readonly needed: number }
   /** The target runs on, and was watched for so long. */
@@ -60,7 +62,7 @@ export type CountedGap =
   | 'names-timed-out';
 
 /** Gaps that say what was not recorded, by name. */
-export type NamingGap = 'calls-unrecognised' | 'functions-unmovable';
+export type NamingGap = 'calls-unrecognised' | 'functions-unmovable' | 'programs-missing';
 
 /** Every kind of gap, and whether it may hide a finding; the others are worth knowing, no more. */
 export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
@@ -68,8 +70,10 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'runs-missing': true,
   'no-marks': true,
   'too-few-marks': true,
-  'child-left': true,
-  'child-unrecorded': true,
+  'process-left': true,
+  'process-unrecorded': true,
+  'process-skipped': false,
+  'programs-missing': true,
   'too-few-intervals': true,
   'marks-joined': true,
   'handle-table-lost': true,
@@ -119,22 +123,30 @@ export function weighGaps(gaps: readonly Gap[]): Completeness {
   return { complete: hiding.length === 0, gaps: [...hiding, ...gaps.filter(({ kind }) => !mayHideFindings[kind])] };
 }
 
-/** The gaps of several processes: one that is not in all of them names its processes. */
+/** The gaps of several processes: one that is not in all of them names its processes, and numbers are added up. */
 export function combineProcessGaps(
   processes: readonly { readonly pid: number; readonly gaps: readonly Gap[] }[],
 ): readonly Gap[] {
-  const found = new Map<string, { readonly gap: Gap; readonly pids: Set<number> }>();
-  for (const { pid, gaps } of processes) {
-    for (const gap of gaps) {
-      const key = JSON.stringify(gap);
-      const known = found.get(key);
-      if (known === undefined) found.set(key, { gap, pids: new Set([pid]) });
-      else known.pids.add(pid);
-    }
-  }
-  return [...found.values()].map(({ gap, pids }) =>
-    pids.size === processes.length ? gap : { ...gap, processes: [...pids] },
+  const all = processes.flatMap(({ pid, gaps }) => gaps.map((gap) => ({ pid, gap })));
+  return groupGaps(all).map(({ processes: pids = [], ...gap }) =>
+    pids.length === processes.length ? gap : { ...gap, processes: pids },
   );
+}
+
+/** Gaps that say the same of several processes become one, which names the processes. Numbers are added up. */
+export function groupGaps(gaps: readonly { readonly pid: number; readonly gap: Gap }[]): readonly Gap[] {
+  const found = new Map<string, { gap: Gap; readonly pids: Set<number> }>();
+  for (const { pid, gap } of gaps) {
+    const key = JSON.stringify('count' in gap ? { ...gap, count: 0 } : gap);
+    const known = found.get(key);
+    if (known === undefined) {
+      found.set(key, { gap, pids: new Set([pid]) });
+      continue;
+    }
+    known.pids.add(pid);
+    if ('count' in gap && 'count' in known.gap) known.gap = { ...gap, count: known.gap.count + gap.count };
+  }
+  return Array.from(found.values(), ({ gap, pids }) => ({ ...gap, processes: [...pids] }));
 }
 
 /** The completeness of several runs: a gap that is not in all of them names its runs. */

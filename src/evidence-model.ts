@@ -30,6 +30,8 @@ export interface OpenSite {
    * there.
    */
   readonly opened?: CallRecord;
+  /** The other process that {@link opened} them here; absent when the target did so itself. */
+  readonly openedBy?: OtherProcess;
   /** When the oldest of them was opened: {@link CallRecord.timeMs}. Absent for handles that are closed. */
   readonly oldestTimeMs?: number;
   /** Where a handle of this type from the same opening stack was closed last; absent when none ever was. */
@@ -57,6 +59,13 @@ export interface OpenSite {
   readonly countsAtMarks?: readonly number[];
   /** None is open at the judgement point. {@link count} is that of the last mark, and may be 0. */
   readonly closedAfterMarks?: true;
+}
+
+/** Another process under audit. */
+export interface OtherProcess {
+  readonly pid: number;
+  /** Whole path of its program. */
+  readonly image: string;
 }
 
 /** A thread that ran at the judgement point and had not returned from some calls of an earlier stack. */
@@ -157,6 +166,8 @@ export interface Misuse {
   readonly victim?: { readonly object: HandleObject; readonly opened: Stack };
   /** How the value was last opened before the misuse; absent when it never was. */
   readonly opened?: PastCall;
+  /** The other process that {@link opened} it here; absent when the target did so itself. */
+  readonly openedBy?: OtherProcess;
   /**
    * The value was open by an opening that the recorder did not see: the target was born with it, or another process put
    * it there.
@@ -164,6 +175,8 @@ export interface Misuse {
   readonly openedUnseen?: true;
   /** How the value was last closed before the misuse; absent when it is open or never was closed. */
   readonly closed?: PastCall;
+  /** The other process that {@link closed} it here; absent when the target did so itself. */
+  readonly closedBy?: OtherProcess;
   /**
    * Lives that the value had before, the latest first; absent where none is known, and where they could not matter. The
    * owner of one of them may have made the last close.
@@ -201,6 +214,21 @@ export interface Inheritance {
    * lpReserved2).
    */
   readonly asDescriptor?: true;
+  /** Children that had the handle open when the target had closed its own; absent when none is known. */
+  readonly kept?: readonly [KeptHandle, ...KeptHandle[]];
+}
+
+/** A handle that a child inherited, and had open when its parent had closed its own. */
+export interface KeptHandle {
+  readonly value: bigint;
+  readonly object: HandleObject;
+  readonly child: OtherProcess;
+  /** The parent's close. */
+  readonly closed: CallRecord;
+  /** Milliseconds from the close to the last look at the child. */
+  readonly keptMs: number;
+  /** The child had it until its end, and has not just kept it so far. */
+  readonly untilEnd: boolean;
 }
 
 /** A stack that opened handles which were closed while the program ran, and the stack that closed one last. */

@@ -172,7 +172,7 @@ export const rules: Readonly<Record<Rule, RuleDescription>> = {
     stackLabels: { offending: 'refused at', closed: 'closed at' },
   },
   inherited: {
-    levels: ['note'],
+    levels: ['warning', 'note'],
     title: 'Handle inherited by accident',
     description: 'A process inherited a handle that its parent had not named to it.',
     meaning:

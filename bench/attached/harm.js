@@ -48,10 +48,10 @@ async function attachAgainAndAgain(cycles) {
   const standing = [];
   for (let cycle = 0; cycle < cycles; cycle += 1) {
     const { findings } = await attach({
-      process: findProcess(String(target.pid)),
+      processes: [findProcess(String(target.pid))],
       forMs: 300,
       everyMs: 30,
-      onAttached: (ms) => standing.push(ms),
+      onAttached: (_process, ms) => standing.push(ms),
     });
     const wrong = findings.filter((finding) => finding.level !== 'note' && !isPlanted(finding));
     if (wrong.length === 0 && findings.some(isPlanted)) right += 1;
@@ -90,7 +90,7 @@ async function killAuditors(kills) {
     await ended;
     if (await works(target)) alive += 1;
   }
-  const { findings } = await attach({ process: findProcess(String(target.pid)), forMs: 500, everyMs: 50 });
+  const { findings } = await attach({ processes: [findProcess(String(target.pid))], forMs: 500, everyMs: 50 });
   const isRight =
     findings.some(isPlanted) && findings.every((finding) => finding.level === 'note' || isPlanted(finding));
   const { exitCode } = await target.stop();
@@ -111,7 +111,7 @@ async function endTargets(ends) {
   for (let end = 0; end < ends; end += 1) {
     const target = await startWorking(4, { leakEveryMs: 5 });
     const isKilled = end % 2 === 0;
-    const attached = attach({ process: findProcess(String(target.pid)), forMs: 20_000 }).catch((error) => error);
+    const attached = attach({ processes: [findProcess(String(target.pid))], forMs: 20_000 }).catch((error) => error);
     await sleep(Math.random() * 1200);
     if (isKilled) target.child.kill();
     else void target.stop();

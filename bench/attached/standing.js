@@ -30,9 +30,9 @@ async function measure(what, { threads, restMs }, rounds, aim = '') {
   const laterMs = [];
   for (let round = 0; round <= rounds; round += 1) {
     await attach({
-      process: findProcess(String(target.pid)),
+      processes: [findProcess(String(target.pid))],
       forMs: 100,
-      onAttached: (standingMs) => (round === 0 ? firstMs : laterMs).push(standingMs),
+      onAttached: (_process, standingMs) => (round === 0 ? firstMs : laterMs).push(standingMs),
     });
   }
   const { exitCode } = await target.stop();

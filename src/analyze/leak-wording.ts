@@ -1,5 +1,5 @@
 import type { HandleObject, Stack } from '../model.ts';
-import type { Ending, Watch } from '../evidence-model.ts';
+import type { Ending, OtherProcess, Watch } from '../evidence-model.ts';
 import { spellDuration } from '../text/duration.ts';
 import { type Actor, outermostSystemFrame, runtimeOpener } from './attribution.ts';
 import type { IterationVerdict } from './iterations.ts';
@@ -7,7 +7,7 @@ import { properClosers } from './object-noun.ts';
 import { isGo, partOfGo } from './runtimes/go.ts';
 import type { Running, StillInside } from './running.ts';
 import { dissect, functionName, isCut, isLoading, moduleName } from './stacks.ts';
-import { spellApi, spellCount, spellFrames, spellPlace } from './wording.ts';
+import { spellActor, spellApi, spellCount, spellFrames, spellPlace } from './wording.ts';
 
 /** The end of the handles of a site: who closed them, or that they are open. */
 export interface Fate {
@@ -35,6 +35,8 @@ export interface Tally {
   readonly ended: number;
   readonly siblings: Stack | undefined;
   readonly openings: readonly Stack[];
+  /** The other process that put them here; absent when the program opened them itself. */
+  readonly openedBy: OtherProcess | undefined;
   /** `are still open`, without the verb's number. */
   readonly fate: Fate;
   /** All were closed after the last mark. */
@@ -83,12 +85,13 @@ function spellAverage(handles: number): string {
 }
 
 function programMessage(tally: Tally): string {
-  const { object, count, ended, siblings, openings, fate, isGone, isStandardStream, inUse, isInUse } = tally;
+  const { object, count, ended, siblings, openings, openedBy, fate, isGone, isStandardStream, inUse, isInUse } = tally;
   if (isGone) {
     const late = `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`;
     return `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${late}${siblings === undefined ? '' : `, at ${spellPlace(siblings)}`}.`;
   }
-  const base = `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${spellFate(fate, count, object.type)}`;
+  const opening = `opened at ${spellPlace(...openings)}${spellActor(openedBy)}`;
+  const base = `${spellCount(count, object)} ${opening} ${spellFate(fate, count, object.type)}`;
   if (isStandardStream)
     return `${base}: the program made ${count === 1 ? 'it a standard stream' : 'them standard streams'}, which last as long as the process.`;
   if (isInUse) return `${base}: ${spellInside(inUse, tally)}.`;
@@ -98,7 +101,9 @@ function programMessage(tally: Tally): string {
     inUse.length === 0
       ? ''
       : ` ${inUse.length === 1 ? 'One more' : `${inUse.length} more`} may have been in use${spellWhere(inUse, tally)}.`;
-  if (siblings === undefined) return `${parts.join(' ')}; none from this site was ever closed.${more}`;
+  // The closes of handles that another process put here are known only as long as their values are not used again.
+  if (siblings === undefined)
+    return `${parts.join(' ')}${openedBy === undefined ? '; none from this site was ever closed' : ''}.${more}`;
   return `${parts.join(' ')}; others from this site are closed at ${spellPlace(siblings)}${spellUnprepared(tally)}.${more}`;
 }
 

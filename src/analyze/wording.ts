@@ -1,5 +1,5 @@
 import type { Frame, HandleObject, Stack } from '../model.ts';
-import type { Misuse } from '../evidence-model.ts';
+import type { Misuse, OtherProcess } from '../evidence-model.ts';
 import { outermostSystemFrame } from './attribution.ts';
 import { spellNoun } from './object-noun.ts';
 import { dissect, functionName, isCut, moduleName } from './stacks.ts';
@@ -114,15 +114,21 @@ function compareNumerically(left: string, right: string): number {
   return Number(leftLine) - Number(rightLine);
 }
 
+/** ` by process 48 (server.exe)`; nothing for the target itself. */
+export function spellActor(process: OtherProcess | undefined): string {
+  return process === undefined ? '' : ` by process ${process.pid} (${baseName(process.image)})`;
+}
+
 /** `, opened at a (x.c:1) and closed at b (x.c:2),`; a close that the recorder did not see is named too. */
 export function spellHistory(
-  misuses: readonly Pick<Misuse, 'opened' | 'closed'>[],
+  misuses: readonly Pick<Misuse, 'opened' | 'openedBy' | 'closed' | 'closedBy'>[],
   close: 'was-closed' | 'may-be-open',
 ): string {
   const opened = misuses.flatMap((misuse) => (misuse.opened === undefined ? [] : [misuse.opened.stack]));
   const closed = misuses.flatMap((misuse) => (misuse.closed === undefined ? [] : [misuse.closed.stack]));
-  const parts = opened.length === 0 ? [] : [`opened at ${spellPlace(...opened)}`];
-  if (closed.length > 0) parts.push(`closed at ${spellPlace(...closed)}`);
+  const [{ openedBy, closedBy } = {}] = misuses;
+  const parts = opened.length === 0 ? [] : [`opened at ${spellPlace(...opened)}${spellActor(openedBy)}`];
+  if (closed.length > 0) parts.push(`closed at ${spellPlace(...closed)}${spellActor(closedBy)}`);
   else if (close === 'was-closed') parts.push('closed out of sight of the recorder');
   return parts.length === 0 ? '' : `, ${parts.join(' and ')},`;
 }

@@ -1,31 +1,33 @@
-import { Recording } from '../agent/inject/recording.ts';
+import { AuditorEvents } from '../agent/inject/auditor-events.ts';
 import { countsNeeded, iterationGap } from '../analyze/iterations.ts';
 import { parseSuppressions } from '../analyze/suppressions.ts';
 import { type Gap, weighGaps } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { MarkListener } from '../marks/mark-listener.ts';
-import { parseMarkName } from '../marks/mark-name.ts';
+import { MarkError, parseMarkName } from '../marks/mark-name.ts';
 import { createNewEvent } from '../marks/new-event.ts';
 import type { Report } from '../model.ts';
-import { RunningProcess, AttachError, endedError } from '../process/running-process.ts';
-import { Pauses } from '../process/guardian/pauses.ts';
 import type { ProcessInfo } from '../process/processes.ts';
 import { toolName, toolVersion } from '../version.ts';
-import { AttachedSession, type AttachedSessionOptions } from './attached-session.ts';
-import { AuditClaim } from './audit-claim.ts';
-import { findIn, modulesWithoutNames } from './findings.ts';
+import { findIn } from './findings.ts';
 import type { AuditOptions } from './options.ts';
+import { combineTree } from './tree/combine-tree.ts';
+import { ProcessChoice } from './tree/process-choice.ts';
+import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
 import { AbortEvent, waitForOne } from './wait.ts';
 
-/** How to audit a process that runs. */
+/** How to audit processes that run. */
 export interface AttachOptions
-  extends Omit<AuditOptions, 'program' | 'args' | 'targetStdout' | 'repeat' | 'interruption' | 'recording'> {
-  /** The process, as `listProcesses` has it: its id alone may be another's by now. */
-  readonly process: ProcessInfo;
+  extends Omit<
+    AuditOptions,
+    'program' | 'args' | 'targetStdout' | 'repeat' | 'interruption' | 'recording' | 'waitChildren'
+  > {
+  /** The processes, at least one, as `listProcesses` has them: an id alone may be another's by now. */
+  readonly processes: readonly ProcessInfo[];
   /** How many handle values can be recorded, a power of two. */
   readonly slotCount?: number;
-  /** Milliseconds after which the recording ends; absent: it goes on until {@link signal}, or the target's end. */
+  /** Milliseconds after which the recording ends; absent: it goes on until {@link signal}, or the processes' end. */
   readonly forMs?: number;
   /** The open handles of each site are counted after every interval of so many milliseconds, unless marks are given. */
   readonly everyMs?: number;
@@ -33,99 +35,103 @@ export interface AttachOptions
   readonly reportOn?: string;
   /** Called with each report but the last one. */
   readonly onReport?: (report: Report) => void;
-  /** Called when recording has begun, with the milliseconds for which the target has stood still. */
-  readonly onAttached?: (standingMs: number) => void;
+  /** Called when a process is being recorded, with the milliseconds for which it has stood still. */
+  readonly onAttached?: (process: ProcessInfo, standingMs: number) => void;
 }
 
 /**
- * Records a running process for a while, and reports on it. The process goes on: its handles are not at their end, so a
- * leak is judged by growth.
+ * Records running processes for a while, and reports on them. They go on: their handles are not at their end, so a leak
+ * is judged by growth. Where several were asked for, one that cannot be attached to is a gap.
  *
- * @throws AttachError when the process cannot be attached to
- * @throws StopError or GuardianError when its threads cannot be stopped
+ * @throws AttachError when no process can be attached to
+ * @throws StopError or GuardianError when threads cannot be stopped
  * @throws MarkError when marks cannot be taken by that name
  * @throws SuppressionError for a line of suppressions that is none
  * @throws Win32Error or NtStatusError when Windows refuses what the audit needs
- * @throws LedgerDamagedError when the target has overwritten what was recorded
+ * @throws LedgerDamagedError when the only target has overwritten what was recorded
  */
 export async function attach(options: AttachOptions): Promise<Report> {
-  const { process: info, slotCount, forMs, signal, reportOn } = options;
+  const { slotCount, forMs, signal, reportOn, followChildren = false, only, skip } = options;
   const suppressions = (options.suppressions ?? []).flatMap(parseSuppressions);
-  using target = RunningProcess.open(info, 'attached');
-  using claim = AuditClaim.take(info.processId);
-  if (claim === undefined) throw new AttachError(info, 'another unclosed audits it', 'again when that audit is over');
-  using pauses = Pauses.of(target);
   using marks = await openMarks(options);
   using report = reportOn === undefined ? undefined : createNewEvent(reportOn);
-  HandleTable.learnTypeNames(); // which else the target would have to wait for
-  using recording = await Recording.prepare(slotCount === undefined ? {} : { slotCount });
-  await pauses.ready();
-  using session = await begin(target, recording, { pauses, marks, symbolPath: options.symbolPath }, info);
-  options.onAttached?.(pauses.lengthsMs.at(-1) ?? 0);
-
-  const signals = [
-    ...(signal === undefined ? [] : [signal]),
-    ...(forMs === undefined ? [] : [AbortSignal.timeout(forMs)]),
-  ];
-  using stop = new AbortEvent(signals.length === 0 ? undefined : AbortSignal.any(signals));
+  HandleTable.learnTypeNames(); // which else the targets would have to wait for
+  using events = new AuditorEvents({ followsChildren: followChildren });
+  await using tree = new ProcessTree(events, {
+    recording: slotCount === undefined ? {} : { slotCount },
+    symbolPath: options.symbolPath,
+    choice: new ProcessChoice(only, skip),
+    everyMs: options.mark === undefined ? options.everyMs : undefined,
+    settleMs: options.settleMs,
+    judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options) }),
+  });
+  tree.start();
   try {
-    for (;;) {
-      const judgement = await session.judge(stop, report);
-      const { watch } = judgement.evidence;
-      const found = findIn(judgement.evidence, options, suppressions);
-      const nameless = session.explainMissingNames(modulesWithoutNames(found.findings));
-      if (watch?.goesOn !== true) await waitForOne([target]);
-      const exitCode = target.exitCode();
-      const made: Report = {
-        schemaVersion: 1,
-        tool: { name: toolName, version: toolVersion },
-        target: {
-          command: target.command,
-          pid: target.pid,
-          attached: true,
-          ...(exitCode === undefined ? {} : { exitCode }),
-        },
-        ...found,
-        completeness: weighGaps([
-          ...judgement.gaps,
-          ...growthGaps(judgement.evidence, options),
-          ...(watch?.goesOn === true ? [{ kind: 'watched-for', durationMs: watch.durationMs } as const] : []),
-          ...(judgement.isLast && watch?.goesOn === true
-            ? [{ kind: 'left-in-target', sizeBytes: recording.sizeBytes } as const]
-            : []),
-        ]),
-        ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
-        stats: { ...judgement.stats, ...recording.ledger.totals() },
-      };
-      if (judgement.isLast) return made;
-      options.onReport?.(made);
+    await attachToEach(tree, options, marks);
+    const signals = [
+      ...(signal === undefined ? [] : [signal]),
+      ...(forMs === undefined ? [] : [AbortSignal.timeout(forMs)]),
+    ];
+    using stop = new AbortEvent(signals.length === 0 ? undefined : AbortSignal.any(signals));
+    const awaited = [stop, tree.settled, ...(report === undefined ? [] : [report])];
+    while ((await waitForOne(awaited)) === report) options.onReport?.(assemble(tree, await tree.reportInPassing()));
+    return assemble(tree, await tree.finish(), true);
+  } catch (error) {
+    await tree.abandon();
+    throw error;
+  }
+}
+
+/** @throws what refused the first process, where all refuse */
+async function attachToEach(
+  tree: ProcessTree,
+  { processes, onAttached }: AttachOptions,
+  marks: MarkListener | undefined,
+): Promise<void> {
+  const failures: unknown[] = [];
+  for (const info of processes) {
+    try {
+      const standingMs = await tree.attach(info, marks);
+      onAttached?.(info, standingMs);
+    } catch (error) {
+      failures.push(error);
+      if (processes.length > 1) tree.noteUnrecorded(info.processId, info.name, error);
     }
-  } catch (error) {
-    // There is no reader any more for what is recorded.
-    if (target.exitCode() === undefined) await session.detach();
-    throw error;
   }
+  if (failures.length === processes.length) throw failures[0];
 }
 
-async function begin(
-  target: RunningProcess,
-  recording: Recording,
-  options: AttachedSessionOptions,
-  info: ProcessInfo,
-): Promise<AttachedSession> {
-  try {
-    return await AttachedSession.begin(target, recording, options);
-  } catch (error) {
-    // A process that ends meanwhile refuses anything, in many ways.
-    const exitCode = target.exitCode();
-    if (exitCode !== undefined) throw endedError(info, exitCode);
-    throw error;
-  }
+/** @throws the reason why there is nothing to report on */
+function assemble(tree: ProcessTree, { reports, gaps, failures }: TreeReport, isLast = false): Report {
+  const [first, ...others] = reports;
+  if (first === undefined) throw failures[0];
+  const { gaps: combined, nameless, ...rest } = combineTree(first, { reports: others, gaps });
+  const goesOn = reports.some(({ exitCode }) => exitCode === undefined);
+  return {
+    schemaVersion: 1,
+    tool: { name: toolName, version: toolVersion },
+    target: {
+      command: tree.first?.pid === first.pid ? tree.first.command : [first.image],
+      pid: first.pid,
+      attached: true,
+      ...(first.exitCode === undefined ? {} : { exitCode: first.exitCode }),
+    },
+    ...rest,
+    completeness: weighGaps([
+      ...combined,
+      ...(goesOn ? [{ kind: 'watched-for', durationMs: first.stats.durationMs } as const] : []),
+      ...(goesOn && isLast ? [{ kind: 'left-in-target', sizeBytes: tree.sizeBytes } as const] : []),
+    ]),
+    ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
+  };
 }
 
-async function openMarks({ mark, settleMs = 0, everyMs }: AttachOptions): Promise<MarkListener | undefined> {
-  if (mark !== undefined) return await MarkListener.open(parseMarkName(mark), settleMs);
-  return everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs);
+/** @throws MarkError when marks cannot be taken by that name, or there is more than one process */
+async function openMarks({ mark, settleMs = 0, processes }: AttachOptions): Promise<MarkListener | undefined> {
+  if (mark === undefined) return undefined;
+  if (processes.length > 1)
+    throw new MarkError(mark, `${processes.length} processes cannot share its marks`, 'one process, or --every');
+  return await MarkListener.open(parseMarkName(mark), settleMs);
 }
 
 /** Why growth could not be judged. */

@@ -16,6 +16,7 @@ import type { AuditOptions } from './options.ts';
 import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
 import { combineTree } from './tree/combine-tree.ts';
+import { ProcessChoice } from './tree/process-choice.ts';
 import type { ProcessReport } from './tree/process-report.ts';
 import { ProcessTree } from './tree/process-tree.ts';
 import { AbortEvent, waitForEnd } from './wait.ts';
@@ -41,16 +42,20 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const passedOn = [stdin, stdout, stderr].map((stream) => stream.asRawHandle());
   streams.targetStarted();
   const find = (evidence: Evidence): ReturnType<typeof findIn> => findIn(evidence, options, suppressions);
-  using tree =
+  const choice = new ProcessChoice(options.only, options.skip);
+  const isReported = choice.isReported(target.image);
+  const { recording: recordingOptions, symbolPath } = options;
+  await using tree =
     events.child === undefined
       ? undefined
-      : new ProcessTree(started, events, { recording: options.recording, symbolPath: options.symbolPath, find });
+      : new ProcessTree(events, { recording: recordingOptions, symbolPath, choice, judge: find }, started);
   using session = await AuditSession.begin(target, recording, {
     passedOn,
     marks,
-    symbolPath: options.symbolPath,
+    symbolPath,
     arrived: tree?.rootArrived,
   });
+  tree?.joinRoot(session.examination);
   using abort = new AbortEvent(options.signal);
   tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
@@ -61,7 +66,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
   let found: ReturnType<typeof findIn>;
   try {
-    found = find(judgement.evidence);
+    found = isReported ? find(judgement.evidence) : { findings: [] };
   } finally {
     await ending;
   }
@@ -74,7 +79,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     image: target.image,
     ...(exitCode === undefined ? {} : { exitCode }),
     found,
-    gaps: listGaps(judgement, options, mark),
+    gaps: isReported ? listGaps(judgement, options, mark) : [],
     nameless: session.explainMissingNames(modulesWithoutNames(found.findings)),
     stats: { ...judgement.stats, ...recording.ledger.totals() },
   };

@@ -8,14 +8,14 @@ import { countedGap, type Gap } from '../completeness.ts';
 import type { CallLedger } from '../call-ledger.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
-import type { EvidenceSources } from '../evidence/sources.ts';
+import type { CallOfOther, EvidenceSources, OtherProcesses } from '../evidence/sources.ts';
 import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
 import { displayName } from '../handles/display-name.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { readNameContext } from '../handles/name-context.ts';
 import { MarkCounts } from '../marks/mark-counts.ts';
 import type { MarkListener } from '../marks/mark-listener.ts';
-import type { ModuleWithoutNames, Statistics } from '../model.ts';
+import type { ModuleWithoutNames, Stack, Statistics } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 import { fileTimeNow } from '../process/file-time.ts';
 import { isSystemPath, type Module } from '../process/modules.ts';
@@ -37,6 +37,15 @@ export interface Judgement {
   readonly gaps: readonly Gap[];
   readonly stats: Omit<Statistics, 'opens' | 'closes'>;
   readonly isAborted: boolean;
+}
+
+/** A call that opened or closed a handle of another process. */
+export interface CallElsewhere {
+  readonly kind: 'opened' | 'closed';
+  /** The other process, and the value there. */
+  readonly processId: number;
+  readonly value: bigint;
+  readonly call: CallOfOther;
 }
 
 /** The moment of a look at a target. */
@@ -73,6 +82,8 @@ export class Examination implements Disposable {
   #started = nowMs();
   /** Handles that the target was born with, beside what was passed on: no call of its own opened them. */
   inherited: readonly OpenHandle[] = [];
+  /** Finds out what other processes under audit have to do with the target's handles; absent where there are none. */
+  askOthers: ((look: Look) => Promise<OtherProcesses>) | undefined;
 
   constructor(target: Target, recording: Recording, { firstModules, symbolPath }: Known) {
     this.#target = target;
@@ -129,11 +140,29 @@ export class Examination implements Disposable {
       live: new LiveStacks(stacks),
       isAborted: point === 'aborted',
       ...(this.#markCounts && { markCounts: this.#markCounts }),
+      ...(this.askOthers && { others: await this.askOthers(look) }),
     };
     const gathered = await (table === undefined
       ? gatherPostMortem(sources)
       : gatherTable(this.#target, table, sources, isStillOpen));
     return this.#describe(gathered, look, watch);
+  }
+
+  /** The calls by which the target opened or closed handles of some other processes so far. */
+  readCallsElsewhere(isWanted: (processId: number) => boolean): readonly CallElsewhere[] {
+    const { ledger } = this.#recording;
+    const calls = [...ledger.callsElsewhere()].filter(({ processId }) => isWanted(processId));
+    if (calls.length === 0) return [];
+    this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
+    const stacks = new Map(calls.map(({ call }) => [call.stackId, undefined as Stack | undefined]));
+    for (const id of stacks.keys()) stacks.set(id, this.#symbolizer.resolveStack(ledger.stack(id)));
+    const by = { pid: this.#target.pid, image: this.#target.image };
+    return calls.map(({ kind, processId, value, objectType, call: { call = 'unknown', threadId, time, stackId } }) => ({
+      kind,
+      processId,
+      value,
+      call: { call, threadId, time, objectType, by, stack: stacks.get(stackId) ?? [] },
+    }));
   }
 
   /** Why functions of the modules with these names have no names. */

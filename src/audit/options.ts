@@ -21,8 +21,12 @@ export interface AuditOptions {
   readonly defaultSuppressions?: boolean;
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
   readonly symbolPath?: string;
-  /** Whether child processes are recorded, too, and theirs; false by default. */
+  /** Whether child processes are recorded, too, and theirs; false by default, though the command does it. */
   readonly followChildren?: boolean;
+  /** Programs (`worker.exe`) whose processes the report is of; others are followed for their children's sake. */
+  readonly only?: readonly string[];
+  /** Programs that run unrecorded as child processes, with all that they start. */
+  readonly skip?: readonly string[];
   /** Whether the audit goes on until all child processes have ended; false by default. */
   readonly waitChildren?: boolean;
   /** How often to run the program; one report tells of all runs. Absent: once, and the report is of that run. */

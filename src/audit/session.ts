@@ -32,7 +32,7 @@ export class AuditSession implements Disposable {
   readonly #recording: Recording;
   readonly #marks: MarkListener | undefined;
   readonly #arrived: AsHandle;
-  readonly #examination: Examination;
+  readonly examination: Examination;
 
   private constructor(
     target: StartedTarget,
@@ -44,7 +44,7 @@ export class AuditSession implements Disposable {
     this.#recording = recording;
     this.#marks = marks;
     this.#arrived = arrived ?? recording.arrived;
-    this.#examination = examination;
+    this.examination = examination;
   }
 
   /**
@@ -81,7 +81,7 @@ export class AuditSession implements Disposable {
   async judge(abort: AbortEvent): Promise<Judgement> {
     let point: JudgementPoint | undefined;
     const threads = new ExitingThreads(this.#target, this.#recording);
-    const examination = this.#examination;
+    const examination = this.examination;
     try {
       point = await this.#awaitJudgementPoint(threads, abort);
       const durationMs = examination.elapsedMs();
@@ -106,7 +106,7 @@ export class AuditSession implements Disposable {
         arrived: this.#arrived,
         isJudgedAtStop: () => this.#recording.isAtStop && threads.isJudgedAtStop(),
         marks: this.#marks,
-        work: this.#examination.readAhead(),
+        work: this.examination.readAhead(),
       },
       abort,
     );
@@ -118,10 +118,10 @@ export class AuditSession implements Disposable {
 
   /** Why functions of the modules with these names have no names. */
   explainMissingNames(modules: readonly string[]): readonly ModuleWithoutNames[] {
-    return this.#examination.explainMissingNames(modules);
+    return this.examination.explainMissingNames(modules);
   }
 
   [Symbol.dispose](): void {
-    this.#examination[Symbol.dispose]();
+    this.examination[Symbol.dispose]();
   }
 }

@@ -30,6 +30,8 @@ export interface AuditCliOptions {
   readonly settle?: number;
   readonly suppress?: readonly SuppressionText[];
   readonly defaultSuppressions: boolean;
+  readonly only?: readonly string[];
+  readonly skip?: readonly string[];
 }
 
 /** Adds the options that say where reports go, and when they fail a build. */
@@ -48,6 +50,21 @@ export function addReporterOptions(command: Command): Command {
         .default('warning'),
     )
     .option('--require-complete', 'exit with 3 if something could not be recorded, so that findings may be missing');
+}
+
+/** Adds the options that choose among several processes. */
+export function addChoiceOptions(command: Command): Command {
+  return command
+    .option(
+      '--only <program>',
+      'report on processes of this program only, such as worker.exe; others are followed, but not judged; repeatable',
+      collectProgram,
+    )
+    .option(
+      '--skip <program>',
+      'leave child processes of this program alone, with all that they start; repeatable',
+      collectProgram,
+    );
 }
 
 /** Adds the options that say which findings are shown, and how. */
@@ -121,7 +138,10 @@ export function decideExitCode(report: Report, options: AuditCliOptions): number
 /** Translates the options for the audit. */
 export function toAuditOptions(
   options: AuditCliOptions,
-): Pick<AuditOptions, 'analysis' | 'suppressions' | 'defaultSuppressions' | 'settleMs' | 'mark' | 'symbolPath'> {
+): Pick<
+  AuditOptions,
+  'analysis' | 'suppressions' | 'defaultSuppressions' | 'settleMs' | 'mark' | 'symbolPath' | 'only' | 'skip'
+> {
   return {
     analysis: { warmUpIterations: options.warmUp },
     suppressions: options.suppress ?? [],
@@ -129,6 +149,8 @@ export function toAuditOptions(
     settleMs: options.settle ?? 0,
     ...(options.mark === undefined ? {} : { mark: options.mark }),
     ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
+    ...(options.only === undefined ? {} : { only: options.only }),
+    ...(options.skip === undefined ? {} : { skip: options.skip }),
   };
 }
 
@@ -178,6 +200,11 @@ function parseMark(value: string): string {
     if (error instanceof MarkError) throw new InvalidArgumentError(error.message);
     throw error;
   }
+}
+
+function collectProgram(value: string, previous: readonly string[] = []): readonly string[] {
+  if (value === '') throw new InvalidArgumentError('The name of a program is needed.');
+  return [...previous, value];
 }
 
 /** Read before the program runs, and before hours are spent on it. */

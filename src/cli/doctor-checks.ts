@@ -174,9 +174,9 @@ async function examineAttaching({ environment }: DoctorContext): Promise<Omit<Ch
     const ended = once(trial, 'exit');
     let stoodMs = 0;
     const report = await attach({
-      process: findProcess(String(trial.pid)),
+      processes: [findProcess(String(trial.pid))],
       forMs: TRIAL_LENGTH_MS,
-      onAttached: (standingMs) => {
+      onAttached: (_process, standingMs) => {
         stoodMs = standingMs;
         trial.stdin.write('rem\r\n');
       },

@@ -4,12 +4,13 @@ import { CallReader } from './calls.ts';
 import { groupClosedAtExit } from './closed-at-exit.ts';
 import { InheritanceGroups } from './inheritance.ts';
 import { dropNestedRefusals } from './nested-refusals.ts';
+import { GivenHandles } from './given-handles.ts';
 import { GivenSearches } from './given-searches.ts';
 import { RefusedObjects } from './refused-objects.ts';
 import { listClosedAfterMarks, SiteGroup } from './sites.ts';
 import { groupOpenObjects } from './open-objects.ts';
 import { listSwept } from './swept.ts';
-import type { Description, EvidenceSources, TableEntry } from './sources.ts';
+import type { CallOfOther, Description, EvidenceSources, OtherProcesses, TableEntry } from './sources.ts';
 
 /**
  * The types that one process gives another. Handles of other types come from the system itself, in every process, and
@@ -45,7 +46,8 @@ export async function gather(
   sources: EvidenceSources,
   describe: (entries: readonly TableEntry[]) => Promise<ReadonlyMap<bigint, Description>>,
 ): Promise<GatheredEvidence> {
-  const { ledger, markCounts } = sources;
+  const { ledger, markCounts, others } = sources;
+  const given = new GivenHandles(others, ledger);
   const searches = new GivenSearches(ledger);
   const calls = new CallReader(sources);
   const inheritances = new InheritanceGroups(ledger);
@@ -61,6 +63,7 @@ export async function gather(
     const life = ledger.life(entry.value);
     refused.offer(entry, life);
     if (life?.isOpen !== true || life.opened === undefined) {
+      if (given.take(entry)) continue;
       if (passedBetweenProcesses.has(entry.type) && !(sources.hasWindows && entry.type === 'Event')) unseenOpens++;
       continue;
     }
@@ -78,12 +81,16 @@ export async function gather(
 
   const ofHandles = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
   const toDescribe = ofHandles.flatMap((site) => site.toDescribe());
-  const descriptions = await describe([...toDescribe, ...inheritances.toDescribe()]);
+  const descriptions = await describe([...toDescribe, ...given.toDescribe(), ...inheritances.toDescribe()]);
   const sites = [...ofHandles, ...groupOpenObjects(ledger, calls)];
-  const open = [...sites.map((site) => site.finish(descriptions, markCounts)), ...listSwept(ledger, calls)];
+  const open = [
+    ...sites.map((site) => site.finish(descriptions, markCounts)),
+    ...given.finish(calls, descriptions),
+    ...listSwept(ledger, calls),
+  ];
   const misuses = dropNestedRefusals(ledger, recorded)
     .filter((misuse) => !refused.isPeculiarity(misuse))
-    .map((misuse) => readMisuse(misuse, calls, refused));
+    .map((misuse) => addCallsOfOthers(readMisuse(misuse, calls, refused), misuse, calls, others));
   const closings = misuses.some(({ earlierLives }) => earlierLives !== undefined) ? calls.closings() : undefined;
   return {
     evidence: {
@@ -91,7 +98,7 @@ export async function gather(
       ...(open.some(dependsOnEnding) ? { ending: calls.ending() } : {}),
       misuses,
       ...(closings === undefined ? {} : { closings }),
-      inheritedByChildren: inheritances.finish(calls, descriptions),
+      inheritedByChildren: inheritances.finish(calls, descriptions, others?.kept),
       ...(markCounts === undefined ? {} : { marks: markCounts.marks }),
     },
     openHandles,
@@ -126,6 +133,31 @@ function readMisuse(misuse: LedgerMisuse, calls: CallReader, refused: RefusedObj
     ...(life.opened?.call === undefined ? {} : { opened: calls.read(life.opened) }),
     ...(life.closed === undefined ? {} : { closed: calls.read(life.closed) }),
     ...(mayHaveBeenClosedByAnother(misuse) ? { earlierLives: calls.earlierLives(misuse.earlierLives ?? []) } : {}),
+  };
+}
+
+/** Another process may have opened or closed the handle here: the target's own ledger knows nothing of that. */
+function addCallsOfOthers(
+  read: Misuse,
+  { life, offending, values }: LedgerMisuse,
+  calls: CallReader,
+  others: OtherProcesses | undefined,
+): Misuse {
+  const [value] = values;
+  if (others === undefined || value === undefined) return read;
+  const record = ({ by: _by, time, objectType: _type, ...call }: CallOfOther): Misuse['opened'] & {} => ({
+    ...call,
+    timeMs: calls.timeMs(time),
+  });
+  const opened = life.opened?.call === undefined ? others.opened.get(value) : undefined;
+  const closed = life.closed === undefined ? others.closed.get(value) : undefined;
+  const wasOpened = opened !== undefined && opened.time <= offending.time;
+  const wasClosed =
+    closed !== undefined && closed.time <= offending.time && closed.time >= (life.opened?.time ?? opened?.time ?? 0n);
+  return {
+    ...read,
+    ...(wasOpened ? { opened: record(opened), openedBy: opened.by } : {}),
+    ...(wasClosed ? { closed: record(closed), closedBy: closed.by } : {}),
   };
 }
 

@@ -1,8 +1,8 @@
 import type { CallLedger, LedgerInheritance } from '../call-ledger.ts';
 import type { HandleObject } from '../model.ts';
-import type { Inheritance } from '../evidence-model.ts';
+import type { Inheritance, KeptHandle } from '../evidence-model.ts';
 import type { CallReader } from './calls.ts';
-import type { Description, TableEntry } from './sources.ts';
+import type { Description, KeptByChild, TableEntry } from './sources.ts';
 
 /** The handles that children inherited, before they have names. */
 export class InheritanceGroups {
@@ -30,8 +30,12 @@ export class InheritanceGroups {
     return this.#groups.flatMap((group) => group.entries);
   }
 
-  finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>): readonly Inheritance[] {
-    return this.#groups.flatMap((group) => group.finish(calls, descriptions) ?? []);
+  finish(
+    calls: CallReader,
+    descriptions: ReadonlyMap<bigint, Description>,
+    kept: readonly KeptByChild[] = [],
+  ): readonly Inheritance[] {
+    return this.#groups.flatMap((group) => group.finish(calls, descriptions, kept) ?? []);
   }
 }
 
@@ -60,13 +64,23 @@ class InheritanceGroup {
     if (isFirst || now.opened.time < started.time) this.entries.push(entry);
   }
 
-  finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>): Inheritance | undefined {
+  finish(
+    calls: CallReader,
+    descriptions: ReadonlyMap<bigint, Description>,
+    keptByAll: readonly KeptByChild[],
+  ): Inheritance | undefined {
     const { values, life, count, started, asDescriptor } = this.#record;
     if (life.opened?.call === undefined || values.length === 0) return undefined;
     const open = new Set(this.entries.map(({ value }) => value));
     const type = life.objectType;
+    const [first, ...others] = keptByAll
+      .filter(({ value, openedStackId }) => openedStackId === life.opened?.stackId && values.includes(value))
+      .map(({ openedStackId: _id, closed, ...kept }): KeptHandle => ({ ...kept, closed: calls.read(closed) }));
+    const objectOfKept = new Map(
+      [first, ...others].flatMap((kept) => (kept === undefined ? [] : [[kept.value, kept.object]])),
+    );
     const objectOf = (value: bigint): HandleObject => {
-      const object = open.has(value) ? descriptions.get(value)?.object : undefined;
+      const object = open.has(value) ? descriptions.get(value)?.object : objectOfKept.get(value);
       return object === undefined || (type !== 'Unknown' && object.type !== type) ? { type } : object;
     };
     return {
@@ -75,6 +89,7 @@ class InheritanceGroup {
       opened: calls.read(life.opened),
       started: calls.read(started),
       ...(asDescriptor ? { asDescriptor } : {}),
+      ...(first === undefined ? {} : { kept: [first, ...others] }),
     };
   }
 }

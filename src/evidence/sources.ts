@@ -1,6 +1,6 @@
 import type { CallLedger, LedgerCall } from '../call-ledger.ts';
 import type { HandleObject, Stack } from '../model.ts';
-import type { Mark } from '../evidence-model.ts';
+import type { CallRecord, KeptHandle, Mark, OtherProcess } from '../evidence-model.ts';
 import type { LiveStacks } from './live-stacks.ts';
 
 /** The sources of evidence. None of them asks the target: its live state is passed to {@link gather}. */
@@ -17,6 +17,34 @@ export interface EvidenceSources {
   readonly live?: LiveStacks;
   /** The audit was aborted: the target would have run on. */
   readonly isAborted?: boolean;
+  /** The dealings of other processes under audit with its handles; absent when there are none. */
+  readonly others?: OtherProcesses;
+}
+
+/** The calls of other processes that concern a target's handles. */
+export interface OtherProcesses {
+  /** The last calls that opened handles in the target, each value once. */
+  readonly opened: ReadonlyMap<bigint, CallOfOther>;
+  /** The last calls that closed handles of the target, each value once. */
+  readonly closed: ReadonlyMap<bigint, CallOfOther>;
+  /** Handles that its children had open when it had closed its own. */
+  readonly kept: readonly KeptByChild[];
+}
+
+/** A call of another process, with its stack resolved there. */
+export interface CallOfOther extends Omit<CallRecord, 'timeMs'> {
+  readonly by: OtherProcess;
+  /** FILETIME. */
+  readonly time: bigint;
+  /** `Unknown` where the other process did not know it. */
+  readonly objectType: string;
+}
+
+/** {@link KeptHandle}, before the close has its stack. */
+export interface KeptByChild extends Omit<KeptHandle, 'closed'> {
+  readonly closed: LedgerCall;
+  /** The opening of the parent's handle: its stack id there. */
+  readonly openedStackId: number;
 }
 
 /** Gives addresses their names. */

@@ -26,10 +26,12 @@ function spellContent(gap: Gap): string {
       return `No mark came by ${gap.mark}: growth from iteration to iteration could not be judged.`;
     case 'too-few-marks':
       return spellTooFewMarks(gap);
-    case 'child-left':
-      return `Child process ${gap.processId} (${baseName(gap.image)}) went on when the first process had ended: it has its own code back, and its handles were not judged; try --wait-children.`;
-    case 'child-unrecorded':
-      return `Child process ${gap.processId} (${baseName(gap.image)}) ran unrecorded: ${gap.why}.`;
+    case 'process-left':
+      return `${baseName(gap.image)} went on when the first process had ended: it has its own code back, and what it had open may yet be closed; try --wait-children.`;
+    case 'process-unrecorded':
+      return `${baseName(gap.image)} ran unrecorded: ${gap.why}.`;
+    case 'process-skipped':
+      return `${baseName(gap.image)} ran unrecorded, with its children: --skip names it.`;
     case 'too-few-intervals':
       return `${plural(gap.intervals, 'interval was', 'intervals were')} counted, and ${gap.needed} are needed to judge growth: try a longer --for, or a shorter --every.`;
     case 'watched-for':
@@ -60,6 +62,7 @@ const naming: Readonly<Record<NamingGap, (names: string) => string>> = {
   'calls-unrecognised': (names) =>
     `Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${names}.`,
   'functions-unmovable': (names) => `Functions of an unknown form were not recorded: ${names}.`,
+  'programs-missing': (names) => `No process ran a program that --only names: ${names}.`,
 };
 
 const counting: Readonly<Record<CountedGap, (count: number) => string>> = {

@@ -13,7 +13,7 @@ import { Target } from './target.ts';
 import { fixturePath, runTool, toolPath } from './tool.ts';
 
 function optionsFor(target: Target, options: Partial<AttachOptions> = {}): AttachOptions {
-  return { process: findProcess(String(target.processId)), forMs: 800, everyMs: 80, ...options };
+  return { processes: [findProcess(String(target.processId))], forMs: 800, everyMs: 80, ...options };
 }
 
 async function attachTo(target: Target, options: Partial<AttachOptions> = {}): Promise<Report> {
@@ -155,7 +155,7 @@ describe('an attach', () => {
       name === 'works-without-pause.exe' && parentId === process.pid;
     let target: ProcessInfo | undefined;
     while ((target = listProcesses().find(isThere)) === undefined || target.threadCount < 2) await sleep(20);
-    await expect(attach({ process: target, forMs: 100 })).rejects.toThrow('another unclosed audits it');
+    await expect(attach({ processes: [target], forMs: 100 })).rejects.toThrow('another unclosed audits it');
     setEvent(`unclosed-stop-${target.processId}`);
     expect((await audited).target.exitCode).toBe(0);
   });

@@ -9,6 +9,7 @@ import { emitPredictUnwind } from './walk/predict-unwind.ts';
 import { emitWalkGoFrames } from './walk/walk-go-frames.ts';
 import { emitClearWalkCache } from './walk/walk-cache.ts';
 import { emitWalkWithUnwinder, type WalkEnvironment } from './walk/walk-with-unwinder.ts';
+import { emitNoteElsewhere } from './recorder/elsewhere.ts';
 import { emitNoteImage } from './recorder/images.ts';
 import { emitNoteInherited } from './recorder/inherited-handles.ts';
 import { emitCountMisuse, emitInternMisuse } from './recorder/misuse-recorder.ts';
@@ -82,6 +83,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       openRuntimeObject: routine('openRuntimeObject'),
       closeRuntimeObject: routine('closeRuntimeObject'),
       noteInherited: routine('noteInherited'),
+      noteElsewhere: routine('noteElsewhere'),
       findUnknownHandle: routine('findUnknownHandle'),
       isThisProcess: routine('isThisProcess'),
       exitGate: routine('exitGate'),
@@ -129,6 +131,7 @@ export function emitRoutines(
     emitRuntimeObjectHook(asm, runtimeObjectHook, environment),
     emitIsThisProcess(asm, environment.isThisProcess, environment),
     emitNoteInherited(asm, environment.noteInherited, environment),
+    emitNoteElsewhere(asm, environment.noteElsewhere, environment),
     emitExitGate(asm, environment.exitGate, environment),
     emitFollowChild(asm, environment.followChild, environment),
     emitResolveAccept(asm, environment.resolveAccept, environment),

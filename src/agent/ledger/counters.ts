@@ -11,6 +11,7 @@ export type CounterName =
   | 'nestedWalks'
   | 'gateState'
   | 'exiting'
+  | 'callsElsewhere'
   | 'childrenUnfollowed'
   | 'functionsMissed'
   | 'quarantineLost'

@@ -1,5 +1,6 @@
 import { KEPT_FRAME_COUNT } from '../../model.ts';
 import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
+import { ELSEWHERE_COUNT, ELSEWHERE_SIZE_BYTES } from './elsewhere.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type Struct, struct } from './struct.ts';
 
@@ -8,8 +9,8 @@ import { type Struct, struct } from './struct.ts';
  * mapped into both. Every offset is in bytes. A value that must be read or written whole is one aligned 64-bit word.
  *
  * ```
- * header | misuse table | images | runtime objects | walk cache | stack index | stack pool
- *        | quarantine | recent opens | slots | earlier lives
+ * header | misuse table | images | runtime objects | calls elsewhere | walk cache | stack index
+ *        | stack pool | quarantine | recent opens | slots | earlier lives
  * ```
  *
  * Structures that stand here have their fields below, a misuse in misuse.ts and an earlier life in earlier-life.ts.
@@ -109,7 +110,9 @@ const headerFields = {
   childrenUnfollowed: 'u32',
   /** {@link CHILD_REQUEST_COUNT} entries of {@link childRequest}. */
   childRequests: 'u32[128]',
-  paddingBeforeWalkers: 'u32[200]',
+  /** Calls that opened or closed a handle of another process: elsewhere.ts. */
+  callsElsewhere: 'u32',
+  paddingBeforeWalkers: 'u32[199]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;
@@ -333,7 +336,8 @@ export const WALK_CACHE_COUNT: number = 1 << 14;
 const MISUSES_OFFSET = HEADER_SIZE_BYTES;
 export const IMAGES_OFFSET: number = MISUSES_OFFSET + MISUSE_COUNT * MISUSE_SIZE_BYTES;
 const RUNTIME_OBJECTS_OFFSET = IMAGES_OFFSET + IMAGE_COUNT * IMAGE_SIZE_BYTES;
-const WALK_CACHE_OFFSET = RUNTIME_OBJECTS_OFFSET + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES;
+export const ELSEWHERE_OFFSET: number = RUNTIME_OBJECTS_OFFSET + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES;
+const WALK_CACHE_OFFSET = ELSEWHERE_OFFSET + ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES;
 export const STACK_INDEX_OFFSET: number = WALK_CACHE_OFFSET + WALK_CACHE_COUNT * 8;
 export const STACK_POOL_OFFSET: number = STACK_INDEX_OFFSET + STACK_INDEX_COUNT * 4;
 const QUARANTINE_OFFSET = STACK_POOL_OFFSET + STACK_POOL_SIZE_BYTES;

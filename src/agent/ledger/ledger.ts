@@ -1,6 +1,7 @@
 import type {
   CallLedger,
   LedgerCall,
+  LedgerCallElsewhere,
   LedgerExit,
   LedgerImage,
   LedgerInheritance,
@@ -14,13 +15,8 @@ import type { Wrapper } from '../../model.ts';
 import { standaloneType } from '../tables/function-table.ts';
 import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
-  CHILD_REQUEST_COUNT,
-  CHILD_REQUEST_SIZE_BYTES,
-  type CHILD_ANSWERED,
-  CHILD_REQUESTED,
-  type CHILD_TAKEN,
-  childRequest,
   DESCRIPTOR_KEY,
+  ELSEWHERE_OFFSET,
   header,
   IMAGE_COUNT,
   IMAGE_SIZE_BYTES,
@@ -38,11 +34,20 @@ import {
   STATE_OCCUPIED,
   STATE_QUARANTINED,
 } from './layout.ts';
+import { ChildRequests } from './child-requests.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type CounterName, countedGaps } from './counters.ts';
 import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { LedgerMemory, type ViewLedger, viewCopies } from './memory.ts';
-import { nameRuntimeObject, readImage, readInheritance, readLife, readMisuse, readSweep } from './records.ts';
+import {
+  nameRuntimeObject,
+  readElsewhere,
+  readImage,
+  readInheritance,
+  readLife,
+  readMisuse,
+  readSweep,
+} from './records.ts';
 
 /** A ledger whose content cannot be what the agent wrote. */
 export class LedgerDamagedError extends UserError {
@@ -60,6 +65,7 @@ export class LedgerDamagedError extends UserError {
  * length before it uses one. A value that cannot be right is a {@link LedgerDamagedError}, or counts as "not recorded".
  */
 export class Ledger implements CallLedger {
+  readonly childRequests: ChildRequests;
   readonly #memory: LedgerMemory;
   readonly #layout: LedgerLayout;
   /** Handles that were open before recording began: their first generation is no call of the target's. */
@@ -69,6 +75,7 @@ export class Ledger implements CallLedger {
 
   constructor(view: ViewLedger, layout: LedgerLayout) {
     this.#memory = new LedgerMemory(view, layout);
+    this.childRequests = new ChildRequests(this.#memory);
     this.#layout = layout;
   }
 
@@ -121,20 +128,6 @@ export class Ledger implements CallLedger {
   /** Says that the target's unwinder knows the agent's frames already, from an earlier audit. */
   setUnwindRegistered(): void {
     this.#memory.setUint32(header.unwindRegistered, 1);
-  }
-
-  /** Child processes that wait until the auditor has put itself into them; the ids come from the target. */
-  *childRequests(): Generator<{ readonly index: number; readonly processId: number }> {
-    for (let index = 0; index < CHILD_REQUEST_COUNT; index++) {
-      const offset = header.childRequests + index * CHILD_REQUEST_SIZE_BYTES;
-      if (this.#memory.getUint32(offset + childRequest.state) === CHILD_REQUESTED)
-        yield { index, processId: this.#memory.getUint32(offset + childRequest.processId) };
-    }
-  }
-
-  /** Says that the auditor is at work in a child, or has done what it could. */
-  answerChild(index: number, state: typeof CHILD_TAKEN | typeof CHILD_ANSWERED): void {
-    this.#memory.setUint32(header.childRequests + index * CHILD_REQUEST_SIZE_BYTES + childRequest.state, state);
   }
 
   /** Notes the handle with which the agent occupies quarantined values. Its own value never leaves the quarantine. */
@@ -319,31 +312,30 @@ export class Ledger implements CallLedger {
   }
 
   /** Every misuse whose record is complete, in the order of the table. */
-  *misuses(): Generator<LedgerMisuse> {
-    for (const offset of this.#misuseOffsets()) {
-      const misuse = readMisuse(this.#memory, offset);
-      if (misuse !== undefined) yield misuse;
-    }
+  misuses(): Iterable<LedgerMisuse> {
+    return this.#records(readMisuse);
   }
 
   /** Everything that child processes inherited, in the order of the table. */
-  *inheritances(): Generator<LedgerInheritance> {
-    for (const offset of this.#misuseOffsets()) {
-      const inheritance = readInheritance(this.#memory, offset);
-      if (inheritance !== undefined) yield inheritance;
-    }
+  inheritances(): Iterable<LedgerInheritance> {
+    return this.#records(readInheritance);
   }
 
   /** Everything that functions for leftovers closed, in the order of the table. */
-  *sweeps(): Generator<LedgerSweep> {
-    for (const offset of this.#misuseOffsets()) {
-      const sweep = readSweep(this.#memory, offset);
-      if (sweep !== undefined) yield sweep;
+  sweeps(): Iterable<LedgerSweep> {
+    return this.#records(readSweep);
+  }
+
+  *#records<Kind>(read: (memory: LedgerMemory, offset: number) => Kind | undefined): Generator<Kind> {
+    for (let index = 0; index < MISUSE_COUNT; index++) {
+      const record = read(this.#memory, this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES);
+      if (record !== undefined) yield record;
     }
   }
 
-  *#misuseOffsets(): Generator<number> {
-    for (let index = 0; index < MISUSE_COUNT; index++) yield this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES;
+  /** Handles of other processes that the target opened or closed. */
+  callsElsewhere(): Iterable<LedgerCallElsewhere> {
+    return this.counter('callsElsewhere') === 0 ? [] : readElsewhere(this.#memory, ELSEWHERE_OFFSET);
   }
 
   /** The images that were mapped, in order; one that was unloaded is still among them. */

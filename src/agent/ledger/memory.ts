@@ -87,6 +87,12 @@ export class LedgerMemory {
     return { offset, bytes: new Uint8Array(buffer, byteOffset, sizeBytes).slice() };
   }
 
+  /** Replaces a number in one step, unless the target has changed it. @returns whether it did */
+  exchangeUint32(offset: number, expected: number, value: number): boolean {
+    const { buffer, byteOffset } = this.#view(offset, 4);
+    return Atomics.compareExchange(new Uint32Array(buffer, byteOffset, 1), 0, expected, value) === expected;
+  }
+
   setUint16(offset: number, value: number): void {
     const { view, begin } = this.#windowOf(offset);
     view.setUint16(offset - begin, value, true);

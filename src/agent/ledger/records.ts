@@ -1,5 +1,6 @@
 import type {
   LedgerCall,
+  LedgerCallElsewhere,
   LedgerImage,
   LedgerInheritance,
   LedgerLife,
@@ -11,6 +12,14 @@ import type { WrongCloserOutcome } from '../../evidence-model.ts';
 import { functionTable, recordedCalls, standaloneType } from '../tables/function-table.ts';
 import { objectTypes } from '../tables/object-types.ts';
 import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from './earlier-life.ts';
+import {
+  CLOSED_ELSEWHERE,
+  elsewhere,
+  ELSEWHERE_COUNT,
+  ELSEWHERE_KIND_MASK,
+  ELSEWHERE_SIZE_BYTES,
+  OPENED_ELSEWHERE,
+} from './elsewhere.ts';
 import {
   DESCRIPTOR_KEY,
   GIVEN_TO_WRONG_CLOSER,
@@ -231,4 +240,27 @@ function typesOf(rowNumber: number): LedgerMisuse['worksOn'] {
 
 function callName(rowNumber: number): string | undefined {
   return recordedCalls[rowNumber - 1]?.name;
+}
+
+/** The calls about handles of other processes, from the offset of their table on; what makes no sense is free. */
+export function* readElsewhere(memory: LedgerMemory, offset: number): Generator<LedgerCallElsewhere> {
+  for (let index = 0; index < ELSEWHERE_COUNT; index++) {
+    const entry = offset + index * ELSEWHERE_SIZE_BYTES;
+    const key = memory.getBigUint64(entry + elsewhere.key);
+    const kind = Number(key & BigInt(ELSEWHERE_KIND_MASK));
+    if (kind !== OPENED_ELSEWHERE && kind !== CLOSED_ELSEWHERE) continue;
+    const type = objectTypes[memory.getUint16(entry + elsewhere.objectType)] ?? 'Unknown';
+    yield {
+      kind: kind === OPENED_ELSEWHERE ? 'opened' : 'closed',
+      processId: Number(key >> 32n),
+      value: key & 0xffff_fffcn,
+      objectType: type,
+      call: {
+        call: callName(memory.getUint16(entry + elsewhere.call)),
+        threadId: memory.getUint32(entry + elsewhere.threadId),
+        time: memory.getBigUint64(entry + elsewhere.time),
+        stackId: memory.getUint32(entry + elsewhere.stack),
+      },
+    };
+  }
 }

@@ -1,9 +1,10 @@
 import type { Stack } from '../../model.ts';
-import type { Inheritance, OpenHandle } from '../../evidence-model.ts';
+import type { Inheritance, KeptHandle, OpenHandle } from '../../evidence-model.ts';
+import { spellDuration } from '../../text/duration.ts';
 import { attributeOpening } from '../attribution.ts';
 import { type RuleCheck, checkSites } from '../grouping.ts';
 import { dissect, functionName, normaliseStack, trimStack } from '../stacks.ts';
-import { spellCount, spellHistory, spellOffender, spellSubject, spellTimes } from '../wording.ts';
+import { baseName, spellCount, spellHistory, spellOffender, spellPlace, spellSubject, spellTimes } from '../wording.ts';
 
 /**
  * Handles that the program itself inherited, and that its parent did not name to it. There is one finding for each
@@ -34,8 +35,9 @@ const inheritedByProgram: RuleCheck = checkSites<OpenHandle>({
 });
 
 /**
- * A handle that the program opened and that a child process inherited. It is never more than a note, because the
- * program may have passed it on purpose in a way that the recorder cannot see (its value on the child's command line).
+ * A handle that the program opened and that a child process inherited. It is a note, because the program may have
+ * passed it on purpose in a way that the recorder cannot see (its value on the child's command line). It is a warning
+ * when a child was seen to keep the object alive after the program had closed its own handle.
  */
 const inheritedByChild: RuleCheck = checkSites<Inheritance>({
   rule: 'inherited',
@@ -53,16 +55,54 @@ const inheritedByChild: RuleCheck = checkSites<Inheritance>({
       inheritances.map((inheritance) => ({ offending: inheritance.started })),
       false,
     );
+    const kept = inheritances.flatMap((inheritance) => inheritance.kept ?? []);
+    const [first] = kept;
     return {
-      level: 'note',
-      message: `${spellSubject(object, values)}${spellHistory(inheritances, 'may-be-open')} ${verb} inherited unasked by what ${starter} started${spellTimes(count)}.`,
+      level: first === undefined ? 'note' : 'warning',
+      message: `${spellSubject(object, values)}${spellHistory(inheritances, 'may-be-open')} ${verb} inherited unasked by what ${starter} started${spellTimes(count)}.${spellKept(kept)}`,
       count,
       object,
       handles,
-      stacks: { opened: trimStack(opened.stack), offending: trimStack(started.stack) },
+      stacks: {
+        opened: trimStack(opened.stack),
+        ...(first === undefined ? {} : { closed: trimStack(first.closed.stack) }),
+        offending: trimStack(started.stack),
+      },
     };
   },
 });
+
+/** The child that kept the object alive longest, and what comes of it; nothing where none is known. */
+function spellKept(kept: readonly KeptHandle[]): string {
+  const [longest] = [...kept].sort((a, b) => b.keptMs - a.keptMs);
+  if (longest === undefined) return '';
+  const { child, closed, keptMs, untilEnd, object } = longest;
+  const children = new Set(kept.map((each) => each.child.pid)).size;
+  const others = children === 1 ? '' : ` ${children - 1} more did likewise.`;
+  const until = `${untilEnd ? 'until it ended' : 'and still does'}, for ${spellDuration(keptMs)}`;
+  const who = `process ${child.pid} (${baseName(child.image)})`;
+  const kind = isPipe(object.name) ? 'Pipe' : object.socket === undefined ? object.type : 'Socket';
+  const effect = effects[kind] ?? 'the object lives on';
+  const close = `The program closed its own at ${spellPlace(closed.stack)}`;
+  return ` ${close}, but ${who} kept it open ${until}: meanwhile ${effect}.${others}`;
+}
+
+/** The effect of a handle that a child keeps open unasked, by the type of its object. */
+const effects: Readonly<Record<string, string>> = {
+  File: 'the file cannot be deleted, nor opened by who shares it with no other',
+  Pipe: 'who reads from the other end of the pipe waits for its end',
+  Socket: 'the port stays bound, or the connection open',
+  Process: 'its process id cannot be used again',
+  Mutant: 'its name stays taken',
+  Event: 'its name stays taken',
+  Semaphore: 'its name stays taken',
+  Section: 'its memory and its file stay in use',
+  Key: 'the key cannot be deleted',
+};
+
+function isPipe(name: string | undefined): boolean {
+  return name?.startsWith('\\\\.\\pipe\\') === true;
+}
 
 /** `inherited`: a process inherited a handle that its parent had not named to it. */
 export const inherited: RuleCheck = {

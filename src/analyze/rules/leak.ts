@@ -23,7 +23,7 @@ import { spellLeak, type Fate, type Tally } from '../leak-wording.ts';
 import { isTakenIn } from './wrong-closer.ts';
 
 /**
- * An open site whose opening the recorder saw. A handle that another process put there is no leak of this program.
+ * An open site whose opening a recorder saw. A handle that an unrecorded process put there is no leak of this program.
  */
 interface Opening extends OpenSite {
   readonly opened: CallRecord;
@@ -76,6 +76,7 @@ export const leak: RuleCheck = checkSites<Opening>({
       ended: sum(sites.map((site) => site.endedCount)),
       siblings,
       openings: sites.map((site) => site.opened.stack),
+      openedBy: first.openedBy,
       fate: fateOf(live),
       isGone,
       growth,

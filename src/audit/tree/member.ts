@@ -1,36 +1,52 @@
+import { attachAgent, detachAgent } from '../../agent/inject/attach-agent.ts';
 import type { Recording } from '../../agent/inject/recording.ts';
-import type { Evidence } from '../../evidence-model.ts';
+import type { Gap } from '../../completeness.ts';
+import type { Evidence, Watch } from '../../evidence-model.ts';
 import { HandleTable } from '../../handles/enumerate.ts';
+import type { AsHandle } from '../../io/index.ts';
+import type { MarkListener } from '../../marks/mark-listener.ts';
+import type { Report } from '../../model.ts';
+import type { Pauses } from '../../process/guardian/pauses.ts';
 import { listFirstModules } from '../../process/modules.ts';
 import type { Target } from '../../process/target.ts';
-import { AuditClaim } from '../audit-claim.ts';
+import type { AuditClaim } from '../audit-claim.ts';
 import { Examination, type Judgement, type Look, noteOpenHandles } from '../examination.ts';
 import { ExitingThreads } from '../exiting-threads.ts';
-import { type findIn, modulesWithoutNames } from '../findings.ts';
+import { modulesWithoutNames } from '../findings.ts';
 import type { ProcessReport } from './process-report.ts';
 
-interface MemberOptions {
-  readonly parentPid: number;
+/** The verdict on one process: its findings, and gaps beside those of the recording. */
+export interface Verdict extends Pick<Report, 'findings' | 'suppressions'> {
+  readonly gaps?: readonly Gap[];
+}
+
+/** The ways of one member. */
+export interface MemberOptions {
+  readonly parentPid?: number;
+  /** Belongs to the member. */
+  readonly claim: AuditClaim | undefined;
   readonly symbolPath: string | undefined;
-  /** Applies the rules and the suppressions. */
-  readonly find: (evidence: Evidence) => ReturnType<typeof findIn>;
+  /** Counts the open handles of each site now and then; belongs to the member. */
+  readonly marks?: MarkListener | undefined;
+  /** Applies the rules and the suppressions; absent for a process that is recorded for its children's sake only. */
+  readonly judge: ((evidence: Evidence) => Verdict) | undefined;
 }
 
 /**
- * One process of a tree, from its first instruction to its judgement. Once it is judged and has ended, all that it took
- * is given back: a tree may have thousands.
+ * One process under audit that may go on when the audit is over: another target's child, or one that ran before. Once
+ * it is judged and has ended, all that it took is given back: a tree may have thousands.
  */
 export class Member implements Disposable {
   readonly pid: number;
   readonly image: string;
   readonly target: Target;
   readonly recording: Recording;
+  readonly examination: Examination;
   readonly #options: MemberOptions;
-  readonly #examination: Examination;
   readonly #threads: ExitingThreads;
-  readonly #claim: AuditClaim | undefined;
   #judging: Promise<ProcessReport> | undefined;
   #exitCode: number | undefined;
+  #isLeaving = false;
   #isDisposed = false;
 
   private constructor(target: Target, recording: Recording, examination: Examination, options: MemberOptions) {
@@ -39,9 +55,9 @@ export class Member implements Disposable {
     this.target = target;
     this.recording = recording;
     this.#options = options;
-    this.#examination = examination;
+    this.examination = examination;
     this.#threads = new ExitingThreads(target, recording);
-    this.#claim = AuditClaim.take(target.pid);
+    examination.begin(options.marks);
   }
 
   /**
@@ -52,17 +68,47 @@ export class Member implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static record(target: Target, recording: Recording, options: MemberOptions): Member {
+    const { symbolPath } = options;
     const firstModules = listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, symbolPath: options.symbolPath });
+    const examination = new Examination(target, recording, { firstModules, symbolPath });
     try {
       recording.install(target, examination.findGoCode());
       noteOpenHandles(target, recording);
-      examination.begin(undefined);
       return new Member(target, recording, examination, options);
     } catch (error) {
       examination[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /**
+   * Puts the recorder into a running process, and notes the handles that it has open.
+   *
+   * @param target belongs to the member from now on, with the recording
+   * @throws RecordingError when no system call can be hooked
+   * @throws StopError or GuardianError when the process cannot be stopped
+   * @throws Win32Error or NtStatusError when Windows refuses what it takes
+   */
+  static async attach(target: Target, recording: Recording, pauses: Pauses, options: MemberOptions): Promise<Member> {
+    const { symbolPath } = options;
+    const loaded = target.modules();
+    const firstModules = loaded.length > 0 ? loaded : listFirstModules(target, target.image);
+    const examination = new Examination(target, recording, { firstModules, symbolPath });
+    try {
+      await attachAgent(recording, target, pauses, {
+        goCode: examination.findGoCode(),
+        note: () => noteOpenHandles(target, recording),
+      });
+      return new Member(target, recording, examination, options);
+    } catch (error) {
+      examination[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** The process that started it, if that is known. */
+  get parentPid(): number | undefined {
+    return this.#options.parentPid;
   }
 
   /** It was judged, or is about to be. */
@@ -74,11 +120,25 @@ export class Member implements Disposable {
     return this.#exitCode !== undefined;
   }
 
+  /** An event by which the process marks iterations; whoever sees it signalled calls {@link noteMark}. */
+  get markEvent(): AsHandle | undefined {
+    return this.hasEnded ? undefined : this.#options.marks?.event;
+  }
+
+  noteMark(): void {
+    this.#options.marks?.note();
+  }
+
   /** Does what the process waits for, if it waits at a stop of its exit, and judges it when it ends. */
   look(): void {
     if (this.hasEnded) return;
-    if (this.#judging === undefined && this.recording.isAtStop && this.#threads.isJudgedAtStop())
-      this.#judge(async () => await this.#judgeAtGate());
+    if (this.#judging === undefined && this.recording.isAtStop)
+      try {
+        if (this.#threads.isJudgedAtStop()) this.#judge(async () => await this.#judgeAtGate());
+      } catch (error) {
+        this.recording.release();
+        this.#judge(() => Promise.reject(error));
+      }
     this.lookForEnd();
   }
 
@@ -100,42 +160,95 @@ export class Member implements Disposable {
     return report && { ...report, ...(this.#exitCode === undefined ? {} : { exitCode: this.#exitCode }) };
   }
 
-  /** Gives back all that it took, if it is judged and has ended. */
-  async giveBack(): Promise<void> {
-    if (!this.hasEnded) return;
+  /**
+   * A report on a process that goes on: it stands still while all is copied that a judgement needs.
+   *
+   * @param isLast no more is recorded after this look that matters
+   * @returns `undefined` when it has ended meanwhile
+   * @throws LedgerDamagedError when it has overwritten what was recorded
+   * @throws StopError or GuardianError when it cannot be stopped
+   * @throws Win32Error or NtStatusError when Windows refused what the judgement takes
+   */
+  async reportInPassing(pauses: Pauses, isLast: boolean): Promise<ProcessReport | undefined> {
+    if (isLast) await this.#options.marks?.finish();
+    const { ledger } = this.recording;
+    const look = pauses.during((stopped): Look | undefined => {
+      if (stopped.count === 0) return undefined;
+      return {
+        point: 'in-passing',
+        ledger: ledger.copy(),
+        table: HandleTable.readProcess(this.target, this.pid),
+        stacks: stopped.readStacks(),
+        durationMs: this.examination.elapsedMs(),
+      };
+    });
+    if (look === undefined) return undefined;
+    const isStillOpen = (value: bigint): boolean => {
+      const [then, now] = [look.ledger.life(value), ledger.life(value)];
+      return then?.isOpen === now?.isOpen && then?.generation === now?.generation;
+    };
+    return this.#describe(await this.examination.judge(look, this.#watch(look, true), isStillOpen));
+  }
+
+  /** Resolves when no judgement of it is under way. */
+  async settle(): Promise<void> {
     await this.#judging?.catch(() => undefined);
+  }
+
+  /**
+   * Takes the hooks out of the process.
+   *
+   * @throws StopError or GuardianError when it cannot be stopped
+   * @throws Win32Error when Windows refuses to write to it
+   */
+  async detach(pauses: Pauses): Promise<void> {
+    await detachAgent(this.recording, this.target, pauses);
+  }
+
+  /**
+   * Gives back all that it took, if it is judged and has ended.
+   *
+   * @param beforeItIsGone called once; its record can be read until the promise settles
+   */
+  async giveBack(beforeItIsGone: () => Promise<void>): Promise<void> {
+    if (!this.hasEnded || this.#isLeaving) return;
+    this.#isLeaving = true;
+    await this.#judging?.catch(() => undefined);
+    await beforeItIsGone();
     this[Symbol.dispose]();
   }
 
   #judge(look: () => Promise<Judgement>): void {
     if (this.#judging !== undefined) return;
-    this.#judging = this.#makeReport(look);
+    this.#judging = look().then((judgement) => this.#describe(judgement));
     this.#judging.catch(() => undefined); // report() throws it
   }
 
-  async #makeReport(look: () => Promise<Judgement>): Promise<ProcessReport> {
-    const { evidence, gaps, stats } = await look();
-    const found = this.#options.find(evidence);
+  #describe({ evidence, gaps, stats }: Judgement): ProcessReport {
+    const { parentPid, judge } = this.#options;
+    const { gaps: further = [], ...found } = judge?.(evidence) ?? { findings: [] };
     return {
       pid: this.pid,
-      parentPid: this.#options.parentPid,
+      ...(parentPid === undefined ? {} : { parentPid }),
       image: this.image,
       found,
-      gaps,
-      nameless: this.#examination.explainMissingNames(modulesWithoutNames(found.findings)),
+      gaps: judge === undefined ? [] : [...gaps, ...further],
+      nameless: this.examination.explainMissingNames(modulesWithoutNames(found.findings)),
       stats: { ...stats, ...this.recording.ledger.totals() },
     };
   }
 
   async #judgeAtGate(): Promise<Judgement> {
     try {
-      const durationMs = this.#examination.elapsedMs();
+      const durationMs = this.examination.elapsedMs();
       this.#threads.stop();
+      await this.#options.marks?.finish();
       const { ledger } = this.recording;
       ledger.check();
       const table = HandleTable.readProcess(this.target, this.pid);
       const look: Look = { point: 'at-gate', ledger, table, stacks: this.#threads.stacks, durationMs };
-      return await this.#examination.judge(look);
+      const isWatched = this.target.origin === 'attached' || this.#options.marks !== undefined;
+      return await this.examination.judge(look, isWatched ? this.#watch(look, false) : undefined);
     } finally {
       this.#threads[Symbol.dispose]();
       this.recording.release();
@@ -144,19 +257,26 @@ export class Member implements Disposable {
 
   async #judgeEnded(): Promise<Judgement> {
     const { ledger } = this.recording;
-    const durationMs = this.#examination.elapsedMs();
+    const durationMs = this.examination.elapsedMs();
+    await this.#options.marks?.finish();
     const look: Look = { point: 'ended', ledger, stacks: this.#threads.stacks, durationMs };
-    // It was killed, as test runners do with their workers: what was open is no leak of its own.
-    return await this.#examination.judge(look, { goesOn: true, durationMs });
+    // A child was killed, as test runners do with their workers: what was open is no leak of its own.
+    return await this.examination.judge(look, this.#watch(look, this.target.origin === 'child'));
+  }
+
+  #watch({ durationMs }: Look, goesOn: boolean): Watch {
+    const everyMs = this.#options.marks?.everyMs;
+    return { goesOn, durationMs, ...(everyMs === undefined ? {} : { everyMs }) };
   }
 
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     this.#threads[Symbol.dispose]();
+    using _marks = this.#options.marks;
     using _target = this.target;
     using _recording = this.recording;
-    using _examination = this.#examination;
-    using _claim = this.#claim;
+    using _examination = this.examination;
+    using _claim = this.#options.claim;
   }
 }

@@ -1,6 +1,5 @@
 import type { Gap } from '../../completeness.ts';
-import type { ModuleWithoutNames, Statistics } from '../../model.ts';
-import type { findIn } from '../findings.ts';
+import type { ModuleWithoutNames, Report, Statistics } from '../../model.ts';
 
 /** Everything that a report needs of one process of a tree. */
 export interface ProcessReport {
@@ -8,7 +7,7 @@ export interface ProcessReport {
   readonly parentPid?: number;
   readonly image: string;
   readonly exitCode?: number;
-  readonly found: ReturnType<typeof findIn>;
+  readonly found: Pick<Report, 'findings' | 'suppressions'>;
   readonly gaps: readonly Gap[];
   readonly nameless: readonly ModuleWithoutNames[];
   readonly stats: Statistics;

@@ -1,60 +1,83 @@
 import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
-import { detachAgent } from '../../agent/inject/attach-agent.ts';
 import { Recording, type RecordingOptions } from '../../agent/inject/recording.ts';
-import { CHILD_ANSWERED, CHILD_TAKEN } from '../../agent/ledger/layout.ts';
-import type { Gap } from '../../completeness.ts';
+import { type Gap, groupGaps } from '../../completeness.ts';
+import type { Evidence } from '../../evidence-model.ts';
 import { CreateEventW, SetEvent } from '../../ffi/kernel32.ts';
 import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
-import type { Evidence } from '../../evidence-model.ts';
+import { MarkListener } from '../../marks/mark-listener.ts';
+import { Guardian } from '../../process/guardian/guardian.ts';
 import { Pauses } from '../../process/guardian/pauses.ts';
-import { AttachError, RunningProcess } from '../../process/running-process.ts';
+import type { ProcessInfo } from '../../process/processes.ts';
+import { AttachError, endedError, RunningProcess } from '../../process/running-process.ts';
 import type { Target } from '../../process/target.ts';
-import type { findIn } from '../findings.ts';
-import { Member } from './member.ts';
-import type { ProcessReport } from './process-report.ts';
+import { AuditClaim } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
+import type { Examination } from '../examination.ts';
+import { Exchange } from './exchange.ts';
+import { Member, type MemberOptions, type Verdict } from './member.ts';
+import type { ProcessChoice } from './process-choice.ts';
+import type { ProcessReport } from './process-report.ts';
 
 /** How often the tree is looked at when no target has called. */
 const LOOK_MS = 50;
+const INFINITE_MS = 0xffff_ffff;
 
-/** How to choose among the child processes. */
 interface TreeOptions {
   readonly recording: RecordingOptions | undefined;
   readonly symbolPath: string | undefined;
+  readonly choice: ProcessChoice;
+  /** The open handles of each process are counted after every interval of so many milliseconds. */
+  readonly everyMs?: number | undefined;
+  /** How long a count may wait until handles are closed. */
+  readonly settleMs?: number | undefined;
   /** Applies the rules and the suppressions. */
-  readonly find: (evidence: Evidence) => ReturnType<typeof findIn>;
+  readonly judge: (evidence: Evidence) => Verdict;
+}
+
+/** The part of a report that comes from the processes of a tree. */
+export interface TreeReport {
+  readonly reports: readonly ProcessReport[];
+  /** Gaps beside those of the reports: processes without one. */
+  readonly gaps: readonly Gap[];
+  /** Errors for which processes have no report, in the order of the gaps. */
+  readonly failures: readonly unknown[];
 }
 
 /**
- * The processes under audit beside the first one: its children, their children, and so on. Each is recorded from its
- * first instruction, because the process that starts it waits until the recorder is in it.
+ * The processes under audit at one time, beside one that the tool may have started: those that it attached to, their
+ * children, their children's children, and so on. A child is recorded from its first instruction, because the process
+ * that starts it waits until the recorder is in it.
  */
-export class ProcessTree implements Disposable {
+export class ProcessTree implements AsyncDisposable {
   readonly #members: Member[] = [];
-  readonly #gaps: Gap[] = [];
+  readonly #gaps: { readonly pid: number; readonly gap: Gap }[] = [];
+  readonly #failures: unknown[] = [];
+  readonly #exchange = new Exchange();
   readonly #events: AuditorEvents;
   readonly #options: TreeOptions;
-  readonly #root: { readonly target: Target; readonly recording: Recording };
+  readonly #root: { readonly target: Target; readonly recording: Recording } | undefined;
   /** Signalled when the first process is at a stop of its exit. */
   readonly #rootArrived: OwnedHandle;
+  readonly #settled: OwnedHandle;
   readonly #closing: OwnedHandle;
-  /** A recording that is ready for the next child. */
-  #next: Promise<Recording>;
+  /** A recording that is ready for the next child, once there has been one. */
+  #next: Promise<Recording> | undefined;
+  #guardian: Promise<Guardian> | undefined;
   #loop: Promise<void> | undefined;
   #isClosed = false;
 
-  /** @param root the first process, which its caller judges */
+  /** @param root a process that the tool has started, and that its caller judges */
   constructor(
-    root: { readonly target: Target; readonly recording: Recording },
     events: AuditorEvents,
     options: TreeOptions,
+    root?: { readonly target: Target; readonly recording: Recording },
   ) {
     this.#root = root;
     this.#events = events;
     this.#options = options;
     this.#rootArrived = createEvent();
+    this.#settled = createEvent();
     this.#closing = createEvent();
-    this.#next = this.#prepare();
   }
 
   /** Signalled each time the first process waits at a stop of its exit. */
@@ -62,7 +85,29 @@ export class ProcessTree implements Disposable {
     return this.#rootArrived.asHandle();
   }
 
-  /** Begins to follow. The first process must not run before. */
+  /** Signalled when all processes of the tree have ended, but for the one that its caller judges. */
+  get settled(): BorrowedHandle {
+    return this.#settled.asHandle();
+  }
+
+  /** The process that was attached to first. */
+  get first(): Target | undefined {
+    return this.#members[0]?.target;
+  }
+
+  /** Bytes of address space that the recorder keeps in each process. */
+  get sizeBytes(): number {
+    return this.#members.reduce((most, { recording }) => Math.max(most, recording.sizeBytes), 0);
+  }
+
+  /** The process that the tool has started has dealings with the others from now on. */
+  joinRoot(examination: Examination): void {
+    if (this.#root === undefined) return;
+    const { target, recording } = this.#root;
+    this.#exchange.join({ target, parentPid: undefined, ledger: recording.ledger, examination });
+  }
+
+  /** Begins to follow. A process that the tool has started must not run before. */
   start(): void {
     this.#loop = this.#follow();
   }
@@ -73,37 +118,115 @@ export class ProcessTree implements Disposable {
   }
 
   /**
-   * Stops following: the hooks are taken out of processes that still run, and they are named in the gaps. Resolves when
-   * those that have ended are judged.
+   * Puts the recorder into a running process.
+   *
+   * @param marks by which it marks iterations; absent: it does not
+   * @returns for how many milliseconds it has stood still
+   * @throws AttachError when the process cannot be attached to
+   * @throws StopError or GuardianError when its threads cannot be stopped
+   * @throws RecordingError, Win32Error or NtStatusError when it refuses the recorder
    */
-  async finish(): Promise<{ readonly reports: readonly ProcessReport[]; readonly gaps: readonly Gap[] }> {
+  async attach(info: ProcessInfo, marks?: MarkListener): Promise<number> {
+    const target = RunningProcess.open(info, 'attached');
+    const claim = AuditClaim.take(target.pid);
+    let recording: Recording | undefined;
+    try {
+      if (claim === undefined)
+        throw new AttachError(info, 'another unclosed audits it', 'again when that audit is over');
+      const pauses = await this.#pausesOf(target);
+      recording = await this.#prepare();
+      this.#join(await Member.attach(target, recording, pauses, this.#memberOptions(target, claim, marks)));
+      return pauses.lengthsMs.at(-1) ?? 0;
+    } catch (error) {
+      const exitCode = target.exitCode();
+      recording?.[Symbol.dispose]();
+      claim?.[Symbol.dispose]();
+      target[Symbol.dispose]();
+      // A process that ends meanwhile refuses anything, in many ways.
+      throw exitCode === undefined ? error : endedError(info, exitCode);
+    }
+  }
+
+  /** Notes that a process has no report, and why. */
+  noteUnrecorded(pid: number, image: string, error: unknown): void {
+    const why = error instanceof AttachError ? error.why : error instanceof Error ? error.message : String(error);
+    this.#failures.push(error);
+    this.#gaps.push({ pid, gap: { kind: 'process-unrecorded', image, why: why.replace(/\.$/, '') } });
+  }
+
+  /** Reports on all processes so far, those that go on included. Recording goes on. */
+  async reportInPassing(): Promise<TreeReport> {
+    return await this.#report(
+      async (member) => await member.reportInPassing(await this.#pausesOf(member.target), false),
+    );
+  }
+
+  /**
+   * Stops following: the hooks are taken out of processes that still run, and the reports on them are of what they did
+   * until then. Resolves when those that have ended are judged.
+   */
+  async finish(): Promise<TreeReport> {
+    await this.#stop();
+    return await this.#report(async (member) => {
+      const pauses = await this.#pausesOf(member.target);
+      try {
+        return await member.reportInPassing(pauses, true);
+      } finally {
+        await this.#detach(member, pauses);
+      }
+    });
+  }
+
+  /** Takes the hooks out of all processes that still run, where there is no reader any more for what is recorded. */
+  async abandon(): Promise<void> {
+    await this.#stop();
+    for (const member of this.#members)
+      if (!member.isJudging && !member.lookForEnd()) await this.#detach(member, await this.#pausesOf(member.target));
+  }
+
+  async #stop(): Promise<void> {
     this.#isClosed = true;
     SetEvent(this.#closing.asRawHandle());
     await this.#loop;
-    const left = this.#members.filter((member) => !member.isJudging && !member.lookForEnd());
-    for (const member of left) await this.#leave(member);
-    const reports: ProcessReport[] = [];
-    for (const member of this.#members) {
-      try {
-        while (member.isJudging && !member.lookForEnd()) await waitForOneWithin(LOOK_MS, [member.target]);
-        const report = await member.report();
-        if (report !== undefined) reports.push(report);
-      } catch (error) {
-        this.#noteUnrecorded(member.pid, member.image, error);
-      }
-    }
-    return { reports, gaps: this.#gaps };
   }
 
-  async #leave({ target, recording }: Member): Promise<void> {
-    this.#gaps.push({ kind: 'child-left', processId: target.pid, image: target.image });
-    try {
-      using pauses = Pauses.of(target);
-      await pauses.ready();
-      await detachAgent(recording, target, pauses);
-    } catch (error) {
-      if (target.exitCode() === undefined) throw error; // otherwise it has ended meanwhile
+  async #report(ofRunning: (member: Member) => Promise<ProcessReport | undefined>): Promise<TreeReport> {
+    const reports: ProcessReport[] = [];
+    const left: { readonly pid: number; readonly gap: Gap }[] = [];
+    for (const member of [...this.#members]) {
+      try {
+        let report = member.isJudging || member.lookForEnd() ? undefined : await ofRunning(member);
+        if (report !== undefined && member.target.origin === 'child' && this.#root !== undefined)
+          left.push({ pid: member.pid, gap: { kind: 'process-left', image: member.image } });
+        while (member.isJudging && !member.lookForEnd()) await waitForOneWithin(LOOK_MS, [member.target]);
+        report ??= await member.report();
+        if (report !== undefined) reports.push(report);
+      } catch (error) {
+        this.noteUnrecorded(member.pid, member.image, error);
+      }
     }
+    const { missing } = this.#options.choice;
+    return {
+      reports,
+      gaps: [
+        ...groupGaps([...left, ...this.#gaps]),
+        ...(missing.length === 0 ? [] : [{ kind: 'programs-missing', names: missing } as const]),
+      ],
+      failures: this.#failures,
+    };
+  }
+
+  async #detach(member: Member, pauses: Pauses): Promise<void> {
+    try {
+      await member.detach(pauses);
+    } catch (error) {
+      if (member.target.exitCode() === undefined) throw error; // otherwise it has ended meanwhile
+    }
+  }
+
+  async #pausesOf(target: Target): Promise<Pauses> {
+    this.#guardian ??= startGuardian();
+    return new Pauses(target, await this.#guardian);
   }
 
   async #prepare(): Promise<Recording> {
@@ -112,26 +235,38 @@ export class ProcessTree implements Disposable {
 
   async #follow(): Promise<void> {
     const { arrived, child } = this.#events;
-    const awaited: readonly AsHandle[] = [this.#closing, arrived, ...(child === undefined ? [] : [child])];
+    const calls: readonly AsHandle[] = [this.#closing, arrived, ...(child === undefined ? [] : [child])];
     while (!this.#isClosed) {
-      await waitForOneWithin(LOOK_MS, awaited);
+      const marking = this.#members.find(({ markEvent }) => markEvent !== undefined);
+      const mark = marking?.markEvent;
+      // A mark that was made before the exit is heard before it.
+      const awaited = mark === undefined ? calls : [mark, ...calls];
+      const hasRunning = this.#members.some(({ hasEnded }) => !hasEnded);
+      const happened = await waitForOneWithin(hasRunning ? LOOK_MS : INFINITE_MS, awaited);
+      if (happened !== undefined && happened === mark) marking?.noteMark();
       await this.#answerRequests();
-      if (this.#root.recording.isAtStop) SetEvent(this.#rootArrived.asRawHandle());
+      if (this.#root?.recording.isAtStop === true) SetEvent(this.#rootArrived.asRawHandle());
       for (const member of this.#members) {
         member.look();
-        void member.giveBack();
+        void member.giveBack(async () => await this.#exchange.leave(member.pid));
       }
+      if (this.#members.every(({ hasEnded }) => hasEnded)) SetEvent(this.#settled.asRawHandle());
     }
   }
 
   async #answerRequests(): Promise<void> {
-    for (const { target, recording } of [this.#root, ...this.#members.filter((member) => !member.hasEnded)]) {
-      for (const { index, processId } of recording.ledger.childRequests()) {
-        recording.ledger.answerChild(index, CHILD_TAKEN);
+    const parents = [
+      ...(this.#root === undefined ? [] : [this.#root]),
+      ...this.#members.filter((member) => !member.hasEnded),
+    ];
+    for (const { target, recording } of parents) {
+      const { childRequests } = recording.ledger;
+      for (const { index, processId } of childRequests.list()) {
+        if (!childRequests.take(index)) continue;
         try {
           await this.#adopt(target, processId);
         } finally {
-          recording.ledger.answerChild(index, CHILD_ANSWERED);
+          childRequests.answer(index);
         }
       }
     }
@@ -145,36 +280,62 @@ export class ProcessTree implements Disposable {
       // The id comes from the parent's memory: no other process must be touched.
       if (child.parentId !== parent.pid)
         throw new AttachError({ processId, name: '?' }, 'another process started it', '');
-      this.#members.push(await this.#record(child, parent.pid));
+      if (this.#options.choice.isSkipped(child.image)) {
+        this.#gaps.push({ pid: processId, gap: { kind: 'process-skipped', image: child.image } });
+        child[Symbol.dispose]();
+      } else this.#join(await this.#record(child, parent.pid));
     } catch (error) {
-      this.#noteUnrecorded(processId, child?.image ?? '?', error);
+      this.noteUnrecorded(processId, child?.image ?? '?', error);
       child?.[Symbol.dispose]();
     }
   }
 
+  #join(member: Member): void {
+    const { target, parentPid, recording, examination } = member;
+    this.#members.push(member);
+    this.#exchange.join({ target, parentPid, ledger: recording.ledger, examination });
+  }
+
   async #record(child: RunningProcess, parentPid: number): Promise<Member> {
-    const recording = await this.#next;
+    const recording = await (this.#next ?? this.#prepare());
     this.#next = this.#prepare();
+    const claim = AuditClaim.take(child.pid);
     try {
-      const { symbolPath, find } = this.#options;
-      return Member.record(child, recording, { parentPid, symbolPath, find });
+      return Member.record(child, recording, { parentPid, ...this.#memberOptions(child, claim) });
     } catch (error) {
+      claim?.[Symbol.dispose]();
       recording[Symbol.dispose]();
       throw error;
     }
   }
 
-  #noteUnrecorded(processId: number, image: string, error: unknown): void {
-    const why = error instanceof AttachError ? error.why : error instanceof Error ? error.message : String(error);
-    this.#gaps.push({ kind: 'child-unrecorded', processId, image, why: why.replace(/\.$/, '') });
+  #memberOptions({ image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
+    const { symbolPath, choice, judge, everyMs, settleMs = 0 } = this.#options;
+    const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
+    return { symbolPath, claim, marks, judge: choice.isReported(image) ? judge : undefined };
   }
 
-  [Symbol.dispose](): void {
-    this.#isClosed = true;
+  /** Gives everything back, once no judgement is under way that needs it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stop();
+    for (const member of this.#members) await member.settle();
     using _rootArrived = this.#rootArrived;
+    using _settled = this.#settled;
     using _closing = this.#closing;
     for (const member of this.#members) member[Symbol.dispose]();
-    void this.#next.then((recording) => recording[Symbol.dispose]());
+    const made = await Promise.allSettled([this.#next, this.#guardian]);
+    for (const each of made) if (each.status === 'fulfilled') each.value?.[Symbol.dispose]();
+  }
+}
+
+async function startGuardian(): Promise<Guardian> {
+  const guardian = new Guardian();
+  try {
+    await guardian.ready();
+    return guardian;
+  } catch (error) {
+    guardian[Symbol.dispose]();
+    throw error;
   }
 }
 

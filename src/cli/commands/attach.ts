@@ -2,12 +2,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { attach } from '../../audit/index.ts';
 import type { Report } from '../../model.ts';
-import { findProcess } from '../../process/processes.ts';
+import { findProcess, findProcesses, type ProcessInfo } from '../../process/processes.ts';
 import { spellDuration } from '../../text/duration.ts';
 import { escapeText } from '../../text/escape.ts';
 import { toolName } from '../../version.ts';
 import {
   addCapacityOption,
+  addChoiceOptions,
   addFindingOptions,
   addMarkOptions,
   addReporterOptions,
@@ -27,6 +28,8 @@ interface AttachCliOptions extends AuditCliOptions {
   readonly untilExit?: true;
   readonly every?: number;
   readonly reportOn?: string;
+  readonly all?: true;
+  readonly followChildren?: true;
   readonly allFindings?: true;
 }
 
@@ -47,6 +50,11 @@ export function addAttachCommand(program: Command): void {
         'may yet be closed: a site is an error only if it has more handles open after every interval. The report goes to stderr, and as JSON to stdout.',
     )
     .argument('<process>', 'a process id, or a program’s name if only one process has it')
+    .option(
+      '--all',
+      'record all processes that have the name; also takes several ids and names with commas between them',
+    )
+    .option('--follow-children', 'record the child processes, too, that are started meanwhile, and theirs')
     .addOption(
       new Option('--for <duration>', 'how long to record, such as 30s, 10m or 2h; by default until Ctrl-C')
         .argParser((text) => parseDuration(text, 1))
@@ -66,7 +74,7 @@ export function addAttachCommand(program: Command): void {
       'write a report each time the event of this name is set, and go on; files get a number: leaks.1.json',
       parseEventName,
     );
-  addReporterOptions(command).option(
+  addChoiceOptions(addReporterOptions(command)).option(
     '--all-findings',
     'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
   );
@@ -88,7 +96,7 @@ async function runAttach(
   chosen: readonly ReporterChoice[],
 ): Promise<number> {
   checkReportFiles(chosen);
-  const found = findProcess(wanted);
+  const processes = options.all ? findOthers(wanted) : [findProcess(wanted)];
   const interruption = new AbortController();
   using _hearing = onInterruption(() => interruption.abort());
   const everyMs = options.mark === undefined ? (options.every ?? chooseInterval(options)) : undefined;
@@ -96,7 +104,8 @@ async function runAttach(
   const writeReport = (report: Report, choices: readonly ReporterChoice[]): void =>
     writeReports(report, choices, toAppearance(options, options.allFindings ?? false));
   const report = await attach({
-    process: found,
+    processes,
+    followChildren: options.followChildren ?? false,
     slotCount: options.maxHandles,
     ...toAuditOptions(options),
     signal: interruption.signal,
@@ -104,17 +113,20 @@ async function runAttach(
     ...(everyMs === undefined ? {} : { everyMs }),
     ...(options.reportOn === undefined ? {} : { reportOn: options.reportOn }),
     onReport: (earlier) => writeReport(earlier, numberFiles(chosen, ++earlierReports)),
-    onAttached: (standingMs) => write(2, announce(found, standingMs, options)),
+    onAttached: (info, standingMs) => write(2, announce(info, standingMs, options)),
   });
   writeReport(report, chosen);
   return decideExitCode(report, options);
 }
 
-function announce(
-  { processId, name }: { readonly processId: number; readonly name: string },
-  standingMs: number,
-  options: AttachCliOptions,
-): string {
+/** All processes that are meant, but for this one. */
+function findOthers(wanted: string): readonly ProcessInfo[] {
+  const found = findProcesses(wanted);
+  const others = found.filter(({ processId }) => processId !== process.pid);
+  return others.length === 0 ? found : others;
+}
+
+function announce({ processId, name }: ProcessInfo, standingMs: number, options: AttachCliOptions): string {
   const until = options.for === undefined ? 'until it ends or Ctrl-C' : `for ${spellDuration(options.for)}`;
   return `${toolName}: attached to ${escapeText(name, true)} (${processId}), which stood still for ${Math.ceil(standingMs)} ms; recording ${until}\n`;
 }

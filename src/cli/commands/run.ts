@@ -4,6 +4,7 @@ import { audit } from '../../audit/index.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
   addCapacityOption,
+  addChoiceOptions,
   addFindingOptions,
   addMarkOptions,
   addReporterOptions,
@@ -19,7 +20,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
 
 interface RunOptions extends AuditCliOptions {
-  readonly followChildren?: true;
+  readonly followChildren: boolean;
   readonly waitChildren?: true;
   readonly forwardExitCode?: true;
   readonly all?: true;
@@ -35,14 +36,16 @@ export function addRunCommand(program: Command): void {
     .summary('run a program, then report the handles it left open, closed twice or used after closing')
     .description(
       'Runs a program and records every handle and socket that it opens, closes and uses. When the program ends, it reports those that were ' +
-        'left open, closed twice, or used after closing, with the lines of source code that did it. The program needs no change, and has the ' +
-        'terminal as if it ran alone. The report goes to stderr. A report as JSON goes to stdout; the program’s own stdout then goes to stderr.',
+        'left open, closed twice, or used after closing, with the lines of source code that did it. Child processes are recorded, too. ' +
+        'The program needs no change, and has the terminal as if it ran alone. The report goes to stderr. A report as JSON goes to stdout; the ' +
+        'program’s own stdout then goes to stderr.',
     )
     .usage('[options] -- <program> [arguments...]')
     .argument('<program>', 'the program to run: a path, or a name that is looked for along PATH')
     .argument('[arguments...]', 'the program’s own arguments');
-  addReporterOptions(command)
-    .option('--follow-children', 'record child processes, too, and theirs')
+  addChoiceOptions(addReporterOptions(command))
+    .option('--follow-children', 'record child processes, too, and theirs', true)
+    .option('--no-follow-children', 'record the program only, and leave its child processes alone')
     .option(
       '--wait-children',
       'go on until all child processes have ended; otherwise those are left that outlive the program',
@@ -85,7 +88,7 @@ async function run(
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
-    followChildren: options.followChildren ?? false,
+    followChildren: options.followChildren,
     waitChildren: options.waitChildren ?? false,
     signal: interruption.signal,
     interruption: interruption.began,

@@ -1,36 +1,18 @@
 import { nowMs } from '../clock.ts';
 import type { Target } from '../target.ts';
 import { StoppedThreads } from '../thread-stacks.ts';
-import { Guardian } from './guardian.ts';
+import type { Guardian } from './guardian.ts';
 
 /** The moments at which all threads of one process stand still. None outlasts the auditor: see {@link Guardian}. */
-export class Pauses implements Disposable {
+export class Pauses {
   readonly #target: Target;
   readonly #guardian: Guardian;
   readonly #lengthsMs: number[] = [];
 
-  private constructor(target: Target, guardian: Guardian) {
+  /** @param guardian is ready; it serves any number of targets, for they stand one at a time */
+  constructor(target: Target, guardian: Guardian) {
     this.#target = target;
     this.#guardian = guardian;
-    guardian.notes.processId = target.pid;
-  }
-
-  /**
-   * Starts a guardian for a target.
-   *
-   * @throws GuardianError when it cannot be started
-   */
-  static of(target: Target): Pauses {
-    return new Pauses(target, new Guardian());
-  }
-
-  /**
-   * Resolves when pauses can be made.
-   *
-   * @throws GuardianError when the guardian could not start
-   */
-  async ready(): Promise<void> {
-    await this.#guardian.ready();
   }
 
   /** How long each pause has been so far, in milliseconds. */
@@ -49,7 +31,9 @@ export class Pauses implements Disposable {
     this.#guardian.check();
     const began = nowMs();
     try {
-      using stopped = StoppedThreads.stopAll(this.#target, this.#target.pid, this.#guardian.notes);
+      const { notes } = this.#guardian;
+      notes.processId = this.#target.pid;
+      using stopped = StoppedThreads.stopAll(this.#target, this.#target.pid, notes);
       return work(stopped);
     } finally {
       this.#lengthsMs.push(nowMs() - began);
@@ -68,9 +52,5 @@ export class Pauses implements Disposable {
     } finally {
       notes.noteHole(0n, 0n);
     }
-  }
-
-  [Symbol.dispose](): void {
-    this.#guardian[Symbol.dispose]();
   }
 }

@@ -3,6 +3,7 @@ import { type ObjectType, typeIndex } from '../../../src/agent/tables/object-typ
 import { hookTable } from '../../../src/agent/tables/hook-table.ts';
 import {
   DESCRIPTOR_KEY,
+  ELSEWHERE_OFFSET,
   header,
   image,
   IMAGE_COUNT,
@@ -36,6 +37,13 @@ import {
   writeSlot,
   writeStack,
 } from './written-ledger.ts';
+import {
+  CLOSED_ELSEWHERE,
+  elsewhere,
+  ELSEWHERE_COUNT,
+  ELSEWHERE_SIZE_BYTES,
+  OPENED_ELSEWHERE,
+} from '../../../src/agent/ledger/elsewhere.ts';
 import { EARLIER_LIVES_SIZE_BYTES } from '../../../src/agent/ledger/earlier-life.ts';
 
 let ledger: Ledger;
@@ -48,6 +56,7 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
     layout.misusesOffset,
     layout.imagesOffset,
     layout.runtimeObjectsOffset,
+    ELSEWHERE_OFFSET,
     layout.walkCacheOffset,
     STACK_INDEX_OFFSET,
     layout.stackPoolOffset,
@@ -58,7 +67,8 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
   for (const offset of offsets) expect(offset % 64).toBe(0);
   expect(layout.misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES).toBe(layout.imagesOffset);
   expect(layout.imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES).toBe(layout.runtimeObjectsOffset);
-  expect(layout.runtimeObjectsOffset + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES).toBe(layout.walkCacheOffset);
+  expect(layout.runtimeObjectsOffset + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES).toBe(ELSEWHERE_OFFSET);
+  expect(ELSEWHERE_OFFSET + ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES).toBe(layout.walkCacheOffset);
   expect(layout.stackPoolOffset + STACK_POOL_SIZE_BYTES).toBe(layout.slotsOffset);
   expect(layout.slotsOffset + SLOT_COUNT * SLOT_SIZE_BYTES).toBe(layout.earlierLivesOffset);
   expect(layout.earlierLivesOffset + SLOT_COUNT * EARLIER_LIVES_SIZE_BYTES).toBe(layout.sizeBytes);
@@ -318,4 +328,34 @@ test('every row of the hook table can be read back, whether what it opened may b
     view.setUint16(slotOffset(0x4n) + slot.openedCall, rowNumber(name) | MAY_BE_INHERITABLE, true);
     expect(ledger.life(0x4n)?.opened?.call).toBe(name);
   }
+});
+
+describe('the calls about handles of other processes', () => {
+  const entry = (index: number, key: bigint): void => {
+    const offset = ELSEWHERE_OFFSET + index * ELSEWHERE_SIZE_BYTES;
+    view.setBigUint64(offset + elsewhere.key, key, true);
+    view.setBigUint64(offset + elsewhere.time, 7n, true);
+    view.setUint16(offset + elsewhere.objectType, typeIndex('Event'), true);
+    view.setUint16(offset + elsewhere.call, rowNumber('NtDuplicateObject'), true);
+  };
+  const count = (calls: number): void => view.setUint32(header.callsElsewhere, calls, true);
+
+  test('are read with process, value and kind', () => {
+    count(2);
+    entry(0, (48n << 32n) | 0x1cn | BigInt(OPENED_ELSEWHERE));
+    entry(ELSEWHERE_COUNT - 1, (0xffff_fffcn << 32n) | 0xffff_fffcn | BigInt(CLOSED_ELSEWHERE));
+    const call = { call: 'NtDuplicateObject', threadId: 0, time: 7n, stackId: 0 };
+    expect([...ledger.callsElsewhere()]).toEqual([
+      { kind: 'opened', processId: 48, value: 0x1cn, objectType: 'Event', call },
+      { kind: 'closed', processId: 0xffff_fffc, value: 0xffff_fffcn, objectType: 'Event', call },
+    ]);
+  });
+
+  test('are none where the kind makes no sense, and where none was made', () => {
+    entry(0, (48n << 32n) | 0x1fn);
+    entry(1, (48n << 32n) | 0x1cn);
+    expect([...ledger.callsElsewhere()]).toEqual([]);
+    count(1);
+    expect([...ledger.callsElsewhere()]).toEqual([]);
+  });
 });

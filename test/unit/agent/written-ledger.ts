@@ -1,7 +1,9 @@
 // A ledger that a test writes as the agent does. There is one, because most of it is a large pool of stacks.
 import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
+import { ELSEWHERE_COUNT, ELSEWHERE_SIZE_BYTES } from '../../../src/agent/ledger/elsewhere.ts';
 import {
+  ELSEWHERE_OFFSET,
   header,
   IMAGE_SIZE_BYTES,
   ledgerLayout,
@@ -27,6 +29,7 @@ export const rowNumber = (name: string) => recordedCalls.findIndex((row) => row.
 const written: readonly (readonly [offset: number, sizeBytes: number])[] = [
   [0, layout.imagesOffset + 8 * IMAGE_SIZE_BYTES],
   [layout.runtimeObjectsOffset, 64 * RUNTIME_OBJECT_SIZE_BYTES],
+  [ELSEWHERE_OFFSET, ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES],
   [layout.stackPoolOffset, 0x1_0000],
   [layout.slotsOffset, SLOT_COUNT * SLOT_SIZE_BYTES],
 ];

@@ -73,6 +73,19 @@ describe('a handle that a child inherited', () => {
     );
   });
 
+  it('is a warning when a child kept it after the program had closed its own', () => {
+    const closed = called('NtClose', 'ntdll!NtClose', 'kernelbase!CloseHandle', 'app!rotate @log.c:20', ...mainBottom);
+    const child = { pid: 48, image: 'C:\\worker.exe' };
+    const object = { type: 'File', name: '\\\\.\\pipe\\jobs' };
+    const kept = { value: 0x40n, object, child, closed, keptMs: 3200, untilEnd: false };
+    const [finding] = judge(inheritance({ kept: [{ ...kept, keptMs: 5, child: { ...child, pid: 52 } }, kept] }));
+    expect(finding?.level).toBe('warning');
+    expect(finding?.stacks.closed?.map((frame) => frame.function)).toContain('rotate');
+    expect(finding?.message).toContain(
+      ' started. The program closed its own at rotate (log.c:20), but process 48 (worker.exe) kept it open and still does, for 3.2 s: meanwhile who reads from the other end of the pipe waits for its end. 1 more did likewise.',
+    );
+  });
+
   it('is one finding for a site that opened it, a type and a site that started the child', () => {
     const elsewhere = called(
       'NtCreateUserProcess',

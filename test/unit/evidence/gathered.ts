@@ -1,5 +1,5 @@
 import { gather } from '../../../src/evidence/gather.ts';
-import type { CountsAtMarks, Description, TableEntry } from '../../../src/evidence/sources.ts';
+import type { CountsAtMarks, Description, OtherProcesses, TableEntry } from '../../../src/evidence/sources.ts';
 import { plainSymbols, type Told, ToldLedger } from './told-ledger.ts';
 
 export const entry = (value: number, type = 'Event'): TableEntry => ({
@@ -14,10 +14,11 @@ interface Live {
   readonly table?: readonly TableEntry[];
   readonly descriptions?: Readonly<Record<number, Description>>;
   readonly markCounts?: CountsAtMarks;
+  readonly others?: OtherProcesses;
 }
 
 /** Gathers the evidence from a ledger and a table; notes which values were asked about. */
-export async function gatherFrom(told: Told, { table = [], descriptions = {}, markCounts }: Live = {}) {
+export async function gatherFrom(told: Told, { table = [], descriptions = {}, markCounts, others }: Live = {}) {
   const asked: bigint[] = [];
   const sources = {
     ledger: new ToldLedger(told),
@@ -25,6 +26,7 @@ export async function gatherFrom(told: Told, { table = [], descriptions = {}, ma
     startTime: 0n,
     hasWindows: told.hasWindows ?? false,
     ...(markCounts && { markCounts }),
+    ...(others && { others }),
   };
   const gathered = await gather(table, sources, async (entries) => {
     asked.push(...entries.map(({ value }) => value));

@@ -1,6 +1,7 @@
 import type {
   CallLedger,
   LedgerCall,
+  LedgerCallElsewhere,
   LedgerExit,
   LedgerImage,
   LedgerInheritance,
@@ -106,6 +107,10 @@ export class ToldLedger implements CallLedger {
 
   typeOpenedBy(id: number): string {
     return this.#told.openedTypes?.[id] ?? 'Event';
+  }
+
+  callsElsewhere(): readonly LedgerCallElsewhere[] {
+    return [];
   }
 
   sweeps(): readonly LedgerSweep[] {

@@ -82,18 +82,23 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     "1 function of Windows' DLLs could not be hooked in the running process, because a thread stood at its beginning or other software had changed it: a handle that such a function refuses by itself was not seen.",
   ],
   [
-    { kind: 'child-left', processId: 48, image: 'C:\\work\\server.exe' },
-    'Child process 48 (server.exe) went on when the first process had ended: it has its own code back, and its handles were not judged; try --wait-children.',
+    { kind: 'process-left', image: 'C:\\work\\server.exe', processes: [48, 52] },
+    '2 processes: server.exe went on when the first process had ended: it has its own code back, and what it had open may yet be closed; try --wait-children.',
   ],
   [
     {
-      kind: 'child-unrecorded',
-      processId: 48,
+      kind: 'process-unrecorded',
       image: 'C:\\work\\old.exe',
       why: 'it is a 32-bit process, which is not audited yet',
+      processes: [48],
     },
-    'Child process 48 (old.exe) ran unrecorded: it is a 32-bit process, which is not audited yet.',
+    'Process 48: old.exe ran unrecorded: it is a 32-bit process, which is not audited yet.',
   ],
+  [
+    { kind: 'process-skipped', image: 'C:\\work\\helper.exe', processes: [48] },
+    'Process 48: helper.exe ran unrecorded, with its children: --skip names it.',
+  ],
+  [{ kind: 'programs-missing', names: ['worker.exe'] }, 'No process ran a program that --only names: worker.exe.'],
   [
     { kind: 'children-unfollowed', count: 2 },
     '2 child processes were started faster than they could be followed, or without the right to query them: they ran unrecorded.',

@@ -1,16 +1,26 @@
 import { describe, expect, it } from 'vitest';
 
-import { audit } from '../../../src/audit/index.ts';
+import { audit, type AuditOptions } from '../../../src/audit/index.ts';
 import type { Report } from '../../../src/model.ts';
+import { setEvent } from '../set-event.ts';
 import { fixturePath } from '../tool.ts';
 
-async function auditTree(...args: readonly string[]): Promise<Report> {
-  return await audit({ program: fixturePath('starts-children'), args, followChildren: true });
+async function auditTree(args: readonly string[], options: Partial<AuditOptions> = {}): Promise<Report> {
+  return await audit({ program: fixturePath('starts-children'), args, followChildren: true, ...options });
+}
+
+async function auditNode(script: string, args: readonly string[]): Promise<Report> {
+  return await audit({ program: process.execPath, args: ['-e', script, ...args], followChildren: true });
+}
+
+/** `leak 2`, without notes. */
+function serious({ findings }: Report): readonly string[] {
+  return findings.filter(({ level }) => level !== 'note').map(({ rule, count }) => `${rule} ${count}`);
 }
 
 describe('an audit that follows children', () => {
   it('finds a leak in a child, and says in which process', async () => {
-    const report = await auditTree('1', '1', '2');
+    const report = await auditTree(['1', '1', '2']);
     const [first, child] = report.processes ?? [];
     expect(report.target.exitCode).toBe(3);
     expect(child).toMatchObject({ parentPid: first?.pid, exitCode: 3, findings: 1 });
@@ -21,7 +31,7 @@ describe('an audit that follows children', () => {
   });
 
   it('finds the same leak in many grandchildren once', async () => {
-    const report = await auditTree('4', '2', '1');
+    const report = await auditTree(['4', '2', '1']);
     expect(report.processes).toHaveLength(1 + 4 + 16);
     expect(report.target.exitCode).toBe(48);
     const leaks = report.findings.filter(({ level }) => level !== 'note');
@@ -36,11 +46,7 @@ describe('an audit that follows children', () => {
     const script = `const { spawn } = require("node:child_process");
       const child = spawn(process.argv[1], ["1", "5", "60"], { stdio: ["ignore", "pipe", "ignore"] });
       child.stdout.once("data", () => setTimeout(() => child.kill(), 300));`;
-    const report = await audit({
-      program: process.execPath,
-      args: ['-e', script, fixturePath('works-without-pause')],
-      followChildren: true,
-    });
+    const report = await auditNode(script, [fixturePath('works-without-pause')]);
     const [, child] = report.processes ?? [];
     expect(child).toMatchObject({ image: expect.stringMatching(/works-without-pause\.exe$/) as string, findings: 0 });
     const leak = report.findings.find(({ stacks }) => stacks.opened?.some((frame) => frame.function === 'leak_event'));
@@ -52,8 +58,53 @@ describe('an audit that follows children', () => {
     });
   });
 
+  it('judges a child that goes on by what it did so far, and gives it its own code back', async () => {
+    const script = `const { spawn } = require("node:child_process");
+      const child = spawn(process.argv[1], ["2", "20", "60"], { stdio: ["ignore", "pipe", "ignore"], detached: true });
+      child.unref();
+      child.stdout.once("data", (text) => setTimeout(() => { console.log(String(text)); process.exit(0); }, 300));`;
+    const report = await auditNode(script, [fixturePath('works-without-pause')]);
+    const child = report.processes?.find(({ image }) => /works-without-pause\.exe$/.test(image));
+    try {
+      expect(child?.exitCode).toBeUndefined();
+      const leak = report.findings.find(({ stacks }) =>
+        stacks.opened?.some((frame) => frame.function === 'leak_event'),
+      );
+      expect(leak?.level).toBe('note');
+      const gap = { kind: 'process-left', image: child?.image, processes: [child?.pid] };
+      expect(report.completeness.gaps).toContainEqual(gap);
+    } finally {
+      setEvent(`unclosed-stop-${child?.pid}`);
+    }
+  });
+
+  it('reports on the programs that were asked for, and says which of them never ran', async () => {
+    const whole = { program: fixturePath('starts-in-turn'), args: ['2', '1', fixturePath('leaks-event')] };
+    const one = await audit({ ...whole, followChildren: true, only: ['LEAKS-EVENT'] });
+    expect(one.processes).toHaveLength(3);
+    expect(serious(one)).toEqual(['leak 2']);
+    expect(one.completeness.gaps).toEqual([]);
+    const none = await audit({ ...whole, followChildren: true, only: ['other.exe', 'starts-in-turn.exe'] });
+    expect(none.processes).toHaveLength(3);
+    expect(serious(none)).toEqual([]);
+    expect(none.completeness).toEqual({
+      complete: false,
+      gaps: [{ kind: 'programs-missing', names: ['other.exe'] }],
+    });
+  });
+
+  it('leaves the programs alone that are to be skipped', async () => {
+    const report = await auditTree(['2', '1', '1'], { skip: ['starts-children.exe'] });
+    expect(report.target.exitCode).toBe(6);
+    expect(serious(report)).toEqual([]);
+    const [gap] = report.completeness.gaps;
+    expect(gap).toMatchObject({ kind: 'process-skipped', image: fixturePath('starts-children') });
+    expect(gap?.processes).toHaveLength(2);
+    expect(report.completeness.complete).toBe(true);
+  });
+
   it('reports on a program without children as on any other', async () => {
-    const report = await auditTree('0', '0', '1');
+    const report = await auditTree(['0', '0', '1']);
     expect(report.processes).toBeUndefined();
     expect(report.findings[0]?.processes).toBeUndefined();
   });

@@ -1,10 +1,12 @@
 import { typeIndex } from '../../tables/object-types.ts';
 import { MAY_BE_INHERITABLE, slot } from '../../ledger/layout.ts';
+import { CLOSED_ELSEWHERE, OPENED_ELSEWHERE } from '../../ledger/elsewhere.ts';
 import { MISUSE_CLOSE, MISUSE_USE } from '../../ledger/misuse.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, edx, r10, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { callerArgument } from '../abi/framed-function.ts';
 import { STATUS_INVALID_HANDLE } from '../abi/status.ts';
+import { emitWithKind } from '../recorder/elsewhere.ts';
 import { OBJ_INHERIT } from '../recorder/inherited-handles.ts';
 import type { Quarantine } from '../recorder/recorder-environment.ts';
 import { emitSlotAddress } from '../recorder/slot-address.ts';
@@ -18,7 +20,7 @@ const DUPLICATE_SAME_ATTRIBUTES = 4;
 
 /**
  * NtDuplicateObject(SourceProcess, SourceHandle, TargetProcess, *TargetHandle, access, attributes, options):
- * records what the call opens in this process, and what it closes here.
+ * records what the call opens in this process, and what it closes here; and what it opens and closes in another one.
  */
 export function emitDuplicates(hook: Hook): void {
   const { asm, environment, rowNumber } = hook;
@@ -33,7 +35,21 @@ export function emitDuplicates(hook: Hook): void {
       'sourceType',
     );
   const options = callerArgument(hookFrame, 6);
-  const [refused, typed, notPseudo, failed, blameTarget, misused, done, elsewhere, notClosed, opened] = asm.labels(
+  const [
+    refused,
+    typed,
+    notPseudo,
+    failed,
+    blameTarget,
+    misused,
+    done,
+    elsewhere,
+    notClosed,
+    closed,
+    here,
+    untyped,
+    opened,
+  ] = asm.labels(
     'refused',
     'typed',
     'notPseudo',
@@ -43,6 +59,9 @@ export function emitDuplicates(hook: Hook): void {
     'done',
     'elsewhere',
     'notClosed',
+    'closed',
+    'here',
+    'untyped',
     'opened',
   );
 
@@ -94,14 +113,46 @@ export function emitDuplicates(hook: Hook): void {
   emitReturnAddress(asm);
   asm.mov(r9d, rowNumber);
   asm.call(environment.recordClose);
+  asm.jmp(closed);
   asm.bind(notClosed);
+  asm.mov(rax, options);
+  asm.test(eax, DUPLICATE_CLOSE_SOURCE);
+  asm.j('e', closed);
+  asm.mov(rax, sourceIsOurs);
+  asm.test(eax, eax);
+  asm.j('ne', closed); // it is not known whose handle it is
+  asm.mov(rcx, sourceProcess);
+  asm.mov(rdx, sourceHandle);
+  emitWithKind(asm, CLOSED_ELSEWHERE);
+  emitReturnAddress(asm);
+  asm.mov(r9d, rowNumber);
+  asm.call(environment.noteElsewhere);
+  asm.bind(closed);
 
   asm.cmp(targetHandle, 0);
   asm.j('e', opened);
   asm.mov(rcx, targetProcess);
   asm.call(environment.isThisProcess);
   asm.cmp(eax, THIS_PROCESS);
+  asm.j('e', here);
+  asm.test(eax, eax);
   asm.j('ne', opened);
+  asm.xor(r9d, r9d);
+  asm.mov(rax, sourceIsOurs);
+  asm.cmp(eax, THIS_PROCESS);
+  asm.j('ne', untyped);
+  asm.mov(r9, sourceType);
+  asm.shl(r9, 16);
+  asm.bind(untyped);
+  asm.or(r9d, rowNumber);
+  asm.mov(rcx, targetProcess);
+  asm.mov(rdx, targetHandle);
+  asm.mov(rdx, at(rdx));
+  emitWithKind(asm, OPENED_ELSEWHERE);
+  emitReturnAddress(asm);
+  asm.call(environment.noteElsewhere);
+  asm.jmp(opened);
+  asm.bind(here);
   asm.xor(edx, edx); // the type of a source in another process is not known here
   asm.mov(rax, sourceIsOurs);
   asm.cmp(eax, THIS_PROCESS);

@@ -23,16 +23,18 @@ interface FollowEnvironment extends LinkedEnvironment {
 }
 
 /** How long a child is kept from running for an auditor that lives but does not answer. */
-const ANSWER_TIMEOUT_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 30_000;
+/** How long for one that is at work in the child, whose code must not run meanwhile. */
+const WORK_TIMEOUT_MS = 300_000;
 
 const information = 0x30; // PROCESS_BASIC_INFORMATION, 0x30 bytes
 const attributes = 0x60;
 const PLACES_OFFSET = attributes + NAMED_ATTRIBUTES_SIZE_BYTES;
-const frame: FrameShape = { pushes: [rbx], sizeBytes: PLACES_OFFSET + 4 * 8 };
-const { opened, time, tries, processId } = framePlaces(
+const frame: FrameShape = { pushes: [rbx], sizeBytes: PLACES_OFFSET + 6 * 8 };
+const { opened, time, tries, isLastTime, processId } = framePlaces(
   frame,
   PLACES_OFFSET,
-  ...(['opened', 'time', 'tries', 'processId'] as const),
+  ...(['opened', 'time', 'tries', 'isLastTime', 'processId'] as const),
 );
 
 /**
@@ -40,7 +42,8 @@ const { opened, time, tries, processId } = framePlaces(
  * first instruction, and waits until it has.
  *
  * The wait is for the mutant of the exit gate, a millisecond at a time: the auditor holds the mutant as long as it
- * lives, so a dead auditor keeps no child from running. A slow one does for {@link ANSWER_TIMEOUT_MS} at most.
+ * lives, so a dead auditor keeps no child from running. A slow one does for {@link ANSWER_TIMEOUT_MS} at most, or for
+ * {@link WORK_TIMEOUT_MS} once it has begun.
  */
 export function emitFollowChild(asm: Assembler, begin: Label, environment: FollowEnvironment): FramedFunction {
   const callNtdll = (name: string) => asm.call(environment.ntdllImport(name));
@@ -49,10 +52,11 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
     callNtdll('NtClose');
   };
   return framedFunction(asm, begin, frame, (epilogue) => {
-    const [claim, claimed, wait, free, released, done, full] = asm.labels(
+    const [claim, claimed, wait, late, free, released, done, full] = asm.labels(
       'claim',
       'claimed',
       'wait',
+      'late',
       'free',
       'released',
       'done',
@@ -112,6 +116,7 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
     asm.j('s', free);
     asm.movImmediate64(time, -10_000); // 1 ms
     asm.movImmediate64(tries, ANSWER_TIMEOUT_MS);
+    asm.movImmediate64(isLastTime, 0);
     asm.bind(wait);
     asm.mov(eax, at(rbx, childRequest.state));
     asm.cmp(eax, CHILD_ANSWERED);
@@ -127,7 +132,20 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
     asm.sub(rdx, 1);
     asm.mov(tries, rdx);
     asm.j('ne', wait);
-    asm.jmp(released);
+    asm.mov(eax, CHILD_REQUESTED);
+    asm.xor(edx, edx);
+    asm.lockCmpxchg(at(rbx, childRequest.state), edx);
+    asm.j('e', late);
+    asm.cmp(isLastTime, 0);
+    asm.j('ne', released);
+    asm.movImmediate64(isLastTime, 1);
+    asm.movImmediate64(tries, WORK_TIMEOUT_MS);
+    asm.jmp(wait);
+    asm.bind(late); // the request is free again, and may be another thread's
+    asm.mov(rax, environment.linkSlots.ledger);
+    asm.lockInc32(at(rax, header.childrenUnfollowed));
+    close();
+    asm.jmp(done);
     asm.bind(gone); // the mutant is ours: there is no auditor any more
     asm.mov(rcx, opened);
     asm.xor(edx, edx);

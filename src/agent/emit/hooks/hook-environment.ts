@@ -17,6 +17,7 @@ export interface HookEnvironment extends RecorderEnvironment {
   readonly openRuntimeObject: Label;
   readonly closeRuntimeObject: Label;
   readonly noteInherited: Label;
+  readonly noteElsewhere: Label;
   readonly findUnknownHandle: Label;
   readonly isThisProcess: Label;
   readonly exitGate: Label;
