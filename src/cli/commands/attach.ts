@@ -9,11 +9,13 @@ import { toolName } from '../../version.ts';
 import {
   addCapacityOption,
   addFindingOptions,
+  addGateOptions,
   addMarkOptions,
   addReporterOptions,
   type AuditCliOptions,
   chooseReporters,
   decideExitCode,
+  prepareJudge,
   toAppearance,
   toAuditOptions,
 } from '../audit-options.ts';
@@ -70,7 +72,7 @@ export function addAttachCommand(program: Command): void {
     '--all-findings',
     'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
   );
-  addMarkOptions(addFindingOptions(command));
+  addMarkOptions(addGateOptions(addFindingOptions(command)));
   addCapacityOption(command)
     .addHelpText(
       'after',
@@ -88,6 +90,7 @@ async function runAttach(
   chosen: readonly ReporterChoice[],
 ): Promise<number> {
   checkReportFiles(chosen);
+  const judge = prepareJudge(options);
   const found = findProcess(wanted);
   const interruption = new AbortController();
   using _hearing = onInterruption(() => interruption.abort());
@@ -95,7 +98,7 @@ async function runAttach(
   let earlierReports = 0;
   const writeReport = (report: Report, choices: readonly ReporterChoice[]): void =>
     writeReports(report, choices, toAppearance(options, options.allFindings ?? false));
-  const report = await attach({
+  const audited = await attach({
     process: found,
     slotCount: options.maxHandles,
     ...toAuditOptions(options),
@@ -103,10 +106,12 @@ async function runAttach(
     ...(options.for === undefined ? {} : { forMs: options.for }),
     ...(everyMs === undefined ? {} : { everyMs }),
     ...(options.reportOn === undefined ? {} : { reportOn: options.reportOn }),
-    onReport: (earlier) => writeReport(earlier, numberFiles(chosen, ++earlierReports)),
+    onReport: (earlier) => writeReport(judge.judge(earlier), numberFiles(chosen, ++earlierReports)),
     onAttached: (standingMs) => write(2, announce(found, standingMs, options)),
   });
+  const report = judge.conclude(audited);
   writeReport(report, chosen);
+  judge.throwFailure();
   return decideExitCode(report, options);
 }
 

@@ -155,7 +155,7 @@ describe('a text of suppressions', () => {
   });
 
   it('gives its reason, if it has one, with the findings that it matches', () => {
-    const [finding] = suppress([leak], [parseLine('leak:open_gate', 'default', 1, 'by design')]).findings;
+    const [finding] = suppress([leak], [parseLine('leak:open_gate # by design', 'default', 1)]).findings;
     expect(finding!.suppressedBy).toEqual({
       line: 'leak:open_gate',
       source: 'default',

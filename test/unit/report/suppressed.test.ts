@@ -39,7 +39,9 @@ function toJson(
 
 describe('the table', () => {
   it('counts what was suppressed, and says by which lines', () => {
-    expect(draw(accepted)).toMatch(/^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\n$/m);
+    expect(draw(accepted)).toMatch(
+      /^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\nSuppressions that matched nothing: 1 \(--notes\)\.\n$/m,
+    );
     expect(draw(accepted)).toMatch(/^✓ No leaks .*, 3 suppressed \(--suppressed\)\.$/m);
     expect(draw(accepted)).not.toMatch(/leak:idle|leak:node|^SUPPRESSED|^ERROR/m);
   });
