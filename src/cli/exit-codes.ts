@@ -15,18 +15,21 @@ export const exitCodes = {
  * The exit code of a run with two results: that of the findings, and the program's own.
  *
  * @param ofFindings 0 when nothing was found that fails a build
- * @param ofProgram undefined when it is unknown: then the program has not succeeded
+ * @param ofProgram undefined when it has not ended: then it has not succeeded
  */
-export function combineExitCodes(policy: ExitCodePolicy, ofFindings: number, ofProgram: number | undefined): number {
-  const program = ofProgram ?? exitCodes.error;
+export function combineExitCodes(
+  policy: ExitCodePolicy,
+  ofFindings: number,
+  ofProgram: number = exitCodes.error,
+): number {
   switch (policy) {
     case 'findings':
       return ofFindings;
     case 'program':
-      return program;
+      return ofProgram;
     case 'program-first':
-      return ofProgram === undefined || program === exitCodes.clean ? ofFindings || program : program;
+      return ofProgram || ofFindings;
     case 'findings-first':
-      return ofFindings || program;
+      return ofFindings || ofProgram;
   }
 }

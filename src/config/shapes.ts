@@ -17,7 +17,7 @@ interface TextForm {
   readonly example: string;
 }
 
-export type Members = Readonly<Record<string, Shape>>;
+type Members = Readonly<Record<string, Shape>>;
 
 const flag = (description: string): Shape => ({ kind: 'flag', description });
 const text = (description: string, form?: TextForm): Shape => ({

@@ -122,6 +122,7 @@ function drawVerdict(report: Report, { theme, options, width }: StackView): Sect
     suppressed.length === 0 ? '' : `, ${suppressed.length} suppressed${withAccepted}`,
   ].join('');
   const partial = completeness.complete ? '' : '; the report is incomplete';
+  const none = known.length === 0 ? 'No leaks and no misused handles' : 'No new leaks and no new misuse of handles';
   let text: string;
   let paint: (line: string) => string;
   if (errors + warnings > 0) {
@@ -134,10 +135,10 @@ function drawVerdict(report: Report, { theme, options, width }: StackView): Sect
     text = `${theme.signs.bad} ${counts.join(', ')}${beyond}${hidden}${partial}.`;
     paint = (line) => theme.strong(theme.level[errors > 0 ? 'error' : 'warning'](line));
   } else if (completeness.complete) {
-    text = `${theme.signs.good} No leaks and no misused handles in ${program}${hidden}.`;
+    text = `${theme.signs.good} ${none} in ${program}${hidden}.`;
     paint = (line) => theme.strong(theme.good(line));
   } else {
-    text = `? No leaks and no misused handles in what could be seen of ${program}${hidden}, but the report is incomplete.`;
+    text = `? ${none} in what could be seen of ${program}${hidden}, but the report is incomplete.`;
     paint = (line) => theme.strong(theme.level.warning(line));
   }
   return wrapText(text, width).map((line) => paint(line));

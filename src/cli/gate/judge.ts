@@ -10,7 +10,7 @@ import { BaselineFile } from './baseline-file.ts';
 import type { Configuration } from './configuration.ts';
 
 /** The options by which a judge knows what is accepted. */
-export interface JudgeOptions {
+interface JudgeOptions {
   readonly configuration?: Configuration;
   readonly baseline?: string;
   readonly updateBaseline?: true;

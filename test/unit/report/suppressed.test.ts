@@ -86,7 +86,7 @@ describe('the table', () => {
 
   it('treats known findings like suppressed ones', () => {
     const known: Report = { ...clean, findings: [{ ...worst, status: 'known' }] };
-    expect(draw(known)).toMatch(/^✓ No leaks .*, 1 known \(--suppressed\)\.$/m);
+    expect(draw(known)).toMatch(/^✓ No new leaks .*, 1 known \(--suppressed\)\.$/m);
     expect(draw(known)).not.toMatch(/^KNOWN/m);
     expect(draw(known, { showSuppressed: true })).toMatch(/^KNOWN double-close [\s\S]*^ {2}An error, known$/m);
   });
