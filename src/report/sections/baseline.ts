@@ -13,11 +13,14 @@ export function drawBaseline({ baseline, completeness }: Report, { theme, width 
   const staleHeading = completeness.complete
     ? 'Stale entries, which nothing was found of (--prune-baseline drops them):'
     : 'Entries that nothing was found of, in a report that is incomplete:';
-  const lower = smaller === 1 ? '1 entry accepts' : `${smaller} entries accept`;
+  const lower =
+    smaller === 1
+      ? '1 entry accepts more than was found (--prune-baseline lowers it).'
+      : `${smaller} entries accept more than was found (--prune-baseline lowers them).`;
   const paint = (lines: readonly string[]): readonly string[] => lines.map((line) => theme.dim(line));
   return [
     ...paint(wrapText(theme.escape(`Baseline ${file}: ${size}.`), width)),
-    ...(smaller === 0 ? [] : paint(wrapText(`${lower} more than was found (--prune-baseline lowers them).`, width))),
+    ...(smaller === 0 ? [] : paint(wrapText(lower, width))),
     ...(gone.length === 0 ? [] : paint(wrapText(staleHeading, width))),
     ...gone.flatMap((entry) => paint(wrapBullet(theme.escape(spellEntry(entry)), theme.signs.bullet, width))),
   ];
