@@ -95,7 +95,7 @@ export function addFindingOptions(command: Command): Command {
       'leave out the findings that a line of this file matches, such as leak:app.exe!init_pool; repeatable',
       readSuppressions,
     )
-    .option('--suppressed', 'show the findings that a suppression leaves out, too')
+    .option('--suppressed', 'show suppressed and known findings, too')
     .option(
       '--no-default-suppressions',
       'show the findings that are left out by default, too: handles that Node.js keeps by design',

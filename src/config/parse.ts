@@ -130,10 +130,32 @@ function spellValue(value: unknown): string {
   return text.length > valueLengthMax ? `${text.slice(0, valueLengthMax)}…` : text;
 }
 
-/** `line 3 has no valid JSON (Unexpected token } in JSON)`; V8 names a position in some of its messages only. */
+/** `line 3 is no valid JSON (Unexpected token 'e', …)` */
 function spellSyntaxError({ message }: SyntaxError, text: string): string {
+  const before = text.slice(0, findFault(message, text));
+  return `line ${before.split('\n').length} is no valid JSON (${escapeText(message)})`;
+}
+
+/** The position of a fault. V8 names it in some of its messages only. */
+function findFault(message: string, text: string): number {
   const [, position] = /\bat position (\d+)/.exec(message) ?? [];
-  const end = /^Unexpected end/.test(message) ? text.length : position === undefined ? undefined : Number(position);
-  const place = end === undefined ? 'it' : `line ${text.slice(0, end).split('\n').length}`;
-  return `${place} is no valid JSON (${escapeText(message)})`;
+  if (position !== undefined) return Number(position);
+  if (!/^Unexpected token/.test(message)) return text.length;
+  // The shortest beginning of the text that has the token.
+  let [least, most] = [0, text.length];
+  while (least < most) {
+    const middle = Math.floor((least + most) / 2);
+    if (hasUnexpectedToken(text.slice(0, middle))) most = middle;
+    else least = middle + 1;
+  }
+  return least;
+}
+
+function hasUnexpectedToken(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return false;
+  } catch (error) {
+    return /^Unexpected token/.test((error as SyntaxError).message);
+  }
 }

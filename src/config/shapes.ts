@@ -85,7 +85,7 @@ export const configShape: Shape = {
       description: 'A line of suppressions, with its reason.',
       members: {
         match: text('As a line of a file of suppressions, such as leak:app.exe!init_pool.', {
-          pattern: '^[^\\u0000-\\u001f:]+:(?!.*\\s#(\\s|$))[^\\u0000-\\u001f]+$',
+          pattern: '^[a-z*-]+:(?!.*\\s#(\\s|$))[^\\u0000-\\u001f]+$',
           example: 'leak:app.exe!init_pool',
         }),
         reason: text('Why the finding is accepted, in one line.', {

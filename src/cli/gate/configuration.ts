@@ -196,6 +196,7 @@ function setOption(command: Command, name: string, value: unknown, shown: string
   // Suppressions add up: those of the configuration are in force beside those of the command line.
   const adds = name === 'suppress';
   if (source !== undefined && source !== 'default' && !adds) return;
+  if (name === 'reporter' && command.getOptionValue('json') === true) return;
   const option = command.options.find((each) => each.attributeName() === name);
   if (option === undefined) {
     if (name === 'inlineSuppressions') command.setOptionValueWithSource(name, value, 'config');

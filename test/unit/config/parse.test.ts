@@ -56,7 +56,9 @@ describe('a configuration', () => {
     ['{\n  "failOn": "error",\n}', /^Cannot use configuration "unclosed\.config\.json": line 3 is no valid JSON \(/],
     ['{\n  "failOn":', /: line 2 is no valid JSON \(Unexpected end/],
     ['', /: line 1 is no valid JSON \(/],
-    ['{ a }', / is no valid JSON \(/],
+    ['{ a }', /: line 1 is no valid JSON \(/],
+    ['{\n  "failOn":\n  error,\n  "x": []\n}', /: line 3 is no valid JSON \(Unexpected token 'e'/],
+    ['{\n  "rules": {\n    "leak": trux\n  }\n}\n\n', /: line 3 is no valid JSON \(/],
   ])('that is no JSON is refused: %j', (text, message) => {
     expect(() => parse(text)).toThrow(message);
   });

@@ -75,6 +75,7 @@ describe('the schema for editors', () => {
     [{ suppressions: [{ match: 'leak:a # b', reason: 'r' }] }, false],
     [{ suppressions: [{ match: 'leak:a\nleak:b', reason: 'r' }] }, false],
     [{ suppressions: [{ match: 'leak', reason: 'r' }] }, false],
+    [{ suppressions: [{ match: '#leak:a', reason: 'r' }] }, false],
     [{ suppressions: [{ match: 'leak:a' }] }, false],
     [{ suppressions: [{ match: 'leak:a', reason: ' ' }] }, false],
     [{ suppressions: [{ match: 'leak:a', reason: 'r', expires: 'soon' }] }, false],
