@@ -233,7 +233,7 @@ export interface SuppressionUse extends SuppressionLine {
 
 /** A baseline, and what it has that the findings have not. */
 export interface BaselineUse {
-  /** As the user spelt its path. */
+  /** Its path, relative to the working directory where that is shorter. */
   readonly file: string;
   /** Findings that it knows. */
   readonly entries: number;

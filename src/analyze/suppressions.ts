@@ -130,8 +130,7 @@ export function suppress(
 }
 
 function withExpiry(finding: Finding, { source, lineNumber, expires }: SuppressionLine): Finding {
-  const sentence = `It is new again: the suppression ${source}:${lineNumber} expired on ${expires}.`;
-  return { ...finding, message: `${finding.message} ${sentence}` };
+  return { ...finding, message: `${finding.message} The suppression ${source}:${lineNumber} expired on ${expires}.` };
 }
 
 /** Where a suppression stands, without its compiled terms. */

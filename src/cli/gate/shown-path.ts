@@ -3,10 +3,10 @@ import { win32 } from 'node:path';
 import { readHost } from '../../wine/host.ts';
 import { toUnixPath } from '../../wine/paths.ts';
 
-/** A path for a person: of the host, and relative where it is below the working directory. */
+/** A path for a person: of the host, and relative to the working directory where that is shorter. */
 export function showPath(path: string): string {
   const relative = win32.isAbsolute(path) ? win32.relative(process.cwd(), path) : path;
-  const isBelow = relative !== '' && !relative.startsWith('..') && !win32.isAbsolute(relative);
-  const shown = isBelow ? relative : path;
+  const isShorter = relative !== '' && relative.length < path.length && !win32.isAbsolute(relative);
+  const shown = isShorter ? relative : path;
   return readHost(process.env) === undefined ? shown : (toUnixPath(shown) ?? shown.replaceAll('\\', '/'));
 }

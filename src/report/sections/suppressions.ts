@@ -40,11 +40,7 @@ export function drawSuppressions(report: Report, { theme, options, width }: Stac
         )),
     ...(expired.length === 0
       ? []
-      : section(
-          'Suppressions that have expired, and suppress nothing any more:',
-          expired,
-          (use) => `${spell(use)} (${use.expires})`,
-        )),
+      : section('Suppressions that have expired, and suppress nothing any more:', expired, spell)),
     ...(unused.length === 0
       ? []
       : withNotes

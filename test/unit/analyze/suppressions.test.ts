@@ -218,7 +218,7 @@ describe('a reason and a last day', () => {
 
     const after = suppress([leak, doubleClose], suppressions, '2027-02-01');
     expect(after.findings).toEqual([
-      { ...leak, message: `${leak.message} It is new again: the suppression x.supp:1 expired on 2027-01-31.` },
+      { ...leak, message: `${leak.message} The suppression x.supp:1 expired on 2027-01-31.` },
       doubleClose,
     ]);
     expect(after.uses).toEqual([{ ...line, source: 'x.supp', lineNumber: 1, findings: 0, expired: true }]);

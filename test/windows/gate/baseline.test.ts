@@ -1,5 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 
+import { setEvent } from '../set-event.ts';
+import { Target } from '../target.ts';
+import { runTool, type ToolRun } from '../tool.ts';
 import { type GateReport, Place } from './place.ts';
 
 const place = new Place();
@@ -124,6 +127,30 @@ describe('--prune-baseline', () => {
       'double-close … 1 Event: CloseHandle < app.exe!close_twice < app.exe!main',
       'leak … 1 File: CreateFile < app.exe!leak_file < app.exe!main',
     ]);
+  });
+});
+
+describe('unclosed attach', () => {
+  const attach = async (...options: readonly string[]): Promise<ToolRun> => {
+    using target = await Target.start('misuses-on-request');
+    let isAsked = false;
+    const ask = (stderr: string): void => {
+      if (isAsked || !stderr.includes('; recording ')) return;
+      isAsked = true;
+      setEvent(`unclosed-go-${target.processId}`);
+    };
+    const args = ['attach', String(target.processId), '--for', '4s', '--json', ...options];
+    return await runTool(args, ask, [], { cwd: place.path });
+  };
+
+  it('writes a baseline and compares with it, too', async () => {
+    const written = await attach('--baseline', 'attach.baseline', '--update-baseline');
+    expect(written.exitCode).toBe(0);
+    expect(JSON.parse(written.stdout)).toMatchObject({ findings: [], stats: { known: 3 }, baseline: { entries: 3 } });
+    const compared = await attach('--baseline', 'attach.baseline');
+    expect([compared.exitCode, JSON.parse(compared.stdout).stats.known]).toEqual([0, 3]);
+    place.write('attach.baseline', '# unclosed baseline 1\n');
+    expect((await attach('--baseline', 'attach.baseline')).exitCode).toBe(1);
   });
 });
 
