@@ -101,7 +101,7 @@ export async function launch(script, args) {
  * @returns {{ code: number, complaint?: string }}
  */
 export function judgeEnd({ said, code, signal, lostServer, interruptions }, wine) {
-  if (said.exitCode !== undefined) return { code: said.exitCode & 0xff }; // Linux keeps only these bits.
+  if (said.exitCode !== undefined) return { code: toLinux(said.exitCode) };
   if (interruptions > 1) return { code: 128 + constants.signals.SIGKILL };
   if (interruptions > 0)
     return { code: interruptedCode, complaint: 'Cannot finish: interrupted before there was anything to report.' };
@@ -112,6 +112,15 @@ export function judgeEnd({ said, code, signal, lostServer, interruptions }, wine
     code: errorCode,
     complaint: `Cannot finish: Windows Node.js ${nodePackage.version} ended early under ${wine.version} (${end}). Try again, and WINEDEBUG=err+all in the environment to see Wine's reason.`,
   };
+}
+
+/**
+ * Linux keeps the low eight bits of an exit code. A failure stays one.
+ *
+ * @param {number} exitCode
+ */
+function toLinux(exitCode) {
+  return exitCode & 0xff || (exitCode === 0 ? 0 : 1);
 }
 
 /**

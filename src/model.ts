@@ -98,6 +98,8 @@ export interface Finding {
   readonly status: FindingStatus;
   /** The line that suppresses it; present exactly when {@link status} is `suppressed`. */
   readonly suppressedBy?: SuppressionLine;
+  /** The part of it that the baseline accepts. A `new` finding that has it has grown beyond that. */
+  readonly baseline?: KnownAmount;
   /** One sentence for a person: what happened, to how many handles, and why it has this level. */
   readonly message: string;
   /** Handles (for a leak) or occurrences (for a misuse). */
@@ -126,6 +128,13 @@ export interface Finding {
   readonly runs?: readonly number[];
   /** A line that suppresses this finding and its like: docs/suppressions.md. */
   readonly suppression?: string;
+}
+
+/** How much of a finding a baseline accepts: docs/baseline.md. */
+export interface KnownAmount {
+  /** As in {@link Finding.count}; with {@link perIteration}, handles that may be left in each iteration. */
+  readonly count: number;
+  readonly perIteration?: true;
 }
 
 /** How the number of a site's open handles moved from iteration to iteration. */
@@ -160,6 +169,8 @@ export interface Report {
   readonly modulesWithoutNames?: readonly ModuleWithoutNames[];
   /** The suppressions in force, in order: all that were given, and the default ones that matched a finding. */
   readonly suppressions?: readonly SuppressionUse[];
+  /** The baseline that the findings were compared with. */
+  readonly baseline?: BaselineUse;
   /** The processes of a tree, in the order in which they were started; absent when there was only one. */
   readonly processes?: readonly ProcessSummary[];
   /** The runs of a repeated audit, in order. {@link target} is then one of them. */
@@ -204,16 +215,50 @@ export interface SuppressionLine {
   readonly line: string;
   /** `default`, or the file that it stands in. */
   readonly source: string;
-  /** 1-based. */
+  /** 1-based. For an entry of a configuration file, its place in the list. */
   readonly lineNumber: number;
-  /** Why it is among the default ones. */
+  /** Why it is accepted, as its author wrote. */
   readonly reason?: string;
+  /** The last day on which it suppresses, as `2027-01-31`, in UTC. */
+  readonly expires?: string;
 }
 
 /** A line of suppressions, and how many findings it suppressed. */
 export interface SuppressionUse extends SuppressionLine {
-  /** 0 for a line that matched none. */
+  /** 0 for a line that matched none, and for one that has expired. */
   readonly findings: number;
+  /** Its last day is over: it suppresses nothing any more. */
+  readonly expired?: true;
+}
+
+/** A baseline, and what it has that the findings have not. */
+export interface BaselineUse {
+  /** Its path, relative to the working directory where that is shorter. */
+  readonly file: string;
+  /** Findings that it knows. */
+  readonly entries: number;
+  /** Entries that accept more than was found, in the order of the file. */
+  readonly stale: readonly StaleEntry[];
+  /** The changes to the file before the findings were compared with it; absent when it was only read. */
+  readonly changes?: BaselineChanges;
+}
+
+/** An entry of a baseline that accepts more than was found. */
+export interface StaleEntry extends KnownAmount {
+  readonly rule: Rule;
+  readonly fingerprint: string;
+  /** The type of the object and the functions that led there, in words. */
+  readonly site: string;
+  /** How much was found; 0 when the finding is gone. */
+  readonly found: number;
+}
+
+/** How many entries of a baseline were changed. */
+export interface BaselineChanges {
+  readonly added: number;
+  readonly raised: number;
+  readonly lowered: number;
+  readonly dropped: number;
 }
 
 /** One of several processes under audit. */

@@ -1,3 +1,4 @@
+import type { SuppressionLine } from '../model.ts';
 import { parseLine, type Suppression } from './suppressions.ts';
 
 /** The source of default suppressions in reports. */
@@ -20,5 +21,10 @@ const rows: readonly (readonly [line: string, reason: string])[] = [
 
 /** The suppressions that are in force by default. */
 export function defaultSuppressions(): readonly Suppression[] {
-  return rows.map(([line, reason], index) => parseLine(line, DEFAULT_SOURCE, index + 1, reason));
+  return rows.map(([line, reason], index) => parseLine(`${line} # ${reason}`, DEFAULT_SOURCE, index + 1));
+}
+
+/** Whether a line is one of the default ones, which a report lists only on demand. */
+export function isDefaultSuppression({ source }: SuppressionLine): boolean {
+  return source === DEFAULT_SOURCE;
 }

@@ -1,6 +1,8 @@
 import type { Finding, Frame, Stack, SuppressionLine, SuppressionUse } from '../model.ts';
 import { isRuleName, type Rule } from '../rules.ts';
 import { functionName, moduleName } from './stacks.ts';
+import { isDay } from '../text/day.ts';
+import { compilePattern } from '../text/pattern.ts';
 import { UserError } from '../user-error.ts';
 
 /** A text of suppressions, one on a line, and where it comes from. */
@@ -33,7 +35,7 @@ class SuppressionError extends UserError {
 
 /**
  * Parses a text of suppressions (docs/suppressions.md) in the format of the sanitizers: `rule:pattern`, with `#` before
- * a comment.
+ * a comment. A comment at the end of a line is the reason for it.
  *
  * @throws SuppressionError for the first line that cannot be used
  */
@@ -49,84 +51,97 @@ export function parseSuppressions({ source, text }: SuppressionText): readonly S
  *
  * @throws SuppressionError when it cannot be used
  */
-export function parseLine(line: string, source: string, lineNumber: number, reason?: string): Suppression {
+export function parseLine(whole: string, source: string, lineNumber: number): Suppression {
+  const [line = '', reason = ''] = splitReason(whole);
   const [, rule = '', rest = ''] = /^([^:]*):(.*)$/.exec(line) ?? [];
   if (rule !== '*' && !isRuleName(rule)) {
     const why = line.includes(':') ? `there is no rule "${rule}"` : `"${line}" has no rule before a colon`;
     throw new SuppressionError(source, lineNumber, why, 'leak:module!function');
   }
-  const terms = rest.split(';').map((each) => each.trim());
+  const members = rest.split(';').map((each) => each.trim());
+  const terms = members.filter((each) => !each.startsWith(expiry));
+  const [expires, second] = members
+    .filter((each) => each.startsWith(expiry))
+    .map((each) => each.slice(expiry.length).trim());
+  if (expires !== undefined && (second !== undefined || !isDay(expires))) {
+    const why = second === undefined ? `"${expires}" is no day` : 'it expires twice';
+    throw new SuppressionError(source, lineNumber, why, `${expiry}2027-01-31`);
+  }
   // An empty term would match everything.
-  if (terms.some((term) => /^(?:(?:type|name|fingerprint):)?[*^$]*$/.test(term))) {
+  if (terms.length === 0 || terms.some((term) => /^(?:(?:type|name|fingerprint):)?[*^$]*$/.test(term))) {
     throw new SuppressionError(source, lineNumber, 'a pattern matches everything', `${rule}:module!function`);
   }
   return {
     line,
     source,
     lineNumber,
-    ...(reason === undefined ? {} : { reason }),
+    ...(reason === '' ? {} : { reason }),
+    ...(expires === undefined ? {} : { expires }),
     rule,
     terms: terms.map(parseTerm),
   };
 }
 
+/** Begins the part of a line that says until when it is in force. */
+const expiry = 'expires:';
+
+/** A line and the reason behind it. A `#` in the midst of a word belongs to the line. */
+function splitReason(whole: string): readonly [line: string, reason: string] {
+  const at = whole.search(/\s#(?:\s|$)/);
+  return at < 0 ? [whole, ''] : [whole.slice(0, at).trimEnd(), whole.slice(at + 2).trim()];
+}
+
 function parseTerm(term: string): Term {
   const [, subject = 'frame', pattern = ''] = /^(?:(type|name|fingerprint):)?(.*)$/.exec(term) ?? [];
-  return { subject: subject as Term['subject'], matches: compile(pattern) };
-}
-
-/**
- * Compiles a pattern as the sanitizers do: `*` is any text, `^` and `$` are the ends, and without them the pattern
- * matches anywhere. Case does not matter, as in Windows' names, and slashes are backslashes.
- *
- * It makes no regular expression: one with several asterisks takes cubic time, and names come from the target.
- */
-function compile(pattern: string): (text: string) => boolean {
-  const begins = pattern.startsWith('^');
-  const ends = pattern.endsWith('$');
-  const body = `${begins ? '' : '*'}${pattern.slice(begins ? 1 : 0, ends ? -1 : undefined)}${ends ? '' : '*'}`;
-  const [head = '', ...others] = fold(body).split(/\*+/);
-  const tail = others.pop();
-  return (text) => {
-    const folded = fold(text);
-    if (tail === undefined) return folded === head;
-    if (!folded.startsWith(head)) return false;
-    let from = head.length;
-    for (const part of others) {
-      const found = folded.indexOf(part, from);
-      if (found < 0) return false;
-      from = found + part.length;
-    }
-    return folded.length - tail.length >= from && folded.endsWith(tail);
-  };
-}
-
-function fold(text: string): string {
-  return text.toLowerCase().replaceAll('/', '\\');
+  return { subject: subject as Term['subject'], matches: compilePattern(pattern) };
 }
 
 /**
  * Gives each finding that a line matches the status `suppressed`, and counts what each line suppressed. Several lines
- * may match a finding: the first one suppresses it.
+ * may match a finding: the first one that has not expired suppresses it. A finding that only expired lines match says
+ * so.
+ *
+ * @param today as {@link SuppressionLine.expires}
  */
 export function suppress(
   findings: readonly Finding[],
   suppressions: readonly Suppression[],
+  today: string = '',
 ): { readonly findings: readonly Finding[]; readonly uses: readonly SuppressionUse[] } {
+  const isExpired = ({ expires = today }: SuppressionLine): boolean => expires < today;
+  const inForce = suppressions.filter((each) => !isExpired(each));
+  const over = suppressions.filter(isExpired);
   const used = new Map<Suppression, number>();
   const marked = findings.map((finding): Finding => {
-    const suppression = suppressions.find((each) => matches(each, finding));
-    if (suppression === undefined) return finding;
+    const suppression = inForce.find((each) => matches(each, finding));
+    if (suppression === undefined) {
+      const expired = over.find((each) => matches(each, finding));
+      return expired === undefined ? finding : withExpiry(finding, expired);
+    }
     used.set(suppression, (used.get(suppression) ?? 0) + 1);
     return { ...finding, status: 'suppressed', suppressedBy: toLine(suppression) };
   });
-  const uses = suppressions.map((suppression) => ({ ...toLine(suppression), findings: used.get(suppression) ?? 0 }));
+  const uses = suppressions.map((suppression) => ({
+    ...toLine(suppression),
+    findings: used.get(suppression) ?? 0,
+    ...(isExpired(suppression) ? { expired: true as const } : {}),
+  }));
   return { findings: marked, uses };
 }
 
+function withExpiry(finding: Finding, { source, lineNumber, expires }: SuppressionLine): Finding {
+  return { ...finding, message: `${finding.message} The suppression ${source}:${lineNumber} expired on ${expires}.` };
+}
+
 /** Where a suppression stands, without its compiled terms. */
-function toLine({ line, source, lineNumber, reason }: Suppression): SuppressionLine {
-  return { line, source, lineNumber, ...(reason === undefined ? {} : { reason }) };
+function toLine({ line, source, lineNumber, reason, expires }: Suppression): SuppressionLine {
+  return {
+    line,
+    source,
+    lineNumber,
+    ...(reason === undefined ? {} : { reason }),
+    ...(expires === undefined ? {} : { expires }),
+  };
 }
 
 function matches({ rule, terms }: Suppression, finding: Finding): boolean {
@@ -167,7 +182,7 @@ export function suggestSuppression({ rule, object, stacks, fingerprint }: Findin
     // `*` matches the characters that would mean something else in a pattern.
     return frame.system === true || frame.runtime === true || name === undefined
       ? []
-      : [`${moduleName(frame)}!${name}`.replaceAll(/[^ -~]|;/gu, '*')];
+      : [`${moduleName(frame)}!${name}`.replaceAll(/[^ -~]|;|\s#/gu, '*')];
   });
   if (named.length === 0) return `${rule}:fingerprint:${fingerprint}`;
   const type = object.type === 'Unknown' ? [] : [`type:^${object.type}$`];

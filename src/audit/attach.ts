@@ -10,6 +10,7 @@ import { createNewEvent } from '../marks/new-event.ts';
 import type { Report } from '../model.ts';
 import type { ProcessInfo } from '../process/processes.ts';
 import { toolName, toolVersion } from '../version.ts';
+import { AuditorSign } from './audit-claim.ts';
 import { findIn } from './findings.ts';
 import type { AuditOptions } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
@@ -56,6 +57,7 @@ export async function attach(options: AttachOptions): Promise<Report> {
   using marks = await openMarks(options);
   using report = reportOn === undefined ? undefined : createNewEvent(reportOn);
   HandleTable.learnTypeNames(); // which else the targets would have to wait for
+  using _sign = new AuditorSign();
   using events = new AuditorEvents({ followsChildren: followChildren });
   await using tree = new ProcessTree(events, {
     recording: slotCount === undefined ? {} : { slotCount },

@@ -1,5 +1,5 @@
-import { ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS } from '../ffi/constants.ts';
-import { CreateMutexW, GetLastError } from '../ffi/kernel32.ts';
+import { ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, SYNCHRONIZE } from '../ffi/constants.ts';
+import { CreateMutexW, GetLastError, OpenMutexW } from '../ffi/kernel32.ts';
 import { HandleOrNull, type OwnedHandle } from '../io/index.ts';
 
 /**
@@ -33,4 +33,31 @@ export class AuditClaim implements Disposable {
   [Symbol.dispose](): void {
     this.#mutex[Symbol.dispose]();
   }
+}
+
+/** The sign by which other auditors know that this process is one. It is an object with a name, as a claim is. */
+export class AuditorSign implements Disposable {
+  readonly #mutex: OwnedHandle;
+
+  /** @throws Win32Error when Windows refuses */
+  constructor() {
+    const raw = CreateMutexW(null, false, nameOfSign(process.pid));
+    this.#mutex = HandleOrNull.fromRawHandle(raw).expect('say that this process is', 'an auditor');
+  }
+
+  /** Whether a process is an auditor: it records what it starts, and two agents would hook each other. */
+  static isUpAt(processId: number): boolean {
+    const raw = OpenMutexW(SYNCHRONIZE, false, nameOfSign(processId));
+    if (raw === 0n) return GetLastError() === ERROR_ACCESS_DENIED;
+    HandleOrNull.fromRawHandle(raw).tryIntoOwned()[Symbol.dispose]();
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#mutex[Symbol.dispose]();
+  }
+}
+
+function nameOfSign(processId: number): string {
+  return `Global\\unclosed-auditor-${processId}`;
 }

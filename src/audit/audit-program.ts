@@ -9,7 +9,7 @@ import type { Report } from '../model.ts';
 import { checkProgram, findProgram } from '../process/program.ts';
 import { StandardStreams } from '../process/standard-streams.ts';
 import { toolName, toolVersion } from '../version.ts';
-import { AuditClaim } from './audit-claim.ts';
+import { AuditClaim, AuditorSign } from './audit-claim.ts';
 import type { Judgement } from './examination.ts';
 import { findIn, modulesWithoutNames } from './findings.ts';
 import type { AuditOptions } from './options.ts';
@@ -29,6 +29,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const mark = options.mark === undefined ? undefined : parseMarkName(options.mark);
   using marks = mark === undefined ? undefined : await MarkListener.open(mark, options.settleMs ?? 0);
   using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
+  using _sign = new AuditorSign();
   using events = new AuditorEvents({ followsChildren: options.followChildren ?? false });
   const { stdin, stdout, stderr } = streams;
   using started = await startTarget(

@@ -1,6 +1,7 @@
-import { defaultSuppressions } from '../analyze/default-suppressions.ts';
+import { defaultSuppressions, isDefaultSuppression } from '../analyze/default-suppressions.ts';
 import { analyze } from '../analyze/index.ts';
 import { type Suppression, suggestSuppression, suppress } from '../analyze/suppressions.ts';
+import { spellDay } from '../text/day.ts';
 import type { Finding, Report, Stack, SuppressionUse } from '../model.ts';
 import type { Evidence } from '../evidence-model.ts';
 import type { AuditOptions } from './options.ts';
@@ -17,8 +18,8 @@ export function findIn(
   given: readonly Suppression[],
 ): Pick<Report, 'findings' | 'suppressions'> {
   const suppressions = [...given, ...(options.defaultSuppressions === false ? [] : defaultSuppressions())];
-  const { findings, uses } = suppress(analyze(evidence, options.analysis), suppressions);
-  const isOfInterest = ({ reason, findings: count }: SuppressionUse): boolean => reason === undefined || count > 0;
+  const { findings, uses } = suppress(analyze(evidence, options.analysis), suppressions, spellDay(new Date()));
+  const isOfInterest = (use: SuppressionUse): boolean => !isDefaultSuppression(use) || use.findings > 0;
   return {
     findings: findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })),
     suppressions: uses.filter(isOfInterest),

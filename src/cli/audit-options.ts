@@ -9,6 +9,8 @@ import type { Report } from '../model.ts';
 import { isAtLeast, type Level } from '../rules.ts';
 import { toWindowsPath, toWindowsSymbolPath } from '../wine/paths.ts';
 import { parseDuration } from './duration.ts';
+import { type Configuration, configFileName, configure } from './gate/configuration.ts';
+import { ReportJudge } from './gate/judge.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addReporter, parseReporter, type ReportAppearance, type ReporterChoice } from './report-output.ts';
 
@@ -32,6 +34,13 @@ export interface AuditCliOptions {
   readonly defaultSuppressions: boolean;
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
+  readonly baseline?: string;
+  readonly updateBaseline?: true;
+  readonly pruneBaseline?: true;
+  /** Read by {@link addGateOptions}, not by a flag. */
+  readonly configuration?: Configuration;
+  /** Those of the configuration. */
+  readonly inlineSuppressions?: SuppressionText;
 }
 
 /** Adds the options that say where reports go, and when they fail a build. */
@@ -47,7 +56,8 @@ export function addReporterOptions(command: Command): Command {
     .addOption(
       new Option('--fail-on <level>', 'exit with 1 if there is a finding of this level or a higher one')
         .choices(['error', 'warning', 'note', 'never'])
-        .default('warning'),
+        .default('warning')
+        .env('UNCLOSED_FAIL_ON'),
     )
     .option('--require-complete', 'exit with 3 if something could not be recorded, so that findings may be missing');
 }
@@ -67,6 +77,31 @@ export function addChoiceOptions(command: Command): Command {
     );
 }
 
+/** Adds the options for what is accepted, and for the configuration file, from which the command then takes options. */
+export function addGateOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--baseline <file>',
+        'fail only for findings that this file does not have, or has with a smaller count',
+      ).env('UNCLOSED_BASELINE'),
+    )
+    .addOption(
+      new Option('--update-baseline', 'write the baseline, so that it has these findings and no others').conflicts(
+        'pruneBaseline',
+      ),
+    )
+    .option('--prune-baseline', 'take out of the baseline what is not found any more, and add nothing')
+    .addOption(
+      new Option(
+        '--config <file>',
+        `read options from this file; by default from ${configFileName}, or "unclosed" in package.json, here or in a directory above. Flags and the environment go before it`,
+      ).env('UNCLOSED_CONFIG'),
+    )
+    .option('--no-config', 'read no configuration file')
+    .hook('preAction', configure);
+}
+
 /** Adds the options that say which findings are shown, and how. */
 export function addFindingOptions(command: Command): Command {
   return command
@@ -77,7 +112,7 @@ export function addFindingOptions(command: Command): Command {
       'leave out the findings that a line of this file matches, such as leak:app.exe!init_pool; repeatable',
       readSuppressions,
     )
-    .option('--suppressed', 'show the findings that a suppression leaves out, too')
+    .option('--suppressed', 'show suppressed and known findings, too')
     .option(
       '--no-default-suppressions',
       'show the findings that are left out by default, too: handles that Node.js keeps by design',
@@ -99,9 +134,11 @@ export function addMarkOptions(command: Command): Command {
       'at each mark, wait up to this long for handles that another thread still closes',
       parseSettle,
     )
-    .option(
-      '--symbols <path>',
-      'where to look for PDB files: directories and symbol servers with semicolons between them; by default _NT_SYMBOL_PATH',
+    .addOption(
+      new Option(
+        '--symbols <path>',
+        'where to look for PDB files: directories and symbol servers with semicolons between them; by default _NT_SYMBOL_PATH',
+      ).env('UNCLOSED_SYMBOLS'),
     );
 }
 
@@ -144,7 +181,10 @@ export function toAuditOptions(
 > {
   return {
     analysis: { warmUpIterations: options.warmUp },
-    suppressions: options.suppress ?? [],
+    suppressions: [
+      ...(options.suppress ?? []),
+      ...(options.inlineSuppressions === undefined ? [] : [options.inlineSuppressions]),
+    ],
     defaultSuppressions: options.defaultSuppressions,
     settleMs: options.settle ?? 0,
     ...(options.mark === undefined ? {} : { mark: options.mark }),
@@ -158,10 +198,20 @@ export function toAuditOptions(
 export function toAppearance(options: AuditCliOptions, all: boolean): ReportAppearance {
   return {
     all,
-    notes: options.notes ?? options.failOn === 'note', // a note that makes the build fail must be seen
+    notes: showsNotes(options),
     suppressed: options.suppressed ?? false,
     systemFrames: options.allFrames ?? false,
   };
+}
+
+/** Prepares the verdicts on reports, by the configuration and the baseline. */
+export function prepareJudge(options: AuditCliOptions): ReportJudge {
+  return ReportJudge.prepare({ ...options, notes: showsNotes(options) });
+}
+
+/** A note that makes the build fail must be seen. */
+function showsNotes({ notes, failOn }: AuditCliOptions): boolean {
+  return notes ?? failOn === 'note';
 }
 
 const MAX_HANDLES_LIMIT = 1 << 24;

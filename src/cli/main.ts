@@ -30,6 +30,8 @@ const program = new Command(toolName)
 const commands: ReadonlyMap<string, () => Promise<(program: Command) => void>> = new Map([
   ['run', async () => (await import('./commands/run.ts')).addRunCommand],
   ['attach', async () => (await import('./commands/attach.ts')).addAttachCommand],
+  ['baseline', async () => (await import('./commands/baseline.ts')).addBaselineCommand],
+  ['init', async () => (await import('./commands/init.ts')).addInitCommand],
   ['handles', async () => (await import('./commands/handles.ts')).addHandlesCommand],
   ['find', async () => (await import('./commands/find.ts')).addFindCommand],
   ['explain', async () => (await import('./commands/explain.ts')).addExplainCommand],

@@ -7,6 +7,7 @@ import type { Report } from '../model.ts';
 import { isReporterName, type ReporterName, reporterNames, reporters } from '../report/index.ts';
 import { readHost } from '../wine/host.ts';
 import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
+import { explainFileFailure } from './gate/file-failure.ts';
 import { SourceLines } from './source-lines.ts';
 import { describeOutput, type OutputStream, write, writeAll } from './terminal.ts';
 import { UserError } from '../user-error.ts';
@@ -193,18 +194,7 @@ function attempt(file: string, work: () => void): void {
     work();
   } catch (error) {
     rmSync(unfinished(file), { force: true });
-    const { code = String(error) } = error as NodeJS.ErrnoException;
-    const [why, advice] = reasons[code] ?? [code, 'another file'];
+    const { why, advice } = explainFileFailure(error);
     throw new ReportFileError(file, why, advice);
   }
 }
-
-const reasons: Readonly<Record<string, readonly [why: string, advice: string]>> = {
-  ENOENT: ['there is no such directory (ENOENT)', 'making it first, or another file'],
-  ENOTDIR: ['a part of the path is no directory (ENOTDIR)', 'another file'],
-  EISDIR: ['it is a directory (EISDIR)', 'the name of a file in it'],
-  EACCES: ['access is denied (EACCES)', 'another file'],
-  EPERM: ['access is denied (EPERM)', 'another file'],
-  EROFS: ['the file system is read-only (EROFS)', 'another file'],
-  ENOSPC: ['the disk is full (ENOSPC)', 'another disk'],
-};

@@ -280,6 +280,13 @@ export const GetProcAddress: (hModule: bigint, lpProcName: string) => bigint = k
 export const CreateMutexW: (lpMutexAttributes: Pointer, bInitialOwner: boolean, lpName: string | null) => HANDLE =
   kernel32.define('CreateMutexW', HANDLE, [POINTER, BOOL, LPCWSTR]);
 
+/** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-openmutexw */
+export const OpenMutexW: (dwDesiredAccess: number, bInheritHandle: boolean, lpName: string) => HANDLE = kernel32.define(
+  'OpenMutexW',
+  HANDLE,
+  [DWORD, BOOL, LPCWSTR],
+);
+
 /** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-releasemutex */
 export const ReleaseMutex: (hMutex: HANDLE) => boolean = kernel32.define('ReleaseMutex', BOOL, [HANDLE]);
 

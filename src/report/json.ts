@@ -1,5 +1,5 @@
 import { type Completeness, mayHideFindings } from '../completeness.ts';
-import type { Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
+import type { BaselineUse, Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
 import { escapeJson } from '../text/escape.ts';
 import { spellGap } from './gaps.ts';
 import { hexadecimal } from './numbers.ts';
@@ -28,6 +28,7 @@ function toJson(report: Report, options: ReportOptions): object {
     completeness,
     modulesWithoutNames,
     suppressions,
+    baseline,
     processes,
     runs,
     stats,
@@ -45,7 +46,12 @@ function toJson(report: Report, options: ReportOptions): object {
       debugFile,
       pdbId,
     })),
-    suppressions: suppressions?.map((use) => ({ ...suppressionToJson(use), findings: use.findings })),
+    suppressions: suppressions?.map((use) => ({
+      ...suppressionToJson(use),
+      findings: use.findings,
+      expired: use.expired,
+    })),
+    baseline: baseline && baselineToJson(baseline),
     processes: processes?.map(({ pid, parentPid, image, exitCode, opens, closes, findings: count }) => ({
       pid,
       parentPid,
@@ -97,6 +103,7 @@ function findingToJson({
   objects,
   stacks,
   fingerprint,
+  baseline,
   growth,
   processes,
   runs,
@@ -120,6 +127,7 @@ function findingToJson({
       siblingsClosed: stackToJson(stacks.siblingsClosed),
     },
     fingerprint,
+    baseline: baseline && { count: baseline.count, perIteration: baseline.perIteration },
     growth: growth && {
       iterations: growth.iterations,
       grewIn: growth.grewIn,
@@ -132,8 +140,29 @@ function findingToJson({
   };
 }
 
-function suppressionToJson({ line, source, lineNumber, reason }: SuppressionLine): object {
-  return { line, source, lineNumber, reason };
+function suppressionToJson({ line, source, lineNumber, reason, expires }: SuppressionLine): object {
+  return { line, source, lineNumber, reason, expires };
+}
+
+function baselineToJson({ file, entries, stale, changes }: BaselineUse): object {
+  return {
+    file,
+    entries,
+    stale: stale.map(({ rule, fingerprint, site, count, perIteration, found }) => ({
+      rule,
+      fingerprint,
+      site,
+      count,
+      perIteration,
+      found,
+    })),
+    changes: changes && {
+      added: changes.added,
+      raised: changes.raised,
+      lowered: changes.lowered,
+      dropped: changes.dropped,
+    },
+  };
 }
 
 function objectToJson({ type, name, socket, wrapper }: HandleObject): object {

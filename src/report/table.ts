@@ -3,6 +3,7 @@ import { spellDuration } from '../text/duration.ts';
 import { countLines, drawFindings, type Section } from './choice.ts';
 import { spellExitCode } from './exit-code-meanings.ts';
 import { spellGap } from './gaps.ts';
+import { drawBaseline } from './sections/baseline.ts';
 import { drawMissingNames } from './sections/missing-names.ts';
 import { plural, spellNumber } from './numbers.ts';
 import { baseName } from './paths.ts';
@@ -41,6 +42,7 @@ export const table: Reporter = (report, options) => {
   const tail: readonly Section[] = [
     limit(drawProcesses(report, view), view),
     limit(drawSuppressions(report, view), view),
+    limit(drawBaseline(report, view), view),
     limit(drawMissingNames(report, serious, view), view),
     limit(drawCompleteness(report, view), view),
     drawVerdict(report, view),
@@ -120,6 +122,7 @@ function drawVerdict(report: Report, { theme, options, width }: StackView): Sect
     suppressed.length === 0 ? '' : `, ${suppressed.length} suppressed${withAccepted}`,
   ].join('');
   const partial = completeness.complete ? '' : '; the report is incomplete';
+  const none = known.length === 0 ? 'No leaks and no misused handles' : 'No new leaks and no new misuse of handles';
   let text: string;
   let paint: (line: string) => string;
   if (errors + warnings > 0) {
@@ -127,13 +130,15 @@ function drawVerdict(report: Report, { theme, options, width }: StackView): Sect
       errors === 0 ? '' : plural(errors, 'error'),
       warnings === 0 ? '' : plural(warnings, 'warning'),
     ].filter((part) => part !== '');
-    text = `${theme.signs.bad} ${counts.join(', ')}${hidden}${partial}.`;
+    const grown = serious.filter(({ baseline }) => baseline !== undefined).length;
+    const beyond = grown === 0 ? '' : ` (${grown} beyond the baseline)`;
+    text = `${theme.signs.bad} ${counts.join(', ')}${beyond}${hidden}${partial}.`;
     paint = (line) => theme.strong(theme.level[errors > 0 ? 'error' : 'warning'](line));
   } else if (completeness.complete) {
-    text = `${theme.signs.good} No leaks and no misused handles in ${program}${hidden}.`;
+    text = `${theme.signs.good} ${none} in ${program}${hidden}.`;
     paint = (line) => theme.strong(theme.good(line));
   } else {
-    text = `? No leaks and no misused handles in what could be seen of ${program}${hidden}, but the report is incomplete.`;
+    text = `? ${none} in what could be seen of ${program}${hidden}, but the report is incomplete.`;
     paint = (line) => theme.strong(theme.level.warning(line));
   }
   return wrapText(text, width).map((line) => paint(line));

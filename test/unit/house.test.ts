@@ -27,8 +27,10 @@ const storeys = [
   'marks',
   'snapshot',
   'analyze',
+  'baseline',
   'report',
   'audit',
+  'config',
   'cli',
 ];
 
@@ -58,6 +60,8 @@ const pure: Readonly<Record<string, readonly string[]>> = {
   'call-ledger.ts': ['completeness.ts', 'model.ts', 'evidence-model.ts'],
   evidence: ['call-ledger.ts', 'model.ts', 'evidence-model.ts'],
   analyze: ['completeness.ts', 'rules.ts', 'model.ts', 'evidence-model.ts', 'user-error.ts', 'text'],
+  baseline: ['rules.ts', 'model.ts', 'user-error.ts', 'text', 'analyze'],
+  config: ['rules.ts', 'model.ts', 'user-error.ts', 'text', 'analyze'],
   report: ['completeness.ts', 'rules.ts', 'model.ts', 'text', 'analyze', 'chalk', 'cli-table3'],
   'user-error.ts': [],
   text: [],

@@ -27,11 +27,13 @@ export interface ToolRun {
  * Node.js destroys a pipe whose end it has read (docs/platform.md).
  *
  * @param nodeOptions for the Node.js that runs the tool
+ * @param place its working directory, by default that of the fixtures, and what is added to its environment
  */
 export async function runTool(
   args: readonly string[],
   onOutput?: (stderr: string, stdout: string) => void,
   nodeOptions: readonly string[] = [],
+  place: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<ToolRun> {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-tool-'));
   const [stdout, stderr] = [join(directory, 'stdout'), join(directory, 'stderr')];
@@ -39,7 +41,8 @@ export async function runTool(
   try {
     const child = spawn(process.execPath, [...nodeOptions, toolPath, ...args], {
       stdio: ['ignore', ...files],
-      cwd: fixtureFolder,
+      cwd: place.cwd ?? fixtureFolder,
+      env: { ...process.env, ...place.env },
     });
     const watch =
       onOutput && setInterval(() => onOutput(readFileSync(stderr, 'utf8'), readFileSync(stdout, 'utf8')), 50);

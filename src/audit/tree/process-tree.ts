@@ -10,7 +10,7 @@ import { Pauses } from '../../process/guardian/pauses.ts';
 import type { ProcessInfo } from '../../process/processes.ts';
 import { AttachError, endedError, RunningProcess } from '../../process/running-process.ts';
 import type { Target } from '../../process/target.ts';
-import { AuditClaim } from '../audit-claim.ts';
+import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
 import { Exchange } from './exchange.ts';
@@ -280,6 +280,8 @@ export class ProcessTree implements AsyncDisposable {
       // The id comes from the parent's memory: no other process must be touched.
       if (child.parentId !== parent.pid)
         throw new AttachError({ processId, name: '?' }, 'another process started it', '');
+      if (AuditorSign.isUpAt(parent.pid))
+        throw new AttachError({ processId, name: '?' }, 'another unclosed started it', '');
       if (this.#options.choice.isSkipped(child.image)) {
         this.#gaps.push({ pid: processId, gap: { kind: 'process-skipped', image: child.image } });
         child[Symbol.dispose]();

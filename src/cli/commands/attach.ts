@@ -10,11 +10,13 @@ import {
   addCapacityOption,
   addChoiceOptions,
   addFindingOptions,
+  addGateOptions,
   addMarkOptions,
   addReporterOptions,
   type AuditCliOptions,
   chooseReporters,
   decideExitCode,
+  prepareJudge,
   toAppearance,
   toAuditOptions,
 } from '../audit-options.ts';
@@ -78,7 +80,7 @@ export function addAttachCommand(program: Command): void {
     '--all-findings',
     'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
   );
-  addMarkOptions(addFindingOptions(command));
+  addMarkOptions(addGateOptions(addFindingOptions(command)));
   addCapacityOption(command)
     .addHelpText(
       'after',
@@ -96,6 +98,7 @@ async function runAttach(
   chosen: readonly ReporterChoice[],
 ): Promise<number> {
   checkReportFiles(chosen);
+  const judge = prepareJudge(options);
   const processes = options.all ? findOthers(wanted) : [findProcess(wanted)];
   const interruption = new AbortController();
   using _hearing = onInterruption(() => interruption.abort());
@@ -103,7 +106,7 @@ async function runAttach(
   let earlierReports = 0;
   const writeReport = (report: Report, choices: readonly ReporterChoice[]): void =>
     writeReports(report, choices, toAppearance(options, options.allFindings ?? false));
-  const report = await attach({
+  const audited = await attach({
     processes,
     followChildren: options.followChildren ?? false,
     slotCount: options.maxHandles,
@@ -112,10 +115,12 @@ async function runAttach(
     ...(options.for === undefined ? {} : { forMs: options.for }),
     ...(everyMs === undefined ? {} : { everyMs }),
     ...(options.reportOn === undefined ? {} : { reportOn: options.reportOn }),
-    onReport: (earlier) => writeReport(earlier, numberFiles(chosen, ++earlierReports)),
+    onReport: (earlier) => writeReport(judge.judge(earlier), numberFiles(chosen, ++earlierReports)),
     onAttached: (info, standingMs) => write(2, announce(info, standingMs, options)),
   });
+  const report = judge.conclude(audited);
   writeReport(report, chosen);
+  judge.throwFailure();
   return decideExitCode(report, options);
 }
 

@@ -1,28 +1,31 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { audit } from '../../audit/index.ts';
+import { type ExitCodePolicy, exitCodePolicies } from '../../config/config.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
   addCapacityOption,
   addChoiceOptions,
   addFindingOptions,
+  addGateOptions,
   addMarkOptions,
   addReporterOptions,
   type AuditCliOptions,
   chooseReporters,
   decideExitCode,
   parseWhole,
+  prepareJudge,
   toAppearance,
   toAuditOptions,
 } from '../audit-options.ts';
 import { CtrlC } from '../ctrl-c.ts';
-import { exitCodes } from '../exit-codes.ts';
+import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
 
 interface RunOptions extends AuditCliOptions {
   readonly followChildren: boolean;
   readonly waitChildren?: true;
-  readonly forwardExitCode?: true;
+  readonly exitCodePolicy: ExitCodePolicy;
   readonly all?: true;
   readonly quarantine?: number;
   readonly repeat?: number;
@@ -50,9 +53,20 @@ export function addRunCommand(program: Command): void {
       '--wait-children',
       'go on until all child processes have ended; otherwise those are left that outlive the program',
     )
-    .option('--forward-exit-code', 'exit with the program’s own exit code, whether or not there are findings')
+    .addOption(
+      new Option(
+        '--exit-code-policy <policy>',
+        'exit with the code of the findings, with that of the program, or with that of the first one named which failed',
+      )
+        .choices(exitCodePolicies)
+        .default('findings')
+        .env('UNCLOSED_EXIT_CODE_POLICY'),
+    )
+    .addOption(
+      new Option('--forward-exit-code', 'short for --exit-code-policy program').implies({ exitCodePolicy: 'program' }),
+    )
     .option('--all', 'show every finding in full; otherwise the table has at most 100 lines, and shows the worst');
-  addFindingOptions(command).option(
+  addGateOptions(addFindingOptions(command)).option(
     '--repeat <count>',
     'run the program this many times, and say in how many runs each finding appeared',
     parseRepeat,
@@ -78,8 +92,9 @@ async function run(
   chosen: readonly ReporterChoice[],
 ): Promise<number> {
   checkReportFiles(chosen);
+  const judge = prepareJudge(options);
   using interruption = new CtrlC();
-  const report = await audit({
+  const audited = await audit({
     program: toWindowsPath(name),
     args,
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
@@ -94,9 +109,11 @@ async function run(
     interruption: interruption.began,
     ...(options.repeat === undefined ? {} : { repeat: options.repeat }),
   });
+  const report = judge.conclude(audited);
   writeReports(report, chosen, toAppearance(options, options.all ?? false));
+  judge.throwFailure();
   if (interruption.began.aborted) return exitCodes.interrupted;
-  return options.forwardExitCode ? (report.target.exitCode ?? exitCodes.error) : decideExitCode(report, options);
+  return combineExitCodes(options.exitCodePolicy, decideExitCode(report, options), report.target.exitCode);
 }
 
 const DEFAULT_QUARANTINE = 1024;

@@ -1,3 +1,4 @@
+import { isDefaultSuppression } from '../../analyze/default-suppressions.ts';
 import type { Report, SuppressionLine, SuppressionUse } from '../../model.ts';
 import { plural } from '../numbers.ts';
 import { selectFindings } from '../selection.ts';
@@ -6,16 +7,18 @@ import { wrapBullet, wrapText } from '../text-width.ts';
 
 /**
  * Which lines suppressed how many findings. The default ones are listed on demand: they stand for handles
- * that a program keeps by design. With the notes it lists the lines that matched nothing.
+ * that a program keeps by design. Lines that have expired are listed in any case. Those that matched nothing are
+ * counted, and listed with the notes: one file may serve many programs.
  */
 export function drawSuppressions(report: Report, { theme, options, width }: StackView): readonly string[] {
   const { suppressions = [] } = report;
   const { suppressed } = selectFindings(report);
   const withNotes = options.showNotes === true;
-  const isListed = ({ reason }: SuppressionUse): boolean =>
-    reason === undefined || withNotes || options.showSuppressed === true;
+  const isListed = (use: SuppressionUse): boolean =>
+    !isDefaultSuppression(use) || withNotes || options.showSuppressed === true;
   const used = suppressions.filter((use) => use.findings > 0 && isListed(use));
-  const unused = withNotes ? suppressions.filter(({ findings }) => findings === 0) : [];
+  const expired = suppressions.filter((use) => use.expired === true);
+  const unused = suppressions.filter((use) => use.findings === 0 && use.expired !== true);
   const section = (
     heading: string,
     uses: readonly SuppressionUse[],
@@ -35,12 +38,20 @@ export function drawSuppressions(report: Report, { theme, options, width }: Stac
           used,
           (use) => `${use.findings} by ${spell(use)}`,
         )),
-    ...(unused.length === 0 ? [] : section('Suppressions that matched nothing:', unused, spell)),
+    ...(expired.length === 0
+      ? []
+      : section('Suppressions that have expired, and suppress nothing any more:', expired, spell)),
+    ...(unused.length === 0
+      ? []
+      : withNotes
+        ? section('Suppressions that matched nothing:', unused, spell)
+        : section(`Suppressions that matched nothing: ${unused.length} (--notes).`, [], spell)),
   ];
 }
 
-/** `known.supp:3  leak:open_log`; `default  leak:^node.exe!node::Start$: the reason`. The text is not escaped. */
-export function spellLine({ line, source, lineNumber, reason }: SuppressionLine, withReason: boolean): string {
-  if (reason === undefined) return `${source}:${lineNumber}  ${line}`;
-  return withReason ? `${source}  ${line}: ${reason}` : `${source}  ${line}`;
+/** `known.supp:3  leak:open_log: issue 812`; `default  leak:^node.exe!node::Start$: the reason`. It is not escaped. */
+export function spellLine(suppression: SuppressionLine, withReason: boolean): string {
+  const { line, source, lineNumber, reason } = suppression;
+  const place = isDefaultSuppression(suppression) ? source : `${source}:${lineNumber}`;
+  return `${place}  ${line}${withReason && reason !== undefined ? `: ${reason}` : ''}`;
 }

@@ -281,6 +281,7 @@ describe('judgeEnd', () => {
       1,
     ],
     ['keeps eight bits of it, as Linux does', { said: { hasStarted: true, exitCode: 0x1_02 }, code: 2 }, 2],
+    ['keeps a failure whose eight bits are none', { said: { hasStarted: true, exitCode: 0x1_00 }, code: 0 }, 1],
     ['takes no exit code of 0 without it', {}, 2, /ended early under wine-8\.0 \(exit code 0\)\. Try again/],
     ['takes no exit code of 1 without it', { code: 1 }, 2, /\(exit code 1\)/],
     ['takes no exit code of a program that never began', { said: { hasStarted: false } }, 2, /\(exit code 0\)/],

@@ -155,7 +155,7 @@ describe('a text of suppressions', () => {
   });
 
   it('gives its reason, if it has one, with the findings that it matches', () => {
-    const [finding] = suppress([leak], [parseLine('leak:open_gate', 'default', 1, 'by design')]).findings;
+    const [finding] = suppress([leak], [parseLine('leak:open_gate # by design', 'default', 1)]).findings;
     expect(finding!.suppressedBy).toEqual({
       line: 'leak:open_gate',
       source: 'default',
@@ -174,6 +174,63 @@ describe('a text of suppressions', () => {
       [1, 0],
       [2, 2],
       [3, 0],
+    ]);
+  });
+});
+
+describe('a reason and a last day', () => {
+  const parse = (text: string): ReturnType<typeof parseSuppressions>[number] =>
+    parseSuppressions({ source: 'x.supp', text })[0]!;
+
+  it.each([
+    ['leak:open_gate # issue 812', 'leak:open_gate', 'issue 812', undefined],
+    ['leak:open_gate\t#\tissue 812 # b', 'leak:open_gate', 'issue 812 # b', undefined],
+    ['leak:open_gate #', 'leak:open_gate', undefined, undefined],
+    ['leak:open_gate#1', 'leak:open_gate#1', undefined, undefined],
+    ['leak:open_gate #1', 'leak:open_gate #1', undefined, undefined],
+    ['leak:expires:2027-01-31;open_gate', 'leak:expires:2027-01-31;open_gate', undefined, '2027-01-31'],
+    ['leak:open_gate; expires: 2027-01-31 # why', 'leak:open_gate; expires: 2027-01-31', 'why', '2027-01-31'],
+  ])('stand in %j', (text, line, reason, expires) => {
+    const parsed = parse(text);
+    expect([parsed.line, parsed.reason, parsed.expires]).toEqual([line, reason, expires]);
+    expect(parsed.terms).toHaveLength(1);
+  });
+
+  it.each([
+    ['leak:open_gate;expires:soon', /line 1: "soon" is no day\. Try expires:2027-01-31\.$/],
+    ['leak:open_gate;expires:2027-02-30', /"2027-02-30" is no day/],
+    ['leak:open_gate;expires:', /"" is no day/],
+    ['leak:open_gate;expires:2027-01-31;expires:2028-01-31', /it expires twice/],
+    ['leak:expires:2027-01-31', /a pattern matches everything/],
+    ['leak:# why', undefined],
+    ['leak: # why', /a pattern matches everything/],
+  ])('are refused in %j', (text, message) => {
+    if (message === undefined) expect(parse(text).line).toBe(text);
+    else expect(() => parse(text)).toThrow(message);
+  });
+
+  it('suppress until the day is over', () => {
+    const suppressions = parseSuppressions({ source: 'x.supp', text: 'leak:open_gate;expires:2027-01-31 # issue 812' });
+    const line = { line: 'leak:open_gate;expires:2027-01-31', reason: 'issue 812', expires: '2027-01-31' };
+    const before = suppress([leak, doubleClose], suppressions, '2027-01-31');
+    expect(before.findings[0]).toMatchObject({ status: 'suppressed', suppressedBy: line });
+    expect(before.uses).toEqual([{ ...line, source: 'x.supp', lineNumber: 1, findings: 1 }]);
+
+    const after = suppress([leak, doubleClose], suppressions, '2027-02-01');
+    expect(after.findings).toEqual([
+      { ...leak, message: `${leak.message} The suppression x.supp:1 expired on 2027-01-31.` },
+      doubleClose,
+    ]);
+    expect(after.uses).toEqual([{ ...line, source: 'x.supp', lineNumber: 1, findings: 0, expired: true }]);
+  });
+
+  it('leave a finding to another line that is still in force', () => {
+    const text = 'leak:open_gate;expires:2020-01-31\nleak:open_gate;expires:2030-01-31';
+    const { findings, uses } = suppress([leak], parseSuppressions({ source: 'x', text }), '2027-02-01');
+    expect(findings[0]!.suppressedBy?.lineNumber).toBe(2);
+    expect(uses.map(({ findings: count, expired }) => [count, expired])).toEqual([
+      [0, true],
+      [1, undefined],
     ]);
   });
 });

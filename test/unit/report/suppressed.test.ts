@@ -39,7 +39,9 @@ function toJson(
 
 describe('the table', () => {
   it('counts what was suppressed, and says by which lines', () => {
-    expect(draw(accepted)).toMatch(/^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\n$/m);
+    expect(draw(accepted)).toMatch(
+      /^Suppressed: 3 findings\.\n {2}• 2 by x\.supp:3 {2}leak:used\nSuppressions that matched nothing: 1 \(--notes\)\.\n$/m,
+    );
     expect(draw(accepted)).toMatch(/^✓ No leaks .*, 3 suppressed \(--suppressed\)\.$/m);
     expect(draw(accepted)).not.toMatch(/leak:idle|leak:node|^SUPPRESSED|^ERROR/m);
   });
@@ -57,6 +59,19 @@ describe('the table', () => {
       /^Suppressions that matched nothing:\n {2}• x\.supp:4 {2}leak:idle$/m,
     );
     expect(draw(accepted, { showNotes: true })).toContain('leak:node.exe: by design');
+  });
+
+  it('lists the lines that have expired in any case, with their last day', () => {
+    const over = { line: 'leak:old;expires:2027-01-31', source: 'x.supp', lineNumber: 9, expires: '2027-01-31' };
+    const report: Report = { ...clean, suppressions: [{ ...over, reason: 'issue 7', findings: 0, expired: true }] };
+    expect(draw(report)).toMatch(
+      /^Suppressions that have expired, and suppress nothing any more:\n {2}• x\.supp:9 {2}leak:old;expires:2027-01-31\n$/m,
+    );
+    expect(draw(report, { showNotes: true })).toContain('leak:old;expires:2027-01-31: issue 7');
+    expect(draw(report)).not.toContain('matched nothing');
+    expect(JSON.parse(reporters.json(report, plain))).toMatchObject({
+      suppressions: [{ expires: '2027-01-31', reason: 'issue 7', findings: 0, expired: true }],
+    });
   });
 
   it('says nothing of suppressions where nothing was suppressed', () => {
@@ -84,7 +99,7 @@ describe('the table', () => {
 
   it('treats known findings like suppressed ones', () => {
     const known: Report = { ...clean, findings: [{ ...worst, status: 'known' }] };
-    expect(draw(known)).toMatch(/^✓ No leaks .*, 1 known \(--suppressed\)\.$/m);
+    expect(draw(known)).toMatch(/^✓ No new leaks .*, 1 known \(--suppressed\)\.$/m);
     expect(draw(known)).not.toMatch(/^KNOWN/m);
     expect(draw(known, { showSuppressed: true })).toMatch(/^KNOWN double-close [\s\S]*^ {2}An error, known$/m);
   });
