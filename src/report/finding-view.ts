@@ -15,9 +15,14 @@ const briefLines = 4;
  * @param others how many findings read the same
  */
 export function drawFinding(finding: Finding, others: number, view: StackView): readonly string[] {
-  const { theme, width } = view;
   const lines = [drawHeader(finding, view), ...drawSentences([finding.message, ...spellOthers(others)], view)];
-  if (finding.level === 'note') return lines;
+  return finding.level === 'note' ? lines : [...lines, ...drawDetails(finding, view)];
+}
+
+/** The handles and stacks of a finding, each part after an empty line. */
+export function drawDetails(finding: Finding, view: StackView): readonly string[] {
+  const { theme, width } = view;
+  const lines: string[] = [];
   const handles = drawHandles(finding, view);
   if (handles.length > 0) lines.push('', ...handles.map((line) => `  ${line}`));
   const stacks = stacksOf(finding);

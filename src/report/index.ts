@@ -1,7 +1,7 @@
-import { json } from './json.ts';
+import { json } from './formats/json.ts';
 import type { Reporter } from './reporter.ts';
-import { suppressions } from './suppression-file.ts';
-import { table } from './table.ts';
+import { suppressions } from './formats/suppressions.ts';
+import { table } from './formats/table.ts';
 
 export type { Reporter, ReportOptions } from './reporter.ts';
 

@@ -223,7 +223,8 @@ function isThreadStart({ runtime, function: name }: Frame): boolean {
   return runtime === true || name === 'BaseThreadInitThunk' || name === 'RtlUserThreadStart';
 }
 
-function isOwn(frame: Frame): boolean {
+/** The frame is the programmer's own code: neither the system's nor a runtime's. */
+export function isOwn(frame: Frame): boolean {
   return frame.system !== true && frame.runtime !== true;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { mayHideFindings } from '../../../src/completeness.ts';
 import { spellGap } from '../../../src/report/gaps.ts';
-import { json } from '../../../src/report/json.ts';
+import { json } from '../../../src/report/formats/json.ts';
 import type { Finding, Report } from '../../../src/model.ts';
 import { makeHostile, randomNumbers } from './hostile.ts';
 import { clean, sample } from './sample.ts';

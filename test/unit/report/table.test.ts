@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Report } from '../../../src/model.ts';
 import { isReporterName, reporterNames, reporters } from '../../../src/report/index.ts';
 import type { ReportOptions } from '../../../src/report/reporter.ts';
-import { table } from '../../../src/report/table.ts';
+import { table } from '../../../src/report/formats/table.ts';
 import { textWidth } from '../../../src/report/text-width.ts';
 import { makeHostile, randomNumbers } from './hostile.ts';
 import { clean, readSource, sample } from './sample.ts';

@@ -1,10 +1,10 @@
-import { type Completeness, mayHideFindings } from '../completeness.ts';
-import type { Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
-import { escapeJson } from '../text/escape.ts';
-import { spellGap } from './gaps.ts';
-import { hexadecimal } from './numbers.ts';
-import type { Reporter, ReportOptions } from './reporter.ts';
-import { isShown, selectFindings } from './selection.ts';
+import { type Completeness, mayHideFindings } from '../../completeness.ts';
+import type { Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../../model.ts';
+import { escapeJson } from '../../text/escape.ts';
+import { spellGap } from '../gaps.ts';
+import { hexadecimal } from '../numbers.ts';
+import type { Reporter, ReportOptions } from '../reporter.ts';
+import { isShown, selectFindings } from '../selection.ts';
 
 /**
  * The report as one JSON document (docs/json.md), indented, with its keys in the documented order.
