@@ -1,10 +1,19 @@
-import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
 import { InvalidArgumentError } from 'commander';
 
 import type { Report } from '../model.ts';
-import { isReporterName, type ReporterName, reporterNames, reporters } from '../report/index.ts';
+import {
+  companions,
+  isReporterName,
+  type ReporterName,
+  reporterNames,
+  type ReportOptions,
+  reporters,
+} from '../report/index.ts';
+import type { Level } from '../rules.ts';
+import { joinPieces } from '../text/pieces.ts';
 import { readHost } from '../wine/host.ts';
 import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
 import { SourceLines } from './source-lines.ts';
@@ -26,6 +35,8 @@ export interface ReportAppearance {
   /** Whether suppressed findings are listed too. */
   readonly suppressed: boolean;
   readonly systemFrames: boolean;
+  /** The level from which on new findings fail the build. */
+  readonly failOn: Level | 'never';
 }
 
 /** A report cannot be written to the place that the user chose. */
@@ -103,25 +114,65 @@ export function writeReports(report: Report, choices: readonly ReporterChoice[],
   const sources = new SourceLines(report.target.command.slice(0, 1));
   for (const { name, file } of choices) {
     const place = file === undefined ? describeOutput(streamOf(name)) : { colorLevel: 0 as const, columns: 120 };
-    const text = reporters[name](report, {
+    const options: ReportOptions = {
       colorLevel: place.colorLevel,
       columns: place.columns,
       readSource: (path) => sources.read(path),
       baseDirectory: process.cwd(),
+      repositoryDirectory: findRepository(process.cwd()),
+      failOn: appearance.failOn,
       showAll: appearance.all,
       showNotes: appearance.notes,
       showSuppressed: appearance.suppressed,
       showSystemFrames: appearance.systemFrames,
       ...(isOnLinux() ? { showSourcePath: toHostPath } : {}),
-    });
-    try {
-      if (file === undefined) write(streamOf(name), text);
-      else writeWhole(file, text);
-    } catch (error) {
-      failure ??= error;
+    };
+    for (const work of [
+      () => {
+        const pieces = joinPieces(reporters[name](report, options));
+        if (file === undefined) writePieces(streamOf(name), pieces);
+        else writeWhole(file, pieces);
+      },
+      () => writeCompanion(name, report, options),
+    ]) {
+      try {
+        work();
+      } catch (error) {
+        failure ??= error;
+      }
     }
   }
   if (failure !== undefined) throw failure;
+}
+
+/** A reader that has gone reads no further piece. */
+function writePieces(stream: OutputStream, pieces: Iterable<string>): void {
+  for (const piece of pieces) if (!write(stream, piece)) return;
+}
+
+/**
+ * Adds the second text of a format to the file that the environment names; without that, there is nothing to do.
+ *
+ * @throws ReportFileError when the file cannot be written
+ */
+function writeCompanion(name: ReporterName, report: Report, options: ReportOptions): void {
+  const companion = companions[name];
+  const path = companion === undefined ? undefined : process.env[companion.variable];
+  if (companion === undefined || path === undefined || path === '') return;
+  const file = toWindowsPath(path);
+  attempt(file, () => {
+    const writtenSizeBytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    const text = companion.write(report, options, companion.fileSizeBytesMax - writtenSizeBytes);
+    if (text !== '') withFile(file, 'a', (descriptor) => writeAll(descriptor, Buffer.from(text)));
+  });
+}
+
+/** The nearest directory at or above another one that is the root of a Git work tree; or else that directory itself. */
+function findRepository(directory: string): string {
+  for (let each = directory; ; each = win32.dirname(each)) {
+    if (existsSync(win32.join(each, '.git'))) return each;
+    if (win32.dirname(each) === each) return directory;
+  }
 }
 
 function isOnLinux(): boolean {
@@ -147,20 +198,23 @@ export function numberFiles(choices: readonly ReporterChoice[], number: number):
 }
 
 /** Writes a whole file or none: to a neighbour, which then takes its place. A device or pipe is written to directly. */
-function writeWhole(file: string, text: string): void {
+function writeWhole(file: string, pieces: Iterable<string>): void {
   attempt(file, () => {
-    if (opensAsDevice(file)) {
-      const device = openSync(file, 'a');
-      try {
-        writeAll(device, Buffer.from(text));
-      } finally {
-        closeSync(device);
-      }
-      return;
-    }
-    writeFileSync(unfinished(file), text);
-    renameSync(unfinished(file), file);
+    const isDevice = opensAsDevice(file);
+    withFile(isDevice ? file : unfinished(file), isDevice ? 'a' : 'w', (descriptor) => {
+      for (const piece of pieces) writeAll(descriptor, Buffer.from(piece));
+    });
+    if (!isDevice) renameSync(unfinished(file), file);
   });
+}
+
+function withFile(file: string, flags: 'a' | 'w', use: (descriptor: number) => void): void {
+  const descriptor = openSync(file, flags);
+  try {
+    use(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function unfinished(file: string): string {
@@ -193,7 +247,9 @@ function attempt(file: string, work: () => void): void {
     work();
   } catch (error) {
     rmSync(unfinished(file), { force: true });
-    const { code = String(error) } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
+    // An error without a code is none of the file, but of the reporter that was asked for the next piece.
+    if (code === undefined) throw error;
     const [why, advice] = reasons[code] ?? [code, 'another file'];
     throw new ReportFileError(file, why, advice);
   }

@@ -137,7 +137,7 @@ function drawHandles(
 /**
  * `C:\logs\app.log`; `C:\logs\app.log (FILE 0x228306250, descriptor 3)`; `TCP 127.0.0.1:5000 → 127.0.0.1:80, connected`
  */
-function describeObject({ name, socket, wrapper }: HandleObject, arrow: string): string {
+export function describeObject({ name, socket, wrapper }: HandleObject, arrow: string): string {
   const wrapped = wrapper?.value === undefined ? undefined : `(${describeWrapper(wrapper, wrapper.value)})`;
   if (socket === undefined) return join([name, wrapped], ' ');
   const { protocol, local, remote, state } = socket;

@@ -36,7 +36,7 @@ export type Reporter = (report: Report, options: ReportOptions) => string;
 
 /**
  * A reporter whose text may be longer than the longest string, which has 512 MiB in V8: it gives the text in pieces.
- * None of them is empty, and together they end with a line feed.
+ * None of them is empty, and the last one ends with a line feed.
  */
 export type PiecewiseReporter = (report: Report, options: ReportOptions) => Iterable<string>;
 

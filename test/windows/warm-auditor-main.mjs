@@ -24,7 +24,7 @@ process.on('message', async (options) => {
       counted = HandleOrNull.fromRawHandle(CreateEventW(null, false, false, name)).expect('create event', name);
     }
     const report = await audit(options);
-    process.send({ report: JSON.parse(json(report, { showNotes: true })) });
+    process.send({ report: JSON.parse([...json(report, { showNotes: true })].join('')) });
   } catch (error) {
     process.send({ error: error.stack });
   } finally {
