@@ -13,7 +13,7 @@ import {
   reporters,
 } from '../report/index.ts';
 import type { Level } from '../rules.ts';
-import { joinPieces } from '../text/pieces.ts';
+import { encodePieces } from '../text/pieces.ts';
 import { readHost } from '../wine/host.ts';
 import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
 import { SourceLines } from './source-lines.ts';
@@ -129,9 +129,9 @@ export function writeReports(report: Report, choices: readonly ReporterChoice[],
     };
     for (const work of [
       () => {
-        const pieces = joinPieces(reporters[name](report, options));
-        if (file === undefined) writePieces(streamOf(name), pieces);
-        else writeWhole(file, pieces);
+        const parts = encodePieces(reporters[name](report, options));
+        if (file === undefined) writeParts(streamOf(name), parts);
+        else writeWhole(file, parts);
       },
       () => writeCompanion(name, report, options),
     ]) {
@@ -145,9 +145,9 @@ export function writeReports(report: Report, choices: readonly ReporterChoice[],
   if (failure !== undefined) throw failure;
 }
 
-/** A reader that has gone reads no further piece. */
-function writePieces(stream: OutputStream, pieces: Iterable<string>): void {
-  for (const piece of pieces) if (!write(stream, piece)) return;
+/** A reader that has gone reads no further part. */
+function writeParts(stream: OutputStream, parts: Iterable<Uint8Array>): void {
+  for (const part of parts) if (!write(stream, part)) return;
 }
 
 /**
@@ -198,11 +198,11 @@ export function numberFiles(choices: readonly ReporterChoice[], number: number):
 }
 
 /** Writes a whole file or none: to a neighbour, which then takes its place. A device or pipe is written to directly. */
-function writeWhole(file: string, pieces: Iterable<string>): void {
+function writeWhole(file: string, parts: Iterable<Uint8Array>): void {
   attempt(file, () => {
     const isDevice = opensAsDevice(file);
     withFile(isDevice ? file : unfinished(file), isDevice ? 'a' : 'w', (descriptor) => {
-      for (const piece of pieces) writeAll(descriptor, Buffer.from(piece));
+      for (const part of parts) writeAll(descriptor, part);
     });
     if (!isDevice) renameSync(unfinished(file), file);
   });

@@ -13,8 +13,8 @@ export interface ReportOptions {
   /** Gives the path that is shown for a source file. Without it, paths are shown as the symbols spell them. */
   readonly showSourcePath?: (path: string) => string;
   /**
-   * The root of the sources that a build checked out, which is {@link baseDirectory} or stands above it. A report for a
-   * machine names source files relative to it, and only those below it. Without it, {@link baseDirectory} stands for it.
+   * The root of the sources that a build checked out, which is {@link baseDirectory} or stands above it. A report for
+   * a machine names source files relative to it, and only those below it. Without it, {@link baseDirectory} is taken.
    */
   readonly repositoryDirectory?: string;
   /** New findings of this level and above make the build fail. Without it, those are warnings and errors. */

@@ -1,4 +1,5 @@
 import type { Finding, Frame, Report } from '../model.ts';
+import { rememberFrames } from './frame-memory.ts';
 import { baseName, relativePath } from './paths.ts';
 import type { ReportOptions } from './reporter.ts';
 import { isOwn, siteFrame } from './stack-view.ts';
@@ -19,13 +20,11 @@ const pathLengthMax = 4096;
 
 /** Finds the places of frames in the repository that the options name. */
 export function findPlacesIn(options: ReportOptions): FindPlace {
-  const paths = new Map<string, string | undefined>();
-  return ({ file, line }) => {
-    if (file === undefined) return undefined;
-    if (!paths.has(file)) paths.set(file, pathInRepository(file, options));
-    const path = paths.get(file);
-    return path === undefined ? undefined : { path, ...(line === undefined || line < 1 ? {} : { line }) };
-  };
+  const find = rememberFrames(({ file, line }) => {
+    const path = file === undefined ? undefined : pathInRepository(file, options);
+    return { place: path === undefined ? undefined : { path, ...(line === undefined || line < 1 ? {} : { line }) } };
+  });
+  return (frame) => find(frame).place;
 }
 
 /**

@@ -49,7 +49,7 @@ export const github: Reporter = (report, options) => {
   return lines.length === 0 ? '::debug::unclosed found nothing\n' : `${lines.join('\n')}\n`;
 };
 
-/** The summary of a step, which GitHub shows below the graph of a run. It takes a mebibyte from all that a step runs. */
+/** The summary of a step, which GitHub shows below the graph of a run: a mebibyte at most from all of the step. */
 export const stepSummary: Companion = {
   variable: 'GITHUB_STEP_SUMMARY',
   fileSizeBytesMax: (1 << 20) - 1,

@@ -22,7 +22,7 @@ import { isShown } from '../selection.ts';
  * Every name of the target survives: lone surrogates and control characters are escaped as JSON does it, and so are
  * characters that JSON would let through but that a terminal obeys.
  *
- * Each finding is a piece of its own: ten thousand with deep stacks are more than one string can hold.
+ * Each frame is a piece of its own: ten thousand findings with deep stacks are more than one string can hold.
  */
 export const json: PiecewiseReporter = function* (report, options) {
   // A line feed stands between keys only: within a text it is escaped.
@@ -32,7 +32,8 @@ export const json: PiecewiseReporter = function* (report, options) {
   yield `${before}\n  "findings": [`;
   for (const finding of report.findings) {
     if (!isShown(finding, options)) continue;
-    yield `${hasFindings ? ',' : ''}\n    ${writeFinding(finding, writeFrame)}`;
+    yield hasFindings ? ',\n    ' : '\n    ';
+    yield* writeFinding(finding, writeFrame);
     hasFindings = true;
   }
   yield `${hasFindings ? '\n  ' : ''}]${after}\n`;
@@ -41,17 +42,23 @@ export const json: PiecewiseReporter = function* (report, options) {
 /** A value as indented text; further lines begin with so many spaces. */
 function write(value: object, indent: number): string {
   const text = escapeJson(JSON.stringify(value, undefined, 2));
-  return indent === 0 ? text : text.replaceAll('\n', `\n${' '.repeat(indent)}`);
+  // Not by replaceAll, which makes a tree of its parts, and each use of the text would walk through it again.
+  return indent === 0 ? text : text.split('\n').join(`\n${' '.repeat(indent)}`);
 }
 
-function writeFinding(finding: Finding, writeFrame: (frame: Frame) => string): string {
-  const stacks = namedStacks(finding).map(
-    ([name, stack]) =>
-      `"${name}": [${stack.length === 0 ? '' : `\n          ${stack.map(writeFrame).join(',\n          ')}\n        `}]`,
-  );
+function* writeFinding(finding: Finding, writeFrame: (frame: Frame) => string): Iterable<string> {
   const [before = '', after = ''] = write(findingToJson(finding, {}), 4).split('\n      "stacks": {}', 2);
-  const inside = stacks.length === 0 ? '' : `\n        ${stacks.join(',\n        ')}\n      `;
-  return `${before}\n      "stacks": {${inside}}${after}`;
+  yield `${before}\n      "stacks": {`;
+  const stacks = namedStacks(finding);
+  for (const [nth, [name, stack]] of stacks.entries()) {
+    yield `${nth === 0 ? '' : ','}\n        "${name}": [`;
+    for (const [index, frame] of stack.entries()) {
+      yield index === 0 ? '\n          ' : ',\n          ';
+      yield writeFrame(frame);
+    }
+    yield stack.length === 0 ? ']' : '\n        ]';
+  }
+  yield `${stacks.length === 0 ? '' : '\n      '}}${after}`;
 }
 
 /** The document without its findings. */

@@ -17,14 +17,14 @@ import { listFindings } from '../selection.ts';
 const lineSizeBytesMax = 250_000;
 
 /**
- * How many frames of each stack a line has, at most, and how long its texts may be. A line that gets too long is written
- * again with less of both; the last row is short enough for all.
+ * How many frames of each stack a line has, at most, and how long its texts may be. A line that gets too long is
+ * written again with less of both; the last row is short enough for all.
  */
-const attempts: readonly { readonly frames: number; readonly textLength: number }[] = [
+const attempts: readonly { readonly frames: number; readonly textLength: number; readonly isLast?: true }[] = [
   { frames: 64, textLength: 1000 },
   { frames: 16, textLength: 1000 },
   { frames: 4, textLength: 500 },
-  { frames: 0, textLength: 200 },
+  { frames: 0, textLength: 200, isLast: true },
 ];
 
 /** How many members a list has, such as the arguments of the target, at most. */
@@ -39,8 +39,11 @@ const itemsMax = 50;
  */
 export const ndjson: PiecewiseReporter = function* (report, options) {
   const head = { tool: report.tool, target: targetToJson(report.target) };
-  const writeFrame = rememberFrames((frame) => write(frameToJson(frame)));
-  for (const finding of listFindings(report, options)) yield writeFinding(finding, head, writeFrame);
+  const writeFrame = rememberFrames((frame): WrittenFrame => {
+    const text = write(frameToJson(frame));
+    return { text, sizeBytes: Buffer.byteLength(text) };
+  });
+  for (const finding of listFindings(report, options)) yield* writeFinding(finding, head, writeFrame);
   yield `${write({ kind: 'audit', ...head, ...summarise(report) })}\n`;
 };
 
@@ -54,24 +57,42 @@ function summarise({ completeness, findings, ...report }: Report): object {
   };
 }
 
-function writeFinding(finding: Finding, head: object, writeFrame: (frame: Frame) => string): string {
+function* writeFinding(finding: Finding, head: object, writeFrame: (frame: Frame) => WrittenFrame): Iterable<string> {
   const stacks = namedStacks(finding);
-  let line = '';
-  for (const { frames, textLength } of attempts) {
+  for (const { frames, textLength, isLast } of attempts) {
     const cut = stacks.filter(([, stack]) => stack.length > frames);
-    const left = Object.fromEntries(cut.map(([name, stack]) => [name, stack.length - frames]));
     const value = {
       kind: 'finding',
       ...head,
       ...findingToJson(finding, {}),
-      framesLeftOut: cut.length === 0 ? undefined : left,
+      framesLeftOut:
+        cut.length === 0 ? undefined : Object.fromEntries(cut.map(([name, stack]) => [name, stack.length - frames])),
     };
-    const texts = stacks.map(([name, stack]) => `"${name}":[${stack.slice(0, frames).map(writeFrame).join(',')}]`);
     // The text `"stacks":{}` cannot stand within another one, where quotes are escaped.
-    line = `${write(value, textLength).replace('"stacks":{}', () => `"stacks":{${texts.join(',')}}`)}\n`;
-    if (Buffer.byteLength(line) <= lineSizeBytesMax) break;
+    const [before = '', after = ''] = write(value, textLength).split('"stacks":{}', 2);
+    const kept = stacks.map(([name, stack]) => [name, stack.slice(0, frames).map(writeFrame)] as const);
+    const sizeBytes = kept
+      .flatMap(([, written]) => written)
+      .reduce((sum, frame) => sum + frame.sizeBytes + 1, Buffer.byteLength(before) + Buffer.byteLength(after));
+    if (sizeBytes > lineSizeBytesMax && isLast !== true) continue;
+    yield `${before}"stacks":{`;
+    for (const [nth, [name, written]] of kept.entries()) {
+      yield `${nth === 0 ? '' : ','}"${name}":[`;
+      for (const [index, { text }] of written.entries()) {
+        if (index > 0) yield ',';
+        yield text;
+      }
+      yield ']';
+    }
+    yield `}${after}\n`;
+    return;
   }
-  return line;
+}
+
+/** A frame as JSON, which many lines share. */
+interface WrittenFrame {
+  readonly text: string;
+  readonly sizeBytes: number;
 }
 
 function write(value: object, textLength: number = 500): string {

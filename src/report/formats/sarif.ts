@@ -2,12 +2,13 @@ import { gzipSync } from 'node:zlib';
 
 import { type Gap, mayHideFindings } from '../../completeness.ts';
 import type { Finding, Report } from '../../model.ts';
+import { encodePieces } from '../../text/pieces.ts';
 import { spellExitCode } from '../exit-code-meanings.ts';
 import { spellGap } from '../gaps.ts';
 import type { PiecewiseReporter, ReportOptions } from '../reporter.ts';
 import { describeDriver } from '../sarif/driver.ts';
-import { locateWith, placeLocation, rootId } from '../sarif/locations.ts';
-import { describeResult, type ResultView } from '../sarif/results.ts';
+import { rootId, writeFramesWith } from '../sarif/locations.ts';
+import { type ResultView, writeResult } from '../sarif/results.ts';
 import { messageText, nameText, uriOfDirectory } from '../sarif/text.ts';
 import { listFindings } from '../selection.ts';
 import { findPlacesIn, placeProgram } from '../source-place.ts';
@@ -22,8 +23,8 @@ const compressedSizeBytesMax = 9_000_000;
 
 /** Deeper stacks are cut, and further so where there are many: a report of all is some ten megabytes then. */
 const framesPerStackMax = 128;
-const framesPerStackMin = 8;
-const framesMax = 200_000;
+const framesPerStackMin = 4;
+const framesMax = 100_000;
 
 /** Results are compressed so many bytes at a time, to know how much room is left. */
 const partSizeBytes = 1 << 20;
@@ -49,7 +50,7 @@ ${writeRoot(options)}"results":[\n`;
   let written = 0;
   for (const part of inParts(findings.slice(0, resultsMax), view)) {
     if (part.compressedSizeBytes > compressedSizeBytesMax) break;
-    yield `${written === 0 ? '' : ',\n'}${part.text}`;
+    yield* part.pieces;
     written += part.results;
   }
   const notes = notify(report, findings, written, view);
@@ -58,24 +59,28 @@ ${writeRoot(options)}"results":[\n`;
 }]}\n`;
 };
 
-/** The results as text, in parts of about {@link partSizeBytes}, with the size of all so far in gzip's quickest mode. */
+/** The results in parts of about {@link partSizeBytes}, with the size of all so far in gzip's quickest mode. */
 function* inParts(
   findings: readonly Finding[],
   view: ResultView,
-): Iterable<{ readonly text: string; readonly results: number; readonly compressedSizeBytes: number }> {
+): Iterable<{ readonly pieces: readonly string[]; readonly results: number; readonly compressedSizeBytes: number }> {
   let compressedSizeBytes = 0;
-  let lines: string[] = [];
+  let pieces: string[] = [];
   let length = 0;
+  let results = 0;
   for (const [index, finding] of findings.entries()) {
-    const line = JSON.stringify(describeResult(finding, view));
-    lines.push(line);
-    length += line.length;
+    if (index > 0) pieces.push(',\n');
+    for (const piece of writeResult(finding, view)) {
+      pieces.push(piece);
+      length += piece.length;
+    }
+    results += 1;
     if (length < partSizeBytes && index < findings.length - 1) continue;
-    const text = lines.join(',\n');
-    compressedSizeBytes += gzipSync(text, { level: 1 }).length;
-    yield { text, results: lines.length, compressedSizeBytes };
-    lines = [];
+    for (const bytes of encodePieces(pieces)) compressedSizeBytes += gzipSync(bytes, { level: 1 }).length;
+    yield { pieces, results, compressedSizeBytes };
+    pieces = [];
     length = 0;
+    results = 0;
   }
 }
 
@@ -85,8 +90,8 @@ function createResultView(report: Report, findings: readonly Finding[], options:
   const findPlace = findPlacesIn(options);
   return {
     findPlace,
-    locations: locateWith(findPlace),
-    elsewhere: placeLocation(placeProgram(report, options)),
+    texts: writeFramesWith(findPlace),
+    elsewhere: placeProgram(report, options),
     framesMax: Math.min(framesPerStackMax, Math.max(framesPerStackMin, perStack)),
     stepsMax,
     hasBaseline: report.findings.some(({ status }) => status === 'known'),

@@ -1,19 +1,18 @@
 import type { Finding, Stack } from '../../model.ts';
 import { ruleNames, rules } from '../../rules.ts';
-import { describeObject } from '../finding-view.ts';
-import { stacksOf } from '../finding-view.ts';
+import { describeObject, stacksOf } from '../finding-view.ts';
 import { hexadecimal } from '../numbers.ts';
-import { placeFinding, type FindPlace } from '../source-place.ts';
+import { type FindPlace, placeFinding, type SourcePlace } from '../source-place.ts';
 import { siteFrame } from '../stack-view.ts';
-import { describeStack, type Location, type Locations, placeLocation } from './locations.ts';
+import { closeLocation, describeFunction, describePlace, type FrameTexts, spellFunction } from './locations.ts';
 import { messageText, nameText } from './text.ts';
 
-/** The means to describe findings. */
+/** The means to write findings. */
 export interface ResultView {
-  readonly locations: Locations;
+  readonly texts: FrameTexts;
   readonly findPlace: FindPlace;
-  /** The location of a finding that has none in the repository: GitHub refuses a result without one. */
-  readonly elsewhere: Location;
+  /** The place of a finding that has none in the repository: GitHub refuses a result without one. */
+  readonly elsewhere: SourcePlace;
   /** How many frames of a stack are written. */
   readonly framesMax: number;
   /** How many steps a code flow has. */
@@ -22,23 +21,34 @@ export interface ResultView {
   readonly hasBaseline: boolean;
 }
 
-/** A finding as a result of SARIF. */
-export function describeResult(finding: Finding, view: ResultView): object {
+/** A finding as a result of SARIF, in pieces of JSON, most of which many results share. */
+export function writeResult(finding: Finding, view: ResultView): readonly string[] {
+  const related = writeRelated(finding, view);
+  const steps = writeFlow(finding, view);
+  return [
+    JSON.stringify(describeResult(finding, view)).slice(0, -1),
+    ...(related.length === 0 ? [] : [`,"relatedLocations":[${related.join(',')}]`]),
+    ...(steps.length === 0 ? [] : [',"codeFlows":[{"threadFlows":[{"locations":[', ...steps, ']}]}]']),
+    ...writeStacks(finding, view),
+    '}',
+  ];
+}
+
+/** The members that no other result shares. */
+function describeResult(finding: Finding, view: ResultView): object {
   const { rule, level, status, message, count, fingerprint, suppressedBy } = finding;
-  const related = describeRelated(finding, view);
-  const flow = describeFlow(finding, view);
+  const site = siteFrame(finding.stacks.offending ?? finding.stacks.opened);
   return {
     ruleId: rule,
     ruleIndex: ruleNames.indexOf(rule),
-    kind: 'fail',
     level,
     message: { text: messageText(message) },
-    locations: [locateFinding(finding, view)],
-    ...(flow.length === 0 ? {} : { codeFlows: [{ threadFlows: [{ locations: flow }] }] }),
-    ...(related.length === 0 ? {} : { relatedLocations: related }),
-    stacks: stacksOf(finding).flatMap(([label, stack]) =>
-      stack.length === 0 ? [] : [describeStack(label, stack, view.framesMax, view.locations)],
-    ),
+    locations: [
+      {
+        ...describePlace(placeFinding(finding, view.findPlace) ?? view.elsewhere),
+        ...(site === undefined ? {} : { logicalLocations: [describeFunction(site)] }),
+      },
+    ],
     partialFingerprints: { 'unclosed/v1': fingerprint },
     ...(view.hasBaseline && status !== 'suppressed' ? { baselineState: status === 'known' ? 'unchanged' : 'new' } : {}),
     ...(status === 'suppressed' ? { suppressions: [describeSuppression(suppressedBy)] } : {}),
@@ -47,26 +57,11 @@ export function describeResult(finding: Finding, view: ResultView): object {
   };
 }
 
-/** The innermost place in the repository, with the function that stands there. */
-function locateFinding(finding: Finding, { findPlace, locations, elsewhere }: ResultView): Location {
-  const place = placeFinding(finding, findPlace);
-  const site = siteFrame(finding.stacks.offending ?? finding.stacks.opened);
-  const { logicalLocations } = site === undefined ? {} : locations.locate(site);
-  return {
-    ...(place === undefined ? elsewhere : placeLocation(place)),
-    ...(logicalLocations === undefined ? {} : { logicalLocations }),
-  };
-}
-
 function describeSuppression(line: Finding['suppressedBy']): object {
   if (line === undefined) return { kind: 'external', status: 'accepted' };
   const { source, lineNumber, reason, line: text } = line;
   const why = reason === undefined ? text : `${reason} (${text})`;
-  return {
-    kind: 'external',
-    status: 'accepted',
-    justification: nameText(`${why}: ${source}:${lineNumber}`),
-  };
+  return { kind: 'external', status: 'accepted', justification: nameText(`${source}:${lineNumber}: ${why}`) };
 }
 
 /** The stacks in the order in which their calls were made, with a word for each call. */
@@ -84,27 +79,27 @@ function eventsOf({ rule, stacks }: Finding): readonly (readonly [what: string, 
  * The way through the repository's files: how the program came to each call, from its outermost function on, and the
  * call. Only steps with a place are written, because GitHub refuses others.
  */
-function describeFlow(finding: Finding, { locations, framesMax, stepsMax }: ResultView): readonly object[] {
-  const steps = eventsOf(finding).flatMap(([what, stack]) => {
-    const frames = locations.inRepository(stack).slice(0, framesMax).toReversed();
-    return frames.map((frame, index) => {
-      const isCall = index === frames.length - 1;
-      const name = frame.function ?? 'a function without a name';
-      return {
-        location: {
-          ...locations.locate(frame),
-          message: { text: messageText(isCall ? `${what}, by ${name}` : `on the way: ${name}`) },
-        },
-        nestingLevel: index,
-        importance: isCall ? 'essential' : 'unimportant',
-      };
-    });
-  });
-  return steps.slice(0, stepsMax).map((step, index) => ({ ...step, executionOrder: index + 1 }));
+function writeFlow(finding: Finding, { texts, framesMax, stepsMax }: ResultView): readonly string[] {
+  const pieces: string[] = [];
+  let step = 0;
+  for (const [what, stack] of eventsOf(finding)) {
+    const frames = stack.slice(0, framesMax).filter(texts.isInRepository).toReversed();
+    for (const [level, frame] of frames.entries()) {
+      if (step === stepsMax) return pieces;
+      step += 1;
+      const isCall = level === frames.length - 1;
+      pieces.push(
+        step === 1 ? '{"location":' : ',{"location":',
+        isCall ? closeLocation(texts.location(frame), `${what}, by ${spellFunction(frame)}`) : texts.wayLocation(frame),
+        `,"nestingLevel":${level},"importance":"${isCall ? 'essential' : 'unimportant'}","executionOrder":${step}}`,
+      );
+    }
+  }
+  return pieces;
 }
 
 /** Every call that has a part in the finding, at its innermost place in the repository. */
-function describeRelated(finding: Finding, { locations }: ResultView): readonly object[] {
+function writeRelated(finding: Finding, { texts }: ResultView): readonly string[] {
   const { victim, siblingsClosed } = finding.stacks;
   const others: readonly (readonly [string, Stack | undefined])[] = [
     ['what stood in its place was opened here', victim],
@@ -112,10 +107,28 @@ function describeRelated(finding: Finding, { locations }: ResultView): readonly 
   ];
   return [...eventsOf(finding), ...others]
     .flatMap(([what, stack = []]) => {
-      const [frame] = locations.inRepository(stack);
-      return frame === undefined ? [] : [{ ...locations.locate(frame), message: { text: messageText(what) } }];
+      const frame = stack.find(texts.isInRepository);
+      return frame === undefined ? [] : [closeLocation(texts.location(frame), what)];
     })
-    .map((location, index) => ({ id: index + 1, ...location }));
+    .map((location, index) => `{"id":${index + 1},${location.slice(1)}`);
+}
+
+/** The call stacks, with the outer frames left out of those that are too deep. */
+function* writeStacks(finding: Finding, { texts, framesMax }: ResultView): Iterable<string> {
+  const stacks = stacksOf(finding).filter(([, stack]) => stack.length > 0);
+  if (stacks.length === 0) return;
+  yield ',"stacks":[';
+  for (const [nth, [label, stack]] of stacks.entries()) {
+    const left = stack.length - framesMax;
+    const message = messageText(left > 0 ? `${label} (${left} outer frames left out)` : label);
+    yield `${nth === 0 ? '' : ','}{"message":${JSON.stringify({ text: message })},"frames":[`;
+    for (const [index, frame] of stack.slice(0, framesMax).entries()) {
+      if (index > 0) yield ',';
+      yield texts.stackFrame(frame);
+    }
+    yield ']}';
+  }
+  yield ']';
 }
 
 function describeProperties(finding: Finding): object {
