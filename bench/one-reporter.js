@@ -1,5 +1,5 @@
-// Started by reporters.js for each format, so that the memory is that of the one format: makes the report, writes it, and
-// prints the figures as JSON.
+// Started by reporters.js for each format, so that the memory is that of the one format: makes the report, writes it,
+// and prints the figures as JSON.
 import { closeSync, openSync, writeSync } from 'node:fs';
 
 import { reporters } from '../dist/report/index.js';

@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander';
 
 import type { Report } from '../model.ts';
 import {
+  type Companion,
   companions,
   isReporterName,
   type ReporterName,
@@ -92,16 +93,30 @@ export function takesStdout(choices: readonly ReporterChoice[]): boolean {
  * @throws ReportFileError when one cannot
  */
 export function checkReportFiles(choices: readonly ReporterChoice[]): void {
-  for (const { file } of choices) {
+  for (const { name, file } of choices) {
+    const companion = findCompanion(name);
+    if (companion !== undefined) attempt(companion.file, () => checkAddition(companion.file));
     if (file === undefined) continue;
     attempt(file, () => {
-      if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
-        throw Object.assign(new Error(), { code: 'EISDIR' });
+      refuseDirectory(file);
       if (opensAsDevice(file)) return;
       closeSync(openSync(unfinished(file), 'w'));
     });
     rmSync(unfinished(file), { force: true });
   }
+}
+
+/** @throws Error of the system when nothing can be added to the file */
+function checkAddition(file: string): void {
+  refuseDirectory(file);
+  const isNew = !existsSync(file);
+  closeSync(openSync(file, 'a'));
+  if (isNew) rmSync(file, { force: true });
+}
+
+/** Windows and Wine name the error of an attempt to write to a directory each in their own way. */
+function refuseDirectory(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
 }
 
 /**
@@ -150,17 +165,25 @@ function writeParts(stream: OutputStream, parts: Iterable<Uint8Array>): void {
   for (const part of parts) if (!write(stream, part)) return;
 }
 
+/** The second text of a format, and the file that the environment names for it; `undefined` where it names none. */
+function findCompanion(name: ReporterName): { readonly companion: Companion; readonly file: string } | undefined {
+  const companion = companions[name];
+  const path = companion === undefined ? undefined : process.env[companion.variable];
+  return companion === undefined || path === undefined || path === ''
+    ? undefined
+    : { companion, file: toWindowsPath(path) };
+}
+
 /**
- * Adds the second text of a format to the file that the environment names; without that, there is nothing to do.
+ * Adds the second text of a format, if it has one, to its file.
  *
  * @throws ReportFileError when the file cannot be written
  */
 function writeCompanion(name: ReporterName, report: Report, options: ReportOptions): void {
-  const companion = companions[name];
-  const path = companion === undefined ? undefined : process.env[companion.variable];
-  if (companion === undefined || path === undefined || path === '') return;
-  const file = toWindowsPath(path);
+  const { companion, file } = findCompanion(name) ?? {};
+  if (companion === undefined || file === undefined) return;
   attempt(file, () => {
+    refuseDirectory(file);
     const writtenSizeBytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
     const text = companion.write(report, options, companion.fileSizeBytesMax - writtenSizeBytes);
     if (text !== '') withFile(file, 'a', (descriptor) => writeAll(descriptor, Buffer.from(text)));

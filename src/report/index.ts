@@ -11,7 +11,7 @@ import { suppressions } from './formats/suppressions.ts';
 import { table } from './formats/table.ts';
 import type { Companion, PiecewiseReporter, Reporter } from './reporter.ts';
 
-export type { ReportOptions } from './reporter.ts';
+export type { Companion, ReportOptions } from './reporter.ts';
 
 /** Names of the formats, as `--reporter` takes them. */
 export type ReporterName =

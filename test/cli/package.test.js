@@ -44,7 +44,7 @@ describe('the packed tarball', () => {
       readdirSync(installed)
         .filter((each) => each !== 'node_modules')
         .sort(),
-      ['LICENSE', 'README.md', 'bin', 'bundle', 'dist', 'docs', 'launcher', 'package.json'],
+      ['LICENSE', 'README.md', 'bin', 'bundle', 'dist', 'docs', 'launcher', 'package.json', 'schema'],
     );
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
     assert.deepEqual(

@@ -4,7 +4,7 @@ import { cutText } from '../../text/cut.ts';
 import { escapeText } from '../../text/escape.ts';
 import { stacksOf } from '../finding-view.ts';
 import { spellGap } from '../gaps.ts';
-import { drawMarkdown } from '../markdown-page.ts';
+import { drawMarkdown } from '../markdown/page.ts';
 import { plural } from '../numbers.ts';
 import type { Companion, Reporter } from '../reporter.ts';
 import { listFindings } from '../selection.ts';

@@ -1,4 +1,4 @@
-import { drawMarkdown } from '../markdown-page.ts';
+import { drawMarkdown } from '../markdown/page.ts';
 import type { Reporter } from '../reporter.ts';
 
 /**

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { makeOddReport } from '../../../../bench/odd-report.js';
 import type { Finding, Report } from '../../../../src/model.ts';
 import { markdown } from '../../../../src/report/formats/markdown.ts';
-import { codeSpan, prose } from '../../../../src/report/markdown-text.ts';
+import { codeSpan, prose } from '../../../../src/report/markdown/text.ts';
 import { randomNumbers } from '../hostile.ts';
 import { clean, sample } from '../sample.ts';
 import { atHome, everything, listAll } from './everything.ts';

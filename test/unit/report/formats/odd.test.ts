@@ -11,7 +11,7 @@ import { atHome, everything, listAll, whole } from './everything.ts';
 
 const report = makeOddReport(400, 100);
 
-/** What a terminal would obey, and no format needs. */
+/** Characters that a terminal would obey, and that no format needs. */
 const unwanted = /(?![\r\n])[\p{Cc}\p{Cf}\p{Cs}]/u;
 
 describe('a report of odd names', () => {

@@ -1,5 +1,5 @@
-import { cutText } from '../text/cut.ts';
-import { escapeText } from '../text/escape.ts';
+import { cutText } from '../../text/cut.ts';
+import { escapeText } from '../../text/escape.ts';
 
 /** A word that no dialect of Markdown and no forge gives a meaning: letters, or a short number. */
 const plainWord = /^[("“]?(?:[A-Za-z]+(?:[-'’][A-Za-z]+)*|\d{1,6})[)"”]?[,;:.!?]?$/;

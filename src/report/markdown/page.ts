@@ -1,16 +1,16 @@
-import type { Finding, Level, Report } from '../model.ts';
-import { spellDuration } from '../text/duration.ts';
-import { spellExitCode } from './exit-code-meanings.ts';
-import { drawDetails } from './finding-view.ts';
-import { spellGap } from './gaps.ts';
-import { codeBlock, codeSpan, prose } from './markdown-text.ts';
-import { plural, spellNumber } from './numbers.ts';
-import { baseName } from './paths.ts';
-import type { ReportOptions } from './reporter.ts';
-import { listFindings, selectFindings } from './selection.ts';
-import { type FindPlace, findPlacesIn, placeFinding } from './source-place.ts';
-import type { StackView } from './stack-view.ts';
-import { createView } from './view.ts';
+import type { Finding, Level, Report } from '../../model.ts';
+import { spellDuration } from '../../text/duration.ts';
+import { spellExitCode } from '../exit-code-meanings.ts';
+import { drawDetails } from '../finding-view.ts';
+import { spellGap } from '../gaps.ts';
+import { codeBlock, codeSpan, prose } from './text.ts';
+import { plural, spellNumber } from '../numbers.ts';
+import { baseName } from '../paths.ts';
+import type { ReportOptions } from '../reporter.ts';
+import { listFindings, selectFindings } from '../selection.ts';
+import { type FindPlace, findPlacesIn, placeFinding } from '../source-place.ts';
+import type { StackView } from '../stack-view.ts';
+import { createView } from '../view.ts';
 
 const gapsMax = 12;
 /** Room for the line that says how many findings are left out. */
@@ -72,7 +72,7 @@ function drawVerdict(report: Report): readonly string[] {
     suppressed.length === 0 ? '' : `${suppressed.length} suppressed`,
   ].filter((part) => part !== '');
   const facts = [
-    target.exitCode === undefined ? 'still running' : `exited with ${spellExitCode(target.exitCode)}`,
+    target.exitCode === undefined ? 'Still running' : `Exited with ${spellExitCode(target.exitCode)}`,
     spellDuration(stats.durationMs),
     `${spellNumber(stats.opens)} handles opened, ${spellNumber(stats.closes)} closed, ${spellNumber(stats.openHandles)} open`,
     ...further,
