@@ -6,6 +6,7 @@ import type { SuppressionText } from '../analyze/suppressions.ts';
 import type { AuditOptions } from '../audit/options.ts';
 import { MarkError, parseMarkName } from '../marks/mark-name.ts';
 import type { Report } from '../model.ts';
+import { reporterNames } from '../report/index.ts';
 import { isAtLeast, type Level } from '../rules.ts';
 import { toWindowsPath, toWindowsSymbolPath } from '../wine/paths.ts';
 import { parseDuration } from './duration.ts';
@@ -49,7 +50,7 @@ export function addReporterOptions(command: Command): Command {
     .addOption(
       new Option(
         '--reporter <name[=file]>',
-        'write the report as table, json or suppressions, to a file if one is given; repeatable',
+        `write the report in a format, to a file if one is given; repeatable: ${reporterNames.join(', ')}`,
       ).argParser(parseReporter),
     )
     .option('--json', 'short for --reporter json')
@@ -201,6 +202,7 @@ export function toAppearance(options: AuditCliOptions, all: boolean): ReportAppe
     notes: showsNotes(options),
     suppressed: options.suppressed ?? false,
     systemFrames: options.allFrames ?? false,
+    failOn: options.failOn,
   };
 }
 

@@ -1,10 +1,20 @@
-import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
 import { InvalidArgumentError } from 'commander';
 
 import type { Report } from '../model.ts';
-import { isReporterName, type ReporterName, reporterNames, reporters } from '../report/index.ts';
+import {
+  type Companion,
+  companions,
+  isReporterName,
+  type ReporterName,
+  reporterNames,
+  type ReportOptions,
+  reporters,
+} from '../report/index.ts';
+import type { Level } from '../rules.ts';
+import { encodePieces } from '../text/pieces.ts';
 import { readHost } from '../wine/host.ts';
 import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
 import { explainFileFailure } from './gate/file-failure.ts';
@@ -27,6 +37,8 @@ export interface ReportAppearance {
   /** Whether suppressed findings are listed too. */
   readonly suppressed: boolean;
   readonly systemFrames: boolean;
+  /** The level from which on new findings fail the build. */
+  readonly failOn: Level | 'never';
 }
 
 /** A report cannot be written to the place that the user chose. */
@@ -82,16 +94,30 @@ export function takesStdout(choices: readonly ReporterChoice[]): boolean {
  * @throws ReportFileError when one cannot
  */
 export function checkReportFiles(choices: readonly ReporterChoice[]): void {
-  for (const { file } of choices) {
+  for (const { name, file } of choices) {
+    const companion = findCompanion(name);
+    if (companion !== undefined) attempt(companion.file, () => checkAddition(companion.file));
     if (file === undefined) continue;
     attempt(file, () => {
-      if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
-        throw Object.assign(new Error(), { code: 'EISDIR' });
+      refuseDirectory(file);
       if (opensAsDevice(file)) return;
       closeSync(openSync(unfinished(file), 'w'));
     });
     rmSync(unfinished(file), { force: true });
   }
+}
+
+/** @throws Error of the system when nothing can be added to the file */
+function checkAddition(file: string): void {
+  refuseDirectory(file);
+  const isNew = !existsSync(file);
+  closeSync(openSync(file, 'a'));
+  if (isNew) rmSync(file, { force: true });
+}
+
+/** Windows and Wine name the error of an attempt to write to a directory each in their own way. */
+function refuseDirectory(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
 }
 
 /**
@@ -104,25 +130,73 @@ export function writeReports(report: Report, choices: readonly ReporterChoice[],
   const sources = new SourceLines(report.target.command.slice(0, 1));
   for (const { name, file } of choices) {
     const place = file === undefined ? describeOutput(streamOf(name)) : { colorLevel: 0 as const, columns: 120 };
-    const text = reporters[name](report, {
+    const options: ReportOptions = {
       colorLevel: place.colorLevel,
       columns: place.columns,
       readSource: (path) => sources.read(path),
       baseDirectory: process.cwd(),
+      repositoryDirectory: findRepository(process.cwd()),
+      failOn: appearance.failOn,
       showAll: appearance.all,
       showNotes: appearance.notes,
       showSuppressed: appearance.suppressed,
       showSystemFrames: appearance.systemFrames,
       ...(isOnLinux() ? { showSourcePath: toHostPath } : {}),
-    });
-    try {
-      if (file === undefined) write(streamOf(name), text);
-      else writeWhole(file, text);
-    } catch (error) {
-      failure ??= error;
+    };
+    for (const work of [
+      () => {
+        const parts = encodePieces(reporters[name](report, options));
+        if (file === undefined) writeParts(streamOf(name), parts);
+        else writeWhole(file, parts);
+      },
+      () => writeCompanion(name, report, options),
+    ]) {
+      try {
+        work();
+      } catch (error) {
+        failure ??= error;
+      }
     }
   }
   if (failure !== undefined) throw failure;
+}
+
+/** A reader that has gone reads no further part. */
+function writeParts(stream: OutputStream, parts: Iterable<Uint8Array>): void {
+  for (const part of parts) if (!write(stream, part)) return;
+}
+
+/** The second text of a format, and the file that the environment names for it; `undefined` where it names none. */
+function findCompanion(name: ReporterName): { readonly companion: Companion; readonly file: string } | undefined {
+  const companion = companions[name];
+  const path = companion === undefined ? undefined : process.env[companion.variable];
+  return companion === undefined || path === undefined || path === ''
+    ? undefined
+    : { companion, file: toWindowsPath(path) };
+}
+
+/**
+ * Adds the second text of a format, if it has one, to its file.
+ *
+ * @throws ReportFileError when the file cannot be written
+ */
+function writeCompanion(name: ReporterName, report: Report, options: ReportOptions): void {
+  const { companion, file } = findCompanion(name) ?? {};
+  if (companion === undefined || file === undefined) return;
+  attempt(file, () => {
+    refuseDirectory(file);
+    const writtenSizeBytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    const text = companion.write(report, options, companion.fileSizeBytesMax - writtenSizeBytes);
+    if (text !== '') withFile(file, 'a', (descriptor) => writeAll(descriptor, Buffer.from(text)));
+  });
+}
+
+/** The nearest directory at or above another one that is the root of a Git work tree; or else that directory itself. */
+function findRepository(directory: string): string {
+  for (let each = directory; ; each = win32.dirname(each)) {
+    if (existsSync(win32.join(each, '.git'))) return each;
+    if (win32.dirname(each) === each) return directory;
+  }
 }
 
 function isOnLinux(): boolean {
@@ -148,20 +222,23 @@ export function numberFiles(choices: readonly ReporterChoice[], number: number):
 }
 
 /** Writes a whole file or none: to a neighbour, which then takes its place. A device or pipe is written to directly. */
-function writeWhole(file: string, text: string): void {
+function writeWhole(file: string, parts: Iterable<Uint8Array>): void {
   attempt(file, () => {
-    if (opensAsDevice(file)) {
-      const device = openSync(file, 'a');
-      try {
-        writeAll(device, Buffer.from(text));
-      } finally {
-        closeSync(device);
-      }
-      return;
-    }
-    writeFileSync(unfinished(file), text);
-    renameSync(unfinished(file), file);
+    const isDevice = opensAsDevice(file);
+    withFile(isDevice ? file : unfinished(file), isDevice ? 'a' : 'w', (descriptor) => {
+      for (const part of parts) writeAll(descriptor, part);
+    });
+    if (!isDevice) renameSync(unfinished(file), file);
   });
+}
+
+function withFile(file: string, flags: 'a' | 'w', use: (descriptor: number) => void): void {
+  const descriptor = openSync(file, flags);
+  try {
+    use(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function unfinished(file: string): string {
@@ -194,6 +271,8 @@ function attempt(file: string, work: () => void): void {
     work();
   } catch (error) {
     rmSync(unfinished(file), { force: true });
+    // An error without a code is none of the file, but of the reporter that was asked for the next piece.
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     const { why, advice } = explainFileFailure(error);
     throw new ReportFileError(file, why, advice);
   }

@@ -24,13 +24,14 @@ export function describeOutput(stream: OutputStream): OutputDescription {
 }
 
 /**
- * Writes a whole text. A reader or a terminal that has gone is not an error.
+ * Writes a whole text, or bytes of UTF-8. A reader or a terminal that has gone is not an error.
  *
  * @returns whether the stream is still read
  */
-export function write(stream: OutputStream, text: string): boolean {
+export function write(stream: OutputStream, text: string | Uint8Array): boolean {
   const path = terminalOf(stream)?.path;
-  return path === undefined ? writeAll(stream, Buffer.from(text)) : writeToTerminal(path, Buffer.from(text));
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+  return path === undefined ? writeAll(stream, bytes) : writeToTerminal(path, bytes);
 }
 
 /** A terminal of Linux that was closed cannot be opened, or refuses what is written: the errors differ. */

@@ -1,6 +1,5 @@
 import { dissect, moduleName } from '../analyze/stacks.ts';
 import type { Finding, Report, SuppressionLine, SuppressionUse } from '../model.ts';
-import { rules } from '../rules.ts';
 import { compilePattern } from '../text/pattern.ts';
 import { restateFindings } from '../analyze/combine/restate.ts';
 import type { Config, NamePatterns } from './config.ts';
@@ -35,15 +34,10 @@ export function applyConfig(report: Report, config: Config, source: string): Rep
   };
 }
 
-/**
- * Notes stand for handles of the system and for what cannot be helped: a level does not make more of them. A rule that
- * has nothing but notes is another matter.
- */
+/** Notes stand for handles of the system and for what cannot be helped: a level does not make more of them. */
 function withLevel(finding: Finding, { rules: levels = {} }: Config): Finding {
   const level = levels[finding.rule];
-  if (level === undefined || level === 'off' || level === finding.level) return finding;
-  const hasOtherLevels = rules[finding.rule].levels.some((each) => each !== 'note');
-  return finding.level === 'note' && hasOtherLevels ? finding : { ...finding, level };
+  return level === undefined || level === 'off' || finding.level === 'note' ? finding : { ...finding, level };
 }
 
 function listRulesOff({ rules: levels = {} }: Config, source: string): readonly Exclusion[] {

@@ -22,13 +22,27 @@ const listedHandles = 10;
  * come from two mistakes; only this view cannot show the difference.
  */
 export function joinAlike(findings: readonly Finding[], view: StackView): readonly Alike[] {
-  const groups = groupBy(findings, (finding) => {
+  // A number for each row: the texts of thousands of deep stacks would fill the memory.
+  const numbers = new Map<string, number>();
+  const numberOf = (row: string): number => {
+    const known = numbers.get(row) ?? numbers.size;
+    if (known === numbers.size) numbers.set(row, known);
+    return known;
+  };
+  const headed = findings.map((finding) => {
     const { level, status, rule, message, object } = finding;
-    const stacks = stacksOf(finding).map(([label, stack]) => [label, spellVisible(stack, view)]);
-    return JSON.stringify([level, status, rule, message, object.type, stacks]);
+    return { finding, heading: JSON.stringify([level, status, rule, message, object.type]) };
+  });
+  const counts = new Map<string, number>();
+  for (const { heading } of headed) counts.set(heading, (counts.get(heading) ?? 0) + 1);
+  const groups = groupBy(headed, ({ finding, heading }) => {
+    // Most sentences name a place, and no other finding has the same: only the stacks of the others are looked at.
+    if (counts.get(heading) === 1) return heading;
+    const stacks = stacksOf(finding).map(([label, stack]) => [label, spellVisible(stack, view).map(numberOf)]);
+    return `${heading}${JSON.stringify(stacks)}`;
   });
   return [...groups.values()]
-    .map((group) => ({ finding: joinFindings(group), others: group.length - 1 }))
+    .map((group) => ({ finding: joinFindings(group.map(({ finding }) => finding)), others: group.length - 1 }))
     .sort((a, b) => compareFindings(a.finding, b.finding));
 }
 

@@ -15,9 +15,14 @@ const briefLines = 4;
  * @param others how many findings read the same
  */
 export function drawFinding(finding: Finding, others: number, view: StackView): readonly string[] {
-  const { theme, width } = view;
   const lines = [drawHeader(finding, view), ...drawSentences([finding.message, ...spellOthers(others)], view)];
-  if (finding.level === 'note') return lines;
+  return finding.level === 'note' ? lines : [...lines, ...drawDetails(finding, view)];
+}
+
+/** The handles and stacks of a finding, each part after an empty line. */
+export function drawDetails(finding: Finding, view: StackView): readonly string[] {
+  const { theme, width } = view;
+  const lines: string[] = [];
   const handles = drawHandles(finding, view);
   if (handles.length > 0) lines.push('', ...handles.map((line) => `  ${line}`));
   const stacks = stacksOf(finding);
@@ -132,7 +137,7 @@ function drawHandles(
 /**
  * `C:\logs\app.log`; `C:\logs\app.log (FILE 0x228306250, descriptor 3)`; `TCP 127.0.0.1:5000 → 127.0.0.1:80, connected`
  */
-function describeObject({ name, socket, wrapper }: HandleObject, arrow: string): string {
+export function describeObject({ name, socket, wrapper }: HandleObject, arrow: string): string {
   const wrapped = wrapper?.value === undefined ? undefined : `(${describeWrapper(wrapper, wrapper.value)})`;
   if (socket === undefined) return join([name, wrapped], ' ');
   const { protocol, local, remote, state } = socket;

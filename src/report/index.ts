@@ -1,15 +1,49 @@
-import { json } from './json.ts';
-import type { Reporter } from './reporter.ts';
-import { suppressions } from './suppression-file.ts';
-import { table } from './table.ts';
+import { csv } from './formats/csv.ts';
+import { folded } from './formats/folded.ts';
+import { github, stepSummary } from './formats/github.ts';
+import { gitlab } from './formats/gitlab.ts';
+import { json } from './formats/json.ts';
+import { junit } from './formats/junit.ts';
+import { markdown } from './formats/markdown.ts';
+import { ndjson } from './formats/ndjson.ts';
+import { sarif } from './formats/sarif.ts';
+import { suppressions } from './formats/suppressions.ts';
+import { table } from './formats/table.ts';
+import type { Companion, PiecewiseReporter, Reporter } from './reporter.ts';
 
-export type { Reporter, ReportOptions } from './reporter.ts';
+export type { Companion, ReportOptions } from './reporter.ts';
 
 /** Names of the formats, as `--reporter` takes them. */
-export type ReporterName = 'table' | 'json' | 'suppressions';
+export type ReporterName =
+  | 'table'
+  | 'json'
+  | 'ndjson'
+  | 'csv'
+  | 'sarif'
+  | 'junit'
+  | 'github'
+  | 'gitlab'
+  | 'markdown'
+  | 'folded'
+  | 'suppressions';
 
 /** Every format, one file each. A new one is a new file and a row here. */
-export const reporters: Readonly<Record<ReporterName, Reporter>> = { table, json, suppressions };
+export const reporters: Readonly<Record<ReporterName, Reporter | PiecewiseReporter>> = {
+  table,
+  json,
+  ndjson,
+  csv,
+  sarif,
+  junit,
+  github,
+  gitlab,
+  markdown,
+  folded,
+  suppressions,
+};
+
+/** The second texts of formats that have one. */
+export const companions: Readonly<Partial<Record<ReporterName, Companion>>> = { github: stepSummary };
 
 /** The names in the order of {@link reporters}, for help and error texts. */
 export const reporterNames: readonly ReporterName[] = Object.keys(reporters) as ReporterName[];

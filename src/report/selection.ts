@@ -31,3 +31,9 @@ export function isShown(
 ): boolean {
   return status === 'new' ? showNotes || level !== 'note' : showSuppressed;
 }
+
+/** The findings that a view with these options lists: the new ones first, and the worst first among each. */
+export function listFindings({ findings }: Pick<Report, 'findings'>, options: ReportOptions): readonly Finding[] {
+  const shown = findings.filter((finding) => isShown(finding, options));
+  return [...shown.filter(({ status }) => status === 'new'), ...shown.filter(({ status }) => status !== 'new')];
+}

@@ -1,5 +1,6 @@
 import { dissect } from '../analyze/stacks.ts';
 import type { Frame, Stack } from '../model.ts';
+import { rememberFrames } from './frame-memory.ts';
 import { plural } from './numbers.ts';
 import { baseName, relativePath } from './paths.ts';
 import type { ReportOptions } from './reporter.ts';
@@ -30,9 +31,21 @@ export interface Brevity {
 /** How many frames of the system are shown where it has nothing but those. */
 const systemFramesShown = 4;
 
+/** No recorder keeps as many frames of a stack: this is only to spend no time on a report that was made up. */
+const framesDissected = 128;
+const innerParts = new WeakMap<Stack, Stack>();
+
 /** The frame that a person looks at first: the one that the rules name, mostly the programmer's own. */
 export function siteFrame(stack: Stack | undefined): Frame | undefined {
-  return dissect(stack ?? []).site ?? stack?.[0];
+  return dissect(innerPart(stack ?? [])).site ?? stack?.[0];
+}
+
+/** The same array for the same stack: {@link dissect} knows a stack again. */
+function innerPart(stack: Stack): Stack {
+  if (stack.length <= framesDissected) return stack;
+  const known = innerParts.get(stack) ?? stack.slice(0, framesDissected);
+  innerParts.set(stack, known);
+  return known;
 }
 
 /**
@@ -86,11 +99,9 @@ function spellSite(frame: Frame): string {
   return place === '' ? `${module}+0x${frame.offset.toString(16)}` : place;
 }
 
-/** The same text for stacks of which a reader sees the same, but for the numbers of frames that are left out. */
-export function spellVisible(stack: Stack, view: StackView): string {
-  return rowsOf(stack, view)
-    .map(({ identity, name, place }) => identity ?? `${name} ${place}`)
-    .join('\n');
+/** The same texts for stacks of which a reader sees the same, but for the numbers of frames that are left out. */
+export function spellVisible(stack: Stack, view: StackView): readonly string[] {
+  return rowsOf(stack, view).map(({ identity }) => identity);
 }
 
 function rowsOf(stack: Stack, view: StackView): readonly Row[] {
@@ -112,8 +123,8 @@ interface Row {
   /** How many frames it stands for. */
   readonly frames: number;
   readonly frame?: Frame;
-  /** The row without the number of frames in it; absent where {@link name} and {@link place} are without one. */
-  readonly identity?: string;
+  /** The text of the row, without the number of frames in it. */
+  readonly identity: string;
 }
 
 /** A row that is no frame, but says something about some. */
@@ -130,7 +141,16 @@ function drawRow({ name, place, own }: Row, nameWidth: number, { theme, width }:
   return `${paintName(shownName)}  ${paintPlace(cutMiddle(place, width - nameWidth - 2, ellipsis))}`;
 }
 
-function row(frame: Frame, { theme, options, programModule }: StackView): Row {
+const knownRows = new WeakMap<Theme, (frame: Frame) => Row>();
+
+/** The row of a frame, which is the same in all views of a report: they share its theme. */
+function row(frame: Frame, view: StackView): Row {
+  const known = knownRows.get(view.theme) ?? rememberFrames((each) => makeRow(each, view));
+  knownRows.set(view.theme, known);
+  return known(frame);
+}
+
+function makeRow(frame: Frame, { theme, options, programModule }: StackView): Row {
   const module = baseName(frame.module);
   const home = module.toLowerCase() === programModule;
   const offset = `+0x${frame.offset.toString(16)}`;
@@ -142,7 +162,15 @@ function row(frame: Frame, { theme, options, programModule }: StackView): Row {
   const place = source !== '' ? `${source}${line}` : frame.function === undefined ? '' : `${module}${offset}`;
   // An inlined frame has no place on the stack, and a debugger may not list it: the row says why it is here.
   const mark = frame.inlined === true ? ' (inlined)' : '';
-  return { name: theme.escape(qualified), place: theme.escape(place) + mark, own: isOwn(frame), frames: 1, frame };
+  const [shownName, shownPlace] = [theme.escape(qualified), theme.escape(place) + mark];
+  return {
+    name: shownName,
+    place: shownPlace,
+    own: isOwn(frame),
+    frames: 1,
+    frame,
+    identity: `${shownName} ${shownPlace}`,
+  };
 }
 
 function spellSource(file: string, { baseDirectory, showSourcePath }: ReportOptions): string {
@@ -223,7 +251,8 @@ function isThreadStart({ runtime, function: name }: Frame): boolean {
   return runtime === true || name === 'BaseThreadInitThunk' || name === 'RtlUserThreadStart';
 }
 
-function isOwn(frame: Frame): boolean {
+/** The frame is the programmer's own code: neither the system's nor a runtime's. */
+export function isOwn(frame: Frame): boolean {
   return frame.system !== true && frame.runtime !== true;
 }
 

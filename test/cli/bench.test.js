@@ -72,6 +72,10 @@ const printed = {
     '2,000 handles --csv --no-names: peak # MB (aim: below 300), # times Node.js alone',
     '  # ms, # times Node.js alone; # bytes',
   ],
+  'bench:reporters': [
+    '50 findings of 50 frames each (aims: below 5 s, below 1000 MB)',
+    ...['table', 'json', 'ndjson', 'csv', 'sarif', 'junit', 'github', 'gitlab', 'markdown', 'folded', 'suppressions'],
+  ].flatMap((each, index) => (index === 0 ? [each] : [`${each}: # s, # s of processors, peak # MB`, '  # MB written'])),
   'bench:scale': [
     '1,000 leaked handles: judged and reported in # s (aim: 5), # times Node.js alone',
     '  the program # ms alone, # ms audited, ratio #',

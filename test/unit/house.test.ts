@@ -62,7 +62,8 @@ const pure: Readonly<Record<string, readonly string[]>> = {
   analyze: ['completeness.ts', 'rules.ts', 'model.ts', 'evidence-model.ts', 'user-error.ts', 'text'],
   baseline: ['rules.ts', 'model.ts', 'user-error.ts', 'text', 'analyze'],
   config: ['rules.ts', 'model.ts', 'user-error.ts', 'text', 'analyze'],
-  report: ['completeness.ts', 'rules.ts', 'model.ts', 'text', 'analyze', 'chalk', 'cli-table3'],
+  // zlib only says how long a text would be: GitHub's limit is one of gzip.
+  report: ['completeness.ts', 'rules.ts', 'model.ts', 'text', 'analyze', 'chalk', 'cli-table3', 'node:zlib'],
   'user-error.ts': [],
   text: [],
 };

@@ -6,7 +6,7 @@ const { audit } = await built('audit/index.js');
 const { CreateEventW, SetEvent } = await built('ffi/kernel32.js');
 const { HandleOrNull } = await built('io/index.js');
 const { MarkCounts } = await built('marks/mark-counts.js');
-const { json } = await built('report/json.js');
+const { json } = await built('report/formats/json.js');
 
 /** Set when a mark was counted. A program that marks by an event has no other way to know: see fixtures/marks.h. */
 let counted;
@@ -24,7 +24,7 @@ process.on('message', async (options) => {
       counted = HandleOrNull.fromRawHandle(CreateEventW(null, false, false, name)).expect('create event', name);
     }
     const report = await audit(options);
-    process.send({ report: JSON.parse(json(report, { showNotes: true })) });
+    process.send({ report: JSON.parse([...json(report, { showNotes: true })].join('')) });
   } catch (error) {
     process.send({ error: error.stack });
   } finally {

@@ -18,7 +18,7 @@ import { writeReports } from '../report-output.ts';
 import { write } from '../terminal.ts';
 
 interface InitOptions {
-  readonly followChildren?: true;
+  readonly followChildren: boolean;
   readonly symbols?: string;
 }
 
@@ -45,7 +45,7 @@ export function addInitCommand(program: Command): void {
     .usage('[options] [-- <program> [arguments...]]')
     .argument('[program]', 'the program to run: a path, or a name that is looked for along PATH')
     .argument('[arguments...]', 'the program’s own arguments')
-    .option('--follow-children', 'record child processes, too, now and in later runs')
+    .option('--no-follow-children', 'record the program only, now and in later runs')
     .option(
       '--symbols <path>',
       'where to look for PDB files: directories and symbol servers with semicolons between them',
@@ -69,7 +69,7 @@ async function init(name: string | undefined, args: readonly string[], options: 
   }
   refuseExisting(baselineFileName);
   using interruption = new CtrlC();
-  const { followChildren = false, symbols } = options;
+  const { followChildren, symbols } = options;
   const report = await audit({
     program: toWindowsPath(name),
     args,
@@ -78,7 +78,13 @@ async function init(name: string | undefined, args: readonly string[], options: 
     signal: interruption.signal,
     interruption: interruption.began,
   });
-  writeReports(report, [{ name: 'table' }], { all: false, notes: false, suppressed: false, systemFrames: false });
+  writeReports(report, [{ name: 'table' }], {
+    all: false,
+    notes: false,
+    suppressed: false,
+    systemFrames: false,
+    failOn: 'warning',
+  });
   if (interruption.began.aborted) return exitCodes.interrupted;
   const { complete } = report.completeness;
   const { entries } = updateBaseline([], report.findings, { notes: false, complete });
@@ -101,7 +107,7 @@ function writeConfig({ followChildren, symbols }: InitOptions, hasBaseline: bool
     ...(hasSchema ? { $schema: schemaFile } : {}),
     failOn: 'warning',
     ...(hasBaseline ? { baseline: baselineFileName } : {}),
-    ...(followChildren ? { followChildren } : {}),
+    ...(followChildren ? {} : { followChildren }),
     ...(symbols === undefined ? {} : { symbols: symbols.split(';').filter((part) => part !== '') }),
   };
   try {

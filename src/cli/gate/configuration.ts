@@ -197,7 +197,8 @@ function setOption(command: Command, name: string, value: unknown, shown: string
   const adds = name === 'suppress';
   if (source !== undefined && source !== 'default' && !adds) return;
   if (name === 'reporter' && command.getOptionValue('json') === true) return;
-  const option = command.options.find((each) => each.attributeName() === name);
+  const options = command.options.filter((each) => each.attributeName() === name);
+  const [option] = options;
   if (option === undefined) {
     if (name === 'inlineSuppressions') command.setOptionValueWithSource(name, value, 'config');
     return;
@@ -209,7 +210,7 @@ function setOption(command: Command, name: string, value: unknown, shown: string
       parsed =
         option.parseArg === undefined || typeof each === 'boolean' ? each : option.parseArg(String(each), parsed);
     // An option without a value is absent, not false.
-    if (parsed === false && !option.negate) return;
+    if (parsed === false && !options.some(({ negate }) => negate)) return;
     command.setOptionValueWithSource(name, parsed, 'config');
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error;

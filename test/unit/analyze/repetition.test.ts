@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { weighGaps } from '../../../src/completeness.ts';
 import { combineRuns } from '../../../src/analyze/combine/repetition.ts';
 import type { Finding, Report } from '../../../src/model.ts';
-import { reporters } from '../../../src/report/index.ts';
+import { json } from '../../../src/report/formats/json.ts';
+import { table } from '../../../src/report/formats/table.ts';
 import { clean, sample } from '../report/sample.ts';
 
 const first = sample.findings[0] as Finding;
@@ -140,10 +141,10 @@ describe('several runs in one report', () => {
 
   it('are said to be several by the table and by JSON', () => {
     const combined = combineRuns([run([first]), run([], {}, 3)]);
-    expect(reporters.table(combined, { colorLevel: 0, columns: 100 })).toMatch(
+    expect(table(combined, { colorLevel: 0, columns: 100 })).toMatch(
       /^2 runs, 1 of which failed, pid 4242, exited with 3/m,
     );
-    const { runs, findings } = JSON.parse(reporters.json(combined, { colorLevel: 0, columns: 80 })) as {
+    const { runs, findings } = JSON.parse([...json(combined, { colorLevel: 0, columns: 80 })].join('')) as {
       runs: unknown;
       findings: readonly { runs: unknown }[];
     };

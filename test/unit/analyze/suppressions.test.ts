@@ -8,7 +8,7 @@ import { parseLine, parseSuppressions, suggestSuppression, suppress } from '../.
 import { ends } from '../../hang.ts';
 import type { Finding, HandleObject } from '../../../src/model.ts';
 import type { OpenHandle } from '../../../src/evidence-model.ts';
-import { reporters } from '../../../src/report/index.ts';
+import { suppressions } from '../../../src/report/formats/suppressions.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
 import { clean, sample } from '../report/sample.ts';
 
@@ -273,11 +273,11 @@ describe('a suggested suppression', () => {
       ...sample,
       findings: sample.findings.map((finding) => ({ ...finding, suppression: suggestSuppression(finding) })),
     };
-    const text = reporters.suppressions(report, { colorLevel: 3, columns: 80, showNotes: true });
+    const text = suppressions(report, { colorLevel: 3, columns: 80, showNotes: true });
     const marked = suppress(sample.findings, parseSuppressions({ source: 'x.supp', text })).findings;
     expect(withStatus('new', marked)).toEqual([]);
     expect(text).toMatch(/^# error: /);
-    expect(reporters.suppressions(clean, { colorLevel: 0, columns: 80 })).toBe('');
+    expect(suppressions(clean, { colorLevel: 0, columns: 80 })).toBe('');
   });
 });
 

@@ -28,12 +28,6 @@ describe('the level of a rule', () => {
     expect(levels('note')).toEqual(['note', 'note', 'note']);
   });
 
-  it('makes more of the notes of a rule that has no other level', () => {
-    const inherited = leakOf('x', 1, { rule: 'inherited', level: 'note' });
-    const { findings } = apply(withFindings(inherited), { rules: { inherited: 'error' } });
-    expect(findings).toMatchObject([{ level: 'error', status: 'new' }]);
-  });
-
   it('leaves the findings of other rules', () => {
     expect(apply(withFindings(error), { rules: { 'double-close': 'note' } }).findings).toEqual([error]);
   });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import type { BaselineUse, Finding, Report } from '../../../src/model.ts';
-import { reporters } from '../../../src/report/index.ts';
+import { json } from '../../../src/report/formats/json.ts';
+import { table } from '../../../src/report/formats/table.ts';
 import type { ReportOptions } from '../../../src/report/reporter.ts';
 import { randomNumbers, makeHostile } from './hostile.ts';
 import { clean, sample } from './sample.ts';
@@ -18,8 +19,7 @@ const baseline: BaselineUse = {
 };
 
 const plain: ReportOptions = { colorLevel: 0, columns: 80 };
-const draw = (report: Report, options: Partial<ReportOptions> = {}): string =>
-  reporters.table(report, { ...plain, ...options });
+const draw = (report: Report, options: Partial<ReportOptions> = {}): string => table(report, { ...plain, ...options });
 
 describe('the table', () => {
   it('lists the entries that nothing was found of, and counts those that accept too much', () => {
@@ -83,7 +83,7 @@ describe('the table', () => {
 
 describe('the JSON report', () => {
   const toJson = (report: Report): { readonly baseline?: unknown; readonly findings: readonly Finding[] } =>
-    JSON.parse(reporters.json(report, plain));
+    JSON.parse([...json(report, plain)].join(''));
 
   it('has the baseline, its stale entries and what was changed', () => {
     expect(toJson({ ...clean, baseline }).baseline).toEqual(baseline);

@@ -3,7 +3,7 @@ import { analyze } from '../../../src/analyze/index.ts';
 import type { Finding, Level, ModuleWithoutNames, Report } from '../../../src/model.ts';
 import type { OpenSite } from '../../../src/evidence-model.ts';
 import type { ReportOptions } from '../../../src/report/reporter.ts';
-import { table } from '../../../src/report/table.ts';
+import { table } from '../../../src/report/formats/table.ts';
 import { called, mainBottom, misuse, openSite } from '../analyze/evidence.ts';
 import { makeHostile, randomNumbers } from './hostile.ts';
 import { clean, sample } from './sample.ts';

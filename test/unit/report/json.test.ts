@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { mayHideFindings } from '../../../src/completeness.ts';
 import { spellGap } from '../../../src/report/gaps.ts';
-import { json } from '../../../src/report/json.ts';
+import { json as inPieces } from '../../../src/report/formats/json.ts';
+import type { ReportOptions } from '../../../src/report/reporter.ts';
 import type { Finding, Report } from '../../../src/model.ts';
 import { makeHostile, randomNumbers } from './hostile.ts';
 import { clean, sample } from './sample.ts';
+
+const json = (report: Report, given: ReportOptions): string => [...inPieces(report, given)].join('');
 
 const options = { colorLevel: 3, columns: 80, showNotes: true, showSuppressed: true } as const;
 

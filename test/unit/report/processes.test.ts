@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
 import type { ProcessSummary } from '../../../src/model.ts';
-import { reporters } from '../../../src/report/index.ts';
+import { table } from '../../../src/report/formats/table.ts';
 import { clean } from './sample.ts';
 
 function draw(processes: readonly ProcessSummary[], showAll = false): string {
-  const text = reporters.table({ ...clean, processes }, { colorLevel: 0, columns: 80, showAll });
+  const text = table({ ...clean, processes }, { colorLevel: 0, columns: 80, showAll });
   return /^\d+ process(?:es)?:\n(?: {2,}.*\n)*/m.exec(text)?.[0] ?? '';
 }
 

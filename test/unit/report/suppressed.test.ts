@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Finding, Report } from '../../../src/model.ts';
-import { reporters } from '../../../src/report/index.ts';
+import { json } from '../../../src/report/formats/json.ts';
+import { suppressions } from '../../../src/report/formats/suppressions.ts';
+import { table } from '../../../src/report/formats/table.ts';
 import type { ReportOptions } from '../../../src/report/reporter.ts';
 import { clean, sample } from './sample.ts';
 
@@ -27,14 +29,13 @@ const accepted: Report = {
 };
 
 const plain: ReportOptions = { colorLevel: 0, columns: 80 };
-const draw = (report: Report, options: Partial<ReportOptions> = {}): string =>
-  reporters.table(report, { ...plain, ...options });
+const draw = (report: Report, options: Partial<ReportOptions> = {}): string => table(report, { ...plain, ...options });
 
 function toJson(
   report: Report,
   options: Partial<ReportOptions> = {},
 ): { readonly findings: readonly Finding[]; readonly stats: Readonly<Record<string, number>> } {
-  return JSON.parse(reporters.json(report, { ...plain, ...options }));
+  return JSON.parse([...json(report, { ...plain, ...options })].join(''));
 }
 
 describe('the table', () => {
@@ -69,7 +70,7 @@ describe('the table', () => {
     );
     expect(draw(report, { showNotes: true })).toContain('leak:old;expires:2027-01-31: issue 7');
     expect(draw(report)).not.toContain('matched nothing');
-    expect(JSON.parse(reporters.json(report, plain))).toMatchObject({
+    expect(toJson(report)).toMatchObject({
       suppressions: [{ expires: '2027-01-31', reason: 'issue 7', findings: 0, expired: true }],
     });
   });
@@ -139,7 +140,7 @@ describe('the suppressions reporter', () => {
     const withLines = (findings: readonly Finding[]): readonly Finding[] =>
       findings.map((finding) => ({ ...finding, suppression: `${finding.rule}:fingerprint:${finding.fingerprint}` }));
     const report = { ...accepted, findings: withLines([...accepted.findings, third]) };
-    const text = reporters.suppressions(report, { ...plain, showNotes: true, showSuppressed: true });
+    const text = suppressions(report, { ...plain, showNotes: true, showSuppressed: true });
     expect(text.match(/^[a-z].*$/gm)).toEqual([`${third.rule}:fingerprint:${third.fingerprint}`]);
   });
 });

@@ -1,22 +1,19 @@
-import type { Finding, Level, Report } from '../model.ts';
-import { spellDuration } from '../text/duration.ts';
-import { countLines, drawFindings, type Section } from './choice.ts';
-import { spellExitCode } from './exit-code-meanings.ts';
-import { spellGap } from './gaps.ts';
-import { drawBaseline } from './sections/baseline.ts';
-import { drawMissingNames } from './sections/missing-names.ts';
-import { plural, spellNumber } from './numbers.ts';
-import { baseName } from './paths.ts';
-import { drawProcesses } from './sections/processes.ts';
-import type { Reporter } from './reporter.ts';
-import { selectFindings } from './selection.ts';
-import type { StackView } from './stack-view.ts';
-import { drawSuppressions } from './sections/suppressions.ts';
-import { cutLines, wrapBullet, wrapText } from './text-width.ts';
-import { createTheme } from './theme.ts';
-
-const narrowest = 40;
-const widest = 120;
+import type { Finding, Level, Report } from '../../model.ts';
+import { spellDuration } from '../../text/duration.ts';
+import { countLines, drawFindings, type Section } from '../choice.ts';
+import { spellExitCode } from '../exit-code-meanings.ts';
+import { spellGap } from '../gaps.ts';
+import { drawBaseline } from '../sections/baseline.ts';
+import { drawMissingNames } from '../sections/missing-names.ts';
+import { plural, spellNumber } from '../numbers.ts';
+import { baseName } from '../paths.ts';
+import { drawProcesses } from '../sections/processes.ts';
+import type { Reporter } from '../reporter.ts';
+import { selectFindings } from '../selection.ts';
+import type { StackView } from '../stack-view.ts';
+import { createView } from '../view.ts';
+import { drawSuppressions } from '../sections/suppressions.ts';
+import { cutLines, wrapBullet, wrapText } from '../text-width.ts';
 
 /** A report that shows everything may be of any length; any other has at most so many lines. */
 const linesMax = 100;
@@ -29,12 +26,7 @@ const listLinesMax = 12;
  * The report for a person at a terminal: findings with their stacks, a summary, what could not be seen, the verdict.
  */
 export const table: Reporter = (report, options) => {
-  const view: StackView = {
-    theme: createTheme(options),
-    options,
-    width: Math.min(Math.max(Math.floor(options.columns) || widest, narrowest), widest),
-    programModule: programModule(report.target.command[0] ?? ''),
-  };
+  const view = createView(report, options);
   const { serious, notes, known, suppressed } = selectFindings(report);
   const shownNotes = options.showNotes === true ? notes : [];
   const accepted = options.showSuppressed === true ? [...known, ...suppressed] : [];
@@ -59,11 +51,6 @@ function limit(section: Section, { theme, options }: StackView): Section {
   if (options.showAll === true || section.length <= listLinesMax) return section;
   const hidden = section.length - listLinesMax + 1;
   return [...section.slice(0, listLinesMax - 1), theme.dim(`  ${theme.signs.ellipsis} ${hidden} more lines (--all)`)];
-}
-
-function programModule(program: string): string {
-  const name = baseName(program).toLowerCase();
-  return name.includes('.') ? name : `${name}.exe`;
 }
 
 function drawHead({ tool, target, runs, stats }: Report, { theme, options, width }: StackView): Section {

@@ -1,6 +1,6 @@
-import { escapeText } from '../text/escape.ts';
-import type { Reporter } from './reporter.ts';
-import { selectFindings } from './selection.ts';
+import { escapeText } from '../../text/escape.ts';
+import type { Reporter } from '../reporter.ts';
+import { selectFindings } from '../selection.ts';
 
 /**
  * A file of suppressions (docs/suppressions.md) for every new finding, with its sentence for a comment. A finding that

@@ -1,0 +1,144 @@
+import { type Completeness, mayHideFindings } from '../completeness.ts';
+import type { BaselineUse, Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
+import { spellGap } from './gaps.ts';
+import { hexadecimal } from './numbers.ts';
+import { selectFindings } from './selection.ts';
+
+// The parts of a report as plain values of JSON. Their keys are written in the order in which they stand here;
+// JSON.stringify leaves out those that are `undefined`.
+
+/** The target of a report. */
+export function targetToJson({ command, pid, attached, exitCode }: Report['target']): object {
+  return { command, pid, attached, exitCode };
+}
+
+/** The sentences for people, and the same gaps as data. */
+export function completenessToJson({ complete, gaps }: Completeness): object {
+  return {
+    complete,
+    notes: gaps.map(spellGap),
+    gaps: gaps.map(({ kind, runs, processes, ...figures }) => ({
+      kind,
+      mayHideFindings: mayHideFindings[kind],
+      ...figures,
+      processes,
+      runs,
+    })),
+  };
+}
+
+/** The figures of an audit, with the numbers of the findings that are listed on demand only. */
+export function statsToJson(report: Report): object {
+  const { stats } = report;
+  const { notes, known, suppressed } = selectFindings(report);
+  return {
+    durationMs: stats.durationMs,
+    opens: stats.opens,
+    closes: stats.closes,
+    openHandles: stats.openHandles,
+    hookedCalls: stats.hookedCalls,
+    distinctStacks: stats.distinctStacks,
+    notes: notes.length,
+    suppressed: suppressed.length,
+    known: known.length === 0 ? undefined : known.length,
+    iterations: stats.iterations,
+  };
+}
+
+/** A finding, with its stacks in a form that the caller chooses. */
+export function findingToJson(
+  {
+    rule,
+    level,
+    status,
+    message,
+    count,
+    object,
+    handles,
+    objects,
+    fingerprint,
+    baseline,
+    growth,
+    processes,
+    runs,
+    suppression,
+    suppressedBy,
+  }: Finding,
+  stacks: object,
+): object {
+  return {
+    rule,
+    level,
+    status,
+    message,
+    count,
+    object: objectToJson(object),
+    handles: handles.map(hexadecimal),
+    objects: objects?.map(objectToJson),
+    stacks,
+    fingerprint,
+    baseline: baseline && { count: baseline.count, perIteration: baseline.perIteration },
+    growth: growth && {
+      iterations: growth.iterations,
+      grewIn: growth.grewIn,
+      handlesPerIteration: growth.handlesPerIteration,
+    },
+    processes: processes?.map(({ pid, count: part }) => ({ pid, count: part })),
+    runs,
+    suppression,
+    suppressedBy: suppressedBy && suppressionToJson(suppressedBy),
+  };
+}
+
+/** The stacks that a finding has, by their names, in the documented order. */
+export function namedStacks({ stacks }: Finding): readonly (readonly [name: string, stack: Stack])[] {
+  const { opened, closed, offending, victim, siblingsClosed } = stacks;
+  return Object.entries({ opened, closed, offending, victim, siblingsClosed }).flatMap(([name, stack]) =>
+    stack === undefined ? [] : [[name, stack] as const],
+  );
+}
+
+/** A line of suppressions. */
+export function suppressionToJson({ line, source, lineNumber, reason, expires }: SuppressionLine): object {
+  return { line, source, lineNumber, reason, expires };
+}
+
+/** The baseline, and how it differs from the findings. */
+export function baselineToJson({ file, entries, stale, changes }: BaselineUse): object {
+  return {
+    file,
+    entries,
+    stale: stale.map(({ rule, fingerprint, site, count, perIteration, found }) => ({
+      rule,
+      fingerprint,
+      site,
+      count,
+      perIteration,
+      found,
+    })),
+    changes: changes && {
+      added: changes.added,
+      raised: changes.raised,
+      lowered: changes.lowered,
+      dropped: changes.dropped,
+    },
+  };
+}
+
+function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
+  return {
+    type,
+    name,
+    socket: socket && { protocol: socket.protocol, local: socket.local, remote: socket.remote, state: socket.state },
+    wrapper: wrapper && {
+      type: wrapper.type,
+      value: wrapper.value === undefined ? undefined : hexadecimal(wrapper.value),
+      descriptor: wrapper.descriptor,
+    },
+  };
+}
+
+/** A frame of a stack. */
+export function frameToJson({ module, function: name, offset, file, line, inlined, system, runtime }: Frame): object {
+  return { module, function: name, offset, file, line, inlined, system, runtime };
+}
