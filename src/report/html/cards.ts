@@ -45,7 +45,7 @@ ${joined}</div></div>
 }
 
 /** The figures that a machine has of a finding, and that a person may want too. */
-function drawFacts({ growth, runs, processes, suppression }: Finding): Markup | undefined {
+function drawFacts({ status, growth, runs, processes, suppression }: Finding): Markup | undefined {
   const facts: Markup[] = [];
   if (growth !== undefined) {
     const { iterations, grewIn, handlesPerIteration } = growth;
@@ -57,7 +57,7 @@ function drawFacts({ growth, runs, processes, suppression }: Finding): Markup | 
     const parts = processes.map(({ pid, count }) => `${count} in ${pid}`);
     facts.push(fact('in processes', listNumbers(parts, 'process', 'processes')));
   }
-  if (suppression !== undefined)
+  if (suppression !== undefined && status === 'new')
     facts.push(html`<div><dt>to suppress it</dt><dd><code>${clip(suppression, lineMax)}</code></dd></div>\n`);
   return facts.length === 0 ? undefined : html`<dl class="facts">${facts}</dl>\n`;
 }

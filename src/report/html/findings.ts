@@ -17,6 +17,8 @@ const indexMin = 4;
 
 const siteMax = 120;
 const countMax = 60;
+/** The site is looked for in so many frames. A recorder keeps fewer. */
+const framesMax = 100;
 
 /** The findings of a page: those that have a card, and those for which there is no room. */
 export interface Gallery {
@@ -127,7 +129,7 @@ ${drawTable('Findings without a card', rows)}</div>
 
 function drawTable(name: string, rows: readonly Markup[]): Markup {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${name}"><table>
-<thead><tr><th scope="col">level</th><th scope="col">rule</th><th scope="col">what</th><th scope="col">site</th><th scope="col">fingerprint</th></tr></thead>
+<thead><tr><th scope="col">level</th><th scope="col">what</th><th scope="col">site</th><th scope="col">rule</th><th scope="col">fingerprint</th></tr></thead>
 <tbody>
 ${rows}</tbody></table></div>
 `;
@@ -135,9 +137,9 @@ ${rows}</tbody></table></div>
 
 function drawRow(finding: Finding, id?: string): Markup {
   const { level, status, rule, stacks, fingerprint } = finding;
-  const site = clip(spellSiteOf(stacks.offending ?? stacks.opened), siteMax);
+  const site = clip(spellSiteOf((stacks.offending ?? stacks.opened)?.slice(0, framesMax)), siteMax);
   const where = id === undefined ? html`${site}` : html`<a href="#${id}">${site}</a>`;
   const kind = status === 'new' ? level : 'accepted';
-  return html`<tr class="${kind}"><td>${status === 'new' ? level : status}</td><td>${rule}</td><td>${clip(spellCount(finding), countMax)}</td><td><code>${where}</code></td><td><code>${fingerprint}</code></td></tr>
+  return html`<tr class="${kind}"><td>${status === 'new' ? level : status}</td><td>${clip(spellCount(finding), countMax)}</td><td><code>${where}</code></td><td>${rule}</td><td><code>${fingerprint}</code></td></tr>
 `;
 }

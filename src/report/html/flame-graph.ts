@@ -8,8 +8,8 @@ import type { Page } from './page.ts';
 
 /** So many leaks, those with the most handles, and so many frames, the widest, have a place in the graph. */
 const leaksMax = 1000;
-const framesMax = 500;
-/** Part of the whole below which a frame is too narrow to be seen. */
+const framesMax = 1200;
+/** Frames that are a smaller part of the whole are too narrow to be seen: neighbours of that size are one. */
 const shareMin = 0.0015;
 const rowHeight = 22;
 
@@ -22,25 +22,27 @@ export function drawFlameGraph(page: Page, ids: ReadonlyMap<Finding, string>): M
     .filter(({ rule }) => rule === 'leak')
     .sort((a, b) => b.count - a.count);
   if (leaks.length === 0) return html``;
-  const total = leaks.reduce((sum, { count }) => sum + count, 0);
+  const total = sumUp(leaks);
   const shown = leaks.slice(0, leaksMax);
   const flames = growFlames(shown, spellCount, page);
   const chosen = chooseFrames(flames, total);
   const boxes: Markup[] = [];
   let depthMax = 1;
-  const place = (level: readonly Flame[], x: number, depth: number): void => {
+  const draw = (level: readonly Flame[], x: number, depth: number): void => {
+    if (level.length === 0) return;
+    depthMax = Math.max(depthMax, depth + 1);
     let left = x;
     for (const flame of level) {
-      const width = flame.count / total;
-      if (chosen.has(flame)) {
-        depthMax = Math.max(depthMax, depth + 1);
-        boxes.push(drawFrame(flame, { x: left, width, depth, total, id: ids.get(flame.finding) }));
-        place(flame.below, left, depth + 1);
-      }
-      left += width;
+      // The frames that are not chosen are the narrowest, and so the last.
+      if (!chosen.has(flame)) break;
+      boxes.push(drawFrame(flame, { left, width: flame.count / total, depth }, ids.get(flame.finding)));
+      draw(flame.below, left, depth + 1);
+      left += flame.count / total;
     }
+    const rest = level.filter((flame) => !chosen.has(flame));
+    if (rest.length > 0) boxes.push(drawRest(rest, { left, width: sumUp(rest) / total, depth }));
   };
-  place(flames, 0, 1);
+  draw(flames, 0, 1);
   const all = `${plural(total, 'handle')} left open by ${plural(leaks.length, 'leak')}`;
   const note =
     shown.length < leaks.length
@@ -50,7 +52,7 @@ export function drawFlameGraph(page: Page, ids: ReadonlyMap<Finding, string>): M
 <h2 id="flame-title">What is open, by opening stack</h2>
 <p>The width of a box is the number of handles that were opened below it. The outermost function is at the top; the leaks hang at the bottom. Each box leads to the largest leak below it.</p>
 <p class="skip"><a href="#after-flame">Go past the graph</a></p>
-<div class="flame-tools" hidden><button type="button" id="whole">Show the whole graph</button> <span id="frame"></span></div>
+<p class="flame-tools" hidden><span id="frame">A click on a box looks closer; another one goes to its finding.</span> <button type="button" id="whole" hidden>Show the whole graph</button></p>
 <svg class="flame" width="100%" height="${depthMax * rowHeight}" role="group" aria-labelledby="flame-title">
 <svg x="0%" y="0" width="100%" height="${rowHeight - 1}"><rect class="all" width="100%" height="100%"/><text x="6" y="15">${all}</text></svg>
 ${boxes}</svg>
@@ -72,31 +74,42 @@ function chooseFrames(flames: readonly Flame[], total: number): ReadonlySet<Flam
   return new Set(all.sort((a, b) => b.count - a.count).slice(0, framesMax));
 }
 
-/** Where a frame is in the graph, as parts of the whole, and the id of its finding's card. */
+function sumUp(all: readonly { readonly count: number }[]): number {
+  return all.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** The place of a box in the graph: parts of its width, and rows. */
 interface Place {
-  readonly x: number;
+  readonly left: number;
   readonly width: number;
   readonly depth: number;
-  readonly total: number;
-  readonly id: string | undefined;
 }
 
-function drawFrame(flame: Flame, { x, width, depth, total, id }: Place): Markup {
-  const { name, place, own, count, isLeaf, finding } = flame;
-  const where = place === '' ? '' : ` ${place}`;
-  const share = Number(((count / total) * 100).toFixed(1));
-  const title = `${clip(name + where, titleMax)}: ${plural(count, 'handle')}, ${share} %`;
-  const short = place === '' ? name : `${name} ${baseName(place)}`;
+function drawFrame(flame: Flame, place: Place, id: string | undefined): Markup {
+  const { name, own, count, isLeaf, finding } = flame;
+  const where = flame.place === '' ? '' : ` ${flame.place}`;
+  const short = flame.place === '' ? name : `${name} ${baseName(flame.place)}`;
   const level = finding.status === 'new' ? finding.level : 'accepted';
   const kind = isLeaf ? `leaf ${level}` : own ? `own shade${shadeOf(name)}` : 'system';
-  // A text in a box that is narrower than a few letters is not seen.
-  const text = width < 0.012 ? undefined : html`<text x="5" y="15">${clip(short, nameMax)}</text>`;
-  return html`<a href="#${id ?? 'others'}" class="${kind}"><title>${title}</title><svg x="${percent(x)}%" y="${depth * rowHeight}" width="${percent(width)}%" height="${rowHeight - 1}"><rect width="100%" height="100%"/>${text}</svg></a>
-`;
+  const title = html`${clip(name + where, titleMax)}: ${plural(count, 'handle')}, ${percent(place.width, 1)} %`;
+  const box = drawBox(place, short);
+  return html`<a href="#${id ?? 'others'}" class="${kind}"><title>${title}</title>${box}</a>\n`;
 }
 
-function percent(part: number): number {
-  return Number((part * 100).toFixed(3));
+/** Frames that are too narrow, or for which there is no room, as one. */
+function drawRest(rest: readonly Flame[], place: Place): Markup {
+  const name = `… ${rest.length} more`;
+  return html`<g class="rest"><title>${name}: ${plural(sumUp(rest), 'handle')}, ${percent(place.width, 1)} %</title>${drawBox(place, name)}</g>\n`;
+}
+
+function drawBox({ left, width, depth }: Place, name: string): Markup {
+  // Fewer than a few letters of a text are nothing that one could read.
+  const text = width < 0.012 ? undefined : html`<text x="5" y="15">${clip(name, nameMax)}</text>`;
+  return html`<svg x="${percent(left)}%" y="${depth * rowHeight}" width="${percent(width)}%" height="${rowHeight - 1}"><rect width="100%" height="100%"/>${text}</svg>`;
+}
+
+function percent(part: number, digits: number = 3): number {
+  return Number((part * 100).toFixed(digits));
 }
 
 /** One of four shades of a colour, the same for the same name, so that neighbours can be told apart. */

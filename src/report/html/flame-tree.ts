@@ -5,6 +5,7 @@ import type { Page } from './page.ts';
 /** A function, or several that are shown as one, with all handles that were opened below it. */
 export interface Flame {
   readonly name: string;
+  /** Empty where it is called at several places. */
   readonly place: string;
   /** It belongs to the program, and not to the system or a runtime. */
   readonly own: boolean;
@@ -18,6 +19,7 @@ export interface Flame {
 }
 
 interface Growing extends Omit<Flame, 'below'> {
+  place: string;
   count: number;
   readonly children: Map<string, Growing>;
 }
@@ -25,7 +27,7 @@ interface Growing extends Omit<Flame, 'below'> {
 /** Stacks deeper than that are shown without their middle, and so many frames of them are looked at. */
 const rowsMax = 40;
 const outermostRows = 12;
-const framesMax = 160;
+const framesMax = 100;
 
 /** The stacks of the leaks as a tree: the outermost function above, the leaks below. Leaks come with the most handles first. */
 export function growFlames(
@@ -39,12 +41,14 @@ export function growFlames(
     const path = [...pathOf(leak.stacks.opened ?? [], page), { name: spellLeaf(leak), place: '', own: true }];
     for (const [depth, { name, place, own }] of path.entries()) {
       const isLeaf = depth === path.length - 1;
-      const key = isLeaf ? `leaf ${leak.fingerprint} ${leak.level}` : `${name}\n${place}`;
+      const key = isLeaf ? `leaf ${leak.fingerprint} ${leak.level}` : name;
       let flame = level.get(key);
       if (flame === undefined) {
         flame = { name, place, own, count: 0, finding: leak, isLeaf, children: new Map() };
         level.set(key, flame);
       }
+      if (flame.place !== place)
+        flame.place = withoutLine(flame.place) === withoutLine(place) ? withoutLine(place) : '';
       flame.count += leak.count;
       level = flame.children;
     }
@@ -62,6 +66,8 @@ function harvest(level: ReadonlyMap<string, Growing>): readonly Flame[] {
 function pathOf(stack: Stack, { view }: Page): readonly Pick<Flame, 'name' | 'place' | 'own'>[] {
   if (stack.length === 0) return [{ name: noStack, place: '', own: false }];
   const rows = rowsOf(stack.slice(0, framesMax), view)
+    // Where there is nothing but the system, the rest of it says nothing here.
+    .filter(({ identity }) => identity !== view.theme.signs.ellipsis)
     // The number of frames in a folded row differs between stacks that are the same to a reader.
     .map(({ name, place, own, identity }) =>
       identity === undefined ? { name, place, own } : { name: identity, place: '', own },
@@ -74,4 +80,8 @@ function pathOf(stack: Stack, { view }: Page): readonly Pick<Flame, 'name' | 'pl
     { name: `… ${hidden} more rows`, place: '', own: false },
     ...rows.slice(outermostRows + hidden),
   ];
+}
+
+function withoutLine(place: string): string {
+  return place.replace(/:\d+(?: \(inlined\))?$/, '');
 }

@@ -8,6 +8,8 @@ import type { Page } from './page.ts';
 const typesMax = 100;
 const runsMax = 400;
 const typeMax = 60;
+/** Pixels that a run takes; fewer where the page is too narrow. */
+const columnWidth = 16;
 
 /** The findings about one type of object, added up. */
 interface TypeSums {
@@ -25,9 +27,9 @@ interface TypeSums {
 
 /** A table of what is open and what was misused, by the types of the objects. */
 export function drawHandlesByType(page: Page): Markup {
-  const sums = addUp([...page.fresh, ...page.accepted]);
+  const sums = addUp([...page.fresh, ...page.accepted]).filter(({ open, misuses }) => open + misuses > 0);
   if (sums.length === 0) return html``;
-  const { stats, runs } = page.report;
+  const { runs } = page.report;
   const most = Math.max(1, ...sums.map(({ open }) => open));
   const withGrowth = sums.some(({ perIteration }) => perIteration !== undefined);
   const rows = listSome(
@@ -40,7 +42,7 @@ export function drawHandlesByType(page: Page): Markup {
   );
   return html`<section id="types" aria-labelledby="types-title">
 <h2 id="types-title">Handles by type</h2>
-<p>${spellNumber(stats.opens)} handles opened, ${spellNumber(stats.closes)} closed, ${spellNumber(stats.openHandles)} open${stats.iterations === undefined ? '' : `, ${plural(stats.iterations, 'iteration')} marked`}. The findings on this page:</p>
+<p>The findings on this page, by the type of the object:</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Handles by type"><table class="types">
 <thead><tr><th scope="col">type</th><th scope="col">left open</th><th scope="col" class="figure">sites</th><th scope="col" class="figure">misuses</th>${withGrowth ? html`<th scope="col" class="figure">per iteration</th>` : undefined}</tr></thead>
 <tbody>
@@ -92,7 +94,7 @@ function drawRuns(sums: readonly TypeSums[], runs: readonly RunSummary[]): Marku
     },
     (count) => html`<li>… ${plural(count, 'more type')}</li>\n`,
   );
-  return html`<h3 id="runs-title">Left open in each of ${plural(runs.length, 'run')}</h3>
+  return html`<h3 class="types-runs">Left open in each of ${plural(runs.length, 'run')}</h3>
 <ul class="series">
 ${items}</ul>
 `;
@@ -105,7 +107,7 @@ function drawColumns(counts: readonly number[]): Markup {
     const height = Math.max(count === 0 ? 0 : 3, Math.round((count / most) * 100));
     return html`<g><title>run ${run + 1}: ${spellNumber(count)}</title><rect x="${round(run * width)}%" y="${100 - height}%" width="${round(width * 0.8)}%" height="${height}%"/></g>`;
   });
-  return html`<svg class="columns" width="100%" height="40" role="img" aria-label="${counts.slice(0, 24).join(', ')}${counts.length > 24 ? ' …' : ''}">${columns}</svg>`;
+  return html`<svg class="columns" width="${counts.length * columnWidth}" height="40" role="img" aria-label="${counts.slice(0, 24).join(', ')}${counts.length > 24 ? ' …' : ''}">${columns}</svg>`;
 }
 
 function percent(share: number): number {

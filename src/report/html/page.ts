@@ -4,6 +4,10 @@ import type { ReportOptions } from '../reporter.ts';
 import { selectFindings } from '../selection.ts';
 import type { StackView } from '../stack-view.ts';
 import { createTheme } from '../theme.ts';
+import { clip } from './markup.ts';
+
+/** A name of a row may be of any length. */
+const nameMax = 240;
 
 /** Everything that the parts of a page need to know. */
 export interface Page {
@@ -24,7 +28,10 @@ export function layOut(report: Report, options: ReportOptions): Page {
     report,
     options,
     view: {
-      theme: createTheme({ ...options, colorLevel: 0, ascii: false }),
+      theme: {
+        ...createTheme({ ...options, colorLevel: 0, ascii: false }),
+        escape: (text) => clip(text, nameMax),
+      },
       options,
       width: Number.POSITIVE_INFINITY,
       programModule: program.includes('.') ? program : `${program}.exe`,

@@ -37,7 +37,7 @@ export const script: string = `
 
   const graph = document.querySelector('.flame');
   if (graph !== null) {
-    const frames = find('a', graph).map((link) => {
+    const frames = find('a, .rest', graph).map((link) => {
       const box = link.querySelector('svg');
       const left = parseFloat(box.getAttribute('x'));
       const width = parseFloat(box.getAttribute('width'));
@@ -47,7 +47,6 @@ export const script: string = `
     const whole = byId('whole');
     const tools = document.querySelector('.flame-tools');
     tools.hidden = false;
-    whole.disabled = true;
     const describe = (frame) => {
       shown.textContent = frame === undefined ? '' : frame.title;
     };
@@ -61,13 +60,24 @@ export const script: string = `
         link.style.display = x > 99.99 || x + wide < 0.01 ? 'none' : '';
         box.setAttribute('x', x + '%');
         box.setAttribute('width', wide + '%');
+        // A box that was too narrow for its name has room for it now.
+        if (wide > 1.2 && box.querySelector('text') === null) {
+          const text = document.createElementNS(box.namespaceURI, 'text');
+          text.setAttribute('x', '5');
+          text.setAttribute('y', '15');
+          text.textContent = frame.title;
+          box.append(text);
+        }
       }
-      whole.disabled = to === undefined;
+      whole.hidden = to === undefined;
     };
-    whole.addEventListener('click', () => zoom(undefined));
+    whole.addEventListener('click', () => {
+      zoom(undefined);
+      frames[0].link.focus();
+    });
     let current;
     for (const frame of frames) {
-      for (const event of ['focus', 'pointerenter']) frame.link.addEventListener(event, () => describe(frame));
+      for (const event of ['focusin', 'pointerenter']) frame.link.addEventListener(event, () => describe(frame));
       // The first click looks closer; a click on the frame that is as wide as the graph follows its link.
       frame.link.addEventListener('click', (event) => {
         const isWhole = parseFloat(frame.box.getAttribute('width')) > 99.9;

@@ -13,7 +13,7 @@ export const styles: string = `
   --shade0: #f3c27c; --shade1: #f6d08f; --shade2: #f2b56b; --shade3: #f8dca6; --system: #dde2e9;
   --mono: ui-monospace, "Cascadia Mono", Consolas, "Liberation Mono", Menlo, monospace;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --page: #12161d; --surface: #1a202a; --sunken: #141922; --line: #333d4b;
     --text: #e6eaf0; --dim: #a0abba; --link: #8ab8ff; --focus: #8ab8ff;
@@ -104,18 +104,20 @@ thead th { color: var(--dim); font-weight: 600; border-bottom: 1px solid var(--l
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; }
 tr:is(.error, .warning, .note, .accepted) td:first-child { color: var(--tone); font-weight: 600; }
-:is(.index, #others) td:nth-child(-n + 2) { white-space: nowrap; }
+:is(.index, #others) :is(td:first-child, td:nth-child(4)) { white-space: nowrap; }
 :is(.index, #others) td:last-child { color: var(--dim); white-space: nowrap; }
-:is(.index, #others) td:nth-child(n + 3):nth-child(-n + 4) { min-width: 9rem; }
+:is(.index, #others) td:nth-child(2) { min-width: 6rem; }
+:is(.index, #others) td:nth-child(3) { min-width: 10rem; }
 .figure { text-align: right; font-variant-numeric: tabular-nums; }
 td.bar { min-width: 8rem; width: 50%; font-variant-numeric: tabular-nums; }
 td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6rem; }
 .track { fill: var(--sunken); }
 .value, .columns rect { fill: var(--value); }
 .series { list-style: none; padding: 0; display: grid; gap: 0.75rem; }
-.series li { display: grid; grid-template-columns: 8rem minmax(4rem, 24rem) 1fr; gap: 0.25rem 1rem; align-items: center; }
+.types-runs { margin: 1.5rem 0 0.75rem; font-size: 1.1rem; }
+.series li { display: grid; grid-template-columns: 8rem minmax(0, max-content) 1fr; gap: 0.25rem 1rem; align-items: center; }
 .series .type { font-weight: 600; }
-.columns { border-bottom: 1px solid var(--dim); display: block; }
+.columns { border-bottom: 1px solid var(--dim); display: block; max-width: 100%; }
 
 .card {
   background: var(--surface); border: 1px solid var(--line); border-left: 5px solid var(--tone); border-radius: 8px;
@@ -176,7 +178,8 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
 .flame .shade3 rect { fill: var(--shade3); }
 .flame .leaf rect { fill: var(--tone-back); stroke: var(--tone); }
 .flame .leaf text { fill: var(--tone); font-weight: 600; }
-.flame .system text { fill: var(--text); opacity: 0.85; }
+.flame .rest rect { fill: var(--sunken); stroke: var(--line); }
+.flame .rest text { fill: var(--dim); }
 .flame a:hover rect { stroke: var(--text); stroke-width: 2px; }
 .flame a:focus-visible { outline: none; }
 .flame a:focus-visible rect { stroke: var(--focus); stroke-width: 4px; }
@@ -194,6 +197,7 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
 @media (max-width: 40rem) {
   .page, .verdict > div { padding-left: 0.9rem; padding-right: 0.9rem; }
   .card { padding: 0.85rem 0.9rem; }
+  th, td { padding: 0.4rem 0.5rem; }
   .fingerprint { margin-left: 0; }
   .series li { grid-template-columns: 1fr; }
   .place { display: block; margin-left: 0; }
@@ -206,9 +210,10 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
   .flame a:focus-visible rect { stroke: Highlight; }
 }
 @media print {
-  :root { --page: #fff; }
+  :root { color-scheme: light; --page: #fff; }
   html { font-size: 10pt; }
-  .page, .verdict > div { max-width: none; padding-left: 0; padding-right: 0; }
+  .page { max-width: none; padding-left: 0; padding-right: 0; }
+  .verdict > div { max-width: none; padding: 0.75rem 1rem; }
   .contents, .filter, .skip, .flame-tools, .past { display: none; }
   .columns-of-page { display: block; }
   .card { break-inside: auto; }

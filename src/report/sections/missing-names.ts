@@ -39,6 +39,7 @@ export function spellMissingNames(
   { modulesWithoutNames = [] }: Report,
   serious: readonly Finding[],
 ): readonly string[] {
+  if (modulesWithoutNames.length === 0) return [];
   const stacks = serious.flatMap((finding) => Object.values<Stack>(finding.stacks));
   const sites = modulesOf(stacks.flatMap((stack) => siteFrame(stack) ?? []));
   const all = modulesOf(stacks.flat());
