@@ -255,7 +255,7 @@ describe('the table report', () => {
 
 describe('the registry of reporters', () => {
   it('knows its names, and no other', () => {
-    expect(reporterNames).toEqual(['table', 'json', 'suppressions']);
+    expect(reporterNames).toEqual(['table', 'json', 'suppressions', 'html']);
     expect(reporterNames.every(isReporterName)).toBe(true);
     expect(['', 'toString', '__proto__', 'sarif'].some(isReporterName)).toBe(false);
     expect(reporters.table).toBe(table);
