@@ -43,7 +43,7 @@ export function drawHandlesByType(page: Page): Markup {
   return html`<section id="types" aria-labelledby="types-title">
 <h2 id="types-title">Handles by type</h2>
 <p>The findings on this page, by the type of the object:</p>
-<div class="scroll" tabindex="0" role="region" aria-label="Handles by type"><table class="types">
+<div class="scroll" tabindex="0" role="region" aria-label="Types and their numbers"><table class="types">
 <thead><tr><th scope="col">type</th><th scope="col">left open</th><th scope="col" class="figure">sites</th><th scope="col" class="figure">misuses</th>${withGrowth ? html`<th scope="col" class="figure">per iteration</th>` : undefined}</tr></thead>
 <tbody>
 ${rows}</tbody></table></div>

@@ -160,7 +160,8 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
 .frames li.site { border-left: 3px solid var(--tone); margin-left: calc(-0.25rem - 2px); padding-left: calc(0.75rem + 1px); }
 .place { color: var(--dim); font-family: var(--mono); font-size: 0.875em; margin-left: 0.6rem; unicode-bidi: isolate; }
 .source {
-  margin: 0.3rem 0 0.5rem; padding: 0.45rem 0.7rem; background: var(--sunken); border-radius: 6px; overflow-x: auto; line-height: 1.5;
+  margin: 0.3rem 0 0.5rem; padding: 0.45rem 0.7rem; background: var(--sunken); border-radius: 6px; line-height: 1.5;
+  white-space: pre-wrap; overflow-wrap: anywhere;
 }
 .source .number { color: var(--dim); user-select: none; padding-right: 0.8rem; }
 .source mark { color: inherit; background: var(--mark); display: inline-block; min-width: 100%; margin: 0 -0.3rem; padding: 0 0.3rem; border-radius: 3px; }
@@ -218,8 +219,7 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
   .columns-of-page { display: block; }
   .card { break-inside: auto; }
   .card header, h2, h3 { break-after: avoid; }
-  .scroll, .source { overflow: visible; }
-  .source { white-space: pre-wrap; }
+  .scroll { overflow: visible; }
   .few details::details-content { content-visibility: visible; block-size: auto; }
   a { color: inherit; text-decoration: none; }
   .verdict, .card, .flame, .badge, .sign, .source mark { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
