@@ -38,7 +38,7 @@ export function addReporterOptions(command: Command): Command {
     .addOption(
       new Option(
         '--reporter <name[=file]>',
-        'write the report as table, json or suppressions, to a file if one is given; repeatable',
+        'write the report as table, json, suppressions or html, to a file if one is given; repeatable',
       ).argParser(parseReporter),
     )
     .option('--json', 'short for --reporter json')

@@ -39,7 +39,7 @@ export function drawDocument(page: Page): string {
   const sections: readonly (readonly [id: string, name: string, content: Markup])[] = [
     ['findings', 'Findings', drawFindings(gallery, page)],
     ['types', 'Handles by type', drawHandlesByType(page)],
-    ['flame', 'What is open', drawFlameGraph(page, gallery.ids)],
+    ['flame', 'Left open', drawFlameGraph(page, gallery.ids)],
     ['processes', 'Processes', drawProcessTree(page)],
     ['gaps', report.completeness.complete ? 'Good to know' : 'Not seen', drawGaps(page)],
     ['symbols', 'Missing names', drawMissingSymbols(page)],

@@ -7,7 +7,7 @@ import { drawCard } from './cards.ts';
 import { clip, html, listSome, type Markup } from './markup.ts';
 import type { Page } from './page.ts';
 
-/** A page has so many cards at most, and so many characters of them; with `--all` a browser is still able to show it. */
+/** A page has so many cards at most, and so many characters of them. A browser can show those of `--all`, too. */
 const limits = { cards: 100, characters: 1_500_000 };
 const limitsOfAll = { cards: 5_000, characters: 24_000_000 };
 /** The findings that have no card have a row each, at most so many. */
@@ -21,7 +21,7 @@ const countMax = 60;
 const framesMax = 100;
 
 /** The findings of a page: those that have a card, and those for which there is no room. */
-export interface Gallery {
+interface Gallery {
   /** The cards of findings by the findings, in the order of the page; their ids by the same. */
   readonly cards: ReadonlyMap<Finding, Markup>;
   readonly ids: ReadonlyMap<Finding, string>;

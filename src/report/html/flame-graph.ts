@@ -49,7 +49,7 @@ export function drawFlameGraph(page: Page, ids: ReadonlyMap<Finding, string>): M
       ? html`<p class="dim">Drawn: the ${leaksMax} leaks with the most handles.</p>\n`
       : undefined;
   return html`<section id="flame" aria-labelledby="flame-title">
-<h2 id="flame-title">What is open, by opening stack</h2>
+<h2 id="flame-title">Left open, by opening stack</h2>
 <p>The width of a box is the number of handles that were opened below it. The outermost function is at the top; the leaks hang at the bottom. Each box leads to the largest leak below it.</p>
 <p class="skip"><a href="#after-flame">Go past the graph</a></p>
 <p class="flame-tools" hidden><span id="frame">A click on a box looks closer; another one goes to its finding.</span> <button type="button" id="whole" hidden>Show the whole graph</button></p>

@@ -29,7 +29,11 @@ const rowsMax = 40;
 const outermostRows = 12;
 const framesMax = 100;
 
-/** The stacks of the leaks as a tree: the outermost function above, the leaks below. Leaks come with the most handles first. */
+/**
+ * The stacks of leaks as a tree: the outermost function above, the leaks below.
+ *
+ * @param leaks those with the most handles first
+ */
 export function growFlames(
   leaks: readonly Finding[],
   spellLeaf: (leak: Finding) => string,
@@ -69,8 +73,8 @@ function pathOf(stack: Stack, { view }: Page): readonly Pick<Flame, 'name' | 'pl
     // Where there is nothing but the system, the rest of it says nothing here.
     .filter(({ identity }) => identity !== view.theme.signs.ellipsis)
     // The number of frames in a folded row differs between stacks that are the same to a reader.
-    .map(({ name, place, own, identity }) =>
-      identity === undefined ? { name, place, own } : { name: identity, place: '', own },
+    .map(({ name, place, own, identity = `${name} ${place}` }) =>
+      own ? { name, place, own } : { name: identity.trimEnd(), place: '', own },
     )
     .reverse();
   if (rows.length <= rowsMax) return rows;

@@ -1,7 +1,7 @@
 import { escapeText } from '../../text/escape.ts';
 import { cutMiddle } from '../text-width.ts';
 
-/** Markup that is safe to put into a document: every text in it is escaped. Only {@link html} and {@link raw} make it. */
+/** Markup that is safe to put into a document: every text in it is escaped. {@link html} and {@link raw} make it. */
 class SafeMarkup {
   readonly text: string;
   constructor(text: string) {

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
-import { reporters } from '../../../dist/report/index.js';
+import { html } from '../../../dist/report/formats/html.js';
 import { clean, full, hostile, large } from './reports.js';
 
 /** @import { Browser, BrowserContextOptions, Page } from 'playwright-core' */
@@ -29,7 +29,7 @@ describe('the page in a browser', { skip: executablePath === undefined && 'Chrom
     for (const [name, report] of Object.entries(pages)) {
       const source = Array.from({ length: 20 }, (_, line) => `  line ${line} <b>${'x'.repeat(200)}`);
       const options = { colorLevel: /** @type {const} */ (0), columns: 80, showNotes: true, showSuppressed: true };
-      writeFileSync(join(directory, `${name}.html`), reporters.html(report, { ...options, readSource: () => source }));
+      writeFileSync(join(directory, `${name}.html`), html(report, { ...options, readSource: () => source }));
     }
     // Without a sandbox of its own it runs as root, too; it sees nothing but these pages.
     browser = await chromium.launch({ executablePath: executablePath ?? '', args: ['--no-sandbox'] });

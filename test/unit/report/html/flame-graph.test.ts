@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Finding, Report, Stack } from '../../../../src/model.ts';
-import { reporters } from '../../../../src/report/index.ts';
+import { html } from '../../../../src/report/formats/html.ts';
 import { sample } from '../sample.ts';
 import { stack } from '../../analyze/evidence.ts';
 import { type PageElement, parsePage, selectIn } from './parsed-page.ts';
@@ -25,7 +25,7 @@ interface Box {
 /** The boxes of a report's graph, but for the one of the whole. */
 function boxesOf(findings: readonly Finding[]): readonly Box[] {
   const report: Report = { ...sample, findings };
-  const page = parsePage(reporters.html(report, { colorLevel: 0, columns: 80 }));
+  const page = parsePage(html(report, { colorLevel: 0, columns: 80 }));
   const [graph] = page.select('svg.flame');
   return graph === undefined ? [] : [...selectIn(graph, 'a'), ...selectIn(graph, 'g')].map(toBox);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Report } from '../../../../src/model.ts';
-import { reporters } from '../../../../src/report/index.ts';
+import { html } from '../../../../src/report/formats/html.ts';
 import type { ReportOptions } from '../../../../src/report/reporter.ts';
 import { clean, readSource, sample } from '../sample.ts';
 import { type PageElement, type ParsedPage, parsePage, selectIn } from './parsed-page.ts';
@@ -11,7 +11,7 @@ const plain: ReportOptions = { colorLevel: 0, columns: 80, readSource, baseDirec
 const serious = sample.findings.filter(({ level }) => level !== 'note');
 
 function draw(report: Report, options: Partial<ReportOptions> = {}): ParsedPage {
-  return parsePage(reporters.html(report, { ...plain, ...options }));
+  return parsePage(html(report, { ...plain, ...options }));
 }
 
 function section(page: ParsedPage, id: string): PageElement | undefined {
@@ -188,7 +188,7 @@ describe('a page with many findings', () => {
   });
 
   it('stays small, however many they are and however deep their stacks', () => {
-    const text = reporters.html(makeLarge(2000, 100), plain);
+    const text = html(makeLarge(2000, 100), plain);
     expect(text.length).toBeLessThan(4_000_000);
     expect(text).toContain('00000000000007cf');
   });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
 import type { Report } from '../../../../src/model.ts';
-import { reporters } from '../../../../src/report/index.ts';
+import { html } from '../../../../src/report/formats/html.ts';
 import type { ReportOptions } from '../../../../src/report/reporter.ts';
 import { makeHostile, randomNumbers } from '../hostile.ts';
 import { clean, readSource, sample } from '../sample.ts';
@@ -32,7 +32,7 @@ const pages: readonly (readonly [title: string, report: Report, options: ReportO
 ];
 
 function draw(report: Report, options: ReportOptions): string {
-  return reporters.html(report, options);
+  return html(report, options);
 }
 
 /** Every id that an attribute names. */
