@@ -16,8 +16,8 @@ import { styles } from './styles.ts';
  * The page may do nothing but show itself: it loads nothing, sends nothing, and runs no style sheet and no script but
  * the two of this tool. SHA-256 in Base64, as the policy wants it; a test compares them with the texts.
  */
-const stylesHash = 'p4ImwdjePlwPOI6WX589VWi/yWMb89i573LZzVeEbas=';
-const scriptHash = 'ifQrd4yC1DqQQ6Lr7uxTFNM+PYJkS6M+FjJuneVLBmM=';
+const stylesHash = '8yb/fq6LnnLiEtqXJ16floVwxCD0ITYl9PGmVdTLRg0=';
+const scriptHash = 'TAWB3bewGiozZVGWPxXww1f4BvJpOR0lQVBKRxcs230=';
 const policy = [
   "default-src 'none'",
   `style-src 'sha256-${stylesHash}'`,

@@ -9,9 +9,11 @@ import type { Page } from './page.ts';
 
 /** A page has so many cards at most, and so many characters of them. A browser can show those of `--all`, too. */
 const limits = { cards: 100, characters: 1_500_000 };
-const limitsOfAll = { cards: 5_000, characters: 24_000_000 };
+const limitsOfAll = { cards: 2_000, characters: 8_000_000 };
 /** The findings that have no card have a row each, at most so many. */
 const rowsMax = 10_000;
+/** More rows are folded, because a browser takes seconds to lay thousands out. */
+const openRowsMax = 200;
 /** With a few cards, a list of them says nothing that they do not say. */
 const indexMin = 4;
 
@@ -121,9 +123,10 @@ function drawRest(others: readonly Finding[], total: number): Markup | undefined
     (finding) => drawRow(finding),
     (count) => html`<tr><td colspan="5">… ${plural(count, 'more finding')}; the JSON report has them all</td></tr>\n`,
   );
-  return html`<div id="others"><h3 class="divider">${plural(others.length, 'more finding')}</h3>
+  return html`<details id="others"${others.length <= openRowsMax ? html` open` : undefined}>
+<summary><h3>${plural(others.length, 'more finding')}</h3></summary>
 <p class="dim">Shown as cards: ${total - others.length} of ${plural(total, 'finding')}, the worst first. The others are rows here, and whole in the JSON report.</p>
-${drawTable('Findings without a card', rows)}</div>
+${drawTable('Findings without a card', rows)}</details>
 `;
 }
 

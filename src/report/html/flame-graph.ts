@@ -44,6 +44,7 @@ export function drawFlameGraph(page: Page, ids: ReadonlyMap<Finding, string>): M
   };
   draw(flames, 0, 1);
   const all = `${plural(total, 'handle')} left open by ${plural(leaks.length, 'leak')}`;
+  // The colours of the attributes are for a server that forbids style sheets.
   const note =
     shown.length < leaks.length
       ? html`<p class="dim">Drawn: the ${leaksMax} leaks with the most handles.</p>\n`
@@ -53,8 +54,8 @@ export function drawFlameGraph(page: Page, ids: ReadonlyMap<Finding, string>): M
 <p>The width of a box is the number of handles that were opened below it. The outermost function is at the top; the leaks hang at the bottom. Each box leads to the largest leak below it.</p>
 <p class="skip"><a href="#after-flame">Go past the graph</a></p>
 <p class="flame-tools" hidden><span id="frame">A click on a box looks closer; another one goes to its finding.</span> <button type="button" id="whole" hidden>Show the whole graph</button></p>
-<svg class="flame" width="100%" height="${depthMax * rowHeight}" role="group" aria-labelledby="flame-title">
-<svg x="0%" y="0" width="100%" height="${rowHeight - 1}"><rect class="all" width="100%" height="100%"/><text x="6" y="15">${all}</text></svg>
+<svg class="flame" fill="#dde2e9" width="100%" height="${depthMax * rowHeight}" role="group" aria-labelledby="flame-title">
+<svg x="0%" y="0" width="100%" height="${rowHeight - 1}"><rect class="all" width="100%" height="100%"/><text x="6" y="15" fill="#000">${all}</text></svg>
 ${boxes}</svg>
 ${note}<span id="after-flame"></span></section>
 `;
@@ -104,7 +105,7 @@ function drawRest(rest: readonly Flame[], place: Place): Markup {
 
 function drawBox({ left, width, depth }: Place, name: string): Markup {
   // Fewer than a few letters of a text are nothing that one could read.
-  const text = width < 0.012 ? undefined : html`<text x="5" y="15">${clip(name, nameMax)}</text>`;
+  const text = width < 0.012 ? undefined : html`<text x="5" y="15" fill="#000">${clip(name, nameMax)}</text>`;
   return html`<svg x="${percent(left)}%" y="${depth * rowHeight}" width="${percent(width)}%" height="${rowHeight - 1}"><rect width="100%" height="100%"/>${text}</svg>`;
 }
 

@@ -77,7 +77,7 @@ function spellGrowth(perIteration: number): string {
 }
 
 function drawBar(share: number): Markup {
-  return html`<svg class="bar" width="100%" height="8" aria-hidden="true"><rect width="100%" height="8" rx="2" class="track"/><rect width="${percent(share)}%" height="8" rx="2" class="value"/></svg>`;
+  return html`<svg class="bar" width="100%" height="8" aria-hidden="true"><rect width="100%" height="8" rx="2" class="track" fill="#dde2e9"/><rect width="${percent(share)}%" height="8" rx="2" class="value"/></svg>`;
 }
 
 /** The handles of each type in one run after the other: a drawing and the figures. */

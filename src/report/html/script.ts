@@ -18,6 +18,8 @@ export const script: string = `
       for (const row of rows) {
         row.element.hidden = !words.every((word) => row.text.includes(word));
       }
+      const others = byId('others');
+      if (words.length > 0 && others !== null) others.open = true;
       const left = counted.filter(({ element }) => !element.hidden).length;
       byId('matches').textContent = words.length === 0 ? '' : left + ' of ' + counted.length;
     };

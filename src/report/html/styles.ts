@@ -135,6 +135,8 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
 .fingerprint:hover { text-decoration: underline; }
 .story { max-width: 78ch; }
 .status { color: var(--dim); font-style: italic; }
+#others > summary { cursor: pointer; margin: 1.75rem 0 0.75rem; }
+#others > summary h3 { display: inline; font-size: 1.1rem; }
 .divider { font-size: 1.1rem; margin: 1.75rem 0 0.75rem; }
 .handles { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; margin: 0 0 0.75rem; }
 .handles h4 { font-size: 0.85rem; font-weight: 600; color: var(--dim); padding-top: 0.1rem; min-width: 4.2rem; }

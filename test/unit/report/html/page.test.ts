@@ -161,7 +161,7 @@ describe('a page with many findings', () => {
   it('has cards for the worst, at least one of each kind, and a row for each of the others', () => {
     const cards = page.select('article.card');
     const rows = page
-      .select('div')
+      .select('details')
       .filter(({ attributes }) => attributes['id'] === 'others')
       .flatMap((others) => selectIn(others, 'tr'));
     expect(cards.length).toBeGreaterThan(50);
