@@ -102,7 +102,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.925rem; }
 th, td { text-align: left; padding: 0.4rem 0.8rem; vertical-align: top; }
 thead th { color: var(--dim); font-weight: 600; border-bottom: 1px solid var(--line); white-space: nowrap; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; min-width: 6.2rem; }
 tr:is(.error, .warning, .note, .accepted) td:first-child { color: var(--tone); font-weight: 600; }
 :is(.index, #others) :is(td:first-child, td:nth-child(4)) { white-space: nowrap; }
 :is(.index, #others) td:last-child { color: var(--dim); white-space: nowrap; }
@@ -201,6 +201,8 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
   .page, .verdict > div { padding-left: 0.9rem; padding-right: 0.9rem; }
   .card { padding: 0.85rem 0.9rem; }
   th, td { padding: 0.4rem 0.5rem; }
+  td.bar { min-width: 6rem; width: auto; }
+  td.bar svg { width: calc(100% - 3.2rem); margin-right: 0.3rem; }
   .fingerprint { margin-left: 0; }
   .series li { grid-template-columns: 1fr; }
   .place { display: block; margin-left: 0; }
