@@ -1,8 +1,8 @@
 import type { Finding } from '../model.ts';
-import { compareLevels } from '../rules.ts';
 import { type Alike, joinAlike } from './alike.ts';
 import { drawAccepted, drawFinding } from './finding-view.ts';
 import { plural } from './numbers.ts';
+import { type Kind, rank } from './selection.ts';
 import { type Brevity, spellSiteOf, type StackView } from './stack-view.ts';
 import { drawSummary, type SummaryRow } from './summary.ts';
 import { wrapText } from './text-width.ts';
@@ -131,27 +131,8 @@ function drawAdvice(text: string, { theme, width }: StackView): Section {
   return wrapText(`${text} --all shows each finding in full.`, width).map((line) => theme.dim(line));
 }
 
-/** A kind of findings: the next of the same kind says less to a reader than the first of another. */
-type Kind = Pick<SummaryRow, 'level' | 'rule' | 'type'>;
-
 function kindOf({ finding: { level, rule, object } }: Alike): Required<Kind> {
   return { level, rule, type: object.type };
-}
-
-/**
- * The order in which findings deserve room: errors before warnings before notes, and within a level the first of each
- * kind before the second of any, for the second is often the first in other words.
- */
-function rank<Item extends Kind>(items: readonly Item[]): readonly { readonly item: Item; readonly nth: number }[] {
-  const seen = new Map<string, number>();
-  return items
-    .map((item, index) => {
-      const kind = JSON.stringify([item.level, item.rule, item.type]);
-      const nth = seen.get(kind) ?? 0;
-      seen.set(kind, nth + 1);
-      return { item, nth, index };
-    })
-    .sort((a, b) => compareLevels(a.item.level, b.item.level) || a.nth - b.nth || a.index - b.index);
 }
 
 /** A row for each place. */

@@ -51,10 +51,14 @@ function spellOthers(others: number): readonly string[] {
 
 /** A known or suppressed finding: its header, its sentence, and why it is not new. */
 export function drawAccepted(finding: Finding, view: StackView): readonly string[] {
-  const { level, status, suppressedBy, message } = finding;
+  return [drawHeader(finding, view), ...drawSentences([finding.message, spellStatus(finding)], view)];
+}
+
+/** `An error, suppressed by known.supp:3  leak:open_log`. The text is not escaped. */
+export function spellStatus({ level, status, suppressedBy }: Finding): string {
   const article = level === 'error' ? 'An' : 'A';
   const by = suppressedBy === undefined ? '' : ` by ${spellLine(suppressedBy, true)}`;
-  return [drawHeader(finding, view), ...drawSentences([message, `${article} ${level}, ${status}${by}`], view)];
+  return `${article} ${level}, ${status}${by}`;
 }
 
 function drawSentences(sentences: readonly string[], { theme, width, brevity }: StackView): readonly string[] {
@@ -66,18 +70,12 @@ function drawSentences(sentences: readonly string[], { theme, width, brevity }: 
   });
 }
 
-function drawHeader(
-  { level, status, rule, object, count, fingerprint }: Finding,
-  { theme, options, width }: StackView,
-): string {
+function drawHeader(finding: Finding, { theme, options, width }: StackView): string {
+  const { level, status, rule, fingerprint } = finding;
   const badge = (status === 'new' ? level : status).toUpperCase();
   const paintBadge = status === 'new' ? theme.badge[level] : theme.acceptedBadge;
   const badgeWidth = badge.length + (options.colorLevel === 0 ? 0 : 2);
-  const type = (rule === 'leak' ? object.wrapper?.type : undefined) ?? object.type;
-  const noun = spellNoun({ type });
-  const times = count === 1 ? 'once' : `${count} times`;
-  const called = object.type === 'Unknown' ? times : `${noun}, ${times}`;
-  const counted = theme.escape(rule === 'leak' ? `${count} ${noun}${count === 1 ? '' : 's'}` : called);
+  const counted = theme.escape(spellCount(finding));
   const what = `${rule}  `;
   const room = width - badgeWidth - 1 - textWidth(what);
   const subject = cutMiddle(counted, room, theme.signs.ellipsis);
@@ -85,6 +83,15 @@ function drawHeader(
   const mark =
     left >= fingerprint.length + 2 ? ' '.repeat(left - fingerprint.length) + theme.dim(theme.escape(fingerprint)) : '';
   return `${paintBadge(badge)} ${theme.strong(rule)}  ${subject}${mark}`;
+}
+
+/** `3 File handles`; `Event handle, 7 times`. The text is not escaped. */
+export function spellCount({ rule, object, count }: Finding): string {
+  const type = (rule === 'leak' ? object.wrapper?.type : undefined) ?? object.type;
+  const noun = spellNoun({ type });
+  if (rule === 'leak') return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  const times = count === 1 ? 'once' : `${count} times`;
+  return object.type === 'Unknown' ? times : `${noun}, ${times}`;
 }
 
 /** The stacks with their headings, in the order in which a person wants them: the mistake first. */
@@ -100,36 +107,61 @@ export function stacksOf({ rule, level, stacks }: Finding): readonly (readonly [
   return all.flatMap(([label, stack]) => (stack === undefined ? [] : [[label, stack] as const]));
 }
 
-/** Which handles they are: with the name of each where names are known, otherwise as a list of values. */
-function drawHandles(
-  { rule, object, objects, handles: all, count, stacks }: Finding,
-  { theme, width, brevity }: StackView,
-): readonly string[] {
+/** The handles of a finding, as a list for a person. No text in it is escaped. */
+interface HandleList {
+  /** Each with the name of its object, which is empty where it has none or where {@link common} has it. */
+  readonly handles: readonly { readonly value: string; readonly name: string }[];
+  /** `and 7 more`; empty where the list is whole. */
+  readonly rest: string;
+  /** The name of the object of all of them, where they have one. */
+  readonly common: string;
+}
+
+/**
+ * Which handles a finding is about: with the name of each where names are known, otherwise their values alone.
+ * `undefined` where its sentence says all of it.
+ *
+ * @param most how many are listed, at most
+ */
+export function listHandles(finding: Finding, arrow: string, most?: number): HandleList | undefined {
+  const { rule, object, objects, handles: all, count, stacks } = finding;
+  const limit = most ?? all.length;
   // The last line of a list that is cut says how many there are more, so it must stand for several.
-  const { handles: most = all.length } = brevity ?? {};
-  const handles = all.length > most + 1 ? all.slice(0, most) : all;
-  if (handles.length === 0) return [];
-  const label = handles.length === 1 ? 'handle' : 'handles';
-  const indent = ' '.repeat(label.length + 2);
-  const room = width - 2 - indent.length;
+  const handles = all.length > limit + 1 ? all.slice(0, limit) : all;
+  if (handles.length === 0) return undefined;
   const values = handles.map((value) => (object.type === 'Descriptor' ? `${value}` : hexadecimal(value)));
   // A misuse counts calls, not handles: there may have been more values than those listed.
   const total = rules[rule].counts === 'handles' && stacks.offending === undefined ? count : all.length;
-  const rest = total > handles.length ? [`and ${total - handles.length} more`] : [];
-  const common = describeObject(object, theme.signs.arrow);
-  let lines: readonly string[];
+  const rest = total > handles.length ? `and ${total - handles.length} more` : '';
+  const common = describeObject(object, arrow);
   if (objects !== undefined || (handles.length === 1 && common !== '')) {
-    const valueWidth = Math.max(...values.map((value) => value.length));
-    const named = values.map((value, index) => {
-      const name = theme.escape(describeObject(objects?.[index] ?? object, theme.signs.arrow));
-      return `${padText(value, valueWidth)}  ${theme.place(cutMiddle(name, room - valueWidth - 2, theme.signs.ellipsis))}`.trimEnd();
-    });
-    lines = [...named, ...rest.map((text) => theme.dim(text))];
+    const nameOf = (index: number): string => describeObject(objects?.[index] ?? object, arrow);
+    return { handles: values.map((value, index) => ({ value, name: nameOf(index) })), rest, common: '' };
+  }
+  // The sentence of a misuse names up to three values itself.
+  if (rule !== 'leak' && all.length <= 3 && common === '') return undefined;
+  return { handles: values.map((value) => ({ value, name: '' })), rest, common };
+}
+
+function drawHandles(finding: Finding, { theme, width, brevity }: StackView): readonly string[] {
+  const list = listHandles(finding, theme.signs.arrow, brevity?.handles);
+  if (list === undefined) return [];
+  const { handles, rest, common } = list;
+  const label = handles.length === 1 ? 'handle' : 'handles';
+  const indent = ' '.repeat(label.length + 2);
+  const room = width - 2 - indent.length;
+  const drawName = (name: string, taken: number): string =>
+    theme.place(cutMiddle(theme.escape(name), room - taken, theme.signs.ellipsis));
+  let lines: readonly string[];
+  if (handles.some(({ name }) => name !== '')) {
+    const valueWidth = Math.max(...handles.map(({ value }) => value.length));
+    lines = handles.map(({ value, name }) =>
+      name === '' ? value : `${padText(value, valueWidth)}  ${drawName(name, valueWidth + 2)}`,
+    );
+    if (rest !== '') lines = [...lines, theme.dim(rest)];
   } else {
-    // The sentence of a misuse names up to three values itself.
-    if (rule !== 'leak' && all.length <= 3 && common === '') return [];
-    lines = wrapText([...values, ...rest].join(' '), room);
-    if (common !== '') lines = [...lines, theme.place(cutMiddle(theme.escape(common), room, theme.signs.ellipsis))];
+    lines = wrapText([...handles.map(({ value }) => value), rest].join(' ').trimEnd(), room);
+    if (common !== '') lines = [...lines, drawName(common, 0)];
   }
   return lines.map((line, index) => (index === 0 ? `${theme.dim(label)}  ${line}` : indent + line));
 }

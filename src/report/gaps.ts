@@ -1,7 +1,12 @@
-import type { CountedGap, Gap, NamingGap } from '../completeness.ts';
+import type { Completeness, CountedGap, Gap, NamingGap } from '../completeness.ts';
 import { spellDuration } from '../text/duration.ts';
 import { plural } from './numbers.ts';
 import { baseName } from './paths.ts';
+
+/** The heading of a list of gaps. */
+export function spellCompleteness({ complete }: Completeness): string {
+  return complete ? 'To know:' : 'Incomplete: this could not be seen and may hide findings:';
+}
 
 /** The sentence for a gap: its meaning for the report, after the runs that it belongs to. */
 export function spellGap(gap: Gap): string {

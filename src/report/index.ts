@@ -2,6 +2,7 @@ import { csv } from './formats/csv.ts';
 import { folded } from './formats/folded.ts';
 import { github, stepSummary } from './formats/github.ts';
 import { gitlab } from './formats/gitlab.ts';
+import { html } from './formats/html.ts';
 import { json } from './formats/json.ts';
 import { junit } from './formats/junit.ts';
 import { markdown } from './formats/markdown.ts';
@@ -24,6 +25,7 @@ export type ReporterName =
   | 'github'
   | 'gitlab'
   | 'markdown'
+  | 'html'
   | 'folded'
   | 'suppressions';
 
@@ -38,6 +40,7 @@ export const reporters: Readonly<Record<ReporterName, Reporter | PiecewiseReport
   github,
   gitlab,
   markdown,
+  html,
   folded,
   suppressions,
 };

@@ -28,6 +28,9 @@ export interface Brevity {
   readonly handles: number;
 }
 
+/** The words for an empty stack. */
+export const noStack = 'no stack could be walked';
+
 /** How many frames of the system are shown where it has nothing but those. */
 const systemFramesShown = 4;
 
@@ -54,7 +57,7 @@ function innerPart(stack: Stack): Stack {
  */
 export function drawStack(stack: Stack, view: StackView): readonly string[] {
   const { theme } = view;
-  if (stack.length === 0) return [theme.dim('no stack could be walked')];
+  if (stack.length === 0) return [theme.dim(noStack)];
   const site = siteFrame(stack);
   const rows = shorten(rowsOf(stack, view), view);
   const names = rows.flatMap((each) => (each.place === '' ? [] : [textWidth(each.name)]));
@@ -68,11 +71,20 @@ export function drawStack(stack: Stack, view: StackView): readonly string[] {
 
 /** The program's functions in a stack, in one line: `open_log (log.c:4) ← main (main.c:61)` */
 export function drawStackLine(stack: Stack, { theme, width }: StackView): string {
+  const calls = spellCalls(stack);
+  if (calls.length === 0) return theme.dim(noStack);
+  return cutEnd(calls.map(theme.escape).join(` ${theme.signs.calledBy} `), width, theme.signs.ellipsis);
+}
+
+/**
+ * The place that a person looks at first, and the program's functions that led there: `open_log (log.c:4)`,
+ * `main (main.c:61)`. Nothing where no stack could be walked. The texts are not escaped.
+ */
+export function spellCalls(stack: Stack): readonly string[] {
   const site = siteFrame(stack);
-  if (site === undefined) return theme.dim('no stack could be walked');
+  if (site === undefined) return [];
   const callers = stack.slice(stack.indexOf(site) + 1).filter((frame) => isOwn(frame) && isNamed(frame));
-  const text = [site, ...callers].map((frame) => theme.escape(spellSite(frame))).join(` ${theme.signs.calledBy} `);
-  return cutEnd(text, width, theme.signs.ellipsis);
+  return [site, ...callers].map(spellSite);
 }
 
 /**
@@ -104,7 +116,8 @@ export function spellVisible(stack: Stack, view: StackView): readonly string[] {
   return rowsOf(stack, view).map(({ identity }) => identity);
 }
 
-function rowsOf(stack: Stack, view: StackView): readonly Row[] {
+/** The rows that a person sees of a stack, with their texts escaped. */
+export function rowsOf(stack: Stack, view: StackView): readonly Row[] {
   return view.options.showSystemFrames === true ? stack.map((frame) => row(frame, view)) : foldedRows(stack, view);
 }
 
@@ -116,6 +129,7 @@ function shorten(rows: readonly Row[], { brevity, theme }: StackView): readonly 
   return [...rows.slice(0, stackRows - 1), remark(`${theme.signs.ellipsis} ${plural(rest, 'more frame')}`, rest)];
 }
 
+/** A frame, or several that are shown as one. */
 interface Row {
   readonly name: string;
   readonly place: string;
@@ -150,7 +164,23 @@ function row(frame: Frame, view: StackView): Row {
   return known(frame);
 }
 
-function makeRow(frame: Frame, { theme, options, programModule }: StackView): Row {
+function makeRow(frame: Frame, view: StackView): Row {
+  const { name, place, own } = spellFrame(frame, view);
+  const [shownName, shownPlace] = [view.theme.escape(name), view.theme.escape(place)];
+  return { name: shownName, place: shownPlace, own, frames: 1, frame, identity: `${shownName} ${shownPlace}` };
+}
+
+/** The texts of one frame. They are not escaped. */
+interface FrameText {
+  readonly name: string;
+  /** Empty where {@link name} says it. */
+  readonly place: string;
+  /** It belongs to the program, and not to the system or to a compiler's runtime. */
+  readonly own: boolean;
+}
+
+/** A frame in words: its function, and where that is. */
+export function spellFrame(frame: Frame, { options, programModule }: Omit<StackView, 'theme' | 'width'>): FrameText {
   const module = baseName(frame.module);
   const home = module.toLowerCase() === programModule;
   const offset = `+0x${frame.offset.toString(16)}`;
@@ -162,15 +192,7 @@ function makeRow(frame: Frame, { theme, options, programModule }: StackView): Ro
   const place = source !== '' ? `${source}${line}` : frame.function === undefined ? '' : `${module}${offset}`;
   // An inlined frame has no place on the stack, and a debugger may not list it: the row says why it is here.
   const mark = frame.inlined === true ? ' (inlined)' : '';
-  const [shownName, shownPlace] = [theme.escape(qualified), theme.escape(place) + mark];
-  return {
-    name: shownName,
-    place: shownPlace,
-    own: isOwn(frame),
-    frames: 1,
-    frame,
-    identity: `${shownName} ${shownPlace}`,
-  };
+  return { name: qualified, place: place + mark, own: isOwn(frame) };
 }
 
 function spellSource(file: string, { baseDirectory, showSourcePath }: ReportOptions): string {
@@ -256,26 +278,48 @@ export function isOwn(frame: Frame): boolean {
   return frame.system !== true && frame.runtime !== true;
 }
 
-/** The line that made the call, with those around it. */
-function drawSource({ file, line }: Frame, { theme, options, width, brevity }: StackView): readonly string[] {
+/** A line of a source file. Its text is not escaped. */
+interface SourceLine {
+  readonly number: number;
+  readonly text: string;
+  /** It made the call. */
+  readonly marked: boolean;
+}
+
+/**
+ * The line that made the call, with those around it, without the indent that they share; none where there is no source.
+ *
+ * @param context how many lines before and after it
+ */
+export function excerptOf(
+  { file, line }: Frame,
+  { readSource }: ReportOptions,
+  context: number,
+): readonly SourceLine[] {
   if (file === undefined || line === undefined) return [];
-  const source = options.readSource?.(file);
+  const source = readSource?.(file);
   if (source?.[line - 1] === undefined) return [];
-  const { sourceContext = 1 } = brevity ?? {};
-  const first = Math.max(1, line - sourceContext);
+  const first = Math.max(1, line - context);
   const excerpt = source
-    .slice(first - 1, line + sourceContext)
+    .slice(first - 1, line + context)
     .map((text) => text.replace(/\r$/, '').replaceAll('\t', '    '));
   const margin = Math.min(
     ...excerpt.filter((text) => text.trim() !== '').map((text) => text.length - text.trimStart().length),
     200,
   );
-  const digits = String(first + excerpt.length - 1).length;
-  return excerpt.map((text, index) => {
-    const number = first + index;
-    const marked = number === line;
+  return excerpt.map((text, index) => ({
+    number: first + index,
+    text: text.slice(margin).trimEnd(),
+    marked: first + index === line,
+  }));
+}
+
+function drawSource(frame: Frame, { theme, options, width, brevity }: StackView): readonly string[] {
+  const excerpt = excerptOf(frame, options, brevity?.sourceContext ?? 1);
+  const digits = String(excerpt.at(-1)?.number).length;
+  return excerpt.map(({ number, text, marked }) => {
     const gutter = `  ${marked ? theme.signs.pointer : ' '} ${String(number).padStart(digits)} ${theme.signs.bar} `;
-    const code = cutEnd(theme.escape(text.slice(margin).trimEnd()), width - textWidth(gutter), theme.signs.ellipsis);
+    const code = cutEnd(theme.escape(text), width - textWidth(gutter), theme.signs.ellipsis);
     return marked
       ? theme.strong(gutter.slice(0, 4)) + theme.dim(gutter.slice(4)) + code
       : theme.dim((gutter + code).trimEnd());

@@ -1,16 +1,12 @@
 import Table from 'cli-table3';
-import type { Level, Rule } from '../model.ts';
 import { escapeText } from '../text/escape.ts';
 import { plural } from './numbers.ts';
+import type { Kind } from './selection.ts';
 import type { StackView } from './stack-view.ts';
 import { cutEnd, cutMiddle, textWidth } from './text-width.ts';
 
 /** A row of the summary: the findings of one kind at one place. */
-export interface SummaryRow {
-  readonly level: Level;
-  /** This and {@link type} are absent where the findings differ in them. */
-  readonly rule?: Rule;
-  readonly type?: string;
+export interface SummaryRow extends Kind {
   /** Absent where they are at places of all sorts. The text is not escaped. */
   readonly site?: string;
   /** The sum of their counts. */

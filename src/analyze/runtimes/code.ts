@@ -139,7 +139,8 @@ export function runtimeCodeOf({ name, module, file }: NamedFrame, inRust: boolea
 
 /** Without generic arguments: `std::rt::lang_start::<()>`, or `std::rt::lang_start<tuple$<> >` in a PDB. */
 function withoutGenerics(name: string): string {
-  return name.replace(/(?:::)?<.*>$/, '');
+  // Nearly no name ends so, and the expression looks at each of them for long.
+  return name.endsWith('>') ? name.replace(/(?:::)?<.*>$/, '') : name;
 }
 
 /**

@@ -22,10 +22,24 @@ const reasons: Readonly<Record<MissingNames, string>> = {
 
 /** A line for each reason why frames that the report shows have no names: the frames themselves do not say it. */
 export function drawMissingNames(
-  { modulesWithoutNames = [] }: Report,
+  report: Report,
   serious: readonly Finding[],
   { theme, width }: StackView,
 ): readonly string[] {
+  const lines = spellMissingNames(report, serious);
+  if (lines.length === 0) return [];
+  return [
+    ...wrapText('Why functions have no names:', width).map((line) => theme.dim(line)),
+    ...lines.flatMap((line) => wrapBullet(theme.escape(line), theme.signs.bullet, width)),
+  ];
+}
+
+/** A sentence for each reason. The texts are not escaped. */
+export function spellMissingNames(
+  { modulesWithoutNames = [] }: Report,
+  serious: readonly Finding[],
+): readonly string[] {
+  if (modulesWithoutNames.length === 0) return [];
   const stacks = serious.flatMap((finding) => Object.values<Stack>(finding.stacks));
   const sites = modulesOf(stacks.flatMap((stack) => siteFrame(stack) ?? []));
   const all = modulesOf(stacks.flat());
@@ -33,15 +47,10 @@ export function drawMissingNames(
   const isOfInterest = ({ module, why }: ModuleWithoutNames): boolean =>
     (why === 'partly-covered' ? sites : all).has(module);
   const modules = modulesWithoutNames.filter(isOfInterest);
-  const lines = Object.entries(reasons).flatMap(([why, reason]) => {
+  return Object.entries(reasons).flatMap(([why, reason]) => {
     const concerned = modules.filter((each) => each.why === why);
     return concerned.length === 0 ? [] : [`${spellModules(concerned)}: ${reason}.`];
   });
-  if (lines.length === 0) return [];
-  return [
-    ...wrapText('Why functions have no names:', width).map((line) => theme.dim(line)),
-    ...lines.flatMap((line) => wrapBullet(theme.escape(line), theme.signs.bullet, width)),
-  ];
 }
 
 /** Modules that have a function without a name among these frames. */

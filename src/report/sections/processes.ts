@@ -10,42 +10,55 @@ const DEPTH_MAX = 8;
 /** So many processes that are alike are drawn one by one; more become one line. */
 const ALIKE_MAX = 3;
 
+/** Processes that share a line, and how deep they are below the first one. */
+interface ProcessRow {
+  readonly alike: readonly [ProcessSummary, ...ProcessSummary[]];
+  readonly depth: number;
+}
+
+/** The processes of a tree, indented below the one that started them; none where there was only one. */
+export function drawProcesses(report: Report, { theme, width, options }: StackView): readonly string[] {
+  const rows = listProcesses(report, options.showAll === true);
+  if (rows.length === 0) return [];
+  const lines = rows.map(({ alike, depth }) => {
+    const text = `${'  '.repeat(depth)}${theme.escape(spellProcesses(alike))}`;
+    return cutEnd(`  ${text}`, width, theme.signs.ellipsis);
+  });
+  return [theme.dim(`${plural(report.processes?.length ?? 0, 'process', 'processes')}:`), ...lines];
+}
+
 /**
- * The processes of a tree, indented below the one that started them; none where there was only one. Processes without
- * children that ran the same program to the same end share a line when they are many.
+ * Each process behind the one that started it; none where there was only one. Processes without children that ran the
+ * same program to the same end share a row when they are many.
  */
-export function drawProcesses({ processes = [] }: Report, view: StackView): readonly string[] {
-  if (processes.length === 0) return [];
-  const { theme, width, options } = view;
-  const lines: string[] = [];
+export function listProcesses({ processes = [] }: Report, showAll: boolean): readonly ProcessRow[] {
+  const rows: ProcessRow[] = [];
   const children = groupByParent(processes);
-  const draw = (siblings: readonly ProcessSummary[], depth: number): void => {
-    const alike = new Map<string, ProcessSummary[]>();
+  const add = (siblings: readonly ProcessSummary[], depth: number): void => {
+    const groups = new Map<string, [ProcessSummary, ...ProcessSummary[]]>();
     for (const process of siblings) {
       const { pid, image, exitCode, findings } = process;
-      const isAlone = children.has(pid) || options.showAll === true;
+      const isAlone = children.has(pid) || showAll;
       const key = JSON.stringify(isAlone ? pid : [baseName(image), exitCode, findings > 0]);
-      const known = alike.get(key);
-      if (known === undefined) alike.set(key, [process]);
+      const known = groups.get(key);
+      if (known === undefined) groups.set(key, [process]);
       else known.push(process);
     }
-    for (const group of alike.values()) {
-      const rows = group.length > ALIKE_MAX ? [group] : group.map((process) => [process]);
-      for (const row of rows) {
-        const indent = '  '.repeat(Math.min(depth, DEPTH_MAX) + 1);
-        lines.push(cutEnd(indent + spell(row, view), width, theme.signs.ellipsis));
-        const [{ pid } = { pid: -1 }] = row;
-        // A process id may be used again: each process is drawn once.
+    for (const group of groups.values()) {
+      for (const alike of group.length > ALIKE_MAX ? [group] : group.map((process) => [process] as const)) {
+        rows.push({ alike, depth: Math.min(depth, DEPTH_MAX) });
+        // A process id may be used again: each process is listed once.
+        const [{ pid }] = alike;
         const below = children.get(pid) ?? [];
         children.delete(pid);
-        draw(below, depth + 1);
+        add(below, depth + 1);
       }
     }
   };
   const first = children.get(undefined) ?? [];
   children.delete(undefined);
-  draw(first, 0);
-  return [theme.dim(`${plural(processes.length, 'process', 'processes')}:`), ...lines];
+  add(first, 0);
+  return rows;
 }
 
 function groupByParent(processes: readonly ProcessSummary[]): Map<number | undefined, ProcessSummary[]> {
@@ -61,10 +74,13 @@ function groupByParent(processes: readonly ProcessSummary[]): Map<number | undef
   return children;
 }
 
-/** `worker.exe 4311: exited with 0, 310 opened, 1 finding`; or for several, `40 processes of worker.exe: …`. */
-function spell(alike: readonly ProcessSummary[], { theme }: StackView): string {
-  const [{ pid, image, exitCode, findings }] = alike as [ProcessSummary];
-  const name = theme.escape(baseName(image));
+/**
+ * `worker.exe 4311: exited with 0, 310 opened, 1 finding`; or for several, `40 processes of worker.exe: …`. The text is
+ * not escaped.
+ */
+export function spellProcesses(alike: readonly [ProcessSummary, ...ProcessSummary[]]): string {
+  const [{ pid, image, exitCode, findings }] = alike;
+  const name = baseName(image);
   const who = alike.length === 1 ? `${name} ${pid}` : `${alike.length} processes of ${name}`;
   const end = exitCode === undefined ? 'still running' : `exited with ${spellExitCode(exitCode)}`;
   const opens = alike.reduce((sum, process) => sum + process.opens, 0);
