@@ -81,9 +81,11 @@ const damages = [
   (random) => fill('L', layout.slotsOffset, SLOT_COUNT * SLOT_SIZE_BYTES, random),
   // Counts of the header, and its neighbours.
   (random) => `f L ${hex(random.below(HEADER_SIZE_BYTES >> 3) << 3)} 8 ${hex(random.pick(plausible))}`,
-  (random) => `f L ${hex(random.pick([header.slotsUsed, header.stackPoolUsed, header.slotCount, header.imageCount]))} 8 ${hex(random.pick(plausible))}`,
+  (random) =>
+    `f L ${hex(random.pick([header.slotsUsed, header.stackPoolUsed, header.slotCount, header.imageCount]))} 8 ${hex(random.pick(plausible))}`,
   // All slots are open, and stand for the same stack.
-  () => `f L ${hex(layout.slotsOffset)} ${hex(SLOT_COUNT * SLOT_SIZE_BYTES)} 300000003;f L ${hex(header.slotsUsed)} 8 ${hex(SLOT_COUNT)}`,
+  () =>
+    `f L ${hex(layout.slotsOffset)} ${hex(SLOT_COUNT * SLOT_SIZE_BYTES)} 300000003;f L ${hex(header.slotsUsed)} 8 ${hex(SLOT_COUNT)}`,
   // Stacks and runtime objects that refer to themselves.
   (random) => {
     const id = 1 + random.below(200);
@@ -100,12 +102,14 @@ const damages = [
   (random) => `r L ${hex(layout.misusesOffset)} ${hex(MISUSE_COUNT * MISUSE_SIZE_BYTES)} ${hex(random.below(1 << 30))}`,
   // The view of the ledger.
   () => 'u',
-  (random) => `p L ${hex(random.below(layout.sizeBytes >> 12) << 12)} ${hex(0x1000 << random.below(16))} ${random.pick(['1', '2', '101'])}`,
+  (random) =>
+    `p L ${hex(random.below(layout.sizeBytes >> 12) << 12)} ${hex(0x1000 << random.below(16))} ${random.pick(['1', '2', '101'])}`,
   () => `p L 0 ${hex(layout.sizeBytes)} 1`,
   // The gate: its state, its thread and stack, its handles, the events.
   (random) => `f L ${hex(header.gateState)} 8 ${hex(random.below(6))};e arrived`,
   (random) => `t ${hex(header.gateThread)};f L ${hex(header.gateState)} 8 ${hex(1 + random.below(4))};e arrived`,
-  (random) => `f L ${hex(header.gateStackPointer)} 8 ${hex(random.pick(plausible))};t ${hex(header.gateThread)};f L ${hex(header.gateState)} 8 1;e arrived`,
+  (random) =>
+    `f L ${hex(header.gateStackPointer)} 8 ${hex(random.pick(plausible))};t ${hex(header.gateThread)};f L ${hex(header.gateState)} 8 1;e arrived`,
   () => 'e arrived;d 1;e arrived;d 1;e arrived',
   (random) => `f L ${hex(header.exitThread)} 10 ${hex(random.pick(plausible))};f L ${hex(header.exiting)} 4 1`,
   () => `c ${hex(header.gateHandles)}`,

@@ -129,7 +129,8 @@ async function endOne(directory, mode, { way, thread }, exitCode) {
   /** @param {Report} report @param {string} words */
   function complain({ target, findings, completeness }, words) {
     const complaints = [];
-    if (target.exitCode !== (exitCode ?? 0) >>> 0) complaints.push(`exit code ${target.exitCode} instead of ${exitCode}`);
+    if (target.exitCode !== (exitCode ?? 0) >>> 0)
+      complaints.push(`exit code ${target.exitCode} instead of ${exitCode}`);
     if (!isKilled && !words.includes('ends')) complaints.push(`it said ${JSON.stringify(words)}`);
     const count = findings.filter(isPlanted).reduce((sum, finding) => sum + finding.count, 0);
     const hasLeaked = words.includes('leaked');
@@ -137,7 +138,11 @@ async function endOne(directory, mode, { way, thread }, exitCode) {
     complaints.push(...serious(/** @type {Report} */ ({ findings })));
     const lost = completeness.gaps.find(({ kind }) => kind === 'handle-table-lost');
     const why = lost?.kind === 'handle-table-lost' ? lost.why : undefined;
-    const expected = isKilled ? 'ended-from-outside' : way === 'fail-fast' || way === 'heap-corruption' ? why : undefined;
+    const expected = isKilled
+      ? 'ended-from-outside'
+      : way === 'fail-fast' || way === 'heap-corruption'
+        ? why
+        : undefined;
     if (why !== expected) complaints.push(`the handle table was lost: ${why}`);
     return complaints;
   }

@@ -31,7 +31,9 @@ export async function killRuns({ kills }) {
       orphan.forget();
     }
     say(
-      `${kills} auditors killed while they ran a program: ${Object.entries(results).map(([what, count]) => `it ${what} ${count} times`).join(', ')}; ${attached} later attaches were right`,
+      `${kills} auditors killed while they ran a program: ${Object.entries(results)
+        .map(([what, count]) => `it ${what} ${count} times`)
+        .join(', ')}; ${attached} later attaches were right`,
     );
     const all = Object.values(results).reduce((sum, count) => sum + count);
     check(all === kills, 'a program outlives its auditor');
@@ -46,7 +48,11 @@ async function follow({ pid, output, end }, goesOn) {
     const suspended = countSuspended(pid);
     if (suspended > 0) return { result: `${suspended} threads are suspended`, isAttached };
     const report = await attach({ process: findProcess(String(pid)), forMs: 300, everyMs: 30 });
-    if (!isRight(report)) return { result: `a later attach is wrong: ${JSON.stringify(report.findings.map(({ message }) => message))}`, isAttached };
+    if (!isRight(report))
+      return {
+        result: `a later attach is wrong: ${JSON.stringify(report.findings.map(({ message }) => message))}`,
+        isAttached,
+      };
     isAttached = true;
     setEvent(`unclosed-stop-${pid}`);
   }

@@ -36,7 +36,9 @@ export async function killTrees({ kills }) {
       orphan.forget();
     }
     say(
-      `${kills} auditors killed while they ran a tree: ${Object.entries(results).map(([what, count]) => `it ${what} ${count} times`).join(', ')}; ${attached} later attaches to a child were right`,
+      `${kills} auditors killed while they ran a tree: ${Object.entries(results)
+        .map(([what, count]) => `it ${what} ${count} times`)
+        .join(', ')}; ${attached} later attaches to a child were right`,
     );
     const all = Object.values(results).reduce((sum, count) => sum + count);
     check(all === kills, 'a tree outlives its auditor');

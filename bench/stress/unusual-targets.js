@@ -148,5 +148,8 @@ function unrecognised({ completeness }) {
 
 /** @param {Report} report */
 function describe({ findings, completeness }) {
-  return JSON.stringify({ findings: findings.map(({ level, message }) => `${level} ${message}`), gaps: completeness.gaps });
+  return JSON.stringify({
+    findings: findings.map(({ level, message }) => `${level} ${message}`),
+    gaps: completeness.gaps,
+  });
 }
