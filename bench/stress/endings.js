@@ -19,12 +19,14 @@ const program = 'ends-in-many-ways';
 /** The ways of ends-in-many-ways, by what happens to the process. `waits`: another process kills it. */
 const ways = {
   kills: ['waits'],
-  crashes: ['access-violation', 'stack-overflow', 'division', 'exception', 'heap-corruption', 'fail-fast', 'abort'],
+  crashes: ['access-violation', 'stack-overflow', 'exception', 'heap-corruption', 'fail-fast', 'abort'],
   exits: [
     ...['return', 'exit-process', 'exit', 'quick-exit', 'exit-at-once', 'exit-threads'],
     ...['terminate', 'terminate-by-handle', 'nt-terminate'],
   ],
 };
+
+const ENDED_BY_ANOTHER = /^warning leak .* but another process ended this one\.$/;
 
 /** @typedef {{ way: string, thread: 'main' | 'other' }} Ending */
 
@@ -68,7 +70,7 @@ export async function endTargets({ ends }) {
 function runAlone(directory, { way, thread }) {
   if (way === 'waits') return 1; // that TerminateProcess gives it
   const path = join(directory, 'alone');
-  const { status } = spawnSync(fixture(program), [path, way, thread, '5'], { stdio: 'ignore' });
+  const { status } = spawnSync(fixture(program), [path, way, thread, '5'], { stdio: 'ignore', timeout: 20_000 });
   rmSync(path);
   return status;
 }
@@ -135,7 +137,10 @@ async function endOne(directory, mode, { way, thread }, exitCode) {
     const count = findings.filter(isPlanted).reduce((sum, finding) => sum + finding.count, 0);
     const hasLeaked = words.includes('leaked');
     if (hasLeaked ? count !== LEAKS : count > LEAKS) complaints.push(`${count} leaks`);
-    complaints.push(...serious(/** @type {Report} */ ({ findings })));
+    // A process that is ended from outside has open whatever it was about to close, and the finding says so.
+    complaints.push(
+      ...serious(/** @type {Report} */ ({ findings })).filter((each) => !isKilled || !ENDED_BY_ANOTHER.test(each)),
+    );
     const lost = completeness.gaps.find(({ kind }) => kind === 'handle-table-lost');
     const why = lost?.kind === 'handle-table-lost' ? lost.why : undefined;
     const expected = isKilled

@@ -2,11 +2,18 @@ import { addressOf, DWORD, HANDLE, loadLibrary, NTSTATUS, POINTER } from '../../
 import { CloseHandle } from '../../dist/ffi/kernel32.js';
 import { listProcesses } from '../../dist/process/processes.js';
 
+/** @typedef {import('../../dist/ffi/library.js').HANDLE} Handle */
+
 const DIRECTORY_QUERY = 1;
 const ENTRY_SIZE_BYTES = 32; // OBJECT_DIRECTORY_INFORMATION: UNICODE_STRING Name, TypeName
 
 const ntdll = loadLibrary('ntdll.dll');
+/** @type {(DirectoryHandle: BigInt64Array, DesiredAccess: number, ObjectAttributes: Buffer) => number} */
 const NtOpenDirectoryObject = ntdll.define('NtOpenDirectoryObject', NTSTATUS, [POINTER, DWORD, POINTER]);
+/**
+ * @type {(DirectoryHandle: Handle, Buffer: Buffer, Length: number, ReturnSingleEntry: number, RestartScan: number,
+ *   Context: Uint32Array, ReturnLength: null) => number}
+ */
 const NtQueryDirectoryObject = ntdll.define('NtQueryDirectoryObject', NTSTATUS, [
   HANDLE,
   POINTER,
@@ -40,7 +47,7 @@ function listDirectory(path) {
   attributes.writeBigUInt64LE(addressOf(name), 16);
   const opened = new BigInt64Array(1);
   if (NtOpenDirectoryObject(opened, DIRECTORY_QUERY, attributes) !== 0) return [];
-  const directory = /** @type {import('../../dist/ffi/library.js').HANDLE} */ (opened[0]);
+  const directory = /** @type {Handle} */ (opened[0]);
   const buffer = Buffer.alloc(0x1000);
   const address = addressOf(buffer);
   const index = new Uint32Array(1);

@@ -3,7 +3,7 @@ import { findProcess } from '../../dist/process/processes.js';
 import { setEvent } from '../attached/working-target.js';
 import { fixture, say, withDirectory } from '../measure.js';
 import { check } from './check.js';
-import { hasSaid, killAuditor, NEVER_BEGAN } from './killed-auditor.js';
+import { hasSaid, killAuditor, measureAudit, NEVER_BEGAN } from './killed-auditor.js';
 import { isRight } from './planted.js';
 import { countSuspended } from './threads-and-memory.js';
 
@@ -19,11 +19,19 @@ export async function killRuns({ kills }) {
   await withDirectory(async (directory) => {
     const results = { 'was not started': 0, 'never began': 0, 'ended right': 0 };
     let attached = 0;
+    const command = (/** @type {number} */ seconds) => [
+      'run',
+      '--',
+      fixture('works-without-pause'),
+      '4',
+      '5',
+      `${seconds}`,
+    ];
+    const lifeMs = await measureAudit(command(1));
     for (let kill = 0; kill < kills; kill += 1) {
       const goesOn = kill % 2 === 0;
-      const args = ['run', '--', fixture('works-without-pause'), '4', '5', goesOn ? '120' : '1'];
-      const afterMs = Math.random() * (goesOn ? 2000 : 3500);
-      const orphan = await killAuditor(directory, args, afterMs);
+      const afterMs = Math.random() * lifeMs;
+      const orphan = await killAuditor(directory, command(goesOn ? 120 : 1), afterMs);
       const { result, isAttached } = await follow(orphan, goesOn);
       if (result in results) results[/** @type {keyof typeof results} */ (result)] += 1;
       else say(`  killed after ${afterMs.toFixed(0)} ms: ${result}`);

@@ -10,7 +10,7 @@ import { countSuspended } from './threads-and-memory.js';
 
 /** @import { ProcessInfo } from '../../dist/process/processes.js' */
 
-const LOOK_MS = 25;
+const LOOK_MS = 100;
 const PATIENCE_MS = 60_000;
 
 /** All that a scenario leaves behind: processes that come from this one, named objects, and temporary files. */

@@ -3,7 +3,7 @@ import { listProcesses } from '../../dist/process/processes.js';
 import { setEvent } from '../attached/working-target.js';
 import { fixture, say, withDirectory } from '../measure.js';
 import { check } from './check.js';
-import { hasSaid, killAuditor, NEVER_BEGAN } from './killed-auditor.js';
+import { hasSaid, killAuditor, measureAudit, NEVER_BEGAN } from './killed-auditor.js';
 import { isRight } from './planted.js';
 
 /** @import { Orphan } from './killed-auditor.js' */
@@ -22,13 +22,19 @@ export async function killTrees({ kills }) {
   await withDirectory(async (directory) => {
     const results = { 'was not started': 0, 'never began': 0, 'ended right': 0 };
     let attached = 0;
+    const run = (/** @type {readonly (string | number)[]} */ ...command) => [
+      'run',
+      '--follow-children',
+      '--',
+      ...command.map(String),
+    ];
+    const startsMany = run(fixture('starts-children'), CHILDREN, 2, 1, 'aloud');
+    const startsOne = run(fixture('launches'), fixture('works-without-pause'), 2, 5, 120);
+    const lifeMs = await measureAudit(startsMany);
     for (let kill = 0; kill < kills; kill += 1) {
       const goesOn = kill % 2 === 0;
-      const command = goesOn
-        ? [fixture('launches'), fixture('works-without-pause'), '2', '5', '120']
-        : [fixture('starts-children'), String(CHILDREN), '2', '1', 'aloud'];
-      const afterMs = Math.random() * (goesOn ? 2500 : 4000);
-      const orphan = await killAuditor(directory, ['run', '--follow-children', '--', ...command], afterMs);
+      const afterMs = Math.random() * lifeMs;
+      const orphan = await killAuditor(directory, goesOn ? startsOne : startsMany, afterMs);
       const { result, isAttached } = await follow(orphan, goesOn);
       if (result in results) results[/** @type {keyof typeof results} */ (result)] += 1;
       else say(`  killed after ${afterMs.toFixed(0)} ms: ${result}`);
