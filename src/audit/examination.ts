@@ -128,6 +128,7 @@ export class Examination implements Disposable {
       hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
       live: new LiveStacks(stacks),
       isAborted: point === 'aborted',
+      hasFailedFast: point === 'ended' && this.#whyTableIsLost() === 'failed-fast',
       ...(this.#markCounts && { markCounts: this.#markCounts }),
     };
     const gathered = await (table === undefined

@@ -17,6 +17,8 @@ export interface EvidenceSources {
   readonly live?: LiveStacks;
   /** The audit was aborted: the target would have run on. */
   readonly isAborted?: boolean;
+  /** A fast fail ended the target, which no call shows. */
+  readonly hasFailedFast?: boolean;
 }
 
 /** Gives addresses their names. */

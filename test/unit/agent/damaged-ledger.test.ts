@@ -255,7 +255,9 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       damage();
       try {
         ledger.check();
-        const open = [...ledger.openValues()].map((value) => entryOf(value, ledger.life(value)?.objectType ?? 'Unknown'));
+        const open = [...ledger.openValues()].map((value) =>
+          entryOf(value, ledger.life(value)?.objectType ?? 'Unknown'),
+        );
         const sources = { ledger, symbols: plainSymbols, startTime: 0n, hasWindows: false };
         const { evidence } = await gather(open, sources, async () => new Map());
         for (const { message } of analyze(evidence)) check(message !== '', 'a finding without a message');
