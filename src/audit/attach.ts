@@ -16,7 +16,7 @@ import { AttachedSession, type AttachedSessionOptions } from './attached-session
 import { AuditClaim } from './audit-claim.ts';
 import { findIn, modulesWithoutNames } from './findings.ts';
 import type { AuditOptions } from './options.ts';
-import { AbortEvent, waitForOne } from './wait.ts';
+import { AbortEvent, END_MS, waitForOneWithin } from './wait.ts';
 
 /** How to audit a process that runs. */
 export interface AttachOptions
@@ -74,7 +74,7 @@ export async function attach(options: AttachOptions): Promise<Report> {
       const { watch } = judgement.evidence;
       const found = findIn(judgement.evidence, options, suppressions);
       const nameless = session.explainMissingNames(modulesWithoutNames(found.findings));
-      if (watch?.goesOn !== true) await waitForOne([target]);
+      if (watch?.goesOn !== true) await awaitEnd(target, session);
       const exitCode = target.exitCode();
       const made: Report = {
         schemaVersion: 1,
@@ -104,6 +104,19 @@ export async function attach(options: AttachOptions): Promise<Report> {
     // There is no reader any more for what is recorded.
     if (target.exitCode() === undefined) await session.detach();
     throw error;
+  }
+}
+
+/**
+ * Waits for the end of a target that was judged at its exit. One that does not end after that stands in a debugger or an
+ * error report, or it has only pretended to exit: it is left.
+ */
+async function awaitEnd(target: RunningProcess, session: AttachedSession): Promise<void> {
+  if ((await waitForOneWithin(END_MS, [target])) !== undefined) return;
+  try {
+    await session.detach();
+  } catch (error) {
+    if (target.exitCode() === undefined) throw error;
   }
 }
 

@@ -87,7 +87,7 @@ export class AttachedSession implements Disposable {
       {
         target: this.#target,
         arrived: this.#recording.arrived,
-        isJudgedAtStop: () => threads.isJudgedAtStop(),
+        isJudgedAtStop: () => this.#recording.isAtStop && threads.isJudgedAtStop(),
         marks: this.#marks,
         work: this.#isReadAhead ? [] : this.#examination.readAhead(),
       },

@@ -12,7 +12,7 @@ import type { Target } from '../../process/target.ts';
 import type { findIn } from '../findings.ts';
 import { Member } from './member.ts';
 import type { ProcessReport } from './process-report.ts';
-import { waitForOneWithin } from '../wait.ts';
+import { END_MS, waitForOneWithin } from '../wait.ts';
 
 /** How often the tree is looked at when no target has called. */
 const LOOK_MS = 50;
@@ -85,7 +85,11 @@ export class ProcessTree implements Disposable {
     const reports: ProcessReport[] = [];
     for (const member of this.#members) {
       try {
-        while (member.isJudging && !member.lookForEnd()) await waitForOneWithin(LOOK_MS, [member.target]);
+        for (let waitedMs = 0; member.isJudging && !member.lookForEnd(); waitedMs += LOOK_MS) {
+          if (waitedMs >= END_MS) break;
+          await waitForOneWithin(LOOK_MS, [member.target]);
+        }
+        if (!member.hasEnded) await this.#leave(member);
         const report = await member.report();
         if (report !== undefined) reports.push(report);
       } catch (error) {
