@@ -46,7 +46,7 @@ test.each([
   ['that stands suspended ends', 'stopped', false],
 ])('a process %s when the one that started it is killed', async (_, state, goesOn) => {
   const script = fileURLToPath(new URL('starts-suspended.mjs', import.meta.url));
-  const starter = spawn(process.execPath, [script, fixturePath('sleeps'), state], {
+  const starter = spawn(process.execPath, [script, fixturePath('stays-quiet'), state], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(starter.stdout, 'data')) as [Buffer];
