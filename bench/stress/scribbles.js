@@ -12,6 +12,8 @@ import { ownPeakMB } from './threads-and-memory.js';
 /** @import { ReadyTarget } from '../attached/working-target.js' */
 
 const TIMEOUT_MS = 10_000;
+/** So many cases are under way at once: most of them wait. */
+const LANES = 3;
 const MEMORY_MB = 1000;
 /** So many cases one target stands, unless it ends before. */
 const CASES_OF_TARGET = 16;
@@ -27,49 +29,79 @@ const RUN_MS = 3000;
  * @param {{ cases: number, seed: number }} sizes
  */
 export async function scribble({ cases, seed }) {
-  /** @type {ReadyTarget | undefined} */
-  let target;
-  let age = 0;
-  let targets = 0;
-  const results = { reports: 0, errors: 0 };
+  const results = { reports: 0, errors: 0, wrong: 0, targets: 0 };
   /** @type {number[]} */
   const tookMs = [];
-  let wrong = 0;
-  for (let index = 0; index < cases; index += 1) {
-    const number = seed + index;
-    const damage = makeDamage(number);
-    if (target === undefined || age >= CASES_OF_TARGET) {
-      target?.child.kill();
-      // By turns, threads of the target call the damaged agent, or only the damaged ledger is read.
-      target = await startReady('scribbles-on-recorder', [targets % 2 === 0 ? 0 : 2]);
-      targets += 1;
-      age = 0;
+  let next = 0;
+  const work = async () => {
+    const lane = new Lane(results);
+    while (next < cases) {
+      const number = seed + next;
+      next += 1;
+      const started = performance.now();
+      await lane.tryOut(number);
+      tookMs.push(performance.now() - started);
     }
-    const isRun = index % RUN_EVERY === 0;
-    const started = performance.now();
-    const outcome = await Promise.race([
-      isRun ? runOnce(damage) : attachOnce(target, damage),
-      sleep(TIMEOUT_MS, `nothing after ${TIMEOUT_MS} ms`, { ref: false }),
-    ]);
-    tookMs.push(performance.now() - started);
-    if (outcome === 'report') results.reports += 1;
-    else if (outcome === 'error') results.errors += 1;
-    else {
-      wrong += 1;
-      say(`  case ${number}: ${outcome}: ${damage}`);
-    }
-    if (isRun) continue;
-    age += 1;
-    if (await hasAnswered(target, age)) continue;
-    target.child.kill();
-    target = undefined;
-  }
-  target?.child.kill();
+    lane.end();
+  };
+  await Promise.all(Array.from({ length: LANES }, work));
   const peakMB = ownPeakMB();
+  const { targets, reports, errors, wrong } = results;
   say(
-    `${cases} cases of damage in ${targets} targets: ${results.reports} reports, ${results.errors} errors, ${wrong} wrong; one takes ${spell(tookMs, 0)} ms; peak ${peakMB.toFixed(0)} MB (aim: below ${MEMORY_MB})`,
+    `${cases} cases of damage in ${targets} targets: ${reports} reports, ${errors} errors, ${wrong} wrong; one takes ${spell(tookMs, 0)} ms; peak ${peakMB.toFixed(0)} MB (aim: below ${MEMORY_MB})`,
   );
   check(wrong === 0 && peakMB < MEMORY_MB, 'every damage leaves a report or a clear error');
+}
+
+/** Cases one after the other, and the target that they share. */
+class Lane {
+  #results;
+  /** @type {ReadyTarget | undefined} */
+  #target;
+  /** Cases that the target has stood. */
+  #age = 0;
+
+  /** @param {{ reports: number, errors: number, wrong: number, targets: number }} results */
+  constructor(results) {
+    this.#results = results;
+  }
+
+  /** @param {number} number */
+  async tryOut(number) {
+    const damage = makeDamage(number);
+    const outcome = await Promise.race([
+      number % RUN_EVERY === 0 ? runOnce(damage) : this.#attach(damage),
+      sleep(TIMEOUT_MS, `nothing after ${TIMEOUT_MS} ms`, { ref: false }),
+    ]);
+    if (outcome === 'report') this.#results.reports += 1;
+    else if (outcome === 'error') this.#results.errors += 1;
+    else {
+      this.#results.wrong += 1;
+      say(`  case ${number}: ${outcome}: ${damage}`);
+      this.end();
+    }
+  }
+
+  end() {
+    this.#target?.child.kill();
+    this.#target = undefined;
+  }
+
+  /** @param {string} damage */
+  async #attach(damage) {
+    if (this.#age >= CASES_OF_TARGET) this.end();
+    if (this.#target === undefined) {
+      this.#age = 0;
+      this.#results.targets += 1;
+      // By turns, threads of the target call the damaged agent, or only the damaged ledger is read.
+      this.#target = await startReady('scribbles-on-recorder', [this.#results.targets % 2 === 0 ? 2 : 0]);
+    }
+    this.#age += 1;
+    const target = this.#target;
+    const outcome = await attachOnce(target, damage);
+    if (!(await hasAnswered(target, this.#age))) this.end();
+    return outcome;
+  }
 }
 
 /**
