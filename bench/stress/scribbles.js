@@ -69,10 +69,7 @@ class Lane {
   /** @param {number} number */
   async tryOut(number) {
     const damage = makeDamage(number);
-    const outcome = await Promise.race([
-      number % RUN_EVERY === 0 ? runOnce(damage) : this.#attach(damage),
-      sleep(TIMEOUT_MS, `nothing after ${TIMEOUT_MS} ms`, { ref: false }),
-    ]);
+    const outcome = await (number % RUN_EVERY === 0 ? inTime(runOnce(damage)) : this.#attach(damage));
     if (outcome === 'report') this.#results.reports += 1;
     else if (outcome === 'error') this.#results.errors += 1;
     else {
@@ -98,10 +95,15 @@ class Lane {
     }
     this.#age += 1;
     const target = this.#target;
-    const outcome = await attachOnce(target, damage);
+    const outcome = await inTime(attachOnce(target, damage));
     if (!(await hasAnswered(target, this.#age))) this.end();
     return outcome;
   }
+}
+
+/** @param {Promise<string>} outcome */
+async function inTime(outcome) {
+  return await Promise.race([outcome, sleep(TIMEOUT_MS, `nothing after ${TIMEOUT_MS} ms`, { ref: false })]);
 }
 
 /**
