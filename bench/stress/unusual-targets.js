@@ -19,7 +19,7 @@ const ROUNDS = 3;
  * @param {{ threads: number }} sizes
  */
 export async function attachToManyThreads({ threads }) {
-  const target = await startWorking(threads, { leakEveryMs: 20, restMs: 50 });
+  const target = await startWorking(threads, { leakEveryMs: 20, restMs: 1000 });
   await attachAndLeave(target, `${spellCount(threads)} threads`, { forMs: 3000 });
 }
 
