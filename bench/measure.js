@@ -21,6 +21,7 @@ import { runScript } from '../scripts/windows.js';
  * @typedef {object} Benchmark
  * @property {Readonly<Record<Size, { full: number, smoke: number }>>} sizes
  * @property {readonly string[]} [flags] options without a value
+ * @property {readonly string[]} [texts] options whose value is a word
  * @property {boolean} [takesNames] whether there may be arguments besides options
  * @property {(options: Options<Size>) => readonly string[]} programs the fixtures that it needs
  * @property {(windows: Windows, options: Options<Size>) => Promise<void>} [onHost] measures outside of Windows, first
@@ -29,7 +30,8 @@ import { runScript } from '../scripts/windows.js';
 
 /**
  * @template {string} Size
- * @typedef {Readonly<Record<Size, number>> & { flags: ReadonlySet<string>, names: readonly string[] }} Options
+ * @typedef {Readonly<Record<Size, number>> & { flags: ReadonlySet<string>, texts: ReadonlyMap<string, string>,
+ *   names: readonly string[] }} Options
  */
 
 /** @param {string} path */
@@ -71,12 +73,13 @@ export async function runBenchmark(url, benchmark) {
  * @param {string[]} args
  * @returns {Options<Size>}
  */
-function readOptions({ sizes, flags = [], takesNames = false }, args) {
+function readOptions({ sizes, flags = [], texts = [], takesNames = false }, args) {
   /** @type {readonly (readonly [string, { full: number, smoke: number }])[]} */
   const entries = Object.entries(sizes);
   const switches = ['smoke', ...flags];
   const usage = [
     ...switches.map((name) => `--${name}`),
+    ...texts.map((name) => `--${name} <name>`),
     ...entries.map(([name, { full }]) => `--${name} ${full}`),
   ].join(', ');
   const { values, positionals } = parse();
@@ -89,13 +92,14 @@ function readOptions({ sizes, flags = [], takesNames = false }, args) {
   return {
     ...Object.fromEntries(numbers),
     flags: new Set(flags.filter((name) => values[name] === true)),
+    texts: new Map(texts.flatMap((name) => (values[name] === undefined ? [] : [[name, String(values[name])]]))),
     names: positionals,
   };
 
   function parse() {
     /** @type {Record<string, { type: 'string' | 'boolean' }>} */
     const options = {};
-    for (const [name] of entries) options[name] = { type: 'string' };
+    for (const name of [...texts, ...entries.map(([name]) => name)]) options[name] = { type: 'string' };
     for (const name of switches) options[name] = { type: 'boolean' };
     try {
       return parseArgs({ args, options, allowPositionals: takesNames });

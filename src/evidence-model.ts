@@ -94,7 +94,7 @@ export interface RunningCloser extends RunningThread {
  * How a target came to its judgement point.
  *
  * - `call`: one of its threads ended it, by a call or by returning from `main`;
- * - `crash`: an exception ended it that nothing handled, or `abort` did;
+ * - `crash`: an exception ended it that nothing handled, or `abort` or a fast fail did;
  * - `outside`: another process ended it;
  * - `aborted`: it still ran when the audit was aborted.
  */

@@ -139,6 +139,7 @@ export class Examination implements Disposable {
       hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
       live: new LiveStacks(stacks),
       isAborted: point === 'aborted',
+      hasFailedFast: point === 'ended' && this.#whyTableIsLost() === 'failed-fast',
       ...(this.#markCounts && { markCounts: this.#markCounts }),
       ...(this.askOthers && { others: await this.askOthers(look) }),
     };

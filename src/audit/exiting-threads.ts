@@ -3,16 +3,18 @@ import type { Target } from '../process/target.ts';
 import type { StoppedThreads, ThreadStack } from '../process/thread-stacks.ts';
 
 /**
- * The threads of a target that is about to be judged, and their stacks. Disposing of it lets them run on.
+ * The threads of a target that is about to be judged, and their stacks. Disposing of it lets them run on, as far as they
+ * still live.
  *
  * An orderly exit ends the other threads first, long before the judgement: so their stacks are copied at a stop of its
- * own. They stay suspended there, and open and close nothing between the copy and their end.
+ * own. They stay suspended there, and open and close nothing between the copy and their end. A target may only pretend to
+ * exit: then they run on when the judgement is over.
  */
 export class ExitingThreads implements Disposable {
   readonly #target: Target;
   readonly #recording: Recording;
   readonly #stacks: ThreadStack[] = [];
-  #stopped: StoppedThreads | undefined;
+  readonly #stopped: StoppedThreads[] = [];
   #areSeen = false;
 
   constructor(target: Target, recording: Recording) {
@@ -37,7 +39,6 @@ export class ExitingThreads implements Disposable {
     this.#areSeen = true;
     try {
       this.stop();
-      this.#stopped?.leave();
     } finally {
       this.#recording.releaseThreadsSeen();
     }
@@ -53,11 +54,12 @@ export class ExitingThreads implements Disposable {
     const { ledger } = this.#recording;
     const areOthersEnded = ledger.counter('exiting') !== 0;
     if (areOthersEnded && this.#stacks.length > 0) return;
-    this.#stopped = this.#target.stopThreads(ledger.threadAtGate(), areOthersEnded);
-    this.#stacks.push(...this.#stopped.readStacks());
+    const stopped = this.#target.stopThreads(ledger.threadAtGate(), areOthersEnded);
+    this.#stopped.push(stopped);
+    this.#stacks.push(...stopped.readStacks());
   }
 
   [Symbol.dispose](): void {
-    this.#stopped?.[Symbol.dispose]();
+    for (const stopped of this.#stopped.splice(0)) stopped[Symbol.dispose]();
   }
 }

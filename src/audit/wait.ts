@@ -4,6 +4,9 @@ import type { StartedTarget } from '../process/target.ts';
 
 const INFINITE_MS = 0xffff_ffff;
 
+/** How long a process that was judged at its exit may take to end before it is left to itself. */
+export const END_MS = 3000;
+
 /**
  * Waits until one of several handles is signalled; JavaScript goes on meanwhile.
  *

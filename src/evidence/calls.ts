@@ -132,10 +132,10 @@ export class CallReader {
 
   /** How the target came to its end. */
   ending(): Ending {
-    const { ledger, isAborted } = this.#sources;
+    const { ledger, isAborted, hasFailedFast } = this.#sources;
     if (isAborted === true) return { cause: 'aborted' };
     const exit = ledger.exit();
-    if (exit === undefined) return { cause: 'outside' };
+    if (exit === undefined) return { cause: hasFailedFast === true ? 'crash' : 'outside' };
     const { threadId, byException, stackId } = exit;
     const stack = this.stack(stackId);
     const isCrash =

@@ -339,6 +339,21 @@ export const DeleteProcThreadAttributeList: (lpAttributeList: Pointer) => void =
   [POINTER],
 );
 
+/** https://learn.microsoft.com/windows/win32/api/jobapi2/nf-jobapi2-createjobobjectw */
+export const CreateJobObjectW: (lpJobAttributes: Pointer, lpName: string | null) => HANDLE = kernel32.define(
+  'CreateJobObjectW',
+  HANDLE,
+  [POINTER, LPCWSTR],
+);
+
+/** https://learn.microsoft.com/windows/win32/api/jobapi2/nf-jobapi2-setinformationjobobject */
+export const SetInformationJobObject: (
+  hJob: HANDLE,
+  JobObjectInformationClass: number,
+  lpJobObjectInformation: Pointer,
+  cbJobObjectInformationLength: number,
+) => boolean = kernel32.define('SetInformationJobObject', BOOL, [HANDLE, DWORD, POINTER, DWORD]);
+
 /** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getfiletype */
 export const GetFileType: (hFile: HANDLE) => number = kernel32.define('GetFileType', DWORD, [HANDLE]);
 

@@ -21,6 +21,7 @@ import {
   type RawHandle,
   unsafeRawHandle,
 } from '../io/index.ts';
+import { Bond } from './guardian/bond.ts';
 import { buildCommandLine } from './command-line.ts';
 import { readExitCode } from './exit-code.ts';
 import { listModules, type Module } from './modules.ts';
@@ -33,6 +34,7 @@ const CREATE_SUSPENDED = 0x4;
 const EXTENDED_STARTUPINFO_PRESENT = 0x8_0000;
 const CREATE_UNICODE_ENVIRONMENT = 0x400;
 const PROC_THREAD_ATTRIBUTE_HANDLE_LIST = 0x2_0002n;
+const PROC_THREAD_ATTRIBUTE_JOB_LIST = 0x2_000dn;
 const STARTF_USESTDHANDLES = 0x100;
 /** STATUS_CONTROL_C_EXIT: the exit code of a program that Ctrl-C ends on Windows. */
 const INTERRUPTED_EXIT_CODE = 0xc000_013a;
@@ -44,11 +46,6 @@ const INTERRUPTED_EXIT_CODE = 0xc000_013a;
  */
 const ERROR_INTERNAL_ERROR = 1359;
 const ATTEMPTS = 3;
-
-/**
- * Windows refuses with this error to end a process that is ending already. It has no other reason to refuse: we have
- * every right to a process that we started.
- */
 
 export interface SpawnOptions {
   /** Whole path of the program, in Windows' spelling. */
@@ -83,14 +80,21 @@ export class StartedProcess implements StartedTarget {
   readonly image: string;
   readonly #process: OwnedHandle;
   readonly #thread: OwnedHandle;
+  /** Tight while the process stands suspended. */
+  readonly #bond: Bond;
   #resumed = false;
 
-  private constructor(pid: number, command: readonly string[], process: OwnedHandle, thread: OwnedHandle) {
+  private constructor(
+    pid: number,
+    command: readonly string[],
+    { process, thread, bond }: Readonly<Record<'process' | 'thread', OwnedHandle>> & { readonly bond: Bond },
+  ) {
     this.pid = pid;
     this.command = command;
     this.image = command[0] ?? '';
     this.#process = process;
     this.#thread = thread;
+    this.#bond = bond;
     suspended.add(this);
   }
 
@@ -113,16 +117,29 @@ export class StartedProcess implements StartedTarget {
   }
 
   static async #start(options: SpawnOptions): Promise<StartedProcess> {
+    const bond = new Bond();
+    try {
+      return await StartedProcess.#startInto(bond, options);
+    } catch (error) {
+      bond[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  static async #startInto(bond: Bond, options: SpawnOptions): Promise<StartedProcess> {
     const streams = [options.stdin, options.stdout, options.stderr].map((stream) => stream.asHandle().asRawHandle());
     using environment = new Environment();
-    using inherited = new InheritedHandles([...new Set(streams.filter((handle) => handle !== NULL_HANDLE))]);
+    using attributes = new StartAttributes([
+      [PROC_THREAD_ATTRIBUTE_JOB_LIST, [bond.asHandle().asRawHandle()]],
+      [PROC_THREAD_ATTRIBUTE_HANDLE_LIST, [...new Set(streams.filter((handle) => handle !== NULL_HANDLE))]],
+    ]);
     const startup = Buffer.alloc(112); // STARTUPINFOEXW
     startup.writeUInt32LE(112, 0); // DWORD cb
     startup.writeUInt32LE(STARTF_USESTDHANDLES, 60); // DWORD dwFlags
     startup.writeBigInt64LE(streams[0] ?? NULL_HANDLE, 80); // HANDLE hStdInput
     startup.writeBigInt64LE(streams[1] ?? NULL_HANDLE, 88); // HANDLE hStdOutput
     startup.writeBigInt64LE(streams[2] ?? NULL_HANDLE, 96); // HANDLE hStdError
-    startup.writeBigUInt64LE(inherited.address, 104); // LPPROC_THREAD_ATTRIBUTE_LIST lpAttributeList
+    startup.writeBigUInt64LE(attributes.address, 104); // LPPROC_THREAD_ATTRIBUTE_LIST lpAttributeList
     const information = Buffer.alloc(24); // PROCESS_INFORMATION
     const line = Buffer.from(`${buildCommandLine(options.program, options.args)}\0`, 'utf16le');
     const characters = new Uint16Array(line.buffer.slice(line.byteOffset, line.byteOffset + line.byteLength));
@@ -146,16 +163,19 @@ export class StartedProcess implements StartedTarget {
       if (!isStarted && (GetLastError() !== ERROR_INTERNAL_ERROR || attempt === ATTEMPTS))
         throw refusedToStart(options.program);
     }
-    const child = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
+    const process = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(0))); // HANDLE hProcess
     const thread = OwnedHandle.fromRawHandle(unsafeRawHandle(information.readBigInt64LE(8))); // HANDLE hThread
-    return new StartedProcess(information.readUInt32LE(16), [options.program, ...options.args], child, thread);
+    const pid = information.readUInt32LE(16);
+    return new StartedProcess(pid, [options.program, ...options.args], { process, thread, bond });
   }
 
   asHandle(): BorrowedHandle {
     return this.#process.asHandle();
   }
 
+  /** The process ends with this one until it is {@link resume | resumed}. */
   suspend(): boolean {
+    this.#bond.tighten();
     return suspendProcess(this, this.pid) && this.exitCode() === undefined;
   }
 
@@ -164,10 +184,11 @@ export class StartedProcess implements StartedTarget {
   }
 
   resume(): void {
-    if (this.#resumed) return resumeProcess(this, this.pid);
-    if (ResumeThread(this.#thread.asRawHandle()) === 0xffff_ffff) throw failed('resume process', String(this.pid));
+    if (this.#resumed) resumeProcess(this, this.pid);
+    else if (ResumeThread(this.#thread.asRawHandle()) === 0xffff_ffff) throw failed('resume process', String(this.pid));
     this.#resumed = true;
     suspended.delete(this);
+    this.#bond.loosen();
   }
 
   modules(): readonly Module[] {
@@ -176,6 +197,7 @@ export class StartedProcess implements StartedTarget {
 
   terminate(): void {
     if (TerminateProcess(this.#process.asRawHandle(), INTERRUPTED_EXIT_CODE)) return;
+    // Windows refuses to end a process that is ending already. It has no other reason: we have every right to it.
     if (GetLastError() !== ERROR_ACCESS_DENIED) throw failed('end process', String(this.pid));
   }
 
@@ -185,6 +207,7 @@ export class StartedProcess implements StartedTarget {
 
   [Symbol.dispose](): void {
     suspended.delete(this);
+    using _bond = this.#bond;
     using _thread = this.#thread;
     using process = this.#process;
     if (!this.#resumed) TerminateProcess(process.asRawHandle(), 1);
@@ -200,23 +223,27 @@ class Environment implements Disposable {
   }
 }
 
-/** An attribute list that makes a child inherit only these handles; it must live until the child has started. */
-class InheritedHandles implements Disposable {
-  readonly #list: Buffer;
-  readonly #values: BigInt64Array;
+type StartAttribute = readonly [attribute: bigint, handles: readonly RawHandle[]];
 
-  constructor(handles: readonly RawHandle[]) {
-    this.#values = BigInt64Array.from(handles);
+/**
+ * What a child is given as it is created: the only handles that it inherits, and its job. It must live until the child
+ * has started.
+ */
+class StartAttributes implements Disposable {
+  readonly #list: Buffer;
+  /** The list refers to them. */
+  readonly #values: readonly (readonly [attribute: bigint, handles: BigInt64Array])[];
+
+  constructor(attributes: readonly StartAttribute[]) {
+    this.#values = attributes.map(([attribute, handles]) => [attribute, BigInt64Array.from(handles)]);
     const size = new BigUint64Array(1);
-    InitializeProcThreadAttributeList(null, 1, 0, size); // fails, and says how much room it needs
+    InitializeProcThreadAttributeList(null, attributes.length, 0, size); // fails, and says how much room it needs
     this.#list = Buffer.alloc(Number(size[0]));
-    if (!InitializeProcThreadAttributeList(this.#list, 1, 0, size)) throw failed('make a list of', 'inherited handles');
-    const sizeBytes = BigInt(this.#values.byteLength);
-    if (
-      sizeBytes > 0n &&
-      !UpdateProcThreadAttribute(this.#list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, this.#values, sizeBytes, null, null)
-    ) {
-      throw failed('make a list of', 'inherited handles');
+    if (!InitializeProcThreadAttributeList(this.#list, attributes.length, 0, size)) throw failedToList();
+    for (const [attribute, handles] of this.#values) {
+      const sizeBytes = BigInt(handles.byteLength);
+      if (sizeBytes > 0n && !UpdateProcThreadAttribute(this.#list, 0, attribute, handles, sizeBytes, null, null))
+        throw failedToList();
     }
   }
 
@@ -228,4 +255,8 @@ class InheritedHandles implements Disposable {
   [Symbol.dispose](): void {
     DeleteProcThreadAttributeList(this.#list);
   }
+}
+
+function failedToList(): Error {
+  return failed('make a list of', 'the attributes of the target');
 }

@@ -192,15 +192,10 @@ export class StoppedThreads implements Disposable {
     return stacks;
   }
 
-  /** Leaves the threads as they stand, to a process that is about to end them. */
-  leave(): void {
-    for (const thread of this.#threads.values()) thread[Symbol.dispose]();
-    this.#threads.clear();
-  }
-
   [Symbol.dispose](): void {
     this.#letGo();
-    this.leave();
+    for (const thread of this.#threads.values()) thread[Symbol.dispose]();
+    this.#threads.clear();
   }
 
   #resumeEach(): void {

@@ -29,9 +29,23 @@ const printed = {
   stress: [
     '3 cycles: 3 reports right; the target made # rounds and ended with 0',
     '  stood still for # ms; # MB committed after the first cycle, # MB after the last; # handles',
-    '2 auditors killed: the target went on 2 times, and ended with 0; a later attach was right',
-    '2 targets ended while they were recorded: 2 reports, or errors that say so',
-    'processes left behind: 0',
+    '  left behind: 0 processes, 0 named objects, 0 files',
+    '2 auditors killed while attached: the target went on 2 times, and ended with 0; a later attach was right',
+    '2 auditors killed while they ran a program: it was not started # times, it never began # times, it ended right # times; # later attaches were right',
+    '2 auditors killed while they ran a tree: it was not started # times, it never began # times, it ended right # times; # later attaches to a child were right',
+    '1 kills under run: 1 reports right; one takes # ms',
+    '1 kills under attach: 1 reports right; one takes # ms',
+    '1 crashes under run: 1 reports right; one takes # ms',
+    '1 crashes under attach: 1 reports right; one takes # ms',
+    '1 exits under run: 1 reports right; one takes # ms',
+    '1 exits under attach: 1 reports right; one takes # ms',
+    '8 cases of damage in # targets: # reports, # errors, 0 wrong; one takes # ms; peak # MB (aim: below 1000)',
+    '40 threads: 3 of 3 reports right; the target made # rounds and ended with 0; it stood still for # ms; an attach of 3000 ms took # ms; peak # MB',
+    'DLLs come and go: 1 of 1 reports right; the target made # rounds and ended with 0; it stood still for # ms; an attach of 1000 ms took # ms; peak # MB',
+    'ntdll hooked before: 1 of 1 reports right; the target made # rounds and ended with 0; it stood still for # ms; an attach of 500 ms took # ms; peak # MB',
+    'ntdll hooked while attached: 1 of 1 reports right; the target made # rounds and ended with 0; it stood still for # ms; an attach of 1000 ms took # ms; peak # MB',
+    '2,000 handles: 3 of 3 reports right; the target made # rounds and ended with 0; it stood still for # ms; an attach of 3000 ms took # ms; peak # MB',
+    '  left behind: 0 processes, 0 named objects, 0 files',
   ],
   'bench:tree': [
     '8 children, 8 at a time: alone # ms, first process recorded # ms, all recorded # ms',
@@ -162,6 +176,11 @@ describe('a benchmark', () => {
       says: 'Cannot audit nope: no program of the matrix has that in its name. Try leak-event.',
     },
     { args: ['--nope'], says: "Unknown option '--nope'. Try --smoke, --stages, --rounds 21." },
+    {
+      name: 'stress',
+      args: ['--only', 'nope'],
+      says: '"nope" is no scenario. Try attach-cycles, attach-kills, run-kills, tree-kills, endings, scribbles, threads, loads, hooks, handles.',
+    },
     { args: ['--rounds', 'many'], says: '"many" is no number for --rounds. Try --smoke, --stages, --rounds 21.' },
   ]) {
     it(`refuses ${args.join(' ')} before it measures anything: ${name}`, () => {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
+import { GATE_ENDING_THREADS, GATE_WAITING, header } from '../../src/agent/ledger/layout.ts';
 import { attach, type AttachOptions, audit } from '../../src/audit/index.ts';
 import { HandleTable } from '../../src/handles/enumerate.ts';
 import type { Report } from '../../src/model.ts';
@@ -173,6 +174,22 @@ describe('an attach', () => {
     }
     expect(findsLeakAlone(await attachTo(target, { forMs: 500, everyMs: 50 }))).toBe(true);
     expect(await target.stop()).toMatchObject({ exitCode: 0 });
+  });
+});
+
+describe('an attach to a process that only pretends to exit', () => {
+  const pretends = (state: number): string => `f L ${header.gateState.toString(16)} 8 ${state};e arrived`;
+
+  it.each([
+    ['calls the auditor without a reason', 'e arrived;d 10;e arrived'],
+    ['says that it waits to be judged', pretends(GATE_WAITING)],
+    ['says that it waits to end its other threads', pretends(GATE_ENDING_THREADS)],
+  ])('ends with a report, and leaves no thread suspended: one that %s', async (_, steps) => {
+    using target = await Target.start('scribbles-on-recorder', '2');
+    const report = await attachTo(target, { onAttached: () => target.tell(steps) });
+    expect(report.target.exitCode).toBeUndefined();
+    target.tell('x 7');
+    expect(await target.end()).toBe(7);
   });
 });
 

@@ -23,7 +23,7 @@ export class Target implements Disposable {
   }
 
   static async start(program: string, ...args: readonly string[]): Promise<Target> {
-    const child = spawn(fixturePath(program), args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(fixturePath(program), args, { stdio: ['pipe', 'pipe', 'inherit'] });
     child.stdout.setEncoding('utf8');
     let output = '';
     while (!/^ready \d+\r?$/m.test(output)) {
@@ -32,6 +32,11 @@ export class Target implements Disposable {
       output += text;
     }
     return new Target(child, output);
+  }
+
+  /** Gives it a line to read. */
+  tell(line: string): void {
+    this.#child.stdin!.write(`${line}\n`);
   }
 
   /** Resolves with all that it has said when it has said a word in a line of its own. */
@@ -46,6 +51,12 @@ export class Target implements Disposable {
     setEvent(`unclosed-stop-${this.processId}`);
     await ended;
     return { exitCode: this.#child.exitCode, output: this.#output };
+  }
+
+  /** Resolves with its exit code. */
+  async end(): Promise<number | null> {
+    if (this.#child.exitCode === null) await once(this.#child, 'exit');
+    return this.#child.exitCode;
   }
 
   /** The memory that is committed in it, as the kernel counts it. */

@@ -8,11 +8,13 @@ import type { MarkListener } from '../../marks/mark-listener.ts';
 import type { Report } from '../../model.ts';
 import type { Pauses } from '../../process/guardian/pauses.ts';
 import { listFirstModules } from '../../process/modules.ts';
+import { nowMs } from '../../process/clock.ts';
 import type { Target } from '../../process/target.ts';
 import type { AuditClaim } from '../audit-claim.ts';
 import { Examination, type Judgement, type Look, noteOpenHandles } from '../examination.ts';
 import { ExitingThreads } from '../exiting-threads.ts';
 import { modulesWithoutNames } from '../findings.ts';
+import { END_MS } from '../wait.ts';
 import type { ProcessReport } from './process-report.ts';
 
 /** The verdict on one process: its findings, and gaps beside those of the recording. */
@@ -46,6 +48,8 @@ export class Member implements Disposable {
   readonly #threads: ExitingThreads;
   #judging: Promise<ProcessReport> | undefined;
   #exitCode: number | undefined;
+  /** {@link nowMs} of the end of its judgement. */
+  #judgedMs: number | undefined;
   #isLeaving = false;
   #isDisposed = false;
 
@@ -118,6 +122,14 @@ export class Member implements Disposable {
 
   get hasEnded(): boolean {
     return this.#exitCode !== undefined;
+  }
+
+  /**
+   * It has ended, or should have: one that was judged at its exit and does not end stands in a debugger or an error
+   * report, or it has only pretended to exit.
+   */
+  get isOver(): boolean {
+    return this.hasEnded || (this.#judgedMs !== undefined && nowMs() - this.#judgedMs > END_MS);
   }
 
   /** An event by which the process marks iterations; whoever sees it signalled calls {@link noteMark}. */
@@ -221,7 +233,10 @@ export class Member implements Disposable {
   #judge(look: () => Promise<Judgement>): void {
     if (this.#judging !== undefined) return;
     this.#judging = look().then((judgement) => this.#describe(judgement));
-    this.#judging.catch(() => undefined); // report() throws it
+    const note = (): void => {
+      this.#judgedMs = nowMs();
+    };
+    this.#judging.then(note, note); // report() throws the failure
   }
 
   #describe({ evidence, gaps, stats }: Judgement): ProcessReport {

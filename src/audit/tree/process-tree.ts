@@ -112,9 +112,9 @@ export class ProcessTree implements AsyncDisposable {
     this.#loop = this.#follow();
   }
 
-  /** Resolves when all processes of the tree but the first have ended. */
+  /** Resolves when all processes of the tree but the first have ended, or were judged at their exits. */
   async settle(): Promise<void> {
-    while (this.#members.some((member) => !member.hasEnded)) await waitForOneWithin(LOOK_MS, [this.#closing]);
+    while (this.#members.some((member) => !member.isOver)) await waitForOneWithin(LOOK_MS, [this.#closing]);
   }
 
   /**
@@ -198,7 +198,9 @@ export class ProcessTree implements AsyncDisposable {
         let report = member.isJudging || member.lookForEnd() ? undefined : await ofRunning(member);
         if (report !== undefined && member.target.origin === 'child' && this.#root !== undefined)
           left.push({ pid: member.pid, gap: { kind: 'process-left', image: member.image } });
-        while (member.isJudging && !member.lookForEnd()) await waitForOneWithin(LOOK_MS, [member.target]);
+        while (member.isJudging && !member.lookForEnd() && !member.isOver)
+          await waitForOneWithin(LOOK_MS, [member.target]);
+        if (member.isJudging && !member.hasEnded) await this.#detach(member, await this.#pausesOf(member.target));
         report ??= await member.report();
         if (report !== undefined) reports.push(report);
       } catch (error) {
@@ -250,7 +252,7 @@ export class ProcessTree implements AsyncDisposable {
         member.look();
         void member.giveBack(async () => await this.#exchange.leave(member.pid));
       }
-      if (this.#members.every(({ hasEnded }) => hasEnded)) SetEvent(this.#settled.asRawHandle());
+      if (this.#members.every(({ isOver }) => isOver)) SetEvent(this.#settled.asRawHandle());
     }
   }
 

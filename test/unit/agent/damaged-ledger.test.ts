@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { analyze } from '../../../src/analyze/index.ts';
 import type { LedgerCall, LedgerLife } from '../../../src/call-ledger.ts';
+import { gather } from '../../../src/evidence/gather.ts';
+import { entryOf } from '../../../src/evidence/sources.ts';
 import { mayHideFindings } from '../../../src/completeness.ts';
 import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
@@ -17,6 +20,7 @@ import {
 import { misuse, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT } from '../../../src/agent/ledger/misuse.ts';
 import { EARLIER_LIFE_COUNT } from '../../../src/agent/ledger/earlier-life.ts';
 import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
+import { plainSymbols } from '../evidence/told-ledger.ts';
 import { seededRandom } from './random.ts';
 import {
   bytes,
@@ -241,5 +245,27 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     }
     expect(refused).toBeGreaterThan(20);
     expect(refused).toBeLessThan(950);
+  });
+
+  test('that leaves evidence which the rules can judge', async () => {
+    let judged = 0;
+    for (let round = 0; round < 300; round++) {
+      ledger = emptyLedger();
+      fill();
+      damage();
+      try {
+        ledger.check();
+        const open = [...ledger.openValues()].map((value) =>
+          entryOf(value, ledger.life(value)?.objectType ?? 'Unknown'),
+        );
+        const sources = { ledger, symbols: plainSymbols, startTime: 0n, hasWindows: false };
+        const { evidence } = await gather(open, sources, async () => new Map());
+        for (const { message } of analyze(evidence)) check(message !== '', 'a finding without a message');
+        judged++;
+      } catch (error) {
+        if (!(error instanceof LedgerDamagedError)) throw error;
+      }
+    }
+    expect(judged).toBeGreaterThan(150);
   });
 });

@@ -134,6 +134,18 @@ describe('the end of a target', () => {
     expect([ending!.cause, ending!.stack !== undefined]).toEqual([cause, hasStack]);
   });
 
+  it('by a fast fail is a crash, though no call shows it', async () => {
+    const sources = {
+      ledger: new ToldLedger(forgotten),
+      symbols,
+      startTime: 0n,
+      hasWindows: false,
+      hasFailedFast: true,
+    };
+    const entry = { value: 4n, type: 'Event', access: 0, inheritable: false, protectFromClose: false };
+    expect((await gather([entry], sources, async () => new Map())).evidence.ending).toEqual({ cause: 'crash' });
+  });
+
   it.each(['RtlUserThreadStart', 'KiUserExceptionDispatcher', 'abort'])('in %s is a crash', async (name) => {
     const sources = {
       ledger: new ToldLedger({ ...forgotten, exit: { threadId: 3, byException: false, stackId: 1 } }),

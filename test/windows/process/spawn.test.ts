@@ -1,6 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
 import { expect, test } from 'vitest';
 
 import { WaitForSingleObject } from '../../../src/ffi/kernel32.ts';
+import { listProcesses } from '../../../src/process/processes.ts';
 import { StartedProcess } from '../../../src/process/spawn.ts';
 import { StandardStreams } from '../../../src/process/standard-streams.ts';
 import { HANG_MS } from '../../hang.ts';
@@ -32,4 +38,24 @@ test('a process that has ended by itself keeps its exit code when it is ended', 
   waitFor(target);
   target.terminate();
   expect(target.exitCode()).toBe(0);
+});
+
+test.each([
+  ['that has not begun ends', 'new', false],
+  ['that runs goes on', 'running', true],
+  ['that stands suspended ends', 'stopped', false],
+])('a process %s when the one that started it is killed', async (_, state, goesOn) => {
+  const script = fileURLToPath(new URL('starts-suspended.mjs', import.meta.url));
+  const starter = spawn(process.execPath, [script, fixturePath('stays-quiet'), state], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(starter.stdout, 'data')) as [Buffer];
+  const pid = Number(/^pid (\d+)/.exec(String(line))![1]);
+  starter.kill('SIGKILL');
+  await once(starter, 'exit');
+  const isThere = (): boolean => listProcesses().some(({ processId }) => processId === pid);
+  if (goesOn) await sleep(300);
+  else await expect.poll(isThere).toBe(false);
+  expect(isThere()).toBe(goesOn);
+  if (goesOn) process.kill(pid);
 });

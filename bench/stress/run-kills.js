@@ -1,0 +1,71 @@
+import { attach } from '../../dist/audit/index.js';
+import { findProcess } from '../../dist/process/processes.js';
+import { setEvent } from '../attached/working-target.js';
+import { fixture, say, withDirectory } from '../measure.js';
+import { check } from './check.js';
+import { hasSaid, killAuditor, measureAudit, NEVER_BEGAN } from './killed-auditor.js';
+import { isRight } from './planted.js';
+import { countSuspended } from './threads-and-memory.js';
+
+/** @import { Orphan } from './killed-auditor.js' */
+
+/**
+ * Kills auditors at random moments of `run`. By turns the program goes on, is attached to and ends when it is asked to;
+ * and ends by itself, so that the auditor may be killed while it judges.
+ *
+ * @param {{ kills: number }} sizes
+ */
+export async function killRuns({ kills }) {
+  await withDirectory(async (directory) => {
+    const results = { 'was not started': 0, 'never began': 0, 'ended right': 0 };
+    let attached = 0;
+    const command = (/** @type {number} */ seconds) => [
+      'run',
+      '--',
+      fixture('works-without-pause'),
+      '4',
+      '5',
+      `${seconds}`,
+    ];
+    const lifeMs = await measureAudit(command(1));
+    for (let kill = 0; kill < kills; kill += 1) {
+      const goesOn = kill % 2 === 0;
+      const afterMs = Math.random() * lifeMs;
+      const orphan = await killAuditor(directory, command(goesOn ? 120 : 1), afterMs);
+      const { result, isAttached } = await follow(orphan, goesOn);
+      if (result in results) results[/** @type {keyof typeof results} */ (result)] += 1;
+      else say(`  killed after ${afterMs.toFixed(0)} ms: ${result}`);
+      if (isAttached) attached += 1;
+      orphan.forget();
+    }
+    say(
+      `${kills} auditors killed while they ran a program: ${Object.entries(results)
+        .map(([what, count]) => `it ${what} ${count} times`)
+        .join(', ')}; ${attached} later attaches were right`,
+    );
+    const all = Object.values(results).reduce((sum, count) => sum + count);
+    check(all === kills, 'a program outlives its auditor');
+  });
+}
+
+/** @param {Orphan} orphan @param {boolean} goesOn */
+async function follow({ pid, output, end }, goesOn) {
+  if (pid === undefined) return { result: 'was not started', isAttached: false };
+  let isAttached = false;
+  if (goesOn && (await hasSaid(output, 'ready', 10_000))) {
+    const suspended = countSuspended(pid);
+    if (suspended > 0) return { result: `${suspended} threads are suspended`, isAttached };
+    const report = await attach({ processes: [findProcess(String(pid))], forMs: 300, everyMs: 30 });
+    if (!isRight(report))
+      return {
+        result: `a later attach is wrong: ${JSON.stringify(report.findings.map(({ message }) => message))}`,
+        isAttached,
+      };
+    isAttached = true;
+    setEvent(`unclosed-stop-${pid}`);
+  }
+  const exitCode = await end(30_000);
+  if (exitCode === 0 && /^rounds \d+/m.test(output())) return { result: 'ended right', isAttached };
+  if (output() === '' && exitCode === NEVER_BEGAN) return { result: 'never began', isAttached };
+  return { result: `exit code ${exitCode}, ${JSON.stringify(output())}`, isAttached };
+}
