@@ -24,7 +24,7 @@ const NtQueryDirectoryObject = ntdll.define('NtQueryDirectoryObject', NTSTATUS, 
   POINTER,
 ]);
 
-/** The names of the kernel's objects that the tool or its targets have made: those of this session, and the global ones. */
+/** Names of kernel objects that the tool or its targets have made: those of this session, and the global ones. */
 export function listNamedObjects() {
   const own = listProcesses().find(({ processId }) => processId === process.pid);
   const directories = ['\\BaseNamedObjects', `\\Sessions\\${own?.sessionId ?? 1}\\BaseNamedObjects`];

@@ -226,7 +226,7 @@ class Environment implements Disposable {
 type StartAttribute = readonly [attribute: bigint, handles: readonly RawHandle[]];
 
 /**
- * What a child is given as it is created: the only handles that it inherits, and its job. It must live until the child
+ * The gifts to a child as it is created: the only handles that it inherits, and its job. It must live until the child
  * has started.
  */
 class StartAttributes implements Disposable {
