@@ -57,8 +57,9 @@ export async function ensurePrefix(wine, parent, environment) {
       // By default, Wine 8 claims to be a Windows that is too old for Node.js.
       await runStep(what, ...startByWine(wine, ['winecfg', '-v', 'win10']), { env });
       addMissingDlls(join(temporary, 'drive_c/windows/system32'));
-      // The server writes the registry to disk when it ends, and would wait five seconds for other clients.
-      await runStep(what, wineserverOf(wine), ['-k'], { env });
+      // The server writes the registry to disk when it ends, and would wait some seconds for other clients. On a busy
+      // machine it may have ended by then: -k returns 1 when there is none.
+      await runStep(what, wineserverOf(wine), ['-k'], { env, codes: [0, 1] });
       await runStep(what, wineserverOf(wine), ['-w'], { env });
     } finally {
       killProcesses(`WINEPREFIX=${temporary}`); // A failed step may have left some running.

@@ -9,10 +9,11 @@ import { LaunchFailure } from './failure.js';
  * @param {string} what the beginning of the error message: `Cannot create the Wine prefix`
  * @param {string} file
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeoutMs?: number, remedy?: string }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeoutMs?: number, remedy?: string, codes?: readonly number[] }} [options]
+ *   `codes` are the exit codes of success
  * @returns {Promise<void>}
  */
-export function runStep(what, file, args, { env = process.env, cwd, timeoutMs = 300_000, remedy } = {}) {
+export function runStep(what, file, args, { env = process.env, cwd, timeoutMs = 300_000, remedy, codes = [0] } = {}) {
   const command = [file, ...args].join(' ');
   return new Promise((resolve, reject) => {
     let output = '';
@@ -27,7 +28,7 @@ export function runStep(what, file, args, { env = process.env, cwd, timeoutMs = 
     child.on('error', (error) => fail(error.message));
     child.on('exit', (code, signal) => {
       child.stderr.destroy();
-      if (code === 0) resolve();
+      if (code !== null && codes.includes(code)) resolve();
       else fail(signal ? `ended by ${signal} (it had ${timeoutMs / 1000} s)` : `exit code ${code}`);
     });
   });
