@@ -25,7 +25,11 @@ const plausible = [
   ...[SLOT_COUNT, SLOT_COUNT - 1, SLOT_COUNT + 1, MISUSE_COUNT, 48 << 20, layout.sizeBytes, 1024, 65_536].map(BigInt),
 ];
 
-/** The parts of the ledger, each as likely as the others. @type {readonly (readonly [offset: number, sizeBytes: number])[]} */
+/**
+ * The parts of the ledger, each as likely as the others.
+ *
+ * @type {readonly (readonly [offset: number, sizeBytes: number])[]}
+ */
 const parts = [
   [0, 0x100],
   [0, HEADER_SIZE_BYTES],

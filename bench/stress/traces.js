@@ -43,8 +43,8 @@ export class Traces {
   }
 
   /**
-   * Waits until nothing is left, and says what is. A process whose parent was killed in the midst of CreateProcess stays
-   * suspended for ever (docs/platform.md): it is ended here, and counted apart.
+   * Waits until nothing is left, and says what is. A process whose parent was killed in the midst of CreateProcess
+   * stays suspended for ever (docs/platform.md): it is ended here, and counted apart.
    */
   async finish() {
     const left = await this.#awaitEnd();
