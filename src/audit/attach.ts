@@ -108,8 +108,8 @@ export async function attach(options: AttachOptions): Promise<Report> {
 }
 
 /**
- * Waits for the end of a target that was judged at its exit. One that does not end after that stands in a debugger or an
- * error report, or it has only pretended to exit: it is left.
+ * Waits for the end of a target that was judged at its exit. One that does not end after that stands in a debugger or
+ * an error report, or it has only pretended to exit: it is left.
  */
 async function awaitEnd(target: RunningProcess, session: AttachedSession): Promise<void> {
   if ((await waitForOneWithin(END_MS, [target])) !== undefined) return;
