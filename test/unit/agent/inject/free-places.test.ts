@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
-import { listFreePlaces, type Pages } from '../../../src/agent/inject/free-places.ts';
+import { listFreePlaces, type Pages } from '../../../../src/agent/inject/free-places.ts';
 
 const PAGE = 0x1000n;
 const SIZE = 0x3_0000n;
 
-/** An address space with some allocations; counts the queries. */
+/** An address space with some allocations, ascending; counts the queries. */
 class Space {
   queries = 0;
   readonly #used: readonly (readonly [begin: bigint, end: bigint])[];
@@ -20,8 +20,8 @@ class Space {
     if (address < 0n || address >= 0x8000_0000n) return undefined;
     const begin = address & -PAGE;
     const inside = this.#used.find(([from, end]) => address >= from && address < end);
-    const next = this.#used.map(([from]) => from).filter((from) => from > address);
-    const end = inside?.[1] ?? next.reduce((least, from) => (from < least ? from : least), 0x8000_0000n);
+    const [next = 0x8000_0000n] = this.#used.map(([from]) => from).filter((from) => from > address);
+    const end = inside?.[1] ?? next;
     return { begin, end, isFree: inside === undefined, allocation: inside?.[0] ?? 0n };
   };
 
