@@ -1,5 +1,5 @@
 // `npm run stress [-- --only <scenario>]`: audits real processes in ways that may harm them or the tool, and checks
-// that it does not. Prints figures. The exit code is 1 when anything is wrong.
+// that nothing is harmed. Prints figures. The exit code is 1 when anything is wrong.
 import { LaunchFailure } from '../launcher/failure.js';
 import { runBenchmark, say } from './measure.js';
 

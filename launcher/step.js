@@ -9,8 +9,13 @@ import { LaunchFailure } from './failure.js';
  * @param {string} what the beginning of the error message: `Cannot create the Wine prefix`
  * @param {string} file
  * @param {readonly string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeoutMs?: number, remedy?: string, codes?: readonly number[] }} [options]
- *   `codes` are the exit codes of success
+ * @param {{
+ *   env?: NodeJS.ProcessEnv,
+ *   cwd?: string,
+ *   timeoutMs?: number,
+ *   remedy?: string,
+ *   codes?: readonly number[],
+ * }} [options] `codes` are the exit codes of success
  * @returns {Promise<void>}
  */
 export function runStep(what, file, args, { env = process.env, cwd, timeoutMs = 300_000, remedy, codes = [0] } = {}) {

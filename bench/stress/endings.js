@@ -143,7 +143,7 @@ async function endOne(directory, mode, { way, thread }, exitCode) {
     const count = findings.filter(isPlanted).reduce((sum, finding) => sum + finding.count, 0);
     const hasLeaked = words.includes('leaked');
     if (hasLeaked ? count !== LEAKS : count > LEAKS) complaints.push(`${count} leaks`);
-    // A process that is ended in the midst of its work has open what it was about to close, and the finding says so.
+    // A process that ends in the midst of its work has open whatever it was about to close, and the finding says so.
     complaints.push(
       ...serious(/** @type {Report} */ ({ findings })).filter(
         (each) => !(isKilled ? CUT_SHORT.killed : failsFast.has(way) ? CUT_SHORT.crashed : /^$/).test(each),

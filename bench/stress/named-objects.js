@@ -24,7 +24,7 @@ const NtQueryDirectoryObject = ntdll.define('NtQueryDirectoryObject', NTSTATUS, 
   POINTER,
 ]);
 
-/** Names of kernel objects that the tool or its targets have made: those of this session, and the global ones. */
+/** The names of the objects that the tool or its targets have made, in this session and for all sessions. */
 export function listNamedObjects() {
   const own = listProcesses().find(({ processId }) => processId === process.pid);
   const directories = ['\\BaseNamedObjects', `\\Sessions\\${own?.sessionId ?? 1}\\BaseNamedObjects`];

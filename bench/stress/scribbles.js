@@ -24,7 +24,8 @@ const RUN_MS = 3000;
 
 /**
  * Attaches to a target, or runs one, that damages ledger, agent and gate meanwhile. A report must come, or an error of
- * one line, within ten seconds, and the tool must not need more than a gigabyte. The same number gives the same case.
+ * one line, within ten seconds, and the tool must not need more than a gigabyte. A case is the same for the same
+ * number.
  *
  * @param {{ cases: number, seed: number }} sizes
  */

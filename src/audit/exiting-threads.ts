@@ -3,8 +3,8 @@ import type { Target } from '../process/target.ts';
 import type { StoppedThreads, ThreadStack } from '../process/thread-stacks.ts';
 
 /**
- * The threads of a target that is about to be judged, and their stacks. Disposing of it lets those run on that still
- * live.
+ * The threads of a target that is about to be judged, and their stacks. Disposing of it lets them run on, as far as
+ * they still live.
  *
  * An orderly exit ends the other threads first, long before the judgement: so their stacks are copied at a stop of its
  * own. They stay suspended there, and open and close nothing between the copy and their end. A target may only pretend

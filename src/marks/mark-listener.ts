@@ -9,6 +9,8 @@ import { createNewEvent } from './new-event.ts';
 
 /** Bytes that the target wrote to a pipe just before it ended arrive within this time. */
 const DRAIN_MS = 50;
+/** A last line without its end counts when the pipe ends, which may take so long on a busy machine. */
+const LAST_LINE_MS = 2000;
 /** When so many marks wait for their count, no more are read: a program may write them faster than they are counted. */
 const PENDING_MAX = 4096;
 /** A program with so many unread answers gets no more until it reads them. */
@@ -28,6 +30,8 @@ export class MarkListener implements Disposable {
   readonly #owned: OwnedHandle | undefined;
   readonly #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
+  /** Those whose last line has no end yet. */
+  readonly #unfinished = new Set<Socket>();
   readonly #settleMs: number;
   /** The clock makes the marks, after so many milliseconds each; absent where the program does. */
   readonly everyMs: number | undefined;
@@ -107,7 +111,9 @@ export class MarkListener implements Disposable {
     // The last interval ends with the audit, and its timer may be about to say so.
     if (this.everyMs !== undefined && nowMs() - this.#lastNoteMs > this.everyMs / 2) this.note();
     if (this.#server !== undefined) {
-      for (let before = -1; before !== this.#total + this.#pending; ) {
+      const latestMs = nowMs() + LAST_LINE_MS;
+      const mayHaveMore = (): boolean => this.#unfinished.size > 0 && nowMs() < latestMs;
+      for (let before = -1; before !== this.#total + this.#pending || mayHaveMore(); ) {
         before = this.#total + this.#pending;
         await this.#counting; // then the paused sockets are read again
         await sleep(DRAIN_MS);
@@ -144,11 +150,14 @@ export class MarkListener implements Disposable {
         if (byte === 0x0a) this.#noteLine(socket);
         hasRest = byte !== 0x0a;
       }
+      if (hasRest) this.#unfinished.add(socket);
+      else this.#unfinished.delete(socket);
       if (this.#pending < PENDING_MAX) return;
       socket.pause();
       this.#paused.add(socket);
     });
     socket.on('end', () => {
+      this.#unfinished.delete(socket);
       if (hasRest)
         this.#noteLine(socket); // a last line without its end
       else if (this.#pending === 0) socket.end();
@@ -156,6 +165,7 @@ export class MarkListener implements Disposable {
     socket.on('error', () => socket.destroy()); // the program went away before the answer: its mark still counts
     socket.on('close', () => {
       this.#sockets.delete(socket);
+      this.#unfinished.delete(socket);
       this.#paused.delete(socket);
     });
   }

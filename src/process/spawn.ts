@@ -226,8 +226,8 @@ class Environment implements Disposable {
 type StartAttribute = readonly [attribute: bigint, handles: readonly RawHandle[]];
 
 /**
- * The gifts to a child as it is created: the only handles that it inherits, and its job. It must live until the child
- * has started.
+ * The attributes that a child is created with: the only handles that it inherits, and its job. They must live until the
+ * child has started.
  */
 class StartAttributes implements Disposable {
   readonly #list: Buffer;

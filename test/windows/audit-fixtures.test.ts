@@ -95,7 +95,7 @@ describe('the command reports what the library does, and exits with', () => {
   ])('%i for %s, which has %s', async (exitCode, program) => {
     const run = await runTool(['run', '--json', '--notes', '--', fixturePath(program)]);
     const { findings, completeness } = JSON.parse(run.stdout) as JsonReport;
-    const { report } = await audit({ program: fixturePath(program) });
+    const { report } = await audit({ program: fixturePath(program), followChildren: true });
     expect(findings.map(describeFinding)).toEqual(report.findings.map(describeFinding));
     expect(findings.map(({ fingerprint }) => fingerprint)).toEqual(
       report.findings.map(({ fingerprint }) => fingerprint),

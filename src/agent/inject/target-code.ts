@@ -7,13 +7,13 @@ import {
 } from '../../ffi/kernel32.ts';
 import { type AsHandle, failed } from '../../io/index.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
+import { alignDown, listFreePlaces, type Pages } from './free-places.ts';
 
 const PAGE_READWRITE = 0x04;
 const PAGE_EXECUTE_READ = 0x20;
 const PAGE_EXECUTE_READWRITE = 0x40;
 const MEM_COMMIT_RESERVE = 0x3000;
 const MEM_FREE = 0x1_0000;
-const ALLOCATION_GRANULARITY = 0x1_0000n;
 /** How far from `near` the memory may lie, so that a 32-bit jump from any stub reaches it: the jump reaches 2 GiB. */
 const REACH = 0x7000_0000n;
 const DISTANCE = 0x4000_0000n;
@@ -27,25 +27,10 @@ const DISTANCE = 0x4000_0000n;
  * @throws Win32Error when there is no room in reach
  */
 export function allocateNear(target: AsHandle, near: bigint, sizeBytes: number): bigint {
-  // The best address is tried before any search, because every query about the target takes time.
-  const wanted = preferredPlace(near);
-  if (wanted > 0n) {
-    const base = VirtualAllocEx(
-      target.asHandle().asRawHandle(),
-      wanted,
-      BigInt(sizeBytes),
-      MEM_COMMIT_RESERVE,
-      PAGE_READWRITE,
-    );
+  const process = target.asHandle().asRawHandle();
+  for (const place of listPlaces(target, near, BigInt(sizeBytes))) {
+    const base = VirtualAllocEx(process, place, BigInt(sizeBytes), MEM_COMMIT_RESERVE, PAGE_READWRITE);
     if (base !== 0n) return base;
-  }
-  for (const [from, to] of [
-    [near - DISTANCE, near - REACH],
-    [near + DISTANCE, near + REACH],
-    [near, near - REACH],
-  ] as const) {
-    const base = allocateBetween(target, from, to, BigInt(sizeBytes));
-    if (base !== undefined) return base;
   }
   throw failed(
     'find room for the agent near ntdll in',
@@ -64,31 +49,28 @@ export function preferredPlace(near: bigint): bigint {
   return alignDown(near - DISTANCE);
 }
 
-/** Reserves memory in the first free region on the way from one address to another. */
-function allocateBetween(target: AsHandle, from: bigint, to: bigint, sizeBytes: bigint): bigint | undefined {
-  const process = target.asHandle().asRawHandle();
-  const [lowest, highest] = from < to ? [from, to] : [to > 0n ? to : ALLOCATION_GRANULARITY, from];
-  for (let address = from; address >= lowest && address <= highest; ) {
-    const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
-    if (VirtualQueryEx(process, address, region, 48n) === 0n) return undefined;
-    const regionBase = region.readBigUInt64LE(0); // PVOID BaseAddress
-    const regionEnd = regionBase + region.readBigUInt64LE(24); // SIZE_T RegionSize
-    if (region.readUInt32LE(32) === MEM_FREE) {
-      const first = alignDown((regionBase > lowest ? regionBase : lowest) + ALLOCATION_GRANULARITY - 1n);
-      const last = alignDown((regionEnd < highest ? regionEnd : highest) - sizeBytes);
-      const candidate = from < to ? first : last;
-      if (first <= last) {
-        const base = VirtualAllocEx(process, candidate, sizeBytes, MEM_COMMIT_RESERVE, PAGE_READWRITE);
-        if (base !== 0n) return base;
-      }
-    }
-    address = from < to ? regionEnd : regionBase - 1n;
-  }
-  return undefined;
+function* listPlaces(target: AsHandle, near: bigint, sizeBytes: bigint): Generator<bigint> {
+  // The best address is tried before any search, because every query about the target takes time.
+  if (preferredPlace(near) > 0n) yield preferredPlace(near);
+  const query = (address: bigint): Pages | undefined => queryPages(target, address);
+  for (const [from, to] of [
+    [near - DISTANCE, near - REACH],
+    [near + DISTANCE, near + REACH],
+    [near, near - REACH],
+  ] as const)
+    yield* listFreePlaces(query, from, to, sizeBytes);
 }
 
-function alignDown(address: bigint): bigint {
-  return address & -ALLOCATION_GRANULARITY;
+function queryPages(target: AsHandle, address: bigint): Pages | undefined {
+  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+  if (VirtualQueryEx(target.asHandle().asRawHandle(), address, region, 48n) === 0n) return undefined;
+  const begin = region.readBigUInt64LE(0); // PVOID BaseAddress
+  return {
+    begin,
+    end: begin + region.readBigUInt64LE(24), // SIZE_T RegionSize
+    isFree: region.readUInt32LE(32) === MEM_FREE, // DWORD State
+    allocation: region.readBigUInt64LE(8), // PVOID AllocationBase
+  };
 }
 
 /**

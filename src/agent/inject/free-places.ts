@@ -1,0 +1,68 @@
+const ALLOCATION_GRANULARITY = 0x1_0000n;
+
+/** A run of pages of one kind, as VirtualQueryEx has it. */
+export interface Pages {
+  /** The page that was asked about: the pages before it may be of the same kind. */
+  readonly begin: bigint;
+  readonly end: bigint;
+  readonly isFree: boolean;
+  /** Where the allocation begins that the pages belong to; means nothing for free pages. */
+  readonly allocation: bigint;
+}
+
+/**
+ * Places for so many bytes on the way from one address to another, nearest first. Each query may take a millisecond, so
+ * an allocation is one step, however many pages it has. The way down has places that need not be free: only the pages
+ * behind an address are known.
+ *
+ * @param query the pages from an address on; `undefined` where there are none
+ */
+export function* listFreePlaces(
+  query: (address: bigint) => Pages | undefined,
+  from: bigint,
+  to: bigint,
+  sizeBytes: bigint,
+): Generator<bigint> {
+  if (from < to) yield* listUpwards(query, from, to, sizeBytes);
+  else yield* listDownwards(query, from, to > ALLOCATION_GRANULARITY ? to : ALLOCATION_GRANULARITY, sizeBytes);
+}
+
+function* listUpwards(
+  query: (address: bigint) => Pages | undefined,
+  from: bigint,
+  highest: bigint,
+  sizeBytes: bigint,
+): Generator<bigint> {
+  for (let address = from; address <= highest; ) {
+    const pages = query(address);
+    if (pages === undefined || pages.end <= address) return;
+    const place = alignDown(address + ALLOCATION_GRANULARITY - 1n);
+    if (pages.isFree && place + sizeBytes <= pages.end && place + sizeBytes <= highest) yield place;
+    address = pages.end;
+  }
+}
+
+function* listDownwards(
+  query: (address: bigint) => Pages | undefined,
+  from: bigint,
+  lowest: bigint,
+  sizeBytes: bigint,
+): Generator<bigint> {
+  for (let address = from - 1n; address >= lowest; ) {
+    const pages = query(address);
+    if (pages === undefined) return;
+    if (pages.isFree) {
+      const place = alignDown(address + 1n - sizeBytes);
+      if (place < lowest) return;
+      yield place;
+      address = place - 1n;
+    } else {
+      const { allocation, begin } = pages;
+      address = (allocation > 0n && allocation <= address ? allocation : begin) - 1n;
+    }
+  }
+}
+
+export function alignDown(address: bigint): bigint {
+  return address & -ALLOCATION_GRANULARITY;
+}
