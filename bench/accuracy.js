@@ -17,8 +17,10 @@ await runBenchmark(import.meta.url, {
   flags: ['as-child'],
   takesNames: true,
   programs(options) {
-    const chosen = options.programs < matrix.length ? choose(options).map(({ name }) => name) : ['matrix'];
-    return isAsChild(options) ? [...chosen, 'launches'] : chosen;
+    // Names are looked up first: programs that no name means are not built.
+    const chosen = choose(options).map(({ name }) => name);
+    const wanted = isWhole(options) ? ['matrix'] : chosen;
+    return isAsChild(options) ? [...wanted, 'launches'] : wanted;
   },
   inWindows: measure,
 });
