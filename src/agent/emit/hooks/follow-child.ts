@@ -9,10 +9,11 @@ import {
 } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, relative } from '../../asm/operands.ts';
-import { eax, ecx, edx, r8, r9d, rax, rbx, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { eax, ecx, edx, r8, rax, rbx, rcx, rdx, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { emitQueryProcess, processInformation } from '../abi/process-information.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
 import { emitOpenNamed, EVENT_MODIFY_STATE, MUTANT_ACCESS, NAMED_ATTRIBUTES_SIZE_BYTES } from './named-objects.ts';
 
@@ -27,7 +28,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** How long for one that is at work in the child, whose code must not run meanwhile. */
 const WORK_TIMEOUT_MS = 300_000;
 
-const information = 0x30; // PROCESS_BASIC_INFORMATION, 0x30 bytes
+const information = 0x30; // PROCESS_BASIC_INFORMATION
 const attributes = 0x60;
 const PLACES_OFFSET = attributes + NAMED_ATTRIBUTES_SIZE_BYTES;
 const frame: FrameShape = { pushes: [rbx], sizeBytes: PLACES_OFFSET + 6 * 8 };
@@ -64,14 +65,9 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
     );
     asm.cmp(environment.linkSlots.followsChildren, 0);
     asm.j('e', done);
-    asm.xor(edx, edx); // ProcessBasicInformation
-    asm.lea(r8, at(rsp, information));
-    asm.mov(r9d, 0x30);
-    asm.movImmediate64(at(rsp, 0x20), 0);
-    callNtdll('NtQueryInformationProcess');
-    asm.test(eax, eax);
+    emitQueryProcess(asm, environment, information);
     asm.j('s', full);
-    asm.mov(rax, at(rsp, information + 0x20)); // HANDLE UniqueProcessId
+    asm.mov(rax, at(rsp, information + processInformation.processId));
     asm.mov(processId, rax);
 
     asm.mov(rbx, environment.linkSlots.ledger);

@@ -9,9 +9,10 @@ import {
 import { ELSEWHERE_OFFSET, header } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, teb } from '../../asm/operands.ts';
-import { eax, edx, r10, r10d, r11d, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { eax, edx, r10, r10d, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { emitQueryProcess, processInformation } from '../abi/process-information.ts';
 import { SYSTEM_TIME } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from '../walk/stack-hash.ts';
@@ -20,11 +21,11 @@ import type { RecorderEnvironment } from './recorder-environment.ts';
 /** How many entries of the table a call may try. The last one gives way where none is free. */
 const PROBE_COUNT = 16;
 
-const information = 0x30; // PROCESS_BASIC_INFORMATION, 0x30 bytes
+const information = 0x30; // PROCESS_BASIC_INFORMATION
 const frame: FrameShape = { pushes: [], sizeBytes: 0x88 };
 const { value, returnAddress, rowAndType, key, stack } = framePlaces(
   frame,
-  information + 0x30,
+  information + processInformation.sizeBytes,
   ...(['value', 'returnAddress', 'rowAndType', 'key', 'stack'] as const),
 );
 
@@ -40,14 +41,9 @@ export function emitNoteElsewhere(asm: Assembler, begin: Label, environment: Rec
     asm.mov(rowAndType, r9);
     asm.shr(rdx, 32);
     asm.j('ne', done); // a pseudo handle
-    asm.xor(edx, edx); // ProcessBasicInformation
-    asm.lea(r8, at(rsp, information));
-    asm.mov(r9d, 0x30);
-    asm.movImmediate64(at(rsp, 0x20), 0);
-    asm.call(environment.ntdllImport('NtQueryInformationProcess'));
-    asm.test(eax, eax);
+    emitQueryProcess(asm, environment, information);
     asm.j('s', done);
-    asm.mov(rax, at(rsp, information + 0x20)); // HANDLE UniqueProcessId
+    asm.mov(rax, at(rsp, information + processInformation.processId));
     asm.shl(rax, 32);
     asm.or(rax, value);
     asm.mov(key, rax);

@@ -1,9 +1,10 @@
 import { header } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, teb } from '../../asm/operands.ts';
-import { eax, edx, r8, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { eax, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { emitQueryProcess, processInformation } from '../abi/process-information.ts';
 import { STATUS_INVALID_HANDLE, STATUS_NOT_SAME_OBJECT } from '../abi/status.ts';
 import { tebField } from '../abi/teb.ts';
 
@@ -12,7 +13,7 @@ export const THIS_PROCESS = 1;
 export const PROCESS_UNKNOWN = 2;
 
 const frame: FrameShape = { pushes: [], sizeBytes: 0x68 };
-const information = 0x30; // PROCESS_BASIC_INFORMATION, 0x30 bytes
+const information = 0x30; // PROCESS_BASIC_INFORMATION
 
 /**
  * Emits `u32 isThisProcess(HANDLE process)`. NtCompareObjects needs no access right, but is missing before Windows 10.
@@ -28,14 +29,9 @@ export function emitIsThisProcess(asm: Assembler, begin: Label, environment: Lin
     asm.mov(rax, environment.ntdllImport('NtCompareObjects'));
     asm.test(rax, rax);
     asm.j('ne', compare);
-    asm.xor(edx, edx); // ProcessBasicInformation
-    asm.lea(r8, at(rsp, information));
-    asm.mov(r9d, 0x30);
-    asm.movImmediate64(at(rsp, 0x20), 0);
-    asm.call(environment.ntdllImport('NtQueryInformationProcess'));
-    asm.test(eax, eax);
+    emitQueryProcess(asm, environment, information);
     asm.j('s', refused);
-    asm.mov(rax, at(rsp, information + 0x20)); // HANDLE UniqueProcessId
+    asm.mov(rax, at(rsp, information + processInformation.processId));
     asm.cmp(rax, teb(tebField.processId));
     asm.j('e', yes);
     asm.jmp(no);
