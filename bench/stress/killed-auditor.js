@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PROCESS_QUERY_LIMITED_INFORMATION, SYNCHRONIZE } from '../../dist/ffi/constants.js';
 import { readExitCode } from '../../dist/process/exit-code.js';
 import { listProcesses, openProcess } from '../../dist/process/processes.js';
-import { tool } from '../measure.js';
+import { say, tool, withDirectory } from '../measure.js';
 
 /** The exit code of a program whose auditor is killed before the program's first instruction: a job ends it. */
 export const NEVER_BEGAN = 0;
@@ -42,7 +42,7 @@ export async function measureAudit(args) {
  * @param {number} afterMs
  * @returns {Promise<Orphan>}
  */
-export async function killAuditor(directory, args, afterMs) {
+async function killAuditor(directory, args, afterMs) {
   const path = join(directory, 'output');
   const stdout = openSync(path, 'w');
   const auditor = spawn(process.execPath, [tool, ...args], { stdio: ['ignore', stdout, 'ignore'] });
@@ -91,4 +91,39 @@ export async function hasSaid(output, word, ms) {
   const said = new RegExp(`^${word}\\b`, 'm');
   for (const end = Date.now() + ms; Date.now() < end; await sleep(10)) if (said.test(output())) return true;
   return false;
+}
+
+/**
+ * Kills auditors at random moments of their lives, one after the other, and says what became of their programs.
+ *
+ * @param {object} story
+ * @param {number} story.kills
+ * @param {number} story.lifeMs of an auditor that is left alone
+ * @param {(goesOn: boolean) => readonly string[]} story.args of the tool; by turns the program goes on
+ * @param {(orphan: Orphan, goesOn: boolean) => Promise<{ result: string, isAttached: boolean }>} story.follow
+ * @param {string} story.ran what the auditors did
+ * @param {string} story.attaches whose later attaches are counted
+ * @returns {Promise<boolean>} whether all programs came to an end that is right
+ */
+export async function killAgainAndAgain({ kills, lifeMs, args, follow, ran, attaches }) {
+  return await withDirectory(async (directory) => {
+    const results = { 'was not started': 0, 'never began': 0, 'ended right': 0 };
+    let attached = 0;
+    for (let kill = 0; kill < kills; kill += 1) {
+      const goesOn = kill % 2 === 0;
+      const afterMs = Math.random() * lifeMs;
+      const orphan = await killAuditor(directory, args(goesOn), afterMs);
+      const { result, isAttached } = await follow(orphan, goesOn);
+      if (result in results) results[/** @type {keyof typeof results} */ (result)] += 1;
+      else say(`  killed after ${afterMs.toFixed(0)} ms: ${result}`);
+      if (isAttached) attached += 1;
+      orphan.forget();
+    }
+    say(
+      `${kills} auditors killed while they ran ${ran}: ${Object.entries(results)
+        .map(([what, count]) => `it ${what} ${count} times`)
+        .join(', ')}; ${attached} later ${attaches} right`,
+    );
+    return Object.values(results).reduce((sum, count) => sum + count) === kills;
+  });
 }

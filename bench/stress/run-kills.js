@@ -1,9 +1,9 @@
 import { attach } from '../../dist/audit/index.js';
 import { findProcess } from '../../dist/process/processes.js';
 import { setEvent } from '../attached/working-target.js';
-import { fixture, say, withDirectory } from '../measure.js';
+import { fixture } from '../measure.js';
 import { check } from './check.js';
-import { hasSaid, killAuditor, measureAudit, NEVER_BEGAN } from './killed-auditor.js';
+import { hasSaid, killAgainAndAgain, measureAudit, NEVER_BEGAN } from './killed-auditor.js';
 import { isRight } from './planted.js';
 import { countSuspended } from './threads-and-memory.js';
 
@@ -16,36 +16,25 @@ import { countSuspended } from './threads-and-memory.js';
  * @param {{ kills: number }} sizes
  */
 export async function killRuns({ kills }) {
-  await withDirectory(async (directory) => {
-    const results = { 'was not started': 0, 'never began': 0, 'ended right': 0 };
-    let attached = 0;
-    const command = (/** @type {number} */ seconds) => [
-      'run',
-      '--',
-      fixture('works-without-pause'),
-      '4',
-      '5',
-      `${seconds}`,
-    ];
-    const lifeMs = await measureAudit(command(1));
-    for (let kill = 0; kill < kills; kill += 1) {
-      const goesOn = kill % 2 === 0;
-      const afterMs = Math.random() * lifeMs;
-      const orphan = await killAuditor(directory, command(goesOn ? 120 : 1), afterMs);
-      const { result, isAttached } = await follow(orphan, goesOn);
-      if (result in results) results[/** @type {keyof typeof results} */ (result)] += 1;
-      else say(`  killed after ${afterMs.toFixed(0)} ms: ${result}`);
-      if (isAttached) attached += 1;
-      orphan.forget();
-    }
-    say(
-      `${kills} auditors killed while they ran a program: ${Object.entries(results)
-        .map(([what, count]) => `it ${what} ${count} times`)
-        .join(', ')}; ${attached} later attaches were right`,
-    );
-    const all = Object.values(results).reduce((sum, count) => sum + count);
-    check(all === kills, 'a program outlives its auditor');
+  const command = (/** @type {number} */ seconds) => [
+    'run',
+    '--',
+    fixture('works-without-pause'),
+    '4',
+    '5',
+    `${seconds}`,
+  ];
+  const lifeMs = await measureAudit(command(1));
+  const args = (/** @type {boolean} */ goesOn) => command(goesOn ? 120 : 1);
+  const isRightAlways = await killAgainAndAgain({
+    kills,
+    lifeMs,
+    args,
+    follow,
+    ran: 'a program',
+    attaches: 'attaches were',
   });
+  check(isRightAlways, 'a program outlives its auditor');
 }
 
 /** @param {Orphan} orphan @param {boolean} goesOn */

@@ -1,9 +1,9 @@
 import { attach } from '../../dist/audit/index.js';
 import { listProcesses } from '../../dist/process/processes.js';
 import { setEvent } from '../attached/working-target.js';
-import { fixture, say, withDirectory } from '../measure.js';
+import { fixture } from '../measure.js';
 import { check } from './check.js';
-import { hasSaid, killAuditor, measureAudit, NEVER_BEGAN } from './killed-auditor.js';
+import { hasSaid, killAgainAndAgain, measureAudit, NEVER_BEGAN } from './killed-auditor.js';
 import { isRight } from './planted.js';
 
 /** @import { Orphan } from './killed-auditor.js' */
@@ -19,36 +19,23 @@ const SUM = CHILDREN * CHILDREN * 3;
  * @param {{ kills: number }} sizes
  */
 export async function killTrees({ kills }) {
-  await withDirectory(async (directory) => {
-    const results = { 'was not started': 0, 'never began': 0, 'ended right': 0 };
-    let attached = 0;
-    const run = (/** @type {readonly (string | number)[]} */ ...command) => [
-      'run',
-      '--follow-children',
-      '--',
-      ...command.map(String),
-    ];
-    const startsMany = run(fixture('starts-children'), CHILDREN, 2, 1, 'aloud');
-    const startsOne = run(fixture('launches'), fixture('works-without-pause'), 2, 5, 120);
-    const lifeMs = await measureAudit(startsMany);
-    for (let kill = 0; kill < kills; kill += 1) {
-      const goesOn = kill % 2 === 0;
-      const afterMs = Math.random() * lifeMs;
-      const orphan = await killAuditor(directory, goesOn ? startsOne : startsMany, afterMs);
-      const { result, isAttached } = await follow(orphan, goesOn);
-      if (result in results) results[/** @type {keyof typeof results} */ (result)] += 1;
-      else say(`  killed after ${afterMs.toFixed(0)} ms: ${result}`);
-      if (isAttached) attached += 1;
-      orphan.forget();
-    }
-    say(
-      `${kills} auditors killed while they ran a tree: ${Object.entries(results)
-        .map(([what, count]) => `it ${what} ${count} times`)
-        .join(', ')}; ${attached} later attaches to a child were right`,
-    );
-    const all = Object.values(results).reduce((sum, count) => sum + count);
-    check(all === kills, 'a tree outlives its auditor');
+  const run = (/** @type {readonly (string | number)[]} */ ...command) => [
+    'run',
+    '--follow-children',
+    '--',
+    ...command.map(String),
+  ];
+  const startsMany = run(fixture('starts-children'), CHILDREN, 2, 1, 'aloud');
+  const startsOne = run(fixture('launches'), fixture('works-without-pause'), 2, 5, 120);
+  const isRightAlways = await killAgainAndAgain({
+    kills,
+    lifeMs: await measureAudit(startsMany),
+    args: (goesOn) => (goesOn ? startsOne : startsMany),
+    follow,
+    ran: 'a tree',
+    attaches: 'attaches to a child were',
   });
+  check(isRightAlways, 'a tree outlives its auditor');
 }
 
 /** @param {Orphan} orphan @param {boolean} goesOn */
