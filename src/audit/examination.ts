@@ -227,8 +227,10 @@ export class Examination implements Disposable {
 }
 
 /** Notes the handles that a target has open as recording begins: their closes are no surprise. */
-export function noteOpenHandles(target: Target, { ledger }: Recording): HandleTable {
+export function noteOpenHandles(target: Target, recording: Recording): HandleTable {
+  const { ledger } = recording;
   const table = HandleTable.readProcess(target, target.pid);
+  recording.coverValue(target, highestValue(table));
   const isRecordersOwn = ledger.recordersOwn();
   for (let index = 0; index < table.count; index++) {
     const [value, kernelType] = [table.valueAt(index), table.typeAt(index)];
@@ -236,6 +238,12 @@ export function noteOpenHandles(target: Target, { ledger }: Recording): HandleTa
     ledger.markOpenBefore(value, objectTypes.find((type) => type === kernelType) ?? 'Unknown');
   }
   return table;
+}
+
+function highestValue(table: HandleTable): bigint {
+  let highest = 0n;
+  for (let index = 0; index < table.count; index++) if (table.valueAt(index) > highest) highest = table.valueAt(index);
+  return highest;
 }
 
 /** Paths of the DLLs that open handles in every process. */

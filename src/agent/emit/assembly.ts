@@ -8,7 +8,13 @@ import {
   CALL_TRAMPOLINE_SIZE_BYTES,
   FUNCTION_TRAMPOLINE_SIZE_BYTES,
 } from '../linkage/agent-code.ts';
-import { AGENT_HEADER_SIZE_BYTES, hashCode } from '../linkage/agent-header.ts';
+import {
+  AGENT_HEADER_ROOM_BYTES,
+  agentHeader,
+  grownFields,
+  type GrownField,
+  hashCode,
+} from '../linkage/agent-header.ts';
 import { GATE_NAME_SIZE_BYTES } from '../linkage/gate-name.ts';
 import { type LinkedEnvironment, type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
 import { emitPatchTable } from '../linkage/patch-table.ts';
@@ -28,8 +34,8 @@ import { emitFunctionTable } from './runtime-function-table.ts';
 export function assembleAgent(variant: AgentVariant): AgentCode {
   const asm = new Assembler();
   const imageBase = asm.bind(asm.label('imageBase'));
-  asm.data(new Uint8Array(AGENT_HEADER_SIZE_BYTES));
-  const slots = labelLinkSlots(asm);
+  const grown = emitHeader(asm);
+  const slots = labelLinkSlots(asm, grown);
   const routines = labelRoutines(asm, slots.environment, variant);
   const patchTables = functionModules.map((name) =>
     emitPatchTable(asm, numberedFunctions.filter(({ row }) => row.module === name).length),
@@ -69,8 +75,24 @@ export function assembleAgent(variant: AgentVariant): AgentCode {
   };
 }
 
+/** Emits room for the {@link agentHeader}, and returns its fields that the code writes. */
+function emitHeader(asm: Assembler): Record<GrownField, Memory> {
+  const fields = grownFields.toSorted((one, other) => agentHeader[one] - agentHeader[other]);
+  let end = 0;
+  const operands = fields.map((name) => {
+    asm.data(new Uint8Array(agentHeader[name] - end));
+    end = agentHeader[name];
+    return [name, relative(asm.bind(asm.label(name)))] as const;
+  });
+  asm.data(new Uint8Array(AGENT_HEADER_ROOM_BYTES - end));
+  return Object.fromEntries(operands) as Record<GrownField, Memory>;
+}
+
 /** Makes the labels of the link slots. Those of ntdll's functions follow as emitters ask for them. */
-function labelLinkSlots(asm: Assembler): {
+function labelLinkSlots(
+  asm: Assembler,
+  grown: Record<GrownField, Memory>,
+): {
   readonly environment: LinkedEnvironment;
   readonly labels: readonly Label[];
   readonly ntdllImports: ReadonlyMap<string, Label>;
@@ -81,6 +103,7 @@ function labelLinkSlots(asm: Assembler): {
   return {
     environment: {
       linkSlots: operands as Record<LinkSlot, Memory>,
+      grown,
       ntdllImport(name) {
         let label = ntdllImports.get(name);
         if (label === undefined) {

@@ -10,6 +10,7 @@ import { emitWalkGoFrames } from './walk/walk-go-frames.ts';
 import { emitClearWalkCache } from './walk/walk-cache.ts';
 import { emitWalkWithUnwinder, type WalkEnvironment } from './walk/walk-with-unwinder.ts';
 import { emitNoteElsewhere } from './recorder/elsewhere.ts';
+import { emitGrowSlots, emitGrowStackPool } from './recorder/grow-ledger.ts';
 import { emitNoteImage } from './recorder/images.ts';
 import { emitNoteInherited } from './recorder/inherited-handles.ts';
 import { emitCountMisuse, emitInternMisuse } from './recorder/misuse-recorder.ts';
@@ -49,6 +50,7 @@ export interface Routines {
   readonly walk: Pick<WalkEnvironment, 'functionTable' | 'functionCount' | 'predictUnwind' | 'walkGoFrames'> & {
     readonly walkWithUnwinder: Label;
     readonly internStack: Label;
+    readonly growStackPool: Label;
   };
   /** The hook of all functions that work on runtime objects. */
   readonly runtimeObjectHook: Label;
@@ -73,6 +75,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       recordOpen: routine('recordOpen'),
       recordClose: routine('recordClose'),
       captureStack: routine('captureStack'),
+      growSlots: routine('growSlots'),
       countMisuse: routine('countMisuse'),
       internMisuse: routine('internMisuse'),
       internWrongCloser: routine('internWrongCloser'),
@@ -100,6 +103,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
     walk: {
       walkWithUnwinder: routine('walkWithUnwinder'),
       internStack: routine('internStack'),
+      growStackPool: routine('growStackPool'),
       predictUnwind: routine('predictUnwind'),
       walkGoFrames: routine('walkGoFrames'),
       functionTable: routine('functionTable'),
@@ -117,9 +121,11 @@ export function emitRoutines(
 ): FramedFunction[] {
   const walkEnvironment: WalkEnvironment = { ...environment, ...walk, imageBase, checked: variant.checked };
   const framed = [
-    emitCaptureStack(asm, environment.captureStack, walk.walkWithUnwinder, walk.internStack, walkEnvironment),
+    emitCaptureStack(asm, environment.captureStack, walk.walkWithUnwinder, walk, walkEnvironment),
     emitWalkWithUnwinder(asm, walk.walkWithUnwinder, walkEnvironment),
     emitWalkGoFrames(asm, walk.walkGoFrames, environment),
+    emitGrowSlots(asm, environment.growSlots, environment),
+    emitGrowStackPool(asm, walk.growStackPool, environment),
     emitRecordOpen(asm, environment.recordOpen, environment),
     emitRecordClose(asm, environment.recordClose, environment),
     emitCountMisuse(asm, environment.countMisuse, environment),

@@ -4,6 +4,7 @@ import {
   DuplicateHandle,
   MapViewOfFile,
   UnmapViewOfFile,
+  VirtualAllocEx,
 } from '../../ffi/kernel32.ts';
 import { viewMemory } from '../../ffi/library.ts';
 import { NtMapViewOfSection, NtUnmapViewOfSection } from '../../ffi/ntdll.ts';
@@ -17,22 +18,38 @@ import {
 } from '../../io/index.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
+import { firstParts, type LedgerPart } from '../ledger/memory-parts.ts';
 
 const PAGE_READWRITE = 0x04;
+const SEC_RESERVE = 0x400_0000;
+const MEM_COMMIT = 0x1000;
 const FILE_MAP_WRITE = 0x2;
 const ViewUnmap = 2;
 
-/** The memory of an empty ledger, mapped here and ready to be mapped into a target. */
+/** A view's memory is committed in units of so many bytes. */
+const UNIT_SIZE_BYTES = 0x1_0000;
+
+/**
+ * The memory of an empty ledger, mapped here and ready to be mapped into a target.
+ *
+ * It is reserved whole and committed as it is used, by the agent in the target's view and by the reader in ours: Wine
+ * keeps for each view of a section what is committed, Windows for all of them.
+ */
 export class LedgerSection implements Disposable {
   readonly ledger: Ledger;
   readonly #sizeBytes: number;
   readonly #section: OwnedHandle;
   /** Its address in this process. */
   readonly #view: bigint;
+  readonly #layout: LedgerLayout;
+  /** For each unit of the view, 1 once it is committed. */
+  readonly #units: Uint8Array;
 
   /** @throws Win32Error when there is no memory for it */
   constructor(layout: LedgerLayout) {
     this.#sizeBytes = layout.sizeBytes;
+    this.#layout = layout;
+    this.#units = new Uint8Array(Math.ceil(layout.sizeBytes / UNIT_SIZE_BYTES));
     this.#section = createSection(layout.sizeBytes);
     const view = MapViewOfFile(this.#section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
     if (view === 0n) {
@@ -40,7 +57,7 @@ export class LedgerSection implements Disposable {
       throw failed('map', 'the ledger');
     }
     this.#view = view;
-    this.ledger = new Ledger((offset, sizeBytes) => new DataView(viewMemory(view + BigInt(offset), sizeBytes)), layout);
+    this.ledger = new Ledger((offset, sizeBytes) => this.#look(offset, sizeBytes), layout);
     this.ledger.initialise();
   }
 
@@ -57,10 +74,13 @@ export class LedgerSection implements Disposable {
    * @throws NtStatusError when there is no room for it
    */
   mapInto(target: AsHandle): bigint {
-    if (this.#mapAt(target, BigUint64Array.of(this.#view)) === 0) return this.#view;
-    const base = new BigUint64Array(1);
-    const status = this.#mapAt(target, base);
-    if (status !== 0) throw failedWithStatus('map the ledger into', 'the target', status);
+    const base = BigUint64Array.of(this.#view);
+    if (this.#mapAt(target, base) !== 0) {
+      base[0] = 0n;
+      const status = this.#mapAt(target, base);
+      if (status !== 0) throw failedWithStatus('map the ledger into', 'the target', status);
+    }
+    this.commitIn(target, base[0]!, firstParts(this.#layout));
     return base[0]!;
   }
 
@@ -75,6 +95,39 @@ export class LedgerSection implements Disposable {
     if (removed !== 0) throw failedWithStatus('remove the ledger of an earlier audit from', 'the target', removed);
     const status = this.#mapAt(target, BigUint64Array.of(address));
     if (status !== 0) throw failedWithStatus('map the ledger into', 'the target', status);
+    this.commitIn(target, address, firstParts(this.#layout));
+  }
+
+  /**
+   * Gives memory to parts of a ledger in a target.
+   *
+   * @param address of the ledger there
+   * @throws Win32Error when Windows has no more
+   */
+  commitIn(target: AsHandle, address: bigint, parts: readonly LedgerPart[]): void {
+    for (const { offset, sizeBytes } of parts) {
+      const begin = address + BigInt(offset);
+      const raw = target.asHandle().asRawHandle();
+      if (VirtualAllocEx(raw, begin, BigInt(sizeBytes), MEM_COMMIT, PAGE_READWRITE) === 0n)
+        throw failed('commit memory of', 'the ledger in the target');
+    }
+  }
+
+  /** Views a part, after giving it memory here. */
+  #look(offset: number, sizeBytes: number): DataView {
+    const end = Math.ceil((offset + sizeBytes) / UNIT_SIZE_BYTES);
+    for (let unit = Math.floor(offset / UNIT_SIZE_BYTES); unit < end; unit++) {
+      if (this.#units[unit] === 1) continue;
+      let last = unit + 1;
+      while (last < end && this.#units[last] !== 1) last++;
+      const size = Math.min(last * UNIT_SIZE_BYTES, this.#sizeBytes) - unit * UNIT_SIZE_BYTES;
+      const begin = this.#view + BigInt(unit * UNIT_SIZE_BYTES);
+      if (VirtualAllocEx(CURRENT_PROCESS, begin, BigInt(size), MEM_COMMIT, PAGE_READWRITE) === 0n)
+        throw failed('commit', 'memory of the ledger');
+      this.#units.fill(1, unit, last);
+      unit = last;
+    }
+    return new DataView(viewMemory(this.#view + BigInt(offset), sizeBytes));
   }
 
   /** @returns NTSTATUS */
@@ -101,7 +154,7 @@ export class LedgerSection implements Disposable {
 
 function createSection(sizeBytes: number): OwnedHandle {
   const high = Math.floor(sizeBytes / 2 ** 32);
-  const raw = CreateFileMappingW(CURRENT_PROCESS, null, PAGE_READWRITE, high, sizeBytes % 2 ** 32, null);
+  const raw = CreateFileMappingW(CURRENT_PROCESS, null, PAGE_READWRITE | SEC_RESERVE, high, sizeBytes % 2 ** 32, null);
   return HandleOrNull.fromRawHandle(raw).expect(
     'create',
     `a ledger of ${Math.round(sizeBytes / 2 ** 20)} MiB`,

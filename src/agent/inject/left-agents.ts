@@ -160,9 +160,15 @@ function isIn({ begin, end }: Region, address: bigint): boolean {
 
 /** The committed memory of an allocation from its beginning on. */
 function regionOf(target: AsHandle, base: bigint): Region | undefined {
-  const memory = queryMemory(target, base);
-  if (memory === undefined || memory.end - base > BigInt(AGENT_SIZE_BYTES_MAX)) return undefined;
-  return { begin: base, end: memory.end };
+  // The header is writable, and the code behind it is not.
+  let end = base;
+  for (
+    let memory = queryMemory(target, base);
+    memory?.allocationBase === base && end - base <= BigInt(AGENT_SIZE_BYTES_MAX);
+    memory = queryMemory(target, end)
+  )
+    end = memory.end;
+  return end === base || end - base > BigInt(AGENT_SIZE_BYTES_MAX) ? undefined : { begin: base, end };
 }
 
 interface Memory {

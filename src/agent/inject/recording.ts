@@ -6,8 +6,9 @@ import type { StandingThread } from '../../process/thread-stacks.ts';
 import { UserError } from '../../user-error.ts';
 import { GATE_ENDING_THREADS, GATE_WAITING, ledgerLayout } from '../ledger/layout.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { firstSlots, slotParts } from '../ledger/memory-parts.ts';
 import type { AgentCode } from '../linkage/agent-code.ts';
-import { agentHeader } from '../linkage/agent-header.ts';
+import { AGENT_HEADER_ROOM_BYTES, agentHeader } from '../linkage/agent-header.ts';
 import { type AgentPlace, type CodeRange, linkAgent, type LinkedAgent, type LinkInputs } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
@@ -28,7 +29,7 @@ import {
   type StubRange,
 } from './locate-hooks.ts';
 import { MappedFunctions } from './mapped-functions.ts';
-import { changedPages, overwriteCode, preferredPlace, writeCode } from './target-code.ts';
+import { changedPages, overwriteCode, preferredPlace, writeCode, writeData } from './target-code.ts';
 
 export interface RecordingOptions {
   /** How many handle values can be recorded, a power of two. Calls about values beyond are counted. */
@@ -203,16 +204,9 @@ export class Recording implements Disposable {
     const mapped = MappedFunctions.read(target, this.#inputs.modules, left);
     if (reusable !== undefined && this.#canReplace(reusable)) {
       const image = this.#link(reusable, { ledger: reusable.ledger, goCode });
-      return {
-        left,
-        mapped,
-        changes: [
-          ...changedPages(readMemory(target, reusable.base, image.bytes.length), {
-            address: reusable.base,
-            bytes: image.bytes,
-          }),
-        ],
-      };
+      const address = reusable.base + BigInt(AGENT_HEADER_ROOM_BYTES);
+      const bytes = image.bytes.subarray(AGENT_HEADER_ROOM_BYTES);
+      return { left, mapped, changes: changedPages(readMemory(target, address, bytes.length), { address, bytes }) };
     }
     if (this.#placed === undefined) this.#place(target, { ledger: this.#section.mapInto(target), goCode });
     return { left, mapped, changes: [] };
@@ -247,6 +241,8 @@ export class Recording implements Disposable {
     }
     const { reusable } = left;
     if (reusable !== undefined && this.#canReplace(reusable)) {
+      // First, because it says how far the new ledger has memory.
+      writeData(target, { address: reusable.base, bytes: this.#image!.bytes.subarray(0, AGENT_HEADER_ROOM_BYTES) });
       pauses.replacing(reusable.ledger, reusable.ledgerSizeBytes, () =>
         this.#section.replaceIn(target, reusable.ledger),
       );
@@ -269,7 +265,7 @@ export class Recording implements Disposable {
    */
   noteQuiet(target: AsHandle, { reusable }: LeftAgents): void {
     if (reusable !== undefined)
-      overwriteCode(target, { address: reusable.base + BigInt(agentHeader.isQuiet), bytes: Uint8Array.of(1, 0, 0, 0) });
+      writeData(target, { address: reusable.base + BigInt(agentHeader.isQuiet), bytes: Uint8Array.of(1, 0, 0, 0) });
   }
 
   /** Whether the ledger of an earlier audit can give its place to ours. */
@@ -308,7 +304,7 @@ export class Recording implements Disposable {
     const place = placeAgent(target, this.#code, this.#inputs.modules);
     const image = this.#link(place, linked);
     for (const code of joinNeighbours([{ address: place.base, bytes: image.bytes }, ...image.relays]))
-      writeCode(target, code);
+      writeCode(target, code, code.address === place.base ? AGENT_HEADER_ROOM_BYTES : 0);
   }
 
   #link(place: AgentPlace, linked: Pick<LinkInputs, 'ledger' | 'goCode'>): LinkedAgent {
@@ -321,6 +317,22 @@ export class Recording implements Disposable {
     this.#image = image;
     this.#placed = { ...place, ledger: linked.ledger };
     return image;
+  }
+
+  /**
+   * Gives memory to the slots of handles up to a value, before they are noted. No thread of the target may run
+   * meanwhile.
+   *
+   * @throws Win32Error when Windows has no more memory, or refuses to write to the target
+   */
+  coverValue(target: AsHandle, value: bigint): void {
+    const { layout } = this.#inputs;
+    const count = Math.min(Number(value >> 2n) + 1, layout.slotCount);
+    if (this.#placed === undefined || count <= firstSlots(layout)) return;
+    const { base, ledger } = this.#placed;
+    this.#section.commitIn(target, ledger, slotParts(layout, count));
+    const bytes = new Uint8Array(BigUint64Array.of(BigInt(count)).buffer);
+    writeData(target, { address: base + BigInt(agentHeader.slotsCommitted), bytes });
   }
 
   /** Replaces the heads of the stubs, those of each range with one write. */

@@ -76,16 +76,28 @@ function queryPages(target: AsHandle, address: bigint): Pages | undefined {
 /**
  * Writes code into memory of {@link allocateNear}, and makes it executable and not writable.
  *
+ * @param dataSizeBytes so many bytes from its beginning are data, and stay writable: a multiple of the page size
  * @throws Win32Error when Windows refuses
  */
-export function writeCode(target: AsHandle, { address, bytes }: CodePatch): void {
+export function writeCode(target: AsHandle, { address, bytes }: CodePatch, dataSizeBytes = 0): void {
   const process = target.asHandle().asRawHandle();
-  const size = BigInt(bytes.length);
-  const where = `0x${address.toString(16)} in the target`;
-  if (!WriteProcessMemory(process, address, bytes, size, null)) throw failed('write code at', where);
-  if (!VirtualProtectEx(process, address, size, PAGE_EXECUTE_READ, new Uint32Array(1)))
+  writeData(target, { address, bytes });
+  const begin = address + BigInt(dataSizeBytes);
+  const size = BigInt(bytes.length - dataSizeBytes);
+  const where = `0x${begin.toString(16)} in the target`;
+  if (!VirtualProtectEx(process, begin, size, PAGE_EXECUTE_READ, new Uint32Array(1)))
     throw failed('protect code at', where);
   if (!FlushInstructionCache(process, address, size)) throw failed('flush the instruction cache of', 'the target');
+}
+
+/**
+ * Writes into writable memory of a target.
+ *
+ * @throws Win32Error when Windows refuses
+ */
+export function writeData(target: AsHandle, { address, bytes }: CodePatch): void {
+  if (!WriteProcessMemory(target.asHandle().asRawHandle(), address, bytes, BigInt(bytes.length), null))
+    throw failed('write to', `0x${address.toString(16)} in the target`);
 }
 
 const PAGE_SIZE_BYTES = 0x1000;

@@ -6,7 +6,8 @@ import { type Struct, struct } from './struct.ts';
 
 /**
  * The layout of the ledger: the memory that the agent in the target writes and the auditor reads. It is one section,
- * mapped into both. Every offset is in bytes. A value that must be read or written whole is one aligned 64-bit word.
+ * mapped into both. The stack pool, the slots and the earlier lives have memory as far as they are used
+ * (memory-parts.ts). Every offset is in bytes. A value that must be read or written whole is one aligned 64-bit word.
  *
  * ```
  * header | misuse table | images | runtime objects | calls elsewhere | walk cache | stack index

@@ -2,6 +2,7 @@ import { functionModules, type NumberedFunction } from '../tables/function-table
 import type { NumberedRow } from '../tables/hook-row.ts';
 import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
+import { firstSlots, STACK_POOL_CHUNK_SIZE_BYTES, STACK_POOL_SPARE_BYTES } from '../ledger/memory-parts.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
 import type { MovedPrologue } from '../patch/prologue.ts';
 import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
@@ -133,6 +134,9 @@ function fillHeader(view: DataView, { hash }: AgentCode, inputs: LinkInputs, rel
   hash.forEach((half, index) => view.setUint32(agentHeader.hash + index * 4, half, true));
   view.setBigUint64(agentHeader.ledger, inputs.ledger, true);
   view.setBigUint64(agentHeader.ledgerSizeBytes, BigInt(inputs.layout.sizeBytes), true);
+  view.setBigUint64(agentHeader.slotsCommitted, BigInt(firstSlots(inputs.layout)), true);
+  view.setBigUint64(agentHeader.stackPoolCommitted, BigInt(STACK_POOL_CHUNK_SIZE_BYTES), true);
+  view.setBigUint64(agentHeader.stackPoolGrowAt, BigInt(STACK_POOL_CHUNK_SIZE_BYTES - STACK_POOL_SPARE_BYTES), true);
   relays.forEach((relay, index) => view.setBigUint64(agentHeader.relays + index * 8, relay, true));
 }
 

@@ -13,6 +13,12 @@ const headerFields = {
   /** 1 once its hooks are gone and no thread is in the midst of a recording. */
   isQuiet: 'u32',
   padding: 'u32',
+  /** How many slots of the ledger have memory. The agent raises it: emit/recorder/grow-ledger.ts. */
+  slotsCommitted: 'u64',
+  /** Bytes of the stack pool that have memory, ... */
+  stackPoolCommitted: 'u64',
+  /** ... and how many may be in use before more gets some; all bits set once the whole pool has. */
+  stackPoolGrowAt: 'u64',
 } as const;
 
 const headerStruct: Struct<typeof headerFields> = struct(headerFields);
@@ -23,6 +29,13 @@ const headerStruct: Struct<typeof headerFields> = struct(headerFields);
  */
 export const agentHeader: Struct<typeof headerFields>['offsets'] = headerStruct.offsets;
 export const AGENT_HEADER_SIZE_BYTES: number = headerStruct.sizeBytes;
+/** The header has a page of its own, which stays writable: the pages of code behind it do not. */
+export const AGENT_HEADER_ROOM_BYTES = 4096;
+
+/** The fields that the agent writes. */
+export const grownFields = ['slotsCommitted', 'stackPoolCommitted', 'stackPoolGrowAt'] as const;
+
+export type GrownField = (typeof grownFields)[number];
 
 export const AGENT_MAGIC = 0x544e_4547_4143_4e55n; // "UNCAGENT"
 

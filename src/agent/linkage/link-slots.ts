@@ -1,4 +1,5 @@
 import type { Memory } from '../asm/operands.ts';
+import type { GrownField } from './agent-header.ts';
 
 /**
  * 64-bit slots behind the agent's code for what the code cannot know when it is assembled. The code reads them as
@@ -35,6 +36,8 @@ export type LinkSlot = (typeof linkSlots)[number];
 /** Operands by which emitted code reads what was linked. */
 export interface LinkedEnvironment {
   readonly linkSlots: Readonly<Record<LinkSlot, Memory>>;
+  /** Fields of the agent's header, which the code writes too. */
+  readonly grown: Readonly<Record<GrownField, Memory>>;
   /**
    * The slot with the address of a function of ntdll, for `call`. A call through it does not enter the agent's hook.
    * The slot holds 0 where this ntdll has none of an {@link optionalNtdllImports | optional function}.

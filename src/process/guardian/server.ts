@@ -17,6 +17,7 @@ import { StopNotes } from './stop-notes.ts';
 
 const FILE_MAP_READ = 0x4;
 const THREAD_SUSPEND_RESUME = 0x2;
+const MEM_COMMIT = 0x1000;
 const MEM_COMMIT_RESERVE = 0x3000;
 const PAGE_READWRITE = 0x04;
 const SUSPEND_FAILED = 0xffff_ffff;
@@ -44,8 +45,11 @@ function letGo({ processId, state, hole }: StopNotes): void {
   if (state === 'running' || (state === 'beginning' && !listThreadIds(processId).every(isStopped))) return;
   const target = OpenProcess(PROCESS_SUSPEND_RESUME | PROCESS_VM_OPERATION, false, processId);
   if (target === 0n) return;
-  // The agent writes there. Windows refuses where there is memory.
-  if (hole !== undefined) VirtualAllocEx(target, hole.address, hole.sizeBytes, MEM_COMMIT_RESERVE, PAGE_READWRITE);
+  // The agent writes there. Windows refuses to reserve where something is; then that gets its memory.
+  if (hole !== undefined)
+    [MEM_COMMIT_RESERVE, MEM_COMMIT].some(
+      (type) => VirtualAllocEx(target, hole.address, hole.sizeBytes, type, PAGE_READWRITE) !== 0n,
+    );
   NtResumeProcess(target);
   CloseHandle(target);
 }

@@ -3,6 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 import type { Recording } from '../../../src/agent/inject/recording.ts';
+import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
+import { VirtualQueryEx } from '../../../src/ffi/kernel32.ts';
+import type { StartedProcess } from '../../../src/process/spawn.ts';
 import { fixturePath } from '../tool.ts';
 import { runProgram } from './recorded-program.ts';
 
@@ -182,3 +185,50 @@ test('handle values beyond the capacity are counted', async () => {
   // A close of a handle beyond the capacity counts too, so that there are at most twice as many.
   expect(beyond + recorded).toBeGreaterThan(8000);
 });
+
+describe('the ledger has memory', () => {
+  const MIB = 2 ** 20;
+
+  test.each<[what: string, handles: number, atLeast: number, below: number]>([
+    ['for little in a program that opens few handles', 10, 6 * MIB, 8 * MIB],
+    ['for all slots of a program that opens many', 60_000, 12 * MIB, 20 * MIB],
+  ])('%s', async (_what, handles, atLeast, below) => {
+    let target: StartedProcess | undefined;
+    let committed = 0;
+    let opens = 0;
+    await runProgram(
+      fixturePath('leaks-many'),
+      [String(handles), '0'],
+      {},
+      ({ ledger }) => {
+        ledger.check();
+        committed = committedBytes(target!, ledgerLayout(1 << 20).sizeBytes);
+        opens = ledger.totals().opens;
+        expect(ledger.counter('beyondCapacity')).toBe(0);
+      },
+      (started) => (target = started),
+    );
+    expect(opens).toBeGreaterThanOrEqual(handles);
+    expect(committed).toBeGreaterThanOrEqual(atLeast);
+    expect(committed).toBeLessThan(below);
+  });
+});
+
+/** Bytes of the target's mapped memory of a size that have memory behind them. */
+function committedBytes(target: StartedProcess, sizeBytes: number): number {
+  const MEM_COMMIT = 0x1000;
+  const committed = new Map<bigint, number>();
+  const sizes = new Map<bigint, number>();
+  const add = (sums: Map<bigint, number>, base: bigint, size: number) => sums.set(base, (sums.get(base) ?? 0) + size);
+  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+  for (let address = 0n; VirtualQueryEx(target.asHandle().asRawHandle(), address, region, 48n) !== 0n; ) {
+    const [base, size] = [region.readBigUInt64LE(8), region.readBigUInt64LE(24)];
+    add(sizes, base, Number(size));
+    if (region.readUInt32LE(32) === MEM_COMMIT) add(committed, base, Number(size));
+    address = region.readBigUInt64LE(0) + size;
+  }
+  const rounded = Math.ceil(sizeBytes / 0x1000) * 0x1000;
+  const [base] = [...sizes].find(([, size]) => size === rounded) ?? [];
+  if (base === undefined) throw new Error('There is no ledger in the target.');
+  return committed.get(base) ?? 0;
+}

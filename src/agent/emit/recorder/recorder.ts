@@ -9,7 +9,7 @@ import { SYSTEM_TIME } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitKeepLife } from './earlier-lives.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
-import { emitSlotAddress } from './slot-address.ts';
+import { emitSlotOfIndex } from './slot-address.ts';
 
 /** Counts an event about a value that has no slot, unless it is a pseudo handle. Clobbers rax. */
 function emitBeyondCapacity(asm: Assembler, valueShifted: Register, environment: RecorderEnvironment): void {
@@ -34,15 +34,37 @@ function emitPackStack(asm: Assembler, state: Register, scratch: Register): void
 const recordFrame: FrameShape = { pushes: [], sizeBytes: 0x48 };
 const opening = framePlaces(recordFrame, 0x20, 'slot', 'rowAndType');
 const closing = framePlaces(recordFrame, 0x20, 'slot', 'state', 'row');
+/** The arguments of a call about a value whose slot has no memory yet. */
+const unslotted = framePlaces(recordFrame, 0x20, 'index', 'second', 'third', 'fourth');
+
+/**
+ * Gives memory to the slot of index rcx, and jumps to `retry` with the arguments as they are. Where that is not
+ * possible, the event is counted.
+ */
+function emitGrow(asm: Assembler, retry: Label, environment: RecorderEnvironment): void {
+  const { index, second, third, fourth } = unslotted;
+  asm.mov(index, rcx);
+  asm.mov(second, rdx);
+  asm.mov(third, r8);
+  asm.mov(fourth, r9);
+  asm.call(environment.growSlots);
+  asm.mov(rcx, index);
+  asm.mov(rdx, second);
+  asm.mov(r8, third);
+  asm.mov(r9, fourth);
+  asm.test(eax, eax);
+  asm.j('ne', retry);
+  emitBeyondCapacity(asm, rcx, environment);
+}
 
 /** Emits `void recordOpen(HANDLE value, u32 row | type << 16, u64* returnAddress)`. */
 export function emitRecordOpen(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, recordFrame, (epilogue) => {
-    const [beyond, raise, inUse] = asm.labels('beyond', 'raise', 'inUse');
-    asm.mov(r10, rcx);
-    asm.shr(r10, 2);
-    asm.add(r10, 1);
-    emitSlotAddress(asm, rcx, beyond, environment);
+    const [begun, beyond, raise, inUse] = asm.labels('begun', 'beyond', 'raise', 'inUse');
+    asm.shr(rcx, 2);
+    asm.bind(begun);
+    asm.lea(r10, at(rcx, 1));
+    emitSlotOfIndex(asm, rcx, beyond, environment);
     asm.mov(opening.slot, rcx);
     asm.mov(opening.rowAndType, rdx);
     asm.mov(r9, environment.linkSlots.ledger);
@@ -78,7 +100,7 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
     emitWriteOpening(asm, opening.rowAndType);
     epilogue();
     asm.bind(beyond);
-    emitBeyondCapacity(asm, rcx, environment);
+    emitGrow(asm, begun, environment);
     epilogue();
   });
 }
@@ -104,8 +126,17 @@ export function emitWriteOpening(asm: Assembler, rowAndType: Memory): void {
  */
 export function emitRecordClose(asm: Assembler, begin: Label, environment: RecorderEnvironment): FramedFunction {
   return framedFunction(asm, begin, recordFrame, (epilogue) => {
-    const [beyond, unseen, exchange, closed, done] = asm.labels('beyond', 'unseen', 'exchange', 'closed', 'done');
-    emitSlotAddress(asm, rcx, beyond, environment);
+    const [begun, beyond, unseen, exchange, closed, done] = asm.labels(
+      'begun',
+      'beyond',
+      'unseen',
+      'exchange',
+      'closed',
+      'done',
+    );
+    asm.shr(rcx, 2);
+    asm.bind(begun);
+    emitSlotOfIndex(asm, rcx, beyond, environment);
     asm.mov(rax, rdx);
     asm.mov(r10, rdx);
     if (environment.quarantine !== undefined) {
@@ -137,7 +168,7 @@ export function emitRecordClose(asm: Assembler, begin: Label, environment: Recor
     asm.bind(done);
     epilogue();
     asm.bind(beyond);
-    emitBeyondCapacity(asm, rcx, environment);
+    emitGrow(asm, begun, environment);
     epilogue();
   });
 }

@@ -15,10 +15,9 @@ import { eax, edx, low32, r10, r10d, r11, r11d, r8, r9, rax, rcx, rdx, type Regi
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { HASH_MULTIPLIER } from '../walk/stack-hash.ts';
-import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitLearnClosing, emitWriteClosing, emitWriteOpening } from './recorder.ts';
-import { emitSlotAddress } from './slot-address.ts';
+import { emitSlotAddress, type SlotEnvironment } from './slot-address.ts';
 
 /*
  * Runtime objects are what a library hands out in place of a handle: a descriptor, a FILE, a search, a pseudo console.
@@ -28,7 +27,7 @@ import { emitSlotAddress } from './slot-address.ts';
  * slot. A new key takes the entry of a closed one only where there is no room.
  */
 
-type Environment = Pick<RecorderEnvironment, 'linkSlots' | 'ntdllImport' | 'captureStack'>;
+type Environment = Pick<RecorderEnvironment, 'linkSlots' | 'grown' | 'ntdllImport' | 'captureStack'>;
 
 /** `target` becomes the address of the first entry that a key may have. */
 function emitFirstEntry(asm: Assembler, key: Register, target: Register, { linkSlots }: Environment): void {
@@ -207,7 +206,7 @@ export function emitCloseRuntimeObject(asm: Assembler, begin: Label, environment
  * Loads the slot of the open handle beneath the runtime object at r10: `rcx = slot*`. Jumps to `none` where no handle
  * is known, or it is closed. Clobbers r11.
  */
-export function emitSlotBeneath(asm: Assembler, none: Label, environment: Pick<LinkedEnvironment, 'linkSlots'>): void {
+export function emitSlotBeneath(asm: Assembler, none: Label, environment: SlotEnvironment): void {
   asm.mov(rcx, at(r10, runtimeObject.handle));
   asm.test(rcx, rcx);
   asm.j('e', none);

@@ -4,31 +4,35 @@ import {
   STACK_INDEX_COUNT,
   STACK_INDEX_OFFSET,
   STACK_POOL_OFFSET,
-  STACK_POOL_SIZE_BYTES,
   stackNode,
 } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label } from '../../asm/operands.ts';
 import { eax, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { POOL_MUST_GROW } from '../walk/capture-frame.ts';
+
+/** The largest node. */
+const NODE_SIZE_BYTES_MAX = stackNode.frames + MAXIMUM_FRAMES * 8;
 
 /** How many entries of the index a stack may try before it is dropped, and counted. */
 const PROBE_COUNT = 64;
 
 /**
  * Emits `u32 internStack(u64* frames, u32 count | openedType << 16, u64 hash)`: returns the id of the stack in the
- * pool, after entering it there the first time, or 0 when there is no room. Two stacks are the same when their 64-bit
- * hashes are.
+ * pool, after entering it there the first time, or 0 when there is no room, or {@link POOL_MUST_GROW}. Two stacks are
+ * the same when their 64-bit hashes are.
  *
  * It uses no lock. A node is complete before the index shows it. When two threads enter the same stack at once, one of
  * them wastes a node.
  *
  * A leaf function: it needs no unwind data.
  */
-export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: LinkedEnvironment): void {
-  const [probe, insert, copy, taken, dropped, found] = asm.labels(
+export function emitInternStack(asm: Assembler, begin: Label, { linkSlots, grown }: LinkedEnvironment): void {
+  const [probe, insert, mustGrow, copy, taken, dropped, found] = asm.labels(
     'probe',
     'insert',
+    'mustGrow',
     'copy',
     'taken',
     'dropped',
@@ -59,7 +63,14 @@ export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: Lin
   asm.bind(found);
   asm.ret();
 
+  asm.bind(mustGrow);
+  asm.mov(eax, POOL_MUST_GROW);
+  asm.ret();
+
   asm.bind(insert);
+  asm.mov(rax, at(r9, header.stackPoolUsed));
+  asm.cmp(rax, grown.stackPoolGrowAt);
+  asm.j('ae', mustGrow);
   asm.mov(probesLeft, r11);
   asm.mov(position, r10);
   asm.mov(eax, edx);
@@ -67,7 +78,8 @@ export function emitInternStack(asm: Assembler, begin: Label, { linkSlots }: Lin
   asm.shl(eax, 3);
   asm.add(rax, stackNode.frames);
   asm.lockXadd(at(r9, header.stackPoolUsed), rax);
-  asm.cmp(rax, STACK_POOL_SIZE_BYTES - stackNode.frames - MAXIMUM_FRAMES * 8);
+  asm.lea(r10, at(rax, NODE_SIZE_BYTES_MAX));
+  asm.cmp(r10, grown.stackPoolCommitted);
   asm.j('a', dropped);
   asm.lea(r10, indexed(r9, rax, 1, STACK_POOL_OFFSET));
   asm.shr(rax, 3);

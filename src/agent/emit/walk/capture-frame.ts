@@ -2,6 +2,9 @@ import { MAXIMUM_FRAMES } from '../../ledger/layout.ts';
 import { r12, r13, r14, r15, rbp, rbx, rdi, rsi } from '../../asm/registers.ts';
 import type { FrameShape } from '../abi/framed-function.ts';
 
+/** The answer of the stack pool when it needs more memory before it takes another stack. */
+export const POOL_MUST_GROW = 0xffff_ffff;
+
 const BUFFER_SIZE_BYTES = MAXIMUM_FRAMES * 8;
 
 /** The frame of `captureStack`. It keeps every non-volatile register where `walkWithUnwinder` finds it. */

@@ -22,10 +22,16 @@ import {
 } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction } from '../abi/framed-function.ts';
 import { tebField } from '../abi/teb.ts';
-import { captureFrame, CHECK_FRAMES, FRAMES, OPENED_TYPE } from './capture-frame.ts';
+import { captureFrame, CHECK_FRAMES, FRAMES, OPENED_TYPE, POOL_MUST_GROW } from './capture-frame.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from './stack-hash.ts';
 import { CACHE_INDEX_BITS, cacheEntry } from './walk-cache.ts';
 import type { WalkEnvironment } from './walk-with-unwinder.ts';
+
+/** The routines that keep a stack: stack-pool.ts, grow-ledger.ts. */
+interface Pools {
+  readonly internStack: Label;
+  readonly growStackPool: Label;
+}
 
 /**
  * Emits `u32 captureStack(u64* returnAddress, u32 openedType)`: walks the stack from the given return address up, and
@@ -37,13 +43,12 @@ import type { WalkEnvironment } from './walk-with-unwinder.ts';
  * So the first walk through a return address asks the unwinder and remembers the frame's size in the walk cache. Later
  * walks read one 64-bit word a frame.
  *
- * @param intern the routine that looks a stack up: `u32 intern(u64* frames, u32 count | type << 16, u64 hash)`
  */
 export function emitCaptureStack(
   asm: Assembler,
   begin: Label,
   walkWithUnwinder: Label,
-  intern: Label,
+  { internStack, growStackPool }: Pools,
   environment: WalkEnvironment,
 ): FramedFunction {
   return framedFunction(asm, begin, captureFrame, (epilogue) => {
@@ -149,7 +154,7 @@ export function emitCaptureStack(
     asm.add(rcx, 1);
     asm.cmp(rcx, r14);
     asm.j('b', hashAgainLoop);
-    const interned = asm.label('interned');
+    const [interned, grow] = asm.labels('interned', 'grow');
     if (environment.checked) asm.jmp(interned);
 
     asm.bind(done);
@@ -160,9 +165,14 @@ export function emitCaptureStack(
     asm.shl(edx, 16);
     asm.or(edx, r14d);
     asm.mov(r8, r13);
-    asm.call(intern);
+    asm.call(internStack);
+    asm.cmp(eax, POOL_MUST_GROW | 0);
+    asm.j('e', grow);
     emitErase(asm);
     epilogue();
+    asm.bind(grow);
+    asm.call(growStackPool);
+    asm.jmp(interned);
   });
 }
 

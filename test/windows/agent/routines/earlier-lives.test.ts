@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { emitClaimRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
+import { emitGrowSlots } from '../../../../src/agent/emit/recorder/grow-ledger.ts';
 import { emitRecordClose, emitRecordOpen } from '../../../../src/agent/emit/recorder/recorder.ts';
 import {
   EARLIER_LIFE_SIZE_BYTES,
@@ -24,7 +25,9 @@ describe.each([
   const routines = placeRoutines({
     slotCount: EARLIER_LIVES_SLOT_COUNT + 16,
     quarantineCount,
+    realNtdll: ['NtAllocateVirtualMemory'],
     emit(asm, { environment }) {
+      emitGrowSlots(asm, environment.growSlots, environment);
       emitRecordOpen(asm, environment.recordOpen, environment);
       emitRecordClose(asm, environment.recordClose, environment);
       emitMisuseRoutines(asm, environment);

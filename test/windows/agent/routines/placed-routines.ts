@@ -10,8 +10,10 @@ import {
   type LedgerLayout,
   ledgerLayout,
   SLOT_SIZE_BYTES,
+  STACK_POOL_SIZE_BYTES,
 } from '../../../../src/agent/ledger/layout.ts';
 import { Ledger } from '../../../../src/agent/ledger/ledger.ts';
+import { type GrownField, grownFields } from '../../../../src/agent/linkage/agent-header.ts';
 import { type LinkSlot, linkSlots } from '../../../../src/agent/linkage/link-slots.ts';
 import { CloseHandle, VirtualAllocEx, VirtualProtectEx, WaitForSingleObject } from '../../../../src/ffi/kernel32.ts';
 import { DWORD, HANDLE, loadLibrary, POINTER, ULONG64, viewMemory } from '../../../../src/ffi/library.ts';
@@ -42,7 +44,7 @@ const CreateThread = loadLibrary('kernel32.dll').define<
 >('CreateThread', HANDLE, [ULONG64, ULONG64, ULONG64, ULONG64, DWORD, POINTER]);
 
 const PAGE_READWRITE = 0x04;
-const PAGE_EXECUTE_READ = 0x20;
+const PAGE_EXECUTE_READWRITE = 0x40;
 const MEM_COMMIT_RESERVE = 0x3000;
 
 /** A register that a test does not set has a value that is no address, and differs from register to register. */
@@ -96,6 +98,9 @@ export interface PlacedRoutines<Name extends string> {
   /** Sets the results of the fakes, call by call, whichever of them is called. The last one goes on for ever. */
   script(...results: readonly FakedResult[]): void;
   faked(): readonly FakedCall[];
+  /** The agent's own bounds of the ledger's memory. At first all of it is there. */
+  grown(name: GrownField): bigint;
+  setGrown(name: GrownField, value: bigint): void;
 }
 
 interface Placing<Name extends string> {
@@ -139,6 +144,7 @@ export function placeRoutines<Name extends string>({
 
   const asm = new Assembler();
   const slotLabels = linkSlots.map((name) => asm.label(name));
+  const grownLabels = grownFields.map((name) => asm.label(name));
   const imports = ntdll.map((name) => ({ name, slot: asm.label(name), begin: asm.label(`fake ${name}`) }));
   const realImports = realNtdll.map((name) => ({ name, slot: asm.label(name) }));
   const notes = asm.label('notes');
@@ -147,6 +153,7 @@ export function placeRoutines<Name extends string>({
     asm,
     {
       linkSlots: Object.fromEntries(linkSlots.map((name, index) => [name, relative(slotLabels[index]!)])) as never,
+      grown: Object.fromEntries(grownLabels.map((label) => [label.name, relative(label)])) as never,
       ntdllImport(name) {
         const found = [...imports, ...realImports].find((each) => each.name === name);
         if (found === undefined) throw new Error(`no fake of ${name}`);
@@ -160,7 +167,7 @@ export function placeRoutines<Name extends string>({
   imports.forEach(({ name, begin }, number) => emitFake(asm, begin, { number, stores: storing[name], notes }));
   const named = emit(asm, routines);
   asm.align(16);
-  for (const label of [...slotLabels, ...[...imports, ...realImports].map(({ slot }) => slot), notes]) {
+  for (const label of [...slotLabels, ...grownLabels, ...[...imports, ...realImports].map(({ slot }) => slot), notes]) {
     asm.bind(label);
     asm.data(new Uint8Array(8));
   }
@@ -190,10 +197,15 @@ export function placeRoutines<Name extends string>({
   const code = new DataView(viewMemory(codeAddress, bytes.length));
   new Uint8Array(code.buffer).set(bytes);
   linkSlots.forEach((name, index) => code.setBigUint64(offsetOf(slotLabels[index]!), values[name], true));
+  const grownOffset = (name: GrownField): number => offsetOf(grownLabels[grownFields.indexOf(name)]!);
+  const setGrown = (name: GrownField, value: bigint): void => code.setBigUint64(grownOffset(name), value, true);
+  setGrown('slotsCommitted', BigInt(slotCount));
+  setGrown('stackPoolCommitted', BigInt(STACK_POOL_SIZE_BYTES));
+  setGrown('stackPoolGrowAt', 2n ** 64n - 1n);
   for (const each of imports) code.setBigUint64(offsetOf(each.slot), addressOf(each.begin), true);
   for (const { name, slot } of realImports) code.setBigUint64(offsetOf(slot), ntdllAddress(name), true);
   code.setBigUint64(offsetOf(notes), dataAddress, true);
-  if (!VirtualProtectEx(CURRENT_PROCESS, codeAddress, BigInt(bytes.length), PAGE_EXECUTE_READ, new Uint32Array(1)))
+  if (!VirtualProtectEx(CURRENT_PROCESS, codeAddress, BigInt(bytes.length), PAGE_EXECUTE_READWRITE, new Uint32Array(1)))
     throw new Error('Cannot make the routines executable.');
 
   /** Ranges that no test writes to stay zero: the images, and the most of the pool. */
@@ -280,6 +292,8 @@ export function placeRoutines<Name extends string>({
         data.setBigUint64(fake.results + index * 16 + 8, BigInt.asUintN(64, stores), true);
       }
     },
+    grown: (name) => code.getBigUint64(grownOffset(name), true),
+    setGrown,
     faked() {
       return Array.from({ length: data.getUint32(fake.count, true) }, (_, index) => {
         const offset = fake.notes + index * fake.noteSizeBytes;

@@ -5,6 +5,7 @@ import { typeIndex } from '../../../../src/agent/tables/object-types.ts';
 import { at } from '../../../../src/agent/asm/operands.ts';
 import { rax } from '../../../../src/agent/asm/registers.ts';
 import { framedFunction } from '../../../../src/agent/emit/abi/framed-function.ts';
+import { emitGrowSlots } from '../../../../src/agent/emit/recorder/grow-ledger.ts';
 import { emitRecordClose, emitRecordOpen } from '../../../../src/agent/emit/recorder/recorder.ts';
 import {
   header,
@@ -42,7 +43,9 @@ describe.each([
   const routines = placeRoutines({
     slotCount: SLOT_COUNT,
     quarantineCount,
+    realNtdll: ['NtAllocateVirtualMemory'],
     emit(asm, { environment }) {
+      emitGrowSlots(asm, environment.growSlots, environment);
       emitRecordOpen(asm, environment.recordOpen, environment);
       emitRecordClose(asm, environment.recordClose, environment);
       const openAndCount = asm.label('openAndCount');

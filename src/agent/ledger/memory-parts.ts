@@ -1,0 +1,44 @@
+import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
+import { type LedgerLayout, SLOT_SIZE_BYTES } from './layout.ts';
+
+/*
+ * Which parts of a ledger have memory. It is reserved whole, and most processes need little of it. The agent asks for
+ * more as the stack pool and the slots grow (emit/recorder/grow-ledger.ts).
+ */
+
+/** The stack pool gets memory in chunks, and the next one before the last bytes of the one before are used. */
+export const STACK_POOL_CHUNK_SIZE_BYTES: number = 1 << 20;
+/** Room for a thousand threads that enter a new stack at once. */
+export const STACK_POOL_SPARE_BYTES: number = 1 << 19;
+/** Slots get memory in chunks: handle values up to 16,384 are in the first. */
+export const SLOT_CHUNK_COUNT = 4096;
+
+/** Bytes of a ledger from an offset on. */
+export interface LedgerPart {
+  readonly offset: number;
+  readonly sizeBytes: number;
+}
+
+/** How many slots have memory from the beginning. */
+export function firstSlots({ slotCount }: LedgerLayout): number {
+  return Math.min(SLOT_CHUNK_COUNT, slotCount);
+}
+
+/** The parts that have memory from the beginning. */
+export function firstParts(layout: LedgerLayout): readonly LedgerPart[] {
+  const { stackPoolOffset, quarantineOffset, slotsOffset } = layout;
+  return [
+    { offset: 0, sizeBytes: stackPoolOffset + STACK_POOL_CHUNK_SIZE_BYTES },
+    { offset: quarantineOffset, sizeBytes: slotsOffset - quarantineOffset },
+    ...slotParts(layout, firstSlots(layout)),
+  ].filter(({ sizeBytes }) => sizeBytes > 0);
+}
+
+/** The first `count` slots, and their earlier lives. */
+export function slotParts({ slotsOffset, earlierLivesOffset }: LedgerLayout, count: number): readonly LedgerPart[] {
+  const lives = Math.min(count, EARLIER_LIVES_SLOT_COUNT);
+  return [
+    { offset: slotsOffset, sizeBytes: count * SLOT_SIZE_BYTES },
+    { offset: earlierLivesOffset, sizeBytes: lives * EARLIER_LIVES_SIZE_BYTES },
+  ];
+}
