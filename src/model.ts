@@ -28,6 +28,8 @@ export interface Frame {
   readonly file?: string;
   /** 1-based line in {@link file}. */
   readonly line?: number;
+  /** 1-based column of the call, for JavaScript. */
+  readonly column?: number;
   /**
    * The compiler put the function into its caller, which is the next frame. It has no return address of its own; the
    * symbols know of it.
@@ -37,6 +39,8 @@ export interface Frame {
   readonly system?: true;
   /** Code that the compiler's runtime brought into the program (`mainCRTStartup`), not the programmer's own. */
   readonly runtime?: true;
+  /** A function of JavaScript, or the code that runs it: V8's builtins and its host. The logs of V8 told it. */
+  readonly javascript?: true;
 }
 
 /**
@@ -153,6 +157,8 @@ export interface Report {
   readonly tool: { readonly name: string; readonly version: string };
   readonly target: {
     readonly command: readonly string[];
+    /** Arguments in {@link command} that the tool added: `--js`. */
+    readonly added?: readonly string[];
     readonly pid: number;
     /** It was running before the tool came. */
     readonly attached?: true;

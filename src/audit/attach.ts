@@ -22,7 +22,7 @@ import { AbortEvent, waitForOne } from './wait.ts';
 export interface AttachOptions
   extends Omit<
     AuditOptions,
-    'program' | 'args' | 'targetStdout' | 'repeat' | 'interruption' | 'recording' | 'waitChildren'
+    'program' | 'args' | 'javaScript' | 'targetStdout' | 'repeat' | 'interruption' | 'recording' | 'waitChildren'
   > {
   /** The processes, at least one, as `listProcesses` has them: an id alone may be another's by now. */
   readonly processes: readonly ProcessInfo[];
@@ -60,8 +60,11 @@ export async function attach(options: AttachOptions): Promise<Report> {
   using _sign = new AuditorSign();
   using events = new AuditorEvents({ followsChildren: followChildren });
   await using tree = new ProcessTree(events, {
-    recording: slotCount === undefined ? {} : { slotCount },
-    symbolPath: options.symbolPath,
+    recording: {
+      ...(slotCount === undefined ? {} : { slotCount }),
+      notesBytecode: options.javaScriptLogs !== undefined,
+    },
+    names: { symbolPath: options.symbolPath, javaScriptLogs: options.javaScriptLogs },
     choice: new ProcessChoice(only, skip),
     everyMs: options.mark === undefined ? options.everyMs : undefined,
     settleMs: options.settleMs,

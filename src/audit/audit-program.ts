@@ -11,6 +11,7 @@ import { StandardStreams } from '../process/standard-streams.ts';
 import { toolName, toolVersion } from '../version.ts';
 import { AuditClaim, AuditorSign } from './audit-claim.ts';
 import type { Judgement } from './examination.ts';
+import { JavaScriptLogs } from './javascript-logs.ts';
 import { findIn, modulesWithoutNames } from './findings.ts';
 import type { AuditOptions } from './options.ts';
 import { AuditSession } from './session.ts';
@@ -25,6 +26,7 @@ import { AbortEvent, waitForEnd } from './wait.ts';
 export async function auditProgram(options: AuditOptions): Promise<Report> {
   const program = findProgram(options.program);
   checkProgram(program);
+  using javaScript = JavaScriptLogs.prepare(program, options);
   const suppressions = (options.suppressions ?? []).flatMap(parseSuppressions);
   const mark = options.mark === undefined ? undefined : parseMarkName(options.mark);
   using marks = mark === undefined ? undefined : await MarkListener.open(mark, options.settleMs ?? 0);
@@ -32,9 +34,11 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   using _sign = new AuditorSign();
   using events = new AuditorEvents({ followsChildren: options.followChildren ?? false });
   const { stdin, stdout, stderr } = streams;
+  const recordingOptions = { ...options.recording, notesBytecode: javaScript !== undefined };
+  const names = { symbolPath: options.symbolPath, javaScriptLogs: javaScript?.directory };
   using started = await startTarget(
-    { program, args: options.args ?? [], stdin, stdout, stderr },
-    options.recording,
+    { program, args: [...(javaScript?.flags ?? []), ...(options.args ?? [])], stdin, stdout, stderr },
+    recordingOptions,
     mark,
     events,
   );
@@ -45,15 +49,14 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const find = (evidence: Evidence): ReturnType<typeof findIn> => findIn(evidence, options, suppressions);
   const choice = new ProcessChoice(options.only, options.skip);
   const isReported = choice.isReported(target.image);
-  const { recording: recordingOptions, symbolPath } = options;
   await using tree =
     events.child === undefined
       ? undefined
-      : new ProcessTree(events, { recording: recordingOptions, symbolPath, choice, judge: find }, started);
+      : new ProcessTree(events, { recording: recordingOptions, names, choice, judge: find }, started);
   using session = await AuditSession.begin(target, recording, {
     passedOn,
     marks,
-    symbolPath,
+    names,
     arrived: tree?.rootArrived,
   });
   tree?.joinRoot(session.examination);
@@ -88,7 +91,12 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   return {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
-    target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
+    target: {
+      command: target.command,
+      ...(javaScript === undefined || javaScript.flags.length === 0 ? {} : { added: javaScript.flags }),
+      pid: target.pid,
+      ...(exitCode === undefined ? {} : { exitCode }),
+    },
     ...combined,
     completeness: weighGaps(gaps),
     ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),

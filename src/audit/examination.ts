@@ -22,7 +22,9 @@ import { isSystemPath, type Module } from '../process/modules.ts';
 import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
+import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
 import type { JudgementPoint } from './judgement-point.ts';
+import type { NameSources } from './options.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
 
 /**
@@ -64,7 +66,7 @@ export interface Look {
 interface Known {
   /** The modules that were mapped by then. */
   readonly firstModules: readonly Module[];
-  readonly symbolPath: string | undefined;
+  readonly names: NameSources;
 }
 
 /**
@@ -76,6 +78,8 @@ export class Examination implements Disposable {
   readonly #recording: Recording;
   readonly #firstModules: readonly Module[];
   readonly #symbolizer: Symbolizer;
+  readonly #names: NameSources;
+  readonly #userPaths: readonly string[];
   #markCounts: MarkCounts | undefined;
   /** FILETIME and {@link nowMs} at which recording began. */
   #startTime = fileTimeNow();
@@ -85,13 +89,15 @@ export class Examination implements Disposable {
   /** Finds out what other processes under audit have to do with the target's handles; absent where there are none. */
   askOthers: ((look: Look) => Promise<OtherProcesses>) | undefined;
 
-  constructor(target: Target, recording: Recording, { firstModules, symbolPath }: Known) {
+  constructor(target: Target, recording: Recording, { firstModules, names }: Known) {
     this.#target = target;
     this.#recording = recording;
     this.#firstModules = firstModules;
+    this.#names = names;
+    this.#userPaths = target.origin === 'child' ? [] : [target.image];
     this.#symbolizer = new Symbolizer([], {
-      userPaths: target.origin === 'child' ? [] : [target.image],
-      ...(symbolPath === undefined ? {} : { searchPath: symbolPath }),
+      userPaths: this.#userPaths,
+      ...(names.symbolPath === undefined ? {} : { searchPath: names.symbolPath }),
     });
   }
 
@@ -132,9 +138,10 @@ export class Examination implements Disposable {
     ledger.check();
     const loaded = table === undefined ? [] : this.#target.modules();
     this.#addModules(loaded, ledger);
+    using javaScript = await this.#openJavaScript();
     const sources: EvidenceSources = {
       ledger,
-      symbols: this.#symbolizer,
+      symbols: javaScript ?? this.#symbolizer,
       startTime: this.#startTime,
       hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
       live: new LiveStacks(stacks),
@@ -147,6 +154,19 @@ export class Examination implements Disposable {
       ? gatherPostMortem(sources)
       : gatherTable(this.#target, table, sources, isStillOpen));
     return this.#describe(gathered, look, watch);
+  }
+
+  /** The logs of V8, where the target keeps them; they are read anew for each judgement. */
+  async #openJavaScript(): Promise<JavaScriptStacks | undefined> {
+    const directory = this.#names.javaScriptLogs;
+    if (directory === undefined) return undefined;
+    const { JavaScriptStacks } = await import('../symbols/v8/javascript-stacks.ts');
+    return new JavaScriptStacks(this.#symbolizer, {
+      directory,
+      processId: this.#target.pid,
+      startTime: this.#startTime,
+      userPaths: this.#userPaths,
+    });
   }
 
   /** The calls by which the target opened or closed handles of some other processes so far. */

@@ -3,7 +3,7 @@ import type { Report } from '../model.ts';
 import { auditProgram } from './audit-program.ts';
 import type { AuditOptions } from './options.ts';
 
-export type { RecordingOptions } from '../agent/inject/recording.ts';
+export type { RecordingOptions } from '../agent/inject/recording-options.ts';
 export type { AnalyzeOptions } from '../analyze/index.ts';
 export type { SuppressionText } from '../analyze/suppressions.ts';
 export type { Completeness, CountedGap, Gap, NamingGap } from '../completeness.ts';

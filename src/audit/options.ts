@@ -1,4 +1,4 @@
-import type { RecordingOptions } from '../agent/inject/recording.ts';
+import type { RecordingOptions } from '../agent/inject/recording-options.ts';
 import type { AnalyzeOptions } from '../analyze/index.ts';
 import type { SuppressionText } from '../analyze/suppressions.ts';
 
@@ -21,6 +21,13 @@ export interface AuditOptions {
   readonly defaultSuppressions?: boolean;
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
   readonly symbolPath?: string;
+  /**
+   * Whether stacks of Node.js have the functions of its JavaScript; false by default. Flags of V8 are added to the
+   * arguments of the program, which must be `node.exe`: docs/javascript.md.
+   */
+  readonly javaScript?: boolean;
+  /** The directory in which programs that were started with those flags keep their logs. */
+  readonly javaScriptLogs?: string;
   /** Whether child processes are recorded, too, and theirs; false by default, though the command does it. */
   readonly followChildren?: boolean;
   /** Programs (`worker.exe`) whose processes the report is of; others are followed for their children's sake. */
@@ -41,4 +48,12 @@ export interface AuditOptions {
    * report is incomplete from then on, and no further run begins.
    */
   readonly interruption?: AbortSignal;
+}
+
+/** Where the names of functions come from, beside the modules. */
+export interface NameSources {
+  /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
+  readonly symbolPath?: string | undefined;
+  /** The directory of V8's logs. */
+  readonly javaScriptLogs?: string | undefined;
 }

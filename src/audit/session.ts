@@ -9,6 +9,7 @@ import type { StartedTarget } from '../process/target.ts';
 import { Examination, type Judgement, noteOpenHandles } from './examination.ts';
 import { ExitingThreads } from './exiting-threads.ts';
 import { awaitMoment, type JudgementPoint } from './judgement-point.ts';
+import type { NameSources } from './options.ts';
 import { type AbortEvent, waitForEnd } from './wait.ts';
 
 /** The facts of a target that a session needs beforehand. */
@@ -16,8 +17,7 @@ interface SessionOptions {
   /** Handles that the target was given on purpose: its standard streams. */
   readonly passedOn: readonly RawHandle[];
   readonly marks?: MarkListener | undefined;
-  /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
-  readonly symbolPath?: string | undefined;
+  readonly names?: NameSources;
   /** Signalled when the target has come to a stop of its exit; absent where no other target signals the same. */
   readonly arrived?: AsHandle | undefined;
 }
@@ -54,10 +54,10 @@ export class AuditSession implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async begin(target: StartedTarget, recording: Recording, options: SessionOptions): Promise<AuditSession> {
-    const { marks, passedOn, symbolPath } = options;
+    const { marks, passedOn, names = {} } = options;
     const examination = new Examination(target, recording, {
       firstModules: listFirstModules(target, target.image),
-      symbolPath,
+      names,
     });
     try {
       recording.install(target, examination.findGoCode());

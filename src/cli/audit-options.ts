@@ -27,6 +27,7 @@ export interface AuditCliOptions {
   readonly suppressed?: true;
   readonly allFrames?: true;
   readonly symbols?: string;
+  readonly jsLogs?: string;
   readonly maxHandles: number;
   readonly mark?: string;
   readonly warmUp: number;
@@ -140,7 +141,8 @@ export function addMarkOptions(command: Command): Command {
         '--symbols <path>',
         'where to look for PDB files: directories and symbol servers with semicolons between them; by default _NT_SYMBOL_PATH',
       ).env('UNCLOSED_SYMBOLS'),
-    );
+    )
+    .option('--js-logs <directory>', 'name the functions of JavaScript by the logs that V8 keeps in a directory');
 }
 
 /** Adds the option for the size of the recorder. */
@@ -178,7 +180,15 @@ export function toAuditOptions(
   options: AuditCliOptions,
 ): Pick<
   AuditOptions,
-  'analysis' | 'suppressions' | 'defaultSuppressions' | 'settleMs' | 'mark' | 'symbolPath' | 'only' | 'skip'
+  | 'analysis'
+  | 'suppressions'
+  | 'defaultSuppressions'
+  | 'settleMs'
+  | 'mark'
+  | 'symbolPath'
+  | 'javaScriptLogs'
+  | 'only'
+  | 'skip'
 > {
   return {
     analysis: { warmUpIterations: options.warmUp },
@@ -190,6 +200,7 @@ export function toAuditOptions(
     settleMs: options.settle ?? 0,
     ...(options.mark === undefined ? {} : { mark: options.mark }),
     ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
+    ...(options.jsLogs === undefined ? {} : { javaScriptLogs: toWindowsPath(options.jsLogs) }),
     ...(options.only === undefined ? {} : { only: options.only }),
     ...(options.skip === undefined ? {} : { skip: options.skip }),
   };

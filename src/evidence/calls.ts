@@ -33,7 +33,7 @@ export class CallReader {
       call: call.call ?? 'unknown',
       threadId: call.threadId,
       timeMs: this.timeMs(call.time),
-      stack: this.stack(call.stackId),
+      stack: this.stack(call.stackId, call.time),
     };
   }
 
@@ -42,10 +42,11 @@ export class CallReader {
     return Math.max(0, Number(time - this.#sources.startTime) / 10_000);
   }
 
-  stack(id: number): Stack {
+  /** @param time FILETIME of a call with this stack: code that is made at run time may have lain there for a while */
+  stack(id: number, time?: bigint): Stack {
     let stack = this.#stacks.get(id);
     if (stack === undefined) {
-      stack = this.#sources.symbols.resolveStack(this.#sources.ledger.stack(id));
+      stack = this.#sources.symbols.resolveStack(this.#sources.ledger.stack(id), time);
       this.#stacks.set(id, stack);
     }
     return stack;

@@ -51,7 +51,8 @@ export interface KeptByChild extends Omit<KeptHandle, 'closed'> {
 
 /** Gives addresses their names. */
 export interface StackReader {
-  resolveStack(addresses: readonly bigint[]): Stack;
+  /** @param time FILETIME at which the stack was there; absent where it is not known */
+  resolveStack(addresses: readonly bigint[], time?: bigint): Stack;
   /** The module that holds an address; `undefined` for one outside of all modules. */
   moduleOf(address: bigint): { readonly isSystem: boolean } | undefined;
 }

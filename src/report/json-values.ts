@@ -8,8 +8,8 @@ import { selectFindings } from './selection.ts';
 // JSON.stringify leaves out those that are `undefined`.
 
 /** The target of a report. */
-export function targetToJson({ command, pid, attached, exitCode }: Report['target']): object {
-  return { command, pid, attached, exitCode };
+export function targetToJson({ command, added, pid, attached, exitCode }: Report['target']): object {
+  return { command, added, pid, attached, exitCode };
 }
 
 /** The sentences for people, and the same gaps as data. */
@@ -139,6 +139,7 @@ function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
 }
 
 /** A frame of a stack. */
-export function frameToJson({ module, function: name, offset, file, line, inlined, system, runtime }: Frame): object {
-  return { module, function: name, offset, file, line, inlined, system, runtime };
+export function frameToJson(frame: Frame): object {
+  const { module, function: name, offset, file, line, column, inlined, javascript, system, runtime } = frame;
+  return { module, function: name, offset, file, line, column, inlined, javascript, system, runtime };
 }

@@ -75,6 +75,7 @@ const publicFiles: ReadonlySet<string> = new Set(['model.ts', 'completeness.ts',
 const packages: Readonly<Record<string, readonly string[]>> = {
   koffi: ['ffi'],
   commander: ['cli'],
+  '@jridgewell/trace-mapping': ['symbols'],
   chalk: ['report', 'cli'],
   'cli-table3': ['report', 'cli'],
 };

@@ -1,5 +1,6 @@
 import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
-import { Recording, type RecordingOptions } from '../../agent/inject/recording.ts';
+import { Recording } from '../../agent/inject/recording.ts';
+import type { RecordingOptions } from '../../agent/inject/recording-options.ts';
 import { type Gap, groupGaps } from '../../completeness.ts';
 import type { Evidence } from '../../evidence-model.ts';
 import { CreateEventW, SetEvent } from '../../ffi/kernel32.ts';
@@ -13,6 +14,7 @@ import type { Target } from '../../process/target.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
+import type { NameSources } from '../options.ts';
 import { Exchange } from './exchange.ts';
 import { Member, type MemberOptions, type Verdict } from './member.ts';
 import type { ProcessChoice } from './process-choice.ts';
@@ -24,7 +26,7 @@ const INFINITE_MS = 0xffff_ffff;
 
 interface TreeOptions {
   readonly recording: RecordingOptions | undefined;
-  readonly symbolPath: string | undefined;
+  readonly names: NameSources;
   readonly choice: ProcessChoice;
   /** The open handles of each process are counted after every interval of so many milliseconds. */
   readonly everyMs?: number | undefined;
@@ -314,9 +316,9 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   #memberOptions({ image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { symbolPath, choice, judge, everyMs, settleMs = 0 } = this.#options;
+    const { names, choice, judge, everyMs, settleMs = 0 } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
-    return { symbolPath, claim, marks, judge: choice.isReported(image) ? judge : undefined };
+    return { names, claim, marks, judge: choice.isReported(image) ? judge : undefined };
   }
 
   /** Gives everything back, once no judgement is under way that needs it. */

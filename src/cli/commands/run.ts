@@ -25,6 +25,7 @@ import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from
 interface RunOptions extends AuditCliOptions {
   readonly followChildren: boolean;
   readonly waitChildren?: true;
+  readonly js?: true;
   readonly exitCodePolicy: ExitCodePolicy;
   readonly all?: true;
   readonly quarantine?: number;
@@ -47,6 +48,7 @@ export function addRunCommand(program: Command): void {
     .argument('<program>', 'the program to run: a path, or a name that is looked for along PATH')
     .argument('[arguments...]', 'the program’s own arguments');
   addChoiceOptions(addReporterOptions(command))
+    .option('--js', 'name the functions of JavaScript, in Node.js; adds flags of V8 to its arguments')
     .option('--follow-children', 'record child processes, too, and theirs', true)
     .option('--no-follow-children', 'record the program only, and leave its child processes alone')
     .option(
@@ -103,6 +105,7 @@ async function run(
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
+    javaScript: options.js ?? false,
     followChildren: options.followChildren,
     waitChildren: options.waitChildren ?? false,
     signal: interruption.signal,

@@ -49,6 +49,8 @@ export interface WalkEnvironment extends LinkedEnvironment {
   readonly checked: boolean;
   /** {@link emitPredictUnwind} */
   readonly predictUnwind: Label;
+  /** {@link emitNoteBytecode} */
+  readonly noteBytecode: Label;
   /** {@link emitWalkGoFrames} */
   readonly walkGoFrames: Label;
 }
@@ -188,6 +190,19 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.sub(rax, environment.linkSlots.goCode);
     asm.cmp(rax, environment.linkSlots.goCodeSizeBytes);
     asm.j('b', go);
+    const bytecodeNoted = asm.label('bytecodeNoted');
+    asm.cmp(environment.linkSlots.notesBytecode, 0);
+    asm.j('e', bytecodeNoted);
+    asm.mov(rcx, rdi);
+    asm.mov(edx, esi);
+    asm.mov(r8, rbx);
+    asm.mov(r9, ctx(context.rbp));
+    asm.call(environment.noteBytecode);
+    asm.mov(esi, eax);
+    asm.cmp(esi, MAXIMUM_FRAMES);
+    asm.j('ae', finish);
+    asm.bind(bytecodeNoted);
+    asm.mov(rcx, ctx(context.rip));
     asm.lea(rdx, at(rsp, walk.imageBase));
     asm.xor(r8d, r8d);
     asm.call(environment.ntdllImport('RtlLookupFunctionEntry'));

@@ -192,6 +192,7 @@ export function placeRoutines<Name extends string>({
     closeHandleSizeBytes: 0n,
     goCode: goCode.begin,
     followsChildren: 0n,
+    notesBytecode: 0n,
     goCodeSizeBytes: BigInt(goCode.sizeBytes),
   };
   const code = new DataView(viewMemory(codeAddress, bytes.length));

@@ -1,0 +1,4 @@
+function run(code) {
+  return eval(code); // leak
+}
+run("require('node:fs').openSync(__filename)");
