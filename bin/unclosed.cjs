@@ -40,8 +40,12 @@ async function launch() {
       ),
   );
   try {
-    const launcher = await import('../launcher/launch.js');
-    process.exitCode = await launcher.launch(join(__dirname, 'windows.cjs'), process.argv.slice(2));
+    const args = process.argv.slice(2);
+    const { printCompletion } = await import('../launcher/completion.js');
+    if (!printCompletion(join(__dirname, '../bundle'), args)) {
+      const launcher = await import('../launcher/launch.js');
+      process.exitCode = await launcher.launch(join(__dirname, 'windows.cjs'), args);
+    }
   } catch (error) {
     refuse(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
