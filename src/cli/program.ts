@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 
 import { toolName, toolVersion } from '../version.ts';
+import { addExamples, formatHelp } from './help/examples.ts';
 import { describeOutput, write } from './terminal.ts';
 
 /** Adds a command. It may load the whole tool, to look at it. */
@@ -38,6 +39,7 @@ export async function loadProgram(named?: string): Promise<Command> {
     .enablePositionalOptions()
     .exitOverride()
     .showSuggestionAfterError()
+    .configureHelp({ formatHelp })
     .configureOutput({
       writeOut: (text) => write(1, text),
       writeErr: (text) => write(2, text),
@@ -47,6 +49,11 @@ export async function loadProgram(named?: string): Promise<Command> {
       getOutHasColors: () => describeOutput(1).colorLevel > 0,
       getErrHasColors: () => describeOutput(2).colorLevel > 0,
     });
+  addExamples(
+    program,
+    `${toolName} run -- app.exe --quick    # reports what the program left open`,
+    `${toolName} attach server.exe --for 60s    # records a process that runs`,
+  );
   const command = commands.get(named ?? '');
   for (const load of command === undefined ? commands.values() : [command]) (await load())(program, loadProgram);
   return program;

@@ -21,6 +21,7 @@ import {
   toAuditOptions,
 } from '../audit-options.ts';
 import { parseDuration } from '../duration.ts';
+import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
 import { checkReportFiles, numberFiles, type ReporterChoice, writeReports } from '../report-output.ts';
 import { write } from '../terminal.ts';
@@ -81,14 +82,14 @@ export function addAttachCommand(program: Command): void {
     'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
   );
   addMarkOptions(addGateOptions(addFindingOptions(command)));
-  addCapacityOption(command)
-    .addHelpText(
-      'after',
-      `\nExamples:\n  ${toolName} attach server.exe --for 60s\n  ${toolName} attach 4242 --until-exit --json > leaks.json`,
-    )
-    .action(async (wanted: string, options: AttachCliOptions) => {
-      process.exitCode = await runAttach(wanted, options, chooseReporters(options, command));
-    });
+  addExamples(
+    command,
+    `${toolName} attach server.exe --for 60s`,
+    `${toolName} attach 4242 --until-exit --json > leaks.json`,
+  );
+  addCapacityOption(command).action(async (wanted: string, options: AttachCliOptions) => {
+    process.exitCode = await runAttach(wanted, options, chooseReporters(options, command));
+  });
 }
 
 /** @returns the exit code */

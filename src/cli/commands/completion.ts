@@ -1,7 +1,9 @@
 import { Argument, type Command } from 'commander';
 
+import { toolName } from '../../version.ts';
 import { type Shell, shells, writeCompletion } from '../completion/index.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { addExamples } from '../help/examples.ts';
 import { write } from '../terminal.ts';
 
 /**
@@ -12,7 +14,7 @@ import { write } from '../terminal.ts';
  * @param loadProgram gives the whole tool: `program` may have this one command only
  */
 export function addCompletionCommand(program: Command, loadProgram: () => Promise<Command>): void {
-  program
+  const command = program
     .command('completion')
     .summary('print a script that completes commands and options in your shell')
     .description(
@@ -24,4 +26,11 @@ export function addCompletionCommand(program: Command, loadProgram: () => Promis
       write(1, writeCompletion(shell, await loadProgram()));
       process.exitCode = exitCodes.clean;
     });
+  addExamples(
+    command,
+    `source <(${toolName} completion bash)    # in ~/.bashrc`,
+    `source <(${toolName} completion zsh)    # in ~/.zshrc, after compinit`,
+    `${toolName} completion fish | source    # in ~/.config/fish/config.fish`,
+    `${toolName} completion powershell | Out-String | Invoke-Expression    # in $PROFILE`,
+  );
 }

@@ -14,6 +14,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { BaselineFile } from '../gate/baseline-file.ts';
 import { configFileName } from '../gate/configuration.ts';
 import { explainFileFailure } from '../gate/file-failure.ts';
+import { addExamples } from '../help/examples.ts';
 import { writeReports } from '../report-output.ts';
 import { write } from '../terminal.ts';
 
@@ -34,7 +35,7 @@ class InitError extends UserError {
 
 /** `unclosed init`: writes a first configuration, and a baseline of what a program leaks today. */
 export function addInitCommand(program: Command): void {
-  program
+  const command = program
     .command('init')
     .passThroughOptions()
     .summary('write a first configuration, and a baseline of what a program leaks today')
@@ -50,10 +51,10 @@ export function addInitCommand(program: Command): void {
       '--symbols <path>',
       'where to look for PDB files: directories and symbol servers with semicolons between them',
     )
-    .addHelpText('after', `\nExamples:\n  ${toolName} init\n  ${toolName} init -- build/tests.exe --quick`)
     .action(async (name: string | undefined, args: string[], options: InitOptions) => {
       process.exitCode = await init(name, args, options);
     });
+  addExamples(command, `${toolName} init`, `${toolName} init -- build/tests.exe --quick`);
 }
 
 /** @returns the exit code */

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { audit } from '../../audit/index.ts';
 import { type ExitCodePolicy, exitCodePolicies } from '../../config/config.ts';
+import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
   addCapacityOption,
@@ -20,6 +21,7 @@ import {
 } from '../audit-options.ts';
 import { CtrlC } from '../ctrl-c.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
+import { addExamples } from '../help/examples.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
 
 interface RunOptions extends AuditCliOptions {
@@ -46,6 +48,11 @@ export function addRunCommand(program: Command): void {
     .usage('[options] -- <program> [arguments...]')
     .argument('<program>', 'the program to run: a path, or a name that is looked for along PATH')
     .argument('[arguments...]', 'the program’s own arguments');
+  addExamples(
+    command,
+    `${toolName} run -- app.exe --quick`,
+    `${toolName} run --baseline unclosed.baseline --reporter table --reporter sarif=unclosed.sarif -- build/tests.exe`,
+  );
   addChoiceOptions(addReporterOptions(command))
     .option('--follow-children', 'record child processes, too, and theirs', true)
     .option('--no-follow-children', 'record the program only, and leave its child processes alone')

@@ -10,6 +10,7 @@ import { type Sample, Sampler } from '../sampler.ts';
 import { toolName } from '../../version.ts';
 import { parseDuration } from '../duration.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
 import { describeOutput, write } from '../terminal.ts';
 import { drawLine, drawScreen, drawVerdict, type WatchEnd, type WatchTarget } from '../watch-view.ts';
@@ -30,7 +31,7 @@ const SAMPLES_KEPT = 4096;
 
 /** `unclosed watch`: counts the handles of a process over time, and judges whether they grow steadily. */
 export function addWatchCommand(program: Command): void {
-  program
+  const command = program
     .command('watch')
     .summary('count the handles of a process again and again, and report what grows steadily')
     .description(
@@ -53,13 +54,15 @@ export function addWatchCommand(program: Command): void {
     )
     .addOption(new Option('--ndjson', 'print a line of JSON for each count, and one for the verdict').conflicts('json'))
     .option('--fail-on-growth', 'exit with 1 if anything grows steadily')
-    .addHelpText(
-      'after',
-      `\nExamples:\n  ${toolName} watch app.exe\n  ${toolName} watch 4242 --interval 500ms --for 10m\n  ${toolName} watch app.exe --for 1h --interval 10s --fail-on-growth --json > growth.json`,
-    )
     .action(async (target: string, options: WatchOptions) => {
       process.exitCode = await watch(target, options);
     });
+  addExamples(
+    command,
+    `${toolName} watch app.exe`,
+    `${toolName} watch 4242 --interval 500ms --for 10m`,
+    `${toolName} watch app.exe --for 1h --interval 10s --fail-on-growth --json > growth.json`,
+  );
 }
 
 /** @returns the exit code */

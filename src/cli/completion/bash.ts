@@ -89,23 +89,22 @@ _${name}() {
   elif [[ ! $expected ]] && ((!ended)) && [[ $current == -* ]]; then
     _${name}_look_up "\${command}words"
     _${name}_choose "$current" '-*'
-    return
+    kind=
   elif [[ ! $expected ]]; then
     _${name}_look_up "\${command}words"
     if ((operands == 0 && !ended)); then _${name}_choose "$current" '[a-z]*'; fi
     _${name}_look_up "\${command}operand $((operands + 1))"
   fi
   case $kind in
+    files | program) return ;;
+    directories) compopt -o dirnames ;;
     choices) _${name}_choose "$current" '*' ;;
     name-and-file)
-      if [[ $current != *=* ]]; then
-        compopt -o nospace
-        _${name}_choose "$current" '*'
-      fi ;;
-    directories) compopt +o default +o bashdefault -o dirnames ;;
-    files | program) ;;
-    *) if ((\${#COMPREPLY[@]} == 0)); then compopt +o default +o bashdefault; fi ;;
+      if [[ $current == *=* ]]; then return; fi
+      compopt -o nospace
+      _${name}_choose "$current" '*' ;;
   esac
+  compopt +o default +o bashdefault # no files here
 }
 
 # Proposes those of the choices that begin with a text and have a form.
@@ -114,7 +113,6 @@ _${name}_choose() {
   for choice in $choices; do
     if [[ $choice == "$1"* && $choice == $2 ]]; then COMPREPLY+=("$choice"); fi
   done
-  if ((\${#COMPREPLY[@]} == 0)); then compopt +o default +o bashdefault; fi
 }
 
 # Completes the arguments of a program as its own completion does, where bash-completion is installed.

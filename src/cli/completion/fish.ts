@@ -5,7 +5,9 @@ export function writeFish(tool: CompletedCommand, name: string): string {
   const all = listCommands(tool);
   const deep = all.filter(({ path }) => path.length > 0);
   const taking = all.flatMap(({ path, options }) =>
-    options.flatMap(({ names, value }) => (value === undefined ? [] : names.map((each) => [...path, each].join(' ')))),
+    options.flatMap(({ names, value }) =>
+      value === undefined ? [] : names.map((each) => `${path.join(' ')} ${each}`),
+    ),
   );
   const running = all.filter(({ operands }) => operands.some(({ proposal }) => proposal.kind === 'program'));
   return `# Completion of ${name} for fish: ${name} completion fish | source
@@ -17,33 +19,36 @@ function __${name}_place
     set -l operands 0
     set -l expected
     set -l ended
-    for i in (seq 2 (count $words))
-        set -l word $words[$i]
+    set -l place 1
+    set -e words[1]
+    for word in $words
+        set place (math $place + 1)
         if test -n "$expected"
             set expected
         else if test -z "$ended" -a "$word" = --
             set ended 1
         else if test -z "$ended"; and string match -q -- '-*' $word
-            contains -- (string join ' ' -- $command $word) ${taking.map(quote).join(' ')}; and set expected 1
-        else if test $operands = 0; and contains -- (string join ' ' -- $command $word) ${deep.map(({ path }) => quote(path.join(' '))).join(' ')}
+            contains -- "$command $word" ${taking.map(quote).join(' ')}; and set expected 1
+        else if test $operands = 0; and contains -- (string trim "$command $word") ${deep.map(({ path }) => quote(path.join(' '))).join(' ')}
             set -a command $word
         else
             set operands (math $operands + 1)
-            if contains -- (string join ' ' -- $command) ${running.map(({ path }) => quote(path.join(' '))).join(' ')}
-                printf '%s\\n' (string join ' ' -- $command) $operands $i
+            if contains -- "$command" ${running.map(({ path }) => quote(path.join(' '))).join(' ')}
+                printf '%s\\n' "$command" $operands $place
                 return
             end
         end
     end
-    printf '%s\\n' (string join ' ' -- $command) $operands 0
+    printf '%s\\n' "$command" $operands 0
 end
 
-# Whether a command is being typed, and, if numbers are given, whether an operand of one of these numbers is next.
+# Whether a command is being typed, and, if a number is given, whether the operand of this number is next, or one behind.
 function __${name}_in
     set -l place (__${name}_place)
     test "$place[1]" = "$argv[1]" -a $place[3] = 0; or return 1
     test (count $argv) = 1; and return 0
-    contains -- (math $place[2] + 1) $argv[2..-1]
+    set -l next (math $place[2] + 1)
+    test $next = $argv[2]; or test "$argv[3]" = more -a $next -gt $argv[2]
 end
 
 # Whether the words are those of a program, which completes them itself.
@@ -84,8 +89,9 @@ function spellCommand({ path, options, operands, commands }: CompletedCommand, n
     ),
     ...options.map((option) => `complete -c ${name} -n ${inside()} ${spellOption(option, name)}`),
     ...operands.flatMap(({ isRepeatable, proposal }, index) => {
-      const words = spellProposal(proposal, name);
-      const places = isRepeatable ? `(seq ${index + 1} 99)` : index + 1;
+      // A program's own arguments are not in the command.
+      const words = proposal.kind === 'program' && index > 0 ? '' : spellProposal(proposal, name);
+      const places = isRepeatable ? `${index + 1} more` : index + 1;
       return words === '' ? [] : [`complete -c ${name} -n ${inside(places)} ${words}`];
     }),
   ];

@@ -86,7 +86,7 @@ function describeOption({ short, long, flags, description, required, optional, a
       ? {
           value: {
             name,
-            isOptional: optional,
+            isOptional: optional && !required,
             // An option that names a program does not run it.
             proposal: proposal === undefined || proposal.kind === 'program' ? nothing : proposal,
           },
