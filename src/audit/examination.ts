@@ -58,6 +58,8 @@ export interface Look {
   readonly stacks: readonly ThreadStack[];
   /** Milliseconds since recording began. */
   readonly durationMs: number;
+  /** Called with the module whose symbols are being read, where the target stands meanwhile. */
+  readonly onModule?: ((name: string) => void) | undefined;
 }
 
 /** The facts that an examination has from before the recording began. */
@@ -128,8 +130,9 @@ export class Examination implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   async judge(look: Look, watch?: Watch, isStillOpen?: (value: bigint) => boolean): Promise<Judgement> {
-    const { point, ledger, table, stacks } = look;
+    const { point, ledger, table, stacks, onModule } = look;
     ledger.check();
+    this.#symbolizer.onModule = onModule;
     const loaded = table === undefined ? [] : this.#target.modules();
     this.#addModules(loaded, ledger);
     const sources: EvidenceSources = {

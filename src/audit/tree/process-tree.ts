@@ -90,6 +90,14 @@ export class ProcessTree implements AsyncDisposable {
     return this.#settled.asHandle();
   }
 
+  /**
+   * Whether no process runs but the one that its caller judges, as far as the tree knows: one that runs unrecorded counts
+   * as running.
+   */
+  get isAlone(): boolean {
+    return this.#gaps.length === 0 && this.#members.every(({ hasEnded }) => hasEnded);
+  }
+
   /** The process that was attached to first. */
   get first(): Target | undefined {
     return this.#members[0]?.target;

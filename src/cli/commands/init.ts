@@ -16,6 +16,7 @@ import { configFileName } from '../gate/configuration.ts';
 import { explainFileFailure } from '../gate/file-failure.ts';
 import { addExamples } from '../help/examples.ts';
 import { writeReports } from '../report-output.ts';
+import { openProgressLine } from '../screen/progress-line.ts';
 import { write } from '../terminal.ts';
 
 interface InitOptions {
@@ -70,6 +71,7 @@ async function init(name: string | undefined, args: readonly string[], options: 
   }
   refuseExisting(baselineFileName);
   using interruption = new CtrlC();
+  using progress = openProgressLine();
   const { followChildren, symbols } = options;
   const report = await audit({
     program: toWindowsPath(name),
@@ -78,6 +80,7 @@ async function init(name: string | undefined, args: readonly string[], options: 
     ...(symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(symbols) }),
     signal: interruption.signal,
     interruption: interruption.began,
+    onProgress: (part) => progress.note(part?.work, part?.module),
   });
   writeReports(report, [{ name: 'table' }], {
     all: false,

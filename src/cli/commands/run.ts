@@ -20,6 +20,7 @@ import {
   toAuditOptions,
 } from '../audit-options.ts';
 import { CtrlC } from '../ctrl-c.ts';
+import { openProgressLine } from '../screen/progress-line.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
@@ -101,6 +102,7 @@ async function run(
   checkReportFiles(chosen);
   const judge = prepareJudge(options);
   using interruption = new CtrlC();
+  using progress = openProgressLine();
   const audited = await audit({
     program: toWindowsPath(name),
     args,
@@ -114,6 +116,7 @@ async function run(
     waitChildren: options.waitChildren ?? false,
     signal: interruption.signal,
     interruption: interruption.began,
+    onProgress: (part) => progress.note(part?.work, part?.module),
     ...(options.repeat === undefined ? {} : { repeat: options.repeat }),
   });
   const report = judge.conclude(audited);

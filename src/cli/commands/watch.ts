@@ -137,8 +137,7 @@ interface View {
 function chooseView(target: WatchTarget, options: WatchOptions): View {
   if (options.ndjson) return ndjsonView(target, options);
   if (options.json) return jsonView(target, options);
-  const { isTerminal } = describeOutput(1);
-  return isTerminal && process.env['TERM'] !== 'dumb' ? screenView(target, options) : lineView(target);
+  return describeOutput(1).canRedraw ? screenView(target, options) : lineView(target);
 }
 
 /** Draws over what it drew before. */
