@@ -42,8 +42,8 @@ export interface AuditOptions {
    */
   readonly interruption?: AbortSignal;
   /**
-   * Called again and again while symbols are read, and with `undefined` when that is over. Only at times when no process
-   * that the program has started can run, nor the program itself: the terminal that they share is the caller's then.
+   * Called again and again while symbols are read, and with `undefined` when that is over. Only at times when neither
+   * the program nor a process that it has started can run: the terminal that they share is the caller's then.
    */
   readonly onProgress?: (progress: AuditProgress | undefined) => void;
 }

@@ -75,8 +75,8 @@ export class AuditSession implements Disposable {
    * Waits until the target can be judged, gathers the evidence while it stands, and lets it end or, when aborted, makes
    * it end.
    *
-   * @param onModule called with the module whose symbols are being read, while the target stands; with `undefined` before
-   *   it goes on
+   * @param onModule called with the module whose symbols are being read, while the target stands; with `undefined`
+   *   before it goes on
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */

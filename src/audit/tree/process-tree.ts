@@ -91,8 +91,8 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   /**
-   * Whether no process runs but the one that its caller judges, as far as the tree knows: one that runs unrecorded counts
-   * as running.
+   * Whether no process runs but the one that its caller judges. One that was started and is not recorded counts as
+   * running.
    */
   get isAlone(): boolean {
     return this.#gaps.length === 0 && this.#members.every(({ hasEnded }) => hasEnded);

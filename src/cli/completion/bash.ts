@@ -7,7 +7,7 @@ function spellProposal(proposal: Proposal): string {
     : `kind=${proposal.kind}`;
 }
 
-/** The rows of a `case` for what a command takes. Its keys are the command, and an option or the place of an operand. */
+/** The rows of a `case` for a command. The keys are its path, and an option or the place of an operand. */
 function spellPlaces({ path, options, operands, commands }: CompletedCommand): readonly string[] {
   const key = (what: string): string => quote([...path, what].join(' '));
   const names = [...options.flatMap((option) => option.names), ...commands.map((each) => each.path.at(-1))];

@@ -20,7 +20,7 @@ export interface CompletedOption {
   readonly value?: { readonly name: string; readonly isOptional: boolean; readonly proposal: Proposal };
 }
 
-export interface CompletedOperand {
+interface CompletedOperand {
   readonly name: string;
   readonly isRepeatable: boolean;
   readonly proposal: Proposal;

@@ -1,7 +1,7 @@
 import { type Command, Help } from 'commander';
 
 /** Two at least: the plain one, and one with the options that are wanted next. A remark may stand behind a `#`. */
-export type Examples = readonly [string, string, ...string[]];
+type Examples = readonly [string, string, ...string[]];
 
 const known: WeakMap<Command, Examples> = new WeakMap();
 

@@ -9,7 +9,7 @@ const QUIET_MS = 1000;
 const REDRAW_MS = 200;
 
 /** Says on the terminal what a long work is at. */
-export interface ProgressLine extends Disposable {
+interface ProgressLine extends Disposable {
   /**
    * Notes what the work is at, and shows it now and then.
    *

@@ -10,7 +10,7 @@ import { cases } from './cases.js';
 import { makeFiles, shells } from './shells.js';
 
 const tool = fileURLToPath(new URL('../../../bin/unclosed.cjs', import.meta.url));
-/** What `--` and Tab propose for these commands must be the same in all shells. */
+/** Lines for which all shells must propose the same words. */
 const compared = ['unclosed run --', 'unclosed attach --', 'unclosed watch --', 'unclosed '];
 /** @type {Map<string, readonly string[]>} */
 const firstAnswers = new Map();
