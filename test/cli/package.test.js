@@ -44,7 +44,19 @@ describe('the packed tarball', () => {
       readdirSync(installed)
         .filter((each) => each !== 'node_modules')
         .sort(),
-      ['LICENSE', 'README.md', 'bin', 'bundle', 'dist', 'docs', 'launcher', 'package.json', 'schema'],
+      [
+        'LICENSE',
+        'README.md',
+        'action',
+        'action.yml',
+        'bin',
+        'bundle',
+        'dist',
+        'docs',
+        'launcher',
+        'package.json',
+        'schema',
+      ],
     );
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
     assert.deepEqual(

@@ -61,7 +61,7 @@ describe('the pages', () => {
     ).toEqual([]);
   });
 
-  it.each([...pages, '.github/workflows/ci.yml'])(
+  it.each([...pages, '.github/workflows/ci.yml', 'action.yml'])(
     '%s installs unclosed by a path, as its name has no owner',
     (path) => {
       const advice = read(path).replaceAll(/\*\*Do not [^*]+\*\*/g, '');

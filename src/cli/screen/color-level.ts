@@ -2,7 +2,7 @@
 export type ColorLevel = 0 | 1 | 2 | 3;
 
 /**
- * How many colours an output gets. NO_COLOR goes before FORCE_COLOR, that before TERM=dumb, and that before the terminal.
+ * The colours of an output. NO_COLOR goes before FORCE_COLOR, that before TERM=dumb, and that before the terminal.
  *
  * Sources: https://no-color.org, https://force-color.org, and Node.js' tty.WriteStream.getColorDepth, whose values
  * FORCE_COLOR has.

@@ -40,7 +40,8 @@ export function openProgressLine(now: () => number = () => performance.now()): P
       if (nowMs - begunMs < QUIET_MS || nowMs - drawnMs < REDRAW_MS) return;
       drawnMs = nowMs;
       const seconds = Math.floor((nowMs - begunMs) / 1000);
-      const text = `${toolName}: ${work}${object === undefined ? '' : ` of ${escapeText(object, true)}`}, ${seconds} s …`;
+      const what = object === undefined ? work : `${work} of ${escapeText(object, true)}`;
+      const text = `${toolName}: ${what}, ${seconds} s …`;
       // The last column stays free: there a terminal may begin a new line.
       writeTransient(cutEnd(text, describeOutput(2).columns - 1, '…'));
     },

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import { examplesOf } from '../../../src/cli/help/examples.ts';
 import { loadProgram } from '../../../src/cli/program.ts';
+import { parseCall, unknownOptions } from './command-lines.ts';
 
 let program: Command;
 beforeAll(async () => {
@@ -11,26 +12,6 @@ beforeAll(async () => {
 
 function commands(command: Command = program): readonly Command[] {
   return [command, ...command.commands.flatMap(commands)];
-}
-
-/** The words of an example up to a remark or a pipe, without what a shell puts around them. */
-function wordsOf(example: string): readonly string[] {
-  const [, line = ''] = /\bunclosed (.*?)(?: +#.*| [|>] .*|\).*)?$/.exec(example) ?? [];
-  return line.split(' ').filter((word) => word !== '');
-}
-
-/** The command that an example calls, and its options: those of a program behind `--` are not ours. */
-function parse(example: string): { readonly command: Command; readonly options: readonly string[] } {
-  const words = wordsOf(example);
-  let command = program;
-  for (const word of words) {
-    const deeper = command.commands.find((each) => each.name() === word);
-    if (deeper === undefined) break;
-    command = deeper;
-  }
-  const end = words.indexOf('--');
-  const own = end < 0 ? words : words.slice(0, end);
-  return { command, options: own.filter((word) => word.startsWith('-')).map((word) => word.split('=', 1)[0]!) };
 }
 
 describe('the help', () => {
@@ -57,10 +38,9 @@ describe('the help', () => {
   it('has examples of commands and options that exist only', () => {
     const wrong = commands().flatMap((shown) =>
       examplesOf(shown).flatMap((example) => {
-        const { command, options } = parse(example);
-        const known = command.options.flatMap(({ short, long }) => [short, long]);
-        const unknown = options.filter((option) => !known.includes(option));
-        return command === program || unknown.length > 0 ? [`${example}: ${unknown.join(' ')}`] : [];
+        const call = parseCall(program, example);
+        const unknown = unknownOptions(call);
+        return call.command === program || unknown.length > 0 ? [`${example}: ${unknown.join(' ')}`] : [];
       }),
     );
     expect(wrong).toEqual([]);
@@ -71,7 +51,7 @@ describe('the help', () => {
       (command) =>
         command !== program &&
         !examplesOf(command).some((example) => {
-          const called = parse(example).command;
+          const called = parseCall(program, example).command;
           return called === command || called.parent === command;
         }),
     );
