@@ -10,7 +10,7 @@ export class InputError extends Error {}
  */
 
 /**
- * What the action runs, and where its reports are going to lie.
+ * The command of the action, and the places of its reports.
  *
  * @typedef {object} Work
  * @property {readonly string[]} args of the tool

@@ -110,7 +110,7 @@ describe('the action', { skip }, () => {
     assert.match(summary, /leak/);
     assert.match(stdout, /^::(?:warning|error) /m);
     for (const name of ['json', 'sarif', 'html'])
-      assert.ok(existsSync(join(temporary, 'workspace', outputs[`${name}-report`] ?? '?')), name);
+      assert.ok(existsSync(join(temporary, 'workspace', `unclosed-report/unclosed.${name}`)), name);
   });
 
   it('passes where nothing is to fail, and runs nothing that an input holds', () => {
