@@ -23,6 +23,7 @@ import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
 import type { JudgementPoint } from './judgement-point.ts';
+import type { OpenCounts } from './open-counts.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
 
 /**
@@ -79,6 +80,8 @@ export class Examination implements Disposable {
   readonly #firstModules: readonly Module[];
   readonly #symbolizer: Symbolizer;
   #markCounts: MarkCounts | undefined;
+  /** Stacks of {@link lastCounts}, by their ids. */
+  readonly #countedStacks = new Map<number, Stack>();
   /** FILETIME and {@link nowMs} at which recording began. */
   #startTime = fileTimeNow();
   #started = nowMs();
@@ -103,13 +106,17 @@ export class Examination implements Disposable {
     return program && this.#symbolizer.findGoCode(program);
   }
 
-  /** Sets the clock to 0: recording begins now. */
-  begin(marks: MarkListener | undefined): void {
+  /**
+   * Sets the clock to 0: recording begins now.
+   *
+   * @param onCounted called after each count at a mark
+   */
+  begin(marks: MarkListener | undefined, onCounted?: () => void): void {
     this.#startTime = fileTimeNow();
     this.#started = nowMs();
     if (marks === undefined) return;
     this.#markCounts = new MarkCounts(this.#recording.ledger, this.#started);
-    marks.start(this.#markCounts);
+    marks.start(this.#markCounts, onCounted);
   }
 
   /** Milliseconds since recording began. */
@@ -167,6 +174,22 @@ export class Examination implements Disposable {
       value,
       call: { call, threadId, time, objectType, by, stack: stacks.get(stackId) ?? [] },
     }));
+  }
+
+  /** The open handles at the last mark. The target may run. */
+  lastCounts(): OpenCounts {
+    const { ledger } = this.#recording;
+    const sites = [...(this.#markCounts?.sites.values() ?? [])].filter(({ counts }) => (counts.at(-1) ?? 0) > 0);
+    if (sites.some(({ opened }) => !this.#countedStacks.has(opened.stackId)))
+      this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
+    return {
+      ...ledger.totals(),
+      sites: sites.map(({ opened: { stackId }, objectType: type, counts }) => {
+        const stack = this.#countedStacks.get(stackId) ?? this.#symbolizer.resolveStack(ledger.stack(stackId));
+        this.#countedStacks.set(stackId, stack);
+        return { type, stack, count: counts.at(-1) ?? 0 };
+      }),
+    };
   }
 
   /** Why functions of the modules with these names have no names. */

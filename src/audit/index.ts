@@ -24,6 +24,7 @@ export type {
   SuppressionUse,
 } from '../model.ts';
 export { spellGap } from '../report/gaps.ts';
+export type { CountedProcess, OpenCounts } from './open-counts.ts';
 export type { AuditOptions, AuditProgress } from './options.ts';
 
 /**

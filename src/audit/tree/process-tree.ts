@@ -13,6 +13,7 @@ import type { Target } from '../../process/target.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
+import type { CountedProcess, OpenCounts } from '../open-counts.ts';
 import { Exchange } from './exchange.ts';
 import { Member, type MemberOptions, type Verdict } from './member.ts';
 import type { ProcessChoice } from './process-choice.ts';
@@ -30,6 +31,8 @@ interface TreeOptions {
   readonly everyMs?: number | undefined;
   /** How long a count may wait until handles are closed. */
   readonly settleMs?: number | undefined;
+  /** Called after each count of a process, and with `undefined` when it has ended. */
+  readonly onCounts?: ((process: CountedProcess, counts: OpenCounts | undefined) => void) | undefined;
   /** Applies the rules and the suppressions. */
   readonly judge: (evidence: Evidence) => Verdict;
 }
@@ -321,10 +324,17 @@ export class ProcessTree implements AsyncDisposable {
     }
   }
 
-  #memberOptions({ image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { symbolPath, choice, judge, everyMs, settleMs = 0 } = this.#options;
+  #memberOptions({ pid, image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
+    const { symbolPath, choice, judge, everyMs, settleMs = 0, onCounts } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
-    return { symbolPath, claim, marks, judge: choice.isReported(image) ? judge : undefined };
+    return {
+      symbolPath,
+      claim,
+      marks,
+      ...(choice.isReported(image)
+        ? { judge, onCounts: onCounts && ((counts) => onCounts({ pid, image }, counts)) }
+        : { judge: undefined }),
+    };
   }
 
   /** Gives everything back, once no judgement is under way that needs it. */
