@@ -10,7 +10,7 @@ Register-ArgumentCompleter -Native -CommandName '${name}', '${name}.cmd', '${nam
 ${commands.join('\n')}
   }
 
-  # The words before the cursor, and the one that is being typed. "--" of a script is no element of its own.
+  # The words before the cursor, and the one that is being typed.
   $elements = @($commandAst.CommandElements | Select-Object -Skip 1 |
     Where-Object { $_.Extent.StartOffset -lt $cursorPosition })
   $typed = "$wordToComplete"
