@@ -20,7 +20,7 @@ const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 const fixtures = fileURLToPath(new URL('../../fixtures/build', import.meta.url));
 const require = createRequire(import.meta.url);
 /** Generated from the Protobuf files that OpenTelemetry publishes. */
-const { opentelemetry } = require('@opentelemetry/otlp-transformer/build/src/generated/root.js');
+const { opentelemetry } = /** @type {any} */ (require('@opentelemetry/otlp-transformer/build/src/generated/root.js'));
 const { ExportMetricsServiceRequest } = opentelemetry.proto.collector.metrics.v1;
 const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0;
 /** It guards against a hang and measures nothing. */
