@@ -41,8 +41,10 @@ async function launch() {
   );
   try {
     const args = process.argv.slice(2);
-    const { printCompletion } = await import('../launcher/completion.js');
-    if (!printCompletion(join(__dirname, '../bundle'), args)) {
+    const isPrinted =
+      args[0] === 'completion' &&
+      (await import('../launcher/completion.js')).printCompletion(join(__dirname, '../bundle'), args.slice(1));
+    if (!isPrinted) {
       const launcher = await import('../launcher/launch.js');
       process.exitCode = await launcher.launch(join(__dirname, 'windows.cjs'), args);
     }

@@ -26,12 +26,11 @@ export function completionFile(bundle, shell) {
  * Answers `completion <shell>` without Wine, because it may stand in the start-up file of a shell.
  *
  * @param {string} bundle the directory of the bundle
- * @param {readonly string[]} args of the tool
+ * @param {readonly string[]} args of the command
  * @returns {boolean} whether this was all that was asked for
  */
-export function printCompletion(bundle, args) {
-  const [command, shell = '', ...others] = args;
-  if (command !== 'completion' || others.length > 0 || !fileNames.has(shell)) return false;
+export function printCompletion(bundle, [shell = '', ...others]) {
+  if (others.length > 0 || !fileNames.has(shell)) return false;
   writeOut(readFileSync(completionFile(bundle, shell)));
   return true;
 }

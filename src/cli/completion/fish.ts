@@ -25,7 +25,7 @@ function __${name}_place
         set place (math $place + 1)
         if test -n "$expected"
             set expected
-        else if test -z "$ended" -a "$word" = --
+        else if test -z "$ended"; and test "$word" = --
             set ended 1
         else if test -z "$ended"; and string match -q -- '-*' $word
             contains -- "$command $word" ${taking.map(quote).join(' ')}; and set expected 1
@@ -45,10 +45,11 @@ end
 # Whether a command is being typed, and, if a number is given, whether the operand of this number is next, or one behind.
 function __${name}_in
     set -l place (__${name}_place)
-    test "$place[1]" = "$argv[1]" -a $place[3] = 0; or return 1
+    test "$place[1]" = "$argv[1]"; and test $place[3] = 0; or return 1
     test (count $argv) = 1; and return 0
     set -l next (math $place[2] + 1)
-    test $next = $argv[2]; or test "$argv[3]" = more -a $next -gt $argv[2]
+    test $next = $argv[2]; and return 0
+    test "$argv[3]" = more; and test $next -gt $argv[2]
 end
 
 # Whether the words are those of a program, which completes them itself.
