@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { cacheDirectory } from '../../launcher/cache.js';
@@ -50,7 +50,7 @@ function runAction(temporary, given) {
         // `npm test` passes the project's .npmrc on.
         npm_config_os: undefined,
         npm_config_cpu: undefined,
-        GITHUB_ACTION_PATH: root,
+        GITHUB_ACTION_PATH: join(temporary, 'package'),
         RUNNER_TEMP: temporary,
         GITHUB_OUTPUT: file,
         GITHUB_STEP_SUMMARY: summary,
@@ -94,6 +94,12 @@ const skip = process.platform === 'linux' ? false : 'the steps are run by the ba
 
 describe('the action', { skip }, () => {
   const temporary = mkdtempSync(join(tmpdir(), 'unclosed action-'));
+  before(() => {
+    // As docs/ci.md has it: the tarball, unpacked.
+    const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', temporary];
+    const { stdout } = spawnSync('npm', pack, { cwd: root, encoding: 'utf8' });
+    assert.equal(spawnSync('tar', ['-xzf', stdout.trim()], { cwd: temporary }).status, 0);
+  });
   after(() => rmSync(temporary, { recursive: true, maxRetries: 5, retryDelay: 200 }));
 
   it('installs the package, audits, writes reports and outputs, and fails', () => {
