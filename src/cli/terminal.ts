@@ -29,23 +29,31 @@ export function describeOutput(stream: OutputStream): OutputDescription {
   };
 }
 
-/** Whether the last line of the terminal is one that the next output replaces. */
+/** Whether the terminal shows a line that the next output replaces. */
 let hasTransient = false;
+/**
+ * IND and CUU make room for a line below the cursor, by scrolling where there is none; DECSC notes where the cursor is.
+ * The line begins below it: the program may have left its last line without an end.
+ */
+const BEGIN_LINE = '\x1bD\x1b[A\x1b7\r\n';
 /** CR: to the start of the line; EL: erase from there to its end. */
 const ERASE_LINE = '\r\x1b[K';
+/** DECRC: back to where the cursor was before {@link BEGIN_LINE}. */
+const LEAVE_LINE = '\x1b8';
 
 /** Shows a line on stderr, a terminal, until the next output. It must not be wider than the terminal. */
 export function writeTransient(line: string): void {
+  const begin = hasTransient ? ERASE_LINE : BEGIN_LINE;
   hasTransient = false;
-  write(2, `${ERASE_LINE}${line}`);
+  write(2, `${begin}${line}`);
   hasTransient = true;
 }
 
-/** Erases the line of {@link writeTransient}, if it is there. */
+/** Erases the line of {@link writeTransient}, if it is there. The cursor is where it was before. */
 export function eraseTransient(): void {
   if (!hasTransient) return;
   hasTransient = false;
-  write(2, ERASE_LINE);
+  write(2, `${ERASE_LINE}${LEAVE_LINE}`);
 }
 
 /**
