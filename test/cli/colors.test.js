@@ -12,7 +12,10 @@ const tool = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-colors-'));
 // Two files of known findings that differ: the comparison has headings.
 writeFileSync(join(directory, 'a'), '# unclosed baseline 1: a\n');
-writeFileSync(join(directory, 'b'), '# unclosed baseline 1: b\nleak 0123456789abcdef 1 File: CreateFile < app.exe!main\n');
+writeFileSync(
+  join(directory, 'b'),
+  '# unclosed baseline 1: b\nleak 0123456789abcdef 1 File: CreateFile < app.exe!main\n',
+);
 after(() => rmSync(directory, { recursive: true }));
 
 const skip = process.platform === 'win32' ? 'there is no launcher on Windows' : false;
