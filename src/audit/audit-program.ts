@@ -64,7 +64,10 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
-  const judgement = await session.judge(abort);
+  const judgement = await session.judge(abort, (module) => {
+    if (module === undefined) options.onProgress?.(undefined);
+    else if (tree?.isAlone === true) options.onProgress?.({ work: 'reading symbols', module });
+  });
 
   // The rules run while the target ends.
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);

@@ -25,6 +25,7 @@ import { Symbolizer } from '../symbols/symbolizer.ts';
 import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
 import type { JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
+import type { OpenCounts } from './open-counts.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
 
 /**
@@ -60,6 +61,8 @@ export interface Look {
   readonly stacks: readonly ThreadStack[];
   /** Milliseconds since recording began. */
   readonly durationMs: number;
+  /** Called with the module whose symbols are being read, where the target stands meanwhile. */
+  readonly onModule?: ((name: string) => void) | undefined;
 }
 
 /** The facts that an examination has from before the recording began. */
@@ -81,6 +84,8 @@ export class Examination implements Disposable {
   readonly #names: NameSources;
   readonly #userPaths: readonly string[];
   #markCounts: MarkCounts | undefined;
+  /** Stacks of {@link lastCounts}, by their ids. */
+  readonly #countedStacks = new Map<number, Stack>();
   /** FILETIME and {@link nowMs} at which recording began. */
   #startTime = fileTimeNow();
   #started = nowMs();
@@ -107,13 +112,17 @@ export class Examination implements Disposable {
     return program && this.#symbolizer.findGoCode(program);
   }
 
-  /** Sets the clock to 0: recording begins now. */
-  begin(marks: MarkListener | undefined): void {
+  /**
+   * Sets the clock to 0: recording begins now.
+   *
+   * @param onCounted called after each count at a mark
+   */
+  begin(marks: MarkListener | undefined, onCounted?: () => void): void {
     this.#startTime = fileTimeNow();
     this.#started = nowMs();
     if (marks === undefined) return;
     this.#markCounts = new MarkCounts(this.#recording.ledger, this.#started);
-    marks.start(this.#markCounts);
+    marks.start(this.#markCounts, onCounted);
   }
 
   /** Milliseconds since recording began. */
@@ -134,8 +143,9 @@ export class Examination implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   async judge(look: Look, watch?: Watch, isStillOpen?: (value: bigint) => boolean): Promise<Judgement> {
-    const { point, ledger, table, stacks } = look;
+    const { point, ledger, table, stacks, onModule } = look;
     ledger.check();
+    this.#symbolizer.onModule = onModule;
     const loaded = table === undefined ? [] : this.#target.modules();
     this.#addModules(loaded, ledger);
     using javaScript = await this.#openJavaScript();
@@ -184,6 +194,22 @@ export class Examination implements Disposable {
       value,
       call: { call, threadId, time, objectType, by, stack: stacks.get(stackId) ?? [] },
     }));
+  }
+
+  /** The open handles at the last mark. The target may run. */
+  lastCounts(): OpenCounts {
+    const { ledger } = this.#recording;
+    const sites = [...(this.#markCounts?.sites.values() ?? [])].filter(({ counts }) => (counts.at(-1) ?? 0) > 0);
+    if (sites.some(({ opened }) => !this.#countedStacks.has(opened.stackId)))
+      this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
+    return {
+      ...ledger.totals(),
+      sites: sites.map(({ opened: { stackId }, objectType: type, counts }) => {
+        const stack = this.#countedStacks.get(stackId) ?? this.#symbolizer.resolveStack(ledger.stack(stackId));
+        this.#countedStacks.set(stackId, stack);
+        return { type, stack, count: counts.at(-1) ?? 0 };
+      }),
+    };
   }
 
   /** Why functions of the modules with these names have no names. */

@@ -24,7 +24,8 @@ export type {
   SuppressionUse,
 } from '../model.ts';
 export { spellGap } from '../report/gaps.ts';
-export type { AuditOptions } from './options.ts';
+export type { CountedProcess, OpenCounts } from './open-counts.ts';
+export type { AuditOptions, AuditProgress } from './options.ts';
 
 /**
  * Runs a program and reports the handles and sockets that it left unclosed, closed twice, or used after closing.

@@ -48,6 +48,18 @@ export interface AuditOptions {
    * report is incomplete from then on, and no further run begins.
    */
   readonly interruption?: AbortSignal;
+  /**
+   * Called again and again while symbols are read, and with `undefined` when that is over. Only at times when neither
+   * the program nor a process that it has started can run: the terminal that they share is the caller's then.
+   */
+  readonly onProgress?: (progress: AuditProgress | undefined) => void;
+}
+
+/** The part of an audit that takes long. */
+export interface AuditProgress {
+  readonly work: 'reading symbols';
+  /** Name of the module whose symbols are being read, as the target has it: it may hold anything. */
+  readonly module: string;
 }
 
 /** Where the names of functions come from, beside the modules. */

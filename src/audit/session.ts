@@ -75,10 +75,12 @@ export class AuditSession implements Disposable {
    * Waits until the target can be judged, gathers the evidence while it stands, and lets it end or, when aborted, makes
    * it end.
    *
+   * @param onModule called with the module whose symbols are being read, while the target stands; with `undefined`
+   *   before it goes on
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
-  async judge(abort: AbortEvent): Promise<Judgement> {
+  async judge(abort: AbortEvent, onModule?: (name: string | undefined) => void): Promise<Judgement> {
     let point: JudgementPoint | undefined;
     const threads = new ExitingThreads(this.#target, this.#recording);
     const examination = this.examination;
@@ -90,8 +92,9 @@ export class AuditSession implements Disposable {
       const { ledger } = this.#recording;
       ledger.check();
       const table = point === 'ended' ? {} : { table: HandleTable.readProcess(this.#target, this.#target.pid) };
-      return await examination.judge({ point, ledger, ...table, stacks: threads.stacks, durationMs });
+      return await examination.judge({ point, ledger, ...table, stacks: threads.stacks, durationMs, onModule });
     } finally {
+      onModule?.(undefined);
       threads[Symbol.dispose]();
       // A target that cannot be judged is not left running either.
       if (point === 'at-gate') this.#recording.release();

@@ -1,16 +1,18 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 
 import { type Host, readHost, type Terminal } from '../wine/host.ts';
+import { chooseColorLevel, type ColorLevel } from './screen/color-level.ts';
 
 /** An output stream by its file descriptor, because the standard streams of Node.js cannot be used under Wine. */
 export type OutputStream = 1 | 2;
 
 /** The properties of the place that text goes to. */
 export interface OutputDescription {
-  /** 0 no colour, 1 sixteen, 2 256, 3 true colour: chalk's levels. */
-  readonly colorLevel: 0 | 1 | 2 | 3;
+  readonly colorLevel: ColorLevel;
   readonly columns: number;
   readonly isTerminal: boolean;
+  /** Whether text can be drawn over: on a terminal that obeys escape sequences. */
+  readonly canRedraw: boolean;
 }
 
 const DEFAULT_COLUMNS = 100;
@@ -19,8 +21,39 @@ const DEFAULT_COLUMNS = 100;
 export function describeOutput(stream: OutputStream): OutputDescription {
   const terminal = terminalOf(stream);
   const columns = terminal?.columns ?? (Number(process.env['COLUMNS']) || DEFAULT_COLUMNS);
-  const depth = terminal?.colorDepth ?? forcedColorDepth();
-  return { colorLevel: colorLevel(depth), columns, isTerminal: terminal !== undefined };
+  return {
+    colorLevel: chooseColorLevel(process.env, terminal?.colorDepth),
+    columns,
+    isTerminal: terminal !== undefined,
+    canRedraw: terminal !== undefined && process.env['TERM'] !== 'dumb',
+  };
+}
+
+/** Whether the terminal shows a line that the next output replaces. */
+let hasTransient = false;
+/**
+ * IND and CUU make room for a line below the cursor, by scrolling where there is none; DECSC notes where the cursor is.
+ * The line begins below it: the program may have left its last line without an end.
+ */
+const BEGIN_LINE = '\x1bD\x1b[A\x1b7\r\n';
+/** CR: to the start of the line; EL: erase from there to its end. */
+const ERASE_LINE = '\r\x1b[K';
+/** DECRC: back to where the cursor was before {@link BEGIN_LINE}. */
+const LEAVE_LINE = '\x1b8';
+
+/** Shows a line on stderr, a terminal, until the next output. It must not be wider than the terminal. */
+export function writeTransient(line: string): void {
+  const begin = hasTransient ? ERASE_LINE : BEGIN_LINE;
+  hasTransient = false;
+  write(2, `${begin}${line}`);
+  hasTransient = true;
+}
+
+/** Erases the line of {@link writeTransient}, if it is there. The cursor is where it was before. */
+export function eraseTransient(): void {
+  if (!hasTransient) return;
+  hasTransient = false;
+  write(2, `${ERASE_LINE}${LEAVE_LINE}`);
 }
 
 /**
@@ -29,6 +62,7 @@ export function describeOutput(stream: OutputStream): OutputDescription {
  * @returns whether the stream is still read
  */
 export function write(stream: OutputStream, text: string | Uint8Array): boolean {
+  eraseTransient();
   const path = terminalOf(stream)?.path;
   const bytes = typeof text === 'string' ? Buffer.from(text) : text;
   return path === undefined ? writeAll(stream, bytes) : writeToTerminal(path, bytes);
@@ -69,16 +103,9 @@ function terminalOf(stream: OutputStream): Terminal | undefined {
   if (host !== undefined) return stream === 1 ? host.stdout : host.stderr;
   const output = stream === 1 ? process.stdout : process.stderr;
   return output.isTTY
-    ? { columns: output.columns, colorDepth: output.hasColors() ? output.getColorDepth() : 1 }
+    ? {
+        columns: output.columns,
+        colorDepth: output.getColorDepth({ ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined }),
+      }
     : undefined;
-}
-
-function forcedColorDepth(): number {
-  const forced = process.env['FORCE_COLOR'];
-  if (forced === undefined || process.env['NO_COLOR']) return 1;
-  return { '0': 1, false: 1, '2': 8, '3': 24 }[forced] ?? 4;
-}
-
-function colorLevel(depth: number): 0 | 1 | 2 | 3 {
-  return depth >= 24 ? 3 : depth >= 8 ? 2 : depth >= 4 ? 1 : 0;
 }

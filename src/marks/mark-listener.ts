@@ -38,6 +38,7 @@ export class MarkListener implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #lastNoteMs = 0;
   #counts: MarkCounts | undefined;
+  #onCounted: (() => void) | undefined;
   #pending = 0;
   #total = 0;
   /** How many answers each socket waits for. */
@@ -86,9 +87,14 @@ export class MarkListener implements Disposable {
     return new MarkListener(settleMs, undefined, undefined, everyMs);
   }
 
-  /** Begins to count. The target must not run before. */
-  start(counts: MarkCounts): void {
+  /**
+   * Begins to count. The target must not run before.
+   *
+   * @param onCounted called after each count
+   */
+  start(counts: MarkCounts, onCounted?: () => void): void {
     this.#counts = counts;
+    this.#onCounted = onCounted;
     if (this.everyMs === undefined) return;
     this.#lastNoteMs = nowMs();
     this.#timer = setInterval(() => this.note(), this.everyMs);
@@ -130,6 +136,7 @@ export class MarkListener implements Disposable {
         [this.#pending, this.#answers] = [0, new Map()];
         await this.#counts.take(iterations, this.#settleMs);
         this.#total += iterations;
+        this.#onCounted?.();
         for (const [socket, count] of answers) this.#answer(socket, count);
         for (const socket of this.#paused) socket.resume();
         this.#paused.clear();

@@ -83,6 +83,8 @@ export class Symbolizer implements Disposable {
   /** Shared by all files. */
   readonly #budget = new MemoryBudget();
   #dbghelp: DbghelpSession | undefined;
+  /** Called with the name of the module for each address that is looked up, which may take long. */
+  onModule: ((name: string) => void) | undefined;
 
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
     this.#options = options;
@@ -196,6 +198,7 @@ export class Symbolizer implements Disposable {
   #find(address: bigint, kind: AddressKind): readonly Frame[] {
     const module = this.moduleOf(address);
     if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
+    this.onModule?.(module.name);
     // A call that never returns may be a function's last instruction: then the return address is in the next function.
     const place = kind === 'return' && address > module.base ? address - 1n : address;
     const source = this.#sources.get(module) ?? this.#open(module);

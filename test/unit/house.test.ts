@@ -31,6 +31,7 @@ const storeys = [
   'report',
   'audit',
   'config',
+  'telemetry',
   'cli',
 ];
 

@@ -14,6 +14,7 @@ import type { AuditClaim } from '../audit-claim.ts';
 import { Examination, type Judgement, type Look, noteOpenHandles } from '../examination.ts';
 import { ExitingThreads } from '../exiting-threads.ts';
 import { modulesWithoutNames } from '../findings.ts';
+import type { OpenCounts } from '../open-counts.ts';
 import { END_MS } from '../wait.ts';
 import type { NameSources } from '../options.ts';
 import type { ProcessReport } from './process-report.ts';
@@ -31,6 +32,8 @@ export interface MemberOptions {
   readonly names: NameSources;
   /** Counts the open handles of each site now and then; belongs to the member. */
   readonly marks?: MarkListener | undefined;
+  /** Called after each count, and with `undefined` when the process has ended. */
+  readonly onCounts?: ((counts: OpenCounts | undefined) => void) | undefined;
   /** Applies the rules and the suppressions; absent for a process that is recorded for its children's sake only. */
   readonly judge: ((evidence: Evidence) => Verdict) | undefined;
 }
@@ -62,7 +65,7 @@ export class Member implements Disposable {
     this.#options = options;
     this.examination = examination;
     this.#threads = new ExitingThreads(target, recording);
-    examination.begin(options.marks);
+    examination.begin(options.marks, options.onCounts && (() => this.#passCounts()));
   }
 
   /**
@@ -157,7 +160,9 @@ export class Member implements Disposable {
 
   /** @returns whether it has ended */
   lookForEnd(): boolean {
+    const hadEnded = this.hasEnded;
     this.#exitCode ??= this.target.exitCode();
+    if (this.hasEnded && !hadEnded) this.#options.onCounts?.(undefined);
     if (this.hasEnded) this.#judge(async () => await this.#judgeEnded());
     return this.hasEnded;
   }
@@ -229,6 +234,18 @@ export class Member implements Disposable {
     await this.#judging?.catch(() => undefined);
     await beforeItIsGone();
     this[Symbol.dispose]();
+  }
+
+  #passCounts(): void {
+    if (this.hasEnded) return;
+    let counts: OpenCounts;
+    try {
+      counts = this.examination.lastCounts();
+    } catch (error) {
+      if (this.target.exitCode() === undefined) throw error;
+      return; // its modules cannot be listed any more
+    }
+    this.#options.onCounts?.(counts);
   }
 
   #judge(look: () => Promise<Judgement>): void {

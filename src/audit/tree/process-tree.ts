@@ -15,6 +15,7 @@ import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
 import type { NameSources } from '../options.ts';
+import type { CountedProcess, OpenCounts } from '../open-counts.ts';
 import { Exchange } from './exchange.ts';
 import { Member, type MemberOptions, type Verdict } from './member.ts';
 import type { ProcessChoice } from './process-choice.ts';
@@ -32,6 +33,8 @@ interface TreeOptions {
   readonly everyMs?: number | undefined;
   /** How long a count may wait until handles are closed. */
   readonly settleMs?: number | undefined;
+  /** Called after each count of a process, and with `undefined` when it has ended. */
+  readonly onCounts?: ((process: CountedProcess, counts: OpenCounts | undefined) => void) | undefined;
   /** Applies the rules and the suppressions. */
   readonly judge: (evidence: Evidence) => Verdict;
 }
@@ -90,6 +93,14 @@ export class ProcessTree implements AsyncDisposable {
   /** Signalled when all processes of the tree have ended, but for the one that its caller judges. */
   get settled(): BorrowedHandle {
     return this.#settled.asHandle();
+  }
+
+  /**
+   * Whether no process runs but the one that its caller judges. One that was started and is not recorded counts as
+   * running.
+   */
+  get isAlone(): boolean {
+    return this.#gaps.length === 0 && this.#members.every(({ hasEnded }) => hasEnded);
   }
 
   /** The process that was attached to first. */
@@ -319,6 +330,17 @@ export class ProcessTree implements AsyncDisposable {
     const { names, choice, judge, everyMs, settleMs = 0 } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
     return { names, claim, marks, judge: choice.isReported(image) ? judge : undefined };
+  #memberOptions({ pid, image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
+    const { symbolPath, choice, judge, everyMs, settleMs = 0, onCounts } = this.#options;
+    const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
+    return {
+      symbolPath,
+      claim,
+      marks,
+      ...(choice.isReported(image)
+        ? { judge, onCounts: onCounts && ((counts) => onCounts({ pid, image }, counts)) }
+        : { judge: undefined }),
+    };
   }
 
   /** Gives everything back, once no judgement is under way that needs it. */

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { audit } from '../../audit/index.ts';
 import { type ExitCodePolicy, exitCodePolicies } from '../../config/config.ts';
+import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
   addCapacityOption,
@@ -19,7 +20,9 @@ import {
   toAuditOptions,
 } from '../audit-options.ts';
 import { CtrlC } from '../ctrl-c.ts';
+import { openProgressLine } from '../screen/progress-line.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
+import { addExamples } from '../help/examples.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
 
 interface RunOptions extends AuditCliOptions {
@@ -47,6 +50,11 @@ export function addRunCommand(program: Command): void {
     .usage('[options] -- <program> [arguments...]')
     .argument('<program>', 'the program to run: a path, or a name that is looked for along PATH')
     .argument('[arguments...]', 'the program’s own arguments');
+  addExamples(
+    command,
+    `${toolName} run -- app.exe --quick`,
+    `${toolName} run --baseline unclosed.baseline --reporter table --reporter sarif=unclosed.sarif -- build/tests.exe`,
+  );
   addChoiceOptions(addReporterOptions(command))
     .option('--js', 'name the functions of JavaScript, in Node.js; adds flags of V8 to its arguments')
     .option('--follow-children', 'record child processes, too, and theirs', true)
@@ -96,6 +104,7 @@ async function run(
   checkReportFiles(chosen);
   const judge = prepareJudge(options);
   using interruption = new CtrlC();
+  using progress = openProgressLine();
   const audited = await audit({
     program: toWindowsPath(name),
     args,
@@ -110,6 +119,7 @@ async function run(
     waitChildren: options.waitChildren ?? false,
     signal: interruption.signal,
     interruption: interruption.began,
+    onProgress: (part) => progress.note(part?.work, part?.module),
     ...(options.repeat === undefined ? {} : { repeat: options.repeat }),
   });
   const report = judge.conclude(audited);
