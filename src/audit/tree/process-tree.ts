@@ -326,15 +326,11 @@ export class ProcessTree implements AsyncDisposable {
     }
   }
 
-  #memberOptions({ image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { names, choice, judge, everyMs, settleMs = 0 } = this.#options;
-    const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
-    return { names, claim, marks, judge: choice.isReported(image) ? judge : undefined };
   #memberOptions({ pid, image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { symbolPath, choice, judge, everyMs, settleMs = 0, onCounts } = this.#options;
+    const { names, choice, judge, everyMs, settleMs = 0, onCounts } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
     return {
-      symbolPath,
+      names,
       claim,
       marks,
       ...(choice.isReported(image)
