@@ -43,20 +43,26 @@ export function findPdbReference(
     if (record === undefined || record.length <= PDB_PATH_OFFSET || record.toString('latin1', 0, 4) !== 'RSDS')
       continue;
     const path = record.toString('utf8', PDB_PATH_OFFSET).replace(/\0.*$/s, '');
-    if (path !== '') return { path, id: spellPdbId(record) };
+    if (path !== '') return { path, id: spellPdbId(record.subarray(4, 20), record.readUInt32LE(20)) };
   }
   return undefined;
 }
 
-/** GUID: DWORD Data1, WORD Data2, WORD Data3, BYTE Data4[8]; then DWORD Age. */
-function spellPdbId(record: Buffer): string {
+/**
+ * The name of a PDB on a symbol server.
+ *
+ * @param guid 16 bytes: DWORD Data1, WORD Data2, WORD Data3, BYTE Data4[8]
+ */
+export function spellPdbId(guid: Buffer, age: number): string {
   const digits = (value: number, count: number): string => value.toString(16).padStart(count, '0');
-  const guid =
-    digits(record.readUInt32LE(4), 8) +
-    digits(record.readUInt16LE(8), 4) +
-    digits(record.readUInt16LE(10), 4) +
-    record.toString('hex', 12, 20);
-  return (guid + record.readUInt32LE(20).toString(16)).toUpperCase();
+  const parts = [
+    digits(guid.readUInt32LE(0), 8),
+    digits(guid.readUInt16LE(4), 4),
+    digits(guid.readUInt16LE(6), 4),
+    guid.toString('hex', 8, 16),
+    age.toString(16),
+  ];
+  return parts.join('').toUpperCase();
 }
 
 /**

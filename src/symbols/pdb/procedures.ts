@@ -1,0 +1,138 @@
+import type { MemoryBudget } from '../memory-budget.ts';
+import type { PdbLayout, PdbModuleInfo } from './dbi.ts';
+import { type PdbStream, readText } from './msf.ts';
+import { SpanTable } from './span-table.ts';
+
+/** A function in the symbols of an object file. */
+export interface PdbProcedure {
+  readonly name: string;
+  /** Relative to the image. */
+  readonly begin: number;
+  /** Offsets in the stream of the symbols that belong to it: what was inlined, among others. */
+  readonly childrenAt: number;
+  readonly childrenEnd: number;
+}
+
+const S_THUNK32 = 0x1102;
+const S_LPROC32 = 0x110f;
+const S_GPROC32 = 0x1110;
+const S_SEPCODE = 0x1132;
+const S_LPROC32_ID = 0x1146;
+const S_GPROC32_ID = 0x1147;
+const S_LPROC32_DPC = 0x1155;
+const S_LPROC32_DPC_ID = 0x1156;
+const procedureKinds: ReadonlySet<number> = new Set([
+  ...[S_LPROC32, S_GPROC32, S_LPROC32_ID, S_GPROC32_ID, S_LPROC32_DPC, S_LPROC32_DPC_ID],
+]);
+/** CV_SIGNATURE_C13: four bytes before the first symbol. */
+const SIGNATURE_C13 = 4;
+/** u16 length of what follows, u16 kind */
+const RECORD_HEADER_SIZE_BYTES = 4;
+/** Where the names begin, from the record's begin. */
+const PROCEDURE_NAME_AT = 39;
+const THUNK_NAME_AT = 25;
+
+/** A symbol of a stream: u16 length of what follows, u16 kind, and what kind means. */
+export interface PdbRecord {
+  readonly at: number;
+  readonly kind: number;
+  /** Where the next symbol begins. */
+  readonly end: number;
+}
+
+/**
+ * The symbol at an offset of a stream.
+ *
+ * @throws RangeError where it does not end before `end`
+ */
+export function readRecord(stream: PdbStream, at: number, end: number): PdbRecord {
+  if (at + RECORD_HEADER_SIZE_BYTES > end) throw new RangeError('A symbol ends early');
+  const header = stream.read(at, RECORD_HEADER_SIZE_BYTES);
+  const sizeBytes = header.readUInt16LE(0) + 2;
+  if (sizeBytes < RECORD_HEADER_SIZE_BYTES || at + sizeBytes > end) throw new RangeError('A symbol ends early');
+  return { at, kind: header.readUInt16LE(2), end: at + sizeBytes };
+}
+
+/** The functions of one object file. A damaged symbol ends the reading: what stands before it is found. */
+export class Procedures {
+  readonly #stream: PdbStream;
+  readonly #end: number;
+  readonly #toRva: PdbLayout['toRva'];
+  /** By their code: where the symbol stands. */
+  readonly #spans: SpanTable;
+
+  constructor(stream: PdbStream, { symbolsSizeBytes }: PdbModuleInfo, toRva: PdbLayout['toRva'], budget: MemoryBudget) {
+    this.#stream = stream;
+    this.#end = Math.min(symbolsSizeBytes, stream.sizeBytes);
+    this.#toRva = toRva;
+    this.#spans = new SpanTable(budget);
+  }
+
+  /** Reads where each function lies; those within a damaged symbol, and behind it, are left out. */
+  read(): void {
+    if (this.#end < 4 || this.#stream.read(0, 4).readUInt32LE(0) !== SIGNATURE_C13) return;
+    for (let at = 4; at < this.#end; ) {
+      const record = readRecord(this.#stream, at, this.#end);
+      at = this.#add(record) ?? record.end;
+    }
+  }
+
+  /** Returns where the symbols end that belong to this one; `undefined` where it has none. */
+  #add({ at, kind, end }: PdbRecord): number | undefined {
+    if (kind === S_SEPCODE) {
+      // u32 pParent, pEnd, length, flags, off, offParent, u16 sec, secParent: a part of a function that lies apart
+      const part = this.#read(at, end, 32);
+      this.#addSpan(part, { sizeBytes: part.readUInt32LE(12), offsetAt: 20, sectionAt: 28, at });
+    } else if (kind === S_THUNK32) {
+      // u32 pParent, pEnd, pNext, off, u16 seg, len, u8 ord, name
+      const thunk = this.#read(at, end, THUNK_NAME_AT);
+      this.#addSpan(thunk, { sizeBytes: thunk.readUInt16LE(22), offsetAt: 16, sectionAt: 20, at });
+    } else if (procedureKinds.has(kind)) {
+      // u32 pParent, pEnd, pNext, len, DbgStart, DbgEnd, typind, off, u16 seg, u8 flags, name
+      const procedure = this.#read(at, end, PROCEDURE_NAME_AT);
+      this.#addSpan(procedure, { sizeBytes: procedure.readUInt32LE(16), offsetAt: 32, sectionAt: 36, at });
+      const last = procedure.readUInt32LE(8); // the S_END of this function, behind all that belongs to it
+      return last >= end && last < this.#end ? last : undefined;
+    }
+    return undefined;
+  }
+
+  #addSpan(
+    record: Buffer,
+    place: { readonly sizeBytes: number; readonly offsetAt: number; readonly sectionAt: number; readonly at: number },
+  ): void {
+    const rva = this.#toRva(record.readUInt16LE(place.sectionAt), record.readUInt32LE(place.offsetAt));
+    if (rva !== undefined) this.#spans.add(rva, place.sizeBytes, place.at);
+  }
+
+  #read(at: number, end: number, sizeBytes: number): Buffer {
+    if (at + sizeBytes > end) throw new RangeError('A symbol ends early');
+    return this.#stream.read(at, sizeBytes);
+  }
+
+  /**
+   * The function that holds an address.
+   *
+   * @throws RangeError where its symbol is damaged
+   */
+  find(rva: number): PdbProcedure | undefined {
+    const span = this.#spans.find(rva);
+    if (span === undefined) return undefined;
+    const record = readRecord(this.#stream, span.value, this.#end);
+    if (record.kind !== S_SEPCODE) return this.#describe(record, span.begin);
+    const part = this.#read(record.at, record.end, 32);
+    const parent = this.#toRva(part.readUInt16LE(30), part.readUInt32LE(24));
+    const around = parent === undefined ? undefined : this.#spans.find(parent);
+    if (around === undefined) return undefined;
+    const whole = readRecord(this.#stream, around.value, this.#end);
+    return whole.kind === S_SEPCODE ? undefined : this.#describe(whole, around.begin);
+  }
+
+  #describe(record: PdbRecord, begin: number): PdbProcedure {
+    const isThunk = record.kind === S_THUNK32;
+    const name = readText(this.#stream, record.at + (isThunk ? THUNK_NAME_AT : PROCEDURE_NAME_AT));
+    const last = this.#read(record.at, record.end, 12).readUInt32LE(8);
+    const hasChildren = !isThunk && last > record.end && last < this.#end;
+    return { name, begin, childrenAt: record.end, childrenEnd: hasChildren ? last : record.end };
+  }
+}
