@@ -17,6 +17,7 @@ const ENUM_NAME_AT = 16;
 /** Where the name begins behind the scope and the type, or behind the parts of a long text. */
 const FUNCTION_NAME_AT = 12;
 const STRING_AT = 8;
+const NAME_LENGTH_MAX = 2000;
 /** Sizes of numbers that do not fit in 15 bits, by their leaf. */
 const NUMBER_SIZES_BYTES: Readonly<Record<number, number>> = {
   32768: 1, // LF_CHAR
@@ -52,7 +53,8 @@ export class FunctionNames {
   of(id: number): string | undefined {
     if (this.#names.has(id)) return this.#names.get(id);
     this.#names.set(id, undefined); // a damaged one is read once
-    const name = this.#read(id);
+    const whole = this.#read(id);
+    const name = whole && spellNamespaces(whole).slice(0, NAME_LENGTH_MAX);
     this.#budget.spend(100 + 2 * (name?.length ?? 0));
     this.#names.set(id, name);
     return name;
@@ -64,8 +66,31 @@ export class FunctionNames {
     const scope = record.bytes.readUInt32LE(4); // u32 scope: of a method a class, of a function a text
     const own = new ByteCursor(record.bytes, FUNCTION_NAME_AT).text();
     const around = record.kind === LF_MFUNC_ID ? nameOfType(this.#types(scope)) : textOf(this.#ids(scope));
-    return around === undefined || around === '' ? own : `${around}::${own}`;
+    return around === undefined || around === '' ? own : `${around}::${spellSpecial(own, around)}`;
   }
+}
+
+/** Visual C++ names constructors and destructors so, in place of the last part of their class's name. */
+function spellSpecial(own: string, around: string): string {
+  if (own !== '{ctor}' && own !== '{dtor}') return own;
+  const name = around.slice(findLastPart(around));
+  return own === '{ctor}' ? name : `~${name}`;
+}
+
+/** Where the last part of a name begins; the arguments of a template are parts of no name but their own. */
+function findLastPart(name: string): number {
+  let depth = 0;
+  for (let at = name.length - 1; at > 0; at--) {
+    if (name[at] === '>') depth++;
+    else if (name[at] === '<') depth--;
+    else if (depth === 0 && name.startsWith('::', at - 1)) return at + 1;
+  }
+  return 0;
+}
+
+/** An unnamed namespace is spelled as in DWARF and by the other demanglers. */
+export function spellNamespaces(name: string): string {
+  return name.includes('`anon') ? name.replace(/`anonymous[ -]namespace'/g, '(anonymous namespace)') : name;
 }
 
 function textOf(record: TypeRecord | undefined): string | undefined {

@@ -29,8 +29,12 @@ const noLines: ReadonlySet<number> = new Set([0, 0xf0_0f00, 0xfe_efee]);
 const INLINEE_SIZE_BYTES = 120;
 /** The offset, the line and the file of each row. */
 const ROW_SIZE_BYTES = 12;
+/** Approximate size of a file's number in memory. */
+const FILE_SIZE_BYTES = 40;
 /** A part of one object file: larger ones would take seconds. */
 const PART_SIZE_BYTES_MAX = 1 << 24;
+/** A row has eight bytes. */
+const ROWS_MAX: number = PART_SIZE_BYTES_MAX / 8;
 
 /**
  * The line tables of one object file (C13).
@@ -52,6 +56,7 @@ export class ModuleLines {
   readonly #inlineeParts: { readonly at: number; readonly end: number }[] = [];
   #inlinees: Map<number, PdbLine> | undefined;
   #checksums: { readonly at: number; readonly end: number } | undefined;
+  readonly #nameOffsets = new Map<number, number>();
 
   constructor(stream: PdbStream, module: PdbModuleInfo, toRva: PdbLayout['toRva'], budget: MemoryBudget) {
     this.#stream = stream;
@@ -103,9 +108,14 @@ export class ModuleLines {
       this.#rows.set(table.value, (rows = new Uint32Array(0))); // a damaged one is read once
       this.#rows.set(table.value, (rows = this.#readRows(table.value)));
     }
-    // The last of several rows for one address is the one that has code.
-    const row = lastAtOrBelow(rows.length / 3, (index) => rows[index * 3]!, rva - table.begin);
-    const line = row < 0 ? 0 : rows[row * 3 + 1]!;
+    if (rows.length === 0) return undefined;
+    // The last of several rows for one address is the one that has code. Before the first row stands code that was
+    // inlined at the function's begin: clang writes no row for a call whose line has not changed.
+    const row = Math.max(
+      0,
+      lastAtOrBelow(rows.length / 3, (index) => rows[index * 3]!, rva - table.begin),
+    );
+    const line = rows[row * 3 + 1]!;
     return noLines.has(line) ? undefined : { line, file: rows[row * 3 + 2]! };
   }
 
@@ -117,7 +127,8 @@ export class ModuleLines {
     const sizeBytes = this.#stream.read(at - 4, 4).readUInt32LE(0);
     if (sizeBytes > PART_SIZE_BYTES_MAX) throw new RangeError('A line table is too long');
     const cursor = new ByteCursor(this.#stream.read(at, sizeBytes), LINES_HEADER_SIZE_BYTES);
-    const rows: { readonly offset: number; readonly line: number; readonly file: number }[] = [];
+    const keys: number[] = []; // the offset and the row in one: plain numbers are sorted fast
+    const linesAndFiles: number[] = [];
     while (cursor.remaining >= 12) {
       const start = cursor.at;
       const file = cursor.u32();
@@ -125,13 +136,21 @@ export class ModuleLines {
       const blockSizeBytes = cursor.u32();
       if (count * 8 > cursor.remaining || blockSizeBytes < 12 + count * 8) throw new RangeError('Lines end early');
       this.#budget.spend(count * ROW_SIZE_BYTES);
-      for (let index = 0; index < count; index++)
-        rows.push({ offset: cursor.u32(), line: cursor.u32() & LINE_MASK, file });
+      for (let index = 0; index < count; index++) {
+        keys.push(cursor.u32() * ROWS_MAX + keys.length);
+        linesAndFiles.push(cursor.u32() & LINE_MASK, file);
+      }
       cursor.at = start;
       cursor.skip(blockSizeBytes);
     }
-    rows.sort((a, b) => a.offset - b.offset);
-    return Uint32Array.from(rows.flatMap(({ offset, line, file }) => [offset, line, file]));
+    const rows = new Uint32Array(keys.length * 3);
+    for (const [place, key] of Float64Array.from(keys).sort().entries()) {
+      const row = key % ROWS_MAX;
+      rows[place * 3] = Math.floor(key / ROWS_MAX);
+      rows[place * 3 + 1] = linesAndFiles[row * 2]!;
+      rows[place * 3 + 2] = linesAndFiles[row * 2 + 1]!;
+    }
+    return rows;
   }
 
   /**
@@ -167,8 +186,13 @@ export class ModuleLines {
    * @throws RangeError where there is no such file
    */
   nameAt(file: number): number {
+    const known = this.#nameOffsets.get(file);
+    if (known !== undefined) return known;
     if (this.#checksums === undefined || this.#checksums.at + file + 4 > this.#checksums.end)
       throw new RangeError('There is no such file');
-    return this.#stream.read(this.#checksums.at + file, 4).readUInt32LE(0);
+    const offset = this.#stream.read(this.#checksums.at + file, 4).readUInt32LE(0);
+    this.#budget.spend(FILE_SIZE_BYTES);
+    this.#nameOffsets.set(file, offset);
+    return offset;
   }
 }

@@ -1,5 +1,6 @@
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { PdbLayout, PdbModuleInfo } from './dbi.ts';
+import { spellNamespaces } from './function-names.ts';
 import { type PdbStream, readText } from './msf.ts';
 import { SpanTable } from './span-table.ts';
 
@@ -31,6 +32,8 @@ const RECORD_HEADER_SIZE_BYTES = 4;
 /** Where the names begin, from the record's begin. */
 const PROCEDURE_NAME_AT = 39;
 const THUNK_NAME_AT = 25;
+/** Approximate size in memory, without the name. */
+const PROCEDURE_SIZE_BYTES = 160;
 
 /** A symbol of a stream: u16 length of what follows, u16 kind, and what kind means. */
 export interface PdbRecord {
@@ -60,11 +63,15 @@ export class Procedures {
   readonly #toRva: PdbLayout['toRva'];
   /** By their code: where the symbol stands. */
   readonly #spans: SpanTable;
+  readonly #budget: MemoryBudget;
+  /** Those that were asked for, by where their symbols stand. */
+  readonly #known = new Map<number, PdbProcedure>();
 
   constructor(stream: PdbStream, { symbolsSizeBytes }: PdbModuleInfo, toRva: PdbLayout['toRva'], budget: MemoryBudget) {
     this.#stream = stream;
     this.#end = Math.min(symbolsSizeBytes, stream.sizeBytes);
     this.#toRva = toRva;
+    this.#budget = budget;
     this.#spans = new SpanTable(budget);
   }
 
@@ -118,19 +125,28 @@ export class Procedures {
   find(rva: number): PdbProcedure | undefined {
     const span = this.#spans.find(rva);
     if (span === undefined) return undefined;
+    const known = this.#known.get(span.value);
+    if (known !== undefined) return known;
     const record = readRecord(this.#stream, span.value, this.#end);
-    if (record.kind !== S_SEPCODE) return this.#describe(record, span.begin);
+    if (record.kind !== S_SEPCODE) return this.#keep(record, span.begin);
     const part = this.#read(record.at, record.end, 32);
     const parent = this.#toRva(part.readUInt16LE(30), part.readUInt32LE(24));
     const around = parent === undefined ? undefined : this.#spans.find(parent);
     if (around === undefined) return undefined;
     const whole = readRecord(this.#stream, around.value, this.#end);
-    return whole.kind === S_SEPCODE ? undefined : this.#describe(whole, around.begin);
+    return whole.kind === S_SEPCODE ? undefined : this.#keep(whole, around.begin);
+  }
+
+  #keep(record: PdbRecord, begin: number): PdbProcedure {
+    const procedure = this.#describe(record, begin);
+    this.#budget.spend(PROCEDURE_SIZE_BYTES + 2 * procedure.name.length);
+    this.#known.set(record.at, procedure);
+    return procedure;
   }
 
   #describe(record: PdbRecord, begin: number): PdbProcedure {
     const isThunk = record.kind === S_THUNK32;
-    const name = readText(this.#stream, record.at + (isThunk ? THUNK_NAME_AT : PROCEDURE_NAME_AT));
+    const name = spellNamespaces(readText(this.#stream, record.at + (isThunk ? THUNK_NAME_AT : PROCEDURE_NAME_AT)));
     const last = this.#read(record.at, record.end, 12).readUInt32LE(8);
     const hasChildren = !isThunk && last > record.end && last < this.#end;
     return { name, begin, childrenAt: record.end, childrenEnd: hasChildren ? last : record.end };
