@@ -26,8 +26,7 @@ const PDB_PATH_OFFSET = 24;
 /**
  * The PDB that a file's debug directory names; `undefined` where it names none.
  *
- * lld puts a record with an empty name into programs with DWARF, as a build id. Wine 8's dbghelp reads beyond its
- * memory for these, and crashes half of the time.
+ * lld puts a record with an empty name into programs with DWARF, as a build id.
  *
  * @param entries the debug directory
  * @param read reads a part of the file
@@ -70,17 +69,20 @@ export function spellPdbId(guid: Buffer, age: number): string {
  *
  * @param files `undefined` when the module's file cannot be read
  * @param hasPdb whether its PDB was found
+ * @param trouble why a symbol store or server did not give it
  */
 export function explainMissingNames(
   files: DebugFiles | undefined,
   hasPdb: boolean,
+  trouble?: string,
 ): Omit<ModuleWithoutNames, 'module'> {
   if (files === undefined) return { why: 'file-unavailable' };
   const { pdb, link, hasDwarf, isManaged } = files;
   // The PDB of an assembly is of another format, and names no native code.
   if (isManaged) return { why: 'managed' };
   // A program may have both: DWARF of the compiler's runtime, and a PDB of its own code.
-  if (pdb !== undefined && !hasPdb) return { why: 'pdb-not-found', debugFile: pdb.path, pdbId: pdb.id };
+  if (pdb !== undefined && !hasPdb)
+    return { why: 'pdb-not-found', debugFile: pdb.path, pdbId: pdb.id, ...(trouble === undefined ? {} : { trouble }) };
   if (hasPdb || hasDwarf) return { why: 'partly-covered' };
   if (link !== undefined) return { why: 'debug-file-not-read', debugFile: link };
   return { why: 'no-debug-information' };
