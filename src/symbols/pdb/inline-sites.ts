@@ -2,7 +2,7 @@ import { ByteCursor } from '../dwarf/byte-cursor.ts';
 import { SpanIndex } from '../dwarf/span-index.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { PdbStream } from './msf.ts';
-import { type PdbProcedure, type PdbRecord, readRecord } from './procedures.ts';
+import type { PdbProcedure } from './procedures.ts';
 
 /** A function that the compiler put into another one. */
 export interface InlineSite {
@@ -52,37 +52,48 @@ type Spans<Value> = { begin: number; end: number; value: Value }[];
  * @throws RangeError where a symbol is damaged, or no memory is left
  */
 export function readInlineSites(stream: PdbStream, procedure: PdbProcedure, budget: MemoryBudget): InlineSites {
-  return readSites({ stream, begin: procedure.begin, budget }, procedure.childrenAt, procedure.childrenEnd, 0);
+  const { begin, childrenAt, childrenEnd } = procedure;
+  const symbols = stream.read(childrenAt, childrenEnd - childrenAt);
+  return readSites({ symbols, at: childrenAt, begin, budget }, { start: 0, end: symbols.length, depth: 0 });
 }
 
 interface Context {
-  readonly stream: PdbStream;
+  /** All symbols that belong to the function, and where they stand in the stream: symbols name others by that. */
+  readonly symbols: Buffer;
+  readonly at: number;
   /** Where the function begins: annotations count from there. */
   readonly begin: number;
   readonly budget: MemoryBudget;
 }
 
-function readSites(context: Context, start: number, end: number, depth: number): InlineSites {
+function readSites(
+  context: Context,
+  { start, end, depth }: { readonly start: number; readonly end: number; readonly depth: number },
+): InlineSites {
+  const { symbols, budget } = context;
   const spans: Spans<InlineSite> = [];
-  for (let at = start; at < end; ) {
-    const record = readRecord(context.stream, at, end);
-    at = record.end;
-    const annotationsAt = ANNOTATIONS_AT[record.kind];
-    if (annotationsAt === undefined) continue;
-    const head = context.stream.read(record.at, Math.min(16, record.end - record.at));
-    const last = head.readUInt32LE(8); // the S_INLINESITE_END, behind all that belongs to it
-    const hasInner = last > record.end && last <= end;
-    const isTooDeep = depth + 1 >= DEPTH_MAX;
-    context.budget.spend(SITE_SIZE_BYTES);
-    const rows = readRows(context, record, annotationsAt);
-    const inner =
-      hasInner && !isTooDeep ? readSites(context, record.end, last, depth + 1) : new SpanIndex<InlineSite>([]);
-    const site = { inlinee: head.readUInt32LE(12), rows: new SpanIndex(rows), inner };
+  for (let at = start; at + 4 <= end; ) {
+    const next = at + 2 + symbols.readUInt16LE(at); // u16 length of what follows, u16 kind
+    if (next > end || next < at + 4) throw new RangeError('A symbol ends early');
+    const annotationsAt = ANNOTATIONS_AT[symbols.readUInt16LE(at + 2)];
+    if (annotationsAt === undefined) {
+      at = next;
+      continue;
+    }
+    budget.spend(SITE_SIZE_BYTES);
+    const rows = readRows(context, new ByteCursor(symbols, at + annotationsAt, next));
+    const last = symbols.readUInt32LE(at + 8) - context.at; // the S_INLINESITE_END, behind all that belongs to it
+    const hasInner = last > next && last <= end && depth + 1 < DEPTH_MAX;
+    const inner = hasInner ? readSites(context, { start: next, end: last, depth: depth + 1 }) : noSites;
+    const site = { inlinee: symbols.readUInt32LE(at + 12), rows: new SpanIndex(rows), inner };
     for (const span of joinSpans(rows)) spans.push({ ...span, value: site });
-    if (hasInner) at = last;
+    at = Math.max(next, Math.min(last, end));
   }
-  return new SpanIndex(spans);
+  return spans.length === 0 ? noSites : new SpanIndex(spans);
 }
+
+/** For a function that nothing was inlined into. */
+export const noSites: InlineSites = new SpanIndex<InlineSite>([]);
 
 /** Rows that follow each other without a gap are one span. */
 function joinSpans(rows: Spans<InlineRow>): { begin: number; end: number }[] {
@@ -100,9 +111,7 @@ function joinSpans(rows: Spans<InlineRow>): { begin: number; end: number }[] {
  *
  * @see https://github.com/microsoft/microsoft-pdb/blob/master/include/cvinfo.h (BinaryAnnotationOpcode)
  */
-function readRows({ stream, begin, budget }: Context, { at, end }: PdbRecord, annotationsAt: number): Spans<InlineRow> {
-  const bytes = stream.read(at, end - at);
-  const cursor = new ByteCursor(bytes, annotationsAt);
+function readRows({ begin, budget }: Context, cursor: ByteCursor): Spans<InlineRow> {
   const rows: Spans<InlineRow> = [];
   let codeOffset = 0;
   let lineDelta = 0;

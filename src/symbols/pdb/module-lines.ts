@@ -71,14 +71,14 @@ export class ModuleLines {
   read(): void {
     // u32 kind, u32 size of what follows, which is padded to whole words
     for (let next = this.#at; next + 8 <= this.#end; ) {
-      const header = this.#stream.read(next, 8);
+      const header = this.#stream.read(next, Math.min(8 + LINES_HEADER_SIZE_BYTES, this.#end - next));
       const at = next + 8;
       const sizeBytes = header.readUInt32LE(4);
       if (at + sizeBytes > this.#end) throw new RangeError('Lines end early');
       next = at + Math.ceil(sizeBytes / 4) * 4;
       const kind = header.readUInt32LE(0);
       if ((kind & DEBUG_S_IGNORE) !== 0) continue;
-      if (kind === DEBUG_S_LINES) this.#addTable(at, sizeBytes);
+      if (kind === DEBUG_S_LINES) this.#addTable(at, header);
       else if (kind === DEBUG_S_FILECHKSMS) this.#checksums ??= { at, end: at + sizeBytes };
       else if (kind === DEBUG_S_INLINEELINES) {
         this.#budget.spend(INLINEE_SIZE_BYTES);
@@ -87,12 +87,10 @@ export class ModuleLines {
     }
   }
 
-  /** u32 offCon, u16 segCon, u16 flags, u32 cbCon */
-  #addTable(at: number, sizeBytes: number): void {
-    if (sizeBytes < LINES_HEADER_SIZE_BYTES) throw new RangeError('Lines end early');
-    const header = this.#stream.read(at, LINES_HEADER_SIZE_BYTES);
-    const rva = this.#toRva(header.readUInt16LE(4), header.readUInt32LE(0));
-    if (rva !== undefined) this.#tables.add(rva, header.readUInt32LE(8), at);
+  /** u32 offCon, u16 segCon, u16 flags, u32 cbCon, behind the kind and the size */
+  #addTable(at: number, header: Buffer): void {
+    const rva = this.#toRva(header.readUInt16LE(12), header.readUInt32LE(8));
+    if (rva !== undefined) this.#tables.add(rva, header.readUInt32LE(16), at);
   }
 
   /**
@@ -127,8 +125,8 @@ export class ModuleLines {
     const sizeBytes = this.#stream.read(at - 4, 4).readUInt32LE(0);
     if (sizeBytes > PART_SIZE_BYTES_MAX) throw new RangeError('A line table is too long');
     const cursor = new ByteCursor(this.#stream.read(at, sizeBytes), LINES_HEADER_SIZE_BYTES);
-    const keys: number[] = []; // the offset and the row in one: plain numbers are sorted fast
-    const linesAndFiles: number[] = [];
+    const rows: number[] = [];
+    let isSorted = true;
     while (cursor.remaining >= 12) {
       const start = cursor.at;
       const file = cursor.u32();
@@ -137,20 +135,15 @@ export class ModuleLines {
       if (count * 8 > cursor.remaining || blockSizeBytes < 12 + count * 8) throw new RangeError('Lines end early');
       this.#budget.spend(count * ROW_SIZE_BYTES);
       for (let index = 0; index < count; index++) {
-        keys.push(cursor.u32() * ROWS_MAX + keys.length);
-        linesAndFiles.push(cursor.u32() & LINE_MASK, file);
+        const offset = cursor.u32();
+        isSorted &&= rows.length === 0 || rows.at(-3)! <= offset;
+        rows.push(offset, cursor.u32() & LINE_MASK, file);
       }
       cursor.at = start;
       cursor.skip(blockSizeBytes);
     }
-    const rows = new Uint32Array(keys.length * 3);
-    for (const [place, key] of Float64Array.from(keys).sort().entries()) {
-      const row = key % ROWS_MAX;
-      rows[place * 3] = Math.floor(key / ROWS_MAX);
-      rows[place * 3 + 1] = linesAndFiles[row * 2]!;
-      rows[place * 3 + 2] = linesAndFiles[row * 2 + 1]!;
-    }
-    return rows;
+    // Each block is sorted, and a function with lines of several files has several blocks.
+    return isSorted ? Uint32Array.from(rows) : sortRows(rows);
   }
 
   /**
@@ -195,4 +188,15 @@ export class ModuleLines {
     this.#nameOffsets.set(file, offset);
     return offset;
   }
+}
+
+function sortRows(rows: readonly number[]): Uint32Array {
+  // The offset and the row in one: plain numbers are sorted fast.
+  const keys = new Float64Array(rows.length / 3).map((_, row) => rows[row * 3]! * ROWS_MAX + row).sort();
+  const sorted = new Uint32Array(rows.length);
+  keys.forEach((key, place) => {
+    const row = key % ROWS_MAX;
+    sorted.set(rows.slice(row * 3, row * 3 + 3), place * 3);
+  });
+  return sorted;
 }

@@ -1,13 +1,12 @@
-import { BlockFile } from '../block-file.ts';
+import { BlockFile, scatteredKeeping } from '../block-file.ts';
 import { spellPdbId } from '../debug-files.ts';
 import { ignoreDamage } from '../dwarf/byte-cursor.ts';
 import type { SourceLine } from '../dwarf/lines.ts';
-import { SpanIndex } from '../dwarf/span-index.ts';
 import { MemoryBudget } from '../memory-budget.ts';
 import { type PdbLayout, type PdbModuleInfo, readLayout } from './dbi.ts';
 import { FunctionNames } from './function-names.ts';
 import { readInfo } from './info.ts';
-import { type InlineSite, type InlineSites, readInlineSites } from './inline-sites.ts';
+import { type InlineSite, type InlineSites, noSites, readInlineSites } from './inline-sites.ts';
 import { ModuleLines, type PdbLine } from './module-lines.ts';
 import { openStreams, type PdbStream, type PdbStreams, type ReadFile, readText } from './msf.ts';
 import { type PdbProcedure, Procedures } from './procedures.ts';
@@ -88,7 +87,7 @@ export class PdbFile implements Disposable {
    * @param budget what may be kept of it, and of other files
    */
   static fromDescriptor(descriptor: number, budget: MemoryBudget = new MemoryBudget()): PdbFile | undefined {
-    const blocks = new BlockFile(descriptor, budget);
+    const blocks = new BlockFile(descriptor, budget, scatteredKeeping);
     const close = (): void => blocks[Symbol.dispose]();
     const file = PdbFile.#open({ read: (offset, sizeBytes) => blocks.read(offset, sizeBytes), close, budget });
     if (file === undefined) close();
@@ -231,8 +230,6 @@ interface Source {
   readonly close: () => void;
   readonly budget: MemoryBudget;
 }
-
-const noSites: InlineSites = new SpanIndex([]);
 
 /** The result of reading a part; `undefined` where that is damaged, or finds no room in memory. */
 function attempt<Result>(read: () => Result): Result | undefined {

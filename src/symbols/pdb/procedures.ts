@@ -29,6 +29,8 @@ const procedureKinds: ReadonlySet<number> = new Set([
 const SIGNATURE_C13 = 4;
 /** u16 length of what follows, u16 kind */
 const RECORD_HEADER_SIZE_BYTES = 4;
+/** All that is looked at here of a symbol, without its name. */
+const HEAD_SIZE_BYTES = 40;
 /** Where the names begin, from the record's begin. */
 const PROCEDURE_NAME_AT = 39;
 const THUNK_NAME_AT = 25;
@@ -36,11 +38,13 @@ const THUNK_NAME_AT = 25;
 const PROCEDURE_SIZE_BYTES = 160;
 
 /** A symbol of a stream: u16 length of what follows, u16 kind, and what kind means. */
-export interface PdbRecord {
+interface PdbRecord {
   readonly at: number;
   readonly kind: number;
   /** Where the next symbol begins. */
   readonly end: number;
+  /** Its first bytes, as far as there are any: fewer than it has, or more. */
+  readonly head: Buffer;
 }
 
 /**
@@ -48,12 +52,12 @@ export interface PdbRecord {
  *
  * @throws RangeError where it does not end before `end`
  */
-export function readRecord(stream: PdbStream, at: number, end: number): PdbRecord {
+function readRecord(stream: PdbStream, at: number, end: number): PdbRecord {
   if (at + RECORD_HEADER_SIZE_BYTES > end) throw new RangeError('A symbol ends early');
-  const header = stream.read(at, RECORD_HEADER_SIZE_BYTES);
-  const sizeBytes = header.readUInt16LE(0) + 2;
+  const head = stream.read(at, Math.min(HEAD_SIZE_BYTES, end - at));
+  const sizeBytes = head.readUInt16LE(0) + 2;
   if (sizeBytes < RECORD_HEADER_SIZE_BYTES || at + sizeBytes > end) throw new RangeError('A symbol ends early');
-  return { at, kind: header.readUInt16LE(2), end: at + sizeBytes };
+  return { at, kind: head.readUInt16LE(2), end: at + sizeBytes, head };
 }
 
 /** The functions of one object file. A damaged symbol ends the reading: what stands before it is found. */
@@ -85,20 +89,17 @@ export class Procedures {
   }
 
   /** Returns where the symbols end that belong to this one; `undefined` where it has none. */
-  #add({ at, kind, end }: PdbRecord): number | undefined {
+  #add({ at, kind, end, head }: PdbRecord): number | undefined {
     if (kind === S_SEPCODE) {
       // u32 pParent, pEnd, length, flags, off, offParent, u16 sec, secParent: a part of a function that lies apart
-      const part = this.#read(at, end, 32);
-      this.#addSpan(part, { sizeBytes: part.readUInt32LE(12), offsetAt: 20, sectionAt: 28, at });
+      this.#addSpan(head, { sizeBytes: head.readUInt32LE(12), offsetAt: 20, sectionAt: 28, at });
     } else if (kind === S_THUNK32) {
       // u32 pParent, pEnd, pNext, off, u16 seg, len, u8 ord, name
-      const thunk = this.#read(at, end, THUNK_NAME_AT);
-      this.#addSpan(thunk, { sizeBytes: thunk.readUInt16LE(22), offsetAt: 16, sectionAt: 20, at });
+      this.#addSpan(head, { sizeBytes: head.readUInt16LE(22), offsetAt: 16, sectionAt: 20, at });
     } else if (procedureKinds.has(kind)) {
       // u32 pParent, pEnd, pNext, len, DbgStart, DbgEnd, typind, off, u16 seg, u8 flags, name
-      const procedure = this.#read(at, end, PROCEDURE_NAME_AT);
-      this.#addSpan(procedure, { sizeBytes: procedure.readUInt32LE(16), offsetAt: 32, sectionAt: 36, at });
-      const last = procedure.readUInt32LE(8); // the S_END of this function, behind all that belongs to it
+      this.#addSpan(head, { sizeBytes: head.readUInt32LE(16), offsetAt: 32, sectionAt: 36, at });
+      const last = head.readUInt32LE(8); // the S_END of this function, behind all that belongs to it
       return last >= end && last < this.#end ? last : undefined;
     }
     return undefined;
@@ -110,11 +111,6 @@ export class Procedures {
   ): void {
     const rva = this.#toRva(record.readUInt16LE(place.sectionAt), record.readUInt32LE(place.offsetAt));
     if (rva !== undefined) this.#spans.add(rva, place.sizeBytes, place.at);
-  }
-
-  #read(at: number, end: number, sizeBytes: number): Buffer {
-    if (at + sizeBytes > end) throw new RangeError('A symbol ends early');
-    return this.#stream.read(at, sizeBytes);
   }
 
   /**
@@ -129,8 +125,7 @@ export class Procedures {
     if (known !== undefined) return known;
     const record = readRecord(this.#stream, span.value, this.#end);
     if (record.kind !== S_SEPCODE) return this.#keep(record, span.begin);
-    const part = this.#read(record.at, record.end, 32);
-    const parent = this.#toRva(part.readUInt16LE(30), part.readUInt32LE(24));
+    const parent = this.#toRva(record.head.readUInt16LE(30), record.head.readUInt32LE(24));
     const around = parent === undefined ? undefined : this.#spans.find(parent);
     if (around === undefined) return undefined;
     const whole = readRecord(this.#stream, around.value, this.#end);
@@ -147,7 +142,7 @@ export class Procedures {
   #describe(record: PdbRecord, begin: number): PdbProcedure {
     const isThunk = record.kind === S_THUNK32;
     const name = spellNamespaces(readText(this.#stream, record.at + (isThunk ? THUNK_NAME_AT : PROCEDURE_NAME_AT)));
-    const last = this.#read(record.at, record.end, 12).readUInt32LE(8);
+    const last = record.head.readUInt32LE(8);
     const hasChildren = !isThunk && last > record.end && last < this.#end;
     return { name, begin, childrenAt: record.end, childrenEnd: hasChildren ? last : record.end };
   }
