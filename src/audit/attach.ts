@@ -12,7 +12,7 @@ import type { ProcessInfo } from '../process/processes.ts';
 import { toolName, toolVersion } from '../version.ts';
 import { AuditorSign } from './audit-claim.ts';
 import { findIn } from './findings.ts';
-import type { AuditOptions } from './options.ts';
+import { type AuditOptions, symbolSearchOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
@@ -61,7 +61,7 @@ export async function attach(options: AttachOptions): Promise<Report> {
   using events = new AuditorEvents({ followsChildren: followChildren });
   await using tree = new ProcessTree(events, {
     recording: slotCount === undefined ? {} : { slotCount },
-    symbolPath: options.symbolPath,
+    symbols: symbolSearchOf(options),
     choice: new ProcessChoice(only, skip),
     everyMs: options.mark === undefined ? options.everyMs : undefined,
     settleMs: options.settleMs,

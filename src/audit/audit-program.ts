@@ -12,7 +12,7 @@ import { toolName, toolVersion } from '../version.ts';
 import { AuditClaim, AuditorSign } from './audit-claim.ts';
 import type { Judgement } from './examination.ts';
 import { findIn, modulesWithoutNames } from './findings.ts';
-import type { AuditOptions } from './options.ts';
+import { type AuditOptions, symbolSearchOf } from './options.ts';
 import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
 import { combineTree } from './tree/combine-tree.ts';
@@ -45,15 +45,16 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const find = (evidence: Evidence): ReturnType<typeof findIn> => findIn(evidence, options, suppressions);
   const choice = new ProcessChoice(options.only, options.skip);
   const isReported = choice.isReported(target.image);
-  const { recording: recordingOptions, symbolPath } = options;
+  const { recording: recordingOptions } = options;
+  const symbols = symbolSearchOf(options);
   await using tree =
     events.child === undefined
       ? undefined
-      : new ProcessTree(events, { recording: recordingOptions, symbolPath, choice, judge: find }, started);
+      : new ProcessTree(events, { recording: recordingOptions, symbols, choice, judge: find }, started);
   using session = await AuditSession.begin(target, recording, {
     passedOn,
     marks,
-    symbolPath,
+    symbols,
     arrived: tree?.rootArrived,
   });
   tree?.joinRoot(session.examination);

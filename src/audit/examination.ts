@@ -9,6 +9,7 @@ import type { CallLedger } from '../call-ledger.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
 import type { CallOfOther, EvidenceSources, OtherProcesses } from '../evidence/sources.ts';
+import { listStackIds } from '../evidence/stack-ids.ts';
 import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
 import { displayName } from '../handles/display-name.ts';
 import { HandleTable } from '../handles/enumerate.ts';
@@ -21,7 +22,7 @@ import { fileTimeNow } from '../process/file-time.ts';
 import { isSystemPath, type Module } from '../process/modules.ts';
 import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
-import { Symbolizer } from '../symbols/symbolizer.ts';
+import { Symbolizer, type SymbolSearch } from '../symbols/symbolizer.ts';
 import type { JudgementPoint } from './judgement-point.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
 
@@ -64,7 +65,7 @@ export interface Look {
 interface Known {
   /** The modules that were mapped by then. */
   readonly firstModules: readonly Module[];
-  readonly symbolPath: string | undefined;
+  readonly symbols: SymbolSearch;
 }
 
 /**
@@ -85,13 +86,13 @@ export class Examination implements Disposable {
   /** Finds out what other processes under audit have to do with the target's handles; absent where there are none. */
   askOthers: ((look: Look) => Promise<OtherProcesses>) | undefined;
 
-  constructor(target: Target, recording: Recording, { firstModules, symbolPath }: Known) {
+  constructor(target: Target, recording: Recording, { firstModules, symbols }: Known) {
     this.#target = target;
     this.#recording = recording;
     this.#firstModules = firstModules;
     this.#symbolizer = new Symbolizer([], {
       userPaths: target.origin === 'child' ? [] : [target.image],
-      ...(symbolPath === undefined ? {} : { searchPath: symbolPath }),
+      ...symbols,
     });
   }
 
@@ -132,6 +133,7 @@ export class Examination implements Disposable {
     ledger.check();
     const loaded = table === undefined ? [] : this.#target.modules();
     this.#addModules(loaded, ledger);
+    await this.#symbolizer.fetchSymbols(addressesIn(ledger));
     const sources: EvidenceSources = {
       ledger,
       symbols: this.#symbolizer,
@@ -224,6 +226,11 @@ export class Examination implements Disposable {
   [Symbol.dispose](): void {
     this.#symbolizer[Symbol.dispose]();
   }
+}
+
+/** The return addresses of all stacks that evidence may show. */
+function* addressesIn(ledger: CallLedger): Generator<bigint> {
+  for (const id of listStackIds(ledger)) yield* ledger.stack(id);
 }
 
 /** Notes the handles that a target has open as recording begins: their closes are no surprise. */

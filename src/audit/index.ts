@@ -24,6 +24,7 @@ export type {
   SuppressionUse,
 } from '../model.ts';
 export { spellGap } from '../report/gaps.ts';
+export type { SymbolDownload } from '../symbols/store/symbol-server.ts';
 export type { AuditOptions } from './options.ts';
 
 /**

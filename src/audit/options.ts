@@ -1,6 +1,8 @@
 import type { RecordingOptions } from '../agent/inject/recording.ts';
 import type { AnalyzeOptions } from '../analyze/index.ts';
 import type { SuppressionText } from '../analyze/suppressions.ts';
+import type { SymbolDownload } from '../symbols/store/symbol-server.ts';
+import type { SymbolSearch } from '../symbols/symbolizer.ts';
 
 /** How to audit a program from its first instruction to its last. */
 export interface AuditOptions {
@@ -21,6 +23,8 @@ export interface AuditOptions {
   readonly defaultSuppressions?: boolean;
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
   readonly symbolPath?: string;
+  /** Called with the news of each PDB that comes from a symbol server; servers are asked if the symbol path names them. */
+  readonly onSymbolDownload?: (download: SymbolDownload) => void;
   /** Whether child processes are recorded, too, and theirs; false by default, though the command does it. */
   readonly followChildren?: boolean;
   /** Programs (`worker.exe`) whose processes the report is of; others are followed for their children's sake. */
@@ -41,4 +45,9 @@ export interface AuditOptions {
    * report is incomplete from then on, and no further run begins.
    */
   readonly interruption?: AbortSignal;
+}
+
+/** Where the symbols of an audit come from. */
+export function symbolSearchOf({ symbolPath, onSymbolDownload }: Partial<AuditOptions>): SymbolSearch {
+  return { searchPath: symbolPath, onDownload: onSymbolDownload };
 }

@@ -6,6 +6,7 @@ import type { MarkListener } from '../marks/mark-listener.ts';
 import type { ModuleWithoutNames } from '../model.ts';
 import { listFirstModules } from '../process/modules.ts';
 import type { StartedTarget } from '../process/target.ts';
+import type { SymbolSearch } from '../symbols/symbolizer.ts';
 import { Examination, type Judgement, noteOpenHandles } from './examination.ts';
 import { ExitingThreads } from './exiting-threads.ts';
 import { awaitMoment, type JudgementPoint } from './judgement-point.ts';
@@ -16,8 +17,8 @@ interface SessionOptions {
   /** Handles that the target was given on purpose: its standard streams. */
   readonly passedOn: readonly RawHandle[];
   readonly marks?: MarkListener | undefined;
-  /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
-  readonly symbolPath?: string | undefined;
+  /** Where symbols come from; by default from where `_NT_SYMBOL_PATH` says. */
+  readonly symbols?: SymbolSearch;
   /** Signalled when the target has come to a stop of its exit; absent where no other target signals the same. */
   readonly arrived?: AsHandle | undefined;
 }
@@ -54,10 +55,10 @@ export class AuditSession implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async begin(target: StartedTarget, recording: Recording, options: SessionOptions): Promise<AuditSession> {
-    const { marks, passedOn, symbolPath } = options;
+    const { marks, passedOn, symbols = {} } = options;
     const examination = new Examination(target, recording, {
       firstModules: listFirstModules(target, target.image),
-      symbolPath,
+      symbols,
     });
     try {
       recording.install(target, examination.findGoCode());

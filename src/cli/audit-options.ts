@@ -14,6 +14,8 @@ import { type Configuration, configFileName, configure } from './gate/configurat
 import { ReportJudge } from './gate/judge.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addReporter, parseReporter, type ReportAppearance, type ReporterChoice } from './report-output.ts';
+import { spellDownload } from './symbol-downloads.ts';
+import { write } from './terminal.ts';
 
 // The options that every command has that audits.
 
@@ -178,7 +180,15 @@ export function toAuditOptions(
   options: AuditCliOptions,
 ): Pick<
   AuditOptions,
-  'analysis' | 'suppressions' | 'defaultSuppressions' | 'settleMs' | 'mark' | 'symbolPath' | 'only' | 'skip'
+  | 'analysis'
+  | 'suppressions'
+  | 'defaultSuppressions'
+  | 'settleMs'
+  | 'mark'
+  | 'symbolPath'
+  | 'onSymbolDownload'
+  | 'only'
+  | 'skip'
 > {
   return {
     analysis: { warmUpIterations: options.warmUp },
@@ -190,6 +200,10 @@ export function toAuditOptions(
     settleMs: options.settle ?? 0,
     ...(options.mark === undefined ? {} : { mark: options.mark }),
     ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
+    onSymbolDownload: (download) => {
+      const line = spellDownload(download);
+      if (line !== undefined) write(2, line);
+    },
     ...(options.only === undefined ? {} : { only: options.only }),
     ...(options.skip === undefined ? {} : { skip: options.skip }),
   };

@@ -13,10 +13,16 @@ import { PdbLocator } from './store/pdb-locator.ts';
 import type { SymbolDownload } from './store/symbol-server.ts';
 import { undecorate } from './undecorate.ts';
 
-/** How a {@link Symbolizer} looks for symbols. */
-interface SymbolizerOptions {
+/** Where symbols come from. */
+export interface SymbolSearch {
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`, which is used where this is absent. */
-  readonly searchPath?: string;
+  readonly searchPath?: string | undefined;
+  /** Called with the news of each download from a symbol server. */
+  readonly onDownload?: ((download: SymbolDownload) => void) | undefined;
+}
+
+/** How a {@link Symbolizer} looks for symbols. */
+interface SymbolizerOptions extends SymbolSearch {
   /**
    * Whether to read debug information of the system's own modules, which may be large or come over the network. By
    * default only where `_NT_SYMBOL_PATH` or {@link searchPath} is set. Their exports name functions in any case.
@@ -24,8 +30,6 @@ interface SymbolizerOptions {
   readonly systemSymbols?: boolean;
   /** Paths that the user gave: files are read from a network drive or share only if one of these is on it. */
   readonly userPaths?: readonly string[];
-  /** Called with the news of each download from a symbol server. */
-  readonly onDownload?: (download: SymbolDownload) => void;
 }
 
 /** The sources of symbols for one module, opened for its first address. */
@@ -86,12 +90,11 @@ export class Symbolizer implements Disposable {
 
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
     this.#options = options;
-    const { onDownload } = options;
     this.#locator = new PdbLocator({
       searchPath: options.searchPath ?? process.env['_NT_SYMBOL_PATH'] ?? '',
       budget: this.#budget,
       openFile: (path, isUsers) => this.#openPdbFile(path, isUsers),
-      ...(onDownload && { onDownload }),
+      onDownload: options.onDownload,
     });
     this.addModules(modules);
   }

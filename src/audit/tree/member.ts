@@ -10,6 +10,7 @@ import type { Pauses } from '../../process/guardian/pauses.ts';
 import { listFirstModules } from '../../process/modules.ts';
 import { nowMs } from '../../process/clock.ts';
 import type { Target } from '../../process/target.ts';
+import type { SymbolSearch } from '../../symbols/symbolizer.ts';
 import type { AuditClaim } from '../audit-claim.ts';
 import { Examination, type Judgement, type Look, noteOpenHandles } from '../examination.ts';
 import { ExitingThreads } from '../exiting-threads.ts';
@@ -27,7 +28,7 @@ export interface MemberOptions {
   readonly parentPid?: number;
   /** Belongs to the member. */
   readonly claim: AuditClaim | undefined;
-  readonly symbolPath: string | undefined;
+  readonly symbols: SymbolSearch;
   /** Counts the open handles of each site now and then; belongs to the member. */
   readonly marks?: MarkListener | undefined;
   /** Applies the rules and the suppressions; absent for a process that is recorded for its children's sake only. */
@@ -72,9 +73,9 @@ export class Member implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static record(target: Target, recording: Recording, options: MemberOptions): Member {
-    const { symbolPath } = options;
+    const { symbols } = options;
     const firstModules = listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, symbolPath });
+    const examination = new Examination(target, recording, { firstModules, symbols });
     try {
       recording.install(target, examination.findGoCode());
       noteOpenHandles(target, recording);
@@ -94,10 +95,10 @@ export class Member implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async attach(target: Target, recording: Recording, pauses: Pauses, options: MemberOptions): Promise<Member> {
-    const { symbolPath } = options;
+    const { symbols } = options;
     const loaded = target.modules();
     const firstModules = loaded.length > 0 ? loaded : listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, symbolPath });
+    const examination = new Examination(target, recording, { firstModules, symbols });
     try {
       await attachAgent(recording, target, pauses, {
         goCode: examination.findGoCode(),

@@ -10,6 +10,7 @@ import { Pauses } from '../../process/guardian/pauses.ts';
 import type { ProcessInfo } from '../../process/processes.ts';
 import { AttachError, endedError, RunningProcess } from '../../process/running-process.ts';
 import type { Target } from '../../process/target.ts';
+import type { SymbolSearch } from '../../symbols/symbolizer.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
@@ -24,7 +25,7 @@ const INFINITE_MS = 0xffff_ffff;
 
 interface TreeOptions {
   readonly recording: RecordingOptions | undefined;
-  readonly symbolPath: string | undefined;
+  readonly symbols: SymbolSearch;
   readonly choice: ProcessChoice;
   /** The open handles of each process are counted after every interval of so many milliseconds. */
   readonly everyMs?: number | undefined;
@@ -314,9 +315,9 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   #memberOptions({ image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { symbolPath, choice, judge, everyMs, settleMs = 0 } = this.#options;
+    const { symbols, choice, judge, everyMs, settleMs = 0 } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
-    return { symbolPath, claim, marks, judge: choice.isReported(image) ? judge : undefined };
+    return { symbols, claim, marks, judge: choice.isReported(image) ? judge : undefined };
   }
 
   /** Gives everything back, once no judgement is under way that needs it. */

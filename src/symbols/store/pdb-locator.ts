@@ -24,7 +24,7 @@ interface LocatorOptions {
   readonly openFile: (path: string, isUsers: boolean) => number | undefined;
   readonly limits?: ServerLimits;
   /** Called with the news of each download. */
-  readonly onDownload?: (download: SymbolDownload) => void;
+  readonly onDownload?: ((download: SymbolDownload) => void) | undefined;
 }
 
 /** All downloads of one audit take so long together at most: the target may stand at its exit meanwhile. */

@@ -48,7 +48,7 @@ export const serverLimits: ServerLimits = { sizeBytesMax: 2 ** 31, silenceMs: 20
 const REDIRECTIONS_MAX = 5;
 const POINTER_SIZE_BYTES_MAX = 4096;
 /** News of a download come after so many bytes. */
-const NEWS_STEP_SIZE_BYTES = 1 << 20;
+const NEWS_STEP_SIZE_BYTES = 1 << 24;
 
 /** The server did not give a file. The message continues "the server …". */
 class ServerRefusal extends Error {}
