@@ -1,7 +1,7 @@
 import { ByteCursor } from '../dwarf/byte-cursor.ts';
 import type { PdbStream } from './msf.ts';
 
-/** What a PDB says about itself. */
+/** The description that a PDB has of itself. */
 interface PdbInfo {
   /** The GUID, 16 bytes. */
   readonly guid: Buffer;

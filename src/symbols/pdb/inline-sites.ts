@@ -6,7 +6,7 @@ import type { PdbProcedure } from './procedures.ts';
 
 /** A function that the compiler put into another one. */
 export interface InlineSite {
-  /** What it is, as a number of the id stream. */
+  /** The function, as a number of the id stream. */
   readonly inlinee: number;
   /** Its code, and the lines of it. */
   readonly rows: SpanIndex<InlineRow>;

@@ -40,7 +40,7 @@ interface ModuleSymbols {
   readonly stream: PdbStream;
   readonly procedures: Procedures;
   readonly lines: ModuleLines;
-  /** Of the functions that were looked at, by where they begin. */
+  /** The inlined functions, by where the function around them begins. */
   readonly sites: Map<number, InlineSites>;
 }
 
