@@ -23,7 +23,7 @@ export interface AuditOptions {
   readonly defaultSuppressions?: boolean;
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
   readonly symbolPath?: string;
-  /** Called with the news of each PDB that comes from a symbol server. Only those are asked that the symbol path names. */
+  /** Called with the news of each PDB that comes from a symbol server. Only servers in the symbol path are asked. */
   readonly onSymbolDownload?: (download: SymbolDownload) => void;
   /** Whether child processes are recorded, too, and theirs; false by default, though the command does it. */
   readonly followChildren?: boolean;

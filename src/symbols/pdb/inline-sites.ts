@@ -18,7 +18,7 @@ export interface InlineSite {
 export type InlineSites = SpanIndex<InlineSite>;
 
 /** A line of an inlined function. */
-export interface InlineRow {
+interface InlineRow {
   /** How many lines below the beginning of the function. */
   readonly lineDelta: number;
   /** Where its file is described, among the file checksums; absent for the file that the function begins in. */

@@ -15,7 +15,7 @@ export interface ServerLimits {
 }
 
 /** A file as a server knows it. */
-export interface ServerFile {
+interface ServerFile {
   /** A plain file name. */
   readonly name: string;
   /** GUID and age, in hexadecimal digits. */
