@@ -101,17 +101,20 @@ function readModules(
   budget: MemoryBudget,
 ): readonly PdbModuleInfo[] {
   const modules: PdbModuleInfo[] = [];
+  const taken = new Set<number>([NO_STREAM]);
   for (let at = HEADER_SIZE_BYTES; at + MODULE_SIZE_BYTES <= end && modules.length < MODULES_MAX; ) {
     // +34 u16 ModuleSymStream, +36 u32 SymByteSize, +40 u32 C11ByteSize, +44 u32 C13ByteSize
     const row = stream.read(at, MODULE_SIZE_BYTES);
     const number = row.readUInt16LE(34);
     budget.spend(KEPT_MODULE_SIZE_BYTES);
     modules.push({
-      stream: number === NO_STREAM ? undefined : streams(number),
+      // Each module has a stream of its own: otherwise it would be read once for each of them.
+      stream: taken.has(number) ? undefined : streams(number),
       symbolsSizeBytes: row.readUInt32LE(36),
       oldLinesSizeBytes: row.readUInt32LE(40),
       linesSizeBytes: row.readUInt32LE(44),
     });
+    taken.add(number);
     // char ModuleName[], ObjFileName[]: both end with a zero
     at = skipTexts(stream, at + MODULE_SIZE_BYTES, end, 2);
     at += (4 - (at % 4)) % 4;

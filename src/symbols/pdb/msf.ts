@@ -7,10 +7,13 @@ const MAGIC: Buffer = Buffer.from('Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0', 'l
 const SUPER_BLOCK_SIZE_BYTES = MAGIC.length + 24;
 /** MSVC's linker makes blocks of 4 KiB, and larger ones for files of more than 4 GiB. */
 const BLOCK_SIZES_BYTES: ReadonlySet<number> = new Set([512, 1024, 2048, 4096, 8192, 16384, 32768]);
-/** The directory of a PDB of 4 GiB has 4 MiB. */
-const DIRECTORY_SIZE_BYTES_MAX = 1 << 26;
-/** No stream is read in larger parts at once: they are put together from blocks. */
+/** No stream is read in larger parts at once: they are put together from blocks. A PDB of 16 GiB has such a directory. */
 const PART_SIZE_BYTES_MAX = 1 << 24;
+/**
+ * Each block belongs to one stream, but for those of an old directory. Streams that shared blocks without end would take
+ * hours to read.
+ */
+const SHARED_FACTOR_MAX = 2;
 const NO_STREAM = 0xffff_ffff;
 /** No name in any real PDB is longer. */
 const TEXT_SIZE_BYTES_MAX = 4096;
@@ -46,19 +49,23 @@ export function openStreams(readFile: ReadFile, budget: MemoryBudget): PdbStream
   const directorySizeBytes = header.readUInt32LE(MAGIC.length + 12); // u32 NumDirectoryBytes
   const mapBlock = header.readUInt32LE(MAGIC.length + 20); // u32 BlockMapAddr
   if (!BLOCK_SIZES_BYTES.has(blockSizeBytes)) throw new RangeError('The blocks of a PDB have an impossible size');
-  if (directorySizeBytes > DIRECTORY_SIZE_BYTES_MAX) throw new RangeError('The directory of a PDB is too long');
+  const sizeBytes = header.readUInt32LE(MAGIC.length + 8) * blockSizeBytes; // u32 NumBlocks
+  if (readFile(sizeBytes - 1, 1) === undefined) throw new RangeError('A PDB ends early');
+  if (directorySizeBytes < 4 || directorySizeBytes > Math.min(sizeBytes, PART_SIZE_BYTES_MAX))
+    throw new RangeError('The directory of a PDB has an impossible size');
   budget.spend(directorySizeBytes);
   const mapSizeBytes = Math.ceil(directorySizeBytes / blockSizeBytes) * 4;
   const map = readFile(mapBlock * blockSizeBytes, mapSizeBytes);
   if (map === undefined) throw new RangeError('A PDB ends early');
-  const whole = { readFile, blockSizeBytes };
+  const whole = { readFile, blockSizeBytes, sizeBytes };
   const directory = readBlocks(whole, { blocks: map, at: 0, sizeBytes: directorySizeBytes }, 0, directorySizeBytes);
   return listStreams(whole, directory, budget);
 }
 
-/** The file, and how large its blocks are. */
+/** The file, how large it is, and how large its blocks are. */
 interface Blocks {
   readonly readFile: ReadFile;
+  readonly sizeBytes: number;
   readonly blockSizeBytes: number;
 }
 
@@ -76,11 +83,13 @@ function listStreams(whole: Blocks, directory: Buffer, budget: MemoryBudget): Pd
   budget.spend(count * 4);
   const places = new Uint32Array(count);
   let at = 4 + count * 4;
+  let leftSizeBytes = whole.sizeBytes * SHARED_FACTOR_MAX;
   for (let number = 0; number < count; number++) {
     const sizeBytes = sizeAt(number);
     places[number] = at;
     at += Math.ceil(sizeBytes / whole.blockSizeBytes) * 4;
-    if (at > directory.length) throw new RangeError('The directory of a PDB ends early');
+    leftSizeBytes -= sizeBytes;
+    if (at > directory.length || leftSizeBytes < 0) throw new RangeError('The streams of a PDB are too long');
   }
   function sizeAt(number: number): number {
     const sizeBytes = directory.readUInt32LE(4 + number * 4);

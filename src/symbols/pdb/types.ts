@@ -15,7 +15,7 @@ export type TypeRecords = (index: number) => TypeRecord | undefined;
 const HEADER_SIZE_BYTES = 56;
 const NO_STREAM = 0xffff;
 /** The linker notes where one record in about 8 KiB begins. */
-const STEPS_MAX = 16_384;
+const STEPS_MAX = 4096;
 const STEP_SIZE_BYTES_MAX = 1 << 17;
 const NOTES_SIZE_BYTES_MAX = 1 << 24;
 
