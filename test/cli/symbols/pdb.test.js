@@ -12,6 +12,7 @@ import { MemoryBudget, SYMBOL_MEMORY_SIZE_BYTES } from '../../../dist/symbols/me
 import { PdbFile } from '../../../dist/symbols/pdb/pdb-file.js';
 
 /** @import { PdbFunction } from '../../../dist/symbols/pdb/pdb-file.js' */
+/** @import { SourceLine } from '../../../dist/symbols/dwarf/lines.js' */
 
 const hasClang = spawnSync('clang', ['--version']).status === 0 && spawnSync('lld-link', ['--version']).status === 0;
 const scratch = mkdtempSync(join(tmpdir(), 'unclosed-pdb-'));
@@ -234,6 +235,7 @@ function compareWithDwarf(addresses, found, twin) {
     assert.equal(own === undefined, other === undefined, `0x${rva.toString(16)}`);
     if (own === undefined || other === undefined) continue;
     assert.equal(spell(own.name), other.name);
+    /** @type {(SourceLine | undefined)[]} */
     const lines = [dwarf.lineOf(rva), ...other.inlined.map(({ call }) => call)];
     // DWARF knows which instructions have no line; a PDB says the line before instead.
     if (lines.some((line) => line === undefined) || own.inlined.length !== other.inlined.length) continue;
