@@ -7,11 +7,11 @@ const MAGIC: Buffer = Buffer.from('Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0', 'l
 const SUPER_BLOCK_SIZE_BYTES = MAGIC.length + 24;
 /** MSVC's linker makes blocks of 4 KiB, and larger ones for files of more than 4 GiB. */
 const BLOCK_SIZES_BYTES: ReadonlySet<number> = new Set([512, 1024, 2048, 4096, 8192, 16384, 32768]);
-/** No stream is read in larger parts at once: they are put together from blocks. A PDB of 16 GiB has such a directory. */
+/** No stream is read in larger parts at once: they are put together from blocks. The directory has less, too. */
 const PART_SIZE_BYTES_MAX = 1 << 24;
 /**
- * Each block belongs to one stream, but for those of an old directory. Streams that shared blocks without end would take
- * hours to read.
+ * Each block belongs to one stream, but for those of an old directory. Streams that shared blocks without end would
+ * take hours to read.
  */
 const SHARED_FACTOR_MAX = 2;
 const NO_STREAM = 0xffff_ffff;
