@@ -274,7 +274,7 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
   });
 
   it('is found beside its program where the program names it on another machine, which is not asked', () => {
-    const name = '\\\\host.invalid\\share\\a.pdb';
+    const name = '\\\\a.invalid\\share\\a.pdb';
     const elsewhere = join(scratchFolder, 'elsewhere');
     mkdirSync(elsewhere);
     const path = join(elsewhere, basename(moved.path));
