@@ -260,10 +260,10 @@ async function examineSymbolPath({ symbolPath, environment }: DoctorContext): Pr
   }
   const places = parseSymbolPath(path, defaultSymbolCache());
   const servers = places.flatMap((place) => (place.kind === 'store' && place.server ? [place.server] : []));
-  // The directory of a server's files is made when the first file comes.
+  // The directories for a server's files are made when the first file comes.
   const absent = places.flatMap((place) => {
     if (place.kind === 'directory') return existsSync(place.path) ? [] : [place.path];
-    return place.server === undefined ? place.directories.filter((directory) => !existsSync(directory)) : [];
+    return servers.length === 0 ? place.directories.filter((directory) => !existsSync(directory)) : [];
   });
   const from = symbolPath === undefined ? '_NT_SYMBOL_PATH' : '--symbols';
   if (absent.length > 0)

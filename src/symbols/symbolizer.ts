@@ -1,6 +1,8 @@
+import { isWine } from '../ffi/ntdll.ts';
 import type { Frame, ModuleWithoutNames } from '../model.ts';
 import type { Module } from '../process/modules.ts';
 import { openTargetFile, toTargetFilePath } from '../process/target-file.ts';
+import { toWindowsSymbolPath } from '../wine/paths.ts';
 import { explainMissingNames } from './debug-files.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
@@ -64,6 +66,8 @@ type AddressKind =
 /** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
 const FILE_SIZE_BYTES_MAX = 2 ** 33;
 
+const DOWNLOADS_AT_A_TIME = 6;
+
 /**
  * An export of coreclr.dll, and of programs that are published as a single file and hold the same code, without names.
  * Debuggers find the runtime by it (dotnet/runtime, src/coreclr/debug/runtimeinfo).
@@ -91,7 +95,7 @@ export class Symbolizer implements Disposable {
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
     this.#options = options;
     this.#locator = new PdbLocator({
-      searchPath: options.searchPath ?? process.env['_NT_SYMBOL_PATH'] ?? '',
+      searchPath: options.searchPath ?? readEnvironmentPath(),
       budget: this.#budget,
       openFile: (path, isUsers) => this.#openPdbFile(path, isUsers),
       onDownload: options.onDownload,
@@ -198,12 +202,15 @@ export class Symbolizer implements Disposable {
       const module = this.moduleOf(address);
       if (module !== undefined) modules.add(module);
     }
-    const fetching = Array.from(modules, async (module) => {
-      const source = this.#sources.get(module) ?? this.#open(module);
-      const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
-      if (reference !== undefined) source.pdb = await this.#locator.fetch(reference);
-    });
-    await Promise.all(fetching);
+    const waiting = modules.values();
+    const fetchNext = async (): Promise<void> => {
+      for (const module of waiting) {
+        const source = this.#sources.get(module) ?? this.#open(module);
+        const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
+        if (reference !== undefined) source.pdb = await this.#locator.fetch(reference);
+      }
+    };
+    await Promise.all(Array.from({ length: DOWNLOADS_AT_A_TIME }, fetchNext));
   }
 
   /** Why functions of modules with this name have no names, as far as the file of the first one says. */
@@ -337,6 +344,12 @@ function findByGo({ file, useDebugInformation }: Source, rva: number): Found | u
     return line === undefined ? part : { ...part, line };
   };
   return { ...spell(found), inlined: found.inlined.map(spell) };
+}
+
+/** On Linux a user may name directories of Linux. */
+function readEnvironmentPath(): string {
+  const path = process.env['_NT_SYMBOL_PATH'] ?? '';
+  return isWine ? toWindowsSymbolPath(path) : path;
 }
 
 /** {@link Frame.exported}, where it differs from the name that was found. */

@@ -7,7 +7,7 @@ import type { MemoryBudget } from '../memory-budget.ts';
 import { PdbFile } from '../pdb/pdb-file.ts';
 import { compressedName, pdbName, POINTER_NAME, readPointer, storeParts } from './pdb-name.ts';
 import { parseSymbolPath, type SymbolPlace } from './symbol-path.ts';
-import { download, type ServerLimits, type SymbolDownload, serverLimits } from './symbol-server.ts';
+import { download, type ServerAnswer, type ServerLimits, type SymbolDownload, serverLimits } from './symbol-server.ts';
 
 /** How to look for PDB files. */
 interface LocatorOptions {
@@ -30,6 +30,7 @@ interface LocatorOptions {
 /** All downloads of one audit take so long together at most: the target may stand at its exit meanwhile. */
 const DOWNLOADS_MS_MAX = 120_000;
 const POINTER_SIZE_BYTES_MAX = 4096;
+const VAIN_ANSWERS_MAX = 10_000;
 
 /**
  * Finds the PDB that an executable file names, by its GUID and its age: where the linker wrote it, beside the module,
@@ -138,11 +139,12 @@ export class PdbLocator {
       if (place.kind !== 'store' || place.server === undefined) continue;
       const path = storePath(place.directories[0]!, file, name);
       const options = { limits, signal, ...(onDownload && { onProgress: onDownload }) };
-      const answer = await download(place.server, file, path, isWanted, options);
-      if (answer.kind === 'refused') this.#note(reference, `${place.server} ${answer.why}`);
-      const written = answer.kind === 'written' ? this.#openPdb(path, reference, true) : undefined;
-      const found = answer.kind === 'elsewhere' ? this.#openPdb(answer.path, reference, false) : written;
+      const answer = await askOnce(place.server, file, () => download(place.server!, file, path, isWanted, options));
+      // Another audit of this tool may have written it meanwhile.
+      const written = answer.kind === 'absent' ? undefined : this.#openPdb(path, reference, true);
+      const found = written ?? (answer.kind === 'elsewhere' ? this.#openPdb(answer.path, reference, false) : undefined);
       if (found !== undefined) return found;
+      if (answer.kind === 'refused') this.#note(reference, `${place.server} ${answer.why}`);
     }
     return undefined;
   }
@@ -155,6 +157,24 @@ export class PdbLocator {
   #note({ path }: PdbReference, trouble: string): void {
     if (!this.#troubles.has(path)) this.#troubles.set(path, trouble);
   }
+}
+
+/**
+ * The answers of servers that have no file to give: an audit of many processes asks for the same files again and again.
+ */
+const vainAnswers = new Map<string, ServerAnswer>();
+
+async function askOnce(
+  server: string,
+  { name, id }: { readonly name: string; readonly id: string },
+  ask: () => Promise<ServerAnswer>,
+): Promise<ServerAnswer> {
+  const key = `${server}\n${name}\n${id}`;
+  const known = vainAnswers.get(key);
+  if (known !== undefined) return known;
+  const answer = await ask();
+  if (answer.kind !== 'written' && vainAnswers.size < VAIN_ANSWERS_MAX) vainAnswers.set(key, answer);
+  return answer;
 }
 
 /** Where a store has a file. */

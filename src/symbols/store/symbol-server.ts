@@ -34,7 +34,7 @@ export interface SymbolDownload {
 }
 
 /** The result of asking a server. */
-type ServerAnswer =
+export type ServerAnswer =
   /** The file has been written. */
   | { readonly kind: 'written' }
   /** The server has a `file.ptr`, which names another place. */
