@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import http, { type IncomingMessage } from 'node:http';
+import https from 'node:https';
 import { dirname } from 'node:path';
 
+import { toolName } from '../../version.ts';
 import { compressedName, POINTER_NAME, readPointer, storeParts } from './pdb-name.ts';
 
 /** The limits of what a symbol server is asked for. */
@@ -113,53 +116,99 @@ async function request(start: URL, limits: ServerLimits, signal: AbortSignal): P
   let url = start;
   for (let count = 0; count <= REDIRECTIONS_MAX; count++) {
     checkProtocol(url, limits);
-    const silence = new AbortController();
-    const hush = (): void => silence.abort(new ServerRefusal(`was silent for ${limits.silenceMs / 1000} s`));
-    let timer = setTimeout(hush, limits.silenceMs);
-    const hear = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(hush, limits.silenceMs);
-    };
-    const cancel = (): void => {
-      clearTimeout(timer);
-      silence.abort();
-    };
+    const silence = new Silence(limits.silenceMs);
     let isOpen = false;
     try {
-      const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.any([signal, silence.signal]) });
-      const { status, headers, body } = response;
-      if (status === 200 && body !== null) {
-        const length = headers.has('content-encoding')
-          ? Number.NaN
-          : Number(headers.get('content-length') ?? Number.NaN);
+      const response = await silence.guard(send(url, AbortSignal.any([signal, silence.signal])));
+      const { statusCode: status = 0, headers } = response;
+      if (status === 200) {
+        if ((headers['content-encoding'] ?? 'identity') !== 'identity')
+          throw new ServerRefusal('sent the file in an encoding that was not asked for');
+        const length = Number(headers['content-length'] ?? Number.NaN);
         isOpen = true;
-        const sizeBytes = Number.isSafeInteger(length) ? length : undefined;
-        return { url, sizeBytes, parts: listen(body, hear, cancel), cancel };
+        return {
+          url,
+          sizeBytes: Number.isSafeInteger(length) ? length : undefined,
+          parts: listen(response, silence),
+          cancel: () => silence.end(),
+        };
       }
       if (status === 404 || status === 410) return undefined;
-      const location = status >= 300 && status < 400 ? headers.get('location') : null;
-      if (location === null) throw new ServerRefusal(`answered with HTTP ${status}`);
+      const location = status >= 300 && status < 400 ? headers.location : undefined;
+      if (location === undefined) throw new ServerRefusal(`answered with HTTP ${status}`);
       if (!URL.canParse(location, url.href)) throw new ServerRefusal('led to an address that is none');
       url = new URL(location, url);
     } finally {
-      if (!isOpen) cancel();
+      if (!isOpen) silence.end();
     }
   }
   throw new ServerRefusal('led from address to address without end');
 }
 
-async function* listen(
-  body: AsyncIterable<Uint8Array>,
-  hear: () => void,
-  cancel: () => void,
-): AsyncGenerator<Uint8Array> {
+/**
+ * Resolves when the head of the answer is there. Not by fetch(): it sets times of TCP's keep-alive, which the sockets of
+ * Wine 8 refuse.
+ */
+function send(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
+  const { get } = url.protocol === 'https:' ? https : http;
+  return new Promise((resolve, reject) => {
+    // An agent would keep the connection, and with it this process.
+    get(url, { agent: false, signal, headers: { 'user-agent': toolName } }, resolve).on('error', reject);
+  });
+}
+
+/** Ends a request when the server has been silent for too long. */
+class Silence {
+  readonly #ms: number;
+  readonly #controller = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+    this.hear();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The server has said something. */
+  hear(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => this.#controller.abort(new ServerRefusal(`was silent for ${this.#ms / 1000} s`)),
+      this.#ms,
+    );
+  }
+
+  /** Ends the request in any case. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#controller.abort();
+  }
+
+  /** The same promise, but for the reason why it rejects. */
+  async guard<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      const reason: unknown = this.signal.reason;
+      throw reason instanceof ServerRefusal ? reason : error;
+    }
+  }
+}
+
+async function* listen(body: AsyncIterable<Uint8Array>, silence: Silence): AsyncGenerator<Uint8Array> {
+  const parts = body[Symbol.asyncIterator]();
   try {
-    for await (const part of body) {
-      hear();
-      yield part;
+    for (;;) {
+      const { done, value } = await silence.guard(parts.next());
+      if (done === true) return;
+      silence.hear();
+      yield value;
     }
   } finally {
-    cancel();
+    silence.end();
   }
 }
 
@@ -227,8 +276,7 @@ async function readAll({ parts }: OpenAnswer, sizeBytesMax: number): Promise<str
 function spellRefusal(error: unknown, signal: AbortSignal): string {
   if (error instanceof ServerRefusal) return error.message;
   if (signal.aborted) return 'took longer than all downloads together may take';
-  // fetch wraps the reason: ECONNREFUSED, ENOTFOUND, CERT_HAS_EXPIRED; a file that cannot be written has its own.
-  const { cause } = error as { cause?: unknown };
-  const { code, message } = (cause ?? error) as { code?: string; message?: string };
+  // ECONNREFUSED, ENOTFOUND, CERT_HAS_EXPIRED; or the reason why a file cannot be written.
+  const { code, message } = error as { code?: string; message?: string };
   return `could not be used: ${code ?? message ?? String(error)}`;
 }
