@@ -12,7 +12,7 @@ import { PDB_SIZE_BYTES_MAX, type PdbFile } from './pdb/pdb-file.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
 import { spellLine, toWindowsPath } from './source-path.ts';
 import { PdbLocator } from './store/pdb-locator.ts';
-import type { SymbolDownload } from './store/symbol-server.ts';
+import type { ServerLimits, SymbolDownload } from './store/symbol-server.ts';
 import { undecorate } from './undecorate.ts';
 
 /** Where symbols come from. */
@@ -32,6 +32,8 @@ interface SymbolizerOptions extends SymbolSearch {
   readonly systemSymbols?: boolean;
   /** Paths that the user gave: files are read from a network drive or share only if one of these is on it. */
   readonly userPaths?: readonly string[];
+  /** Limits of symbol servers, where they are not the usual ones. */
+  readonly limits?: ServerLimits;
 }
 
 /** The sources of symbols for one module, opened for its first address. */
@@ -99,6 +101,7 @@ export class Symbolizer implements Disposable {
       budget: this.#budget,
       openFile: (path, isUsers) => this.#openPdbFile(path, isUsers),
       onDownload: options.onDownload,
+      ...(options.limits && { limits: options.limits }),
     });
     this.addModules(modules);
   }

@@ -146,8 +146,8 @@ async function request(start: URL, limits: ServerLimits, signal: AbortSignal): P
 }
 
 /**
- * Resolves when the head of the answer is there. Not by fetch(): it sets times of TCP's keep-alive, which the sockets of
- * Wine 8 refuse.
+ * Resolves when the head of the answer is there. Not by fetch(): it sets times of TCP's keep-alive, which the sockets
+ * of Wine 8 refuse.
  */
 function send(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
   const { get } = url.protocol === 'https:' ? https : http;
