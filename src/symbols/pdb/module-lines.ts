@@ -2,7 +2,7 @@ import { ByteCursor } from '../dwarf/byte-cursor.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import { lastAtOrBelow } from '../sorted-search.ts';
 import type { PdbLayout, PdbModuleInfo } from './dbi.ts';
-import type { PdbStream } from './msf.ts';
+import { type PdbStream, StreamWindow } from './msf.ts';
 import { SpanTable } from './span-table.ts';
 
 /** A line, and where its file is described among the file checksums of the object file. */
@@ -69,16 +69,17 @@ export class ModuleLines {
 
   /** Reads where each table lies. */
   read(): void {
+    const window = new StreamWindow(this.#stream);
     // u32 kind, u32 size of what follows, which is padded to whole words
     for (let next = this.#at; next + 8 <= this.#end; ) {
-      const header = this.#stream.read(next, Math.min(8 + LINES_HEADER_SIZE_BYTES, this.#end - next));
+      const header = window.seek(next, Math.min(8 + LINES_HEADER_SIZE_BYTES, this.#end - next));
       const at = next + 8;
-      const sizeBytes = header.readUInt32LE(4);
+      const sizeBytes = window.bytes.readUInt32LE(header + 4);
       if (at + sizeBytes > this.#end) throw new RangeError('Lines end early');
       next = at + Math.ceil(sizeBytes / 4) * 4;
-      const kind = header.readUInt32LE(0);
+      const kind = window.bytes.readUInt32LE(header);
       if ((kind & DEBUG_S_IGNORE) !== 0) continue;
-      if (kind === DEBUG_S_LINES) this.#addTable(at, header);
+      if (kind === DEBUG_S_LINES) this.#addTable(at, window.bytes, header);
       else if (kind === DEBUG_S_FILECHKSMS) this.#checksums ??= { at, end: at + sizeBytes };
       else if (kind === DEBUG_S_INLINEELINES) {
         this.#budget.spend(INLINEE_SIZE_BYTES);
@@ -88,9 +89,10 @@ export class ModuleLines {
   }
 
   /** u32 offCon, u16 segCon, u16 flags, u32 cbCon, behind the kind and the size */
-  #addTable(at: number, header: Buffer): void {
-    const rva = this.#toRva(header.readUInt16LE(12), header.readUInt32LE(8));
-    if (rva !== undefined) this.#tables.add(rva, header.readUInt32LE(16), at);
+  #addTable(at: number, bytes: Buffer, header: number): void {
+    if (header + 8 + LINES_HEADER_SIZE_BYTES > bytes.length) throw new RangeError('Lines end early');
+    const rva = this.#toRva(bytes.readUInt16LE(header + 12), bytes.readUInt32LE(header + 8));
+    if (rva !== undefined) this.#tables.add(rva, bytes.readUInt32LE(header + 16), at);
   }
 
   /**

@@ -15,6 +15,8 @@ const PART_SIZE_BYTES_MAX = 1 << 24;
  */
 const SHARED_FACTOR_MAX = 2;
 const NO_STREAM = 0xffff_ffff;
+/** Most PDB files have blocks of this size. */
+const WINDOW_SIZE_BYTES = 4096;
 /** No name in any real PDB is longer. */
 const TEXT_SIZE_BYTES_MAX = 4096;
 const TEXT_STEP_SIZE_BYTES = 128;
@@ -120,6 +122,35 @@ function readBlocks({ readFile, blockSizeBytes }: Blocks, list: BlockList, offse
     left -= partSizeBytes;
   }
   return Buffer.concat(parts);
+}
+
+/** Reads small parts of a stream one behind the other, without a buffer for each. */
+export class StreamWindow {
+  readonly #stream: PdbStream;
+  #start = 0;
+  /** Some bytes of the stream. */
+  bytes: Buffer = Buffer.alloc(0);
+
+  constructor(stream: PdbStream) {
+    this.#stream = stream;
+  }
+
+  /**
+   * Moves the window to a part of the stream.
+   *
+   * @returns where in {@link bytes} the part begins
+   * @throws RangeError where the stream or the file ends before the part does
+   */
+  seek(offset: number, sizeBytes: number): number {
+    const at = offset - this.#start;
+    if (at >= 0 && at + sizeBytes <= this.bytes.length) return at;
+    // A part of one block of the container is read without a copy.
+    const toBoundary = WINDOW_SIZE_BYTES - (offset % WINDOW_SIZE_BYTES);
+    const left = this.#stream.sizeBytes - offset;
+    this.bytes = this.#stream.read(offset, Math.max(sizeBytes, Math.min(toBoundary, left)));
+    this.#start = offset;
+    return 0;
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { PdbLayout, PdbModuleInfo } from './dbi.ts';
 import { spellNamespaces } from './function-names.ts';
-import { type PdbStream, readText } from './msf.ts';
+import { type PdbStream, readText, StreamWindow } from './msf.ts';
 import { SpanTable } from './span-table.ts';
 
 /** A function in the symbols of an object file. */
@@ -43,8 +43,8 @@ interface PdbRecord {
   readonly kind: number;
   /** Where the next symbol begins. */
   readonly end: number;
-  /** Its first bytes, as far as there are any: fewer than it has, or more. */
-  readonly head: Buffer;
+  /** Where its first bytes begin in those of the window: {@link HEAD_SIZE_BYTES}, if the stream has as many. */
+  readonly head: number;
 }
 
 /**
@@ -52,17 +52,18 @@ interface PdbRecord {
  *
  * @throws RangeError where it does not end before `end`
  */
-function readRecord(stream: PdbStream, at: number, end: number): PdbRecord {
+function readRecord(window: StreamWindow, at: number, end: number): PdbRecord {
   if (at + RECORD_HEADER_SIZE_BYTES > end) throw new RangeError('A symbol ends early');
-  const head = stream.read(at, Math.min(HEAD_SIZE_BYTES, end - at));
-  const sizeBytes = head.readUInt16LE(0) + 2;
+  const head = window.seek(at, Math.min(HEAD_SIZE_BYTES, end - at));
+  const sizeBytes = window.bytes.readUInt16LE(head) + 2;
   if (sizeBytes < RECORD_HEADER_SIZE_BYTES || at + sizeBytes > end) throw new RangeError('A symbol ends early');
-  return { at, kind: head.readUInt16LE(2), end: at + sizeBytes, head };
+  return { at, kind: window.bytes.readUInt16LE(head + 2), end: at + sizeBytes, head };
 }
 
 /** The functions of one object file. A damaged symbol ends the reading: what stands before it is found. */
 export class Procedures {
   readonly #stream: PdbStream;
+  readonly #window: StreamWindow;
   readonly #end: number;
   readonly #toRva: PdbLayout['toRva'];
   /** By their code: where the symbol stands. */
@@ -73,6 +74,7 @@ export class Procedures {
 
   constructor(stream: PdbStream, { symbolsSizeBytes }: PdbModuleInfo, toRva: PdbLayout['toRva'], budget: MemoryBudget) {
     this.#stream = stream;
+    this.#window = new StreamWindow(stream);
     this.#end = Math.min(symbolsSizeBytes, stream.sizeBytes);
     this.#toRva = toRva;
     this.#budget = budget;
@@ -83,34 +85,32 @@ export class Procedures {
   read(): void {
     if (this.#end < 4 || this.#stream.read(0, 4).readUInt32LE(0) !== SIGNATURE_C13) return;
     for (let at = 4; at < this.#end; ) {
-      const record = readRecord(this.#stream, at, this.#end);
+      const record = readRecord(this.#window, at, this.#end);
       at = this.#add(record) ?? record.end;
     }
   }
 
   /** Returns where the symbols end that belong to this one; `undefined` where it has none. */
   #add({ at, kind, end, head }: PdbRecord): number | undefined {
+    const { bytes } = this.#window;
     if (kind === S_SEPCODE) {
       // u32 pParent, pEnd, length, flags, off, offParent, u16 sec, secParent: a part of a function that lies apart
-      this.#addSpan(head, { sizeBytes: head.readUInt32LE(12), offsetAt: 20, sectionAt: 28, at });
+      this.#addSpan(at, bytes.readUInt16LE(head + 28), bytes.readUInt32LE(head + 20), bytes.readUInt32LE(head + 12));
     } else if (kind === S_THUNK32) {
       // u32 pParent, pEnd, pNext, off, u16 seg, len, u8 ord, name
-      this.#addSpan(head, { sizeBytes: head.readUInt16LE(22), offsetAt: 16, sectionAt: 20, at });
+      this.#addSpan(at, bytes.readUInt16LE(head + 20), bytes.readUInt32LE(head + 16), bytes.readUInt16LE(head + 22));
     } else if (procedureKinds.has(kind)) {
       // u32 pParent, pEnd, pNext, len, DbgStart, DbgEnd, typind, off, u16 seg, u8 flags, name
-      this.#addSpan(head, { sizeBytes: head.readUInt32LE(16), offsetAt: 32, sectionAt: 36, at });
-      const last = head.readUInt32LE(8); // the S_END of this function, behind all that belongs to it
+      this.#addSpan(at, bytes.readUInt16LE(head + 36), bytes.readUInt32LE(head + 32), bytes.readUInt32LE(head + 16));
+      const last = bytes.readUInt32LE(head + 8); // the S_END of this function, behind all that belongs to it
       return last >= end && last < this.#end ? last : undefined;
     }
     return undefined;
   }
 
-  #addSpan(
-    record: Buffer,
-    place: { readonly sizeBytes: number; readonly offsetAt: number; readonly sectionAt: number; readonly at: number },
-  ): void {
-    const rva = this.#toRva(record.readUInt16LE(place.sectionAt), record.readUInt32LE(place.offsetAt));
-    if (rva !== undefined) this.#spans.add(rva, place.sizeBytes, place.at);
+  #addSpan(at: number, section: number, offset: number, sizeBytes: number): void {
+    const rva = this.#toRva(section, offset);
+    if (rva !== undefined) this.#spans.add(rva, sizeBytes, at);
   }
 
   /**
@@ -123,12 +123,15 @@ export class Procedures {
     if (span === undefined) return undefined;
     const known = this.#known.get(span.value);
     if (known !== undefined) return known;
-    const record = readRecord(this.#stream, span.value, this.#end);
+    const record = readRecord(this.#window, span.value, this.#end);
     if (record.kind !== S_SEPCODE) return this.#keep(record, span.begin);
-    const parent = this.#toRva(record.head.readUInt16LE(30), record.head.readUInt32LE(24));
+    const parent = this.#toRva(
+      this.#window.bytes.readUInt16LE(record.head + 30),
+      this.#window.bytes.readUInt32LE(record.head + 24),
+    );
     const around = parent === undefined ? undefined : this.#spans.find(parent);
     if (around === undefined) return undefined;
-    const whole = readRecord(this.#stream, around.value, this.#end);
+    const whole = readRecord(this.#window, around.value, this.#end);
     return whole.kind === S_SEPCODE ? undefined : this.#keep(whole, around.begin);
   }
 
@@ -142,7 +145,7 @@ export class Procedures {
   #describe(record: PdbRecord, begin: number): PdbProcedure {
     const isThunk = record.kind === S_THUNK32;
     const name = spellNamespaces(readText(this.#stream, record.at + (isThunk ? THUNK_NAME_AT : PROCEDURE_NAME_AT)));
-    const last = record.head.readUInt32LE(8);
+    const last = this.#window.bytes.readUInt32LE(record.head + 8);
     const hasChildren = !isThunk && last > record.end && last < this.#end;
     return { name, begin, childrenAt: record.end, childrenEnd: hasChildren ? last : record.end };
   }
