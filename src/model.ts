@@ -193,6 +193,8 @@ export interface ModuleWithoutNames {
   readonly debugFile?: string;
   /** The name of the PDB's directory on a symbol server: its GUID and its age, in hexadecimal digits. */
   readonly pdbId?: string;
+  /** Why a symbol store or server of the symbol path did not give the PDB. */
+  readonly trouble?: string;
 }
 
 /**

@@ -13,7 +13,7 @@ import { toolName, toolVersion } from '../version.ts';
 import { AuditorSign } from './audit-claim.ts';
 import { findIn } from './findings.ts';
 import type { CountedProcess, OpenCounts } from './open-counts.ts';
-import type { AuditOptions } from './options.ts';
+import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
@@ -75,7 +75,7 @@ export async function attach(options: AttachOptions): Promise<Report> {
       ...(slotCount === undefined ? {} : { slotCount }),
       notesBytecode: options.javaScriptLogs !== undefined,
     },
-    names: { symbolPath: options.symbolPath, javaScriptLogs: options.javaScriptLogs },
+    names: nameSourcesOf(options, options.javaScriptLogs),
     choice: new ProcessChoice(only, skip),
     everyMs: options.mark === undefined ? options.everyMs : undefined,
     settleMs: options.settleMs,

@@ -13,7 +13,7 @@ import { AuditClaim, AuditorSign } from './audit-claim.ts';
 import type { Judgement } from './examination.ts';
 import { JavaScriptLogs } from './javascript-logs.ts';
 import { findIn, modulesWithoutNames } from './findings.ts';
-import type { AuditOptions } from './options.ts';
+import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
 import { combineTree } from './tree/combine-tree.ts';
@@ -35,7 +35,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   using events = new AuditorEvents({ followsChildren: options.followChildren ?? false });
   const { stdin, stdout, stderr } = streams;
   const recordingOptions = { ...options.recording, notesBytecode: javaScript !== undefined };
-  const names = { symbolPath: options.symbolPath, javaScriptLogs: javaScript?.directory };
+  const names = nameSourcesOf(options, javaScript?.directory);
   using started = await startTarget(
     { program, args: [...(javaScript?.flags ?? []), ...(options.args ?? [])], stdin, stdout, stderr },
     recordingOptions,

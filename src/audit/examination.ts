@@ -9,6 +9,7 @@ import type { CallLedger } from '../call-ledger.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
 import type { CallOfOther, EvidenceSources, OtherProcesses } from '../evidence/sources.ts';
+import { listStackIds } from '../evidence/stack-ids.ts';
 import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
 import { displayName } from '../handles/display-name.ts';
 import { HandleTable } from '../handles/enumerate.ts';
@@ -102,7 +103,7 @@ export class Examination implements Disposable {
     this.#userPaths = target.origin === 'child' ? [] : [target.image];
     this.#symbolizer = new Symbolizer([], {
       userPaths: this.#userPaths,
-      ...(names.symbolPath === undefined ? {} : { searchPath: names.symbolPath }),
+      ...names,
     });
   }
 
@@ -148,6 +149,7 @@ export class Examination implements Disposable {
     this.#symbolizer.onModule = onModule;
     const loaded = table === undefined ? [] : this.#target.modules();
     this.#addModules(loaded, ledger);
+    await this.#symbolizer.fetchSymbols(addressesIn(ledger));
     using javaScript = await this.#openJavaScript();
     const sources: EvidenceSources = {
       ledger,
@@ -270,6 +272,11 @@ export class Examination implements Disposable {
   [Symbol.dispose](): void {
     this.#symbolizer[Symbol.dispose]();
   }
+}
+
+/** The return addresses of all stacks that evidence may show. */
+function* addressesIn(ledger: CallLedger): Generator<bigint> {
+  for (const id of listStackIds(ledger)) yield* ledger.stack(id);
 }
 
 /** Notes the handles that a target has open as recording begins: their closes are no surprise. */

@@ -1,6 +1,8 @@
 import type { RecordingOptions } from '../agent/inject/recording-options.ts';
 import type { AnalyzeOptions } from '../analyze/index.ts';
 import type { SuppressionText } from '../analyze/suppressions.ts';
+import type { SymbolDownload } from '../symbols/store/symbol-server.ts';
+import type { SymbolSearch } from '../symbols/symbolizer.ts';
 
 /** How to audit a program from its first instruction to its last. */
 export interface AuditOptions {
@@ -28,6 +30,8 @@ export interface AuditOptions {
   readonly javaScript?: boolean;
   /** The directory in which programs that were started with those flags keep their logs. */
   readonly javaScriptLogs?: string;
+  /** Called with the news of each PDB that comes from a symbol server. Only servers in the symbol path are asked. */
+  readonly onSymbolDownload?: (download: SymbolDownload) => void;
   /** Whether child processes are recorded, too, and theirs; false by default, though the command does it. */
   readonly followChildren?: boolean;
   /** Programs (`worker.exe`) whose processes the report is of; others are followed for their children's sake. */
@@ -63,9 +67,15 @@ export interface AuditProgress {
 }
 
 /** Where the names of functions come from, beside the modules. */
-export interface NameSources {
-  /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
-  readonly symbolPath?: string | undefined;
+export interface NameSources extends SymbolSearch {
   /** The directory of V8's logs. */
   readonly javaScriptLogs?: string | undefined;
+}
+
+/** Where an audit's names of functions come from. */
+export function nameSourcesOf(
+  { symbolPath, onSymbolDownload }: Partial<AuditOptions>,
+  javaScriptLogs: string | undefined,
+): NameSources {
+  return { searchPath: symbolPath, onDownload: onSymbolDownload, javaScriptLogs };
 }

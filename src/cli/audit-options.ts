@@ -14,6 +14,8 @@ import { type Configuration, configFileName, configure } from './gate/configurat
 import { ReportJudge } from './gate/judge.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addReporter, parseReporter, type ReportAppearance, type ReporterChoice } from './report-output.ts';
+import { spellDownload } from './symbol-downloads.ts';
+import { write } from './terminal.ts';
 
 // The options that every command has that audits.
 
@@ -187,6 +189,7 @@ export function toAuditOptions(
   | 'mark'
   | 'symbolPath'
   | 'javaScriptLogs'
+  | 'onSymbolDownload'
   | 'only'
   | 'skip'
 > {
@@ -201,6 +204,10 @@ export function toAuditOptions(
     ...(options.mark === undefined ? {} : { mark: options.mark }),
     ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
     ...(options.jsLogs === undefined ? {} : { javaScriptLogs: toWindowsPath(options.jsLogs) }),
+    onSymbolDownload: (download) => {
+      const line = spellDownload(download);
+      if (line !== undefined) write(2, line);
+    },
     ...(options.only === undefined ? {} : { only: options.only }),
     ...(options.skip === undefined ? {} : { skip: options.skip }),
   };

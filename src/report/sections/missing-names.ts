@@ -50,7 +50,11 @@ export function spellMissingNames(
   const modules = modulesWithoutNames.filter(isOfInterest);
   return Object.entries(reasons).flatMap(([why, reason]) => {
     const concerned = modules.filter((each) => each.why === why);
-    return concerned.length === 0 ? [] : [`${spellModules(concerned)}: ${reason}.`];
+    if (concerned.length === 0) return [];
+    const troubles = concerned.flatMap(({ debugFile = '', trouble }) =>
+      trouble === undefined ? [] : [`${baseName(debugFile)}: ${trouble}.`],
+    );
+    return [`${spellModules(concerned)}: ${reason}.`, ...troubles.slice(0, namedModules)];
   });
 }
 

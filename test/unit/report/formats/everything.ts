@@ -137,6 +137,7 @@ export const everything: Report = {
       why: 'pdb-not-found',
       debugFile: 'C:\\b\\app.pdb',
       pdbId: '3249D99D0C4049318610F4E4FB0B69361',
+      trouble: 'https://symbols.example answered with HTTP 500',
     },
   ],
   suppressions: [
