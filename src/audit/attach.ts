@@ -65,6 +65,7 @@ export async function attach(options: AttachOptions): Promise<Report> {
     choice: new ProcessChoice(only, skip),
     everyMs: options.mark === undefined ? options.everyMs : undefined,
     settleMs: options.settleMs,
+    sectionsOfAll: marks,
     judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options) }),
   });
   tree.start();
@@ -133,7 +134,7 @@ async function openMarks({ mark, settleMs = 0, processes }: AttachOptions): Prom
   if (mark === undefined) return undefined;
   if (processes.length > 1)
     throw new MarkError(mark, `${processes.length} processes cannot share its marks`, 'one process, or --every');
-  return await MarkListener.open(parseMarkName(mark), settleMs);
+  return await MarkListener.open(parseMarkName(mark), { settleMs });
 }
 
 /** Why growth could not be judged. */

@@ -30,6 +30,8 @@ export interface MemberOptions {
   readonly symbolPath: string | undefined;
   /** Counts the open handles of each site now and then; belongs to the member. */
   readonly marks?: MarkListener | undefined;
+  /** By which the sections of its work are known; absent where none are to come. */
+  readonly sectionsOfAll?: MarkListener | undefined;
   /** Applies the rules and the suppressions; absent for a process that is recorded for its children's sake only. */
   readonly judge: ((evidence: Evidence) => Verdict) | undefined;
 }
@@ -61,7 +63,7 @@ export class Member implements Disposable {
     this.#options = options;
     this.examination = examination;
     this.#threads = new ExitingThreads(target, recording);
-    examination.begin(options.marks);
+    examination.begin(options.marks, options.sectionsOfAll);
   }
 
   /**

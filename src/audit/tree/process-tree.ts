@@ -30,6 +30,8 @@ interface TreeOptions {
   readonly everyMs?: number | undefined;
   /** How long a count may wait until handles are closed. */
   readonly settleMs?: number | undefined;
+  /** By which the sections of the work of all processes are known. */
+  readonly sectionsOfAll?: MarkListener | undefined;
   /** Applies the rules and the suppressions. */
   readonly judge: (evidence: Evidence) => Verdict;
 }
@@ -314,9 +316,9 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   #memberOptions({ image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { symbolPath, choice, judge, everyMs, settleMs = 0 } = this.#options;
+    const { symbolPath, choice, judge, everyMs, settleMs = 0, sectionsOfAll } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
-    return { symbolPath, claim, marks, judge: choice.isReported(image) ? judge : undefined };
+    return { symbolPath, claim, marks, sectionsOfAll, judge: choice.isReported(image) ? judge : undefined };
   }
 
   /** Gives everything back, once no judgement is under way that needs it. */

@@ -17,6 +17,7 @@ export function spellFacts({ target, runs, stats }: Report): readonly string[] {
     spellDuration(stats.durationMs),
     `${spellNumber(stats.opens)} handles opened, ${spellNumber(stats.closes)} closed, ${spellNumber(stats.openHandles)} open`,
     ...(stats.iterations === undefined ? [] : [`${plural(stats.iterations, 'iteration')} marked`]),
+    ...(stats.sections === undefined ? [] : [`${plural(stats.sections, 'test')} labelled`]),
   ];
 }
 

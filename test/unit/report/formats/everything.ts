@@ -10,6 +10,7 @@ const gaps: readonly Gap[] = Object.keys(mayHideFindings).map((kind) => {
     'calls-unrecognised': { names: ['NtClose'] },
     'functions-unmovable': { names: ['msvcrt.dll!_lseek'] },
     'handle-table-lost': { why: 'failed-fast' },
+    'no-sections': { mark: '\\\\.\\pipe\\done' },
     'no-marks': { mark: 'Local\\done' },
     'too-few-marks': { iterations: 1, warmUpIterations: 2, needed: 5 },
     'process-left': { image: 'C:\\b.exe' },
