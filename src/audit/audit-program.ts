@@ -49,7 +49,11 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   await using tree =
     events.child === undefined
       ? undefined
-      : new ProcessTree(events, { recording: recordingOptions, symbolPath, choice, judge: find, sectionsOfAll: marks }, started);
+      : new ProcessTree(
+          events,
+          { recording: recordingOptions, symbolPath, choice, judge: find, sectionsOfAll: marks },
+          started,
+        );
   using session = await AuditSession.begin(target, recording, {
     passedOn,
     marks,
@@ -106,7 +110,11 @@ async function openMarks(
 }
 
 /** The gaps of the recording, and those that come from how the audit was made. */
-function listGaps({ gaps, evidence, stats }: Judgement, options: AuditOptions, mark: MarkName | undefined): readonly Gap[] {
+function listGaps(
+  { gaps, evidence, stats }: Judgement,
+  options: AuditOptions,
+  mark: MarkName | undefined,
+): readonly Gap[] {
   const { analysis, settleMs = 0, leaksBySection = false, interruption } = options;
   const isKnown = gaps.some(({ kind }) => kind === 'interrupted');
   const hasSections = stats.sections !== undefined;

@@ -10,7 +10,7 @@ import { createNewEvent } from './new-event.ts';
 import { LineReader } from './line-reader.ts';
 import { parseSectionLine, type SectionLine } from './section-line.ts';
 import { SectionLeaks } from './section-leaks.ts';
-import { SectionLog } from './section-log.ts';
+import { type Section, SectionLog } from './section-log.ts';
 
 /** Bytes that the target wrote to a pipe just before it ended arrive within this time. */
 const DRAIN_MS = 50;
@@ -20,6 +20,8 @@ const LAST_LINE_MS = 2000;
 const PENDING_MAX = 4096;
 /** A program with so many unread answers gets no more until it reads them. */
 const UNREAD_SIZE_BYTES_MAX = 1 << 20;
+/** A client that keeps its connection open so long is one that sends all lines by it. */
+const CLOSE_MS = 1000;
 /** Programs that may have the pipe open at once; each takes memory here. */
 const CONNECTIONS_MAX = 1024;
 
@@ -94,7 +96,11 @@ export class MarkListener implements Disposable {
   static async open({ kind, name }: MarkName, options: ListenerOptions): Promise<MarkListener> {
     if (kind === 'event') {
       if (options.leaksBySection !== true) return new MarkListener(options, createNewEvent(name));
-      throw new MarkError(name, 'an event cannot say which section begins', `a pipe: pipe:${name.replace(/^.*\\/, '')}`);
+      throw new MarkError(
+        name,
+        'an event cannot say which section begins',
+        `a pipe: pipe:${name.replace(/^.*\\/, '')}`,
+      );
     }
     if (await answers(name)) throw new MarkError(name, 'another process has a pipe of that name', 'another name');
     const server = createServer({ allowHalfOpen: true });
@@ -209,22 +215,39 @@ export class MarkListener implements Disposable {
     else this.#takeSection(socket, line);
   }
 
-  /** A section begins or ends at once; the answer comes when what it left open is noted, and the marks before it are. */
-  #takeSection(socket: Socket, line: SectionLine): void {
-    const taken = this.sections!.take(line);
-    const judging = typeof taken === 'string' || taken.ended === undefined ? undefined : this.left?.judge(taken.ended, this.#settleMs);
-    const answer = typeof taken === 'string' ? `! ${taken}\n` : `${this.sections!.begun}\n`;
-    if (judging === undefined && this.#counting === undefined) return this.#write(socket, answer, 1);
-    const ending = Promise.all([judging, this.#counting])
+  /**
+   * A section begins or ends at once. The answer waits for the marks before it. What a section left open is judged when
+   * its client has closed the pipe, which it opened within the section: `wait` tells it to, and to come again for that.
+   */
+  #takeSection(socket: Socket, { verb, name, scope }: SectionLine): void {
+    const sections = this.sections!;
+    if (verb === 'sync') return this.#answerLater(socket, `${sections.begun}\n`, [...this.#ending]);
+    const taken = sections.take({ verb, name, scope });
+    const isRefused = typeof taken === 'string';
+    const ended = isRefused ? undefined : taken.ended;
+    if (ended !== undefined && this.left !== undefined) this.#judgeEnd(socket, ended, this.left);
+    const answer = isRefused
+      ? `! ${taken}`
+      : `${sections.begun}${this.#ending.size > 0 && verb !== 'begin' ? ' wait' : ''}`;
+    this.#answerLater(socket, `${answer}\n`, []);
+  }
+
+  #judgeEnd(socket: Socket, section: Section, left: SectionLeaks): void {
+    const judging = untilClosed(socket)
+      .then(async () => await left.judge(section, this.#settleMs))
       .catch((error: unknown) => {
         this.#failure ??= error; // finish() throws it
       })
       .then(() => {
-        this.#ending.delete(ending);
-        this.#write(socket, answer, 1);
-        if (this.#counting === undefined) this.#resume();
+        this.#ending.delete(judging);
+        if (this.#ending.size === 0 && this.#counting === undefined) this.#resume();
       });
-    this.#ending.add(ending);
+    this.#ending.add(judging);
+  }
+
+  #answerLater(socket: Socket, answer: string, awaited: readonly Promise<void>[]): void {
+    if (awaited.length === 0 && this.#counting === undefined) return this.#write(socket, answer, 1);
+    void Promise.all([...awaited, this.#counting]).then(() => this.#write(socket, answer, 1));
   }
 
   #noteLine(socket: Socket): void {
@@ -249,6 +272,15 @@ export class MarkListener implements Disposable {
     this.#server?.close();
     this.#owned?.[Symbol.dispose]();
   }
+}
+
+/** Resolves when a client has closed its connection, or keeps it open for long. */
+async function untilClosed(socket: Socket): Promise<void> {
+  if (socket.readableEnded || socket.destroyed) return;
+  await Promise.race([
+    new Promise((resolve) => socket.once('end', resolve).once('close', resolve)),
+    sleep(CLOSE_MS, undefined, { ref: false }),
+  ]);
 }
 
 /**

@@ -75,7 +75,10 @@ function checkName(section: string): void {
     throw new TypeError(`Cannot name a section ${JSON.stringify(section)}: a name is one line of text. Try another.`);
 }
 
-/** Writes a line to the auditor, and resolves with the number that it answers. */
+/**
+ * Writes a line to the auditor, and resolves with the number that it answers. The auditor may want the pipe closed
+ * before it judges what a section left open, and be asked again.
+ */
 async function tell(line: string, act: string, name: string | undefined): Promise<number> {
   if (name === undefined || name === '') return 0;
   const path = name.startsWith('\\\\') ? name : `\\\\.\\pipe\\${name.replace(/^pipe:/, '')}`;
@@ -95,6 +98,7 @@ async function tell(line: string, act: string, name: string | undefined): Promis
     pipe.on('close', () => {
       if (!answer.includes('\n')) fail('it was closed without an answer');
       else if (answer.startsWith('!')) fail(answer.slice(1).trim(), 'a section that has begun and not ended');
+      else if (answer.trim().endsWith(' wait')) resolve(tell('sync', act, name));
       else resolve(Number.parseInt(answer, 10));
     });
   });

@@ -1,7 +1,7 @@
 /** A line by which a program says where a section of its work begins or ends. */
 export interface SectionLine {
-  /** `label` ends the label before and begins another. */
-  readonly verb: 'begin' | 'end' | 'label';
+  /** `label` ends the label before and begins another; `sync` waits until the ends so far are judged. */
+  readonly verb: 'begin' | 'end' | 'label' | 'sync';
   /** Empty for the innermost section (`end`), or for no further one (`label`). */
   readonly name: string;
   readonly scope: SectionScope;
@@ -19,13 +19,13 @@ export const LINE_SIZE_BYTES_MAX = 1024;
 const NAME_LENGTH_MAX = 200;
 
 /**
- * Reads a line of the mark channel: `begin <name>`, `end`, `end <name>`, `label <name>`, each with `@<thread id>` or
- * `#<process id>` behind the first word to name the scope. The name comes from the target, and may hold anything.
+ * Reads a line of the mark channel: `begin <name>`, `end`, `end <name>`, `label <name>`, `sync`, each with `@<thread
+ * id>` or `#<process id>` behind the first word to name the scope. The name comes from the target, and may hold anything.
  *
  * @returns undefined for every other line: it marks an iteration
  */
 export function parseSectionLine(text: string): SectionLine | undefined {
-  const match = /^(begin|end|label)(?:([@#])(\d{1,10}))?(?: (.*))?$/s.exec(text.replace(/\r$/, ''));
+  const match = /^(begin|end|label|sync)(?:([@#])(\d{1,10}))?(?: (.*))?$/s.exec(text.replace(/\r$/, ''));
   if (match === null) return undefined;
   const [, verb, sign, id, rest = ''] = match;
   const name = cutName(rest.trim());

@@ -96,7 +96,11 @@ export class SectionLog {
    *
    * @returns the section that has ended, if one has; or why the line cannot be followed
    */
-  take({ verb, name, scope }: SectionLine): { readonly ended?: Section } | string {
+  take({
+    verb,
+    name,
+    scope,
+  }: SectionLine & { readonly verb: 'begin' | 'end' | 'label' }): { readonly ended?: Section } | string {
     const last = verb === 'begin' ? undefined : this.#findOpen(verb, name, scope);
     if (verb === 'end' && last === undefined) return name === '' ? 'no section is open' : 'no such section is open';
     const remaining = this.#open.filter((section) => section !== last);

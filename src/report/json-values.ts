@@ -1,5 +1,14 @@
 import { type Completeness, mayHideFindings } from '../completeness.ts';
-import type { BaselineUse, Finding, Frame, HandleObject, Report, SectionPart, Stack, SuppressionLine } from '../model.ts';
+import type {
+  BaselineUse,
+  Finding,
+  Frame,
+  HandleObject,
+  Report,
+  SectionPart,
+  Stack,
+  SuppressionLine,
+} from '../model.ts';
 import { spellGap } from './gaps.ts';
 import { hexadecimal } from './numbers.ts';
 import { selectFindings } from './selection.ts';
