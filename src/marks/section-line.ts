@@ -28,8 +28,9 @@ export function parseSectionLine(text: string): SectionLine | undefined {
   const match = /^(begin|end|label|sync)(?:([@#])(\d{1,10}))?(?: (.*))?$/s.exec(text.replace(/\r$/, ''));
   if (match === null) return undefined;
   const [, verb, sign, id, rest = ''] = match;
-  const name = cutName(rest.trim());
-  if (verb === 'begin' && name === '') return undefined;
+  const given = cutName(rest.trim());
+  if (verb === 'begin' && given === '' && sign === undefined) return undefined;
+  const name = verb === 'begin' && given === '' ? 'unnamed' : given;
   const number = Number(id);
   const scope = sign === '@' ? { threadId: number } : sign === '#' ? { processId: number } : {};
   return { verb: verb as SectionLine['verb'], name, scope };

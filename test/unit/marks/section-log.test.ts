@@ -69,6 +69,7 @@ describe('a line of the mark channel', () => {
     ['begin@12 a b \r', { verb: 'begin', name: 'a b', scope: { threadId: 12 } }],
     ['end#7 @x', { verb: 'end', name: '@x', scope: { processId: 7 } }],
     ['end', { verb: 'end', name: '', scope: {} }],
+    ['begin@7', { verb: 'begin', name: 'unnamed', scope: { threadId: 7 } }],
     ['label', { verb: 'label', name: '', scope: {} }],
   ])('%j speaks of a section', (text, expected) => {
     expect(parseSectionLine(text)).toEqual(expected);
