@@ -90,8 +90,10 @@ function programMessage(tally: Tally): string {
   const { object, count, ended, siblings, openings, openedBy, fate, isGone, growth, isStandardStream, inUse, isInUse } =
     tally;
   if (isGone) {
-    const moment = growth?.growsAlways === true ? 'at the last mark' : 'at the end of a test that opened them';
-    const late = `${count === 1 ? 'was' : 'were'} open ${moment}, and closed only after it`;
+    const late =
+      growth?.growsAlways === true
+        ? `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`
+        : `${count === 1 ? 'was still open when its test' : 'were still open when their tests'} ended, and closed only later`;
     return `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${late}${siblings === undefined ? '' : `, at ${spellPlace(siblings)}`}.`;
   }
   const opening = `opened at ${spellPlace(...openings)}${spellActor(openedBy)}`;
@@ -183,8 +185,10 @@ function spellUnknown(stack: Stack): string {
 function noteMessage(opened: Stack, { object, count, openings, isGone, growth }: Tally, actor: Actor): string {
   const handles = spellCount(count, object);
   if (isGone) {
-    const moment = growth?.growsAlways === true ? 'the last mark' : 'the end of a test that opened them';
-    return `${handles} ${count === 1 ? 'was' : 'were'} open at ${moment}, opened by ${openers[actor]}.`;
+    const verb = count === 1 ? 'was' : 'were';
+    const moment =
+      growth?.growsAlways === true ? 'the last mark' : `the end of ${count === 1 ? 'its test' : 'their tests'}`;
+    return `${handles} ${verb} open at ${moment}, opened by ${openers[actor]}.`;
   }
   const verb = count === 1 ? 'is' : 'are';
   if (actor === 'unknown')

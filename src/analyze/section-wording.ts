@@ -10,7 +10,7 @@ const PARTS_IN_SENTENCE = 3;
  * @param count handles of a leak; absent for a misuse, whose calls stand once for each pair of stacks
  */
 function spellSections({ opened, called, leftIn }: Sections, count?: number): string {
-  const left = leftIn === undefined ? '' : ` Left open at the end of ${leftIn === 1 ? 'one test' : `${leftIn} tests`}.`;
+  const left = leftIn === undefined || leftIn === 1 ? '' : ` Left open at the ends of ${leftIn} tests.`;
   if (opened === undefined && called === undefined) return left;
   if (called === undefined) return ` Opened in ${spellParts(opened!, count)}.${left}`;
   if (opened === undefined) return ` The call was made in ${spellParts(called)}.${left}`;
