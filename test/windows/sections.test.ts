@@ -4,10 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
-import type { Sections } from '../../src/model.ts';
 import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
-
-type Finding = JsonFinding & { readonly sections?: Sections };
 
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-sections-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -21,20 +18,20 @@ async function auditSections(
   program: readonly string[],
   options: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
-): Promise<JsonReport & { readonly findings: readonly Finding[]; readonly exit: number | null }> {
+): Promise<JsonReport & { readonly exit: number | null }> {
   const mark = `pipe:unclosed-sections-${process.pid}-${++names}`;
   const run = await runTool(['run', '--json', '--mark', mark, ...options, '--', ...program], undefined, [], { env });
   expect(run.stdout, run.stderr).not.toBe('');
   return { ...(JSON.parse(run.stdout) as JsonReport), exit: run.exitCode };
 }
 
-function summarise({ level, object, count, stacks, sections = {} }: Finding): string {
+function summarise({ level, object, count, stacks, sections = {} }: JsonFinding): string {
   const parts = (sections.opened ?? []).map(({ names: of, count: part }) => `${of.join(' or ')} (${part})`).join(', ');
   const left = sections.leftIn === undefined ? '' : `, left in ${sections.leftIn}`;
   return `${level} ${object.type} × ${count} at ${programFrame(stacks['opened'])?.function} in ${parts}${left}`;
 }
 
-const serious = ({ findings }: { readonly findings: readonly Finding[] }): readonly string[] =>
+const serious = ({ findings }: { readonly findings: readonly JsonFinding[] }): readonly string[] =>
   findings
     .filter(({ level }) => level !== 'note')
     .map(summarise)
@@ -129,7 +126,7 @@ describe('sections of Node.js', () => {
     );
     const labelled = await auditSections([process.execPath, script, 'labels']);
     const plain = await auditSections([process.execPath, script]);
-    const ofFile = ({ findings }: { readonly findings: readonly Finding[] }): Finding | undefined =>
+    const ofFile = ({ findings }: { readonly findings: readonly JsonFinding[] }): JsonFinding | undefined =>
       findings.find(({ level, object }) => level !== 'note' && object.type === 'File');
     expect(ofFile(labelled)?.sections).toEqual({ opened: [{ names: ['one', 'two'], count: 1 }] });
     expect(ofFile(labelled)?.message).toMatch(/ Opened in one of `one`, `two`, all open at the time\.$/);

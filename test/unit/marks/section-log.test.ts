@@ -59,7 +59,11 @@ function start(keptMax?: number): { readonly log: SectionLog; readonly ledger: S
   return { log, ledger };
 }
 
-const take = (log: SectionLog, line: string) => log.take(parseSectionLine(line)!);
+function take(log: SectionLog, line: string): ReturnType<SectionLog['take']> {
+  const { verb, ...rest } = parseSectionLine(line)!;
+  if (verb === 'sync') throw new Error('it speaks of no section');
+  return log.take({ verb, ...rest });
+}
 const namesOf = (log: SectionLog, time: bigint, threadId = 1, pid = processId): readonly string[] =>
   log.sectionsOf({ threadId, time }, pid).map(({ name }) => name);
 
