@@ -62,6 +62,9 @@ describe('a test that unclosed.h labels', () => {
     const report = await auditSections([fixturePath('tests-by-hand')]);
     expect(serious(report)).toEqual(['warning Semaphore × 1 at open_semaphore in uses pool (1)']);
     expect([report.target.exitCode, report.stats['sections']]).toEqual([0, 6]);
+    const plain = await runTool(['run', '--json', '--', fixturePath('tests-by-hand')]);
+    const { findings } = JSON.parse(plain.stdout) as JsonReport;
+    expect(findings[0]?.fingerprint).toBe(report.findings[0]?.fingerprint);
   });
 
   it('does nothing without an audit, and nothing by which a correct program is accused', async () => {
@@ -95,7 +98,9 @@ describe('--leaks-by-section', () => {
       kept.forEach(closeSync);`,
     );
     const report = await auditSections([process.execPath, script], ['--leaks-by-section']);
-    expect(serious(report)).toEqual(['error File × 3 at node::fs::Open in a (1), b (1), c (1), left in 3']);
+    expect(serious(report)).toEqual([
+      expect.stringMatching(/^error File × 3 at .* in a \(1\), b \(1\), c \(1\), left in 3$/),
+    ]);
     expect(report.findings[0]?.message).toMatch(/ Left open at the ends of 3 tests\.$/);
     expect(report.target.exitCode).toBe(0);
   });
@@ -113,26 +118,24 @@ describe('--leaks-by-section', () => {
 });
 
 describe('sections of Node.js', () => {
-  it('that overlap are both named, and the fingerprint is that of the program without them', async () => {
+  it('that overlap are both named, and one that is not open cannot end', async () => {
     const script = join(directory, 'overlaps.mjs');
     writeFileSync(
       script,
       `import { begin, end } from ${markModule};
       import { openSync } from 'node:fs';
-      const labels = process.argv[2] === 'labels';
-      if (labels) { await begin('one'); await begin('two'); }
+      await begin('one');
+      await begin('two');
       openSync(process.execPath);
-      if (labels) { await end('one'); await end(); await end().then(() => { process.exitCode = 9; }, () => {}); }`,
+      await end('one');
+      await end();
+      await end().then(() => { process.exitCode = 9; }, () => {});`,
     );
-    const labelled = await auditSections([process.execPath, script, 'labels']);
-    const plain = await auditSections([process.execPath, script]);
-    const ofFile = ({ findings }: { readonly findings: readonly JsonFinding[] }): JsonFinding | undefined =>
-      findings.find(({ level, object }) => level !== 'note' && object.type === 'File');
-    expect(ofFile(labelled)?.sections).toEqual({ opened: [{ names: ['one', 'two'], count: 1 }] });
-    expect(ofFile(labelled)?.message).toMatch(/ Opened in one of `one`, `two`, all open at the time\.$/);
-    expect(ofFile(plain)?.sections).toBeUndefined();
-    expect(ofFile(plain)?.fingerprint).toBe(ofFile(labelled)?.fingerprint);
-    expect(labelled.target.exitCode).toBe(0);
+    const { findings, target } = await auditSections([process.execPath, script]);
+    const leak = findings.find(({ level, object }) => level !== 'note' && object.type === 'File');
+    expect(leak?.sections).toEqual({ opened: [{ names: ['one', 'two'], count: 1 }] });
+    expect(leak?.message).toMatch(/ Opened in one of `one`, `two`, all open at the time\.$/);
+    expect(target.exitCode).toBe(0);
   });
 
   it('in child processes at once are each process’s own', async () => {
