@@ -134,9 +134,9 @@ export interface Finding {
 
 /** The sections in which the calls of a finding were made. */
 export interface Sections {
-  /** Of the calls that opened its handles. */
+  /** Those of the calls that opened its handles. */
   readonly opened?: readonly SectionPart[];
-  /** Of the call that is the mistake; absent for a leak. */
+  /** Those of the call that is the mistake; absent for a leak. */
   readonly called?: readonly SectionPart[];
   /** In how many sections the site left handles open at the end: absent without `leaksBySection`, and for none. */
   readonly leftIn?: number;

@@ -2,7 +2,7 @@ import type { Finding, HandleObject, Sections, Stack } from '../model.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { compareLevels, type Level, type Rule } from '../rules.ts';
 import { fingerprint } from './fingerprint.ts';
-import { combineSections, withSections } from './section-wording.ts';
+import { combineSections, withSections } from './combine/sections.ts';
 import { programFrames } from './stacks.ts';
 
 /** How many handles a finding names. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { AsHandle, OwnedHandle } from '../io/index.ts';
 import { nowMs } from '../process/clock.ts';
-import { systemTime } from '../process/system-time.ts';
+import { systemTime } from './system-time.ts';
 import type { MarkCounts } from './mark-counts.ts';
 import { MarkError, type MarkName } from './mark-name.ts';
 import { createNewEvent } from './new-event.ts';

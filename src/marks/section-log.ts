@@ -119,7 +119,7 @@ export class SectionLog {
    *
    * A thread's own section is the one that it began last. A process's own may be several, when it runs tests at once. A
    * thread or process without any may work for each one that is open. One that has had sections of its own, and has none
-   * at the time, works for those that are bound to nobody.
+   * at the time, works for those that are bound to no thread or process.
    */
   sectionsOf({ threadId, time }: Pick<LedgerCall, 'threadId' | 'time'>, processId: number): readonly Section[] {
     const open = this.#moments[this.#indexAt(time)]?.open ?? [];

@@ -2,7 +2,7 @@ import type { Finding, SuppressionLine, SuppressionUse } from '../../model.ts';
 import { rules } from '../../rules.ts';
 import { compareFindings, compareText } from '../grouping.ts';
 import { chooseFinding } from './repetition.ts';
-import { combineSections, replaceSections } from '../section-wording.ts';
+import { combineSections, replaceSections } from './sections.ts';
 import { baseName } from '../wording.ts';
 
 /** The findings of one process of several. */

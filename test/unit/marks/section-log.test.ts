@@ -28,7 +28,7 @@ class StandingLedger implements SectionedLedger {
     this.#lives.set(value, { ...this.#lives.get(value)!, isOpen: false });
   }
 
-  /** The value is used by nobody any more, and nothing of it is on record. */
+  /** The value is not used any more, and nothing of it is on record. */
   forget(value: bigint): void {
     this.#lives.delete(value);
   }
@@ -126,7 +126,7 @@ describe('a call', () => {
     ['of a thread belongs to the one that the thread began last', ['begin@1 a', 'begin@1 b', 'begin@2 c'], 1, ['b']],
     ['of a thread with none may belong to each', ['begin@1 a', 'begin@2 b'], 3, ['a', 'b']],
     ['of a thread between its own belongs to none of others', ['begin@1 a', 'begin@2 b', 'end@1 a'], 1, []],
-    ['of a thread between its own belongs to one of nobody', ['begin a', 'begin@1 b', 'end@1 b'], 1, ['a']],
+    ['of a thread between its own belongs to one that is not bound', ['begin a', 'begin@1 b', 'end@1 b'], 1, ['a']],
     ['of a process belongs to its own', ['begin#40 a', 'begin#41 b'], 1, ['a']],
     ['of a process between its own belongs to none', ['begin#40 a', 'begin#41 b', 'end#40'], 1, []],
     ['goes on to the next label', ['label a', 'label b'], 1, ['b']],

@@ -76,6 +76,14 @@ const leak: Finding = {
   fingerprint: '00000000000000a1',
   baseline: { count: 2, perIteration: true },
   growth: { iterations: 8, grewIn: 8, handlesPerIteration: 1.5 },
+  sections: {
+    opened: [
+      { names: ['Cache.evicts'], count: 2 },
+      { names: [], of: 1, count: 1 },
+    ],
+    called: [{ names: ['Log.rotates'], count: 1 }],
+    leftIn: 2,
+  },
   processes: [
     { pid: 4, count: 1 },
     { pid: 8, count: 2 },
@@ -151,6 +159,7 @@ export const everything: Report = {
     hookedCalls: 83,
     distinctStacks: 211,
     iterations: 10,
+    sections: 3,
   },
 };
 

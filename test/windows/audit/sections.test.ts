@@ -4,12 +4,12 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
+import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from '../tool.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-sections-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const markModule = JSON.stringify(new URL('../../dist/marks/mark.js', import.meta.url).href);
+const markModule = JSON.stringify(new URL('../../../dist/marks/mark.js', import.meta.url).href);
 
 let names = 0;
 

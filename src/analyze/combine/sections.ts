@@ -1,4 +1,4 @@
-import type { Finding, SectionPart, Sections } from '../model.ts';
+import type { Finding, SectionPart, Sections } from '../../model.ts';
 
 /** Parts of a sentence; the report's data have more. */
 const PARTS_IN_SENTENCE = 3;
@@ -83,7 +83,7 @@ function spellParts(parts: readonly SectionPart[], count?: number): string {
 }
 
 function spellNames({ names, of }: SectionPart): string {
-  const quoted = names.map((name) => `\`${name.replaceAll('`', "'")}\``);
+  const quoted = names.map((name) => `\`${name.replaceAll('\x60', '\x27')}\``);
   if (quoted.length === 1 && of === undefined) return quoted[0]!;
   const more = of === undefined ? '' : ` and ${of - names.length} more`;
   return `one of ${quoted.join(', ')}${more}, all open at the time`;

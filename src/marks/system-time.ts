@@ -1,5 +1,5 @@
 import { viewMemory } from '../ffi/library.ts';
-import { SYSTEM_TIME_ADDRESS } from './file-time.ts';
+import { SYSTEM_TIME_ADDRESS } from '../process/file-time.ts';
 
 let page: DataView | undefined;
 
