@@ -120,7 +120,7 @@ UNCLOSED_INLINE int unclosed_tell(const char *verb, const char *name) {
 
 #endif
 
-/* Begins a section of this thread's work. Handles that the thread opens until its end belong to it. The name is UTF-8. */
+/* Begins a section of this thread's work: handles that it opens until the end belong to it. The name is UTF-8. */
 UNCLOSED_INLINE int unclosed_begin(const char *name) { return unclosed_tell("begin", name); }
 
 /* Ends the section of this name that this thread has begun; NULL for the one that it has begun last. */

@@ -46,7 +46,8 @@ function toSite(sweep: LedgerSweep, ledger: CallLedger, calls: CallReader): Open
 
 /**
  * The threads that may have been using the handles when they were swept away, and the sections in which they were
- * opened, as far as the handles are known. The record has the life of the first; another value that was given out again tells nothing any more.
+ * opened, as far as the handles are known. The record has the life of the first; another value that was given out again
+ * tells nothing any more.
  */
 function listRunningAndSections({ values, life }: LedgerSweep, ledger: CallLedger, calls: CallReader): RunningThreads {
   const type = life.objectType;

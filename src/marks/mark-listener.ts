@@ -69,7 +69,7 @@ export class MarkListener implements Disposable {
   #failure: unknown;
   /** The sections of the target's work; absent where marks do not arrive by a pipe. */
   readonly sections: SectionLog | undefined;
-  /** What they left open at their ends; absent where that is not judged. */
+  /** The handles that they left open at their ends; absent where that is not judged. */
   readonly left: SectionLeaks | undefined;
 
   private constructor(
@@ -216,8 +216,9 @@ export class MarkListener implements Disposable {
   }
 
   /**
-   * A section begins or ends at once. The answer waits for the marks before it. What a section left open is judged when
-   * its client has closed the pipe, which it opened within the section: `wait` tells it to, and to come again for that.
+   * A section begins or ends at once. The answer waits for the marks before it. The handles that it left open are
+   * judged when its client has closed the pipe, which it opened within the section: `wait` tells it to, and to come
+   * again for that.
    */
   #takeSection(socket: Socket, { verb, name, scope }: SectionLine): void {
     const sections = this.sections!;

@@ -20,7 +20,8 @@ const NAME_LENGTH_MAX = 200;
 
 /**
  * Reads a line of the mark channel: `begin <name>`, `end`, `end <name>`, `label <name>`, `sync`, each with `@<thread
- * id>` or `#<process id>` behind the first word to name the scope. The name comes from the target, and may hold anything.
+ * id>` or `#<process id>` behind the first word to name the scope. The name comes from the target, and may hold
+ * anything.
  *
  * @returns undefined for every other line: it marks an iteration
  */

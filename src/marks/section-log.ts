@@ -36,8 +36,9 @@ const KEPT_MAX = 1 << 19;
  * The labelled sections of the target's work, and which of them were open at any time.
  *
  * The times of calls are those of clock ticks, and a tick is longer than many a test. So the log raises the offset that
- * recorders add to the time ({@link SectionedLedger.setClockOffset}) whenever a section begins or ends. A call that was made
- * before is then recorded with an earlier time than the beginning, and one that is made after it with no earlier time.
+ * recorders add to the time ({@link SectionedLedger.setClockOffset}) whenever a section begins or ends. A call that was
+ * made before is then recorded with an earlier time than the beginning, and one that is made after it with no earlier
+ * time.
  *
  * A program may begin sections without end. Beyond {@link KEPT_MAX} the log forgets the moments in which no call was
  * made that is still on record. The ledgers are of bounded size, and so is the log.
@@ -118,8 +119,8 @@ export class SectionLog {
    * The sections in one of which a call was made; none for a call outside of all.
    *
    * A thread's own section is the one that it began last. A process's own may be several, when it runs tests at once. A
-   * thread or process without any may work for each one that is open. One that has had sections of its own, and has none
-   * at the time, works for those that are bound to no thread or process.
+   * thread or process without any may work for each one that is open. One that has had sections of its own, and has
+   * none at the time, works for those that are bound to no thread or process.
    */
   sectionsOf({ threadId, time }: Pick<LedgerCall, 'threadId' | 'time'>, processId: number): readonly Section[] {
     const open = this.#moments[this.#indexAt(time)]?.open ?? [];

@@ -58,7 +58,7 @@ function combineParts(all: readonly SectionPart[]): readonly SectionPart[] {
       count: part.count + (known?.count ?? 0),
     });
   }
-  // What has no names stands for all that is not listed: it comes last.
+  // The part without names stands for all that is not listed: it comes last.
   return [...combined.values()].sort(
     (a, b) => Number(a.names.length === 0) - Number(b.names.length === 0) || b.count - a.count,
   );
