@@ -12,8 +12,8 @@ const POLL_MS = 20;
 /**
  * Compares the handles of this process before and after tests.
  *
- * Tests that overlap cannot be told apart, for handles have no name of a test on them. They are judged together when the
- * last of them has ended, and the error names them all.
+ * Tests that overlap cannot be told apart, for a handle does not say which test has opened it. They are judged together
+ * when the last of them has ended, and the error names them all.
  */
 export class LeakWatch {
   readonly #options: VerifyOptions;
@@ -90,11 +90,11 @@ export async function findLeft(work: () => unknown, options: VerifyOptions): Pro
 }
 
 /**
- * Node.js opens handles for its streams when they are first used, and keeps them. On Wine process.stderr ends Node.js
- * where stderr is a pipe of Linux: there a test that is the first to write must be ignored.
+ * Node.js opens handles for its streams when they are first used, and keeps them: they belong to no test. On Wine that
+ * would end Node.js where a stream is a pipe of Linux, so they are left alone there.
  */
 function openStandardStreams(): void {
-  if (!isWine) void [process.stdout, process.stderr];
+  if (!isWine) for (const name of ['stdout', 'stderr'] as const) void process[name];
 }
 
 async function label(tell: (name: string) => Promise<number>, name: string): Promise<void> {

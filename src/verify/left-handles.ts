@@ -13,7 +13,7 @@ import type { LeftHandle, VerifyOptions } from './options.ts';
 /** Handles that are described, at most: a thousand of one loop read like the first of them. */
 const DESCRIBED_MAX = 100;
 
-const judgedByDefault = ['File', 'Process', 'Job', 'Token', 'Section', 'Mutant'];
+const judgedByDefault = ['File', 'Process', 'Token', 'Section', 'Mutant'];
 
 /** Devices that Windows' own libraries open once, and keep: for random numbers, sockets, the console. */
 const systemDevice: RegExp =
@@ -66,7 +66,8 @@ export function listNew(before: Moment, now: Moment): readonly NewHandle[] {
 }
 
 /**
- * Names handles of this process. Those that Windows' own libraries keep are left out, and those that the caller ignores.
+ * Names handles of this process. Those that Windows' own libraries keep are left out, and those that the caller
+ * ignores.
  *
  * @throws NtStatusError or Win32Error when Windows refuses what it takes
  */
@@ -116,8 +117,12 @@ function isHeld({ owners }: Moment, value: bigint): boolean {
   return false;
 }
 
-/** The files of this package, as stacks name them. */
-const ownFolders = [new URL('..', import.meta.url).href, fileURLToPath(new URL('..', import.meta.url))];
+/** The folders of this package, as stacks name them: some runners show the TypeScript that a file was made of. */
+const ownFolders: readonly string[] = ['../../dist/', '../../src/'].flatMap((folder) => {
+  const { href } = new URL(folder, import.meta.url);
+  const path = fileURLToPath(href);
+  return [href, path, path.replaceAll('\\', '/')];
+});
 
 /** The innermost frame of a stack that is not of this package: `open (file:///C:/work/log.js:12:20)`. */
 function findMaker(stack: string): string {

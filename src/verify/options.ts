@@ -14,7 +14,7 @@ export interface VerifyOptions {
   /** How long handles may take to be closed after the test, in milliseconds; 1000 by default. */
   readonly settleMs?: number;
   /**
-   * Kernel types that count, or `all`. By default File (sockets and pipes are files), Process, Job, Token, Section and
+   * Kernel types that count, or `all`. By default File (sockets and pipes are files), Process, Token, Section and
    * Mutant: Node.js and Windows open handles of other types for themselves at any time. Whatever an owner of
    * `unclosed/io` holds counts in any case.
    */
