@@ -15,6 +15,8 @@ export class HandlesLeftError extends Error {
   constructor(handles: readonly LeftHandle[], tests: readonly string[]) {
     super(`${spellSubject(handles.length)} left open by ${spellTests(tests)}:\n${spellHandles(handles)}`);
     this.handles = handles;
+    // Its stack would show this package, and runners show the code at its top.
+    this.stack = `${this.name}: ${this.message}`;
   }
 }
 
