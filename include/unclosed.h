@@ -78,33 +78,38 @@ UNCLOSED_INLINE int unclosed_write_line(const WCHAR *path, const char *line, DWO
   return result;
 }
 
-/* Sends a verb with this thread's id, and a name unless it is NULL. */
-UNCLOSED_INLINE int unclosed_tell(const char *verb, const char *name) {
-  const DWORD error = GetLastError();
-  WCHAR path[260];
-  char line[UNCLOSED_LINE_SIZE];
+/* Composes a line: a verb with this thread's id, and a name unless it is NULL. Returns its size. */
+UNCLOSED_INLINE DWORD unclosed_compose(char *line, const char *verb, const char *name) {
   char digits[12];
   DWORD id = GetCurrentThreadId();
   DWORD size = 0;
   DWORD count = 0;
+  while (*verb != '\0') line[size++] = *verb++;
+  if (size > 0) {
+    line[size++] = '@';
+    do {
+      digits[count++] = (char)('0' + id % 10);
+      id /= 10;
+    } while (id > 0);
+    while (count > 0) line[size++] = digits[--count];
+    if (name != NULL) line[size++] = ' ';
+  }
+  for (; name != NULL && *name != '\0' && size < UNCLOSED_LINE_SIZE - 1; name += 1)
+    line[size++] = (char)((unsigned char)*name < ' ' ? ' ' : *name);
+  line[size++] = '\n';
+  return size;
+}
+
+UNCLOSED_INLINE int unclosed_tell(const char *verb, const char *name) {
+  const DWORD error = GetLastError();
+  WCHAR path[260];
+  char line[UNCLOSED_LINE_SIZE];
   int result = 0;
   const DWORD length = GetEnvironmentVariableW(L"UNCLOSED_MARK", path, 260);
   if (length > 0 && length < 260) {
-    while (*verb != '\0') line[size++] = *verb++;
-    if (size > 0) {
-      line[size++] = '@';
-      do {
-        digits[count++] = (char)('0' + id % 10);
-        id /= 10;
-      } while (id > 0);
-      while (count > 0) line[size++] = digits[--count];
-      if (name != NULL) line[size++] = ' ';
-    }
-    for (; name != NULL && *name != '\0' && size < UNCLOSED_LINE_SIZE - 1; name += 1)
-      line[size++] = (char)((unsigned char)*name < ' ' ? ' ' : *name);
-    line[size++] = '\n';
-    result = unclosed_write_line(path, line, size);
-    if (result == 2) result = unclosed_write_line(path, "sync\n", 5);
+    result = unclosed_write_line(path, line, unclosed_compose(line, verb, name));
+    /* The pipe was opened within the section: what that left open is judged when the pipe is closed. */
+    if (result == 2) result = unclosed_write_line(path, line, unclosed_compose(line, "sync", NULL));
   }
   SetLastError(error);
   return result != 0;

@@ -8,7 +8,7 @@ import type { MarkCounts } from './mark-counts.ts';
 import { MarkError, type MarkName } from './mark-name.ts';
 import { createNewEvent } from './new-event.ts';
 import { LineReader } from './line-reader.ts';
-import { parseSectionLine, type SectionLine } from './section-line.ts';
+import { parseSectionLine, type SectionLine, type SectionScope } from './section-line.ts';
 import { SectionLeaks } from './section-leaks.ts';
 import { type Section, SectionLog } from './section-log.ts';
 
@@ -20,8 +20,8 @@ const LAST_LINE_MS = 2000;
 const PENDING_MAX = 4096;
 /** A program with so many unread answers gets no more until it reads them. */
 const UNREAD_SIZE_BYTES_MAX = 1 << 20;
-/** A client that keeps its connection open so long is one that sends all lines by it. */
-const CLOSE_MS = 1000;
+/** A client that does not ask for so long how a section was judged does not want to know. */
+const ASK_MS = 1000;
 /** Programs that may have the pipe open at once; each takes memory here. */
 const CONNECTIONS_MAX = 1024;
 
@@ -66,6 +66,8 @@ export class MarkListener implements Disposable {
   #counting: Promise<void> | undefined;
   /** Ends of sections that are being judged. */
   readonly #ending = new Set<Promise<void>>();
+  /** Begin the judgement of those whose clients have yet to close the pipe, by the scopes of these. */
+  readonly #waiting = new Map<string, readonly (() => void)[]>();
   #failure: unknown;
   /** The sections of the target's work; absent where marks do not arrive by a pipe. */
   readonly sections: SectionLog | undefined;
@@ -216,26 +218,39 @@ export class MarkListener implements Disposable {
   }
 
   /**
-   * A section begins or ends at once. The answer waits for the marks before it. The handles that it left open are
-   * judged when its client has closed the pipe, which it opened within the section: `wait` tells it to, and to come
-   * again for that.
+   * A section begins or ends at once. The answer waits for the marks before it. Its client has opened the pipe within the
+   * section that it ends: `wait` makes it close the pipe, and come again with `sync`. Then it is judged.
    */
   #takeSection(socket: Socket, { verb, name, scope }: SectionLine): void {
     const sections = this.sections!;
-    if (verb === 'sync') return this.#answerLater(socket, `${sections.begun}\n`, [...this.#ending]);
+    if (verb === 'sync') {
+      const waiting = this.#waiting.get(spellScope(scope)) ?? [];
+      for (const judge of waiting) judge();
+      return this.#answerLater(socket, `${sections.begun}\n`, [...this.#ending]);
+    }
     const taken = sections.take({ verb, name, scope });
     const isRefused = typeof taken === 'string';
     const ended = isRefused ? undefined : taken.ended;
-    if (ended !== undefined && this.left !== undefined) this.#judgeEnd(socket, ended, this.left);
-    const answer = isRefused
-      ? `! ${taken}`
-      : `${sections.begun}${this.#ending.size > 0 && verb !== 'begin' ? ' wait' : ''}`;
+    const isJudged = ended !== undefined && this.left !== undefined;
+    if (isJudged) this.#judgeEnd(ended, spellScope(scope), this.left);
+    const answer = isRefused ? `! ${taken}` : `${sections.begun}${isJudged ? ' wait' : ''}`;
     this.#answerLater(socket, `${answer}\n`, []);
   }
 
-  #judgeEnd(socket: Socket, section: Section, left: SectionLeaks): void {
-    const judging = untilClosed(socket)
-      .then(async () => await left.judge(section, this.#settleMs))
+  #judgeEnd(section: Section, scope: string, left: SectionLeaks): void {
+    const asked = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ASK_MS);
+      const judge = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#waiting.set(scope, [...(this.#waiting.get(scope) ?? []), judge]);
+    });
+    const judging = asked
+      .then(async () => {
+        this.#waiting.delete(scope);
+        await left.judge(section, this.#settleMs);
+      })
       .catch((error: unknown) => {
         this.#failure ??= error; // finish() throws it
       })
@@ -275,13 +290,8 @@ export class MarkListener implements Disposable {
   }
 }
 
-/** Resolves when a client has closed its connection, or keeps it open for long. */
-async function untilClosed(socket: Socket): Promise<void> {
-  if (socket.readableEnded || socket.destroyed) return;
-  await Promise.race([
-    new Promise((resolve) => socket.once('end', resolve).once('close', resolve)),
-    sleep(CLOSE_MS, undefined, { ref: false }),
-  ]);
+function spellScope({ threadId, processId }: SectionScope): string {
+  return `${threadId ?? ''} ${processId ?? ''}`;
 }
 
 /**

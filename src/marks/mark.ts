@@ -98,7 +98,7 @@ async function tell(line: string, act: string, name: string | undefined): Promis
     pipe.on('close', () => {
       if (!answer.includes('\n')) fail('it was closed without an answer');
       else if (answer.startsWith('!')) fail(answer.slice(1).trim(), 'a section that has begun and not ended');
-      else if (answer.trim().endsWith(' wait')) resolve(tell('sync', act, name));
+      else if (answer.trim().endsWith(' wait')) resolve(tell(`sync#${process.pid}`, act, name));
       else resolve(Number.parseInt(answer, 10));
     });
   });
