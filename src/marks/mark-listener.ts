@@ -20,8 +20,8 @@ const LAST_LINE_MS = 2000;
 const PENDING_MAX = 4096;
 /** A program with so many unread answers gets no more until it reads them. */
 const UNREAD_SIZE_BYTES_MAX = 1 << 20;
-/** A client that does not ask for so long how a section was judged does not want to know. */
-const ASK_MS = 1000;
+/** A client that does not ask for so long how a section was judged is not going to, however busy the machine is. */
+const ASK_MS = 10_000;
 /** Programs that may have the pipe open at once; each takes memory here. */
 const CONNECTIONS_MAX = 1024;
 
@@ -152,12 +152,12 @@ export class MarkListener implements Disposable {
       for (let before = -1; before !== this.#lines || mayHaveMore(); ) {
         before = this.#lines;
         await this.#counting; // then the paused sockets are read again
-        await Promise.all(this.#ending);
+        await this.#judgeWaiting();
         await sleep(DRAIN_MS);
       }
     }
     await this.#counting;
-    await Promise.all(this.#ending);
+    await this.#judgeWaiting();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -235,6 +235,12 @@ export class MarkListener implements Disposable {
     if (isJudged) this.#judgeEnd(ended, spellScope(scope), this.left);
     const answer = isRefused ? `! ${taken}` : `${sections.begun}${isJudged ? ' wait' : ''}`;
     this.#answerLater(socket, `${answer}\n`, []);
+  }
+
+  /** Judges the sections whose clients are not going to ask: the target stands still, or has ended. */
+  async #judgeWaiting(): Promise<void> {
+    for (const judge of [...this.#waiting.values()].flat()) judge();
+    await Promise.all(this.#ending);
   }
 
   #judgeEnd(section: Section, scope: string, left: SectionLeaks): void {
