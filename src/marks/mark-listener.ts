@@ -218,8 +218,8 @@ export class MarkListener implements Disposable {
   }
 
   /**
-   * A section begins or ends at once. The answer waits for the marks before it. Its client has opened the pipe within the
-   * section that it ends: `wait` makes it close the pipe, and come again with `sync`. Then it is judged.
+   * A section begins or ends at once. The answer waits for the marks before it. Its client has opened the pipe within
+   * the section that it ends: `wait` makes it close the pipe, and come again with `sync`. Then it is judged.
    */
   #takeSection(socket: Socket, { verb, name, scope }: SectionLine): void {
     const sections = this.sections!;
