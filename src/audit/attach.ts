@@ -80,6 +80,7 @@ export async function attach(options: AttachOptions): Promise<Report> {
     everyMs: options.mark === undefined ? options.everyMs : undefined,
     settleMs: options.settleMs,
     onCounts: options.onCounts,
+    sectionsOfAll: marks,
     judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options) }),
   });
   tree.start();
@@ -148,7 +149,7 @@ async function openMarks({ mark, settleMs = 0, processes }: AttachOptions): Prom
   if (mark === undefined) return undefined;
   if (processes.length > 1)
     throw new MarkError(mark, `${processes.length} processes cannot share its marks`, 'one process, or --every');
-  return await MarkListener.open(parseMarkName(mark), settleMs);
+  return await MarkListener.open(parseMarkName(mark), { settleMs });
 }
 
 /** Why growth could not be judged. */

@@ -4,7 +4,7 @@ import { parseSuppressions } from '../analyze/suppressions.ts';
 import { type Gap, weighGaps } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { MarkListener } from '../marks/mark-listener.ts';
-import { type MarkName, parseMarkName } from '../marks/mark-name.ts';
+import { MarkError, type MarkName, parseMarkName } from '../marks/mark-name.ts';
 import type { Report } from '../model.ts';
 import { checkProgram, findProgram } from '../process/program.ts';
 import { StandardStreams } from '../process/standard-streams.ts';
@@ -29,7 +29,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   using javaScript = JavaScriptLogs.prepare(program, options);
   const suppressions = (options.suppressions ?? []).flatMap(parseSuppressions);
   const mark = options.mark === undefined ? undefined : parseMarkName(options.mark);
-  using marks = mark === undefined ? undefined : await MarkListener.open(mark, options.settleMs ?? 0);
+  using marks = await openMarks(mark, options);
   using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
   using _sign = new AuditorSign();
   using events = new AuditorEvents({ followsChildren: options.followChildren ?? false });
@@ -52,7 +52,11 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   await using tree =
     events.child === undefined
       ? undefined
-      : new ProcessTree(events, { recording: recordingOptions, names, choice, judge: find }, started);
+      : new ProcessTree(
+          events,
+          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks },
+          started,
+        );
   using session = await AuditSession.begin(target, recording, {
     passedOn,
     marks,
@@ -106,14 +110,34 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   };
 }
 
+/** @throws MarkError when marks cannot be taken by that name */
+async function openMarks(
+  mark: MarkName | undefined,
+  { settleMs = 0, leaksBySection = false }: AuditOptions,
+): Promise<MarkListener | undefined> {
+  if (mark !== undefined) return await MarkListener.open(mark, { settleMs, leaksBySection });
+  if (leaksBySection) throw new MarkError('', 'there is no pipe to say which section begins', 'a pipe: pipe:my-test');
+  return undefined;
+}
+
 /** The gaps of the recording, and those that come from how the audit was made. */
-function listGaps({ gaps, evidence }: Judgement, options: AuditOptions, mark: MarkName | undefined): readonly Gap[] {
-  const { analysis, settleMs = 0, interruption } = options;
+function listGaps(
+  { gaps, evidence, stats }: Judgement,
+  options: AuditOptions,
+  mark: MarkName | undefined,
+): readonly Gap[] {
+  const { analysis, settleMs = 0, leaksBySection = false, interruption } = options;
   const isKnown = gaps.some(({ kind }) => kind === 'interrupted');
-  const iteration = evidence.marks && iterationGap(evidence.marks, mark?.name ?? '', analysis?.warmUpIterations);
+  const hasSections = stats.sections !== undefined;
+  const name = mark?.name ?? '';
+  const iteration =
+    evidence.marks === undefined || (evidence.marks.length === 0 && (hasSections || leaksBySection))
+      ? undefined
+      : iterationGap(evidence.marks, name, analysis?.warmUpIterations);
   return [
     ...(interruption?.aborted === true && !isKnown ? [{ kind: 'interrupted' } as const] : []),
     ...(iteration === undefined ? [] : [iteration]),
+    ...(leaksBySection && !hasSections ? [{ kind: 'no-sections', mark: name } as const] : []),
     ...gaps,
     ...(evidence.marks === undefined && settleMs > 0 ? [{ kind: 'settled-without-marks' } as const] : []),
   ];

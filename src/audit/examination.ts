@@ -8,7 +8,7 @@ import { countedGap, type Gap } from '../completeness.ts';
 import type { CallLedger } from '../call-ledger.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
-import type { CallOfOther, EvidenceSources, OtherProcesses } from '../evidence/sources.ts';
+import type { CallOfOther, EvidenceSources, OtherProcesses, SectionsSeen } from '../evidence/sources.ts';
 import { listStackIds } from '../evidence/stack-ids.ts';
 import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
 import { displayName } from '../handles/display-name.ts';
@@ -16,6 +16,8 @@ import { HandleTable } from '../handles/enumerate.ts';
 import { readNameContext } from '../handles/name-context.ts';
 import { MarkCounts } from '../marks/mark-counts.ts';
 import type { MarkListener } from '../marks/mark-listener.ts';
+import type { SectionLeaks } from '../marks/section-leaks.ts';
+import type { SectionLog } from '../marks/section-log.ts';
 import type { ModuleWithoutNames, Stack, Statistics } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 import { fileTimeNow } from '../process/file-time.ts';
@@ -87,6 +89,8 @@ export class Examination implements Disposable {
   #markCounts: MarkCounts | undefined;
   /** Stacks of {@link lastCounts}, by their ids. */
   readonly #countedStacks = new Map<number, Stack>();
+  #sections: SectionLog | undefined;
+  #left: SectionLeaks | undefined;
   /** FILETIME and {@link nowMs} at which recording began. */
   #startTime = fileTimeNow();
   #started = nowMs();
@@ -116,11 +120,15 @@ export class Examination implements Disposable {
   /**
    * Sets the clock to 0: recording begins now.
    *
+   * @param sectionsOf the listener by which the sections of the target's work are known, if there is one
    * @param onCounted called after each count at a mark
    */
-  begin(marks: MarkListener | undefined, onCounted?: () => void): void {
+  begin(marks: MarkListener | undefined, sectionsOf: MarkListener | undefined, onCounted?: () => void): void {
     this.#startTime = fileTimeNow();
     this.#started = nowMs();
+    this.#sections = sectionsOf?.sections;
+    this.#left = sectionsOf?.left;
+    this.#sections?.join(this.#recording.ledger, this.#target.pid);
     if (marks === undefined) return;
     this.#markCounts = new MarkCounts(this.#recording.ledger, this.#started);
     marks.start(this.#markCounts, onCounted);
@@ -160,6 +168,7 @@ export class Examination implements Disposable {
       isAborted: point === 'aborted',
       hasFailedFast: point === 'ended' && this.#whyTableIsLost() === 'failed-fast',
       ...(this.#markCounts && { markCounts: this.#markCounts }),
+      ...(this.#sections !== undefined && this.#sections.begun > 0 && { sections: this.#seeSections(this.#sections) }),
       ...(this.askOthers && { others: await this.askOthers(look) }),
     };
     const gathered = await (table === undefined
@@ -179,6 +188,14 @@ export class Examination implements Disposable {
       startTime: this.#startTime,
       userPaths: this.#userPaths,
     });
+  }
+
+  #seeSections(sections: SectionLog): SectionsSeen {
+    const { pid } = this.#target;
+    return {
+      namesOf: (call, processId = pid) => sections.sectionsOf(call, processId).map(({ name }) => name),
+      left: this.#left?.sitesOf(this.#recording.ledger) ?? new Map(),
+    };
   }
 
   /** The calls by which the target opened or closed handles of some other processes so far. */
@@ -248,6 +265,7 @@ export class Examination implements Disposable {
         ...(point === 'aborted' ? [{ kind: 'interrupted' } as const] : []),
         ...(point === 'ended' ? [{ kind: 'handle-table-lost', why: this.#whyTableIsLost() } as const] : []),
         ...(this.#markCounts?.gap === undefined ? [] : [this.#markCounts.gap]),
+        ...(this.#sections?.gaps ?? []),
         ...this.#recording.gaps(),
         ...countedGap('open-before', this.#target.origin === 'attached' ? openBefore : 0),
         ...countedGap('opened-by-others', unseenOpens),
@@ -259,6 +277,7 @@ export class Examination implements Disposable {
         distinctStacks,
         hookedCalls: this.#recording.hooked.length,
         ...(iterations === undefined ? {} : { iterations }),
+        ...(this.#sections === undefined || this.#sections.begun === 0 ? {} : { sections: this.#sections.begun }),
       },
       isAborted: point === 'aborted',
     };
@@ -270,6 +289,7 @@ export class Examination implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#sections?.leave(this.#recording.ledger);
     this.#symbolizer[Symbol.dispose]();
   }
 }

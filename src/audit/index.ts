@@ -8,7 +8,7 @@ export type { AnalyzeOptions } from '../analyze/index.ts';
 export type { SuppressionText } from '../analyze/suppressions.ts';
 export type { Completeness, CountedGap, Gap, NamingGap } from '../completeness.ts';
 export { attach, type AttachOptions } from './attach.ts';
-export { mark } from '../marks/mark.ts';
+export { begin, end, mark, section } from '../marks/mark.ts';
 export type {
   Finding,
   FindingStatus,

@@ -63,7 +63,7 @@ export class AuditSession implements Disposable {
       recording.install(target, examination.findGoCode());
       const table = noteOpenHandles(target, recording);
       examination.inherited = await describeInherited(target, target.pid, listInherited(table, passedOn));
-      examination.begin(marks);
+      examination.begin(marks, marks);
       return new AuditSession(target, recording, options, examination);
     } catch (error) {
       examination[Symbol.dispose]();

@@ -1,5 +1,14 @@
 import { type Completeness, mayHideFindings } from '../completeness.ts';
-import type { BaselineUse, Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
+import type {
+  BaselineUse,
+  Finding,
+  Frame,
+  HandleObject,
+  Report,
+  SectionPart,
+  Stack,
+  SuppressionLine,
+} from '../model.ts';
 import { spellGap } from './gaps.ts';
 import { hexadecimal } from './numbers.ts';
 import { selectFindings } from './selection.ts';
@@ -42,6 +51,7 @@ export function statsToJson(report: Report): object {
     suppressed: suppressed.length,
     known: known.length === 0 ? undefined : known.length,
     iterations: stats.iterations,
+    sections: stats.sections,
   };
 }
 
@@ -59,6 +69,7 @@ export function findingToJson(
     fingerprint,
     baseline,
     growth,
+    sections,
     processes,
     runs,
     suppression,
@@ -83,11 +94,20 @@ export function findingToJson(
       grewIn: growth.grewIn,
       handlesPerIteration: growth.handlesPerIteration,
     },
+    sections: sections && {
+      opened: sections.opened?.map(sectionPartToJson),
+      called: sections.called?.map(sectionPartToJson),
+      leftIn: sections.leftIn,
+    },
     processes: processes?.map(({ pid, count: part }) => ({ pid, count: part })),
     runs,
     suppression,
     suppressedBy: suppressedBy && suppressionToJson(suppressedBy),
   };
+}
+
+function sectionPartToJson({ names, of, count }: SectionPart): object {
+  return { names, of, count };
 }
 
 /** The stacks that a finding has, by their names, in the documented order. */

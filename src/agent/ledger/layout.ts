@@ -77,7 +77,12 @@ const headerFields = {
   paddingBeforeDescriptorTime: 'u32',
   /** FILETIME at which the program opened its first descriptor; 0: none yet. */
   firstDescriptorTime: 'u64',
-  paddingBeforeExitingTime: 'u64[12]',
+  /**
+   * Added to the system's time wherever a call's time is recorded. The auditor raises it by 1 when a section of the
+   * target's work begins or ends: calls before and after have different times then, within one clock tick too.
+   */
+  clockOffset: 'u64',
+  paddingBeforeExitingTime: 'u64[11]',
   /** FILETIME at which the process began to exit. */
   exitingTime: 'u64',
   /** Value of the handle that occupies quarantined values; 0 without a quarantine. */

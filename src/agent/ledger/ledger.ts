@@ -34,6 +34,7 @@ import {
   STATE_OCCUPIED,
   STATE_QUARANTINED,
 } from './layout.ts';
+import { readCallTimes } from './call-times.ts';
 import { ChildRequests } from './child-requests.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type CounterName, countedGaps } from './counters.ts';
@@ -123,6 +124,11 @@ export class Ledger implements CallLedger {
     const used = this.#memory.getBigUint64(header.slotsUsed);
     const index = (BigInt.asUintN(64, value) >> 2n) + 1n;
     if (index > used) this.#memory.setBigUint64(header.slotsUsed, index);
+  }
+
+  /** Sets what the agent adds to the system's time: {@link header.clockOffset}. */
+  setClockOffset(offset: bigint): void {
+    this.#memory.setBigUint64(header.clockOffset, offset);
   }
 
   /** Says that the target's unwinder knows the agent's frames already, from an earlier audit. */
@@ -324,6 +330,12 @@ export class Ledger implements CallLedger {
   /** Everything that functions for leftovers closed, in the order of the table. */
   sweeps(): Iterable<LedgerSweep> {
     return this.#records(readSweep);
+  }
+
+  /** The times of all openings and misuses that are on record, in no order. */
+  callTimes(): Iterable<bigint> {
+    const runtimeObjects = Array.from({ length: RUNTIME_OBJECT_COUNT }, (_, at) => this.#runtimeObjectOffset(at + 1)!);
+    return readCallTimes(this.#memory, { ...this.#layout, slotsUsed: this.#slotsUsed(), runtimeObjects });
   }
 
   *#records<Kind>(read: (memory: LedgerMemory, offset: number) => Kind | undefined): Generator<Kind> {

@@ -34,6 +34,8 @@ export interface MemberOptions {
   readonly marks?: MarkListener | undefined;
   /** Called after each count, and with `undefined` when the process has ended. */
   readonly onCounts?: ((counts: OpenCounts | undefined) => void) | undefined;
+  /** By which the sections of its work are known; absent where none are to come. */
+  readonly sectionsOfAll?: MarkListener | undefined;
   /** Applies the rules and the suppressions; absent for a process that is recorded for its children's sake only. */
   readonly judge: ((evidence: Evidence) => Verdict) | undefined;
 }
@@ -65,7 +67,7 @@ export class Member implements Disposable {
     this.#options = options;
     this.examination = examination;
     this.#threads = new ExitingThreads(target, recording);
-    examination.begin(options.marks, options.onCounts && (() => this.#passCounts()));
+    examination.begin(options.marks, options.sectionsOfAll, options.onCounts && (() => this.#passCounts()));
   }
 
   /**

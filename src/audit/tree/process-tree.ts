@@ -35,6 +35,8 @@ interface TreeOptions {
   readonly settleMs?: number | undefined;
   /** Called after each count of a process, and with `undefined` when it has ended. */
   readonly onCounts?: ((process: CountedProcess, counts: OpenCounts | undefined) => void) | undefined;
+  /** By which the sections of the work of all processes are known. */
+  readonly sectionsOfAll?: MarkListener | undefined;
   /** Applies the rules and the suppressions. */
   readonly judge: (evidence: Evidence) => Verdict;
 }
@@ -327,12 +329,13 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   #memberOptions({ pid, image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { names, choice, judge, everyMs, settleMs = 0, onCounts } = this.#options;
+    const { names, choice, judge, everyMs, settleMs = 0, onCounts, sectionsOfAll } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
     return {
       names,
       claim,
       marks,
+      sectionsOfAll,
       ...(choice.isReported(image)
         ? { judge, onCounts: onCounts && ((counts) => onCounts({ pid, image }, counts)) }
         : { judge: undefined }),

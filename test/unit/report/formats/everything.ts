@@ -10,6 +10,7 @@ const gaps: readonly Gap[] = Object.keys(mayHideFindings).map((kind) => {
     'calls-unrecognised': { names: ['NtClose'] },
     'functions-unmovable': { names: ['msvcrt.dll!_lseek'] },
     'handle-table-lost': { why: 'failed-fast' },
+    'no-sections': { mark: '\\\\.\\pipe\\done' },
     'no-marks': { mark: 'Local\\done' },
     'too-few-marks': { iterations: 1, warmUpIterations: 2, needed: 5 },
     'process-left': { image: 'C:\\b.exe' },
@@ -85,6 +86,14 @@ const leak: Finding = {
   fingerprint: '00000000000000a1',
   baseline: { count: 2, perIteration: true },
   growth: { iterations: 8, grewIn: 8, handlesPerIteration: 1.5 },
+  sections: {
+    opened: [
+      { names: ['Cache.evicts'], count: 2 },
+      { names: [], of: 1, count: 1 },
+    ],
+    called: [{ names: ['Log.rotates'], count: 1 }],
+    leftIn: 2,
+  },
   processes: [
     { pid: 4, count: 1 },
     { pid: 8, count: 2 },
@@ -167,6 +176,7 @@ export const everything: Report = {
     hookedCalls: 83,
     distinctStacks: 211,
     iterations: 10,
+    sections: 3,
   },
 };
 
