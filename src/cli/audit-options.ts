@@ -15,7 +15,7 @@ import { ReportJudge } from './gate/judge.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addReporter, parseReporter, type ReportAppearance, type ReporterChoice } from './report-output.ts';
 import { spellDownload } from './symbol-downloads.ts';
-import { write } from './terminal.ts';
+import { write } from './screen/terminal.ts';
 
 // The options that every command has that audits.
 

@@ -6,7 +6,7 @@ import { UserError } from '../user-error.ts';
 import { toolName } from '../version.ts';
 import { exitCodes } from './exit-codes.ts';
 import { loadProgram } from './program.ts';
-import { write } from './terminal.ts';
+import { write } from './screen/terminal.ts';
 
 /** Runs the command that this process was started with, and sets its exit code. Never rejects. */
 export async function runCommandLine(): Promise<void> {

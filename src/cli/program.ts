@@ -2,7 +2,7 @@ import { Command } from 'commander';
 
 import { toolName, toolVersion } from '../version.ts';
 import { addExamples, formatHelp } from './help/examples.ts';
-import { describeOutput, write } from './terminal.ts';
+import { describeOutput, write } from './screen/terminal.ts';
 
 /** Adds a command. It may load the whole tool, to look at it. */
 type AddCommand = (program: Command, loadAll: () => Promise<Command>) => void;

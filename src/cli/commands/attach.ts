@@ -30,7 +30,7 @@ import { addTelemetryOptions, openAskedTelemetry, type TelemetryCliOptions } fro
 import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
 import { checkReportFiles, numberFiles, type ReporterChoice, writeReports } from '../report-output.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
 interface AttachCliOptions extends AuditCliOptions, TelemetryCliOptions {
   readonly for?: number;

@@ -12,7 +12,7 @@ import { toWindowsPath } from '../../wine/paths.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { BaselineFile } from '../gate/baseline-file.ts';
 import { addExamples } from '../help/examples.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 interface BaselineDiffOptions {
   readonly json?: true;

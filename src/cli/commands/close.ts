@@ -17,7 +17,7 @@ import { parseHandle } from '../handle-argument.ts';
 import { formatHandle } from '../handle-columns.ts';
 import { drawExplanation } from './explain.ts';
 import { labelProcess } from '../handle-table.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
 interface CloseOptions {
   readonly yes?: true;

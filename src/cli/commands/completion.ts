@@ -4,7 +4,7 @@ import { toolName } from '../../version.ts';
 import { type Shell, shells, writeCompletion } from '../completion/index.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
 /**
  * `unclosed completion`: prints the script by which a shell completes the tool's command line.

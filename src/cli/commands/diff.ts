@@ -8,7 +8,7 @@ import { toWindowsPath } from '../../wine/paths.ts';
 import { diffToJson, drawDiff } from '../diff-view.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 interface DiffOptions {
   readonly json?: true;

@@ -9,7 +9,7 @@ import { toWindowsSymbolPath } from '../../wine/paths.ts';
 import { canRun, type Check, type CheckStatus, examineAll } from '../doctor-checks.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
-import { describeOutput, type OutputDescription, write } from '../terminal.ts';
+import { describeOutput, type OutputDescription, write } from '../screen/terminal.ts';
 
 interface DoctorOptions {
   readonly json?: true;

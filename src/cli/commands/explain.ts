@@ -15,7 +15,7 @@ import { parseHandle } from '../handle-argument.ts';
 import { formatHandle, spellAttributes } from '../handle-columns.ts';
 import { countHandles, labelProcess } from '../handle-table.ts';
 import { addExamples } from '../help/examples.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 interface ExplainOptions {
   readonly json?: true;

@@ -26,7 +26,7 @@ import { formatHandle, handleColumns } from '../handle-columns.ts';
 import { addExamples } from '../help/examples.ts';
 import { labelProcess } from '../handle-table.ts';
 import { chooseOutput, type FormatOptions, formatOptions } from '../listing-output.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 /** A DLL or program that is mapped into a process: it locks its file without any handle. */
 interface LoadedModule {

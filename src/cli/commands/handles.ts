@@ -18,7 +18,7 @@ import {
 import { drawProcessCounts, drawTypeCounts, HandleTableView, labelProcess } from '../handle-table.ts';
 import { addExamples } from '../help/examples.ts';
 import { chooseOutput, type FormatOptions, formatOptions } from '../listing-output.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 interface HandlesOptions extends FormatOptions {
   readonly type?: readonly string[];

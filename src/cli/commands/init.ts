@@ -17,7 +17,7 @@ import { explainFileFailure } from '../gate/file-failure.ts';
 import { addExamples } from '../help/examples.ts';
 import { writeReports } from '../report-output.ts';
 import { openProgressLine } from '../screen/progress-line.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
 interface InitOptions {
   readonly followChildren: boolean;

@@ -11,7 +11,7 @@ import { toWindowsPath } from '../../wine/paths.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
 interface SnapshotOptions {
   readonly output?: string;

@@ -15,7 +15,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { addTelemetryOptions, openAskedTelemetry, type TelemetryCliOptions } from '../export/telemetry-options.ts';
 import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 import { drawLine, drawScreen, drawVerdict, type WatchEnd, type WatchTarget } from '../watch-view.ts';
 
 interface WatchOptions extends TelemetryCliOptions {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { toolName } from '../../version.ts';
 import { parseWhole } from '../audit-options.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
 /** The values of {@link addTelemetryOptions}. */
 export interface TelemetryCliOptions {

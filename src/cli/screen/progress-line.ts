@@ -1,7 +1,7 @@
 import { cutEnd } from '../../report/text-width.ts';
 import { escapeText } from '../../text/escape.ts';
 import { toolName } from '../../version.ts';
-import { describeOutput, eraseTransient, writeTransient } from '../terminal.ts';
+import { describeOutput, eraseTransient, writeTransient } from './terminal.ts';
 
 /** Work that is done sooner needs no line. */
 const QUIET_MS = 1000;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { openProgressLine } from '../../../src/cli/screen/progress-line.ts';
-import { write } from '../../../src/cli/terminal.ts';
+import { write } from '../../../src/cli/screen/terminal.ts';
 import { hostVariable } from '../../../src/wine/host.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-progress-'));

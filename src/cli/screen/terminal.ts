@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 
-import { type Host, readHost, type Terminal } from '../wine/host.ts';
-import { chooseColorLevel, type ColorLevel } from './screen/color-level.ts';
+import { type Host, readHost, type Terminal } from '../../wine/host.ts';
+import { chooseColorLevel, type ColorLevel } from './color-level.ts';
 
 /** An output stream by its file descriptor, because the standard streams of Node.js cannot be used under Wine. */
 export type OutputStream = 1 | 2;
