@@ -5,7 +5,7 @@ import { failed } from '../../io/index.ts';
 import { functionModules, numberedFunctions } from '../tables/function-table.ts';
 import { numberedRows } from '../tables/hook-table.ts';
 import { movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
-import { recogniseStub, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+import { recogniseStub, STUB_HEAD_SIZE_BYTES } from '../patch/stub.ts';
 import { optionalNtdllImports } from '../linkage/link-slots.ts';
 import { identityOffsets } from '../linkage/patch-table.ts';
 import type { CodeRange, HookedCall, HookedFunction, HookedModule } from '../link/link-agent.ts';
@@ -52,7 +52,7 @@ export function locateStubs(): readonly StubRange[] {
       range = { begin: stub.stubAddress, sizeBytes: 0, stubs: [] };
       ranges.push(range);
     }
-    range.sizeBytes = Number(stub.stubAddress - range.begin) + STUB_READ_SIZE_BYTES;
+    range.sizeBytes = Number(stub.stubAddress - range.begin) + STUB_HEAD_SIZE_BYTES;
     range.stubs.push(stub);
   }
   return ranges;
@@ -77,9 +77,9 @@ export function recogniseStubs(
   ranges.forEach(({ begin, stubs }, index) => {
     for (const { row, rowNumber, stubAddress } of stubs) {
       const start = Number(stubAddress - begin);
-      const stub = recogniseStub(codes[index]!.subarray(start, start + STUB_READ_SIZE_BYTES));
-      if (stub === undefined) unrecognised.push(row.name);
-      else calls.push({ row, rowNumber, stubAddress, stub });
+      const head = recogniseStub(codes[index]!.subarray(start));
+      if (head === undefined) unrecognised.push(row.name);
+      else calls.push({ row, rowNumber, stubAddress, head });
     }
   });
   return { calls, unrecognised };

@@ -12,7 +12,7 @@ import { AGENT_HEADER_ROOM_BYTES, agentHeader } from '../linkage/agent-header.ts
 import { type AgentPlace, type CodeRange, linkAgent, type LinkedAgent, type LinkInputs } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
-import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES } from '../patch/stub.ts';
 import { agentSizeBytes, joinNeighbours, placeAgent } from './agent-place.ts';
 import { AuditorEvents } from './auditor-events.ts';
 import { ExitGate } from './exit-gate.ts';
@@ -293,8 +293,7 @@ export class Recording implements Disposable {
       const at = Number(stubAddress - begin);
       const destination = hookedHeadTarget(code.subarray(at), stubAddress);
       const isOurs = destination !== undefined && left.hold(destination);
-      if (isOurs && recogniseStub(ours.subarray(at, at + STUB_READ_SIZE_BYTES)) !== undefined)
-        ours.copy(own, at, at, at + STUB_HEAD_SIZE_BYTES);
+      if (isOurs && recogniseStub(ours.subarray(at)) !== undefined) ours.copy(own, at, at, at + STUB_HEAD_SIZE_BYTES);
     }
     return own;
   }

@@ -5,7 +5,7 @@ import type { LedgerLayout } from '../ledger/layout.ts';
 import { firstSlots, STACK_POOL_CHUNK_SIZE_BYTES, STACK_POOL_SPARE_BYTES } from '../ledger/memory-parts.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
 import type { MovedPrologue } from '../patch/prologue.ts';
-import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
+import { farJump, hookedHead, jumpHead, stubTrampoline } from '../patch/stub.ts';
 import { type AgentCode, CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../linkage/agent-code.ts';
 import { AGENT_MAGIC, agentHeader } from '../linkage/agent-header.ts';
 import { setGateName } from '../linkage/gate-name.ts';
@@ -16,8 +16,8 @@ import { type RuntimeModule, setRuntimeModule } from '../linkage/runtime-object-
 /** A system call to hook. */
 export interface HookedCall extends NumberedRow {
   readonly stubAddress: bigint;
-  /** The whole stub, see stub.ts. */
-  readonly stub: Uint8Array;
+  /** The stub's head, see stub.ts. */
+  readonly head: Uint8Array;
 }
 
 /** A function of a DLL, to hook once the DLL is mapped. */
@@ -108,10 +108,11 @@ export function linkAgent(code: AgentCode, inputs: LinkInputs, place: AgentPlace
 
   // The agent's own calls go past its hooks.
   const trampolines = new Map<string, bigint>();
-  const patches = inputs.calls.map(({ row, rowNumber, stub, stubAddress }) => {
+  const patches = inputs.calls.map(({ row, rowNumber, head, stubAddress }) => {
     const trampoline = code.callTrampolinesOffset + (rowNumber - 1) * CALL_TRAMPOLINE_SIZE_BYTES;
-    bytes.set(stub, trampoline);
-    trampolines.set(row.name, imageBase + BigInt(trampoline));
+    const address = imageBase + BigInt(trampoline);
+    bytes.set(stubTrampoline(head, stubAddress, address), trampoline);
+    trampolines.set(row.name, address);
     return { address: stubAddress, bytes: hookedHead(stubAddress, imageBase + BigInt(code.callHooks[rowNumber - 1]!)) };
   });
   code.ntdllImports.forEach((name, index) => {

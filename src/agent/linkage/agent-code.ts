@@ -1,5 +1,5 @@
 import { PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
-import { FAR_JUMP_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+import { FAR_JUMP_SIZE_BYTES, STUB_TRAMPOLINE_SIZE_BYTES } from '../patch/stub.ts';
 
 /** The agent's code comes in four variants. */
 export interface AgentVariant {
@@ -9,8 +9,8 @@ export interface AgentVariant {
   readonly checked: boolean;
 }
 
-/** Room for a copy of a whole stub. */
-export const CALL_TRAMPOLINE_SIZE_BYTES: number = STUB_READ_SIZE_BYTES;
+/** Room for a {@link stubTrampoline}, in steps that a processor likes to jump to. */
+export const CALL_TRAMPOLINE_SIZE_BYTES: number = Math.ceil(STUB_TRAMPOLINE_SIZE_BYTES / 16) * 16;
 /** Room for a copied prologue and a far jump. */
 export const FUNCTION_TRAMPOLINE_SIZE_BYTES: number = PROLOGUE_SIZE_BYTES_MAX + FAR_JUMP_SIZE_BYTES;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { JUMP_SIZE_BYTES, movablePrologueSize, movePrologue } from '../../../src/agent/patch/prologue.ts';
-import { seededRandom } from './random.ts';
+import { JUMP_SIZE_BYTES, movablePrologueSize, movePrologue } from '../../../../src/agent/patch/prologue.ts';
+import { seededRandom } from '../random.ts';
 
 function bytes(text: string): Uint8Array {
   return Uint8Array.from(text.split(' '), (byte) => parseInt(byte, 16));
