@@ -18,16 +18,8 @@ import { AuditorEvents } from './auditor-events.ts';
 import { ExitGate } from './exit-gate.ts';
 import { LedgerSection, placeSentinel } from './ledger-section.ts';
 import { type LeftAgent, LeftAgents } from './left-agents.ts';
-import {
-  findCloseHandle,
-  findFunctions,
-  locateStubs,
-  ntdllAddress,
-  ntdllBase,
-  readOwnStubs,
-  recogniseStubs,
-  type StubRange,
-} from './locate-hooks.ts';
+import { locateCode } from './locate-code.ts';
+import { ntdllAddress, ntdllBase, readOwnStubs, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { MappedFunctions } from './mapped-functions.ts';
 import { changedPages, overwriteCode, preferredPlace, writeCode, writeData } from './target-code.ts';
 
@@ -66,18 +58,6 @@ export class RecordingError extends UserError {
   }
 }
 
-/** The code to hook, which is the same for all targets: it lies at the same addresses in all of them. */
-interface Located extends ReturnType<typeof findFunctions> {
-  readonly stubs: readonly StubRange[];
-  readonly closeHandle: CodeRange | undefined;
-}
-
-let located: Located | undefined;
-
-function locate(): Located {
-  return { ...findFunctions(), stubs: locateStubs(), closeHandle: findCloseHandle() };
-}
-
 /**
  * The agent at work in one target, seen from the auditor: the ledger, and the gate at which the target waits when it
  * exits.
@@ -111,7 +91,7 @@ export class Recording implements Disposable {
   private constructor(options: RecordingOptions, code: AgentCode, events: AuditorEvents | undefined) {
     this.#code = code;
     const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0);
-    const { modules, unmovable, stubs, closeHandle } = (located ??= locate());
+    const { modules, unmovable, stubs, closeHandle } = locateCode();
     this.unmovable = unmovable;
     this.#stubs = stubs;
     this.#section = new LedgerSection(layout);
@@ -206,7 +186,10 @@ export class Recording implements Disposable {
       const image = this.#link(reusable, { ledger: reusable.ledger, goCode });
       const address = reusable.base + BigInt(AGENT_HEADER_ROOM_BYTES);
       const bytes = image.bytes.subarray(AGENT_HEADER_ROOM_BYTES);
-      return { left, mapped, changes: changedPages(readMemory(target, address, bytes.length), { address, bytes }) };
+      const changes = [{ address, bytes }, ...image.relays].flatMap((code) =>
+        changedPages(readMemory(target, code.address, code.bytes.length), code),
+      );
+      return { left, mapped, changes };
     }
     if (this.#placed === undefined) this.#place(target, { ledger: this.#section.mapInto(target), goCode });
     return { left, mapped, changes: [] };
@@ -252,8 +235,10 @@ export class Recording implements Disposable {
     this.#hookCalls(target);
     for (const functions of mapped) {
       const patches = this.#image?.functionPatches[this.#inputs.modules.indexOf(functions.module)] ?? [];
-      if (functions.areAsExpected && !functions.isInUse(threads)) functions.replace(patches);
-      else this.#missed += patches.length;
+      const chosen = functions.choose(patches, threads);
+      functions.replace(chosen);
+      this.#missed += patches.length - chosen.length;
+      this.ledger.noteModule(functions.module.number);
     }
     return true;
   }

@@ -113,7 +113,11 @@ const headerFields = {
   childRequests: 'u32[128]',
   /** Calls that opened or closed a handle of another process: elsewhere.ts. */
   callsElsewhere: 'u32',
-  paddingBeforeWalkers: 'u32[199]',
+  /** For each of the DLLs with functions to hook one of {@link moduleStates}. */
+  moduleStates: 'u32[8]',
+  /** Functions whose code the process must not change (STATUS_DYNAMIC_CODE_BLOCKED). */
+  functionsBlocked: 'u32',
+  paddingBeforeWalkers: 'u32[190]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;
@@ -123,6 +127,9 @@ const headerStruct: Struct<typeof headerFields> = struct(headerFields);
 /** The header, at the start of the ledger. */
 export const header: Struct<typeof headerFields>['offsets'] = headerStruct.offsets;
 export const HEADER_SIZE_BYTES: number = headerStruct.sizeBytes;
+
+/** A DLL may be mapped more than once. Its functions count once: when it first lies at its place, or else elsewhere. */
+export const moduleStates = { unseen: 0, elsewhere: 1, atItsPlace: 2 } as const;
 
 export const LEDGER_MAGIC = 0x4445_534f_4c43_4e55n; // "UNCLOSED"
 export const WALKER_COUNT = 4096;

@@ -33,6 +33,7 @@ import {
   STATE_FLAG_BITS,
   STATE_OCCUPIED,
   STATE_QUARANTINED,
+  moduleStates,
 } from './layout.ts';
 import { ChildRequests } from './child-requests.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
@@ -128,6 +129,11 @@ export class Ledger implements CallLedger {
   /** Says that the target's unwinder knows the agent's frames already, from an earlier audit. */
   setUnwindRegistered(): void {
     this.#memory.setUint32(header.unwindRegistered, 1);
+  }
+
+  /** Notes that a DLL lay at its place before the agent came: a number of the functionModules. */
+  noteModule(number: number): void {
+    this.#memory.setUint32(header.moduleStates + number * 4, moduleStates.atItsPlace);
   }
 
   /** Notes the handle with which the agent occupies quarantined values. Its own value never leaves the quarantine. */

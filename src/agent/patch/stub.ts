@@ -27,7 +27,7 @@ export const STUB_TRAMPOLINE_SIZE_BYTES: number = STUB_HEAD_SIZE_BYTES + 5;
 export function recogniseStub(code: Uint8Array): Uint8Array | undefined {
   if (code.length < STUB_HEAD_SIZE_BYTES || !HEAD.every((byte, index) => code[index] === byte)) return undefined;
   const isNumber = code[5]! < 0x40 && code[6] === 0 && code[7] === 0;
-  return isNumber ? code.slice(0, STUB_HEAD_SIZE_BYTES) : undefined;
+  return isNumber ? new Uint8Array(code.subarray(0, STUB_HEAD_SIZE_BYTES)) : undefined;
 }
 
 /**
@@ -52,7 +52,7 @@ export function hookedHead(stubAddress: bigint, hookAddress: bigint): Uint8Array
   return Uint8Array.of(0x4c, 0x8b, 0xd1, ...jumpHead(stubAddress + 3n, hookAddress));
 }
 
-export const FAR_JUMP_SIZE_BYTES = 14;
+const FAR_JUMP_SIZE_BYTES = 14;
 
 /** `jmp [rip]; dq target`: reaches everywhere and changes no register. */
 export function farJump(target: bigint): Uint8Array {

@@ -1,7 +1,7 @@
 import { functionModules, numberedFunctions } from '../../../src/agent/tables/function-table.ts';
 import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
 import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
-import { type AgentCode, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../../../src/agent/linkage/agent-code.ts';
+import type { AgentCode } from '../../../src/agent/linkage/agent-code.ts';
 import { setGateName } from '../../../src/agent/linkage/gate-name.ts';
 import { linkSlots } from '../../../src/agent/linkage/link-slots.ts';
 import {
@@ -30,7 +30,12 @@ function hookedModule(name: (typeof functionModules)[number]): HookedModule {
     .filter(({ row }) => row.module === name)
     .map((numbered, index) => {
       const address = base + 0x1000n + BigInt(index * 0x40);
-      return { ...numbered, address, code: prologue, moved: { sizeBytes: 5, continuesAt: address + 5n } };
+      return {
+        ...numbered,
+        address,
+        code: prologue,
+        moved: { sizeBytes: 5, continuesAt: address + 5n, distances: [] },
+      };
     });
   return {
     base,
@@ -151,7 +156,7 @@ describe('a linked agent', () => {
       module.functions.forEach(({ rowNumber, address }, place) => {
         const entry = code.patchedFunctions[module.number]! + place * PATCHED_FUNCTION_SIZE_BYTES;
         expect(word(bytes, entry + patchedFunction.address)).toBe(address);
-        const jump = bytes.subarray(entry + patchedFunction.replacement, entry + PATCHED_FUNCTION_SIZE_BYTES);
+        const jump = bytes.subarray(entry + patchedFunction.replacement, entry + patchedFunction.touched);
         const distance = new DataView(jump.buffer, jump.byteOffset).getInt32(1, true);
         expect(address + 5n + BigInt(distance)).toBe(relay + BigInt(place * RELAY_SIZE_BYTES));
         expect([...jump.subarray(5)]).toEqual([...prologue.subarray(5, 8)]);
@@ -160,9 +165,10 @@ describe('a linked agent', () => {
         expect(word(relays[index]!.bytes, place * RELAY_SIZE_BYTES + 6)).toBe(
           IMAGE_BASE + BigInt(code.functionHooks[row]!),
         );
-        const trampoline = code.functionTrampolinesOffset + row * FUNCTION_TRAMPOLINE_SIZE_BYTES;
-        expect(bytes.subarray(trampoline, trampoline + 5)).toEqual(prologue.subarray(0, 5));
-        expect(word(bytes, trampoline + 5 + 6)).toBe(address + 5n);
+        const trampoline = Number(word(bytes, code.functionTrampolineSlotsOffset + row * 8) - relay);
+        const moved = relays[index]!.bytes.subarray(trampoline, trampoline + 5);
+        expect(moved).toEqual(prologue.subarray(0, 5));
+        expect(word(relays[index]!.bytes, trampoline + 5 + 6)).toBe(address + 5n);
       });
     });
   });
