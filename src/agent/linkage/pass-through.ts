@@ -7,8 +7,8 @@ const CALL_RSP_8 = [0xff, 0x54, 0x24];
 const CALL_RSP_32 = [0xff, 0x94, 0x24];
 
 /**
- * Whether an offset of the agent's image lies in the trampoline of a system call: a thread there is about to make one. A
- * thread that makes one is in ntdll, and the trampolines of functions lie outside of the image.
+ * Whether an offset of the agent's image lies in the trampoline of a system call: a thread there is about to make one.
+ * A thread that makes one is in ntdll, and the trampolines of functions lie outside of the image.
  */
 export function isInTrampoline(code: AgentCode, offset: number): boolean {
   const distance = offset - code.callTrampolinesOffset;

@@ -169,10 +169,7 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.mov(ecx, 1);
     asm.lockCmpxchg(at(r14, header.unwindRegistered), ecx);
     asm.j('ne', registered);
-    asm.lea(rcx, relative(environment.functionTable));
-    asm.mov(edx, relative(environment.functionCount));
-    asm.lea(r8, relative(environment.imageBase));
-    asm.call(environment.ntdllImport('RtlAddFunctionTable'));
+    emitRegister(asm, environment);
     asm.bind(registered);
 
     asm.bind(loop);
@@ -360,4 +357,33 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.mov(eax, esi);
     epilogue();
   });
+}
+
+/**
+ * Registers the agent's frames with the unwinder. The kernel, which walks stacks for tracing and for debuggers, knows
+ * only of growable tables. They are new in Windows 8.
+ *
+ * https://learn.microsoft.com/windows/win32/api/winnt/nf-winnt-rtladdgrowablefunctiontable
+ */
+function emitRegister(asm: Assembler, environment: WalkEnvironment): void {
+  const [old, registered] = asm.labels('old', 'registered');
+  const addGrowableTable = environment.ntdllImport('RtlAddGrowableFunctionTable');
+  asm.cmp(addGrowableTable, 0);
+  asm.j('e', old);
+  asm.lea(rcx, at(rsp, walk.handlerData)); // PVOID *DynamicTable: the table stays for ever
+  asm.lea(rdx, relative(environment.functionTable));
+  asm.mov(r8d, relative(environment.functionCount)); // DWORD EntryCount
+  asm.mov(r9d, r8d); // DWORD MaximumEntryCount
+  asm.lea(rax, relative(environment.imageBase));
+  asm.mov(at(rsp, 0x20), rax); // ULONG_PTR RangeBase
+  asm.mov(at(rsp, 0x28), rdx); // ULONG_PTR RangeEnd: the table lies behind all code
+  asm.call(addGrowableTable);
+  asm.test(eax, eax);
+  asm.j('ns', registered);
+  asm.bind(old);
+  asm.lea(rcx, relative(environment.functionTable));
+  asm.mov(edx, relative(environment.functionCount));
+  asm.lea(r8, relative(environment.imageBase));
+  asm.call(environment.ntdllImport('RtlAddFunctionTable'));
+  asm.bind(registered);
 }
