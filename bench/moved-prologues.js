@@ -108,7 +108,7 @@ function disassemble(code, address, sizeBytes) {
     const instruction = decoder.decode();
     if (instruction.code === Code.INVALID) break;
     size += instruction.length;
-    const isRelative = instruction.isIPRelMemoryOperand;
+    const isRelative = instruction.isIpRelMemoryOperand;
     lines.push({
       text: formatter.format(instruction),
       length: instruction.length,

@@ -25,7 +25,7 @@ const PAST_PROLOGUE = 0x100;
  * call it the frame; below code without unwind data any return address is a guess. Either may lead out of the stack,
  * and the agent would cause an access violation in the middle of the program.
  *
- * Of unwind data of a version that is not known it predicts nothing, and lets RtlVirtualUnwind decide.
+ * It predicts nothing of unwind data of a version that is not known, and lets RtlVirtualUnwind decide.
  *
  * https://learn.microsoft.com/cpp/build/exception-handling-x64#struct-unwind_info
  */
