@@ -3,7 +3,7 @@ import { viewMemory } from '../../ffi/library.ts';
 import { isWine } from '../../ffi/ntdll.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../../io/index.ts';
 import { tryReadMemory } from '../../process/memory.ts';
-import { familyBits, RUNTIME_FAMILY } from '../tables/families.ts';
+import { familyBits } from '../tables/families.ts';
 import { functionModules, type NumberedFunction, numberedFunctions } from '../tables/function-table.ts';
 import { ownerOfHead } from '../patch/foreign-head.ts';
 import { holdsAddress, type MovedPrologue, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
@@ -32,23 +32,16 @@ interface LocatedFunction {
  * the same addresses as in this process.
  */
 export function findFunctions(): { readonly modules: readonly HookedModule[]; readonly unmovable: readonly string[] } {
-  const located = functionModules.flatMap(mapModule).map((module) => ({ module, functions: locateFunctions(module) }));
   const unmovable: string[] = [];
-  let given = 0;
-  const givenInRuntime = new Map<string, number>();
-  for (const { module, functions } of located) {
+  const modules = functionModules.flatMap(mapModule).flatMap((module): readonly HookedModule[] => {
+    const functions = locateFunctions(module);
+    let lost = 0;
     for (const { numbered, hook } of functions) {
-      if (hook !== undefined) continue;
       const { row } = numbered;
-      if (row.kind === 'runtime-object' && row.isStubOnWine && isWine) continue;
+      if (hook !== undefined || (row.kind === 'runtime-object' && row.isStubOnWine && isWine)) continue;
       unmovable.push(`${module.name}!${row.name}`);
-      const { needed } = familyBits(row);
-      given |= needed & ~RUNTIME_FAMILY;
-      givenInRuntime.set(module.name, (givenInRuntime.get(module.name) ?? 0) | (needed & RUNTIME_FAMILY));
+      lost |= familyBits(row).needed;
     }
-  }
-  const modules = located.flatMap(({ module, functions }): readonly HookedModule[] => {
-    const lost = given | (givenInRuntime.get(module.name) ?? 0);
     const hooked = functions.flatMap(({ numbered, hook }) =>
       hook !== undefined && (familyBits(numbered.row).touched & lost) === 0 ? [hook] : [],
     );

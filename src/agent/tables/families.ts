@@ -1,7 +1,10 @@
 import type { FunctionRow } from './function-table.ts';
 import type { ObjectType } from './object-types.ts';
 
-/** Objects of one family stand for each other: a FILE has a descriptor, which is closed with it. */
+/**
+ * Objects of one family stand for each other: a FILE has a descriptor, which is closed with it. The functions of a family
+ * are those of one DLL.
+ */
 const families: readonly (readonly ObjectType[])[] = [
   ['Descriptor', 'FILE'],
   ['Search'],
@@ -33,9 +36,6 @@ export function familyBits(row: FunctionRow): FamilyBits {
     }
   }
 }
-
-/** The bit of descriptors and streams: each C runtime has its own. The others are the same in all DLLs. */
-export const RUNTIME_FAMILY: number = bitOf('Descriptor');
 
 function bitOf(type: ObjectType | undefined): number {
   const index = families.findIndex((family) => type !== undefined && family.includes(type));
