@@ -2,8 +2,8 @@ import type { FunctionRow } from './function-table.ts';
 import type { ObjectType } from './object-types.ts';
 
 /**
- * Objects of one family stand for each other: a FILE has a descriptor, which is closed with it. The functions of a family
- * are those of one DLL.
+ * Objects of one family stand for each other: a FILE has a descriptor, which is closed with it. The functions of a
+ * family are those of one DLL.
  */
 const families: readonly (readonly ObjectType[])[] = [
   ['Descriptor', 'FILE'],

@@ -4,12 +4,11 @@ import { relative } from '../../../../src/agent/asm/operands.ts';
 import { eax, rsp } from '../../../../src/agent/asm/registers.ts';
 import { emitHook } from '../../../../src/agent/emit/hooks/call-hook.ts';
 import { emitFindSweep } from '../../../../src/agent/emit/hooks/sweeps.ts';
-import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
 import { emitRecordClose, emitRecordOpen } from '../../../../src/agent/emit/recorder/recorder.ts';
-import { emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
-import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
+import { emitCloseRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { numberedRows } from '../../../../src/agent/tables/hook-table.ts';
+import { emitMisuseRoutines } from './misuse-routines.ts';
 import { placeRoutines } from './placed-routines.ts';
 
 const STATUS_INVALID_HANDLE = 0xc000_0008;
@@ -37,11 +36,8 @@ const routines = placeRoutines({
     emitHook(asm, plainHook, returns, row, rowNumber, environment);
     emitRecordOpen(asm, environment.recordOpen, environment);
     emitRecordClose(asm, environment.recordClose, environment);
-    emitCountMisuse(asm, environment.countMisuse, environment);
-    emitInternMisuse(asm, environment.internMisuse, environment);
-    emitInternWrongCloser(asm, environment.internWrongCloser, environment);
-    emitFindStranger(asm, environment.findStranger, environment);
-    emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
+    emitMisuseRoutines(asm, environment);
+    emitCloseRuntimeObject(asm, environment.closeRuntimeObject, environment);
     emitFindSweep(asm, environment.findSweep, environment);
     asm.bind(environment.growSlots);
     asm.xor(eax, eax);
