@@ -96,14 +96,14 @@ function moveFunction(
   const code = new Uint8Array(viewMemory(address, PROLOGUE_SIZE_BYTES_MAX)).slice();
   const owner = ownerOfHead(code, address, module, readOwnCode);
   if (owner === 'hotpatch') return undefined;
-  const moved = owner === 'own' ? movePrologue(code, address, module) : undefined;
-  if (moved !== undefined) return { code, moved };
+  if (owner === 'own') {
+    const moved = movePrologue(code, address, module);
+    return moved && { code, moved };
+  }
   const original = pristine.read(address, PROLOGUE_SIZE_BYTES_MAX);
   if (original === undefined || ownerOfHead(original, address, module, readOwnCode) !== 'own') return undefined;
-  const movedOriginal = movePrologue(original, address, module);
-  return movedOriginal === undefined || holdsAddress(original, movedOriginal)
-    ? undefined
-    : { code: original, moved: movedOriginal };
+  const moved = movePrologue(original, address, module);
+  return moved === undefined || holdsAddress(original, moved) ? undefined : { code: original, moved };
 }
 
 const thisProcess = BorrowedHandle.borrowRaw(CURRENT_PROCESS);
