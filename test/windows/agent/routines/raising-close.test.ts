@@ -6,6 +6,7 @@ import { emitHook } from '../../../../src/agent/emit/hooks/call-hook.ts';
 import { emitFindSweep } from '../../../../src/agent/emit/hooks/sweeps.ts';
 import { emitRecordClose, emitRecordOpen } from '../../../../src/agent/emit/recorder/recorder.ts';
 import { emitCloseRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
+import { slot } from '../../../../src/agent/ledger/layout.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { numberedRows } from '../../../../src/agent/tables/hook-table.ts';
 import { emitMisuseRoutines } from './misuse-routines.ts';
@@ -72,7 +73,9 @@ beforeEach(() => {
 
 function openAndClose(): void {
   routines.call('recordOpen', { rcx: VALUE, rdx: CREATE_EVENT, r8: 2n });
-  routines.call('recordClose', { rcx: VALUE, rdx: 1n, r8: 3n, r9: 1n });
+  const state = routines.memory.getBigUint64(routines.slotOffset(VALUE) + slot.state, true);
+  routines.call('recordClose', { rcx: VALUE, rdx: state, r8: 3n, r9: 1n });
+  expect([...ledger.openValues()]).toEqual([]);
 }
 
 const misuses = () => [...ledger.misuses()].map(({ kind, count, values }) => ({ kind, count, values }));
