@@ -48,6 +48,18 @@ export const hookedStubs: readonly { readonly software: string; readonly code: s
     source:
       'https://chromium.googlesource.com/chromium/src/+/098756533733ea50b2dcb1c40d9a9e18d49febbe/sandbox/win/src/resolver_64.cc',
   },
+  // The distances of these two are not published; any do.
+  {
+    software: 'CrowdStrike Falcon: its near jump follows the first instruction',
+    code: '4c 8b d1 e9 44 33 22 11 f6 04 25 08 03 fe 7f 01 75 03 0f 05 c3 cd 2e c3',
+    source:
+      'https://github.com/inb1ts/inb1ts.github.io/blob/35084e4e78c184d76847bef33e6857939bd7847f/content/posts/in-memory-unhooking.md',
+  },
+  {
+    software: 'Sophos: it begins with a near jump',
+    code: 'e9 44 33 22 11 00 00 00 f6 04 25 08 03 fe 7f 01 75 03 0f 05 c3 cd 2e c3',
+    source: 'https://signal-labs.com/analysis-of-edr-hooks-bypasses-amp-our-rust-sample/',
+  },
 ];
 
 /**
