@@ -13,29 +13,21 @@ import { inProject, measureByTurns, ratios, say, spell, spellCount } from './mea
 
 const PAGE_EXECUTE_READWRITE = 0x40;
 
+const head = [0x4c, 0x8b, 0xd1, 0xb8, 0, 0, 0, 0]; // mov r10, rcx; mov eax, 0
+
 /**
  * Stubs that make no system call. Each thread gets a handle of its own: its thread id, which is a multiple of 4 as
  * handles are.
  */
 const stubs = {
   open: Uint8Array.of(
-    0x65,
-    0x48,
-    0x8b,
-    0x04,
-    0x25,
-    0x48,
-    0,
-    0,
-    0, // mov rax, gs:[48h]
-    0x48,
-    0x89,
-    0x01, // mov [rcx], rax
-    0x31,
-    0xc0, // xor eax, eax
+    ...head,
+    ...[0x65, 0x48, 0x8b, 0x04, 0x25, 0x48, 0, 0, 0], // mov rax, gs:[48h]
+    ...[0x48, 0x89, 0x01], // mov [rcx], rax
+    ...[0x31, 0xc0], // xor eax, eax
     0xc3, // ret
   ),
-  close: Uint8Array.of(0x31, 0xc0, 0xc3), // xor eax, eax; ret
+  close: Uint8Array.of(...head, 0x31, 0xc0, 0xc3), // xor eax, eax; ret
 };
 
 /**
@@ -89,8 +81,8 @@ async function placeRecorder() {
   const base = allocate(code.bytes.length);
   const target = {
     calls: [
-      { ...rowOf('NtCreateEvent'), stubAddress: open, stub: stubs.open },
-      { ...rowOf('NtClose'), stubAddress: close, stub: stubs.close },
+      { ...rowOf('NtCreateEvent'), stubAddress: open, head: Uint8Array.from(head) },
+      { ...rowOf('NtClose'), stubAddress: close, head: Uint8Array.from(head) },
     ],
     modules: [],
     closeHandle: undefined,

@@ -49,6 +49,7 @@ export type Gap = {
 /** Gaps of which only their number is known. */
 export type CountedGap =
   | 'functions-missed'
+  | 'functions-blocked'
   | 'functions-missed-at-attach'
   | 'beyond-capacity'
   | 'stacks-dropped'
@@ -84,6 +85,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'calls-unrecognised': true,
   'functions-unmovable': true,
   'functions-missed': true,
+  'functions-blocked': true,
   'functions-missed-at-attach': true,
   'beyond-capacity': true,
   'stacks-dropped': true,

@@ -262,6 +262,13 @@ export const GetModuleHandleW: (lpModuleName: string | null) => bigint = kernel3
   LPCWSTR,
 ]);
 
+/** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-getmodulefilenamew */
+export const GetModuleFileNameW: (hModule: bigint, lpFilename: Uint16Array, nSize: number) => number = kernel32.define(
+  'GetModuleFileNameW',
+  DWORD,
+  [POINTER, POINTER, DWORD],
+);
+
 /** https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-loadlibraryexw; `hFile` is reserved. */
 export const LoadLibraryExW: (lpLibFileName: string, hFile: null, dwFlags: number) => bigint = kernel32.define(
   'LoadLibraryExW',

@@ -48,6 +48,13 @@ export const NtSuspendProcess: (ProcessHandle: HANDLE) => number = ntdll.define(
 /** Undocumented; undoes one {@link NtSuspendProcess}. */
 export const NtResumeProcess: (ProcessHandle: HANDLE) => number = ntdll.define('NtResumeProcess', NTSTATUS, [HANDLE]);
 
+/** https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-zwsetsecurityobject */
+export const NtSetSecurityObject: (
+  Handle: HANDLE,
+  SecurityInformation: number,
+  SecurityDescriptor: Uint8Array,
+) => number = ntdll.define('NtSetSecurityObject', NTSTATUS, [HANDLE, DWORD, POINTER]);
+
 /** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryobject */
 export const NtQueryObject: (
   Handle: HANDLE,

@@ -68,13 +68,16 @@ const whyLost = {
 const naming: Readonly<Record<NamingGap, (names: string) => string>> = {
   'calls-unrecognised': (names) =>
     `Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${names}.`,
-  'functions-unmovable': (names) => `Functions of an unknown form were not recorded: ${names}.`,
+  'functions-unmovable': (names) =>
+    `Functions of an unknown form, or with a patch of Windows, were not recorded, nor those that work on the same objects: ${names}.`,
   'programs-missing': (names) => `No process ran a program that --only names: ${names}.`,
 };
 
 const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
   'functions-missed': (n) =>
     `${plural(n, "function of Windows' DLLs", "functions of Windows' DLLs")} could not be hooked: a handle that such a function refuses by itself was not seen.`,
+  'functions-blocked': (n) =>
+    `${plural(n, "function of Windows' DLLs", "functions of Windows' DLLs")} could not be hooked, because the process must not change code (Arbitrary Code Guard): a handle that such a function refuses by itself was not seen. Try without the policy ProhibitDynamicCode.`,
   'functions-missed-at-attach': (n) =>
     `${plural(n, "function of Windows' DLLs", "functions of Windows' DLLs")} could not be hooked in the running process, because a thread stood at its beginning or other software had changed it: a handle that such a function refuses by itself was not seen.`,
   'beyond-capacity': (n) =>

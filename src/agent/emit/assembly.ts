@@ -2,12 +2,7 @@ import { functionModules, numberedFunctions } from '../tables/function-table.ts'
 import { numberedRows } from '../tables/hook-table.ts';
 import { Assembler } from '../asm/assembler.ts';
 import { type Label, type Memory, relative } from '../asm/operands.ts';
-import {
-  type AgentCode,
-  type AgentVariant,
-  CALL_TRAMPOLINE_SIZE_BYTES,
-  FUNCTION_TRAMPOLINE_SIZE_BYTES,
-} from '../linkage/agent-code.ts';
+import { type AgentCode, type AgentVariant, CALL_TRAMPOLINE_SIZE_BYTES } from '../linkage/agent-code.ts';
 import {
   AGENT_HEADER_ROOM_BYTES,
   agentHeader,
@@ -45,7 +40,7 @@ export function assembleAgent(variant: AgentVariant): AgentCode {
   const { arrivedName, judgedName, threadsSeenName, childName } = routines.environment;
   const linked = {
     callTrampolines: emitRoom(asm, hooks.callTrampolines, CALL_TRAMPOLINE_SIZE_BYTES),
-    functionTrampolines: emitRoom(asm, hooks.functionTrampolines, FUNCTION_TRAMPOLINE_SIZE_BYTES),
+    functionTrampolineSlots: emitRoom(asm, hooks.functionTrampolineSlots, 8),
     linkSlots: emitRoom(asm, slots.labels, 8),
     ntdllImports: emitRoom(asm, [...slots.ntdllImports.values()], 8),
   };
@@ -68,7 +63,7 @@ export function assembleAgent(variant: AgentVariant): AgentCode {
     callHooks: hooks.callHooks.map(offsetOf),
     callTrampolinesOffset: offsetOf(linked.callTrampolines),
     functionHooks: hooks.functionHooks.map(offsetOf),
-    functionTrampolinesOffset: offsetOf(linked.functionTrampolines),
+    functionTrampolineSlotsOffset: offsetOf(linked.functionTrampolineSlots),
     runtimeObjectRows: hooks.runtimeObjectRows.map((row) => (row === undefined ? 0 : offsetOf(row))),
     patchedModules: patchTables.map(({ module }) => offsetOf(module)),
     patchedFunctions: patchTables.map((patched) => offsetOf(patched.functions)),
@@ -127,7 +122,7 @@ function emitHooks(
   readonly callHooks: readonly Label[];
   readonly callTrampolines: readonly Label[];
   readonly functionHooks: readonly Label[];
-  readonly functionTrampolines: readonly Label[];
+  readonly functionTrampolineSlots: readonly Label[];
   readonly runtimeObjectRows: readonly (Label | undefined)[];
 } {
   const bodies = new Map<string, Label>();
@@ -160,10 +155,10 @@ function emitHooks(
   const runtimeObjectRows = numberedFunctions.map(({ row, rowNumber }) =>
     row.kind === 'runtime-object' ? emitRuntimeObjectRow(asm, rowNumber, row) : undefined,
   );
-  const functionTrampolines = numberedFunctions.map(({ row }) => asm.label(`${row.name} trampoline`));
+  const functionTrampolineSlots = numberedFunctions.map(({ row }) => asm.label(`${row.name} trampoline slot`));
   const functionHooks = numberedFunctions.map(({ row, rowNumber }, index) => {
     const begin = asm.label(`${row.name} hook`);
-    const trampoline = functionTrampolines[index]!;
+    const trampoline = relative(functionTrampolineSlots[index]!);
     switch (row.kind) {
       case 'socket': {
         const body = bodyOf(sharedSocketShape(row), (label) => emitSocketHook(asm, label, row, environment));
@@ -181,7 +176,7 @@ function emitHooks(
     }
     return begin;
   });
-  return { callHooks, callTrampolines, functionHooks, functionTrampolines, runtimeObjectRows };
+  return { callHooks, callTrampolines, functionHooks, functionTrampolineSlots, runtimeObjectRows };
 }
 
 /** Emits room for each label, which the linker fills in, and returns the first label. */

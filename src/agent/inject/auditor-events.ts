@@ -1,6 +1,7 @@
 import { CreateEventW } from '../../ffi/kernel32.ts';
 import { type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import { randomBytes } from '../../process/random.ts';
+import { openToTargets } from './gate-access.ts';
 import { objectName } from './object-name.ts';
 
 /**
@@ -43,5 +44,7 @@ export class AuditorEvents implements Disposable {
 }
 
 function createEvent(name: string): OwnedHandle {
-  return HandleOrNull.fromRawHandle(CreateEventW(null, false, false, name)).expect('create', 'the exit gate');
+  const event = HandleOrNull.fromRawHandle(CreateEventW(null, false, false, name)).expect('create', 'the exit gate');
+  openToTargets(event);
+  return event;
 }

@@ -2,6 +2,7 @@ import { CreateMutexW, ReleaseMutex } from '../../ffi/kernel32.ts';
 import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import { randomBytes } from '../../process/random.ts';
 import type { LinkInputs } from '../link/link-agent.ts';
+import { openToTargets } from './gate-access.ts';
 import { objectName } from './object-name.ts';
 
 /**
@@ -44,6 +45,7 @@ class Barrier implements AsHandle, Disposable {
 
   constructor(name: string) {
     this.#mutant = HandleOrNull.fromRawHandle(CreateMutexW(null, true, name)).expect('create', 'the exit gate');
+    openToTargets(this.#mutant);
   }
 
   asHandle(): BorrowedHandle {

@@ -1,6 +1,7 @@
 import type { AsHandle } from '../../io/index.ts';
 import { tryReadMemory } from '../../process/memory.ts';
 import type { StandingThread } from '../../process/thread-stacks.ts';
+import { familyBits } from '../tables/families.ts';
 import { identityOffsets } from '../linkage/patch-table.ts';
 import type { HookedFunction, HookedModule } from '../link/link-agent.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
@@ -53,10 +54,24 @@ export class MappedFunctions {
       });
   }
 
-  /** Every function begins as it does in this process, or with a jump to the agent of an earlier audit. */
-  get areAsExpected(): boolean {
+  /**
+   * Chooses new heads that may be written: those of functions that begin as they do in this process, or with a jump to
+   * the agent of an earlier audit, and in which no thread stands. Without one of its family a function is left alone,
+   * too: see {@link FamilyBits}.
+   */
+  choose(patches: readonly CodePatch[], threads: readonly StandingThread[]): readonly CodePatch[] {
     const heads = this.#clusters.flatMap((cluster) => cluster.heads);
-    return heads.length === this.module.functions.length && heads.every(({ kind }) => kind !== 'other');
+    const fit = new Set(heads.flatMap(({ hooked, kind }) => (kind === 'other' ? [] : [hooked.address])));
+    for (const { address } of this.module.functions) if (standsIn(threads, address)) fit.delete(address);
+    const lost = this.module.functions.reduce(
+      (bits, { row, address }) => (fit.has(address) ? bits : bits | familyBits(row).needed),
+      0,
+    );
+    const chosen = this.module.functions.filter(
+      ({ row, address }) => fit.has(address) && (familyBits(row).touched & lost) === 0,
+    );
+    const addresses = new Set(chosen.map(({ address }) => address));
+    return patches.filter(({ address }) => addresses.has(address));
   }
 
   /** Whether they are still as they were read: they may have been changed since, or unmapped. */
@@ -68,11 +83,7 @@ export class MappedFunctions {
 
   /** Whether a thread stands inside of the code that a jump replaces. */
   isInUse(threads: readonly StandingThread[]): boolean {
-    return threads.some(({ instructionPointer }) =>
-      this.module.functions.some(
-        ({ address }) => instructionPointer > address && instructionPointer < address + BigInt(JUMP_SIZE_BYTES),
-      ),
-    );
+    return this.module.functions.some(({ address }) => standsIn(threads, address));
   }
 
   /**
@@ -103,6 +114,12 @@ export class MappedFunctions {
       hooked.map(({ hooked: { address, code } }) => ({ address, bytes: code.subarray(0, HEAD_SIZE_BYTES) })),
     );
   }
+}
+
+function standsIn(threads: readonly StandingThread[], address: bigint): boolean {
+  return threads.some(
+    ({ instructionPointer }) => instructionPointer > address && instructionPointer < address + BigInt(JUMP_SIZE_BYTES),
+  );
 }
 
 /** The very DLL that this process has lies at the same address in the target. */

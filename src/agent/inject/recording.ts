@@ -12,23 +12,15 @@ import { AGENT_HEADER_ROOM_BYTES, agentHeader } from '../linkage/agent-header.ts
 import { type AgentPlace, type CodeRange, linkAgent, type LinkedAgent, type LinkInputs } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
-import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES } from '../patch/stub.ts';
 import { agentSizeBytes, joinNeighbours, placeAgent } from './agent-place.ts';
 import { AuditorEvents } from './auditor-events.ts';
 import { ExitGate } from './exit-gate.ts';
 import { LedgerSection, placeSentinel } from './ledger-section.ts';
 import { type LeftAgent, LeftAgents } from './left-agents.ts';
+import { locateCode } from './locate-code.ts';
+import { ntdllAddress, ntdllBase, readOwnStubs, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
-import {
-  findCloseHandle,
-  findFunctions,
-  locateStubs,
-  ntdllAddress,
-  ntdllBase,
-  readOwnStubs,
-  recogniseStubs,
-  type StubRange,
-} from './locate-hooks.ts';
 import { MappedFunctions } from './mapped-functions.ts';
 import { changedPages, overwriteCode, preferredPlace, writeCode, writeData } from './target-code.ts';
 
@@ -53,18 +45,6 @@ export class RecordingError extends UserError {
       'Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.',
     );
   }
-}
-
-/** The code to hook, which is the same for all targets: it lies at the same addresses in all of them. */
-interface Located extends ReturnType<typeof findFunctions> {
-  readonly stubs: readonly StubRange[];
-  readonly closeHandle: CodeRange | undefined;
-}
-
-let located: Located | undefined;
-
-function locate(): Located {
-  return { ...findFunctions(), stubs: locateStubs(), closeHandle: findCloseHandle() };
 }
 
 /**
@@ -100,7 +80,7 @@ export class Recording implements Disposable {
   private constructor(options: RecordingOptions, code: AgentCode, events: AuditorEvents | undefined) {
     this.#code = code;
     const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0);
-    const { modules, unmovable, stubs, closeHandle } = (located ??= locate());
+    const { modules, unmovable, stubs, closeHandle } = locateCode();
     this.unmovable = unmovable;
     this.#stubs = stubs;
     this.#section = new LedgerSection(layout);
@@ -197,7 +177,10 @@ export class Recording implements Disposable {
       const image = this.#link(reusable, { ledger: reusable.ledger, goCode });
       const address = reusable.base + BigInt(AGENT_HEADER_ROOM_BYTES);
       const bytes = image.bytes.subarray(AGENT_HEADER_ROOM_BYTES);
-      return { left, mapped, changes: changedPages(readMemory(target, address, bytes.length), { address, bytes }) };
+      const changes = [{ address, bytes }, ...image.relays].flatMap((code) =>
+        changedPages(readMemory(target, code.address, code.bytes.length), code),
+      );
+      return { left, mapped, changes };
     }
     if (this.#placed === undefined) this.#place(target, { ledger: this.#section.mapInto(target), goCode });
     return { left, mapped, changes: [] };
@@ -243,8 +226,10 @@ export class Recording implements Disposable {
     this.#hookCalls(target);
     for (const functions of mapped) {
       const patches = this.#image?.functionPatches[this.#inputs.modules.indexOf(functions.module)] ?? [];
-      if (functions.areAsExpected && !functions.isInUse(threads)) functions.replace(patches);
-      else this.#missed += patches.length;
+      const chosen = functions.choose(patches, threads);
+      functions.replace(chosen);
+      this.#missed += patches.length - chosen.length;
+      this.ledger.noteModule(functions.module.number);
     }
     return true;
   }
@@ -284,8 +269,7 @@ export class Recording implements Disposable {
       const at = Number(stubAddress - begin);
       const destination = hookedHeadTarget(code.subarray(at), stubAddress);
       const isOurs = destination !== undefined && left.hold(destination);
-      if (isOurs && recogniseStub(ours.subarray(at, at + STUB_READ_SIZE_BYTES)) !== undefined)
-        ours.copy(own, at, at, at + STUB_HEAD_SIZE_BYTES);
+      if (isOurs && recogniseStub(ours.subarray(at)) !== undefined) ours.copy(own, at, at, at + STUB_HEAD_SIZE_BYTES);
     }
     return own;
   }

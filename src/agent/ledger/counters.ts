@@ -14,6 +14,7 @@ export type CounterName =
   | 'callsElsewhere'
   | 'childrenUnfollowed'
   | 'functionsMissed'
+  | 'functionsBlocked'
   | 'quarantineLost'
   | 'droppedRuntimeObjects'
   | 'inheritedCut'
@@ -23,6 +24,7 @@ export type CounterName =
 /** The counters of what was missed. */
 export const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [
   ['functionsMissed', 'functions-missed'],
+  ['functionsBlocked', 'functions-blocked'],
   ['childrenUnfollowed', 'children-unfollowed'],
   ['beyondCapacity', 'beyond-capacity'],
   ['droppedStacks', 'stacks-dropped'],

@@ -1,6 +1,7 @@
 import { KEPT_FRAME_COUNT } from '../../model.ts';
 import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { ELSEWHERE_COUNT, ELSEWHERE_SIZE_BYTES } from './elsewhere.ts';
+import { IMAGE_COUNT, IMAGE_SIZE_BYTES } from './image.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type Struct, struct } from './struct.ts';
 
@@ -118,7 +119,11 @@ const headerFields = {
   childRequests: 'u32[128]',
   /** Calls that opened or closed a handle of another process: elsewhere.ts. */
   callsElsewhere: 'u32',
-  paddingBeforeWalkers: 'u32[199]',
+  /** For each of the DLLs with functions to hook one of {@link moduleStates}. */
+  moduleStates: 'u32[8]',
+  /** Functions whose code the process must not change (STATUS_DYNAMIC_CODE_BLOCKED). */
+  functionsBlocked: 'u32',
+  paddingBeforeWalkers: 'u32[190]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;
@@ -128,6 +133,9 @@ const headerStruct: Struct<typeof headerFields> = struct(headerFields);
 /** The header, at the start of the ledger. */
 export const header: Struct<typeof headerFields>['offsets'] = headerStruct.offsets;
 export const HEADER_SIZE_BYTES: number = headerStruct.sizeBytes;
+
+/** A DLL may be mapped more than once. Its functions count once: when it first lies at its place, or else elsewhere. */
+export const moduleStates = { unseen: 0, elsewhere: 1, atItsPlace: 2 } as const;
 
 export const LEDGER_MAGIC = 0x4445_534f_4c43_4e55n; // "UNCLOSED"
 export const WALKER_COUNT = 4096;
@@ -295,24 +303,6 @@ export const VICTIM = 0x8000_0000;
 
 /** The ring of recent opens, with a quarantine: u32 stack id and u32 {@link VICTIM} | object type each. */
 export const RECENT_OPEN_COUNT = 4096;
-
-const imageFields = {
-  /** Address of its first byte; written last. */
-  base: 'u64',
-  /** IMAGE_OPTIONAL_HEADER64.SizeOfImage. */
-  sizeBytes: 'u32',
-  padding: 'u32',
-  /** UNICODE_STRING of the file's path as the kernel spells it. Only its length counts here. */
-  path: 'u64[2]',
-  pathText: 'u16[496]',
-} as const;
-
-const imageStruct: Struct<typeof imageFields> = struct(imageFields);
-
-/** An image (program or DLL) that was mapped. With it addresses keep their meaning when it, or the process, is gone. */
-export const image: Struct<typeof imageFields>['offsets'] = imageStruct.offsets;
-export const IMAGE_SIZE_BYTES: number = imageStruct.sizeBytes;
-export const IMAGE_COUNT = 1024;
 
 const stackNodeFields = {
   /** Hash of {@link openedType} and the frames. */

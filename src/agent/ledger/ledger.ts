@@ -18,8 +18,6 @@ import {
   DESCRIPTOR_KEY,
   ELSEWHERE_OFFSET,
   header,
-  IMAGE_COUNT,
-  IMAGE_SIZE_BYTES,
   LEDGER_MAGIC,
   type LedgerLayout,
   MAXIMUM_FRAMES,
@@ -33,6 +31,7 @@ import {
   STATE_FLAG_BITS,
   STATE_OCCUPIED,
   STATE_QUARANTINED,
+  moduleStates,
 } from './layout.ts';
 import { readCallTimes } from './call-times.ts';
 import { ChildRequests } from './child-requests.ts';
@@ -43,7 +42,7 @@ import { LedgerMemory, type ViewLedger, viewCopies } from './memory.ts';
 import {
   nameRuntimeObject,
   readElsewhere,
-  readImage,
+  readImages,
   readInheritance,
   readLife,
   readMisuse,
@@ -134,6 +133,11 @@ export class Ledger implements CallLedger {
   /** Says that the target's unwinder knows the agent's frames already, from an earlier audit. */
   setUnwindRegistered(): void {
     this.#memory.setUint32(header.unwindRegistered, 1);
+  }
+
+  /** Notes that a DLL lay at its place before the agent came: a number of the functionModules. */
+  noteModule(number: number): void {
+    this.#memory.setUint32(header.moduleStates + number * 4, moduleStates.atItsPlace);
   }
 
   /** Notes the handle with which the agent occupies quarantined values. Its own value never leaves the quarantine. */
@@ -351,12 +355,8 @@ export class Ledger implements CallLedger {
   }
 
   /** The images that were mapped, in order; one that was unloaded is still among them. */
-  *images(): Generator<LedgerImage> {
-    const count = Math.min(this.#memory.getUint32(header.imageCount), IMAGE_COUNT);
-    for (let index = 0; index < count; index++) {
-      const image = readImage(this.#memory, this.#layout.imagesOffset + index * IMAGE_SIZE_BYTES);
-      if (image !== undefined) yield image;
-    }
+  images(): Iterable<LedgerImage> {
+    return readImages(this.#memory, this.#layout.imagesOffset);
   }
 
   gaps(): readonly Gap[] {

@@ -1,12 +1,13 @@
+import { familyBits } from '../tables/families.ts';
 import { functionModules, type NumberedFunction } from '../tables/function-table.ts';
 import type { NumberedRow } from '../tables/hook-row.ts';
 import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
 import { firstSlots, STACK_POOL_CHUNK_SIZE_BYTES, STACK_POOL_SPARE_BYTES } from '../ledger/memory-parts.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
-import type { MovedPrologue } from '../patch/prologue.ts';
-import { farJump, hookedHead, jumpHead } from '../patch/stub.ts';
-import { type AgentCode, CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../linkage/agent-code.ts';
+import { copyPrologue, type MovedPrologue } from '../patch/prologue.ts';
+import { farJump, hookedHead, jumpHead, stubTrampoline } from '../patch/stub.ts';
+import { type AgentCode, CALL_TRAMPOLINE_SIZE_BYTES } from '../linkage/agent-code.ts';
 import { AGENT_MAGIC, agentHeader } from '../linkage/agent-header.ts';
 import { setGateName } from '../linkage/gate-name.ts';
 import { type LinkSlot, linkSlots } from '../linkage/link-slots.ts';
@@ -16,8 +17,8 @@ import { type RuntimeModule, setRuntimeModule } from '../linkage/runtime-object-
 /** A system call to hook. */
 export interface HookedCall extends NumberedRow {
   readonly stubAddress: bigint;
-  /** The whole stub, see stub.ts. */
-  readonly stub: Uint8Array;
+  /** The stub's head, see stub.ts. */
+  readonly head: Uint8Array;
 }
 
 /** A function of a DLL, to hook once the DLL is mapped. */
@@ -81,7 +82,7 @@ export interface AgentPlace {
 /** The agent linked for one target, and the changes of other code that put it to work. */
 export interface LinkedAgent {
   readonly bytes: Uint8Array;
-  /** For each module the jumps that lead on to the hooks. */
+  /** For each module the jumps that lead on to the hooks, with the trampolines of its functions. */
   readonly relays: readonly CodePatch[];
   /** The new heads of the stubs. */
   readonly patches: readonly CodePatch[];
@@ -89,8 +90,9 @@ export interface LinkedAgent {
   readonly functionPatches: readonly (readonly CodePatch[])[];
 }
 
-/** Room for a {@link farJump}. */
-export const RELAY_SIZE_BYTES = 16;
+/** A relay is a {@link farJump} to the hook, and behind it the trampoline of the function. */
+export const RELAY_SIZE_BYTES = 64;
+const TRAMPOLINE_OFFSET = 16;
 
 /**
  * Links the agent for one target and one place.
@@ -110,10 +112,11 @@ export function linkAgent(code: AgentCode, inputs: LinkInputs, place: AgentPlace
 
   // The agent's own calls go past its hooks.
   const trampolines = new Map<string, bigint>();
-  const patches = inputs.calls.map(({ row, rowNumber, stub, stubAddress }) => {
+  const patches = inputs.calls.map(({ row, rowNumber, head, stubAddress }) => {
     const trampoline = code.callTrampolinesOffset + (rowNumber - 1) * CALL_TRAMPOLINE_SIZE_BYTES;
-    bytes.set(stub, trampoline);
-    trampolines.set(row.name, imageBase + BigInt(trampoline));
+    const address = imageBase + BigInt(trampoline);
+    bytes.set(stubTrampoline(head, stubAddress, address), trampoline);
+    trampolines.set(row.name, address);
     return { address: stubAddress, bytes: hookedHead(stubAddress, imageBase + BigInt(code.callHooks[rowNumber - 1]!)) };
   });
   code.ntdllImports.forEach((name, index) => {
@@ -187,22 +190,29 @@ function linkModule(
   view.setUint32(head + patchedModule.count, module.functions.length, true);
 
   const jumps = new Uint8Array(module.functions.length * RELAY_SIZE_BYTES).fill(0xcc);
-  const patches = module.functions.map(({ rowNumber, address, code: original, moved }, index): CodePatch => {
-    const row = rowNumber - hookTable.length - 1;
-    const entry = code.patchedFunctions[module.number]! + index * PATCHED_FUNCTION_SIZE_BYTES;
-    view.setBigUint64(entry + patchedFunction.address, address, true);
-    bytes.set(original.subarray(0, 8), entry + patchedFunction.original);
-    const replacement = original.slice(0, 8);
-    replacement.set(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)));
-    bytes.set(replacement, entry + patchedFunction.replacement);
+  const patches = module.functions.map(
+    ({ row: hooked, rowNumber, address, code: original, moved }, index): CodePatch => {
+      const row = rowNumber - hookTable.length - 1;
+      const entry = code.patchedFunctions[module.number]! + index * PATCHED_FUNCTION_SIZE_BYTES;
+      view.setBigUint64(entry + patchedFunction.address, address, true);
+      bytes.set(original.subarray(0, 8), entry + patchedFunction.original);
+      const replacement = original.slice(0, 8);
+      replacement.set(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)));
+      bytes.set(replacement, entry + patchedFunction.replacement);
+      const { touched, needed } = familyBits(hooked);
+      view.setUint32(entry + patchedFunction.touched, touched, true);
+      view.setUint32(entry + patchedFunction.needed, needed, true);
 
-    const trampoline = code.functionTrampolinesOffset + row * FUNCTION_TRAMPOLINE_SIZE_BYTES;
-    bytes.set(original.subarray(0, moved.sizeBytes), trampoline);
-    bytes.set(farJump(moved.continuesAt), trampoline + moved.sizeBytes);
-    const runtimeObjectRow = code.runtimeObjectRows[row]!;
-    if (runtimeObjectRow !== 0) setRuntimeModule(view, runtimeObjectRow, module);
-    jumps.set(farJump(imageBase + BigInt(code.functionHooks[row]!)), index * RELAY_SIZE_BYTES);
-    return { address, bytes: replacement };
-  });
+      const at = index * RELAY_SIZE_BYTES;
+      jumps.set(farJump(imageBase + BigInt(code.functionHooks[row]!)), at);
+      const trampoline = relays + BigInt(at + TRAMPOLINE_OFFSET);
+      jumps.set(copyPrologue(original, moved, address, trampoline), at + TRAMPOLINE_OFFSET);
+      jumps.set(farJump(moved.continuesAt), at + TRAMPOLINE_OFFSET + moved.sizeBytes);
+      view.setBigUint64(code.functionTrampolineSlotsOffset + row * 8, trampoline, true);
+      const runtimeObjectRow = code.runtimeObjectRows[row]!;
+      if (runtimeObjectRow !== 0) setRuntimeModule(view, runtimeObjectRow, module);
+      return { address, bytes: replacement };
+    },
+  );
   return { relay: { address: relays, bytes: jumps }, patches };
 }

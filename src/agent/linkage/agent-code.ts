@@ -1,5 +1,4 @@
-import { PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
-import { FAR_JUMP_SIZE_BYTES, STUB_READ_SIZE_BYTES } from '../patch/stub.ts';
+import { STUB_TRAMPOLINE_SIZE_BYTES } from '../patch/stub.ts';
 
 /** The agent's code comes in four variants. */
 export interface AgentVariant {
@@ -9,11 +8,8 @@ export interface AgentVariant {
   readonly checked: boolean;
 }
 
-/** Room for a copy of a whole stub. */
-export const CALL_TRAMPOLINE_SIZE_BYTES: number = STUB_READ_SIZE_BYTES;
-/** Room for a copied prologue and a far jump. */
-export const FUNCTION_TRAMPOLINE_SIZE_BYTES: number = PROLOGUE_SIZE_BYTES_MAX + FAR_JUMP_SIZE_BYTES;
-
+/** Room for a {@link stubTrampoline}, in steps that a processor likes to jump to. */
+export const CALL_TRAMPOLINE_SIZE_BYTES: number = Math.ceil(STUB_TRAMPOLINE_SIZE_BYTES / 16) * 16;
 /**
  * The agent's code before it is linked for one target (link-agent.ts). It is position-independent and the same on every
  * machine, so that it can be assembled long before it is needed. All offsets are in bytes from its beginning.
@@ -39,8 +35,8 @@ export interface AgentCode {
   readonly callTrampolinesOffset: number;
   /** Offsets of the hooks of the function table's rows. */
   readonly functionHooks: readonly number[];
-  /** Offset of the rows' trampolines, {@link FUNCTION_TRAMPOLINE_SIZE_BYTES} each. */
-  readonly functionTrampolinesOffset: number;
+  /** Offset of 64-bit slots with the addresses of the rows' trampolines, which lie near the functions. */
+  readonly functionTrampolineSlotsOffset: number;
   /** Offset of the {@link runtimeObjectRow} of each of the function table's rows; 0 for a function of Winsock. */
   readonly runtimeObjectRows: readonly number[];
   /** For each of the {@link functionModules} the offset of its {@link patchedModule}, ... */

@@ -48,4 +48,4 @@ export interface LinkedEnvironment {
 }
 
 /** Functions that an ntdll may lack: NtCompareObjects is new in Windows 10, and Wine 8 has none. */
-export const optionalNtdllImports: ReadonlySet<string> = new Set(['NtCompareObjects']);
+export const optionalNtdllImports: ReadonlySet<string> = new Set(['NtCompareObjects', 'RtlAddGrowableFunctionTable']);

@@ -1,20 +1,18 @@
 import { hookTable } from '../tables/hook-table.ts';
-import { numberedFunctions } from '../tables/function-table.ts';
-import { type AgentCode, CALL_TRAMPOLINE_SIZE_BYTES, FUNCTION_TRAMPOLINE_SIZE_BYTES } from './agent-code.ts';
+import { type AgentCode, CALL_TRAMPOLINE_SIZE_BYTES } from './agent-code.ts';
 
 /** `call rel32`, and `call [rsp + …]` with a distance of one byte and of four. */
 const CALL_REL32 = 0xe8;
 const CALL_RSP_8 = [0xff, 0x54, 0x24];
 const CALL_RSP_32 = [0xff, 0x94, 0x24];
 
-/** Whether an offset of the agent's image lies in a trampoline: a thread there is about to make, or makes, a call. */
+/**
+ * Whether an offset of the agent's image lies in the trampoline of a system call: a thread there is about to make one.
+ * A thread that makes one is in ntdll, and the trampolines of functions lie outside of the image.
+ */
 export function isInTrampoline(code: AgentCode, offset: number): boolean {
-  const calls = offset - code.callTrampolinesOffset;
-  const functions = offset - code.functionTrampolinesOffset;
-  return (
-    (calls >= 0 && calls < hookTable.length * CALL_TRAMPOLINE_SIZE_BYTES) ||
-    (functions >= 0 && functions < numberedFunctions.length * FUNCTION_TRAMPOLINE_SIZE_BYTES)
-  );
+  const distance = offset - code.callTrampolinesOffset;
+  return distance >= 0 && distance < hookTable.length * CALL_TRAMPOLINE_SIZE_BYTES;
 }
 
 /**

@@ -34,6 +34,9 @@ const patchedFunctionFields = {
   original: 'u8[8]',
   /** The eight bytes that replace them. */
   replacement: 'u8[8]',
+  /** {@link FamilyBits} */
+  touched: 'u32',
+  needed: 'u32',
 } as const;
 
 const patchedFunctionStruct: Struct<typeof patchedFunctionFields> = struct(patchedFunctionFields);

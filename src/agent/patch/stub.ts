@@ -1,41 +1,44 @@
 /**
- * System-call stubs of ntdll: what they look like, and how their head is turned into a jump.
+ * System-call stubs of ntdll: how they begin, how their head is turned into a jump, and the way past that jump.
  *
- * Both known shapes begin with the same eight bytes. They are position-independent, so the trampoline is a plain copy:
+ * The stubs of Windows 10, Windows 11 and Wine begin with the same eight bytes:
  * ```
- * 4c 8b d1                  mov r10, rcx
- * b8 nn nn nn nn            mov eax, system call number
- * f6 04 25 08 03 fe 7f 01   test byte ptr [7ffe0308h], 1
- * 75 03                     jne +3
- * 0f 05                     syscall
- * c3                        ret
- * cd 2e c3                  int 2eh; ret                              (Windows 10 and 11)
- * eb 01 c3 ff 14 25 00 10 fe 7f c3   jmp +1; ret; call [7ffe1000h]; ret   (Wine 8 to 10)
+ * 4c 8b d1          mov r10, rcx
+ * b8 nn nn 00 00    mov eax, system call number
  * ```
+ * No byte behind them is copied. The trampoline makes up for the two instructions and jumps behind them, so that the
+ * `syscall` is executed inside of ntdll, as the kernel and other software expect of a system call.
  */
 const HEAD = [0x4c, 0x8b, 0xd1, 0xb8];
-const MIDDLE = [0xf6, 0x04, 0x25, 0x08, 0x03, 0xfe, 0x7f, 0x01, 0x75, 0x03, 0x0f, 0x05, 0xc3];
-const TAILS = [
-  [0xcd, 0x2e, 0xc3],
-  [0xeb, 0x01, 0xc3, 0xff, 0x14, 0x25, 0x00, 0x10, 0xfe, 0x7f, 0xc3],
-];
-
-/** Size of the longest known stub. */
-export const STUB_READ_SIZE_BYTES: number = 8 + MIDDLE.length + 11;
+const JMP_REL32 = 0xe9;
 
 /** The part of a stub that the jump replaces. */
 export const STUB_HEAD_SIZE_BYTES = 8;
 
+/** Size of a {@link stubTrampoline}. */
+export const STUB_TRAMPOLINE_SIZE_BYTES: number = STUB_HEAD_SIZE_BYTES + 5;
+
 /**
- * Returns the whole stub, ready to be copied as a trampoline; undefined when it has no known shape, or is hooked
+ * Returns the head of a stub; undefined when the code does not begin as a stub does, for example because it is hooked
  * already.
+ *
+ * A system call number has twelve bits for the call, and two for the table: ntdll's or win32u's.
  */
-export function recogniseStub(bytes: Uint8Array): Uint8Array | undefined {
-  const matches = (offset: number, expected: readonly number[]) =>
-    expected.every((byte, index) => bytes[offset + index] === byte);
-  if (!matches(0, HEAD) || !matches(8, MIDDLE)) return undefined;
-  const tail = TAILS.find((candidate) => matches(8 + MIDDLE.length, candidate));
-  return tail && bytes.slice(0, 8 + MIDDLE.length + tail.length);
+export function recogniseStub(code: Uint8Array): Uint8Array | undefined {
+  if (code.length < STUB_HEAD_SIZE_BYTES || !HEAD.every((byte, index) => code[index] === byte)) return undefined;
+  const isNumber = code[5]! < 0x40 && code[6] === 0 && code[7] === 0;
+  return isNumber ? new Uint8Array(code.subarray(0, STUB_HEAD_SIZE_BYTES)) : undefined;
+}
+
+/**
+ * The code that makes the real call past a stub's hook: the stub's head, and a jump behind it.
+ *
+ * @param address of the trampoline
+ * @throws Error when the stub is out of reach of a 32-bit jump
+ */
+export function stubTrampoline(head: Uint8Array, stubAddress: bigint, address: bigint): Uint8Array {
+  const size = BigInt(STUB_HEAD_SIZE_BYTES);
+  return Uint8Array.of(...head, ...jumpHead(address + size, stubAddress + size));
 }
 
 /**
@@ -49,7 +52,7 @@ export function hookedHead(stubAddress: bigint, hookAddress: bigint): Uint8Array
   return Uint8Array.of(0x4c, 0x8b, 0xd1, ...jumpHead(stubAddress + 3n, hookAddress));
 }
 
-export const FAR_JUMP_SIZE_BYTES = 14;
+const FAR_JUMP_SIZE_BYTES = 14;
 
 /** `jmp [rip]; dq target`: reaches everywhere and changes no register. */
 export function farJump(target: bigint): Uint8Array {
@@ -69,14 +72,14 @@ export function jumpHead(address: bigint, target: bigint): Uint8Array {
   if (distance !== BigInt.asIntN(32, distance))
     throw new Error(`a hook is out of reach of what it hooks: ${distance} bytes`);
   const jump = new Uint8Array(5);
-  jump[0] = 0xe9;
+  jump[0] = JMP_REL32;
   new DataView(jump.buffer).setInt32(1, Number(distance), true);
   return jump;
 }
 
 /** Where code that begins with `jmp rel32` at `address` goes; `undefined` for any other code. */
 export function jumpTarget(code: Uint8Array, address: bigint): bigint | undefined {
-  if (code.length < 5 || code[0] !== 0xe9) return undefined;
+  if (code.length < 5 || code[0] !== JMP_REL32) return undefined;
   return address + 5n + BigInt(new DataView(code.buffer, code.byteOffset).getInt32(1, true));
 }
 

@@ -91,7 +91,7 @@ export interface SweepFunction {
   readonly sweeps: (typeof sweptObjects)[number];
 }
 
-type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction;
+export type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction;
 
 function onSocket(name: string, argumentCount: number, role: SocketFunction['role'] = 'uses-socket'): SocketFunction {
   return { kind: 'socket', module: 'ws2_32.dll', name, argumentCount, role };

@@ -39,6 +39,17 @@ test('no call opens two handles of one type: the type of an opening names the ar
   expect(twice).toEqual([]);
 });
 
+// The unwinder makes these calls, and waits by the last: https://github.com/kevoreilly/capemon/issues/12
+test('no call is hooked that the walk of a stack needs', () => {
+  const needed = [
+    'NtProtectVirtualMemory',
+    'NtAllocateVirtualMemory',
+    'NtQueryVirtualMemory',
+    'NtWaitForAlertByThreadId',
+  ];
+  expect(namesOf(({ name }) => needed.includes(name))).toEqual([]);
+});
+
 describe('the rows agree with the documented prototypes', () => {
   test('in their names', () => {
     expect(hookTable.map(({ name }) => name)).toEqual(documentedCalls.map(({ name }) => name));

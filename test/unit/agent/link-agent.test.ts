@@ -1,7 +1,7 @@
 import { functionModules, numberedFunctions } from '../../../src/agent/tables/function-table.ts';
 import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
 import { ledgerLayout } from '../../../src/agent/ledger/layout.ts';
-import { type AgentCode, FUNCTION_TRAMPOLINE_SIZE_BYTES } from '../../../src/agent/linkage/agent-code.ts';
+import type { AgentCode } from '../../../src/agent/linkage/agent-code.ts';
 import { setGateName } from '../../../src/agent/linkage/gate-name.ts';
 import { linkSlots } from '../../../src/agent/linkage/link-slots.ts';
 import {
@@ -11,13 +11,15 @@ import {
 } from '../../../src/agent/linkage/patch-table.ts';
 import { assembleAgent } from '../../../src/agent/emit/assembly.ts';
 import { type HookedModule, linkAgent, type LinkInputs, RELAY_SIZE_BYTES } from '../../../src/agent/link/link-agent.ts';
+import { jumpTarget } from '../../../src/agent/patch/stub.ts';
 import { loadCode } from '../../../src/agent/link/load-code.ts';
 import { describe, expect, test } from 'vitest';
 
 const IMAGE_BASE = 0x1_4000_0000n;
 const NTDLL = 0x1_7000_0000n;
 const LEDGER = 0x7f12_3456_0000n;
-const stub = Uint8Array.from({ length: 32 }, (_, index) => index + 1);
+/** `mov r10, rcx; mov eax, 55h`. */
+const head = Uint8Array.of(0x4c, 0x8b, 0xd1, 0xb8, 0x55, 0, 0, 0);
 /** `mov [rsp+8], rbx; push rdi`, and more. */
 const prologue = Uint8Array.of(0x48, 0x89, 0x5c, 0x24, 0x08, 0x57, 0x48, 0x83, 0xec, 0x20);
 
@@ -28,7 +30,12 @@ function hookedModule(name: (typeof functionModules)[number]): HookedModule {
     .filter(({ row }) => row.module === name)
     .map((numbered, index) => {
       const address = base + 0x1000n + BigInt(index * 0x40);
-      return { ...numbered, address, code: prologue, moved: { sizeBytes: 5, continuesAt: address + 5n } };
+      return {
+        ...numbered,
+        address,
+        code: prologue,
+        moved: { sizeBytes: 5, continuesAt: address + 5n, distances: [] },
+      };
     });
   return {
     base,
@@ -43,7 +50,7 @@ function hookedModule(name: (typeof functionModules)[number]): HookedModule {
 
 function target(change: Partial<LinkInputs> = {}): LinkInputs {
   return {
-    calls: numberedRows.map((numbered, index) => ({ ...numbered, stubAddress: NTDLL + BigInt(index * 0x20), stub })),
+    calls: numberedRows.map((numbered, index) => ({ ...numbered, stubAddress: NTDLL + BigInt(index * 0x20), head })),
     modules: functionModules.map(hookedModule),
     closeHandle: { begin: NTDLL + 0x8000n, sizeBytes: 0x123 },
     ledger: LEDGER,
@@ -123,7 +130,9 @@ describe('a linked agent', () => {
     expect(close?.row.name).toBe('NtClose');
     const { bytes } = link(code, target());
     expect(ntdllImportOf(bytes, 'NtClose')).toBe(IMAGE_BASE + BigInt(code.callTrampolinesOffset));
-    expect(bytes.subarray(code.callTrampolinesOffset, code.callTrampolinesOffset + stub.length)).toEqual(stub);
+    const trampoline = bytes.subarray(code.callTrampolinesOffset, code.callTrampolinesOffset + head.length + 5);
+    expect(trampoline.subarray(0, head.length)).toEqual(head);
+    expect(jumpTarget(trampoline.subarray(head.length), ntdllImportOf(bytes, 'NtClose') + 8n)).toBe(NTDLL + 8n);
     const unhooked = link(code, target({ calls: [] }));
     expect(ntdllImportOf(unhooked.bytes, 'NtClose')).toBe(NTDLL + 0x1_0007n);
     expect(unhooked.patches).toEqual([]);
@@ -147,7 +156,7 @@ describe('a linked agent', () => {
       module.functions.forEach(({ rowNumber, address }, place) => {
         const entry = code.patchedFunctions[module.number]! + place * PATCHED_FUNCTION_SIZE_BYTES;
         expect(word(bytes, entry + patchedFunction.address)).toBe(address);
-        const jump = bytes.subarray(entry + patchedFunction.replacement, entry + PATCHED_FUNCTION_SIZE_BYTES);
+        const jump = bytes.subarray(entry + patchedFunction.replacement, entry + patchedFunction.touched);
         const distance = new DataView(jump.buffer, jump.byteOffset).getInt32(1, true);
         expect(address + 5n + BigInt(distance)).toBe(relay + BigInt(place * RELAY_SIZE_BYTES));
         expect([...jump.subarray(5)]).toEqual([...prologue.subarray(5, 8)]);
@@ -156,9 +165,10 @@ describe('a linked agent', () => {
         expect(word(relays[index]!.bytes, place * RELAY_SIZE_BYTES + 6)).toBe(
           IMAGE_BASE + BigInt(code.functionHooks[row]!),
         );
-        const trampoline = code.functionTrampolinesOffset + row * FUNCTION_TRAMPOLINE_SIZE_BYTES;
-        expect(bytes.subarray(trampoline, trampoline + 5)).toEqual(prologue.subarray(0, 5));
-        expect(word(bytes, trampoline + 5 + 6)).toBe(address + 5n);
+        const trampoline = Number(word(bytes, code.functionTrampolineSlotsOffset + row * 8) - relay);
+        const moved = relays[index]!.bytes.subarray(trampoline, trampoline + 5);
+        expect(moved).toEqual(prologue.subarray(0, 5));
+        expect(word(relays[index]!.bytes, trampoline + 5 + 6)).toBe(address + 5n);
       });
     });
   });

@@ -44,10 +44,11 @@ describe('a return address in the agent', () => {
 
 describe('a trampoline', () => {
   it('lies between the first and the last', () => {
-    const { callTrampolinesOffset, functionTrampolinesOffset } = code;
+    const { callTrampolinesOffset, functionTrampolineSlotsOffset } = code;
     expect(isInTrampoline(code, callTrampolinesOffset)).toBe(true);
     expect(isInTrampoline(code, callTrampolinesOffset - 1)).toBe(false);
-    expect(isInTrampoline(code, functionTrampolinesOffset)).toBe(true);
+    expect(isInTrampoline(code, functionTrampolineSlotsOffset - 1)).toBe(true);
+    expect(isInTrampoline(code, functionTrampolineSlotsOffset)).toBe(false);
     expect(isInTrampoline(code, 0)).toBe(false);
   });
 });

@@ -51,11 +51,15 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
   ],
   [
     { kind: 'functions-unmovable', names: ['msvcrt.dll!_lseek'] },
-    'Functions of an unknown form were not recorded: msvcrt.dll!_lseek.',
+    'Functions of an unknown form, or with a patch of Windows, were not recorded, nor those that work on the same objects: msvcrt.dll!_lseek.',
   ],
   [
     { kind: 'functions-missed', count: 1 },
     "1 function of Windows' DLLs could not be hooked: a handle that such a function refuses by itself was not seen.",
+  ],
+  [
+    { kind: 'functions-blocked', count: 2 },
+    "2 functions of Windows' DLLs could not be hooked, because the process must not change code (Arbitrary Code Guard): a handle that such a function refuses by itself was not seen. Try without the policy ProhibitDynamicCode.",
   ],
   [
     { kind: 'beyond-capacity', count: 7 },

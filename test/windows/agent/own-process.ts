@@ -14,12 +14,21 @@ const MEM_MAPPED = 0x4_0000;
 export function findLedger(slotCount: number): bigint | undefined {
   const { sizeBytes } = ledgerLayout(slotCount);
   const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+  let [begin, end] = [0n, 0n];
   for (let address = 0n; VirtualQueryEx(CURRENT_PROCESS, address, region, 48n) !== 0n; ) {
-    // PVOID BaseAddress, SIZE_T RegionSize
-    const [base, size] = [region.readBigUInt64LE(0), region.readBigUInt64LE(24)];
-    if (region.readUInt32LE(40) === MEM_MAPPED && size - BigInt(sizeBytes) >= 0n && size - BigInt(sizeBytes) < 0x1000n)
-      return base;
+    // PVOID BaseAddress, PVOID AllocationBase, SIZE_T RegionSize
+    const [base, allocation, size] = [0, 8, 24].map((offset) => region.readBigUInt64LE(offset)) as [
+      bigint,
+      bigint,
+      bigint,
+    ];
     address = base + size;
+    if (region.readUInt32LE(40) !== MEM_MAPPED) continue; // DWORD Type
+    // A view whose memory is committed piece by piece has several regions.
+    if (allocation !== begin || base !== end) begin = base;
+    end = address;
+    const beyond = end - begin - BigInt(sizeBytes);
+    if (begin === allocation && beyond >= 0n && beyond < 0x1000n) return begin;
   }
   return undefined;
 }

@@ -21,9 +21,9 @@ import { emitReturnAddress, hookFrame, hookPlaces, RESULT } from './hook-frame.t
 import { emitMisuse, emitReadState, emitRefusal, emitUnlessQuarantined } from './hook-steps.ts';
 import { emitNoteSwept, emitSettleSwept } from './sweeps.ts';
 
-/** The value that is closed, the state of its slot before, and what a sweep needs. */
-const places = hookPlaces('value', 'state', 'swept', 'record', 'stream');
-const { value, state, swept } = places;
+/** The value that is closed, the state of its slot before, what a sweep needs, and the record of a pending misuse. */
+const places = hookPlaces('value', 'state', 'swept', 'record', 'stream', 'pending');
+const { value, state, swept, pending } = places;
 
 /** Emits the hook of NtClose. */
 export function emitCloses(hook: Hook): void {
@@ -41,6 +41,7 @@ export function emitCloses(hook: Hook): void {
   asm.movImmediate64(swept, 0);
   if (environment.quarantine === undefined) emitReadState(hook, rcx, state);
   else emitClaim(hook, environment.quarantine);
+  emitPendSecondClose(hook);
   asm.mov(rax, environment.linkSlots.ledger);
   asm.cmpImmediate32(at(rax, header.sweeping), 0);
   asm.j('ne', sweeps);
@@ -48,6 +49,7 @@ export function emitCloses(hook: Hook): void {
   emitNoteCloseHandle(hook);
   asm.bind(call);
   hook.passThrough();
+  emitSettlePending(hook);
   asm.test(eax, eax);
   asm.j('s', failed);
   asm.mov(rcx, value);
@@ -152,6 +154,42 @@ function emitNoteDescriptor(hook: Hook, fine: Label): void {
   asm.lockInc32(at(rax, misuse.count));
   asm.bind(noRoom);
   asm.mov(rcx, value);
+}
+
+/**
+ * Makes the record of a second close before the call, and lets it count as pending. Under a debugger, Application
+ * Verifier or strict handle checks the call raises an exception instead of failing, and may not come back. Keeps rcx.
+ */
+function emitPendSecondClose({ asm, environment, rowNumber }: Hook): void {
+  const none = asm.label('none');
+  asm.movImmediate64(pending, 0);
+  asm.mov(rax, state);
+  asm.test(rax, rax);
+  asm.j('e', none); // no handle ever had the value, or none that the recorder knows
+  asm.test(eax, 1);
+  asm.j('ne', none);
+  asm.mov(r10, rcx);
+  emitSlotAddress(asm, r10, none, environment);
+  asm.mov(edx, rowNumber | (MISUSE_CLOSE << 16));
+  emitReturnAddress(asm);
+  asm.mov(r9d, STATUS_INVALID_HANDLE);
+  asm.call(environment.internMisuse);
+  asm.mov(pending, rax);
+  asm.mov(rcx, value);
+  asm.test(rax, rax);
+  asm.j('e', none);
+  asm.lockInc32(at(rax, misuse.pending));
+  asm.bind(none);
+}
+
+/** The call has come back, and its result says what it was. Keeps rax. */
+function emitSettlePending({ asm }: Hook): void {
+  const none = asm.label('none');
+  asm.mov(r10, pending);
+  asm.test(r10, r10);
+  asm.j('e', none);
+  asm.lockDec32(at(r10, misuse.pending));
+  asm.bind(none);
 }
 
 /** The flags that a closer sets in a slot before its close. */

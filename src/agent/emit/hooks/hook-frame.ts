@@ -69,12 +69,20 @@ export const RESULT: Memory = place(7);
  * convention a function may change both registers.
  *
  * @param row a number, or the row's data
+ * @param trampoline its place, or the slot that holds its address
  */
-export function emitThunk(asm: Assembler, begin: Label, row: number | Label, trampoline: Label, body: Label): void {
+export function emitThunk(
+  asm: Assembler,
+  begin: Label,
+  row: number | Label,
+  trampoline: Label | Memory,
+  body: Label,
+): void {
   asm.bind(begin);
   if (typeof row === 'number') asm.mov(r10d, row);
   else asm.lea(r10, relative(row));
-  asm.lea(r11, relative(trampoline));
+  if (trampoline.kind === 'label') asm.lea(r11, relative(trampoline));
+  else asm.mov(r11, trampoline);
   asm.jmp(body);
 }
 

@@ -9,6 +9,8 @@ const UNW_FLAG_CHAININFO = 4;
 const RBP = 5;
 /** Chained unwind data that are followed. A function has one or two; a ring would never end. */
 const MAXIMUM_CHAIN = 32;
+/** Versions 1 and 2 have the same layout. Version 3 has another one, which only the system's unwinder knows. */
+const KNOWN_VERSION_MAX = 2;
 /** Rip, CS, EFLAGS, Rsp and SS; below them there may be an error code. */
 const MACHINE_FRAME_SIZE_BYTES = 0x28;
 /** More than any offset in a prologue: all codes apply. */
@@ -22,6 +24,8 @@ const PAST_PROLOGUE = 0x100;
  * RtlVirtualUnwind checks nothing. At the bottom of a Go program's stack the frame register is 0, and the unwind data
  * call it the frame; below code without unwind data any return address is a guess. Either may lead out of the stack,
  * and the agent would cause an access violation in the middle of the program.
+ *
+ * It predicts nothing of unwind data of a version that is not known, and lets RtlVirtualUnwind decide.
  *
  * https://learn.microsoft.com/cpp/build/exception-handling-x64#struct-unwind_info
  */
@@ -42,6 +46,7 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
     otherRegister,
     codesEnd,
     done,
+    unknown,
     unsafe,
   ] = asm.labels(
     'entry',
@@ -59,6 +64,7 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
     'otherRegister',
     'codesEnd',
     'done',
+    'unknown',
     'unsafe',
   );
   const field = (offset: number) => at(r8, offset);
@@ -99,6 +105,10 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
   asm.bind(direct);
   asm.lea(rdx, indexed(rcx, rax, 1)); // UNWIND_INFO
   asm.mov(field(prediction.unwindInfo), rdx);
+  asm.movzx8(rax, at(rdx, 0)); // UBYTE Version : 3, Flags : 5
+  asm.and(eax, 7);
+  asm.cmp(eax, KNOWN_VERSION_MAX);
+  asm.j('a', unknown);
   asm.mov(field(prediction.codeOffset), r11);
   asm.movzx8(rax, at(rdx, 1)); // UBYTE SizeOfProlog
   asm.cmp(r11, rax);
@@ -253,6 +263,11 @@ export function emitPredictUnwind(asm: Assembler, begin: Label): void {
   asm.add(top, 8);
   asm.add(top, field(context.rsp));
   asm.mov(field(prediction.callerRsp), top);
+  asm.mov(eax, 1);
+  asm.ret();
+  asm.bind(unknown);
+  asm.movImmediate64(field(prediction.measuredFrom), prediction.fromElsewhere);
+  asm.movImmediate64(field(prediction.callerRsp), 0);
   asm.mov(eax, 1);
   asm.ret();
   asm.bind(unsafe);

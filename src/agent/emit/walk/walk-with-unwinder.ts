@@ -27,12 +27,12 @@ import {
   rsi,
   rsp,
 } from '../../asm/registers.ts';
-import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffset } from '../abi/framed-function.ts';
 import { MEM_IMAGE, memoryInformation, PAGE_EXECUTE_ANY } from '../abi/memory-information.ts';
 import { tebField } from '../abi/teb.ts';
 import { captureFrame } from './capture-frame.ts';
 import { context, prediction } from './context.ts';
+import { emitRegisterFrames, type FramesEnvironment } from './register-frames.ts';
 import { CACHE_INDEX_BITS, cacheEntry } from './walk-cache.ts';
 
 const PEB_PROCESS_HEAP = 0x30; // PVOID ProcessHeap
@@ -40,11 +40,7 @@ const PEB_PROCESS_HEAP = 0x30; // PVOID ProcessHeap
 const CONTEXT_FULL = 0x10_000b;
 
 /** Labels and options of the code that walks stacks. */
-export interface WalkEnvironment extends LinkedEnvironment {
-  /** The agent's own RUNTIME_FUNCTION table, the u32 with its length, and the address that its entries count from. */
-  readonly functionTable: Label;
-  readonly functionCount: Label;
-  readonly imageBase: Label;
+export interface WalkEnvironment extends FramesEnvironment {
   /** Every stack is walked with the unwinder too, and differences are counted: for tests. */
   readonly checked: boolean;
   /** {@link emitPredictUnwind} */
@@ -171,10 +167,7 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.mov(ecx, 1);
     asm.lockCmpxchg(at(r14, header.unwindRegistered), ecx);
     asm.j('ne', registered);
-    asm.lea(rcx, relative(environment.functionTable));
-    asm.mov(edx, relative(environment.functionCount));
-    asm.lea(r8, relative(environment.imageBase));
-    asm.call(environment.ntdllImport('RtlAddFunctionTable'));
+    emitRegisterFrames(asm, at(rsp, walk.handlerData), environment);
     asm.bind(registered);
 
     asm.bind(loop);

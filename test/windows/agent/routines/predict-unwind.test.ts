@@ -226,3 +226,36 @@ describe('predictUnwind refuses to read beyond the stack', () => {
     expect(run({})).toBe('unsafe');
   });
 });
+
+describe('unwind data of another version', () => {
+  const [PUSH_OF_RBX, NO_LAYOUT_OF_OURS] = [push(1), [0xff, 0xff, 0xff, 0xff]] as const;
+  const setVersion = (offset: number, version: number) => {
+    const flags = data.getUint8(offset) & ~7;
+    data.setUint8(offset, flags | version);
+  };
+
+  test('2 has the same layout', () => {
+    const before = predict({ codes: [PUSH_OF_RBX] });
+    setVersion(INFO, 2);
+    expect(run({})).toEqual(before);
+  });
+
+  test.each([3, 4, 7])('%i is left to the unwinder, whatever it holds', (version) => {
+    predict({ codes: [NO_LAYOUT_OF_OURS] });
+    setVersion(INFO, version);
+    const { rax } = routines.call('predict', {
+      rcx: dataAddress,
+      rdx: dataAddress + BigInt(ENTRY),
+      r8: dataAddress + BigInt(CONTEXT),
+    });
+    expect(rax).toBe(1n);
+    expect(data.getBigInt64(CONTEXT + prediction.measuredFrom, true)).toBe(BigInt(fromElsewhere));
+    expect(data.getBigUint64(CONTEXT + prediction.callerRsp, true)).toBe(0n); // where no frame ends
+  });
+
+  test('is left to the unwinder when it is chained, too', () => {
+    predict({ codes: [PUSH_OF_RBX], chained: [PUSH_OF_RBX] });
+    setVersion(CHAINED_INFO, 3);
+    expect(run({})).toMatchObject({ from: fromElsewhere });
+  });
+});

@@ -1,10 +1,17 @@
 import { describe, expect, test } from 'vitest';
 
-import { JUMP_SIZE_BYTES, movablePrologueSize, movePrologue } from '../../../src/agent/patch/prologue.ts';
-import { seededRandom } from './random.ts';
+import { copyPrologue, holdsAddress, JUMP_SIZE_BYTES, movePrologue } from '../../../../src/agent/patch/prologue.ts';
+import { seededRandom } from '../random.ts';
 
 function bytes(text: string): Uint8Array {
   return Uint8Array.from(text.split(' '), (byte) => parseInt(byte, 16));
+}
+
+const module = { base: 0x1_8000_0000n, end: 0x1_8002_9000n };
+const address = 0x1_8000_8eb0n;
+
+function sizeOf(code: Uint8Array): number | undefined {
+  return movePrologue(code, address, module)?.sizeBytes;
 }
 
 /** Beginnings of functions, instruction by instruction; those that are moved are before the bar. */
@@ -31,6 +38,14 @@ const movable: readonly (readonly [compiler: string, code: string])[] = [
   ['msvc: clears first', '33 c0, 45 33 c9 | 48 83 ec 28'], // xor eax, eax; xor r9d, r9d
   ['msvc: tests its argument', '48 85 c9, 48 8b c1 | 74 05'], // test rcx, rcx; mov rax, rcx
   ['with control-flow enforcement', 'f3 0f 1e fa, 48 83 ec 28 | e8'], // endbr64; sub rsp, 28h
+  ['msvc: tests a flag', 'f6 41 18 40, 0f b6 c2 | 74 05'], // test byte ptr [rcx+18h], 40h; movzx eax, dl
+  ['msvc: compares its arguments', '3b ca, 80 79 18 00 | 75 05'], // cmp ecx, edx; cmp byte ptr [rcx+18h], 0
+  ['msvc: keeps a byte', '88 54 24 10, 84 d2 | 74 05'], // mov [rsp+10h], dl; test dl, dl
+  ['msvc: keeps a short', '66 89 4c 24 08 | c3'], // mov [rsp+8], cx
+  ['msvc: reads its guard', '48 83 ec 28, 48 8b 05 10 20 00 00 | 48 33 c4'], // sub rsp, 28h; mov rax, [rip+2010h]
+  ['a vector', '0f 29 74 24 20 | c3'], // movaps [rsp+20h], xmm6
+  ['a constant', '68 00 01 00 00 | c3'], // push 100h
+  ['a division', 'f7 f1, 83 c4 08 | c3'], // div ecx; add esp, 8
   // Every form of an address
   ['a 64-bit immediate', '48 b8 11 22 33 44 55 66 77 88 | c3'], // mov rax, 8877665544332211h
   ['an immediate to memory', 'c7 44 24 20 01 00 00 00 | c3'], // mov dword ptr [rsp+20h], 1
@@ -45,55 +60,62 @@ describe('a function that begins as compilers begin functions can be hooked', ()
   test.each(movable)('%s: %s', (_compiler, code) => {
     const moved = code.split(' | ')[0]!.replaceAll(',', '');
     const whole = bytes(code.replaceAll(',', '').replace(' |', ''));
-    expect(movablePrologueSize(Uint8Array.of(...whole, 0xcc, 0xcc, 0xcc, 0xcc))).toBe(bytes(moved).length);
+    expect(sizeOf(Uint8Array.of(...whole, 0xcc, 0xcc, 0xcc, 0xcc))).toBe(bytes(moved).length);
   });
 });
 
 describe('a function is left as it is when it begins with', () => {
   test.each([
-    ['a load relative to itself', '48 8b 05 10 20 00 00 48 83 ec 28'], // mov rax, [rip+2010h]
-    ['an address relative to itself', '48 8d 0d 10 20 00 00 48 83 ec 28'], // lea rcx, [rip+2010h]
-    ['a comparison relative to itself', '83 3d 10 20 00 00 00 75 05'], // cmp dword ptr [rip+2010h], 0
-    // push rsi; lea rsi, [rip+3c53h]
-    ['a short first instruction and one relative to itself', '56 48 8d 35 53 3c 00 00'],
     ['a jump, being hooked already', 'e9 11 22 33 44 48 83 ec 28'],
     ['an indirect jump, being an import', 'ff 25 10 20 00 00 cc cc'],
     ['a call', 'e8 11 22 33 44 48 83 c4 28'],
-    ['a short jump', 'eb f9 90 90 90 90'],
     ['a condition too early', '48 85 c9 74 10 48 8b 01'], // test rcx, rcx; je
     ['its end', 'c3 cc cc cc cc cc'],
     ['less than a jump and its end', '33 c0 c3 cc cc cc'], // xor eax, eax; ret
+    ['a short jump that leaves no room', 'eb 10 90 90 90 90'],
+    ['a short jump behind it that leaves no room', '33 d2 eb 10 90 90'], // xor edx, edx; jmp
+    ['a jump into the replaced bytes', '33 d2 66 90 eb fc 90'], // xor edx, edx; xchg ax, ax; jmp -4
+    ['a call behind it', '48 83 ec 28 e8 11 22 33 44'], // sub rsp, 28h; call
+    ['a vector instruction of a later time', 'c5 f8 77 c3 cc cc'], // vzeroupper
     ['a breakpoint', 'cc 83 ec 28 48 89 cb'],
-    ['a vector instruction', '0f 29 74 24 20 c3'],
-    ['an operand size that is not known here', '66 89 4c 24 08 c3'],
     ['a transaction', 'c7 f8 10 00 00 00 c3'], // xbegin: relative to itself
   ])('%s', (_what, code) => {
-    expect(movablePrologueSize(bytes(code))).toBeUndefined();
+    expect(sizeOf(bytes(code))).toBeUndefined();
   });
 
   test('fewer bytes than its instructions have', () => {
     for (const [, code] of movable) {
       const moved = bytes(code.split(' | ')[0]!.replaceAll(',', ''));
-      for (let size = 0; size < moved.length; size++)
-        expect(movablePrologueSize(moved.subarray(0, size)), code).toBeUndefined();
+      for (let size = 0; size < moved.length; size++) expect(sizeOf(moved.subarray(0, size)), code).toBeUndefined();
     }
   });
 });
 
 describe('a hooked function goes on', () => {
-  const module = { base: 0x1_8000_0000n, end: 0x1_8002_9000n };
-  const address = 0x1_8000_8eb0n;
-
   test('behind the instructions that were moved', () => {
     expect(movePrologue(bytes('56 53 48 83 ec 38 48 89 cb'), address, module)).toEqual({
       sizeBytes: 6,
       continuesAt: address + 6n,
+      distances: [],
     });
   });
 
   test('where it jumps to, when it is nothing but a jump to another function of its module', () => {
     const code = bytes('e9 bb b5 ff ff 90 90 90'); // Wine 10.0 (Debian 13), gcc: WSASendTo
-    expect(movePrologue(code, address, module)).toEqual({ sizeBytes: 0, continuesAt: 0x1_8000_4470n });
+    expect(movePrologue(code, address, module)).toEqual({
+      sizeBytes: 0,
+      continuesAt: 0x1_8000_4470n,
+      distances: [],
+    });
+  });
+
+  test('where it jumps to after its first instructions', () => {
+    // xor edx, edx; jmp
+    expect(movePrologue(bytes('33 d2 e9 00 01 00 00 cc'), address, module)).toEqual({
+      sizeBytes: 2,
+      continuesAt: address + 0x107n,
+      distances: [],
+    });
   });
 
   test.each([
@@ -110,9 +132,41 @@ test('any bytes give no size, or one that makes room for a jump and can be read'
   const random = seededRandom(0x9e37);
   for (let round = 0; round < 20_000; round++) {
     const code = Uint8Array.from({ length: 1 + random.below(24) }, () => random.below(256));
-    const size = movablePrologueSize(code);
-    if (size === undefined) continue;
-    expect(size).toBeGreaterThanOrEqual(JUMP_SIZE_BYTES);
-    expect(size).toBeLessThanOrEqual(code.length);
+    const moved = movePrologue(code, address, module);
+    if (moved === undefined) continue;
+    if (moved.continuesAt === address + BigInt(moved.sizeBytes))
+      expect(moved.sizeBytes).toBeGreaterThanOrEqual(JUMP_SIZE_BYTES);
+    expect(moved.sizeBytes).toBeLessThanOrEqual(code.length);
   }
+});
+
+describe('a copy of the moved part', () => {
+  test('leads to the same operands', () => {
+    const code = bytes('40 53 83 3d 10 20 00 00 00 48 8d 0d 00 01 00 00'); // push rbx; cmp [rip+2010h], 0; lea
+    const moved = movePrologue(code, address, module)!;
+    expect(moved.sizeBytes).toBe(9);
+    // The operand lies at address + 9 + 2010h, and the copy 1000h below.
+    expect(copyPrologue(code, moved, address, address - 0x1000n)).toEqual(bytes('40 53 83 3d 10 30 00 00 00'));
+  });
+
+  test('leaves the code that it is made of as it is, even in a Buffer', () => {
+    const code = Buffer.from('488b0510200000c3', 'hex');
+    copyPrologue(code, movePrologue(code, address, module)!, address, address - 0x1000n);
+    expect(code.toString('hex')).toBe('488b0510200000c3');
+  });
+
+  test('is refused where an operand is out of reach', () => {
+    const code = bytes('48 8b 05 10 20 00 00 c3');
+    const moved = movePrologue(code, address, module)!;
+    expect(() => copyPrologue(code, moved, address, address + 0x1_0000_0000n)).toThrow('out of reach');
+  });
+
+  test.each([
+    ['48 b8 11 22 33 44 55 66 77 88', true], // mov rax, imm64
+    ['48 83 ec 28 48 b8 11 22 33 44 55 66 77 88', true],
+    ['48 89 5c 24 08', false],
+  ])('of %s may hold an address: %s', (text, holds) => {
+    const code = bytes(text);
+    expect(holdsAddress(code, movePrologue(code, address, module)!)).toBe(holds);
+  });
 });

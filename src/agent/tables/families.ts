@@ -1,0 +1,43 @@
+import type { FunctionRow } from './function-table.ts';
+import type { ObjectType } from './object-types.ts';
+
+/**
+ * Objects of one family stand for each other: a FILE has a descriptor, which is closed with it. The functions of a
+ * family are those of one DLL.
+ */
+const families: readonly (readonly ObjectType[])[] = [
+  ['Descriptor', 'FILE'],
+  ['Search'],
+  ['PseudoConsole'],
+  ['ChangeNotification'],
+];
+
+/** Sets of families, a bit each. */
+interface FamilyBits {
+  /** The families of the objects that a function opens, closes or works on. */
+  readonly touched: number;
+  /**
+   * Those that must not be followed when the function cannot be hooked: an object that it opens would seem closed, and
+   * one that it closes would seem open.
+   */
+  readonly needed: number;
+}
+
+/** {@link FamilyBits} of a row. Sockets have none: the system calls beneath show what becomes of them. */
+export function familyBits(row: FunctionRow): FamilyBits {
+  switch (row.kind) {
+    case 'socket':
+      return { touched: 0, needed: 0 };
+    case 'sweep':
+      return { touched: row.sweeps === 'streams' ? bitOf('FILE') : 0, needed: 0 };
+    case 'runtime-object': {
+      const needed = bitOf(row.opens?.type) | bitOf(row.closes?.type);
+      return { touched: needed | bitOf(row.uses?.type), needed };
+    }
+  }
+}
+
+function bitOf(type: ObjectType | undefined): number {
+  const index = families.findIndex((family) => type !== undefined && family.includes(type));
+  return index < 0 ? 0 : 1 << index;
+}

@@ -1,0 +1,124 @@
+// A static check of the agent's machine code: all that its hooks can reach, read by a disassembler that is not ours.
+import { Register } from 'iced-x86';
+import { describe, expect, test } from 'vitest';
+
+import { assembleAgent } from '../../../../src/agent/emit/assembly.ts';
+import type { AgentCode } from '../../../../src/agent/linkage/agent-code.ts';
+import { runtimeObjectRow } from '../../../../src/agent/linkage/runtime-object-row.ts';
+import { recordedCalls } from '../../../../src/agent/tables/function-table.ts';
+import { type ExploredFunction, Explorer } from './explore.ts';
+import { argumentAtEntry, type MachineState, readPlace } from './machine-state.ts';
+import { readUnwindTable } from './unwind-table.ts';
+import { findUnwindError } from './unwinding.ts';
+
+const HOME_SPACE_SIZE_BYTES = 32;
+
+function exploreAll(code: AgentCode) {
+  const table = readUnwindTable(code);
+  const explorer = new Explorer(code, new Set(table.map(({ begin }) => begin)));
+  const entries = [...code.callHooks, ...code.functionHooks];
+  const hooks = recordedCalls.map((row, index) => ({ row, hook: explorer.explore(entries[index]!) }));
+  return { table, explorer, hooks };
+}
+
+/** The explored function that makes the real call: the hook, or the body that it shares. */
+function bodyOf(explorer: Explorer, hook: ExploredFunction): ExploredFunction {
+  return hook.tail === undefined ? hook : explorer.explore(hook.tail);
+}
+
+function argumentAt(state: MachineState, index: number): string | undefined {
+  const register = [Register.RCX, Register.RDX, Register.R8, Register.R9][index];
+  return register === undefined ? readPlace(state, state.rsp + index * 8) : state.values.get(register);
+}
+
+function findErrors(code: AgentCode): readonly string[] {
+  return exploreAll(code).explorer.functions.flatMap(({ errors }) => errors);
+}
+
+describe.each([
+  { quarantine: false, checked: false },
+  { quarantine: true, checked: false },
+  { quarantine: false, checked: true },
+])('the code of %o', (variant) => {
+  const code = assembleAgent(variant);
+  const { table, explorer, hooks } = exploreAll(code);
+  const { functions } = explorer;
+
+  test('is reached from the hooks, all of it that has unwind data', () => {
+    const entries = new Set(functions.map(({ entry }) => entry));
+    const unreached = table.filter(({ begin }) => !entries.has(begin));
+    expect(unreached).toEqual([]);
+  });
+
+  test('keeps the stack and the caller’s registers on every path, and returns by plain returns', () => {
+    expect(functions.flatMap(({ errors }) => errors)).toEqual([]);
+  });
+
+  test('makes each real call once, with the arguments of the caller', () => {
+    for (const { row, hook } of hooks) {
+      const calls = bodyOf(explorer, hook).outward.filter(({ kind }) => kind === 'real');
+      expect(calls, row.name).toHaveLength(1);
+      const passed = Array.from({ length: row.argumentCount }, (_, index) => argumentAt(calls[0]!.state, index));
+      expect(passed, row.name).toEqual(passed.map((_, index) => argumentAtEntry(index)));
+    }
+  });
+
+  test('finds the stack aligned at each call that leaves it, with room for the home space', () => {
+    for (const { entry, outward } of functions)
+      for (const { at, state } of outward) {
+        expect(Math.abs((state.rsp + 8) % 16), `${at.toString(16)} of ${entry.toString(16)}`).toBe(0);
+        expect(state.rsp, `${at.toString(16)} of ${entry.toString(16)}`).toBeLessThanOrEqual(-HOME_SPACE_SIZE_BYTES);
+      }
+  });
+
+  test('enters its own functions that have a frame with the stack aligned', () => {
+    const framed = new Set(table.map(({ begin }) => begin));
+    const calls = functions.flatMap((each) => each.calls).filter(({ target }) => framed.has(target));
+    expect(calls.length).toBeGreaterThan(50);
+    expect(calls.filter(({ state }) => (state.rsp + 8) % 16 !== 0)).toEqual([]);
+  });
+
+  test('calls through data only the two functions of a C runtime that its rows name', () => {
+    const calls = functions.flatMap(({ outward }) => outward).filter(({ kind }) => kind === 'data');
+    const displacements = new Set(calls.map(({ displacement }) => displacement));
+    expect(displacements).toEqual(new Set([runtimeObjectRow.fileno, runtimeObjectRow.getOsfhandle]));
+  });
+
+  test('can be unwound at every instruction', () => {
+    const wrong = functions.flatMap(({ states }) =>
+      [...states].flatMap(([at, state]) => {
+        const unwound = table.find(({ begin, end }) => at >= begin && at < end);
+        const error = findUnwindError(code.bytes, at, state, unwound);
+        return error === undefined ? [] : [`${at.toString(16)}: ${error}`];
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('makes no system call itself', () => {
+    const image = Buffer.from(code.bytes);
+    expect([image.indexOf('0f05', 'hex'), image.indexOf('cd2e', 'hex')]).toEqual([-1, -1]);
+  });
+});
+
+describe('an image is found out', () => {
+  const code = assembleAgent({ quarantine: false, checked: false });
+  const [first] = readUnwindTable(code);
+  /** Replaces the first occurrence of an instruction in the first function that has a frame. */
+  const change = (from: string, to: string): AgentCode => {
+    const bytes = Buffer.from(code.bytes);
+    const at = bytes.indexOf(from, first!.begin, 'hex');
+    expect(at).toBeLessThan(first!.end);
+    bytes.write(to, at, 'hex');
+    return { ...code, bytes: new Uint8Array(bytes) };
+  };
+
+  test.each([
+    ['whose epilogue leaves out a register', '415f', '6690'], // pop r15 becomes a nop
+    ['that changes a register of its caller’s', '4157', '4158'], // push r15 becomes pop r8
+    ['that jumps by a register', '415f', 'ffe0'], // jmp rax
+    ['that calls the kernel', '415f', '0f05'], // syscall
+  ])('%s', (_what, from, to) => {
+    expect(findErrors(change(from, to))).not.toEqual([]);
+  });
+});
