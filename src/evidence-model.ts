@@ -116,6 +116,8 @@ export interface Mark {
   readonly timeMs: number;
   /** How many iterations ended since the mark before; more than one when marks came faster than they were counted. */
   readonly iterations: number;
+  /** By kernel type, how many handles are still open that were there before recording began. */
+  readonly openBefore?: ReadonlyMap<string, number>;
 }
 
 /** A look at a process that was running before, and may go on. */

@@ -40,16 +40,18 @@ function planIterations(marks: readonly Mark[], warmUpIterations: number = WARM_
  * One mark may count several iterations together. The share of each is unknown, so as many of them count as grown as
  * there are new handles.
  *
+ * @param countAtStart the count when recording began
  * @returns undefined when there are too few marks after the warm-up
  */
 export function judgeIterations(
   countsAtMarks: readonly number[],
   marks: readonly Mark[],
   warmUpIterations?: number,
+  countAtStart = 0,
 ): IterationVerdict | undefined {
   const plan = planIterations(marks, warmUpIterations);
   if (plan.counts < COUNTS_MIN) return undefined;
-  const countAt = (index: number): number => (index < 0 ? 0 : (countsAtMarks[index] ?? 0));
+  const countAt = (index: number): number => (index < 0 ? countAtStart : (countsAtMarks[index] ?? 0));
   let grewIn = 0;
   for (let index = plan.baseline + 1; index < marks.length; index++) {
     const gained = countAt(index) - countAt(index - 1);

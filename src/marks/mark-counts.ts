@@ -74,13 +74,13 @@ export class MarkCounts implements CountsAtMarks {
   async take(iterations: number, settleMs: number): Promise<void> {
     const timeMs = nowMs() - this.#started;
     const deadline = nowMs() + settleMs;
-    const fewest = this.#countOpen();
+    const { tallies: fewest, openBefore } = this.#countOpen();
     while (nowMs() < deadline && this.#hasGrown(fewest)) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, settleMs)));
-      const again = this.#countOpen();
+      const { tallies: again } = this.#countOpen();
       for (const [key, tally] of fewest) tally.count = Math.min(tally.count, again.get(key)?.count ?? 0);
     }
-    this.#marks.push({ timeMs, iterations });
+    this.#marks.push({ timeMs, iterations, ...(openBefore.size === 0 ? {} : { openBefore }) });
     for (const [key, { life, count }] of fewest) {
       if (life.opened === undefined) continue;
       let site = this.#sites.get(key);
@@ -119,11 +119,15 @@ export class MarkCounts implements CountsAtMarks {
     return [...now].some(([key, { count }]) => count > (this.#sites.get(key)?.counts.at(-1) ?? 0));
   }
 
-  #countOpen(): Map<string, Tally> {
+  #countOpen(): { readonly tallies: Map<string, Tally>; readonly openBefore: ReadonlyMap<string, number> } {
     const tallies = new Map<string, Tally>();
+    const openBefore = new Map<string, number>();
     const add = (life: LedgerLife | undefined): void => {
-      // Just being opened or closed, or there before recording began.
-      if (life?.isOpen !== true || life.opened?.call === undefined) return;
+      if (life?.isOpen !== true || life.opened === undefined) return; // just being opened or closed
+      if (life.opened.call === undefined) {
+        openBefore.set(life.objectType, (openBefore.get(life.objectType) ?? 0) + 1);
+        return;
+      }
       const key = siteKey(life.opened, life.objectType);
       const tally = tallies.get(key);
       if (tally === undefined) tallies.set(key, { life, count: 1 });
@@ -131,6 +135,6 @@ export class MarkCounts implements CountsAtMarks {
     };
     for (const value of this.#ledger.openValues()) add(this.#ledger.life(value));
     for (const { life } of this.#ledger.openObjects()) add(life);
-    return tallies;
+    return { tallies, openBefore };
   }
 }

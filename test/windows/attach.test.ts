@@ -62,6 +62,15 @@ describe('an attach', () => {
     expect(await target.stop()).toMatchObject({ exitCode: 0 });
   });
 
+  it.each([
+    ['does not grow', 'clean', []],
+    ['that keeps what it replaces grows', 'leak', ['error leak Event open_member']],
+  ])('a pool that closes what was open before, and opens others in its place, %s', async (_what, how, expected) => {
+    using target = await Target.start('rotates-pool', how);
+    const report = await attachTo(target, { forMs: 3000, everyMs: 300 });
+    expect(serious(report)).toEqual(expected);
+  });
+
   it('finds misuse of what was opened before and during the recording', async () => {
     using target = await Target.start('misuses-on-request');
     const report = await attachTo(target, { onAttached: () => setEvent(`unclosed-go-${target.processId}`) });

@@ -1,5 +1,5 @@
 import type { Level, Stack } from '../../model.ts';
-import type { CallRecord, Evidence, Misuse, OpenHandle, OpenSite, Watch } from '../../evidence-model.ts';
+import type { CallRecord, Evidence, Mark, Misuse, OpenHandle, OpenSite, Watch } from '../../evidence-model.ts';
 import { type Actor, attributeOpening } from '../attribution.ts';
 import {
   compareText,
@@ -55,14 +55,9 @@ export const leak: RuleCheck = checkSites<Opening>({
     const live = sites.filter((site) => site.closedAfterMarks !== true && site.closedAfterSections !== true);
     const leftIn = sum(sites.map(({ sections }) => sections?.leftIn ?? 0));
     const isGone = live.length === 0;
-    const counted = judgeIterations(
-      addCounts(
-        sites.map(({ countsAtMarks = [] }) => countsAtMarks),
-        marks,
-      ),
-      marks,
-      warmUpIterations,
-    );
+    const before = countsFromBefore(commonObject(sites.map(({ object }) => object)).type, marks);
+    const series = [...sites.map(({ countsAtMarks = [] }) => countsAtMarks), before];
+    const counted = judgeIterations(addCounts(series, marks), marks, warmUpIterations, before[0]);
     const growth = isDecisive(counted, watch) ? counted : undefined;
     if (isGone && growth?.growsAlways !== true && leftIn === 0) return undefined;
     const actor = actorOf(first);
@@ -113,6 +108,15 @@ export const leak: RuleCheck = checkSites<Opening>({
     };
   },
 });
+
+/**
+ * For each mark, how many handles of a type were left of those that were there before recording began. A pool that
+ * closes them, and opens others in their place, does not grow.
+ */
+function countsFromBefore(type: string, marks: readonly Mark[]): readonly number[] {
+  const kernelTypes = type === 'Socket' ? ['Socket', 'File'] : [type];
+  return marks.map(({ openBefore }) => sum(kernelTypes.map((each) => openBefore?.get(each) ?? 0)));
+}
 
 /**
  * Where other handles of the site are closed. They were opened by the same stack, or by one that differs only in lines
