@@ -63,6 +63,18 @@ describe('counts at marks', () => {
     expect([...counts.sites.values()]).toMatchObject([{ objectType: 'PseudoConsole', counts: [1, 2] }]);
   });
 
+  it('hold how many handles are left, by type, that were open before recording began', async () => {
+    const ledger = new CountingLedger();
+    const counts = new MarkCounts(ledger, 0);
+    const before: LedgerLife = { ...ledger.life(4n), opened: { ...ledger.life(4n).opened!, call: undefined } };
+    for (const left of [2, 1, 0]) {
+      ledger.objects = Array.from({ length: left }, (_, index) => ({ value: BigInt(index), life: before }));
+      await counts.take(1, 0);
+    }
+    expect(counts.marks.map(({ openBefore }) => openBefore?.get('Event'))).toEqual([2, 1, undefined]);
+    expect(counts.sites.size).toBe(0);
+  });
+
   it('are kept one by one as long as there is room', async () => {
     const counts = await countAtMarks((mark) => [mark, 2 * mark], 100);
     expect(counts.marks.map(({ iterations }) => iterations)).toEqual(Array(100).fill(1));
