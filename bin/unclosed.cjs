@@ -40,8 +40,14 @@ async function launch() {
       ),
   );
   try {
-    const launcher = await import('../launcher/launch.js');
-    process.exitCode = await launcher.launch(join(__dirname, 'windows.cjs'), process.argv.slice(2));
+    const args = process.argv.slice(2);
+    const isPrinted =
+      args[0] === 'completion' &&
+      (await import('../launcher/completion.js')).printCompletion(join(__dirname, '../bundle'), args.slice(1));
+    if (!isPrinted) {
+      const launcher = await import('../launcher/launch.js');
+      process.exitCode = await launcher.launch(join(__dirname, 'windows.cjs'), args);
+    }
   } catch (error) {
     refuse(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }

@@ -26,7 +26,9 @@ export function describeTerminal(fd) {
   if (!isatty(fd)) return undefined;
   const stream = fd === 1 ? process.stdout : process.stderr;
   const path = terminalPath(fd);
-  return { columns: stream.columns || 80, colorDepth: stream.getColorDepth(), ...(path && { path: onDriveZ(path) }) };
+  // The tool itself heeds the other two: src/cli/screen/color-level.ts.
+  const colorDepth = stream.getColorDepth({ ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined });
+  return { columns: stream.columns || 80, colorDepth, ...(path && { path: onDriveZ(path) }) };
 }
 
 /**

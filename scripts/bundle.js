@@ -2,13 +2,16 @@
 // finding a hundred small modules. Runs in Windows Node.js, for which npm installed the bundler; see buildTypeScript.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
 import { assembleAgent } from '../dist/agent/emit/assembly.js';
 import { variantName } from '../dist/agent/linkage/agent-code.js';
+import { shells, writeCompletion } from '../dist/cli/completion/index.js';
+import { loadProgram } from '../dist/cli/program.js';
+import { completionFile } from '../launcher/completion.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const directory = join(root, 'bundle');
@@ -123,6 +126,10 @@ const text = written.replaceAll(/(\\*)([^\0-\x7f])/g, (_, backslashes, unit) => 
 writeFileSync(bundle, `// ${createHash('sha256').update(text).digest('hex')}\n${text}`);
 writeFileSync(join(directory, 'package.json'), '{ "type": "commonjs" }\n');
 writeFileSync(join(directory, 'LICENSES.txt'), [...packages].sort().map(describeLicense).join('\n'));
+// On Linux the launcher prints these, without a start of Wine.
+mkdirSync(join(directory, 'completions'));
+const program = await loadProgram();
+for (const shell of shells) writeFileSync(completionFile(directory, shell), writeCompletion(shell, program));
 const { status } = spawnSync(process.execPath, [join(root, 'scripts/compile.js')], { stdio: 'ignore' });
 if (status !== 0) throw new Error(`Cannot compile the bundle: scripts/compile.js: exit code ${status}.`);
 

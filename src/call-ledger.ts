@@ -2,6 +2,12 @@ import type { Gap } from './completeness.ts';
 import type { Wrapper } from './model.ts';
 import type { Misuse, WrongCloserOutcome } from './evidence-model.ts';
 
+/**
+ * In a stack of addresses: the address before is the call of a function in V8's interpreter, and the lower half is the
+ * offset of the instruction that made it. No address of user space has these bits.
+ */
+export const BYTECODE_OFFSET_MARK: bigint = 0x4a53n << 48n;
+
 /** One recorded call; its stack is an id until it is asked for with {@link CallLedger.stack}. */
 export interface LedgerCall {
   /** Name of the call (`NtCreateEvent`, `closesocket`); `undefined` for what was there before recording began. */

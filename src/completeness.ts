@@ -17,6 +17,8 @@ export type Gap = {
   | { readonly kind: 'handle-table-lost'; readonly why: 'ended-from-outside' | 'failed-fast' | 'gate-unattended' }
   /** No mark came by this event or pipe. */
   | { readonly kind: 'no-marks'; readonly mark: string }
+  /** No section was begun by this pipe, so no leaks could be judged at the ends of sections. */
+  | { readonly kind: 'no-sections'; readonly mark: string }
   /** Too few counts were made at marks to judge growth. */
   | {
       readonly kind: 'too-few-marks';
@@ -60,7 +62,8 @@ export type CountedGap =
   | 'open-before'
   | 'children-unfollowed'
   | 'opened-by-others'
-  | 'names-timed-out';
+  | 'names-timed-out'
+  | 'sections-forgotten';
 
 /** Gaps that say what was not recorded, by name. */
 export type NamingGap = 'calls-unrecognised' | 'functions-unmovable' | 'programs-missing';
@@ -70,6 +73,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   interrupted: true,
   'runs-missing': true,
   'no-marks': true,
+  'no-sections': true,
   'too-few-marks': true,
   'process-left': true,
   'process-unrecorded': true,
@@ -99,6 +103,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'children-unfollowed': true,
   'opened-by-others': false,
   'names-timed-out': false,
+  'sections-forgotten': false,
 };
 
 /** A gap with its number; none when the number is 0. */

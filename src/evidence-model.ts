@@ -3,7 +3,7 @@
  * data, as in model.ts.
  */
 
-import type { HandleObject, Stack } from './model.ts';
+import type { HandleObject, Sections, Stack } from './model.ts';
 
 /** One hooked call, as the recorder in the target saw it. */
 export interface CallRecord {
@@ -59,6 +59,10 @@ export interface OpenSite {
   readonly countsAtMarks?: readonly number[];
   /** None is open at the judgement point. {@link count} is that of the last mark, and may be 0. */
   readonly closedAfterMarks?: true;
+  /** The labelled sections in which they were opened; absent where none was. */
+  readonly sections?: Sections;
+  /** None is open at the judgement point. {@link count} is how many were left open at the ends of sections. */
+  readonly closedAfterSections?: true;
 }
 
 /** Another process under audit. */
@@ -182,6 +186,8 @@ export interface Misuse {
    * owner of one of them may have made the last close.
    */
   readonly earlierLives?: readonly EarlierLife[];
+  /** The labelled sections in which the handle was opened, and the call was made for the first time. */
+  readonly sections?: Sections;
 }
 
 /** A call of which only the stack is certain to be known. */
@@ -214,6 +220,8 @@ export interface Inheritance {
    * lpReserved2).
    */
   readonly asDescriptor?: true;
+  /** The labelled sections in which the handle was opened and the child was started. */
+  readonly sections?: Sections;
   /** Children that had the handle open when the target had closed its own; absent when none is known. */
   readonly kept?: readonly [KeptHandle, ...KeptHandle[]];
 }

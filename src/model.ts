@@ -28,6 +28,8 @@ export interface Frame {
   readonly file?: string;
   /** 1-based line in {@link file}. */
   readonly line?: number;
+  /** 1-based column of the call, for JavaScript. */
+  readonly column?: number;
   /**
    * The compiler put the function into its caller, which is the next frame. It has no return address of its own; the
    * symbols know of it.
@@ -37,6 +39,8 @@ export interface Frame {
   readonly system?: true;
   /** Code that the compiler's runtime brought into the program (`mainCRTStartup`), not the programmer's own. */
   readonly runtime?: true;
+  /** A function of JavaScript, or the code that runs it: V8's builtins and its host. The logs of V8 told it. */
+  readonly javascript?: true;
 }
 
 /**
@@ -122,12 +126,34 @@ export interface Finding {
   readonly fingerprint: string;
   /** For a leak, when iterations were marked: how the number of open handles moved after the warm-up. */
   readonly growth?: IterationGrowth;
+  /** The labelled sections of the program's work, such as tests, that it belongs to; absent where none is known. */
+  readonly sections?: Sections;
   /** When several processes were recorded: those that it is of, each with its part of {@link count}. */
   readonly processes?: readonly { readonly pid: number; readonly count: number }[];
   /** When the target was run repeatedly: {@link count} in each run, in order; 0 for a run without the finding. */
   readonly runs?: readonly number[];
   /** A line that suppresses this finding and its like: docs/suppressions.md. */
   readonly suppression?: string;
+}
+
+/** The sections in which the calls of a finding were made. */
+export interface Sections {
+  /** Those of the calls that opened its handles. */
+  readonly opened?: readonly SectionPart[];
+  /** Those of the call that is the mistake; absent for a leak. */
+  readonly called?: readonly SectionPart[];
+  /** In how many sections the site left handles open at the end: absent without `leaksBySection`, and for none. */
+  readonly leftIn?: number;
+}
+
+/** Calls that were made in the same section. */
+export interface SectionPart {
+  /** Its name; several names where all of these were open, and it is not known which of them made the calls. */
+  readonly names: readonly string[];
+  /** How many there are, where {@link names} lacks some. Without names: the number of all further parts together. */
+  readonly of?: number;
+  /** Handles of a leak, or different calls. */
+  readonly count: number;
 }
 
 /** How much of a finding a baseline accepts: docs/baseline.md. */
@@ -153,6 +179,8 @@ export interface Report {
   readonly tool: { readonly name: string; readonly version: string };
   readonly target: {
     readonly command: readonly string[];
+    /** Arguments in {@link command} that the tool added: `--js`. */
+    readonly added?: readonly string[];
     readonly pid: number;
     /** It was running before the tool came. */
     readonly attached?: true;
@@ -187,6 +215,8 @@ export interface ModuleWithoutNames {
   readonly debugFile?: string;
   /** The name of the PDB's directory on a symbol server: its GUID and its age, in hexadecimal digits. */
   readonly pdbId?: string;
+  /** Why a symbol store or server of the symbol path did not give the PDB. */
+  readonly trouble?: string;
 }
 
 /**
@@ -299,4 +329,6 @@ export interface Statistics {
   readonly distinctStacks: number;
   /** Iterations that were marked; absent when none were to be. */
   readonly iterations?: number;
+  /** Sections that were begun; absent when none were. */
+  readonly sections?: number;
 }

@@ -48,8 +48,14 @@ interface RuntimeOpener {
  * that it was to be opened once, and no function of the program asked for that; and services like backtraces.
  */
 export function runtimeOpener(stack: Stack, object: HandleObject): RuntimeOpener | undefined {
-  const carriers = dissect(stack).carriers;
+  const { carriers: all, site } = dissect(stack);
+  const engine = all.find(({ code }) => code === 'engine');
+  // Only Node.js's own JavaScript is on the stack, or none.
+  if (engine !== undefined && site?.runtime === true) return { frame: engine.frame, isOnce: false };
+  // Between the engine and Windows there may be a library that opens something for itself.
+  const carriers = engine === undefined ? all : all.slice(0, all.indexOf(engine));
   if (carriers[0]?.code === 'host') return { frame: carriers[0].frame, isOnce: false };
+  if (carriers.length === 0 && engine !== undefined) return undefined;
   // The compiler may have put code of the program into a generic function.
   if (carriers[0]?.code !== 'compiled') return undefined;
   const names = carriers.map(({ frame }) => functionName(frame));

@@ -1,7 +1,8 @@
-import type { Finding, HandleObject, Stack } from '../model.ts';
+import type { Finding, HandleObject, Sections, Stack } from '../model.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { compareLevels, type Level, type Rule } from '../rules.ts';
 import { fingerprint } from './fingerprint.ts';
+import { combineSections, withSections } from './combine/sections.ts';
 import { programFrames } from './stacks.ts';
 
 /** How many handles a finding names. */
@@ -45,6 +46,8 @@ interface SiteRule<Entry> {
    * fingerprint.
    */
   siteOf(entry: Entry): readonly string[];
+  /** The labelled sections in which the calls of an entry were made. */
+  sectionsOf?(entry: Entry): Sections | undefined;
   /**
    * Looks at all entries of one site together. Their order does not depend on the order of the evidence.
    *
@@ -61,7 +64,14 @@ export interface RuleCheck {
 }
 
 /** Makes the check of a rule: one finding for each site among the entries that the rule selects. */
-export function checkSites<Entry>({ rule, select, typeOf, siteOf, assessSite }: SiteRule<Entry>): RuleCheck {
+export function checkSites<Entry>({
+  rule,
+  select,
+  typeOf,
+  siteOf,
+  sectionsOf,
+  assessSite,
+}: SiteRule<Entry>): RuleCheck {
   return {
     rule,
     findIn(evidence, options) {
@@ -72,7 +82,9 @@ export function checkSites<Entry>({ rule, select, typeOf, siteOf, assessSite }: 
           .sort((a, b) => compareText(a.order, b.order))
           .map(({ entry }) => entry);
         const verdict = assessSite(entries as [Entry, ...Entry[]], options, evidence);
-        return verdict === undefined ? [] : [toFinding(rule, key, verdict)];
+        if (verdict === undefined) return [];
+        const sections = sectionsOf && combineSections(entries.map(sectionsOf));
+        return [withSections(toFinding(rule, key, verdict), sections, rule === 'leak' ? verdict.count : undefined)];
       });
     },
   };

@@ -39,8 +39,10 @@ export interface Tally {
   readonly openedBy: OtherProcess | undefined;
   /** `are still open`, without the verb's number. */
   readonly fate: Fate;
-  /** All were closed after the last mark. */
+  /** All were closed after the last mark, or the last section that left some open. */
   readonly isGone: boolean;
+  /** In how many sections the site left handles open at the end; 0 where that is not judged. */
+  readonly leftIn: number;
   /** Absent when iterations were not marked, or too few of them. */
   readonly growth: IterationVerdict | undefined;
   /** Where handles may have been in use; {@link count} leaves these out, unless they are all. */
@@ -85,9 +87,13 @@ function spellAverage(handles: number): string {
 }
 
 function programMessage(tally: Tally): string {
-  const { object, count, ended, siblings, openings, openedBy, fate, isGone, isStandardStream, inUse, isInUse } = tally;
+  const { object, count, ended, siblings, openings, openedBy, fate, isGone, growth, isStandardStream, inUse, isInUse } =
+    tally;
   if (isGone) {
-    const late = `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`;
+    const late =
+      growth?.growsAlways === true
+        ? `${count === 1 ? 'was' : 'were'} open at the last mark, and closed only after it`
+        : `${count === 1 ? 'was still open when its test' : 'were still open when their tests'} ended, and closed only later`;
     return `${spellCount(count, object)} opened at ${spellPlace(...openings)} ${late}${siblings === undefined ? '' : `, at ${spellPlace(siblings)}`}.`;
   }
   const opening = `opened at ${spellPlace(...openings)}${spellActor(openedBy)}`;
@@ -176,9 +182,14 @@ function spellUnknown(stack: Stack): string {
   return isCut(stack) ? 'is too deep to show the code that asked for it' : 'could not be walked to its end';
 }
 
-function noteMessage(opened: Stack, { object, count, openings, isGone }: Tally, actor: Actor): string {
+function noteMessage(opened: Stack, { object, count, openings, isGone, growth }: Tally, actor: Actor): string {
   const handles = spellCount(count, object);
-  if (isGone) return `${handles} ${count === 1 ? 'was' : 'were'} open at the last mark, opened by ${openers[actor]}.`;
+  if (isGone) {
+    const verb = count === 1 ? 'was' : 'were';
+    const moment =
+      growth?.growsAlways === true ? 'the last mark' : `the end of ${count === 1 ? 'its test' : 'their tests'}`;
+    return `${handles} ${verb} open at ${moment}, opened by ${openers[actor]}.`;
+  }
   const verb = count === 1 ? 'is' : 'are';
   if (actor === 'unknown')
     return `${handles} ${verb} still open, but the stack of the opening ${spellUnknown(opened)}.`;

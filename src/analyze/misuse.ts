@@ -91,6 +91,7 @@ export function checkMisuses({ rule, applies, derive, level, message, closesInAn
       ...(derive?.(evidence) ?? []),
     ],
     typeOf: ({ object }) => object?.type ?? 'Unknown',
+    sectionsOf: ({ sections }) => sections,
     siteOf(misuse) {
       const foreign = isForeign(misuse);
       const offending = (foreign ? normaliseStackWithInternals : normaliseStack)(misuse.offending.stack).join('|');

@@ -147,8 +147,8 @@ function runtimeCodesOf(frames: Stack): readonly (RuntimeCode | undefined)[] {
     if (isRuntimes && (isChosen || !mayCallProgram(named[caller]!.name))) codes[index] = 'compiled';
   }
   // The symbols told more than a name does.
-  frames.forEach(({ runtime }, index) => {
-    if (runtime === true && !named[index]!.system) codes[index] ??= 'host';
+  frames.forEach(({ runtime, javascript }, index) => {
+    if (runtime === true && !named[index]!.system) codes[index] ??= javascript === true ? 'engine' : 'host';
   });
   return codes;
 }

@@ -12,7 +12,8 @@ import type { ProcessInfo } from '../process/processes.ts';
 import { toolName, toolVersion } from '../version.ts';
 import { AuditorSign } from './audit-claim.ts';
 import { findIn } from './findings.ts';
-import type { AuditOptions } from './options.ts';
+import type { CountedProcess, OpenCounts } from './open-counts.ts';
+import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
@@ -22,7 +23,15 @@ import { AbortEvent, waitForOne } from './wait.ts';
 export interface AttachOptions
   extends Omit<
     AuditOptions,
-    'program' | 'args' | 'targetStdout' | 'repeat' | 'interruption' | 'recording' | 'waitChildren'
+    | 'program'
+    | 'args'
+    | 'javaScript'
+    | 'targetStdout'
+    | 'repeat'
+    | 'interruption'
+    | 'recording'
+    | 'waitChildren'
+    | 'onProgress'
   > {
   /** The processes, at least one, as `listProcesses` has them: an id alone may be another's by now. */
   readonly processes: readonly ProcessInfo[];
@@ -36,6 +45,8 @@ export interface AttachOptions
   readonly reportOn?: string;
   /** Called with each report but the last one. */
   readonly onReport?: (report: Report) => void;
+  /** Called after each interval or mark of a process, and with `undefined` when it has ended. */
+  readonly onCounts?: (process: CountedProcess, counts: OpenCounts | undefined) => void;
   /** Called when a process is being recorded, with the milliseconds for which it has stood still. */
   readonly onAttached?: (process: ProcessInfo, standingMs: number) => void;
 }
@@ -60,11 +71,16 @@ export async function attach(options: AttachOptions): Promise<Report> {
   using _sign = new AuditorSign();
   using events = new AuditorEvents({ followsChildren: followChildren });
   await using tree = new ProcessTree(events, {
-    recording: slotCount === undefined ? {} : { slotCount },
-    symbolPath: options.symbolPath,
+    recording: {
+      ...(slotCount === undefined ? {} : { slotCount }),
+      notesBytecode: options.javaScriptLogs !== undefined,
+    },
+    names: nameSourcesOf(options, options.javaScriptLogs),
     choice: new ProcessChoice(only, skip),
     everyMs: options.mark === undefined ? options.everyMs : undefined,
     settleMs: options.settleMs,
+    onCounts: options.onCounts,
+    sectionsOfAll: marks,
     judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options) }),
   });
   tree.start();
@@ -133,7 +149,7 @@ async function openMarks({ mark, settleMs = 0, processes }: AttachOptions): Prom
   if (mark === undefined) return undefined;
   if (processes.length > 1)
     throw new MarkError(mark, `${processes.length} processes cannot share its marks`, 'one process, or --every');
-  return await MarkListener.open(parseMarkName(mark), settleMs);
+  return await MarkListener.open(parseMarkName(mark), { settleMs });
 }
 
 /** Why growth could not be judged. */

@@ -4,15 +4,16 @@ import { parseSuppressions } from '../analyze/suppressions.ts';
 import { type Gap, weighGaps } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { MarkListener } from '../marks/mark-listener.ts';
-import { type MarkName, parseMarkName } from '../marks/mark-name.ts';
+import { MarkError, type MarkName, parseMarkName } from '../marks/mark-name.ts';
 import type { Report } from '../model.ts';
 import { checkProgram, findProgram } from '../process/program.ts';
 import { StandardStreams } from '../process/standard-streams.ts';
 import { toolName, toolVersion } from '../version.ts';
 import { AuditClaim, AuditorSign } from './audit-claim.ts';
 import type { Judgement } from './examination.ts';
+import { JavaScriptLogs } from './javascript-logs.ts';
 import { findIn, modulesWithoutNames } from './findings.ts';
-import type { AuditOptions } from './options.ts';
+import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
 import { combineTree } from './tree/combine-tree.ts';
@@ -25,16 +26,19 @@ import { AbortEvent, waitForEnd } from './wait.ts';
 export async function auditProgram(options: AuditOptions): Promise<Report> {
   const program = findProgram(options.program);
   checkProgram(program);
+  using javaScript = JavaScriptLogs.prepare(program, options);
   const suppressions = (options.suppressions ?? []).flatMap(parseSuppressions);
   const mark = options.mark === undefined ? undefined : parseMarkName(options.mark);
-  using marks = mark === undefined ? undefined : await MarkListener.open(mark, options.settleMs ?? 0);
+  using marks = await openMarks(mark, options);
   using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
   using _sign = new AuditorSign();
   using events = new AuditorEvents({ followsChildren: options.followChildren ?? false });
   const { stdin, stdout, stderr } = streams;
+  const recordingOptions = { ...options.recording, notesBytecode: javaScript !== undefined };
+  const names = nameSourcesOf(options, javaScript?.directory);
   using started = await startTarget(
-    { program, args: options.args ?? [], stdin, stdout, stderr },
-    options.recording,
+    { program, args: [...(javaScript?.flags ?? []), ...(options.args ?? [])], stdin, stdout, stderr },
+    recordingOptions,
     mark,
     events,
   );
@@ -45,15 +49,18 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const find = (evidence: Evidence): ReturnType<typeof findIn> => findIn(evidence, options, suppressions);
   const choice = new ProcessChoice(options.only, options.skip);
   const isReported = choice.isReported(target.image);
-  const { recording: recordingOptions, symbolPath } = options;
   await using tree =
     events.child === undefined
       ? undefined
-      : new ProcessTree(events, { recording: recordingOptions, symbolPath, choice, judge: find }, started);
+      : new ProcessTree(
+          events,
+          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks },
+          started,
+        );
   using session = await AuditSession.begin(target, recording, {
     passedOn,
     marks,
-    symbolPath,
+    names,
     arrived: tree?.rootArrived,
   });
   tree?.joinRoot(session.examination);
@@ -61,7 +68,10 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
-  const judgement = await session.judge(abort);
+  const judgement = await session.judge(abort, (module) => {
+    if (module === undefined) options.onProgress?.(undefined);
+    else if (tree?.isAlone === true) options.onProgress?.({ work: 'reading symbols', module });
+  });
 
   // The rules run while the target ends.
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
@@ -88,21 +98,46 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   return {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
-    target: { command: target.command, pid: target.pid, ...(exitCode === undefined ? {} : { exitCode }) },
+    target: {
+      command: target.command,
+      ...(javaScript === undefined || javaScript.flags.length === 0 ? {} : { added: javaScript.flags }),
+      pid: target.pid,
+      ...(exitCode === undefined ? {} : { exitCode }),
+    },
     ...combined,
     completeness: weighGaps(gaps),
     ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
   };
 }
 
+/** @throws MarkError when marks cannot be taken by that name */
+async function openMarks(
+  mark: MarkName | undefined,
+  { settleMs = 0, leaksBySection = false }: AuditOptions,
+): Promise<MarkListener | undefined> {
+  if (mark !== undefined) return await MarkListener.open(mark, { settleMs, leaksBySection });
+  if (leaksBySection) throw new MarkError('', 'there is no pipe to say which section begins', 'a pipe: pipe:my-test');
+  return undefined;
+}
+
 /** The gaps of the recording, and those that come from how the audit was made. */
-function listGaps({ gaps, evidence }: Judgement, options: AuditOptions, mark: MarkName | undefined): readonly Gap[] {
-  const { analysis, settleMs = 0, interruption } = options;
+function listGaps(
+  { gaps, evidence, stats }: Judgement,
+  options: AuditOptions,
+  mark: MarkName | undefined,
+): readonly Gap[] {
+  const { analysis, settleMs = 0, leaksBySection = false, interruption } = options;
   const isKnown = gaps.some(({ kind }) => kind === 'interrupted');
-  const iteration = evidence.marks && iterationGap(evidence.marks, mark?.name ?? '', analysis?.warmUpIterations);
+  const hasSections = stats.sections !== undefined;
+  const name = mark?.name ?? '';
+  const iteration =
+    evidence.marks === undefined || (evidence.marks.length === 0 && (hasSections || leaksBySection))
+      ? undefined
+      : iterationGap(evidence.marks, name, analysis?.warmUpIterations);
   return [
     ...(interruption?.aborted === true && !isKnown ? [{ kind: 'interrupted' } as const] : []),
     ...(iteration === undefined ? [] : [iteration]),
+    ...(leaksBySection && !hasSections ? [{ kind: 'no-sections', mark: name } as const] : []),
     ...gaps,
     ...(evidence.marks === undefined && settleMs > 0 ? [{ kind: 'settled-without-marks' } as const] : []),
   ];

@@ -8,13 +8,16 @@ import { countedGap, type Gap } from '../completeness.ts';
 import type { CallLedger } from '../call-ledger.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
-import type { CallOfOther, EvidenceSources, OtherProcesses } from '../evidence/sources.ts';
+import type { CallOfOther, EvidenceSources, OtherProcesses, SectionsSeen } from '../evidence/sources.ts';
+import { listStackIds } from '../evidence/stack-ids.ts';
 import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
 import { displayName } from '../handles/display-name.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { readNameContext } from '../handles/name-context.ts';
 import { MarkCounts } from '../marks/mark-counts.ts';
 import type { MarkListener } from '../marks/mark-listener.ts';
+import type { SectionLeaks } from '../marks/section-leaks.ts';
+import type { SectionLog } from '../marks/section-log.ts';
 import type { ModuleWithoutNames, Stack, Statistics } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 import { fileTimeNow } from '../process/file-time.ts';
@@ -22,7 +25,10 @@ import { isSystemPath, type Module } from '../process/modules.ts';
 import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
+import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
 import type { JudgementPoint } from './judgement-point.ts';
+import type { NameSources } from './options.ts';
+import type { OpenCounts } from './open-counts.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
 
 /**
@@ -58,13 +64,15 @@ export interface Look {
   readonly stacks: readonly ThreadStack[];
   /** Milliseconds since recording began. */
   readonly durationMs: number;
+  /** Called with the module whose symbols are being read, where the target stands meanwhile. */
+  readonly onModule?: ((name: string) => void) | undefined;
 }
 
 /** The facts that an examination has from before the recording began. */
 interface Known {
   /** The modules that were mapped by then. */
   readonly firstModules: readonly Module[];
-  readonly symbolPath: string | undefined;
+  readonly names: NameSources;
 }
 
 /**
@@ -76,7 +84,13 @@ export class Examination implements Disposable {
   readonly #recording: Recording;
   readonly #firstModules: readonly Module[];
   readonly #symbolizer: Symbolizer;
+  readonly #names: NameSources;
+  readonly #userPaths: readonly string[];
   #markCounts: MarkCounts | undefined;
+  /** Stacks of {@link lastCounts}, by their ids. */
+  readonly #countedStacks = new Map<number, Stack>();
+  #sections: SectionLog | undefined;
+  #left: SectionLeaks | undefined;
   /** FILETIME and {@link nowMs} at which recording began. */
   #startTime = fileTimeNow();
   #started = nowMs();
@@ -85,13 +99,15 @@ export class Examination implements Disposable {
   /** Finds out what other processes under audit have to do with the target's handles; absent where there are none. */
   askOthers: ((look: Look) => Promise<OtherProcesses>) | undefined;
 
-  constructor(target: Target, recording: Recording, { firstModules, symbolPath }: Known) {
+  constructor(target: Target, recording: Recording, { firstModules, names }: Known) {
     this.#target = target;
     this.#recording = recording;
     this.#firstModules = firstModules;
+    this.#names = names;
+    this.#userPaths = target.origin === 'child' ? [] : [target.image];
     this.#symbolizer = new Symbolizer([], {
-      userPaths: target.origin === 'child' ? [] : [target.image],
-      ...(symbolPath === undefined ? {} : { searchPath: symbolPath }),
+      userPaths: this.#userPaths,
+      ...names,
     });
   }
 
@@ -101,13 +117,21 @@ export class Examination implements Disposable {
     return program && this.#symbolizer.findGoCode(program);
   }
 
-  /** Sets the clock to 0: recording begins now. */
-  begin(marks: MarkListener | undefined): void {
+  /**
+   * Sets the clock to 0: recording begins now.
+   *
+   * @param sectionsOf the listener by which the sections of the target's work are known, if there is one
+   * @param onCounted called after each count at a mark
+   */
+  begin(marks: MarkListener | undefined, sectionsOf: MarkListener | undefined, onCounted?: () => void): void {
     this.#startTime = fileTimeNow();
     this.#started = nowMs();
+    this.#sections = sectionsOf?.sections;
+    this.#left = sectionsOf?.left;
+    this.#sections?.join(this.#recording.ledger, this.#target.pid);
     if (marks === undefined) return;
     this.#markCounts = new MarkCounts(this.#recording.ledger, this.#started);
-    marks.start(this.#markCounts);
+    marks.start(this.#markCounts, onCounted);
   }
 
   /** Milliseconds since recording began. */
@@ -128,25 +152,50 @@ export class Examination implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   async judge(look: Look, watch?: Watch, isStillOpen?: (value: bigint) => boolean): Promise<Judgement> {
-    const { point, ledger, table, stacks } = look;
+    const { point, ledger, table, stacks, onModule } = look;
     ledger.check();
+    this.#symbolizer.onModule = onModule;
     const loaded = table === undefined ? [] : this.#target.modules();
     this.#addModules(loaded, ledger);
+    await this.#symbolizer.fetchSymbols(addressesIn(ledger));
+    using javaScript = await this.#openJavaScript();
     const sources: EvidenceSources = {
       ledger,
-      symbols: this.#symbolizer,
+      symbols: javaScript ?? this.#symbolizer,
       startTime: this.#startTime,
       hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
       live: new LiveStacks(stacks),
       isAborted: point === 'aborted',
       hasFailedFast: point === 'ended' && this.#whyTableIsLost() === 'failed-fast',
       ...(this.#markCounts && { markCounts: this.#markCounts }),
+      ...(this.#sections !== undefined && this.#sections.begun > 0 && { sections: this.#seeSections(this.#sections) }),
       ...(this.askOthers && { others: await this.askOthers(look) }),
     };
     const gathered = await (table === undefined
       ? gatherPostMortem(sources)
       : gatherTable(this.#target, table, sources, isStillOpen));
     return this.#describe(gathered, look, watch);
+  }
+
+  /** The logs of V8, where the target keeps them; they are read anew for each judgement. */
+  async #openJavaScript(): Promise<JavaScriptStacks | undefined> {
+    const directory = this.#names.javaScriptLogs;
+    if (directory === undefined) return undefined;
+    const { JavaScriptStacks } = await import('../symbols/v8/javascript-stacks.ts');
+    return new JavaScriptStacks(this.#symbolizer, {
+      directory,
+      processId: this.#target.pid,
+      startTime: this.#startTime,
+      userPaths: this.#userPaths,
+    });
+  }
+
+  #seeSections(sections: SectionLog): SectionsSeen {
+    const { pid } = this.#target;
+    return {
+      namesOf: (call, processId = pid) => sections.sectionsOf(call, processId).map(({ name }) => name),
+      left: this.#left?.sitesOf(this.#recording.ledger) ?? new Map(),
+    };
   }
 
   /** The calls by which the target opened or closed handles of some other processes so far. */
@@ -164,6 +213,22 @@ export class Examination implements Disposable {
       value,
       call: { call, threadId, time, objectType, by, stack: stacks.get(stackId) ?? [] },
     }));
+  }
+
+  /** The open handles at the last mark. The target may run. */
+  lastCounts(): OpenCounts {
+    const { ledger } = this.#recording;
+    const sites = [...(this.#markCounts?.sites.values() ?? [])].filter(({ counts }) => (counts.at(-1) ?? 0) > 0);
+    if (sites.some(({ opened }) => !this.#countedStacks.has(opened.stackId)))
+      this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
+    return {
+      ...ledger.totals(),
+      sites: sites.map(({ opened: { stackId }, objectType: type, counts }) => {
+        const stack = this.#countedStacks.get(stackId) ?? this.#symbolizer.resolveStack(ledger.stack(stackId));
+        this.#countedStacks.set(stackId, stack);
+        return { type, stack, count: counts.at(-1) ?? 0 };
+      }),
+    };
   }
 
   /** Why functions of the modules with these names have no names. */
@@ -200,6 +265,7 @@ export class Examination implements Disposable {
         ...(point === 'aborted' ? [{ kind: 'interrupted' } as const] : []),
         ...(point === 'ended' ? [{ kind: 'handle-table-lost', why: this.#whyTableIsLost() } as const] : []),
         ...(this.#markCounts?.gap === undefined ? [] : [this.#markCounts.gap]),
+        ...(this.#sections?.gaps ?? []),
         ...this.#recording.gaps(),
         ...countedGap('open-before', this.#target.origin === 'attached' ? openBefore : 0),
         ...countedGap('opened-by-others', unseenOpens),
@@ -211,6 +277,7 @@ export class Examination implements Disposable {
         distinctStacks,
         hookedCalls: this.#recording.hooked.length,
         ...(iterations === undefined ? {} : { iterations }),
+        ...(this.#sections === undefined || this.#sections.begun === 0 ? {} : { sections: this.#sections.begun }),
       },
       isAborted: point === 'aborted',
     };
@@ -222,8 +289,14 @@ export class Examination implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#sections?.leave(this.#recording.ledger);
     this.#symbolizer[Symbol.dispose]();
   }
+}
+
+/** The return addresses of all stacks that evidence may show. */
+function* addressesIn(ledger: CallLedger): Generator<bigint> {
+  for (const id of listStackIds(ledger)) yield* ledger.stack(id);
 }
 
 /** Notes the handles that a target has open as recording begins: their closes are no surprise. */

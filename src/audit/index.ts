@@ -3,12 +3,12 @@ import type { Report } from '../model.ts';
 import { auditProgram } from './audit-program.ts';
 import type { AuditOptions } from './options.ts';
 
-export type { RecordingOptions } from '../agent/inject/recording.ts';
+export type { RecordingOptions } from '../agent/inject/recording-options.ts';
 export type { AnalyzeOptions } from '../analyze/index.ts';
 export type { SuppressionText } from '../analyze/suppressions.ts';
 export type { Completeness, CountedGap, Gap, NamingGap } from '../completeness.ts';
 export { attach, type AttachOptions } from './attach.ts';
-export { mark } from '../marks/mark.ts';
+export { begin, end, mark, section } from '../marks/mark.ts';
 export type {
   Finding,
   FindingStatus,
@@ -24,7 +24,9 @@ export type {
   SuppressionUse,
 } from '../model.ts';
 export { spellGap } from '../report/gaps.ts';
-export type { AuditOptions } from './options.ts';
+export type { CountedProcess, OpenCounts } from './open-counts.ts';
+export type { AuditOptions, AuditProgress } from './options.ts';
+export type { SymbolDownload } from '../symbols/store/symbol-server.ts';
 
 /**
  * Runs a program and reports the handles and sockets that it left unclosed, closed twice, or used after closing.

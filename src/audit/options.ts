@@ -1,6 +1,8 @@
-import type { RecordingOptions } from '../agent/inject/recording.ts';
+import type { RecordingOptions } from '../agent/inject/recording-options.ts';
 import type { AnalyzeOptions } from '../analyze/index.ts';
 import type { SuppressionText } from '../analyze/suppressions.ts';
+import type { SymbolDownload } from '../symbols/store/symbol-server.ts';
+import type { SymbolSearch } from '../symbols/symbolizer.ts';
 
 /** How to audit a program from its first instruction to its last. */
 export interface AuditOptions {
@@ -15,12 +17,23 @@ export interface AuditOptions {
   readonly mark?: string;
   /** How long to wait at a mark for handles that are about to be closed; 0 by default. */
   readonly settleMs?: number;
+  /** Whether a handle that a labelled section opens and leaves open at its end is a leak: docs/test-attribution.md. */
+  readonly leaksBySection?: boolean;
   /** Texts of suppressions (docs/suppressions.md), beside the default ones. */
   readonly suppressions?: readonly SuppressionText[];
   /** Whether the default suppressions are in force; true by default. */
   readonly defaultSuppressions?: boolean;
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
   readonly symbolPath?: string;
+  /**
+   * Whether stacks of Node.js have the functions of its JavaScript; false by default. Flags of V8 are added to the
+   * arguments of the program, which must be `node.exe`: docs/javascript.md.
+   */
+  readonly javaScript?: boolean;
+  /** The directory in which programs that were started with those flags keep their logs. */
+  readonly javaScriptLogs?: string;
+  /** Called with the news of each PDB that comes from a symbol server. Only servers in the symbol path are asked. */
+  readonly onSymbolDownload?: (download: SymbolDownload) => void;
   /** Whether child processes are recorded, too, and theirs; false by default, though the command does it. */
   readonly followChildren?: boolean;
   /** Programs (`worker.exe`) whose processes the report is of; others are followed for their children's sake. */
@@ -41,4 +54,30 @@ export interface AuditOptions {
    * report is incomplete from then on, and no further run begins.
    */
   readonly interruption?: AbortSignal;
+  /**
+   * Called again and again while symbols are read, and with `undefined` when that is over. Only at times when neither
+   * the program nor a process that it has started can run: the terminal that they share is the caller's then.
+   */
+  readonly onProgress?: (progress: AuditProgress | undefined) => void;
+}
+
+/** The part of an audit that takes long. */
+export interface AuditProgress {
+  readonly work: 'reading symbols';
+  /** Name of the module whose symbols are being read, as the target has it: it may hold anything. */
+  readonly module: string;
+}
+
+/** Where the names of functions come from, beside the modules. */
+export interface NameSources extends SymbolSearch {
+  /** The directory of V8's logs. */
+  readonly javaScriptLogs?: string | undefined;
+}
+
+/** Where an audit's names of functions come from. */
+export function nameSourcesOf(
+  { symbolPath, onSymbolDownload }: Partial<AuditOptions>,
+  javaScriptLogs: string | undefined,
+): NameSources {
+  return { searchPath: symbolPath, onDownload: onSymbolDownload, javaScriptLogs };
 }

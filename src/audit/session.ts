@@ -9,6 +9,7 @@ import type { StartedTarget } from '../process/target.ts';
 import { Examination, type Judgement, noteOpenHandles } from './examination.ts';
 import { ExitingThreads } from './exiting-threads.ts';
 import { awaitMoment, type JudgementPoint } from './judgement-point.ts';
+import type { NameSources } from './options.ts';
 import { type AbortEvent, waitForEnd } from './wait.ts';
 
 /** The facts of a target that a session needs beforehand. */
@@ -16,8 +17,7 @@ interface SessionOptions {
   /** Handles that the target was given on purpose: its standard streams. */
   readonly passedOn: readonly RawHandle[];
   readonly marks?: MarkListener | undefined;
-  /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`. */
-  readonly symbolPath?: string | undefined;
+  readonly names?: NameSources;
   /** Signalled when the target has come to a stop of its exit; absent where no other target signals the same. */
   readonly arrived?: AsHandle | undefined;
 }
@@ -54,16 +54,16 @@ export class AuditSession implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async begin(target: StartedTarget, recording: Recording, options: SessionOptions): Promise<AuditSession> {
-    const { marks, passedOn, symbolPath } = options;
+    const { marks, passedOn, names = {} } = options;
     const examination = new Examination(target, recording, {
       firstModules: listFirstModules(target, target.image),
-      symbolPath,
+      names,
     });
     try {
       recording.install(target, examination.findGoCode());
       const table = noteOpenHandles(target, recording);
       examination.inherited = await describeInherited(target, target.pid, listInherited(table, passedOn));
-      examination.begin(marks);
+      examination.begin(marks, marks);
       return new AuditSession(target, recording, options, examination);
     } catch (error) {
       examination[Symbol.dispose]();
@@ -75,10 +75,12 @@ export class AuditSession implements Disposable {
    * Waits until the target can be judged, gathers the evidence while it stands, and lets it end or, when aborted, makes
    * it end.
    *
+   * @param onModule called with the module whose symbols are being read, while the target stands; with `undefined`
+   *   before it goes on
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
-  async judge(abort: AbortEvent): Promise<Judgement> {
+  async judge(abort: AbortEvent, onModule?: (name: string | undefined) => void): Promise<Judgement> {
     let point: JudgementPoint | undefined;
     const threads = new ExitingThreads(this.#target, this.#recording);
     const examination = this.examination;
@@ -90,8 +92,9 @@ export class AuditSession implements Disposable {
       const { ledger } = this.#recording;
       ledger.check();
       const table = point === 'ended' ? {} : { table: HandleTable.readProcess(this.#target, this.#target.pid) };
-      return await examination.judge({ point, ledger, ...table, stacks: threads.stacks, durationMs });
+      return await examination.judge({ point, ledger, ...table, stacks: threads.stacks, durationMs, onModule });
     } finally {
+      onModule?.(undefined);
       threads[Symbol.dispose]();
       // A target that cannot be judged is not left running either.
       if (point === 'at-gate') this.#recording.release();

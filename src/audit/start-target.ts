@@ -1,5 +1,6 @@
 import type { AuditorEvents } from '../agent/inject/auditor-events.ts';
-import { Recording, type RecordingOptions } from '../agent/inject/recording.ts';
+import { Recording } from '../agent/inject/recording.ts';
+import type { RecordingOptions } from '../agent/inject/recording-options.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { MARK_VARIABLE } from '../marks/mark.ts';
 import type { MarkName } from '../marks/mark-name.ts';

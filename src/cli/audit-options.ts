@@ -14,6 +14,8 @@ import { type Configuration, configFileName, configure } from './gate/configurat
 import { ReportJudge } from './gate/judge.ts';
 import { exitCodes } from './exit-codes.ts';
 import { addReporter, parseReporter, type ReportAppearance, type ReporterChoice } from './report-output.ts';
+import { spellDownload } from './symbol-downloads.ts';
+import { write } from './screen/terminal.ts';
 
 // The options that every command has that audits.
 
@@ -27,6 +29,7 @@ export interface AuditCliOptions {
   readonly suppressed?: true;
   readonly allFrames?: true;
   readonly symbols?: string;
+  readonly jsLogs?: string;
   readonly maxHandles: number;
   readonly mark?: string;
   readonly warmUp: number;
@@ -140,7 +143,8 @@ export function addMarkOptions(command: Command): Command {
         '--symbols <path>',
         'where to look for PDB files: directories and symbol servers with semicolons between them; by default _NT_SYMBOL_PATH',
       ).env('UNCLOSED_SYMBOLS'),
-    );
+    )
+    .option('--js-logs <directory>', 'name the functions of JavaScript by the logs that V8 keeps in a directory');
 }
 
 /** Adds the option for the size of the recorder. */
@@ -178,7 +182,16 @@ export function toAuditOptions(
   options: AuditCliOptions,
 ): Pick<
   AuditOptions,
-  'analysis' | 'suppressions' | 'defaultSuppressions' | 'settleMs' | 'mark' | 'symbolPath' | 'only' | 'skip'
+  | 'analysis'
+  | 'suppressions'
+  | 'defaultSuppressions'
+  | 'settleMs'
+  | 'mark'
+  | 'symbolPath'
+  | 'javaScriptLogs'
+  | 'onSymbolDownload'
+  | 'only'
+  | 'skip'
 > {
   return {
     analysis: { warmUpIterations: options.warmUp },
@@ -190,6 +203,11 @@ export function toAuditOptions(
     settleMs: options.settle ?? 0,
     ...(options.mark === undefined ? {} : { mark: options.mark }),
     ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
+    ...(options.jsLogs === undefined ? {} : { javaScriptLogs: toWindowsPath(options.jsLogs) }),
+    onSymbolDownload: (download) => {
+      const line = spellDownload(download);
+      if (line !== undefined) write(2, line);
+    },
     ...(options.only === undefined ? {} : { only: options.only }),
     ...(options.skip === undefined ? {} : { skip: options.skip }),
   };

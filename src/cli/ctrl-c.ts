@@ -1,6 +1,6 @@
 import { toolName } from '../version.ts';
 import { type Interruption, onInterruption } from './interruptions.ts';
-import { write } from './terminal.ts';
+import { write } from './screen/terminal.ts';
 
 /** How long a target may take to end by itself after Ctrl-C. */
 const GRACE_MS = 3000;

@@ -13,7 +13,7 @@ import type {
 import { toolName } from '../version.ts';
 import { spellNumber } from '../report/numbers.ts';
 import { spellChange } from './numbers.ts';
-import type { OutputDescription } from './terminal.ts';
+import type { OutputDescription } from './screen/terminal.ts';
 
 const NARROWEST = 60;
 const WIDEST = 140;

@@ -76,7 +76,7 @@ const examinations: readonly Examination[] = [
     advice: 'again, or without software that keeps one Node.js from starting another, as security products may',
   },
   { name: 'privileges', examine: examinePrivileges, advice: 'an elevated terminal' },
-  { name: 'PDB', examine: examinePdb, advice: 'a Windows with dbghelp.dll, which is a part of every Windows' },
+  { name: 'PDB', examine: examinePdb, advice: 'a build with /Zi and /DEBUG, or -gcodeview' },
   { name: 'symbol path', examine: examineSymbolPath, advice: 'another --symbols or _NT_SYMBOL_PATH' },
   { name: 'DWARF', examine: examineDwarf, advice: 'a build with -g' },
   { name: 'demangling', examine: examineDemangling, advice: 'to report this on the project’s page' },
@@ -238,23 +238,15 @@ async function examinePrivileges(): Promise<Omit<Check, 'name'>> {
   };
 }
 
+/** Nothing is needed for it; users who know other tools look for it here. */
 async function examinePdb(): Promise<Omit<Check, 'name'>> {
-  const { hasInlineFunctions } = await import('../ffi/dbghelp.ts');
-  const { DbghelpSession } = await import('../symbols/dbghelp-session.ts');
-  using _session = new DbghelpSession('');
-  if (!hasInlineFunctions()) {
-    return {
-      status: 'limited',
-      detail: 'dbghelp reads PDB files, but this version does not know inlined functions',
-      advice: 'Windows 8 or later',
-    };
-  }
-  return { status: 'ok', detail: 'dbghelp reads functions, lines and inlined functions from PDB files' };
+  return { status: 'ok', detail: 'unclosed itself reads functions, lines and inlined functions from PDB files' };
 }
 
 async function examineSymbolPath({ symbolPath, environment }: DoctorContext): Promise<Omit<Check, 'name'>> {
   const { isWine } = await import('../ffi/ntdll.ts');
-  const { splitSymbolPath } = await import('../symbols/search-path.ts');
+  const { defaultSymbolCache } = await import('../symbols/store/pdb-locator.ts');
+  const { parseSymbolPath } = await import('../symbols/store/symbol-path.ts');
   const path = symbolPath ?? environment['_NT_SYMBOL_PATH'];
   if (path === undefined || path === '') {
     const detail =
@@ -266,8 +258,13 @@ async function examineSymbolPath({ symbolPath, environment }: DoctorContext): Pr
       advice: '_NT_SYMBOL_PATH=srv*C:\\symbols*https://msdl.microsoft.com/download/symbols for all names of Windows',
     };
   }
-  const { directories, servers } = splitSymbolPath(path);
-  const absent = directories.filter((directory) => !existsSync(directory));
+  const places = parseSymbolPath(path, defaultSymbolCache());
+  const servers = places.flatMap((place) => (place.kind === 'store' && place.server ? [place.server] : []));
+  // The directories for a server's files are made when the first file comes.
+  const absent = places.flatMap((place) => {
+    if (place.kind === 'directory') return existsSync(place.path) ? [] : [place.path];
+    return servers.length === 0 ? place.directories.filter((directory) => !existsSync(directory)) : [];
+  });
   const from = symbolPath === undefined ? '_NT_SYMBOL_PATH' : '--symbols';
   if (absent.length > 0)
     return {
@@ -275,18 +272,15 @@ async function examineSymbolPath({ symbolPath, environment }: DoctorContext): Pr
       detail: `${from} names directories that do not exist: ${absent.join(', ')}`,
       advice: 'the directory that holds the PDB files',
     };
-  if (servers.length > 0 && isWine)
+  const plain = servers.filter((server) => !/^https:/i.test(server));
+  if (plain.length > 0)
     return {
       status: 'limited',
-      detail: `${from} names a symbol server, which Wine’s dbghelp does not ask`,
-      advice: 'a directory with the PDB files',
+      detail: `${from} names symbol servers that are not asked, because only https is spoken: ${plain.join(', ')}`,
+      advice: 'their addresses with https',
     };
-  if (servers.length > 0)
-    return {
-      status: 'ok',
-      detail: `${from}: ${path}; a server is asked only where symsrv.dll lies beside dbghelp.dll (Debugging Tools for Windows)`,
-    };
-  return { status: 'ok', detail: `${from}: ${path}` };
+  const asked = servers.length === 0 ? '' : '; the servers are asked for what is not on this machine';
+  return { status: 'ok', detail: `${from}: ${path}${asked}` };
 }
 
 /** The tool reads DWARF itself. Users who know other tools may look for them here, so this check names them. */

@@ -5,7 +5,7 @@ import type { ProcessInfo } from '../process/processes.ts';
 import { escapeText } from '../text/escape.ts';
 import { padText } from '../report/text-width.ts';
 import { formatHandle, type ProcessCount, spellAttributes, type TypeCount } from './handle-columns.ts';
-import type { OutputDescription } from './terminal.ts';
+import type { OutputDescription } from './screen/terminal.ts';
 
 /** A wider access mask sticks out of its column; otherwise it would push all names of the table out of sight. */
 const ACCESS_WIDTH_MAX = 40;

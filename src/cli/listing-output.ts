@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import type { Column } from '../report/listing.ts';
 import { csvHeader, formatCsv, formatJsonRows, formatNdjson } from '../report/listing.ts';
 import { escapeJson } from '../text/escape.ts';
-import { write } from './terminal.ts';
+import { write } from './screen/terminal.ts';
 
 /** The options that choose the format of a listing. Without any of them it is a table. */
 export interface FormatOptions {

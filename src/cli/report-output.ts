@@ -19,7 +19,7 @@ import { readHost } from '../wine/host.ts';
 import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
 import { explainFileFailure } from './gate/file-failure.ts';
 import { SourceLines } from './source-lines.ts';
-import { describeOutput, type OutputStream, write, writeAll } from './terminal.ts';
+import { describeOutput, type OutputStream, write, writeAll } from './screen/terminal.ts';
 import { UserError } from '../user-error.ts';
 
 /** One `--reporter name[=file]`. */

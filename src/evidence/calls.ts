@@ -1,12 +1,15 @@
 import type { LedgerCall, LedgerEarlierLife } from '../call-ledger.ts';
-import type { HandleObject, Stack } from '../model.ts';
+import type { HandleObject, SectionPart, Sections, Stack } from '../model.ts';
 import type { CallRecord, Closing, EarlierLife, Ending, RunningCloser, RunningThread } from '../evidence-model.ts';
-import type { Description, EvidenceSources } from './sources.ts';
+import { SectionTally } from './section-tally.ts';
+import type { Description, EvidenceSources, SectionsSeen } from './sources.ts';
 
 /** More closings than these are not looked at: the target waits meanwhile. */
 const CLOSING_COUNT_MAX = 4096;
 /** Other stacks that are compared with one site's. */
 const CLOSED_ELSEWHERE_COUNT = 32;
+
+const noneLeft: SectionsSeen['left'] = new Map();
 
 /** Windows ends a process by an ordinary call, too, when no handler takes an exception. */
 const crashFunction: RegExp = /^(?:KiUserExceptionDispatcher|UnhandledExceptionFilter|abort)$/;
@@ -33,7 +36,34 @@ export class CallReader {
       call: call.call ?? 'unknown',
       threadId: call.threadId,
       timeMs: this.timeMs(call.time),
-      stack: this.stack(call.stackId),
+      stack: this.stack(call.stackId, call.time),
+    };
+  }
+
+  /** The labelled sections in one of which a call was made. */
+  sectionNames(call: Pick<LedgerCall, 'threadId' | 'time'>, processId?: number): readonly string[] {
+    return this.#sources.sections?.namesOf(call, processId) ?? [];
+  }
+
+  /** The sites that left handles open at the ends of sections; none where that is not judged. */
+  get leftBySections(): SectionsSeen['left'] {
+    return this.#sources.sections?.left ?? noneLeft;
+  }
+
+  /** The sections in which a handle was opened and a mistake was made with it. */
+  sectionsOf(opened: LedgerCall | undefined, called: LedgerCall): { readonly sections?: Sections } {
+    const partsOf = (call: LedgerCall | undefined): readonly SectionPart[] => {
+      const tally = new SectionTally();
+      if (call?.call !== undefined) tally.add(this.sectionNames(call));
+      return tally.parts;
+    };
+    const [openedIn, calledIn] = [partsOf(opened), partsOf(called)];
+    if (openedIn.length + calledIn.length === 0) return {};
+    return {
+      sections: {
+        ...(openedIn.length === 0 ? {} : { opened: openedIn }),
+        ...(calledIn.length === 0 ? {} : { called: calledIn }),
+      },
     };
   }
 
@@ -42,10 +72,11 @@ export class CallReader {
     return Math.max(0, Number(time - this.#sources.startTime) / 10_000);
   }
 
-  stack(id: number): Stack {
+  /** @param time FILETIME of a call with this stack: code that is made at run time may have lain there for a while */
+  stack(id: number, time?: bigint): Stack {
     let stack = this.#stacks.get(id);
     if (stack === undefined) {
-      stack = this.#sources.symbols.resolveStack(this.#sources.ledger.stack(id));
+      stack = this.#sources.symbols.resolveStack(this.#sources.ledger.stack(id), time);
       this.#stacks.set(id, stack);
     }
     return stack;

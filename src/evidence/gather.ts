@@ -7,7 +7,7 @@ import { dropNestedRefusals } from './nested-refusals.ts';
 import { GivenHandles } from './given-handles.ts';
 import { GivenSearches } from './given-searches.ts';
 import { RefusedObjects } from './refused-objects.ts';
-import { listClosedAfterMarks, SiteGroup } from './sites.ts';
+import { listClosedAfterMarks, listClosedAfterSections, SiteGroup } from './sites.ts';
 import { groupOpenObjects } from './open-objects.ts';
 import { listSwept } from './swept.ts';
 import type { CallOfOther, Description, EvidenceSources, OtherProcesses, TableEntry } from './sources.ts';
@@ -94,7 +94,11 @@ export async function gather(
   const closings = misuses.some(({ earlierLives }) => earlierLives !== undefined) ? calls.closings() : undefined;
   return {
     evidence: {
-      open: [...open, ...(markCounts === undefined ? [] : listClosedAfterMarks(markCounts, sites, calls))],
+      open: [
+        ...open,
+        ...(markCounts === undefined ? [] : listClosedAfterMarks(markCounts, sites, calls)),
+        ...listClosedAfterSections(sites, markCounts, calls),
+      ],
       ...(open.some(dependsOnEnding) ? { ending: calls.ending() } : {}),
       misuses,
       ...(closings === undefined ? {} : { closings }),
@@ -132,6 +136,7 @@ function readMisuse(misuse: LedgerMisuse, calls: CallReader, refused: RefusedObj
       : { victim: { object: { type: victim.objectType }, opened: calls.stack(victim.stackId) } }),
     ...(life.opened?.call === undefined ? {} : { opened: calls.read(life.opened) }),
     ...(life.closed === undefined ? {} : { closed: calls.read(life.closed) }),
+    ...calls.sectionsOf(life.opened, misuse.offending),
     ...(mayHaveBeenClosedByAnother(misuse) ? { earlierLives: calls.earlierLives(misuse.earlierLives ?? []) } : {}),
   };
 }

@@ -1,17 +1,27 @@
 import type { CallLedger } from '../call-ledger.ts';
 import type { OpenSite } from '../evidence-model.ts';
-import type { Stack } from '../model.ts';
+import type { SectionPart, Stack } from '../model.ts';
 import type { CallReader } from './calls.ts';
+import { SectionTally } from './section-tally.ts';
 import type { CallOfOther, Description, OtherProcesses, TableEntry } from './sources.ts';
 
 /** Examples that are named for each site. */
 const EXAMPLE_COUNT = 10;
 
+/** The open handles of one call. */
+interface GivenGroup {
+  readonly call: CallOfOther;
+  readonly entries: TableEntry[];
+  /** The call as it was made for each of them. */
+  readonly times: CallOfOther[];
+  oldest: bigint;
+}
+
 /** Open handles that another process under audit has put into the target, by the call that did it. */
 export class GivenHandles {
   readonly #others: OtherProcesses | undefined;
   readonly #ledger: Pick<CallLedger, 'life'>;
-  readonly #groups = new Map<string, { readonly call: CallOfOther; readonly entries: TableEntry[]; oldest: bigint }>();
+  readonly #groups = new Map<string, GivenGroup>();
 
   constructor(others: OtherProcesses | undefined, ledger: Pick<CallLedger, 'life'>) {
     this.#others = others;
@@ -24,9 +34,10 @@ export class GivenHandles {
     if (call === undefined || this.#wasClosedAfter(entry.value, call)) return false;
     const key = keyOf(call, entry.type);
     const group = this.#groups.get(key);
-    if (group === undefined) this.#groups.set(key, { call, entries: [entry], oldest: call.time });
+    if (group === undefined) this.#groups.set(key, { call, entries: [entry], times: [call], oldest: call.time });
     else {
       group.entries.push(entry);
+      group.times.push(call);
       if (call.time < group.oldest) group.oldest = call.time;
     }
     return true;
@@ -40,7 +51,8 @@ export class GivenHandles {
   finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>): readonly OpenSite[] {
     return Array.from(
       this.#groups.values(),
-      ({ call: { by, time, objectType, ...call }, entries, oldest }): OpenSite => {
+      ({ call: { by, time, objectType, ...call }, entries, times, oldest }): OpenSite => {
+        const opened = sectionsOf(times, calls);
         const examples = entries
           .slice(0, EXAMPLE_COUNT)
           .map(({ value, type, access, inheritable, protectFromClose }) => ({
@@ -58,6 +70,7 @@ export class GivenHandles {
           opened: { ...call, timeMs: calls.timeMs(time) },
           openedBy: by,
           oldestTimeMs: calls.timeMs(oldest),
+          ...(opened.length === 0 ? {} : { sections: { opened } }),
           ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
           endedCount: 0,
         };
@@ -90,4 +103,10 @@ export class GivenHandles {
 
 function keyOf({ by, stack, call }: CallOfOther, type: string): string {
   return JSON.stringify([by.pid, call, type, stack.map((frame) => [frame.module, frame.function, frame.offset])]);
+}
+
+function sectionsOf(given: readonly CallOfOther[], calls: CallReader): readonly SectionPart[] {
+  const tally = new SectionTally();
+  for (const call of given) tally.add(calls.sectionNames(call, call.by.pid));
+  return tally.parts;
 }

@@ -88,6 +88,7 @@ class InheritanceGroup {
       handles: values.map((value) => ({ value, object: objectOf(value) })),
       opened: calls.read(life.opened),
       started: calls.read(started),
+      ...calls.sectionsOf(life.opened, started),
       ...(asDescriptor ? { asDescriptor } : {}),
       ...(first === undefined ? {} : { kept: [first, ...others] }),
     };

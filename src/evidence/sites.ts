@@ -2,6 +2,7 @@ import { type LedgerCall, type LedgerLife, siteKey } from '../call-ledger.ts';
 import type { HandleObject } from '../model.ts';
 import type { OpenHandle, OpenSite, RunningOpener } from '../evidence-model.ts';
 import type { CallReader } from './calls.ts';
+import { SectionTally } from './section-tally.ts';
 import type { CountsAtMarks, Description, TableEntry } from './sources.ts';
 
 /** Examples that are named for each site. */
@@ -23,6 +24,7 @@ export class SiteGroup {
   readonly #calls: CallReader;
   readonly #openers = new Map<number, Opener>();
   readonly #newest = new NewestOpenings();
+  readonly #sections = new SectionTally();
   /** All of them; {@link #entries} holds the first ones. */
   #count = 1;
   /** FILETIME at which the oldest of them was opened. */
@@ -54,6 +56,7 @@ export class SiteGroup {
   #noteOpening(value: bigint, opened: LedgerCall | undefined): void {
     if (opened === undefined) return;
     const { threadId, time } = opened;
+    this.#sections.add(this.#calls.sectionNames(opened));
     if (this.#oldestTime === undefined || time < this.#oldestTime) this.#oldestTime = time;
     if (this.#calls.mayBePassedOn) this.#newest.add({ value, time });
     if (!this.#calls.isRunning(threadId)) return;
@@ -64,6 +67,14 @@ export class SiteGroup {
     }
     opener.count++;
     if (time >= opener.last.time) opener.last = { value, time };
+  }
+
+  /** The sections in which they were opened, and in how many of these the site left some open. */
+  sectionsOpened(): Pick<OpenSite, 'sections'> {
+    const opened = this.#sections.parts;
+    const leftIn = sum(this.keys.map((key) => this.#calls.leftBySections.get(key)?.sections ?? 0));
+    if (opened.length === 0 && leftIn === 0) return {};
+    return { sections: { ...(opened.length === 0 ? {} : { opened }), ...(leftIn === 0 ? {} : { leftIn }) } };
   }
 
   /** The threads that ran on after they opened some of them, and that may close them yet. */
@@ -116,6 +127,7 @@ export class SiteGroup {
       ...(opened === undefined ? {} : { opened: calls.read(opened), ...findSiblings(opened, calls) }),
       ...(this.#oldestTime === undefined || !this.#life.isOpen ? {} : { oldestTimeMs: calls.timeMs(this.#oldestTime) }),
       ...this.listRunning(),
+      ...this.sectionsOpened(),
       endedCount: this.#entries.filter(({ value }) => calls.hadEnded(descriptions.get(value))).length,
       ...(this.#life.isOpen ? {} : { closedAtExit: true }),
       ...(this.#isGiven ? { givenToWrongCloser: true as const } : {}),
@@ -192,6 +204,7 @@ export function listClosedAfterMarks(
   return [...markCounts.sites].flatMap(([key, { opened, objectType, counts }]) => {
     if (open.has(key)) return [];
     const siblingsClosedAt = calls.closingStack(opened.stackId);
+    const left = calls.leftBySections.get(key);
     return {
       object: { type: objectType },
       count: counts.at(-1) ?? 0,
@@ -201,6 +214,34 @@ export function listClosedAfterMarks(
       endedCount: 0,
       countsAtMarks: counts,
       closedAfterMarks: true as const,
+      ...(left === undefined ? {} : { sections: { opened: left.tally.parts, leftIn: left.sections } }),
     };
   });
+}
+
+/** Sites that left handles open at the ends of sections, and have none open at the judgement point or at a mark. */
+export function listClosedAfterSections(
+  sites: readonly SiteGroup[],
+  markCounts: CountsAtMarks | undefined,
+  calls: CallReader,
+): readonly OpenSite[] {
+  const open = new Set(sites.flatMap((site) => site.keys));
+  return [...calls.leftBySections].flatMap(([key, { opened, objectType, sections, tally }]) => {
+    if (open.has(key) || markCounts?.sites.has(key) === true) return [];
+    const siblingsClosedAt = calls.closingStack(opened.stackId);
+    return {
+      object: { type: objectType },
+      count: tally.count,
+      examples: [],
+      opened: calls.read(opened),
+      ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
+      endedCount: 0,
+      sections: { opened: tally.parts, leftIn: sections },
+      closedAfterSections: true as const,
+    };
+  });
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

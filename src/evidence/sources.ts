@@ -1,6 +1,7 @@
 import type { CallLedger, LedgerCall } from '../call-ledger.ts';
 import type { HandleObject, Stack } from '../model.ts';
 import type { CallRecord, KeptHandle, Mark, OtherProcess } from '../evidence-model.ts';
+import type { SectionTally } from './section-tally.ts';
 import type { LiveStacks } from './live-stacks.ts';
 
 /** The sources of evidence. None of them asks the target: its live state is passed to {@link gather}. */
@@ -13,6 +14,8 @@ export interface EvidenceSources {
   readonly startTime: bigint;
   /** The counts of open handles at each mark; absent when no marks were to come. */
   readonly markCounts?: CountsAtMarks;
+  /** The labelled sections of the target's work; absent when none were to come. */
+  readonly sections?: SectionsSeen;
   /** The threads that lived at the judgement point; absent when they could not be seen. */
   readonly live?: LiveStacks;
   /** The audit was aborted: the target would have run on. */
@@ -51,7 +54,8 @@ export interface KeptByChild extends Omit<KeptHandle, 'closed'> {
 
 /** Gives addresses their names. */
 export interface StackReader {
-  resolveStack(addresses: readonly bigint[]): Stack;
+  /** @param time FILETIME at which the stack was there; absent where it is not known */
+  resolveStack(addresses: readonly bigint[], time?: bigint): Stack;
   /** The module that holds an address; `undefined` for one outside of all modules. */
   moduleOf(address: bigint): { readonly isSystem: boolean } | undefined;
 }
@@ -71,6 +75,27 @@ export interface SiteAtMarks {
   readonly objectType: string;
   /** One for each mark. */
   readonly counts: readonly number[];
+}
+
+/** The labelled sections of the target's work. */
+export interface SectionsSeen {
+  /**
+   * The names of the sections in one of which a call was made; none for a call outside of all.
+   *
+   * @param processId of the process that made it; by default the target
+   */
+  namesOf(call: Pick<LedgerCall, 'threadId' | 'time'>, processId?: number): readonly string[];
+  /** The sites that left handles open at the ends of sections, by {@link siteKey}; none where that is not judged. */
+  readonly left: ReadonlyMap<string, SiteLeft>;
+}
+
+/** A site in the ledger that left handles open at the ends of the sections in which they were opened. */
+export interface SiteLeft {
+  readonly opened: LedgerCall;
+  readonly objectType: string;
+  /** In how many sections. */
+  readonly sections: number;
+  readonly tally: SectionTally;
 }
 
 /** One line of the kernel's handle table, or of the ledger where there is no table any more. */

@@ -6,7 +6,7 @@ import { isClosedByRuntime } from './closed-at-exit.ts';
 import { findSiblings, SiteGroup } from './sites.ts';
 import { entryOf } from './sources.ts';
 
-type RunningThreads = Pick<OpenSite, 'openers' | 'closers' | 'newest'>;
+type RunningThreads = Pick<OpenSite, 'openers' | 'closers' | 'newest' | 'sections'>;
 
 /**
  * Handles that the program left open, and that a function closed whose business it is to close what is left. The counts
@@ -37,7 +37,7 @@ function toSite(sweep: LedgerSweep, ledger: CallLedger, calls: CallReader): Open
     })),
     opened: calls.read(opened),
     ...findSiblings(opened, calls),
-    ...listRunning(sweep, ledger, calls),
+    ...listRunningAndSections(sweep, ledger, calls),
     endedCount: 0,
     ...(life.givenToWrongCloser === true ? { givenToWrongCloser: true as const } : {}),
     ...(isClosedByRuntime(stack) ? { closedAtExit: true as const } : { sweptBy: swept.call }),
@@ -45,10 +45,11 @@ function toSite(sweep: LedgerSweep, ledger: CallLedger, calls: CallReader): Open
 }
 
 /**
- * The threads that may have been using the handles when they were swept away, as far as the handles are known. The
- * record has the life of the first; another value that was given out again tells nothing any more.
+ * The threads that may have been using the handles when they were swept away, and the sections in which they were
+ * opened, as far as the handles are known. The record has the life of the first; another value that was given out again
+ * tells nothing any more.
  */
-function listRunning({ values, life }: LedgerSweep, ledger: CallLedger, calls: CallReader): RunningThreads {
+function listRunningAndSections({ values, life }: LedgerSweep, ledger: CallLedger, calls: CallReader): RunningThreads {
   const type = life.objectType;
   const [first, ...others] = values;
   const group = new SiteGroup(type, life, entryOf(first!, type), calls, false);
@@ -56,7 +57,7 @@ function listRunning({ values, life }: LedgerSweep, ledger: CallLedger, calls: C
     const last = ledger.life(value);
     if (last?.isOpen === false && last.opened?.stackId === life.opened?.stackId) group.add(entryOf(value, type), last);
   }
-  return group.listRunning();
+  return { ...group.listRunning(), ...group.sectionsOpened() };
 }
 
 /** The function closed the handle by itself: a callback of the program that it calls may close handles too. */

@@ -206,15 +206,6 @@ export function viewMemory(address: bigint, sizeBytes: number): ArrayBuffer {
   return koffi.view(address, sizeBytes);
 }
 
-/**
- * The UTF-16 text at `address` in this process, up to its NUL.
- *
- * The caller promises that there is one: only for what a DLL of the system returned.
- */
-export function readWideString(address: bigint): string {
-  return koffi.decode(address, 'char16', -1) as string;
-}
-
 /** The address of the bytes of `buffer`; V8 never moves them while the buffer is referenced. */
 export function addressOf(buffer: Uint8Array): bigint {
   return BigInt(koffi.address(buffer));

@@ -101,6 +101,15 @@ export function liveOwners(): readonly LiveOwner[] {
 }
 
 /**
+ * The records behind {@link liveOwners}: the same owner has the same record at any time.
+ *
+ * @internal
+ */
+export function liveOwnerRecords(): ReadonlySet<LiveOwner> {
+  return new Set(liveRecords);
+}
+
+/**
  * Sets the handler for owners that were garbage collected without being closed or moved. Their handles are not closed,
  * because the values may belong to other owners by then. The garbage collector decides when the handler is called, and
  * whether it is called at all.

@@ -3,9 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { AsHandle, OwnedHandle } from '../io/index.ts';
 import { nowMs } from '../process/clock.ts';
+import { systemTime } from './system-time.ts';
 import type { MarkCounts } from './mark-counts.ts';
 import { MarkError, type MarkName } from './mark-name.ts';
 import { createNewEvent } from './new-event.ts';
+import { LineReader } from './line-reader.ts';
+import { parseSectionLine, type SectionLine, type SectionScope } from './section-line.ts';
+import { SectionLeaks } from './section-leaks.ts';
+import { type Section, SectionLog } from './section-log.ts';
 
 /** Bytes that the target wrote to a pipe just before it ended arrive within this time. */
 const DRAIN_MS = 50;
@@ -15,8 +20,18 @@ const LAST_LINE_MS = 2000;
 const PENDING_MAX = 4096;
 /** A program with so many unread answers gets no more until it reads them. */
 const UNREAD_SIZE_BYTES_MAX = 1 << 20;
+/** A client that does not ask for so long how a section was judged is not going to, however busy the machine is. */
+const ASK_MS = 10_000;
 /** Programs that may have the pipe open at once; each takes memory here. */
 const CONNECTIONS_MAX = 1024;
+
+/** How marks and sections are taken. */
+interface ListenerOptions {
+  /** How long a count may wait until the handles of an iteration or a section are closed. */
+  readonly settleMs: number;
+  /** Whether it is noted what sections leave open at their ends. */
+  readonly leaksBySection?: boolean;
+}
 
 /**
  * Receives marks and has the open handles counted at each, one count after the other.
@@ -38,18 +53,38 @@ export class MarkListener implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #lastNoteMs = 0;
   #counts: MarkCounts | undefined;
+  #onCounted: (() => void) | undefined;
   #pending = 0;
   #total = 0;
+  /** Lines that came by the pipe. */
+  #lines = 0;
+  /** How many answers each socket is owed in all. */
+  readonly #owed = new Map<Socket, number>();
   /** How many answers each socket waits for. */
   #answers = new Map<Socket, number>();
   /** Sockets that are not read until the marks so far have been counted. */
   readonly #paused = new Set<Socket>();
   #counting: Promise<void> | undefined;
+  /** Ends of sections that are being judged. */
+  readonly #ending = new Set<Promise<void>>();
+  /** Begin the judgement of those whose clients have yet to close the pipe, by the scopes of these. */
+  readonly #waiting = new Map<string, readonly (() => void)[]>();
   #failure: unknown;
+  /** The sections of the target's work; absent where marks do not arrive by a pipe. */
+  readonly sections: SectionLog | undefined;
+  /** The handles that they left open at their ends; absent where that is not judged. */
+  readonly left: SectionLeaks | undefined;
 
-  private constructor(settleMs: number, event?: OwnedHandle, server?: Server, everyMs?: number) {
+  private constructor(
+    { settleMs, leaksBySection = false }: ListenerOptions,
+    event?: OwnedHandle,
+    server?: Server,
+    everyMs?: number,
+  ) {
     this.#settleMs = settleMs;
     this.everyMs = everyMs;
+    if (server !== undefined) this.sections = new SectionLog(systemTime);
+    if (leaksBySection && this.sections !== undefined) this.left = new SectionLeaks(this.sections);
     this.#owned = event;
     this.#server = server;
     this.event = event;
@@ -59,15 +94,21 @@ export class MarkListener implements Disposable {
   /**
    * Makes the event or the pipe.
    *
-   * @param settleMs how long a count may wait until the handles of an iteration are closed
-   * @throws MarkError when another process has one of that name
+   * @throws MarkError when another process has one of that name, or sections are wanted and it is an event
    */
-  static async open({ kind, name }: MarkName, settleMs: number): Promise<MarkListener> {
-    if (kind === 'event') return new MarkListener(settleMs, createNewEvent(name));
+  static async open({ kind, name }: MarkName, options: ListenerOptions): Promise<MarkListener> {
+    if (kind === 'event') {
+      if (options.leaksBySection !== true) return new MarkListener(options, createNewEvent(name));
+      throw new MarkError(
+        name,
+        'an event cannot say which section begins',
+        `a pipe: pipe:${name.replace(/^.*\\/, '')}`,
+      );
+    }
     if (await answers(name)) throw new MarkError(name, 'another process has a pipe of that name', 'another name');
     const server = createServer({ allowHalfOpen: true });
     server.maxConnections = CONNECTIONS_MAX;
-    const listener = new MarkListener(settleMs, undefined, server);
+    const listener = new MarkListener(options, undefined, server);
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
         reject(new MarkError(name, `a pipe of that name cannot be made (${error.code})`, 'another name'));
@@ -77,18 +118,19 @@ export class MarkListener implements Disposable {
     return listener;
   }
 
-  /**
-   * Counts after every interval instead of after iterations.
-   *
-   * @param settleMs as for {@link open}
-   */
+  /** Counts after every interval instead of after iterations. */
   static every(everyMs: number, settleMs: number): MarkListener {
-    return new MarkListener(settleMs, undefined, undefined, everyMs);
+    return new MarkListener({ settleMs }, undefined, undefined, everyMs);
   }
 
-  /** Begins to count. The target must not run before. */
-  start(counts: MarkCounts): void {
+  /**
+   * Begins to count. The target must not run before.
+   *
+   * @param onCounted called after each count
+   */
+  start(counts: MarkCounts, onCounted?: () => void): void {
     this.#counts = counts;
+    this.#onCounted = onCounted;
     if (this.everyMs === undefined) return;
     this.#lastNoteMs = nowMs();
     this.#timer = setInterval(() => this.note(), this.everyMs);
@@ -113,13 +155,15 @@ export class MarkListener implements Disposable {
     if (this.#server !== undefined) {
       const latestMs = nowMs() + LAST_LINE_MS;
       const mayHaveMore = (): boolean => this.#unfinished.size > 0 && nowMs() < latestMs;
-      for (let before = -1; before !== this.#total + this.#pending || mayHaveMore(); ) {
-        before = this.#total + this.#pending;
+      for (let before = -1; before !== this.#lines || mayHaveMore(); ) {
+        before = this.#lines;
         await this.#counting; // then the paused sockets are read again
+        await this.#judgeWaiting();
         await sleep(DRAIN_MS);
       }
     }
     await this.#counting;
+    await this.#judgeWaiting();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -130,9 +174,9 @@ export class MarkListener implements Disposable {
         [this.#pending, this.#answers] = [0, new Map()];
         await this.#counts.take(iterations, this.#settleMs);
         this.#total += iterations;
-        for (const [socket, count] of answers) this.#answer(socket, count);
-        for (const socket of this.#paused) socket.resume();
-        this.#paused.clear();
+        this.#onCounted?.();
+        for (const [socket, count] of answers) this.#write(socket, `${this.#total}\n`, count);
+        this.#resume();
       }
     } catch (error) {
       this.#failure ??= error; // finish() throws it: no caller waits for a count
@@ -141,33 +185,98 @@ export class MarkListener implements Disposable {
     }
   }
 
-  /** Each line is a mark; the answer is a line with the number of iterations so far. */
+  /** Each line is a mark or speaks of a section; the answer is a line. */
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
-    let hasRest = false;
+    const lines = new LineReader((text) => this.#takeLine(socket, text));
     socket.on('data', (bytes: Buffer) => {
-      for (const byte of bytes) {
-        if (byte === 0x0a) this.#noteLine(socket);
-        hasRest = byte !== 0x0a;
-      }
-      if (hasRest) this.#unfinished.add(socket);
+      lines.take(bytes);
+      if (lines.hasRest) this.#unfinished.add(socket);
       else this.#unfinished.delete(socket);
-      if (this.#pending < PENDING_MAX) return;
+      if (this.#pending + this.#ending.size < PENDING_MAX) return;
       socket.pause();
       this.#paused.add(socket);
     });
     socket.on('end', () => {
       this.#unfinished.delete(socket);
-      if (hasRest)
-        this.#noteLine(socket); // a last line without its end
-      else if (this.#pending === 0) socket.end();
+      lines.end(); // a last line without its end
+      this.#endIfDone(socket);
     });
     socket.on('error', () => socket.destroy()); // the program went away before the answer: its mark still counts
     socket.on('close', () => {
       this.#sockets.delete(socket);
       this.#unfinished.delete(socket);
       this.#paused.delete(socket);
+      this.#owed.delete(socket);
     });
+  }
+
+  #resume(): void {
+    for (const socket of this.#paused) socket.resume();
+    this.#paused.clear();
+  }
+
+  #takeLine(socket: Socket, text: string): void {
+    this.#lines++;
+    this.#owed.set(socket, (this.#owed.get(socket) ?? 0) + 1);
+    const line = this.sections === undefined ? undefined : parseSectionLine(text);
+    if (line === undefined) this.#noteLine(socket);
+    else this.#takeSection(socket, line);
+  }
+
+  /**
+   * A section begins or ends at once. The answer waits for the marks before it. Its client has opened the pipe within
+   * the section that it ends: `wait` makes it close the pipe, and come again with `sync`. Then it is judged.
+   */
+  #takeSection(socket: Socket, { verb, name, scope }: SectionLine): void {
+    const sections = this.sections!;
+    if (verb === 'sync') {
+      const waiting = this.#waiting.get(spellScope(scope)) ?? [];
+      for (const judge of waiting) judge();
+      return this.#answerLater(socket, `${sections.begun}\n`, [...this.#ending]);
+    }
+    const taken = sections.take({ verb, name, scope });
+    const isRefused = typeof taken === 'string';
+    const ended = isRefused ? undefined : taken.ended;
+    const isJudged = ended !== undefined && this.left !== undefined;
+    if (isJudged) this.#judgeEnd(ended, spellScope(scope), this.left);
+    const answer = isRefused ? `! ${taken}` : `${sections.begun}${isJudged ? ' wait' : ''}`;
+    this.#answerLater(socket, `${answer}\n`, []);
+  }
+
+  /** Judges the sections whose clients are not going to ask: the target stands still, or has ended. */
+  async #judgeWaiting(): Promise<void> {
+    for (const judge of [...this.#waiting.values()].flat()) judge();
+    await Promise.all(this.#ending);
+  }
+
+  #judgeEnd(section: Section, scope: string, left: SectionLeaks): void {
+    const asked = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ASK_MS);
+      const judge = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#waiting.set(scope, [...(this.#waiting.get(scope) ?? []), judge]);
+    });
+    const judging = asked
+      .then(async () => {
+        this.#waiting.delete(scope);
+        await left.judge(section, this.#settleMs);
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= error; // finish() throws it
+      })
+      .then(() => {
+        this.#ending.delete(judging);
+        if (this.#ending.size === 0 && this.#counting === undefined) this.#resume();
+      });
+    this.#ending.add(judging);
+  }
+
+  #answerLater(socket: Socket, answer: string, awaited: readonly Promise<void>[]): void {
+    if (awaited.length === 0 && this.#counting === undefined) return this.#write(socket, answer, 1);
+    void Promise.all([...awaited, this.#counting]).then(() => this.#write(socket, answer, 1));
   }
 
   #noteLine(socket: Socket): void {
@@ -175,10 +284,15 @@ export class MarkListener implements Disposable {
     this.note();
   }
 
-  #answer(socket: Socket, count: number): void {
+  #write(socket: Socket, answer: string, count: number): void {
+    this.#owed.set(socket, (this.#owed.get(socket) ?? 0) - count);
     if (!socket.writable) return;
-    if (socket.writableLength < UNREAD_SIZE_BYTES_MAX) socket.write(`${this.#total}\n`.repeat(count));
-    if (socket.readableEnded) socket.end();
+    if (socket.writableLength < UNREAD_SIZE_BYTES_MAX) socket.write(answer.repeat(count));
+    this.#endIfDone(socket);
+  }
+
+  #endIfDone(socket: Socket): void {
+    if (socket.readableEnded && (this.#owed.get(socket) ?? 0) <= 0) socket.end();
   }
 
   [Symbol.dispose](): void {
@@ -187,6 +301,10 @@ export class MarkListener implements Disposable {
     this.#server?.close();
     this.#owned?.[Symbol.dispose]();
   }
+}
+
+function spellScope({ threadId, processId }: SectionScope): string {
+  return `${threadId ?? ''} ${processId ?? ''}`;
 }
 
 /**

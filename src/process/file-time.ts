@@ -3,6 +3,12 @@ const FROM_1601_TO_1970_MS = 11_644_473_600_000n;
 /** A FILETIME counts 100 ns. https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-filetime */
 const TICKS_PER_MS = 10_000n;
 
+/**
+ * Address of KUSER_SHARED_DATA.SystemTime in every process: the present FILETIME, exact to the clock tick.
+ * https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/ns-ntddk-kuser_shared_data
+ */
+export const SYSTEM_TIME_ADDRESS = 0x7ffe_0014;
+
 /** Now, as a FILETIME. */
 export function fileTimeNow(): bigint {
   return (BigInt(Date.now()) + FROM_1601_TO_1970_MS) * TICKS_PER_MS;

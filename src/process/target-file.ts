@@ -42,20 +42,6 @@ export function openTargetFile(path: string, { sizeBytesMax, userPaths }: Target
   return undefined;
 }
 
-/**
- * Whether another component, such as dbghelp, may open a path from a target: a regular file is there, or nothing at
- * all. See {@link openTargetFile}.
- */
-export function mayOpenTargetFile(path: string, userPaths?: readonly string[]): boolean {
-  const plain = toTargetFilePath(path, userPaths);
-  if (plain === undefined) return false;
-  try {
-    return statSync(plain, { throwIfNoEntry: false })?.isFile() ?? true;
-  } catch {
-    return false;
-  }
-}
-
 /** The answers of the system that {@link toTargetFilePath} needs; tests give their own. */
 interface PathContext {
   readonly workingDirectory: string;
@@ -92,6 +78,17 @@ export function toTargetFilePath(
 function withoutPrefix(path: string): string {
   return path.replace(/^(?:\\\\|\\\?)\?\\(?:(?=[a-z]:[\\/])|UNC(?=\\))/i, (prefix) => (/C$/i.test(prefix) ? '\\' : ''));
 }
+
+/**
+ * Whether a text is the plain name of a file, which means one place in any directory: no path, device or alternate
+ * stream, and none that Windows shortens.
+ */
+export function isPlainFileName(name: string): boolean {
+  const isOrdinary = name.length > 0 && name.length <= NAME_LENGTH_MAX && !/[\\/]|[. ]$/.test(name);
+  return isOrdinary && !FORBIDDEN.test(name) && !DEVICE.test(name);
+}
+
+const NAME_LENGTH_MAX = 255;
 
 /**
  * The characters that no file's name holds: a colon begins the name of an alternate stream.

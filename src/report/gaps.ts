@@ -29,6 +29,8 @@ function spellContent(gap: Gap): string {
       return `Only ${gap.done} of ${gap.wanted} runs took place.`;
     case 'no-marks':
       return `No mark came by ${gap.mark}: growth from iteration to iteration could not be judged.`;
+    case 'no-sections':
+      return `No section was begun by ${gap.mark}: what sections left open at their ends could not be judged.`;
     case 'too-few-marks':
       return spellTooFewMarks(gap);
     case 'process-left':
@@ -100,6 +102,8 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
     n === 1
       ? '1 open handle came from another process, or from a call that was not recorded: it is in no finding.'
       : `${n} open handles came from another process, or from calls that were not recorded: they are in no finding.`,
+  'sections-forgotten': (n) =>
+    `${plural(n, 'section was', 'sections were')} forgotten, because too many had handles on record: a finding may lack its test.`,
   'names-timed-out': (n) =>
     `${plural(n, 'handle has', 'handles have')} no name in this report: the question for it did not end in time.`,
 };

@@ -1,5 +1,14 @@
 import { type Completeness, mayHideFindings } from '../completeness.ts';
-import type { BaselineUse, Finding, Frame, HandleObject, Report, Stack, SuppressionLine } from '../model.ts';
+import type {
+  BaselineUse,
+  Finding,
+  Frame,
+  HandleObject,
+  Report,
+  SectionPart,
+  Stack,
+  SuppressionLine,
+} from '../model.ts';
 import { spellGap } from './gaps.ts';
 import { hexadecimal } from './numbers.ts';
 import { selectFindings } from './selection.ts';
@@ -8,8 +17,8 @@ import { selectFindings } from './selection.ts';
 // JSON.stringify leaves out those that are `undefined`.
 
 /** The target of a report. */
-export function targetToJson({ command, pid, attached, exitCode }: Report['target']): object {
-  return { command, pid, attached, exitCode };
+export function targetToJson({ command, added, pid, attached, exitCode }: Report['target']): object {
+  return { command, added, pid, attached, exitCode };
 }
 
 /** The sentences for people, and the same gaps as data. */
@@ -42,6 +51,7 @@ export function statsToJson(report: Report): object {
     suppressed: suppressed.length,
     known: known.length === 0 ? undefined : known.length,
     iterations: stats.iterations,
+    sections: stats.sections,
   };
 }
 
@@ -59,6 +69,7 @@ export function findingToJson(
     fingerprint,
     baseline,
     growth,
+    sections,
     processes,
     runs,
     suppression,
@@ -83,11 +94,20 @@ export function findingToJson(
       grewIn: growth.grewIn,
       handlesPerIteration: growth.handlesPerIteration,
     },
+    sections: sections && {
+      opened: sections.opened?.map(sectionPartToJson),
+      called: sections.called?.map(sectionPartToJson),
+      leftIn: sections.leftIn,
+    },
     processes: processes?.map(({ pid, count: part }) => ({ pid, count: part })),
     runs,
     suppression,
     suppressedBy: suppressedBy && suppressionToJson(suppressedBy),
   };
+}
+
+function sectionPartToJson({ names, of, count }: SectionPart): object {
+  return { names, of, count };
 }
 
 /** The stacks that a finding has, by their names, in the documented order. */
@@ -139,6 +159,7 @@ function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
 }
 
 /** A frame of a stack. */
-export function frameToJson({ module, function: name, offset, file, line, inlined, system, runtime }: Frame): object {
-  return { module, function: name, offset, file, line, inlined, system, runtime };
+export function frameToJson(frame: Frame): object {
+  const { module, function: name, offset, file, line, column, inlined, javascript, system, runtime } = frame;
+  return { module, function: name, offset, file, line, column, inlined, javascript, system, runtime };
 }

@@ -187,7 +187,7 @@ export function spellFrame(frame: Frame, { options, programModule }: Omit<StackV
   const name = frame.function ?? (frame.module === '?' ? 'code outside of all modules' : `${module}${offset}`);
   const qualified = frame.function !== undefined && !home && frame.system !== true ? `${module}!${name}` : name;
   const source = frame.file === undefined ? '' : spellSource(frame.file, options);
-  const line = frame.line === undefined ? '' : `:${frame.line}`;
+  const line = frame.line === undefined ? '' : `:${frame.line}${frame.column === undefined ? '' : `:${frame.column}`}`;
   // The name of a nameless frame is its module and offset already.
   const place = source !== '' ? `${source}${line}` : frame.function === undefined ? '' : `${module}${offset}`;
   // An inlined frame has no place on the stack, and a debugger may not list it: the row says why it is here.

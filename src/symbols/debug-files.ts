@@ -26,8 +26,7 @@ const PDB_PATH_OFFSET = 24;
 /**
  * The PDB that a file's debug directory names; `undefined` where it names none.
  *
- * lld puts a record with an empty name into programs with DWARF, as a build id. Wine 8's dbghelp reads beyond its
- * memory for these, and crashes half of the time.
+ * lld puts a record with an empty name into programs with DWARF, as a build id.
  *
  * @param entries the debug directory
  * @param read reads a part of the file
@@ -43,20 +42,26 @@ export function findPdbReference(
     if (record === undefined || record.length <= PDB_PATH_OFFSET || record.toString('latin1', 0, 4) !== 'RSDS')
       continue;
     const path = record.toString('utf8', PDB_PATH_OFFSET).replace(/\0.*$/s, '');
-    if (path !== '') return { path, id: spellPdbId(record) };
+    if (path !== '') return { path, id: spellPdbId(record.subarray(4, 20), record.readUInt32LE(20)) };
   }
   return undefined;
 }
 
-/** GUID: DWORD Data1, WORD Data2, WORD Data3, BYTE Data4[8]; then DWORD Age. */
-function spellPdbId(record: Buffer): string {
+/**
+ * The name of a PDB on a symbol server.
+ *
+ * @param guid 16 bytes: DWORD Data1, WORD Data2, WORD Data3, BYTE Data4[8]
+ */
+export function spellPdbId(guid: Buffer, age: number): string {
   const digits = (value: number, count: number): string => value.toString(16).padStart(count, '0');
-  const guid =
-    digits(record.readUInt32LE(4), 8) +
-    digits(record.readUInt16LE(8), 4) +
-    digits(record.readUInt16LE(10), 4) +
-    record.toString('hex', 12, 20);
-  return (guid + record.readUInt32LE(20).toString(16)).toUpperCase();
+  const parts = [
+    digits(guid.readUInt32LE(0), 8),
+    digits(guid.readUInt16LE(4), 4),
+    digits(guid.readUInt16LE(6), 4),
+    guid.toString('hex', 8, 16),
+    age.toString(16),
+  ];
+  return parts.join('').toUpperCase();
 }
 
 /**
@@ -64,17 +69,20 @@ function spellPdbId(record: Buffer): string {
  *
  * @param files `undefined` when the module's file cannot be read
  * @param hasPdb whether its PDB was found
+ * @param trouble why a symbol store or server did not give it
  */
 export function explainMissingNames(
   files: DebugFiles | undefined,
   hasPdb: boolean,
+  trouble?: string,
 ): Omit<ModuleWithoutNames, 'module'> {
   if (files === undefined) return { why: 'file-unavailable' };
   const { pdb, link, hasDwarf, isManaged } = files;
   // The PDB of an assembly is of another format, and names no native code.
   if (isManaged) return { why: 'managed' };
   // A program may have both: DWARF of the compiler's runtime, and a PDB of its own code.
-  if (pdb !== undefined && !hasPdb) return { why: 'pdb-not-found', debugFile: pdb.path, pdbId: pdb.id };
+  if (pdb !== undefined && !hasPdb)
+    return { why: 'pdb-not-found', debugFile: pdb.path, pdbId: pdb.id, ...(trouble === undefined ? {} : { trouble }) };
   if (hasPdb || hasDwarf) return { why: 'partly-covered' };
   if (link !== undefined) return { why: 'debug-file-not-read', debugFile: link };
   return { why: 'no-debug-information' };

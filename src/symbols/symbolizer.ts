@@ -1,21 +1,30 @@
-import { win32 } from 'node:path';
-
 import { isWine } from '../ffi/ntdll.ts';
 import type { Frame, ModuleWithoutNames } from '../model.ts';
 import type { Module } from '../process/modules.ts';
-import { mayOpenTargetFile, openTargetFile, toTargetFilePath } from '../process/target-file.ts';
-import { DbghelpSession } from './dbghelp-session.ts';
+import { openTargetFile, toTargetFilePath } from '../process/target-file.ts';
+import { toWindowsSymbolPath } from '../wine/paths.ts';
 import { explainMissingNames } from './debug-files.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
 import { MemoryBudget } from './memory-budget.ts';
+import { findInPdb } from './find-in-pdb.ts';
+import { PDB_SIZE_BYTES_MAX, type PdbFile } from './pdb/pdb-file.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
+import { spellLine, toWindowsPath } from './source-path.ts';
+import { PdbLocator } from './store/pdb-locator.ts';
+import type { ServerLimits, SymbolDownload } from './store/symbol-server.ts';
 import { undecorate } from './undecorate.ts';
 
-/** How a {@link Symbolizer} looks for symbols. */
-interface SymbolizerOptions {
+/** Where symbols come from. */
+export interface SymbolSearch {
   /** Where to look for PDB files, as in `_NT_SYMBOL_PATH`, which is used where this is absent. */
-  readonly searchPath?: string;
+  readonly searchPath?: string | undefined;
+  /** Called with the news of each download from a symbol server. */
+  readonly onDownload?: ((download: SymbolDownload) => void) | undefined;
+}
+
+/** How a {@link Symbolizer} looks for symbols. */
+interface SymbolizerOptions extends SymbolSearch {
   /**
    * Whether to read debug information of the system's own modules, which may be large or come over the network. By
    * default only where `_NT_SYMBOL_PATH` or {@link searchPath} is set. Their exports name functions in any case.
@@ -23,6 +32,8 @@ interface SymbolizerOptions {
   readonly systemSymbols?: boolean;
   /** Paths that the user gave: files are read from a network drive or share only if one of these is on it. */
   readonly userPaths?: readonly string[];
+  /** Limits of symbol servers, where they are not the usual ones. */
+  readonly limits?: ServerLimits;
 }
 
 /** The sources of symbols for one module, opened for its first address. */
@@ -31,8 +42,8 @@ interface Source {
   readonly file: ExecutableFile | undefined;
   /** Whether to read more of it than exports and COFF symbols. */
   readonly useDebugInformation: boolean;
-  /** dbghelp has loaded the PDB that the file names. */
-  readonly hasPdb: boolean;
+  /** The PDB that the file names, where it was found. */
+  pdb: PdbFile | undefined;
   /** All machine code in it is .NET's own; that of the program is made at run time, or mapped without a module. */
   readonly isManagedHost: boolean;
 }
@@ -57,20 +68,19 @@ type AddressKind =
 /** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
 const FILE_SIZE_BYTES_MAX = 2 ** 33;
 
+const DOWNLOADS_AT_A_TIME = 6;
+
 /**
  * An export of coreclr.dll, and of programs that are published as a single file and hold the same code, without names.
  * Debuggers find the runtime by it (dotnet/runtime, src/coreclr/debug/runtimeinfo).
  */
 const MANAGED_HOST_EXPORT = 'DotNetRuntimeInfo';
 
-/** A function without a size in its debug information is believed to end here at the latest. */
-const FUNCTION_SIZE_BYTES_MAX = 65_536;
-
 /**
  * Turns addresses of a process into functions and source lines.
  *
  * Works from the files of the modules alone, so the process may have ended. It remembers every answer: the same address
- * costs one look-up. It must stay on one thread, as dbghelp must.
+ * costs one look-up.
  */
 export class Symbolizer implements Disposable {
   readonly #options: SymbolizerOptions;
@@ -82,10 +92,19 @@ export class Symbolizer implements Disposable {
   readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
   /** Shared by all files. */
   readonly #budget = new MemoryBudget();
-  #dbghelp: DbghelpSession | undefined;
+  /** Called with the name of the module for each address that is looked up, which may take long. */
+  onModule: ((name: string) => void) | undefined;
+  readonly #locator: PdbLocator;
 
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
     this.#options = options;
+    this.#locator = new PdbLocator({
+      searchPath: options.searchPath ?? readEnvironmentPath(),
+      budget: this.#budget,
+      openFile: (path, isUsers) => this.#openPdbFile(path, isUsers),
+      onDownload: options.onDownload,
+      ...(options.limits && { limits: options.limits }),
+    });
     this.addModules(modules);
   }
 
@@ -175,19 +194,45 @@ export class Symbolizer implements Disposable {
     return file !== undefined && !file.isCode(Number(address - module.base));
   }
 
+  /**
+   * Asks the servers of the search path, if there are any, for the PDB files of modules that hold some addresses. Comes
+   * before these addresses are resolved.
+   *
+   * @returns resolves when all have come, or cannot
+   */
+  async fetchSymbols(addresses: Iterable<bigint>): Promise<void> {
+    if (!this.#locator.hasServers) return;
+    const modules = new Set<Module>();
+    for (const address of addresses) {
+      const module = this.moduleOf(address);
+      if (module !== undefined) modules.add(module);
+    }
+    const waiting = modules.values();
+    const fetchNext = async (): Promise<void> => {
+      for (const module of waiting) {
+        const source = this.#sources.get(module) ?? this.#open(module);
+        const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
+        if (reference !== undefined) source.pdb = await this.#locator.fetch(reference);
+      }
+    };
+    await Promise.all(Array.from({ length: DOWNLOADS_AT_A_TIME }, fetchNext));
+  }
+
   /** Why functions of modules with this name have no names, as far as the file of the first one says. */
   explainMissingNames(name: string): ModuleWithoutNames {
     if (name === '?') return { module: name, why: 'made-at-run-time' };
-    const [module, source] = [...this.#sources].find(([each]) => each.name === name) ?? [];
-    const foundPdb = source?.hasPdb === true && this.#dbghelp?.foundPdb(module!.base) === true;
-    return { module: name, ...explainMissingNames(source?.file?.debugFiles(), foundPdb) };
+    const source = [...this.#sources].find(([module]) => module.name === name)?.[1];
+    const files = source?.file?.debugFiles();
+    const trouble = files?.pdb && source?.pdb === undefined ? this.#locator.troubleOf(files.pdb) : undefined;
+    return { module: name, ...explainMissingNames(files, source?.pdb !== undefined, trouble) };
   }
 
   /** Releases the symbols. Frames that were returned stay valid. */
   [Symbol.dispose](): void {
-    this.#dbghelp?.[Symbol.dispose]();
-    this.#dbghelp = undefined;
-    for (const { file } of this.#sources.values()) file?.[Symbol.dispose]();
+    for (const { file, pdb } of this.#sources.values()) {
+      file?.[Symbol.dispose]();
+      pdb?.[Symbol.dispose]();
+    }
     for (const file of this.#readAhead.values()) file[Symbol.dispose]();
     this.#sources.clear();
     this.#readAhead.clear();
@@ -196,6 +241,7 @@ export class Symbolizer implements Disposable {
   #find(address: bigint, kind: AddressKind): readonly Frame[] {
     const module = this.moduleOf(address);
     if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
+    this.onModule?.(module.name);
     // A call that never returns may be a function's last instruction: then the return address is in the next function.
     const place = kind === 'return' && address > module.base ? address - 1n : address;
     const source = this.#sources.get(module) ?? this.#open(module);
@@ -203,7 +249,7 @@ export class Symbolizer implements Disposable {
     const found =
       findByGo(source, rva) ??
       this.#findByDwarf(module, source, rva) ??
-      this.#findByPdb(module, source, place) ??
+      (source.pdb && findInPdb(source.pdb, source.file, rva, { wantsLines: !module.isSystem })) ??
       this.#findByName(module, source, rva);
     const offset = Number(address - module.base) - (found.begin ?? 0);
     const exported = module.isSystem ? spellExport(source.file?.symbolOf(rva)?.name, found.name) : {};
@@ -229,23 +275,11 @@ export class Symbolizer implements Disposable {
     };
   }
 
-  #findByPdb(module: Module, source: Source, place: bigint): Found | undefined {
-    if (!source.hasPdb || this.#dbghelp === undefined) return undefined;
-    const symbol = this.#dbghelp.findSymbol(place);
-    if (symbol === undefined || !isWithin(symbol, place, module, source.file)) return undefined;
-    const begin = Number(symbol.address - module.base);
-    if (module.isSystem) return { name: symbol.name, begin, inlined: [] };
-    const { inlined, outerLine } = this.#dbghelp.findInlined(place, module.base);
-    const line = inlined.length > 0 ? outerLine : this.#dbghelp.findLine(place);
-    return { name: symbol.name, begin, inlined, ...(line && { line }) };
-  }
-
   /** By the file's COFF symbols and exports, with a line where the file has lines nevertheless. */
-  #findByName(module: Module, { file, hasPdb }: Source, rva: number): Found {
+  #findByName(module: Module, { file, pdb }: Source, rva: number): Found {
     const named = file?.symbolOf(rva);
     // Lines of the system's modules name files of the machine that built them, which help no reader.
-    const known = module.isSystem ? undefined : spellLine(file?.lineOf(rva));
-    const line = known ?? (hasPdb && !module.isSystem ? this.#dbghelp?.findLine(module.base + BigInt(rva)) : undefined);
+    const line = module.isSystem ? undefined : spellLine(file?.lineOf(rva) ?? pdb?.lineOf(rva));
     return { inlined: [], ...(named && { name: undecorate(named.name), begin: named.rva }), ...(line && { line }) };
   }
 
@@ -263,7 +297,7 @@ export class Symbolizer implements Disposable {
       file,
       useDebugInformation,
       isManagedHost: !module.isSystem && file?.exports(MANAGED_HOST_EXPORT) === true,
-      hasPdb: pdb !== undefined && this.#load(path!, module, pdb.path),
+      pdb: pdb && this.#locator.open(pdb, path!),
     };
     this.#sources.set(module, source);
     return source;
@@ -287,10 +321,13 @@ export class Symbolizer implements Disposable {
     return this.#options.systemSymbols ?? (this.#options.searchPath ?? process.env['_NT_SYMBOL_PATH']) !== undefined;
   }
 
-  #load(path: string, module: Module, pdbPath: string): boolean {
-    this.#dbghelp ??= new DbghelpSession(this.#options.searchPath ?? null);
-    const followPdbPath = mayOpenTargetFile(pdbPath, this.#options.userPaths);
-    return this.#dbghelp.load(path, module.base, module.sizeBytes, { followPdbPath });
+  #openPdbFile(path: string, isUsers: boolean): number | undefined {
+    const { userPaths = [] } = this.#options;
+    const plain = toWindowsPath(path);
+    return openTargetFile(plain, {
+      sizeBytesMax: PDB_SIZE_BYTES_MAX,
+      userPaths: isUsers ? [...userPaths, plain] : userPaths,
+    });
   }
 
   /** Index of the last module whose base is at most `address`, or -1. */
@@ -315,38 +352,14 @@ function findByGo({ file, useDebugInformation }: Source, rva: number): Found | u
   return { ...spell(found), inlined: found.inlined.map(spell) };
 }
 
-/**
- * Whether an address is in the function that dbghelp named. dbghelp names the nearest one below, and may not know its
- * size.
- */
-function isWithin(
-  symbol: { address: bigint; sizeBytes: number },
-  place: bigint,
-  module: Module,
-  file: ExecutableFile | undefined,
-): boolean {
-  if (place < symbol.address) return false;
-  if (symbol.sizeBytes > 0 && place < symbol.address + BigInt(symbol.sizeBytes)) return true;
-  const begin = file?.functionAt(Number(place - module.base))?.begin;
-  if (begin !== undefined) return begin === file?.functionAt(Number(symbol.address - module.base))?.begin;
-  return symbol.sizeBytes === 0 && place - symbol.address < FUNCTION_SIZE_BYTES_MAX;
+/** On Linux a user may name directories of Linux. */
+function readEnvironmentPath(): string {
+  const path = process.env['_NT_SYMBOL_PATH'] ?? '';
+  return isWine ? toWindowsSymbolPath(path) : path;
 }
 
 /** {@link Frame.exported}, where it differs from the name that was found. */
 function spellExport(exported: string | undefined, name: string | undefined): Pick<Frame, 'exported'> {
   const spelt = exported === undefined ? '' : undecorate(exported);
   return name === undefined || spelt === name ? {} : { exported: spelt };
-}
-
-function spellLine(line: SourceLine | undefined): SourceLine | undefined {
-  return line && { file: toWindowsPath(line.file), line: line.line };
-}
-
-/**
- * A compiler's path as Windows spells it. A program that was built on the machine that Wine runs on names its sources
- * as that machine does; Wine shows its root as drive Z:.
- */
-function toWindowsPath(path: string): string {
-  if (isWine && path.startsWith('/')) return win32.normalize(`Z:${path}`);
-  return /^[a-z]:[\\/]/i.test(path) ? win32.normalize(path) : path;
 }

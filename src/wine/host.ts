@@ -5,7 +5,7 @@ export const hostVariable = 'UNCLOSED_HOST';
 export interface Terminal {
   /** Width in characters, when the tool was started. */
   readonly columns: number;
-  /** Bits of colour as Node.js counts them: 1, 4, 8 or 24. NO_COLOR, FORCE_COLOR and TERM are taken into account. */
+  /** Bits of colour as Node.js counts them, by TERM and the like, not by NO_COLOR and FORCE_COLOR: 1, 4, 8 or 24. */
   readonly colorDepth: number;
   /**
    * A file by which to write to the terminal past Wine's console, which breaks coloured lines at the wrong column

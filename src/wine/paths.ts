@@ -16,7 +16,10 @@ export function toUnixPath(path: string): string | undefined {
   return match ? `/${match[1]!.replaceAll('\\', '/')}` : undefined;
 }
 
-/** A symbol path (directories between semicolons) with its Linux directories turned into those of Windows. */
+/**
+ * A symbol path (directories between semicolons, and stores between stars) with its Linux directories turned into those
+ * of Windows.
+ */
 export function toWindowsSymbolPath(path: string): string {
-  return path.split(';').map(toWindowsPath).join(';');
+  return path.replace(/[^;*]+/g, toWindowsPath);
 }

@@ -113,6 +113,12 @@ const printed = {
     'in Windows: Node.js alone # ms, unclosed run # ms, ratio #',
     '  difference # ms (aim: at most 150)',
   ],
+  'bench:pdb': [
+    [
+      '200 functions, a PDB of # MB: first address # s (aim: 1)',
+      'left out: clang and lld are not there to build a program',
+    ],
+  ],
   'bench:symbols': [
     "# addresses of all of Node.js' modules: # s (aim: under 3), # times Node.js alone; # with a name, # with a line",
     '100 addresses of a program with DWARF: # s (aim: under 3), # times Node.js alone; # with a name, # with a line',

@@ -1,11 +1,12 @@
 // The tarball that npm packs, installed into an empty folder: `unclosed` runs from there.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { publint } from 'publint';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -44,13 +45,44 @@ describe('the packed tarball', () => {
       readdirSync(installed)
         .filter((each) => each !== 'node_modules')
         .sort(),
-      ['LICENSE', 'README.md', 'bin', 'bundle', 'dist', 'docs', 'launcher', 'package.json', 'schema'],
+      [
+        'LICENSE',
+        'README.md',
+        'action',
+        'action.yml',
+        'bin',
+        'bundle',
+        'dist',
+        'docs',
+        'launcher',
+        'package.json',
+        'schema',
+      ],
     );
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
     assert.deepEqual(
       files.filter((path) => /\.map$|\.test\.|[\\/]\.built$|platform\.md$/.test(path)),
       [],
     );
+  });
+
+  it('has the completions of the shells, and an action that can be used from where it was unpacked', () => {
+    assert.deepEqual(readdirSync(join(installed, 'bundle/completions')).sort(), [
+      '_unclosed',
+      'unclosed.bash',
+      'unclosed.fish',
+      'unclosed.ps1',
+    ]);
+    assert.deepEqual(readdirSync(join(installed, 'action')).sort(), ['inputs.js', 'run.js']);
+  });
+
+  it('has less than 2 MB', () => {
+    assert.ok(statSync(join(directory, `${name}-${version}.tgz`)).size < 2_000_000);
+  });
+
+  it('is without fault to publint', async () => {
+    const { messages } = await publint({ pkgDir: installed, pack: false, strict: true });
+    assert.deepEqual(messages, []);
   });
 
   it('needs koffi, and nothing else', () => {

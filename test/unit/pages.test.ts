@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFileSync(`${root}/${path}`, 'utf8').replaceAll('\r\n', '\n');
@@ -61,7 +62,7 @@ describe('the pages', () => {
     ).toEqual([]);
   });
 
-  it.each([...pages, '.github/workflows/ci.yml'])(
+  it.each([...pages, '.github/workflows/ci.yml', 'action.yml'])(
     '%s installs unclosed by a path, as its name has no owner',
     (path) => {
       const advice = read(path).replaceAll(/\*\*Do not [^*]+\*\*/g, '');
@@ -89,6 +90,24 @@ describe('the pages', () => {
     const options = optionsOf('src/cli/commands/attach.ts');
     expect(options).toContain('--until-exit');
     expect(options.filter((option) => !read('docs/attach.md').includes(`| \`${option}`))).toEqual([]);
+  });
+
+  it.each(['docs/watch.md', 'docs/attach.md', 'docs/telemetry.md'])('explain the options for metrics in %s', (path) => {
+    const options = optionsOf('src/cli/export/telemetry-options.ts');
+    expect(options).toEqual(['--otlp', '--prometheus']);
+    expect(options.filter((option) => !read(path).includes(`| \`${option} `))).toEqual([]);
+  });
+
+  it('explain every option of watch', () => {
+    const options = optionsOf('src/cli/commands/watch.ts');
+    expect(options).toContain('--fail-on-growth');
+    expect(options.filter((option) => !read('docs/watch.md').includes(`| \`${option}`))).toEqual([]);
+  });
+
+  it('have YAML that is YAML', () => {
+    const blocks = pages.flatMap((path) => [...read(path).matchAll(/^```yaml\n(.*?)^```$/gms)]);
+    expect(blocks.length).toBeGreaterThan(5);
+    for (const [, text = ''] of blocks) expect(parse(text)).toBeTypeOf('object');
   });
 
   it('name every rule of docs/findings.md in README', () => {

@@ -112,10 +112,10 @@ function findPassagesOfSource(path: string, withMessages: boolean): readonly Pas
   return passages.map(({ place, text }) => ({ place, text: withoutCode(text) }));
 }
 
-const pages = ['README.md', 'CHANGELOG.md', ...listFiles('docs', /\.md$/), ...listFiles('.github', /./)];
+const pages = ['README.md', 'CHANGELOG.md', ...listFiles('docs', /\.md$/), ...listFiles('.github', /./), 'action.yml'];
 const passages: readonly Passage[] = [
   ...pages.flatMap(findPassagesOfPage),
-  ...['src', 'bin', 'launcher', 'scripts', 'bench']
+  ...['src', 'action', 'bin', 'launcher', 'scripts', 'bench']
     .flatMap(listSourceFiles)
     .flatMap((path) => findPassagesOfSource(path, true)),
   // Literals there are programs, names of targets and what tools print, too.

@@ -1,14 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,14 +15,8 @@ let copy: string;
 
 beforeEach(() => {
   copy = mkdtempSync(join(root, 'fixtures/build/bundle-'));
-  mkdirSync(join(copy, 'bin'));
-  mkdirSync(join(copy, 'bundle'));
-  const files = [
-    'package.json',
-    'bin/windows.cjs',
-    ...readdirSync(join(root, 'bundle')).map((name) => `bundle/${name}`),
-  ];
-  for (const file of files) copyFileSync(join(root, file), join(copy, file));
+  for (const part of ['package.json', 'bin/windows.cjs', 'bundle'])
+    cpSync(join(root, part), join(copy, part), { recursive: true });
 });
 
 afterEach(() => rmSync(copy, { recursive: true }));

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { FindingStatus, Frame, IterationGrowth, Level, Rule } from '../../src/model.ts';
+import type { FindingStatus, Frame, IterationGrowth, Level, Rule, Sections } from '../../src/model.ts';
 
 export const toolPath: string = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 
@@ -66,6 +66,7 @@ export interface JsonFinding {
   readonly fingerprint: string;
   readonly status: FindingStatus;
   readonly growth?: IterationGrowth;
+  readonly sections?: Sections;
   readonly runs?: readonly number[];
 }
 

@@ -6,6 +6,7 @@ import type { PatchTable } from '../linkage/patch-table.ts';
 import type { FramedFunction } from './abi/framed-function.ts';
 import { emitCaptureStack } from './walk/capture-stack.ts';
 import { emitPredictUnwind } from './walk/predict-unwind.ts';
+import { emitNoteBytecode } from './walk/note-bytecode.ts';
 import { emitWalkGoFrames } from './walk/walk-go-frames.ts';
 import { emitClearWalkCache } from './walk/walk-cache.ts';
 import { emitWalkWithUnwinder, type WalkEnvironment } from './walk/walk-with-unwinder.ts';
@@ -47,7 +48,10 @@ interface RoutineOptions {
 /** The labels of all routines, by which they and the hooks call each other. */
 export interface Routines {
   readonly environment: HookEnvironment & GateEnvironment;
-  readonly walk: Pick<WalkEnvironment, 'functionTable' | 'functionCount' | 'predictUnwind' | 'walkGoFrames'> & {
+  readonly walk: Pick<
+    WalkEnvironment,
+    'functionTable' | 'functionCount' | 'predictUnwind' | 'walkGoFrames' | 'noteBytecode'
+  > & {
     readonly walkWithUnwinder: Label;
     readonly internStack: Label;
     readonly growStackPool: Label;
@@ -106,6 +110,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       growStackPool: routine('growStackPool'),
       predictUnwind: routine('predictUnwind'),
       walkGoFrames: routine('walkGoFrames'),
+      noteBytecode: routine('noteBytecode'),
       functionTable: routine('functionTable'),
       functionCount: routine('functionCount'),
     },
@@ -124,6 +129,7 @@ export function emitRoutines(
     emitCaptureStack(asm, environment.captureStack, walk.walkWithUnwinder, walk, walkEnvironment),
     emitWalkWithUnwinder(asm, walk.walkWithUnwinder, walkEnvironment),
     emitWalkGoFrames(asm, walk.walkGoFrames, environment),
+    emitNoteBytecode(asm, walk.noteBytecode, environment),
     emitGrowSlots(asm, environment.growSlots, environment),
     emitGrowStackPool(asm, walk.growStackPool, environment),
     emitRecordOpen(asm, environment.recordOpen, environment),

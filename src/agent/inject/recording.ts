@@ -20,17 +20,9 @@ import { LedgerSection, placeSentinel } from './ledger-section.ts';
 import { type LeftAgent, LeftAgents } from './left-agents.ts';
 import { locateCode } from './locate-code.ts';
 import { ntdllAddress, ntdllBase, readOwnStubs, recogniseStubs, type StubRange } from './locate-hooks.ts';
+import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
 import { changedPages, overwriteCode, preferredPlace, writeCode, writeData } from './target-code.ts';
-
-export interface RecordingOptions {
-  /** How many handle values can be recorded, a power of two. Calls about values beyond are counted. */
-  readonly slotCount?: number;
-  /** How many closed values are quarantined, a power of two up to 65,536; absent: none. */
-  readonly quarantine?: number;
-  /** Every remembered frame size is checked against the documented unwinder: slow, for tests. */
-  readonly checked?: boolean;
-}
 
 /** The work of an attach that was done while the target ran. */
 interface PreparedAttach {
@@ -45,9 +37,6 @@ interface AttachOptions {
   readonly insists: boolean;
   readonly pauses: Pauses;
 }
-
-/** Handle values up to four million, for the kernel counts in fours: more than almost any program reaches. */
-const DEFAULT_SLOT_COUNT = 1 << 20;
 
 /** No system call of a target can be hooked. */
 export class RecordingError extends UserError {
@@ -104,7 +93,9 @@ export class Recording implements Disposable {
     }
     this.#events = events ?? this.#ownEvents!;
     const { arrivedName, childName } = this.#events;
-    this.#inputs = { modules, closeHandle, layout, ntdllAddress, arrivedName, childName, ...this.#gate.names };
+    const { notesBytecode = false } = options;
+    const names = { arrivedName, childName, ...this.#gate.names };
+    this.#inputs = { modules, closeHandle, layout, ntdllAddress, notesBytecode, ...names };
   }
 
   /**

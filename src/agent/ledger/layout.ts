@@ -1,6 +1,7 @@
 import { KEPT_FRAME_COUNT } from '../../model.ts';
 import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { ELSEWHERE_COUNT, ELSEWHERE_SIZE_BYTES } from './elsewhere.ts';
+import { IMAGE_COUNT, IMAGE_SIZE_BYTES } from './image.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type Struct, struct } from './struct.ts';
 
@@ -77,7 +78,12 @@ const headerFields = {
   paddingBeforeDescriptorTime: 'u32',
   /** FILETIME at which the program opened its first descriptor; 0: none yet. */
   firstDescriptorTime: 'u64',
-  paddingBeforeExitingTime: 'u64[12]',
+  /**
+   * Added to the system's time wherever a call's time is recorded. The auditor raises it by 1 when a section of the
+   * target's work begins or ends: calls before and after have different times then, within one clock tick too.
+   */
+  clockOffset: 'u64',
+  paddingBeforeExitingTime: 'u64[11]',
   /** FILETIME at which the process began to exit. */
   exitingTime: 'u64',
   /** Value of the handle that occupies quarantined values; 0 without a quarantine. */
@@ -297,24 +303,6 @@ export const VICTIM = 0x8000_0000;
 
 /** The ring of recent opens, with a quarantine: u32 stack id and u32 {@link VICTIM} | object type each. */
 export const RECENT_OPEN_COUNT = 4096;
-
-const imageFields = {
-  /** Address of its first byte; written last. */
-  base: 'u64',
-  /** IMAGE_OPTIONAL_HEADER64.SizeOfImage. */
-  sizeBytes: 'u32',
-  padding: 'u32',
-  /** UNICODE_STRING of the file's path as the kernel spells it. Only its length counts here. */
-  path: 'u64[2]',
-  pathText: 'u16[496]',
-} as const;
-
-const imageStruct: Struct<typeof imageFields> = struct(imageFields);
-
-/** An image (program or DLL) that was mapped. With it addresses keep their meaning when it, or the process, is gone. */
-export const image: Struct<typeof imageFields>['offsets'] = imageStruct.offsets;
-export const IMAGE_SIZE_BYTES: number = imageStruct.sizeBytes;
-export const IMAGE_COUNT = 1024;
 
 const stackNodeFields = {
   /** Hash of {@link openedType} and the frames. */

@@ -18,8 +18,6 @@ import {
   DESCRIPTOR_KEY,
   ELSEWHERE_OFFSET,
   header,
-  IMAGE_COUNT,
-  IMAGE_SIZE_BYTES,
   LEDGER_MAGIC,
   type LedgerLayout,
   MAXIMUM_FRAMES,
@@ -35,6 +33,7 @@ import {
   STATE_QUARANTINED,
   moduleStates,
 } from './layout.ts';
+import { readCallTimes } from './call-times.ts';
 import { ChildRequests } from './child-requests.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type CounterName, countedGaps } from './counters.ts';
@@ -43,7 +42,7 @@ import { LedgerMemory, type ViewLedger, viewCopies } from './memory.ts';
 import {
   nameRuntimeObject,
   readElsewhere,
-  readImage,
+  readImages,
   readInheritance,
   readLife,
   readMisuse,
@@ -124,6 +123,11 @@ export class Ledger implements CallLedger {
     const used = this.#memory.getBigUint64(header.slotsUsed);
     const index = (BigInt.asUintN(64, value) >> 2n) + 1n;
     if (index > used) this.#memory.setBigUint64(header.slotsUsed, index);
+  }
+
+  /** Sets what the agent adds to the system's time: {@link header.clockOffset}. */
+  setClockOffset(offset: bigint): void {
+    this.#memory.setBigUint64(header.clockOffset, offset);
   }
 
   /** Says that the target's unwinder knows the agent's frames already, from an earlier audit. */
@@ -332,6 +336,12 @@ export class Ledger implements CallLedger {
     return this.#records(readSweep);
   }
 
+  /** The times of all openings and misuses that are on record, in no order. */
+  callTimes(): Iterable<bigint> {
+    const runtimeObjects = Array.from({ length: RUNTIME_OBJECT_COUNT }, (_, at) => this.#runtimeObjectOffset(at + 1)!);
+    return readCallTimes(this.#memory, { ...this.#layout, slotsUsed: this.#slotsUsed(), runtimeObjects });
+  }
+
   *#records<Kind>(read: (memory: LedgerMemory, offset: number) => Kind | undefined): Generator<Kind> {
     for (let index = 0; index < MISUSE_COUNT; index++) {
       const record = read(this.#memory, this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES);
@@ -345,12 +355,8 @@ export class Ledger implements CallLedger {
   }
 
   /** The images that were mapped, in order; one that was unloaded is still among them. */
-  *images(): Generator<LedgerImage> {
-    const count = Math.min(this.#memory.getUint32(header.imageCount), IMAGE_COUNT);
-    for (let index = 0; index < count; index++) {
-      const image = readImage(this.#memory, this.#layout.imagesOffset + index * IMAGE_SIZE_BYTES);
-      if (image !== undefined) yield image;
-    }
+  images(): Iterable<LedgerImage> {
+    return readImages(this.#memory, this.#layout.imagesOffset);
   }
 
   gaps(): readonly Gap[] {

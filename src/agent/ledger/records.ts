@@ -23,14 +23,14 @@ import {
 import {
   DESCRIPTOR_KEY,
   GIVEN_TO_WRONG_CLOSER,
-  image,
-  IMAGE_SIZE_BYTES,
+  header,
   MAY_BE_INHERITABLE,
   NOTIFICATION_KEY,
   slot,
   STATE_FLAG_BITS,
   VICTIM,
 } from './layout.ts';
+import { image, IMAGE_COUNT, IMAGE_SIZE_BYTES } from './image.ts';
 import {
   INHERITED_BY_NAME,
   misuse,
@@ -186,8 +186,17 @@ function readVictim(memory: LedgerMemory, offset: number): Pick<LedgerMisuse, 'v
   return { victim: { objectType, stackId: memory.getUint32(offset + misuse.victimStack) } };
 }
 
+/** The images whose records are complete, in order, from an offset on. */
+export function* readImages(memory: LedgerMemory, offset: number): Generator<LedgerImage> {
+  const count = Math.min(memory.getUint32(header.imageCount), IMAGE_COUNT);
+  for (let index = 0; index < count; index++) {
+    const image = readImage(memory, offset + index * IMAGE_SIZE_BYTES);
+    if (image !== undefined) yield image;
+  }
+}
+
 /** An image; undefined while its record is incomplete. */
-export function readImage(memory: LedgerMemory, offset: number): LedgerImage | undefined {
+function readImage(memory: LedgerMemory, offset: number): LedgerImage | undefined {
   const base = memory.getBigUint64(offset + image.base);
   const sizeBytes = memory.getUint32(offset + image.sizeBytes);
   if (base === 0n || sizeBytes === 0) return undefined;

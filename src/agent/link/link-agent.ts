@@ -65,6 +65,8 @@ export interface LinkInputs {
   readonly threadsSeenName: string;
   /** The event by which the auditor hears of a child process; absent where it does not want to. */
   readonly childName?: string | undefined;
+  /** Stacks note which instruction of a function in V8's interpreter made a call. */
+  readonly notesBytecode?: boolean;
 }
 
 /** Where the agent lies in a target. */
@@ -149,6 +151,7 @@ function fillLinkSlots({
   closeHandle,
   goCode,
   childName,
+  notesBytecode = false,
 }: LinkInputs): Readonly<Record<LinkSlot, bigint>> {
   const at = (offset: number): bigint => ledger + BigInt(offset);
   return {
@@ -168,6 +171,7 @@ function fillLinkSlots({
     goCode: goCode?.begin ?? 0n,
     goCodeSizeBytes: BigInt(goCode?.sizeBytes ?? 0),
     followsChildren: childName === undefined ? 0n : 1n,
+    notesBytecode: notesBytecode ? 1n : 0n,
   };
 }
 

@@ -29,6 +29,8 @@ export const linkSlots = [
   'goCodeSizeBytes',
   /** 1 when the auditor wants to hear of child processes. */
   'followsChildren',
+  /** 1 when stacks note which instruction of V8's interpreter made a call. */
+  'notesBytecode',
 ] as const;
 
 export type LinkSlot = (typeof linkSlots)[number];

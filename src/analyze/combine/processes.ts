@@ -2,6 +2,7 @@ import type { Finding, SuppressionLine, SuppressionUse } from '../../model.ts';
 import { rules } from '../../rules.ts';
 import { compareFindings, compareText } from '../grouping.ts';
 import { chooseFinding } from './repetition.ts';
+import { combineSections, replaceSections } from './sections.ts';
 import { baseName } from '../wording.ts';
 
 /** The findings of one process of several. */
@@ -26,8 +27,10 @@ export function combineProcessFindings(processes: readonly ProcessFindings[]): r
   }
   return [...found.values()]
     .map((seen) => {
-      const worst = chooseFinding(seen.map(({ finding }) => finding));
       const count = seen.reduce((sum, { finding }) => sum + finding.count, 0);
+      const chosen = chooseFinding(seen.map(({ finding }) => finding));
+      const sections = combineSections(seen.map(({ finding }) => finding.sections));
+      const worst = replaceSections(chosen, sections, chosen.rule === 'leak' ? count : undefined);
       return {
         ...worst,
         count,

@@ -118,5 +118,6 @@ function combineStatistics(shown: Statistics, runs: readonly Statistics[]): Stat
     opens: sum(({ opens }) => opens),
     closes: sum(({ closes }) => closes),
     ...(shown.iterations === undefined ? {} : { iterations: sum(({ iterations = 0 }) => iterations) }),
+    ...(shown.sections === undefined ? {} : { sections: sum(({ sections = 0 }) => sections) }),
   };
 }

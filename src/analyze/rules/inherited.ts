@@ -43,6 +43,7 @@ const inheritedByChild: RuleCheck = checkSites<Inheritance>({
   rule: 'inherited',
   select: ({ inheritedByChildren = [] }) => inheritedByChildren.filter(isUnasked),
   typeOf: ({ handles }) => typeOf(handles),
+  sectionsOf: ({ sections }) => sections,
   siteOf: ({ started, opened }) => [...normaliseStack(started.stack), '<', ...normaliseStack(opened.stack)],
   assessSite(inheritances) {
     const [{ opened, started }] = inheritances;

@@ -43,6 +43,7 @@ export const leak: RuleCheck = checkSites<Opening>({
         !isOfOpenStream(site, evidence),
     ),
   typeOf: ({ object }) => object.type,
+  sectionsOf: ({ sections }) => sections,
   siteOf({ opened, object }) {
     const actor = actorOf({ opened, object });
     return [actor, ...(actor === 'program' ? normaliseStack(opened.stack) : normaliseStackWithInternals(opened.stack))];
@@ -51,7 +52,8 @@ export const leak: RuleCheck = checkSites<Opening>({
     const sites = all.flatMap((site) => withoutMisused(site, misuses));
     const [first] = sites;
     if (first === undefined) return undefined;
-    const live = sites.filter(({ closedAfterMarks }) => closedAfterMarks !== true);
+    const live = sites.filter((site) => site.closedAfterMarks !== true && site.closedAfterSections !== true);
+    const leftIn = sum(sites.map(({ sections }) => sections?.leftIn ?? 0));
     const isGone = live.length === 0;
     const counted = judgeIterations(
       addCounts(
@@ -62,11 +64,11 @@ export const leak: RuleCheck = checkSites<Opening>({
       warmUpIterations,
     );
     const growth = isDecisive(counted, watch) ? counted : undefined;
-    if (isGone && growth?.growsAlways !== true) return undefined;
+    if (isGone && growth?.growsAlways !== true && leftIn === 0) return undefined;
     const actor = actorOf(first);
     const allSiblings = sites.flatMap(siblingsOf).sort((a, b) => compareText(canonicalText(a), canonicalText(b)));
     const [siblings] = allSiblings;
-    const mayRun = actor === 'program' && growth?.growsAlways !== true;
+    const mayRun = actor === 'program' && growth?.growsAlways !== true && leftIn < 2;
     const { inUse, unprepared } = mayRun ? judgeRunning(live, allSiblings, ending) : nothingRuns;
     const allCount = sum((isGone ? sites : live).map((site) => site.count));
     const isInUse = inUse.size > 0 && inUse.size === allCount;
@@ -79,6 +81,7 @@ export const leak: RuleCheck = checkSites<Opening>({
       openedBy: first.openedBy,
       fate: fateOf(live),
       isGone,
+      leftIn,
       growth,
       inUse: [...inUse.values()],
       isInUse,
@@ -204,12 +207,15 @@ function isStandardStream({ count, examples }: Opening): boolean {
  */
 function chooseLevel(
   actor: Actor,
-  { count, siblings, ended, growth, isStandardStream, isInUse, unprepared, watch }: Tally,
+  { count, siblings, ended, growth, isGone, leftIn, isStandardStream, isInUse, unprepared, watch }: Tally,
   manyLive: number,
 ): Level {
   if (isStandardStream || isInUse) return 'note';
   if (actor === 'unknown' || actor === 'runtime') return growth?.growsAlways === true ? 'warning' : 'note';
   if (actor !== 'program') return 'note';
+  // Section after section leaves some: a singleton is left in one.
+  if (leftIn > 1) return 'error';
+  if (isGone && leftIn === 1 && growth?.growsAlways !== true) return 'warning';
   // A process that goes on may close it yet.
   if (watch?.goesOn === true) return growth?.growsAlways === true ? 'error' : 'note';
   if (growth !== undefined) return growth.growsAlways ? 'error' : 'warning';

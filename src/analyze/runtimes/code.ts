@@ -12,9 +12,10 @@
  * - `generic`: the program's compiler made it from a template or generic function, or may have, and may have put the
  *   program's own code into it (`std::call_once<…>`, `core::ops::function::FnOnce::call_once`);
  * - `go`: it is of Go's runtime or standard library (go.ts);
- * - `host`: it is .NET's, which opens handles only for itself. The program's code calls Windows from outside of it.
+ * - `host`: it is .NET's, which opens handles only for itself. The program's code calls Windows from outside of it;
+ * - `engine`: it is of Node.js or V8, which open handles for functions of JavaScript that stand on the same stack.
  */
-export type RuntimeCode = 'startup' | 'compiled' | 'generic' | 'go' | 'host';
+export type RuntimeCode = 'startup' | 'compiled' | 'generic' | 'go' | 'host' | 'engine';
 
 /** A frame by what is known of it. */
 interface NamedFrame {

@@ -14,7 +14,9 @@ import type { AuditClaim } from '../audit-claim.ts';
 import { Examination, type Judgement, type Look, noteOpenHandles } from '../examination.ts';
 import { ExitingThreads } from '../exiting-threads.ts';
 import { modulesWithoutNames } from '../findings.ts';
+import type { OpenCounts } from '../open-counts.ts';
 import { END_MS } from '../wait.ts';
+import type { NameSources } from '../options.ts';
 import type { ProcessReport } from './process-report.ts';
 
 /** The verdict on one process: its findings, and gaps beside those of the recording. */
@@ -27,9 +29,13 @@ export interface MemberOptions {
   readonly parentPid?: number;
   /** Belongs to the member. */
   readonly claim: AuditClaim | undefined;
-  readonly symbolPath: string | undefined;
+  readonly names: NameSources;
   /** Counts the open handles of each site now and then; belongs to the member. */
   readonly marks?: MarkListener | undefined;
+  /** Called after each count, and with `undefined` when the process has ended. */
+  readonly onCounts?: ((counts: OpenCounts | undefined) => void) | undefined;
+  /** By which the sections of its work are known; absent where none are to come. */
+  readonly sectionsOfAll?: MarkListener | undefined;
   /** Applies the rules and the suppressions; absent for a process that is recorded for its children's sake only. */
   readonly judge: ((evidence: Evidence) => Verdict) | undefined;
 }
@@ -61,7 +67,7 @@ export class Member implements Disposable {
     this.#options = options;
     this.examination = examination;
     this.#threads = new ExitingThreads(target, recording);
-    examination.begin(options.marks);
+    examination.begin(options.marks, options.sectionsOfAll, options.onCounts && (() => this.#passCounts()));
   }
 
   /**
@@ -72,9 +78,9 @@ export class Member implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static record(target: Target, recording: Recording, options: MemberOptions): Member {
-    const { symbolPath } = options;
+    const { names } = options;
     const firstModules = listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, symbolPath });
+    const examination = new Examination(target, recording, { firstModules, names });
     try {
       recording.install(target, examination.findGoCode());
       noteOpenHandles(target, recording);
@@ -94,10 +100,10 @@ export class Member implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async attach(target: Target, recording: Recording, pauses: Pauses, options: MemberOptions): Promise<Member> {
-    const { symbolPath } = options;
+    const { names } = options;
     const loaded = target.modules();
     const firstModules = loaded.length > 0 ? loaded : listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, symbolPath });
+    const examination = new Examination(target, recording, { firstModules, names });
     try {
       await attachAgent(recording, target, pauses, {
         goCode: examination.findGoCode(),
@@ -156,7 +162,9 @@ export class Member implements Disposable {
 
   /** @returns whether it has ended */
   lookForEnd(): boolean {
+    const hadEnded = this.hasEnded;
     this.#exitCode ??= this.target.exitCode();
+    if (this.hasEnded && !hadEnded) this.#options.onCounts?.(undefined);
     if (this.hasEnded) this.#judge(async () => await this.#judgeEnded());
     return this.hasEnded;
   }
@@ -228,6 +236,18 @@ export class Member implements Disposable {
     await this.#judging?.catch(() => undefined);
     await beforeItIsGone();
     this[Symbol.dispose]();
+  }
+
+  #passCounts(): void {
+    if (this.hasEnded) return;
+    let counts: OpenCounts;
+    try {
+      counts = this.examination.lastCounts();
+    } catch (error) {
+      if (this.target.exitCode() === undefined) throw error;
+      return; // its modules cannot be listed any more
+    }
+    this.#options.onCounts?.(counts);
   }
 
   #judge(look: () => Promise<Judgement>): void {

@@ -1,5 +1,6 @@
 import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
-import { Recording, type RecordingOptions } from '../../agent/inject/recording.ts';
+import { Recording } from '../../agent/inject/recording.ts';
+import type { RecordingOptions } from '../../agent/inject/recording-options.ts';
 import { type Gap, groupGaps } from '../../completeness.ts';
 import type { Evidence } from '../../evidence-model.ts';
 import { CreateEventW, SetEvent } from '../../ffi/kernel32.ts';
@@ -13,6 +14,8 @@ import type { Target } from '../../process/target.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
+import type { NameSources } from '../options.ts';
+import type { CountedProcess, OpenCounts } from '../open-counts.ts';
 import { Exchange } from './exchange.ts';
 import { Member, type MemberOptions, type Verdict } from './member.ts';
 import type { ProcessChoice } from './process-choice.ts';
@@ -24,12 +27,16 @@ const INFINITE_MS = 0xffff_ffff;
 
 interface TreeOptions {
   readonly recording: RecordingOptions | undefined;
-  readonly symbolPath: string | undefined;
+  readonly names: NameSources;
   readonly choice: ProcessChoice;
   /** The open handles of each process are counted after every interval of so many milliseconds. */
   readonly everyMs?: number | undefined;
   /** How long a count may wait until handles are closed. */
   readonly settleMs?: number | undefined;
+  /** Called after each count of a process, and with `undefined` when it has ended. */
+  readonly onCounts?: ((process: CountedProcess, counts: OpenCounts | undefined) => void) | undefined;
+  /** By which the sections of the work of all processes are known. */
+  readonly sectionsOfAll?: MarkListener | undefined;
   /** Applies the rules and the suppressions. */
   readonly judge: (evidence: Evidence) => Verdict;
 }
@@ -88,6 +95,14 @@ export class ProcessTree implements AsyncDisposable {
   /** Signalled when all processes of the tree have ended, but for the one that its caller judges. */
   get settled(): BorrowedHandle {
     return this.#settled.asHandle();
+  }
+
+  /**
+   * Whether no process runs but the one that its caller judges. One that was started and is not recorded counts as
+   * running.
+   */
+  get isAlone(): boolean {
+    return this.#gaps.length === 0 && this.#members.every(({ hasEnded }) => hasEnded);
   }
 
   /** The process that was attached to first. */
@@ -313,10 +328,18 @@ export class ProcessTree implements AsyncDisposable {
     }
   }
 
-  #memberOptions({ image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { symbolPath, choice, judge, everyMs, settleMs = 0 } = this.#options;
+  #memberOptions({ pid, image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
+    const { names, choice, judge, everyMs, settleMs = 0, onCounts, sectionsOfAll } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
-    return { symbolPath, claim, marks, judge: choice.isReported(image) ? judge : undefined };
+    return {
+      names,
+      claim,
+      marks,
+      sectionsOfAll,
+      ...(choice.isReported(image)
+        ? { judge, onCounts: onCounts && ((counts) => onCounts({ pid, image }, counts)) }
+        : { judge: undefined }),
+    };
   }
 
   /** Gives everything back, once no judgement is under way that needs it. */

@@ -1,8 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { attach } from '../../audit/index.ts';
+import { attach, type CountedProcess, type OpenCounts } from '../../audit/index.ts';
 import type { Report } from '../../model.ts';
 import { findProcess, findProcesses, type ProcessInfo } from '../../process/processes.ts';
+import { spellSiteOf } from '../../report/stack-view.ts';
+import { describeRecording } from '../../telemetry/counts.ts';
+import type { Telemetry } from '../../telemetry/index.ts';
+import { toLabel } from '../../telemetry/label.ts';
+import { SiteChoice } from '../../telemetry/site-choice.ts';
 import { spellDuration } from '../../text/duration.ts';
 import { escapeText } from '../../text/escape.ts';
 import { toolName } from '../../version.ts';
@@ -21,11 +26,13 @@ import {
   toAuditOptions,
 } from '../audit-options.ts';
 import { parseDuration } from '../duration.ts';
+import { addTelemetryOptions, openAskedTelemetry, type TelemetryCliOptions } from '../export/telemetry-options.ts';
+import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
 import { checkReportFiles, numberFiles, type ReporterChoice, writeReports } from '../report-output.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
-interface AttachCliOptions extends AuditCliOptions {
+interface AttachCliOptions extends AuditCliOptions, TelemetryCliOptions {
   readonly for?: number;
   readonly untilExit?: true;
   readonly every?: number;
@@ -80,15 +87,15 @@ export function addAttachCommand(program: Command): void {
     '--all-findings',
     'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
   );
-  addMarkOptions(addGateOptions(addFindingOptions(command)));
-  addCapacityOption(command)
-    .addHelpText(
-      'after',
-      `\nExamples:\n  ${toolName} attach server.exe --for 60s\n  ${toolName} attach 4242 --until-exit --json > leaks.json`,
-    )
-    .action(async (wanted: string, options: AttachCliOptions) => {
-      process.exitCode = await runAttach(wanted, options, chooseReporters(options, command));
-    });
+  addTelemetryOptions(addMarkOptions(addGateOptions(addFindingOptions(command))));
+  addExamples(
+    command,
+    `${toolName} attach server.exe --for 60s`,
+    `${toolName} attach 4242 --until-exit --json > leaks.json`,
+  );
+  addCapacityOption(command).action(async (wanted: string, options: AttachCliOptions) => {
+    process.exitCode = await runAttach(wanted, options, chooseReporters(options, command));
+  });
 }
 
 /** @returns the exit code */
@@ -103,6 +110,8 @@ async function runAttach(
   const interruption = new AbortController();
   using _hearing = onInterruption(() => interruption.abort());
   const everyMs = options.mark === undefined ? (options.every ?? chooseInterval(options)) : undefined;
+  await using telemetry = await openAskedTelemetry(options);
+  const siteChoices = new Map<number, SiteChoice>();
   let earlierReports = 0;
   const writeReport = (report: Report, choices: readonly ReporterChoice[]): void =>
     writeReports(report, choices, toAppearance(options, options.allFindings ?? false));
@@ -116,12 +125,33 @@ async function runAttach(
     ...(everyMs === undefined ? {} : { everyMs }),
     ...(options.reportOn === undefined ? {} : { reportOn: options.reportOn }),
     onReport: (earlier) => writeReport(judge.judge(earlier), numberFiles(chosen, ++earlierReports)),
+    ...(telemetry === undefined
+      ? {}
+      : { onCounts: (counted, counts) => publish(telemetry, counted, counts, siteChoices) }),
     onAttached: (info, standingMs) => write(2, announce(info, standingMs, options)),
   });
   const report = judge.conclude(audited);
   writeReport(report, chosen);
   judge.throwFailure();
   return decideExitCode(report, options);
+}
+
+/** The sites of a process are chosen anew at each count, and those that were chosen go first. */
+function publish(
+  telemetry: Telemetry,
+  counted: CountedProcess,
+  counts: OpenCounts | undefined,
+  choices: Map<number, SiteChoice>,
+): void {
+  if (counts === undefined) {
+    choices.delete(counted.pid);
+    telemetry.forget(counted.pid);
+    return;
+  }
+  const choice = choices.get(counted.pid) ?? new SiteChoice();
+  choices.set(counted.pid, choice);
+  const sites = counts.sites.map(({ type, stack, count }) => ({ type, site: toLabel(spellSiteOf(stack)), count }));
+  telemetry.publish(counted.pid, describeRecording(counted, counts, choice.choose(sites)));
 }
 
 /** All processes that are meant, but for this one. */

@@ -11,7 +11,8 @@ import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { BaselineFile } from '../gate/baseline-file.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { addExamples } from '../help/examples.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 interface BaselineDiffOptions {
   readonly json?: true;
@@ -21,7 +22,12 @@ interface BaselineDiffOptions {
 /** `unclosed baseline`: works on files of known findings. */
 export function addBaselineCommand(program: Command): void {
   const command = program.command('baseline').summary('compare two baselines: files of findings that are known');
-  command
+  addExamples(
+    command,
+    `${toolName} baseline diff main.baseline unclosed.baseline`,
+    `${toolName} baseline diff --json main.baseline unclosed.baseline > difference.json`,
+  );
+  const compare = command
     .description(
       'Works on baselines: files of known findings, which "run --baseline <file> --update-baseline" writes and "run --baseline <file>" compares with.',
     )
@@ -35,13 +41,14 @@ export function addBaselineCommand(program: Command): void {
     .argument('<after>', 'a baseline that was written later')
     .option('--json', 'print one JSON document')
     .option('--fail-on-growth', 'exit with 1 if the later one accepts more')
-    .addHelpText(
-      'after',
-      `\nExamples:\n  ${toolName} baseline diff main.baseline unclosed.baseline\n  ${toolName} baseline diff --fail-on-growth main.baseline unclosed.baseline    # in a build: exit 0, 1 more, 2 error`,
-    )
     .action((before: string, after: string, options: BaselineDiffOptions) => {
       process.exitCode = diff(before, after, options);
     });
+  addExamples(
+    compare,
+    `${toolName} baseline diff main.baseline unclosed.baseline`,
+    `${toolName} baseline diff --fail-on-growth main.baseline unclosed.baseline    # in a build: exit 0, 1 more, 2 error`,
+  );
 }
 
 /** @returns the exit code */

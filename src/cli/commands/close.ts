@@ -10,12 +10,14 @@ import { whyCritical } from '../../process/critical.ts';
 import { enableDebugPrivilege } from '../../process/elevation.ts';
 import { findProcess } from '../../process/processes.ts';
 import { escapeText } from '../../text/escape.ts';
+import { toolName } from '../../version.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { addExamples } from '../help/examples.ts';
 import { parseHandle } from '../handle-argument.ts';
 import { formatHandle } from '../handle-columns.ts';
 import { drawExplanation } from './explain.ts';
 import { labelProcess } from '../handle-table.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
 interface CloseOptions {
   readonly yes?: true;
@@ -24,7 +26,7 @@ interface CloseOptions {
 
 /** `unclosed close`: closes a handle of another process. */
 export function addCloseCommand(program: Command): void {
-  program
+  const command = program
     .command('close')
     .summary('close a handle of another process')
     .description(
@@ -43,6 +45,7 @@ export function addCloseCommand(program: Command): void {
     .action(async (target: string, value: bigint, options: CloseOptions) => {
       process.exitCode = await close(target, value, options);
     });
+  addExamples(command, `${toolName} close app.exe 0x1a4`, `${toolName} close 4242 0x1a4 --yes    # asks nothing`);
 }
 
 /** @returns the exit code */

@@ -7,7 +7,8 @@ import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import { diffToJson, drawDiff } from '../diff-view.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { addExamples } from '../help/examples.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 interface DiffOptions {
   readonly json?: true;
@@ -20,7 +21,7 @@ const EXAMPLE_COUNT = 10;
 
 /** `unclosed diff`: shows what was opened, closed and recycled between two snapshots. */
 export function addDiffCommand(program: Command): void {
-  program
+  const command = program
     .command('diff')
     .summary('compare two snapshots: show what was opened and closed in between')
     .description(
@@ -33,13 +34,14 @@ export function addDiffCommand(program: Command): void {
     .option('--json', 'print one JSON document')
     .option('--all', 'show all kinds, not only the first ones')
     .option('--fail-on-growth', 'exit with 1 if there are more handles of any kind than before')
-    .addHelpText(
-      'after',
-      `\nExamples:\n  ${toolName} diff before.json after.json\n  ${toolName} diff --fail-on-growth before.json after.json    # in a build: exit 0, 1 grown, 2 error`,
-    )
     .action((before: string, after: string, options: DiffOptions) => {
       process.exitCode = diff(before, after, options);
     });
+  addExamples(
+    command,
+    `${toolName} diff before.json after.json`,
+    `${toolName} diff --fail-on-growth before.json after.json    # in a build: exit 0, 1 grown, 2 error`,
+  );
 }
 
 /** @returns the exit code */

@@ -8,7 +8,8 @@ import { readHost } from '../../wine/host.ts';
 import { toWindowsSymbolPath } from '../../wine/paths.ts';
 import { canRun, type Check, type CheckStatus, examineAll } from '../doctor-checks.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { describeOutput, type OutputDescription, write } from '../terminal.ts';
+import { addExamples } from '../help/examples.ts';
+import { describeOutput, type OutputDescription, write } from '../screen/terminal.ts';
 
 interface DoctorOptions {
   readonly json?: true;
@@ -17,7 +18,7 @@ interface DoctorOptions {
 
 /** `unclosed doctor`: checks what works on this machine, and says what to do about the rest. */
 export function addDoctorCommand(program: Command): void {
-  program
+  const command = program
     .command('doctor')
     .summary('check what works on this machine, and what to do about the rest')
     .description(
@@ -30,6 +31,7 @@ export function addDoctorCommand(program: Command): void {
     .action(async (options: DoctorOptions) => {
       process.exitCode = await examine(options);
     });
+  addExamples(command, `${toolName} doctor`, `${toolName} doctor --json > machine.json`);
 }
 
 /** @returns the exit code */

@@ -9,11 +9,13 @@ import type { Detail } from '../../handles/object-details.ts';
 import { enableDebugPrivilege } from '../../process/elevation.ts';
 import { findProcess } from '../../process/processes.ts';
 import { escapeJson, escapeText } from '../../text/escape.ts';
+import { toolName } from '../../version.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { parseHandle } from '../handle-argument.ts';
 import { formatHandle, spellAttributes } from '../handle-columns.ts';
 import { countHandles, labelProcess } from '../handle-table.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { addExamples } from '../help/examples.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 interface ExplainOptions {
   readonly json?: true;
@@ -21,7 +23,7 @@ interface ExplainOptions {
 
 /** `unclosed explain`: shows everything about one handle. */
 export function addExplainCommand(program: Command): void {
-  program
+  const command = program
     .command('explain')
     .summary('show everything about one handle')
     .description(
@@ -35,6 +37,7 @@ export function addExplainCommand(program: Command): void {
     .action(async (target: string, value: bigint, options: ExplainOptions) => {
       process.exitCode = await explain(target, value, options);
     });
+  addExamples(command, `${toolName} explain app.exe 0x1a4`, `${toolName} explain 4242 420 --json`);
 }
 
 /** @returns the exit code */

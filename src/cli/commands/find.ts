@@ -19,12 +19,14 @@ import { listModules } from '../../process/modules.ts';
 import { listProcesses, openProcess, type ProcessInfo } from '../../process/processes.ts';
 import { escapeText } from '../../text/escape.ts';
 import type { Column } from '../../report/listing.ts';
+import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { formatHandle, handleColumns } from '../handle-columns.ts';
+import { addExamples } from '../help/examples.ts';
 import { labelProcess } from '../handle-table.ts';
 import { chooseOutput, type FormatOptions, formatOptions } from '../listing-output.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 /** A DLL or program that is mapped into a process: it locks its file without any handle. */
 interface LoadedModule {
@@ -53,16 +55,19 @@ export function addFindCommand(program: Command): void {
         'files of the program and the DLLs that it has loaded, without a handle; these are listed as modules.',
     )
     .argument('<text>', 'a path, a part of a name, or :8080 for a port; a text with * or ? must match the whole name')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  unclosed find C:\\logs\\app.log\n  unclosed find .\\build\n  unclosed find :8080\n  unclosed find "HKCU\\Software\\*\\Recent"\n' +
-        '\nExit codes: 0 found, 1 no process holds it, 2 the search failed.',
-    )
+    .addHelpText('after', '\nExit codes: 0 found, 1 no process holds it, 2 the search failed.')
     .action(async (text: string, options: FormatOptions) => {
       if (text === '') command.error('error: the text to look for must not be empty');
       process.exitCode = await find(text, options);
     });
   for (const option of formatOptions()) command.addOption(option);
+  addExamples(
+    command,
+    `${toolName} find C:\\logs\\app.log`,
+    `${toolName} find .\\build`,
+    `${toolName} find :8080`,
+    `${toolName} find "HKCU\\Software\\*\\Recent"`,
+  );
 }
 
 /** @returns the exit code */

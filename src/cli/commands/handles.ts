@@ -5,6 +5,7 @@ import { type HandleFilter, listHandles, type ListedProcess } from '../../handle
 import { nameTest } from '../../handles/name-filter.ts';
 import { objectTypes } from '../../handles/types.ts';
 import { findProcesses, type ProcessInfo } from '../../process/processes.ts';
+import { toolName } from '../../version.ts';
 import { exitCodes } from '../exit-codes.ts';
 import {
   formatHandlesCsv,
@@ -15,8 +16,9 @@ import {
   typeCountColumns,
 } from '../handle-columns.ts';
 import { drawProcessCounts, drawTypeCounts, HandleTableView, labelProcess } from '../handle-table.ts';
+import { addExamples } from '../help/examples.ts';
 import { chooseOutput, type FormatOptions, formatOptions } from '../listing-output.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 
 interface HandlesOptions extends FormatOptions {
   readonly type?: readonly string[];
@@ -49,15 +51,18 @@ export function addHandlesCommand(program: Command): void {
     .option('--no-names', 'do not ask for names; much faster, and sockets are listed as files')
     .option('--summary', 'count the handles of each process by type')
     .option('--count-only', 'count the handles of each process; for one process, print only the number')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  unclosed handles 4242\n  unclosed handles app.exe --type socket\n  unclosed handles all --name "C:\\logs\\*" --csv\n' +
-        '  unclosed handles 4242,app.exe --summary\n\nExit codes: 0 listed, 2 no such process, or no process could be opened.',
-    )
+    .addHelpText('after', '\nExit codes: 0 listed, 2 no such process, or no process could be opened.')
     .action(async (target: string, options: HandlesOptions) => {
       process.exitCode = await listAll(command, target, options);
     });
   for (const option of formatOptions()) command.addOption(option);
+  addExamples(
+    command,
+    `${toolName} handles 4242`,
+    `${toolName} handles app.exe --type socket`,
+    `${toolName} handles all --name "C:\\logs\\*" --csv`,
+    `${toolName} handles 4242,app.exe --summary`,
+  );
 }
 
 /** @returns the exit code */

@@ -14,8 +14,10 @@ import { exitCodes } from '../exit-codes.ts';
 import { BaselineFile } from '../gate/baseline-file.ts';
 import { configFileName } from '../gate/configuration.ts';
 import { explainFileFailure } from '../gate/file-failure.ts';
+import { addExamples } from '../help/examples.ts';
 import { writeReports } from '../report-output.ts';
-import { write } from '../terminal.ts';
+import { openProgressLine } from '../screen/progress-line.ts';
+import { write } from '../screen/terminal.ts';
 
 interface InitOptions {
   readonly followChildren: boolean;
@@ -34,7 +36,7 @@ class InitError extends UserError {
 
 /** `unclosed init`: writes a first configuration, and a baseline of what a program leaks today. */
 export function addInitCommand(program: Command): void {
-  program
+  const command = program
     .command('init')
     .passThroughOptions()
     .summary('write a first configuration, and a baseline of what a program leaks today')
@@ -50,10 +52,10 @@ export function addInitCommand(program: Command): void {
       '--symbols <path>',
       'where to look for PDB files: directories and symbol servers with semicolons between them',
     )
-    .addHelpText('after', `\nExamples:\n  ${toolName} init\n  ${toolName} init -- build/tests.exe --quick`)
     .action(async (name: string | undefined, args: string[], options: InitOptions) => {
       process.exitCode = await init(name, args, options);
     });
+  addExamples(command, `${toolName} init`, `${toolName} init -- build/tests.exe --quick`);
 }
 
 /** @returns the exit code */
@@ -69,6 +71,7 @@ async function init(name: string | undefined, args: readonly string[], options: 
   }
   refuseExisting(baselineFileName);
   using interruption = new CtrlC();
+  using progress = openProgressLine();
   const { followChildren, symbols } = options;
   const report = await audit({
     program: toWindowsPath(name),
@@ -77,6 +80,7 @@ async function init(name: string | undefined, args: readonly string[], options: 
     ...(symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(symbols) }),
     signal: interruption.signal,
     interruption: interruption.began,
+    onProgress: (part) => progress.note(part?.work, part?.module),
   });
   writeReports(report, [{ name: 'table' }], {
     all: false,

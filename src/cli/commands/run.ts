@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { audit } from '../../audit/index.ts';
 import { type ExitCodePolicy, exitCodePolicies } from '../../config/config.ts';
+import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
   addCapacityOption,
@@ -19,16 +20,20 @@ import {
   toAuditOptions,
 } from '../audit-options.ts';
 import { CtrlC } from '../ctrl-c.ts';
+import { openProgressLine } from '../screen/progress-line.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
+import { addExamples } from '../help/examples.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
 
 interface RunOptions extends AuditCliOptions {
   readonly followChildren: boolean;
   readonly waitChildren?: true;
+  readonly js?: true;
   readonly exitCodePolicy: ExitCodePolicy;
   readonly all?: true;
   readonly quarantine?: number;
   readonly repeat?: number;
+  readonly leaksBySection?: true;
 }
 
 /** `unclosed run`: audits a program from its first instruction to its last. */
@@ -46,7 +51,13 @@ export function addRunCommand(program: Command): void {
     .usage('[options] -- <program> [arguments...]')
     .argument('<program>', 'the program to run: a path, or a name that is looked for along PATH')
     .argument('[arguments...]', 'the program’s own arguments');
+  addExamples(
+    command,
+    `${toolName} run -- app.exe --quick`,
+    `${toolName} run --baseline unclosed.baseline --reporter table --reporter sarif=unclosed.sarif -- build/tests.exe`,
+  );
   addChoiceOptions(addReporterOptions(command))
+    .option('--js', 'name the functions of JavaScript, in Node.js; adds flags of V8 to its arguments')
     .option('--follow-children', 'record child processes, too, and theirs', true)
     .option('--no-follow-children', 'record the program only, and leave its child processes alone')
     .option(
@@ -71,7 +82,11 @@ export function addRunCommand(program: Command): void {
     'run the program this many times, and say in how many runs each finding appeared',
     parseRepeat,
   );
-  addMarkOptions(command).addOption(
+  addMarkOptions(command).option(
+    '--leaks-by-section',
+    'a handle that a section (begin <name> … end <name> on the pipe of --mark, such as a test) opens and leaves open at its end is a leak, even if it is closed later',
+  );
+  command.addOption(
     new Option(
       '--quarantine [count]',
       `give the last closed handle values to no new handle, ${DEFAULT_QUARANTINE} of them unless a count is given: then every use of a closed handle is found`,
@@ -94,6 +109,7 @@ async function run(
   checkReportFiles(chosen);
   const judge = prepareJudge(options);
   using interruption = new CtrlC();
+  using progress = openProgressLine();
   const audited = await audit({
     program: toWindowsPath(name),
     args,
@@ -103,10 +119,13 @@ async function run(
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
+    javaScript: options.js ?? false,
+    leaksBySection: options.leaksBySection ?? false,
     followChildren: options.followChildren,
     waitChildren: options.waitChildren ?? false,
     signal: interruption.signal,
     interruption: interruption.began,
+    onProgress: (part) => progress.note(part?.work, part?.module),
     ...(options.repeat === undefined ? {} : { repeat: options.repeat }),
   });
   const report = judge.conclude(audited);

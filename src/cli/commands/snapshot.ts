@@ -9,8 +9,9 @@ import { writeSnapshotFile } from '../../snapshot/write.ts';
 import { toolName, toolVersion } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
-import { write } from '../terminal.ts';
+import { write } from '../screen/terminal.ts';
 
 interface SnapshotOptions {
   readonly output?: string;
@@ -18,7 +19,7 @@ interface SnapshotOptions {
 
 /** `unclosed snapshot`: saves the open handles of processes, for `unclosed diff` to compare. */
 export function addSnapshotCommand(program: Command): void {
-  program
+  const command = program
     .command('snapshot')
     .summary('save the open handles of processes to a file, to compare later')
     .description(
@@ -28,13 +29,15 @@ export function addSnapshotCommand(program: Command): void {
     )
     .argument('<target...>', 'a process id, a program’s name, several of these with commas or spaces, or all')
     .option('-o, --output <file>', 'write to this file, whole or not at all; by default to stdout')
-    .addHelpText(
-      'after',
-      `\nExamples:\n  ${toolName} snapshot -o before.json app.exe\n  ${toolName} snapshot -o after.json app.exe\n  ${toolName} diff before.json after.json`,
-    )
     .action(async (targets: string[], options: SnapshotOptions) => {
       process.exitCode = await snapshot(targets, options);
     });
+  addExamples(
+    command,
+    `${toolName} snapshot -o before.json app.exe`,
+    `${toolName} snapshot -o after.json app.exe`,
+    `${toolName} diff before.json after.json`,
+  );
 }
 
 /** @returns the exit code */

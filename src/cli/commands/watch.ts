@@ -5,16 +5,20 @@ import { type Command, Option } from 'commander';
 import { type GrowthVerdict, judgeGrowth } from '../../analyze/growth.ts';
 import { escapeJson, escapeText } from '../../text/escape.ts';
 import { createTheme } from '../../report/theme.ts';
+import { describeTable } from '../../telemetry/counts.ts';
+import type { Telemetry } from '../../telemetry/index.ts';
 import { findProcess } from '../../process/processes.ts';
 import { type Sample, Sampler } from '../sampler.ts';
 import { toolName } from '../../version.ts';
 import { parseDuration } from '../duration.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { addTelemetryOptions, openAskedTelemetry, type TelemetryCliOptions } from '../export/telemetry-options.ts';
+import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
-import { describeOutput, write } from '../terminal.ts';
+import { describeOutput, write } from '../screen/terminal.ts';
 import { drawLine, drawScreen, drawVerdict, type WatchEnd, type WatchTarget } from '../watch-view.ts';
 
-interface WatchOptions {
+interface WatchOptions extends TelemetryCliOptions {
   readonly interval: number;
   readonly for?: number;
   readonly json?: true;
@@ -30,7 +34,7 @@ const SAMPLES_KEPT = 4096;
 
 /** `unclosed watch`: counts the handles of a process over time, and judges whether they grow steadily. */
 export function addWatchCommand(program: Command): void {
-  program
+  const command = program
     .command('watch')
     .summary('count the handles of a process again and again, and report what grows steadily')
     .description(
@@ -53,27 +57,37 @@ export function addWatchCommand(program: Command): void {
     )
     .addOption(new Option('--ndjson', 'print a line of JSON for each count, and one for the verdict').conflicts('json'))
     .option('--fail-on-growth', 'exit with 1 if anything grows steadily')
-    .addHelpText(
-      'after',
-      `\nExamples:\n  ${toolName} watch app.exe\n  ${toolName} watch 4242 --interval 500ms --for 10m\n  ${toolName} watch app.exe --for 1h --interval 10s --fail-on-growth --json > growth.json`,
-    )
     .action(async (target: string, options: WatchOptions) => {
       process.exitCode = await watch(target, options);
     });
+  addTelemetryOptions(command);
+  addExamples(
+    command,
+    `${toolName} watch app.exe`,
+    `${toolName} watch 4242 --interval 500ms --for 10m`,
+    `${toolName} watch app.exe --for 1h --interval 10s --fail-on-growth --json > growth.json`,
+  );
 }
 
 /** @returns the exit code */
 async function watch(wanted: string, options: WatchOptions): Promise<number> {
   const found = findProcess(wanted);
   const target: WatchTarget = { pid: found.processId, image: found.name };
-  const view = chooseView(target, options);
+  const shown = chooseView(target, options);
   const interruption = new AbortController();
   using _hearing = onInterruption(() => interruption.abort());
   using sampler = new Sampler(found, `${escapeText(found.name)} (${found.processId})`);
+  // On a screen that is drawn over, a line of stderr would be in the way.
+  const troubles: string[] = [];
+  const tell = (line: string): void => void write(2, line);
+  const isScreen = !options.json && !options.ndjson && describeOutput(1).canRedraw;
+  await using telemetry = await openAskedTelemetry(options, isScreen ? (line) => void troubles.push(line) : tell);
+  const view = telemetry === undefined ? shown : publishing(shown, target, telemetry);
   const samples: Sample[] = [];
   const end = await collect(sampler, samples, options, interruption.signal, view);
   const verdict = judgeGrowth(samples);
   if (end !== 'output closed') view.finish(samples, verdict, end, sampler.exitCode());
+  troubles.forEach(tell);
   if (end === 'interrupted') return exitCodes.interrupted;
   return options.failOnGrowth && verdict.growing.length > 0 ? exitCodes.findings : exitCodes.clean;
 }
@@ -131,11 +145,22 @@ interface View {
   finish(samples: readonly Sample[], verdict: GrowthVerdict, end: WatchEnd, exitCode: number | undefined): void;
 }
 
+/** Gives each count to the collectors, too. */
+function publishing(view: View, target: WatchTarget, telemetry: Telemetry): View {
+  return {
+    ...view,
+    show(samples) {
+      const { types, gui } = samples.at(-1)!;
+      telemetry.publish(target.pid, describeTable(target, types, gui));
+      return view.show(samples);
+    },
+  };
+}
+
 function chooseView(target: WatchTarget, options: WatchOptions): View {
   if (options.ndjson) return ndjsonView(target, options);
   if (options.json) return jsonView(target, options);
-  const { isTerminal } = describeOutput(1);
-  return isTerminal && process.env['TERM'] !== 'dumb' ? screenView(target, options) : lineView(target);
+  return describeOutput(1).canRedraw ? screenView(target, options) : lineView(target);
 }
 
 /** Draws over what it drew before. */

@@ -72,11 +72,12 @@ function toJson(report: Report): object {
     target: targetToJson(target),
     findings: [],
     completeness: completenessToJson(completeness),
-    modulesWithoutNames: modulesWithoutNames?.map(({ module, why, debugFile, pdbId }) => ({
+    modulesWithoutNames: modulesWithoutNames?.map(({ module, why, debugFile, pdbId, trouble }) => ({
       module,
       why,
       debugFile,
       pdbId,
+      trouble,
     })),
     suppressions: suppressions?.map((each) => ({
       ...suppressionToJson(each),

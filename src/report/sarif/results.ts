@@ -132,7 +132,7 @@ function* writeStacks(finding: Finding, { texts, framesMax }: ResultView): Itera
 }
 
 function describeProperties(finding: Finding): object {
-  const { status, object, handles, growth, processes, runs, suppression } = finding;
+  const { status, object, handles, growth, sections, processes, runs, suppression } = finding;
   const name = describeObject(object, '->');
   return {
     status,
@@ -140,8 +140,20 @@ function describeProperties(finding: Finding): object {
     ...(name === '' ? {} : { objectName: nameText(name) }),
     handles: handles.map(hexadecimal),
     ...(growth === undefined ? {} : { growth }),
+    ...(sections === undefined ? {} : { sections: describeSections(sections) }),
     ...(processes === undefined ? {} : { processes: processes.slice(0, 100) }),
     ...(runs === undefined ? {} : { runs: runs.slice(0, 1000) }),
     ...(suppression === undefined ? {} : { suppression: nameText(suppression) }),
+  };
+}
+
+/** The labelled sections that a finding belongs to. */
+function describeSections({ opened = [], called = [], leftIn }: NonNullable<Finding['sections']>): object {
+  const describe = (parts: typeof opened): readonly object[] =>
+    parts.map(({ names, of, count }) => ({ names: names.map(nameText), ...(of === undefined ? {} : { of }), count }));
+  return {
+    ...(opened.length === 0 ? {} : { opened: describe(opened) }),
+    ...(called.length === 0 ? {} : { called: describe(called) }),
+    ...(leftIn === undefined ? {} : { leftIn }),
   };
 }

@@ -16,7 +16,10 @@ export function spellFacts({ target, runs, stats }: Report): readonly string[] {
     target.exitCode === undefined ? 'still running' : `exited with ${spellExitCode(target.exitCode)}`,
     spellDuration(stats.durationMs),
     `${spellNumber(stats.opens)} handles opened, ${spellNumber(stats.closes)} closed, ${spellNumber(stats.openHandles)} open`,
-    ...(stats.iterations === undefined ? [] : [`${plural(stats.iterations, 'iteration')} marked`]),
+    ...(stats.iterations === undefined || (stats.iterations === 0 && stats.sections !== undefined)
+      ? []
+      : [`${plural(stats.iterations, 'iteration')} marked`]),
+    ...(stats.sections === undefined ? [] : [`${plural(stats.sections, 'test')} labelled`]),
   ];
 }
 

@@ -17,7 +17,8 @@ const reasons: Readonly<Record<MissingNames, string>> = {
   'file-unavailable': 'the file is gone, was replaced, or is on a network drive that you did not name',
   'partly-covered': 'the debug information does not have these functions',
   managed: 'managed code of .NET, whose methods have no native symbols',
-  'made-at-run-time': 'made at run time, as by a JIT compiler, and without symbols',
+  'made-at-run-time':
+    'made at run time, as by a JIT compiler, and without symbols. Those of Node.js have names with --js',
 };
 
 /** A line for each reason why frames that the report shows have no names: the frames themselves do not say it. */
@@ -49,13 +50,19 @@ export function spellMissingNames(
   const modules = modulesWithoutNames.filter(isOfInterest);
   return Object.entries(reasons).flatMap(([why, reason]) => {
     const concerned = modules.filter((each) => each.why === why);
-    return concerned.length === 0 ? [] : [`${spellModules(concerned)}: ${reason}.`];
+    if (concerned.length === 0) return [];
+    const troubles = concerned.flatMap(({ debugFile = '', trouble }) =>
+      trouble === undefined ? [] : [`${baseName(debugFile)}: ${trouble}.`],
+    );
+    return [`${spellModules(concerned)}: ${reason}.`, ...troubles.slice(0, namedModules)];
   });
 }
 
 /** Modules that have a function without a name among these frames. */
 function modulesOf(frames: readonly Frame[]): ReadonlySet<string> {
-  return new Set(frames.filter((frame) => frame.function === undefined).map(({ module }) => module));
+  return new Set(
+    frames.filter((frame) => frame.function === undefined && frame.javascript !== true).map(({ module }) => module),
+  );
 }
 
 /** `bun.exe (bun.pdb), a.dll (a.pdb) and 3 more` */

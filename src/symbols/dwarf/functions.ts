@@ -37,9 +37,8 @@ const NAME_LENGTH_MAX = 2000;
 /**
  * The functions of a file and what was inlined into them, DWARF 2 to 5.
  *
- * A unit is read for its first address. We read DWARF ourselves. Wine's dbghelp knows neither DWARF 5 nor inlined
- * functions, and Windows' dbghelp reads no DWARF at all. Another program (llvm-symbolizer, addr2line) is mostly not
- * installed, and takes a process for every module where it is.
+ * A unit is read for its first address. We read DWARF ourselves: another program (llvm-symbolizer, addr2line) is mostly
+ * not installed, and takes a process for every module where it is.
  *
  * A damaged unit has no functions; nothing throws. https://dwarfstd.org/doc/DWARF5.pdf (3.3)
  */

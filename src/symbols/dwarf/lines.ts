@@ -34,8 +34,8 @@ const ROW_SIZE_BYTES = 24;
 /**
  * The line tables of a file, DWARF 2 to 5.
  *
- * We read DWARF ourselves. Wine's dbghelp returns the first of several lines for one address, and the last one is the
- * code's [ran, Wine 8]; it does not read DWARF 5. Windows' dbghelp reads no DWARF at all.
+ * We read DWARF ourselves. Windows' own reader of debug information, dbghelp, knows none, and that of Wine knows old
+ * versions only.
  *
  * The rows of a table are many times as large as its bytes. So at first only the addresses of its sequences are kept.
  * The rows of a sequence are made for the first look-up in it.

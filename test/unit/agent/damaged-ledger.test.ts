@@ -9,14 +9,13 @@ import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import {
   DESCRIPTOR_KEY,
   header,
-  image,
-  IMAGE_SIZE_BYTES,
   MAXIMUM_FRAMES,
   RUNTIME_OBJECT_SIZE_BYTES,
   slot,
   SLOT_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { image, IMAGE_SIZE_BYTES } from '../../../src/agent/ledger/image.ts';
 import { misuse, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT } from '../../../src/agent/ledger/misuse.ts';
 import { EARLIER_LIFE_COUNT } from '../../../src/agent/ledger/earlier-life.ts';
 import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';

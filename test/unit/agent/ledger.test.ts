@@ -5,9 +5,6 @@ import {
   DESCRIPTOR_KEY,
   ELSEWHERE_OFFSET,
   header,
-  image,
-  IMAGE_COUNT,
-  IMAGE_SIZE_BYTES,
   MAXIMUM_FRAMES,
   MAY_BE_INHERITABLE,
   RUNTIME_OBJECT_COUNT,
@@ -19,6 +16,7 @@ import {
   STACK_POOL_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { image, IMAGE_COUNT, IMAGE_SIZE_BYTES } from '../../../src/agent/ledger/image.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from '../../../src/agent/ledger/misuse.ts';
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';

@@ -2,10 +2,10 @@
 import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import { ELSEWHERE_COUNT, ELSEWHERE_SIZE_BYTES } from '../../../src/agent/ledger/elsewhere.ts';
+import { IMAGE_SIZE_BYTES } from '../../../src/agent/ledger/image.ts';
 import {
   ELSEWHERE_OFFSET,
   header,
-  IMAGE_SIZE_BYTES,
   ledgerLayout,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { mayOpenTargetFile, openTargetFile, toTargetFilePath } from '../../../src/process/target-file.ts';
+import { isPlainFileName, openTargetFile, toTargetFilePath } from '../../../src/process/target-file.ts';
 
 const context = { workingDirectory: 'C:\\work', isNetworkDrive: (root: string) => root.toLowerCase() === 'n:\\' };
 
@@ -54,7 +54,6 @@ describe('a path from a target is refused before anything is opened', () => {
     // The same for the functions that open: on this machine none of these names is chosen by its user.
     if (!/^(\\\\\?\\)?n:/i.test(path)) {
       expect(openTargetFile(path, { sizeBytesMax: 1 << 20 })).toBeUndefined();
-      expect(mayOpenTargetFile(path)).toBe(false);
     }
   });
 });
@@ -79,5 +78,35 @@ describe('a machine that the user has chosen is asked', () => {
 
   it('a relative path stays on the share of the working directory', () => {
     expect(toPath('..\\..\\..\\other\\x.c', [], '\\\\host\\share\\work')).toBe('\\\\host\\share\\other\\x.c');
+  });
+});
+
+describe('a plain file name', () => {
+  it.each(['app.pdb', 'größe 日本.pdb', '.pdb', 'console.pdb', 'a'.repeat(255)])('%j is one', (name) => {
+    expect(isPlainFileName(name)).toBe(true);
+  });
+
+  it.each([
+    ...[
+      '',
+      '.',
+      '..',
+      'a\\b',
+      'a/b',
+      'C:a',
+      'a:b',
+      'a?b',
+      'a*',
+      'a"b',
+      'a\0b',
+      'a\nb',
+      'a.pdb.',
+      'a.pdb ',
+      'nul',
+      'CON.pdb',
+    ],
+    ...['com1', 'lpt9.pdb', 'a'.repeat(256)],
+  ])('%j is none', (name) => {
+    expect(isPlainFileName(name)).toBe(false);
   });
 });

@@ -277,6 +277,16 @@ describe('the reason why names are missing', () => {
       'app.exe (app.pdb): no PDB with the right GUID was found.',
     ],
     [
+      {
+        module: 'app.exe',
+        why: 'pdb-not-found',
+        debugFile: 'C:\\build\\app.pdb',
+        pdbId: '00',
+        trouble: 'S:\\a is shut',
+      },
+      'app.exe (app.pdb): no PDB with the right GUID was found. Put it beside the module, or name its directory with\n    --symbols.\n  • app.pdb: S:\\a is shut.',
+    ],
+    [
       { module: 'app.exe', why: 'debug-file-not-read', debugFile: 'app.debug' },
       'app.exe (app.debug): the debug information is',
     ],

@@ -10,6 +10,14 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
   ],
   [{ kind: 'runs-missing', done: 2, wanted: 5 }, 'Only 2 of 5 runs took place.'],
   [
+    { kind: 'no-sections', mark: '\\\\.\\pipe\\done' },
+    'No section was begun by \\\\.\\pipe\\done: what sections left open at their ends could not be judged.',
+  ],
+  [
+    { kind: 'sections-forgotten', count: 2 },
+    '2 sections were forgotten, because too many had handles on record: a finding may lack its test.',
+  ],
+  [
     { kind: 'no-marks', mark: 'Local\\done' },
     'No mark came by Local\\done: growth from iteration to iteration could not be judged.',
   ],

@@ -25,6 +25,7 @@ describe('toWindowsSymbolPath', () => {
   it.each([
     ['/home/me/pdb;C:\\pdb;', 'Z:\\home\\me\\pdb;C:\\pdb;'],
     ['srv*C:\\cache*https://example.com/symbols', 'srv*C:\\cache*https://example.com/symbols'],
+    ['srv*/home/me/cache*https://example.com/;cache*/c', 'srv*Z:\\home\\me\\cache*https://example.com/;cache*Z:\\c'],
     ['', ''],
   ])('%j -> %j', (path, expected) => {
     expect(toWindowsSymbolPath(path)).toBe(expected);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { MAXIMUM_FRAMES } from '../../../src/agent/ledger/layout.ts';
-import type { RecordingOptions } from '../../../src/agent/inject/recording.ts';
+import type { RecordingOptions } from '../../../src/agent/inject/recording-options.ts';
 import { fixturePath } from '../tool.ts';
 import { runProgram } from './recorded-program.ts';
 

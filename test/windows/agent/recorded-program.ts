@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { Recording, type RecordingOptions } from '../../../src/agent/inject/recording.ts';
+import { Recording } from '../../../src/agent/inject/recording.ts';
+import type { RecordingOptions } from '../../../src/agent/inject/recording-options.ts';
 import { SetHandleInformation, WaitForMultipleObjectsAsync } from '../../../src/ffi/kernel32.ts';
 import { type AsHandle, type BorrowedHandle, borrowFile, failed } from '../../../src/io/index.ts';
 import { StartedProcess } from '../../../src/process/spawn.ts';

@@ -1,16 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join, win32 } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { HANDLE, loadLibrary, LPCWSTR, POINTER, type Pointer, ULONG64, viewMemory } from '../../../src/ffi/library.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
 import { listModules, type Module } from '../../../src/process/modules.ts';
-import { mayOpenTargetFile } from '../../../src/process/target-file.ts';
+import { openTargetFile } from '../../../src/process/target-file.ts';
 import { ExecutableFile } from '../../../src/symbols/executable-file.ts';
+import { serverLimits } from '../../../src/symbols/store/symbol-server.ts';
 import { Symbolizer } from '../../../src/symbols/symbolizer.ts';
 import { ends } from '../../hang.ts';
 
@@ -274,7 +277,7 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
   });
 
   it('is found beside its program where the program names it on another machine, which is not asked', () => {
-    const name = '\\\\host.invalid\\share\\a.pdb';
+    const name = '\\\\a.invalid\\share\\a.pdb';
     const elsewhere = join(scratchFolder, 'elsewhere');
     mkdirSync(elsewhere);
     const path = join(elsewhere, basename(moved.path));
@@ -282,9 +285,53 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
     shared.write(name.padEnd('astray-addresses-pdb.pdb'.length, '\0'), at, 'latin1');
     writeFileSync(path, shared);
     copyFileSync(program.path.replace(/exe$/, 'pdb'), join(elsewhere, 'a.pdb'));
-    expect(mayOpenTargetFile(name)).toBe(false);
+    expect(openTargetFile(name, { sizeBytesMax: 1 << 30 })).toBeUndefined();
     using symbolizer = new Symbolizer([{ ...moved, path }]);
     expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
+  });
+
+  describe('is fetched from a symbol server', () => {
+    let answer: RequestListener;
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      answer(request, response);
+    });
+    beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
+    afterAll(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const openWith = (cache: string): Symbolizer =>
+      new Symbolizer([moved], {
+        searchPath: `srv*${join(scratchFolder, cache)}*http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+        limits: { ...serverLimits, allowsPlainLoopback: true },
+      });
+
+    it('where an address of the program is wanted, and once', async () => {
+      const pdb = readFileSync(program.path.replace(/exe$/, 'pdb'));
+      answer = (_, response) => void response.end(pdb);
+      using symbolizer = openWith('cache');
+      await symbolizer.fetchSymbols([0n, program.base + BigInt(program.sizeBytes)]);
+      expect(asked).toEqual([]);
+      await symbolizer.fetchSymbols(calls.map(({ address }) => address));
+      for (const call of calls)
+        expect(symbolizer.resolve(call.address)).toMatchObject({ function: call.function, line: call.line });
+      using second = openWith('cache');
+      await second.fetchSymbols([calls[0]!.address]);
+      expect(second.resolve(calls[0]!.address)).toMatchObject(line);
+      expect(asked).toHaveLength(1);
+    });
+
+    it('or not, and the reason is given', async () => {
+      answer = (_, response) => void response.writeHead(500).end();
+      using symbolizer = openWith('empty');
+      await symbolizer.fetchSymbols([calls[0]!.address]);
+      expect(symbolizer.explainMissingNames(moved.name)).toMatchObject({
+        why: 'pdb-not-found',
+        trouble: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+ answered with HTTP 500$/),
+      });
+    });
   });
 
   it('is found along _NT_SYMBOL_PATH', () => {
@@ -298,7 +345,7 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
   });
 });
 
-it('a program with DWARF whose linker left a record without a PDB is not given to dbghelp', () => {
+it('a program with DWARF whose linker left a record without a PDB names no PDB', () => {
   const path = join(buildFolder, 'leaks-in-template-dwarf5.exe');
   using file = open(path);
   expect(file?.pdb).toBeUndefined();

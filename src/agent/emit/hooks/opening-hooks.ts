@@ -4,7 +4,7 @@ import { header, MAY_BE_INHERITABLE } from '../../ledger/layout.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8d, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import { callerArgument } from '../abi/framed-function.ts';
-import { SYSTEM_TIME } from '../abi/system-time.ts';
+import { emitReadTime } from '../abi/system-time.ts';
 import { emitMayBeInheritable } from '../recorder/inherited-handles.ts';
 import type { Hook, HookBody } from './hook-environment.ts';
 import {
@@ -143,7 +143,7 @@ const THREAD_CREATE_FLAGS_CREATE_SUSPENDED = 1;
 export function emitCreatesProcess(hook: Hook): void {
   const { asm, environment, rowNumber } = hook;
   const { began, changes } = hookPlaces('began', 'changes');
-  asm.mov(rax, SYSTEM_TIME);
+  emitReadTime(asm, rax, environment);
   asm.mov(began, rax);
   asm.mov(rax, environment.linkSlots.ledger);
   asm.mov(eax, at(rax, header.inheritanceChanges));

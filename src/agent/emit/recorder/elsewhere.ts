@@ -13,7 +13,7 @@ import { eax, edx, r10, r10d, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { emitQueryProcess, processInformation } from '../abi/process-information.ts';
-import { SYSTEM_TIME } from '../abi/system-time.ts';
+import { emitReadTime } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from '../walk/stack-hash.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
@@ -76,7 +76,7 @@ export function emitNoteElsewhere(asm: Assembler, begin: Label, environment: Rec
     asm.j('ne', probe);
     asm.mov(at(r9, elsewhere.key), rdx);
     asm.bind(claimed);
-    asm.mov(rax, SYSTEM_TIME);
+    emitReadTime(asm, rax, environment);
     asm.mov(at(r9, elsewhere.time), rax);
     asm.mov(rax, stack);
     asm.mov(at(r9, elsewhere.stack), eax);

@@ -1,4 +1,5 @@
-import { header, image, IMAGE_COUNT, IMAGE_SIZE_BYTES, IMAGES_OFFSET } from '../../ledger/layout.ts';
+import { header, IMAGES_OFFSET } from '../../ledger/layout.ts';
+import { image, IMAGE_COUNT, IMAGE_SIZE_BYTES } from '../../ledger/image.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label } from '../../asm/operands.ts';
 import { eax, r10, r8d, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';

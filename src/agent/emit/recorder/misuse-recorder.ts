@@ -23,7 +23,7 @@ import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts
 import { eax, ecx, edx, r10, r10d, r11, r11d, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
-import { SYSTEM_TIME } from '../abi/system-time.ts';
+import { emitReadTime } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from '../walk/stack-hash.ts';
 import { emitCopyEarlierLives, emitEarlierLives } from './earlier-lives.ts';
@@ -315,7 +315,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.mov(at(r9, misuse.offendingStack), eax);
     asm.mov(eax, teb(tebField.threadId));
     asm.mov(at(r9, misuse.offendingThread), eax);
-    asm.mov(rax, SYSTEM_TIME);
+    emitReadTime(asm, rax, environment);
     asm.mov(at(r9, misuse.offendingTime), rax);
     asm.mov(rax, callAndKind);
     asm.mov(at(r9, misuse.offendingCall), eax); // the kind is the upper half

@@ -5,7 +5,7 @@ import { eax, edx, r10, r10d, r11, r11d, r8, r8d, r9, r9d, rax, rcx, rdx, type R
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramePlaces, framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
-import { SYSTEM_TIME } from '../abi/system-time.ts';
+import { emitReadTime } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitKeepLife } from './earlier-lives.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
@@ -97,7 +97,7 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
     emitKeepLife(asm, rcx, r8, rdx, environment);
     asm.bind(firstLife);
     asm.movImmediate32(at(rcx, slot.runtimeObject), 0);
-    emitWriteOpening(asm, opening.rowAndType);
+    emitWriteOpening(asm, opening.rowAndType, environment);
     epilogue();
     asm.bind(beyond);
     emitGrow(asm, begun, environment);
@@ -106,12 +106,12 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
 }
 
 /** Writes an opening into the slot at rcx: r8 has the state so far, and eax the stack's id. Clobbers rdx. */
-export function emitWriteOpening(asm: Assembler, rowAndType: Memory): void {
+export function emitWriteOpening(asm: Assembler, rowAndType: Memory, environment: LinkedEnvironment): void {
   asm.or(r8, 1);
   asm.add(r8, 2); // the next generation, open
   emitPackStack(asm, r8, rdx);
   asm.mov(at(rcx, slot.openedStack), rax);
-  asm.mov(rax, SYSTEM_TIME);
+  emitReadTime(asm, rax, environment);
   asm.mov(at(rcx, slot.openedTime), rax);
   asm.mov(eax, teb(tebField.threadId));
   asm.mov(at(rcx, slot.openedThread), eax);
@@ -219,7 +219,7 @@ export function emitWriteClosing(
   asm.mov(r8, places.state);
   asm.mov(r9, places.row);
   asm.mov(r10d, eax);
-  asm.mov(r11, SYSTEM_TIME);
+  emitReadTime(asm, r11, environment);
   asm.mov(at(rcx, slot.closedTime), r11);
   asm.mov(r11d, teb(tebField.threadId));
   asm.mov(at(rcx, slot.closedThread), r11d);

@@ -138,7 +138,7 @@ export function emitOpenRuntimeObject(asm: Assembler, begin: Label, environment:
     asm.mov(at(rcx, runtimeObject.handle), r9);
     asm.movImmediate64(at(rcx, runtimeObject.descriptor), 0);
     asm.mov(r8, at(rcx, slot.state));
-    emitWriteOpening(asm, opening.rowAndType);
+    emitWriteOpening(asm, opening.rowAndType, environment);
 
     // The slot of its handle names it, unless another thread has closed the handle meanwhile.
     asm.mov(r10, r9);

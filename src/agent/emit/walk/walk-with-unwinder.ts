@@ -27,12 +27,12 @@ import {
   rsi,
   rsp,
 } from '../../asm/registers.ts';
-import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramedFunction, framedFunction, type FrameShape, savedRegisterOffset } from '../abi/framed-function.ts';
 import { MEM_IMAGE, memoryInformation, PAGE_EXECUTE_ANY } from '../abi/memory-information.ts';
 import { tebField } from '../abi/teb.ts';
 import { captureFrame } from './capture-frame.ts';
 import { context, prediction } from './context.ts';
+import { emitRegisterFrames, type FramesEnvironment } from './register-frames.ts';
 import { CACHE_INDEX_BITS, cacheEntry } from './walk-cache.ts';
 
 const PEB_PROCESS_HEAP = 0x30; // PVOID ProcessHeap
@@ -40,15 +40,13 @@ const PEB_PROCESS_HEAP = 0x30; // PVOID ProcessHeap
 const CONTEXT_FULL = 0x10_000b;
 
 /** Labels and options of the code that walks stacks. */
-export interface WalkEnvironment extends LinkedEnvironment {
-  /** The agent's own RUNTIME_FUNCTION table, the u32 with its length, and the address that its entries count from. */
-  readonly functionTable: Label;
-  readonly functionCount: Label;
-  readonly imageBase: Label;
+export interface WalkEnvironment extends FramesEnvironment {
   /** Every stack is walked with the unwinder too, and differences are counted: for tests. */
   readonly checked: boolean;
   /** {@link emitPredictUnwind} */
   readonly predictUnwind: Label;
+  /** {@link emitNoteBytecode} */
+  readonly noteBytecode: Label;
   /** {@link emitWalkGoFrames} */
   readonly walkGoFrames: Label;
 }
@@ -169,7 +167,7 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.mov(ecx, 1);
     asm.lockCmpxchg(at(r14, header.unwindRegistered), ecx);
     asm.j('ne', registered);
-    emitRegister(asm, environment);
+    emitRegisterFrames(asm, at(rsp, walk.handlerData), environment);
     asm.bind(registered);
 
     asm.bind(loop);
@@ -185,6 +183,19 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.sub(rax, environment.linkSlots.goCode);
     asm.cmp(rax, environment.linkSlots.goCodeSizeBytes);
     asm.j('b', go);
+    const bytecodeNoted = asm.label('bytecodeNoted');
+    asm.cmp(environment.linkSlots.notesBytecode, 0);
+    asm.j('e', bytecodeNoted);
+    asm.mov(rcx, rdi);
+    asm.mov(edx, esi);
+    asm.mov(r8, rbx);
+    asm.mov(r9, ctx(context.rbp));
+    asm.call(environment.noteBytecode);
+    asm.mov(esi, eax);
+    asm.cmp(esi, MAXIMUM_FRAMES);
+    asm.j('ae', finish);
+    asm.bind(bytecodeNoted);
+    asm.mov(rcx, ctx(context.rip));
     asm.lea(rdx, at(rsp, walk.imageBase));
     asm.xor(r8d, r8d);
     asm.call(environment.ntdllImport('RtlLookupFunctionEntry'));
@@ -357,33 +368,4 @@ export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: 
     asm.mov(eax, esi);
     epilogue();
   });
-}
-
-/**
- * Registers the agent's frames with the unwinder. The kernel, which walks stacks for tracing and for debuggers, knows
- * only of growable tables. They are new in Windows 8.
- *
- * https://learn.microsoft.com/windows/win32/api/winnt/nf-winnt-rtladdgrowablefunctiontable
- */
-function emitRegister(asm: Assembler, environment: WalkEnvironment): void {
-  const [old, registered] = asm.labels('old', 'registered');
-  const addGrowableTable = environment.ntdllImport('RtlAddGrowableFunctionTable');
-  asm.cmp(addGrowableTable, 0);
-  asm.j('e', old);
-  asm.lea(rcx, at(rsp, walk.handlerData)); // PVOID *DynamicTable: the table stays for ever
-  asm.lea(rdx, relative(environment.functionTable));
-  asm.mov(r8d, relative(environment.functionCount)); // DWORD EntryCount
-  asm.mov(r9d, r8d); // DWORD MaximumEntryCount
-  asm.lea(rax, relative(environment.imageBase));
-  asm.mov(at(rsp, 0x20), rax); // ULONG_PTR RangeBase
-  asm.mov(at(rsp, 0x28), rdx); // ULONG_PTR RangeEnd: the table lies behind all code
-  asm.call(addGrowableTable);
-  asm.test(eax, eax);
-  asm.j('ns', registered);
-  asm.bind(old);
-  asm.lea(rcx, relative(environment.functionTable));
-  asm.mov(edx, relative(environment.functionCount));
-  asm.lea(r8, relative(environment.imageBase));
-  asm.call(environment.ntdllImport('RtlAddFunctionTable'));
-  asm.bind(registered);
 }

@@ -10,6 +10,7 @@ const gaps: readonly Gap[] = Object.keys(mayHideFindings).map((kind) => {
     'calls-unrecognised': { names: ['NtClose'] },
     'functions-unmovable': { names: ['msvcrt.dll!_lseek'] },
     'handle-table-lost': { why: 'failed-fast' },
+    'no-sections': { mark: '\\\\.\\pipe\\done' },
     'no-marks': { mark: 'Local\\done' },
     'too-few-marks': { iterations: 1, warmUpIterations: 2, needed: 5 },
     'process-left': { image: 'C:\\b.exe' },
@@ -37,11 +38,21 @@ const inlined: Frame = {
 const own: Frame = { module: 'app.exe', function: 'rotate', offset: 40, file: 'C:\\repo\\src\\rotate.c', line: 30 };
 const main: Frame = { module: 'app.exe', function: 'main', offset: 9, file: 'src\\main.c', line: 61 };
 const library: Frame = { module: 'lib.dll', function: 'run', offset: 1, file: 'D:\\lib\\run.c', line: 7 };
+const script: Frame = {
+  module: 'leak.cjs',
+  function: 'load',
+  offset: 0,
+  file: 'C:\\repo\\src\\leak.cjs',
+  line: 9,
+  column: 16,
+  javascript: true,
+};
 const nameless: Frame = { module: 'app.exe', offset: 0x13ae };
 const start: Frame = { module: 'app.exe', function: 'mainCRTStartup', offset: 9, runtime: true };
 
 /** `CreateFileW` by `open_log`, which was inlined into `rotate`, with a library between it and `main`. */
 export const opened: Stack = [system, inlined, own, library, main, start];
+const closedByScript: Stack = [system, script];
 const closed: Stack = [system, own, main, start];
 const offending: Stack = [system, { ...own, function: 'finish', line: 44 }, nameless, main, start];
 
@@ -75,6 +86,14 @@ const leak: Finding = {
   fingerprint: '00000000000000a1',
   baseline: { count: 2, perIteration: true },
   growth: { iterations: 8, grewIn: 8, handlesPerIteration: 1.5 },
+  sections: {
+    opened: [
+      { names: ['Cache.evicts'], count: 2 },
+      { names: [], of: 1, count: 1 },
+    ],
+    called: [{ names: ['Log.rotates'], count: 1 }],
+    leftIn: 2,
+  },
   processes: [
     { pid: 4, count: 1 },
     { pid: 8, count: 2 },
@@ -98,7 +117,7 @@ const note: Finding = {
   message: 'One Key handle is still open.',
   count: 1,
   object: { type: 'Key', name: 'HKLM\\Software' },
-  stacks: { opened: [] },
+  stacks: { opened: [], closed: closedByScript },
   fingerprint: '00000000000000a3',
 };
 
@@ -106,7 +125,13 @@ const note: Finding = {
 export const everything: Report = {
   schemaVersion: 1,
   tool: { name: 'unclosed', version: '0.1.0' },
-  target: { command: ['C:\\repo\\build\\app.exe', '--days', '7'], pid: 4, attached: true, exitCode: 0xc0000005 },
+  target: {
+    command: ['C:\\repo\\build\\app.exe', '--days', '7'],
+    pid: 4,
+    attached: true,
+    added: ['--days'],
+    exitCode: 0xc0000005,
+  },
   findings: [
     leak,
     { ...leak, status: 'suppressed', suppressedBy: byLine, fingerprint: '00000000000000a4' },
@@ -121,6 +146,7 @@ export const everything: Report = {
       why: 'pdb-not-found',
       debugFile: 'C:\\b\\app.pdb',
       pdbId: '3249D99D0C4049318610F4E4FB0B69361',
+      trouble: 'https://symbols.example answered with HTTP 500',
     },
   ],
   suppressions: [
@@ -150,6 +176,7 @@ export const everything: Report = {
     hookedCalls: 83,
     distinctStacks: 211,
     iterations: 10,
+    sections: 3,
   },
 };
 

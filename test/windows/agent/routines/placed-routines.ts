@@ -5,13 +5,12 @@ import { type Label, relative } from '../../../../src/agent/asm/operands.ts';
 import { ntdllAddress } from '../../../../src/agent/inject/locate-hooks.ts';
 import { labelRoutines, type Routines } from '../../../../src/agent/emit/routines.ts';
 import {
-  IMAGE_COUNT,
-  IMAGE_SIZE_BYTES,
   type LedgerLayout,
   ledgerLayout,
   SLOT_SIZE_BYTES,
   STACK_POOL_SIZE_BYTES,
 } from '../../../../src/agent/ledger/layout.ts';
+import { IMAGE_COUNT, IMAGE_SIZE_BYTES } from '../../../../src/agent/ledger/image.ts';
 import { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { type GrownField, grownFields } from '../../../../src/agent/linkage/agent-header.ts';
 import { type LinkSlot, linkSlots } from '../../../../src/agent/linkage/link-slots.ts';
@@ -192,6 +191,7 @@ export function placeRoutines<Name extends string>({
     closeHandleSizeBytes: 0n,
     goCode: goCode.begin,
     followsChildren: 0n,
+    notesBytecode: 0n,
     goCodeSizeBytes: BigInt(goCode.sizeBytes),
   };
   const code = new DataView(viewMemory(codeAddress, bytes.length));

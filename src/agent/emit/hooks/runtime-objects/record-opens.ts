@@ -6,7 +6,7 @@ import { at, indexed, type Label, type Memory } from '../../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
 import { openedFrom, runtimeObjectRow } from '../../../linkage/runtime-object-row.ts';
 import { returnAddressOffset } from '../../abi/framed-function.ts';
-import { SYSTEM_TIME } from '../../abi/system-time.ts';
+import { emitReadTime } from '../../abi/system-time.ts';
 import { emitRuntimeObjectIndex } from '../../recorder/runtime-objects.ts';
 import type { HookEnvironment } from '../hook-environment.ts';
 import { ARGUMENTS, LOWEST_ADDRESS, places, runtimeObjectFrame } from './runtime-object-frame.ts';
@@ -137,7 +137,7 @@ function emitOpenDescriptor(asm: Assembler, full: Label, environment: HookEnviro
   asm.mov(rcx, environment.linkSlots.ledger);
   asm.cmp(at(rcx, header.firstDescriptorTime), 0);
   asm.j('ne', notFirst);
-  asm.mov(rax, SYSTEM_TIME);
+  emitReadTime(asm, rax, environment);
   asm.mov(at(rcx, header.firstDescriptorTime), rax);
   asm.bind(notFirst);
 }

@@ -1,0 +1,67 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, win32 } from 'node:path';
+
+import { UserError } from '../user-error.ts';
+
+/** `--js` for a program that is not known to take the flags. */
+class NoNodeError extends UserError {
+  constructor(program: string) {
+    super(
+      `Cannot add V8's flags to ${program}: that is known of node.exe only. Try to start it with the flags in docs/javascript.md, and --js-logs with the directory of its logs.`,
+    );
+  }
+}
+
+/**
+ * A directory for the logs that V8 keeps of its code, and the arguments that make Node.js keep them. Disposing of it
+ * removes the directory.
+ */
+export class JavaScriptLogs implements Disposable {
+  readonly directory: string;
+  readonly #isOurs: boolean;
+  /** The flags that are added before the program's own arguments. */
+  readonly flags: readonly string[];
+
+  private constructor(directory: string, isOurs: boolean) {
+    this.directory = directory;
+    this.#isOurs = isOurs;
+    this.flags = isOurs ? [...codeFlags, `--logfile=${join(directory, 'v8.log')}`] : [];
+  }
+
+  /**
+   * Prepares the logs that an audit wants; `undefined` where it wants none.
+   *
+   * @param program whole path of the program
+   * @throws UserError when flags are to be added, and the program is not Node.js
+   */
+  static prepare(
+    program: string,
+    { javaScript = false, javaScriptLogs }: { readonly javaScript?: boolean; readonly javaScriptLogs?: string },
+  ): JavaScriptLogs | undefined {
+    if (javaScriptLogs !== undefined) return new JavaScriptLogs(javaScriptLogs, false);
+    if (!javaScript) return undefined;
+    const name = win32.basename(program);
+    if (!/^node(?:\.exe)?$/i.test(name)) throw new NoNodeError(name);
+    return new JavaScriptLogs(mkdtempSync(join(tmpdir(), 'unclosed-v8-')), true);
+  }
+
+  [Symbol.dispose](): void {
+    // A child that outlives the audit may have its log open.
+    if (this.#isOurs) rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/**
+ * V8 writes where the code of each function lies, and which position of the source each part of it stands for.
+ * Functions in the interpreter have an entry of their own each, which tells them apart on the stack. Sparkplug's code
+ * has no positions in the log, so functions stay in the interpreter until a compiler with positions takes them.
+ *
+ * https://v8.dev/docs/log-code
+ */
+const codeFlags = [
+  '--interpreted-frames-native-stack',
+  '--log-code',
+  '--log-source-position',
+  '--no-sparkplug',
+] as const;

@@ -1,0 +1,159 @@
+import { readdirSync, statSync } from 'node:fs';
+import { win32 } from 'node:path';
+
+import { BYTECODE_OFFSET_MARK } from '../../call-ledger.ts';
+import type { Frame } from '../../model.ts';
+import { MemoryBudget } from '../memory-budget.ts';
+import type { Symbolizer } from '../symbolizer.ts';
+import { CodeLog, type JavaScriptFunction } from './code-log.ts';
+import { filePathOf, SourceMaps } from './source-maps.ts';
+
+interface Options {
+  /** The directory in which the process keeps its logs. */
+  readonly directory: string;
+  readonly processId: number;
+  /** FILETIME at which the process began. */
+  readonly startTime: bigint;
+  /** Paths that the user gave: see {@link SourceMaps}. */
+  readonly userPaths: readonly string[];
+}
+
+interface Log {
+  readonly log: CodeLog;
+  /** FILETIME of the log's first microsecond. */
+  readonly startTime: bigint;
+}
+
+/** FILETIME of 1970. */
+const UNIX_EPOCH = 116_444_736_000_000_000n;
+
+/** A process has a log for each isolate: for itself, and for each worker thread. */
+const LOGS_MAX = 1024;
+
+/**
+ * Names the functions of JavaScript in the stacks of a process that runs on V8, by the logs that V8 keeps of its code;
+ * all others by their modules.
+ */
+export class JavaScriptStacks implements Disposable {
+  readonly #symbolizer: Symbolizer;
+  readonly #logs: readonly Log[];
+  readonly #maps: SourceMaps;
+
+  constructor(symbolizer: Symbolizer, options: Options) {
+    this.#symbolizer = symbolizer;
+    this.#maps = new SourceMaps(options.userPaths);
+    const budget = new MemoryBudget();
+    this.#logs = listLogs(options).flatMap((path) => openLog(path, options.startTime, budget));
+  }
+
+  /** Whether the process has kept a log that tells anything. */
+  get isLogged(): boolean {
+    return this.#logs.some(({ log }) => log.codeCount > 0);
+  }
+
+  /** @param time FILETIME at which the stack was there; absent: at the last moment */
+  resolveStack(addresses: Iterable<bigint>, time?: bigint): Frame[] {
+    const all = [...addresses];
+    const frames: Frame[] = [];
+    let isJavaScript = false;
+    let native: bigint[] = [];
+    const flush = (): void => {
+      if (native.length > 0) frames.push(...this.#symbolizer.resolveStack(native));
+      native = [];
+    };
+    for (const [index, address] of all.entries()) {
+      if (isBytecodeOffset(address)) continue;
+      const found = this.#symbolizer.moduleOf(address) === undefined ? this.#find(address, time, all[index + 1]) : [];
+      if (found.length === 0) native.push(address);
+      else {
+        flush();
+        frames.push(...found);
+        isJavaScript = true;
+      }
+    }
+    flush();
+    // The program that runs JavaScript is its runtime, whatever it is made of.
+    return isJavaScript
+      ? frames.map((frame) => (isHost(frame) ? { ...frame, runtime: true, javascript: true } : frame))
+      : frames;
+  }
+
+  moduleOf(address: bigint): { readonly isSystem: boolean } | undefined {
+    return this.#symbolizer.moduleOf(address);
+  }
+
+  #find(address: bigint, time: bigint | undefined, next: bigint | undefined): readonly Frame[] {
+    const bytecode = next !== undefined && isBytecodeOffset(next) ? Number(next - BYTECODE_OFFSET_MARK) : undefined;
+    for (const { log, startTime } of this.#logs) {
+      const timeUs = time === undefined ? undefined : Number(time - startTime) / 10;
+      const found = log.find(Number(address), timeUs, bytecode);
+      if (found.length > 0)
+        return found.map((each, index) => this.#toFrame(each, { isInlined: index < found.length - 1 }));
+    }
+    return [];
+  }
+
+  #toFrame({ kind, name, script, place }: JavaScriptFunction, { isInlined }: { isInlined: boolean }): Frame {
+    const common = { offset: 0, javascript: true, ...(isInlined ? ({ inlined: true } as const) : {}) } as const;
+    // Node.js's own functions that were in its snapshot share one entry to the interpreter, and are not in the log.
+    if (name === 'InterpreterEntryTrampoline' && kind === 'builtin')
+      return { ...common, module: 'node', runtime: true };
+    if (kind === 'builtin') return { ...common, module: 'V8', function: name, runtime: true };
+    const spelt = name === '' ? '(anonymous)' : name;
+    if (script === undefined) return { ...common, module: 'JavaScript', function: spelt };
+    const path = filePathOf(script.url);
+    const mapped = place && path !== undefined ? this.#maps.find(script, place) : undefined;
+    const file = mapped?.file ?? path ?? script.url;
+    const { line, column } = mapped ?? place ?? {};
+    return {
+      ...common,
+      module: path === undefined ? moduleOfUrl(script.url) : win32.basename(file),
+      function: spelt,
+      ...(file === '' ? {} : { file }),
+      ...(line === undefined ? {} : { line }),
+      ...(column === undefined ? {} : { column }),
+      ...(script.url.startsWith('node:') ? { runtime: true } : {}),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    for (const { log } of this.#logs) log[Symbol.dispose]();
+  }
+}
+
+function isBytecodeOffset(address: bigint): boolean {
+  return address >> 32n === BYTECODE_OFFSET_MARK >> 32n;
+}
+
+function isHost(frame: Frame): boolean {
+  return frame.system !== true && frame.javascript !== true && /^(?:node|deno|electron)\.exe$/i.test(frame.module);
+}
+
+function moduleOfUrl(url: string): string {
+  return url.startsWith('node:') ? 'node' : 'JavaScript';
+}
+
+/**
+ * The logs of a process: `isolate<address>-<process id>-<name>`, as PrepareLogFileName in V8's src/logging/log.cc
+ * names them.
+ */
+function listLogs({ directory, processId }: Options): readonly string[] {
+  const pattern = new RegExp(`^isolate-?(?:0x)?[0-9A-Fa-f]+-${processId}-`);
+  try {
+    return readdirSync(directory)
+      .filter((name) => pattern.test(name))
+      .slice(0, LOGS_MAX)
+      .map((name) => win32.join(directory, name));
+  } catch {
+    return []; // the process has made none
+  }
+}
+
+function openLog(path: string, processStart: bigint, budget: MemoryBudget): readonly Log[] {
+  try {
+    const made = BigInt(Math.round(statSync(path).birthtimeMs * 10_000)) + UNIX_EPOCH;
+    return [{ log: new CodeLog(path, budget), startTime: made > processStart ? made : processStart }];
+  } catch {
+    return []; // it is gone, or another program has it
+  }
+}

@@ -1,0 +1,6 @@
+const fs = require('node:fs');
+(() => {
+  (() => {
+    fs.openSync(__filename); // leak
+  })();
+})();

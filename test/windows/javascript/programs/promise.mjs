@@ -1,0 +1,4 @@
+import { openSync } from 'node:fs';
+Promise.resolve(import.meta.filename).then(
+  (path) => openSync(path), // leak
+);
