@@ -1,10 +1,10 @@
+import { IMAGE_SIZE_BYTES } from '../../dist/agent/ledger/image.js';
 import {
   CHILD_REQUEST_COUNT,
   CHILD_REQUEST_SIZE_BYTES,
   CHILD_REQUESTED,
   header,
   HEADER_SIZE_BYTES,
-  IMAGE_SIZE_BYTES,
   ledgerLayout,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
