@@ -185,7 +185,6 @@ export class Examination implements Disposable {
     return new JavaScriptStacks(this.#symbolizer, {
       directory,
       processId: this.#target.pid,
-      startTime: this.#startTime,
       userPaths: this.#userPaths,
     });
   }

@@ -39,7 +39,7 @@ const printed = {
     '1 crashes under attach: 1 reports right; one takes # ms',
     '1 exits under run: 1 reports right; one takes # ms',
     '1 exits under attach: 1 reports right; one takes # ms',
-    '8 cases of damage in # targets: # reports, # errors, 0 wrong; one takes # ms; peak # MB (aim: below 1000)',
+    '8 cases of damage in # targets: # reports, # errors, 0 wrong; one takes # ms, # more than ten seconds; peak # MB (aim: below 1000)',
     '40 threads: 3 of 3 reports right; the target made # rounds and ended with 0; it stood still for # ms; an attach of 3000 ms took # ms; peak # MB',
     'DLLs come and go: 1 of 1 reports right; the target made # rounds and ended with 0; it stood still for # ms; an attach of 1000 ms took # ms; peak # MB',
     'ntdll hooked before: 1 of 1 reports right; the target made # rounds and ended with 0; it stood still for # ms; an attach of 500 ms took # ms; peak # MB',

@@ -54,6 +54,7 @@ describe('the packed tarball', () => {
         'bundle',
         'dist',
         'docs',
+        'include',
         'launcher',
         'package.json',
         'schema',

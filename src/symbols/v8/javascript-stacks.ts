@@ -12,16 +12,14 @@ interface Options {
   /** The directory in which the process keeps its logs. */
   readonly directory: string;
   readonly processId: number;
-  /** FILETIME at which the process began. */
-  readonly startTime: bigint;
   /** Paths that the user gave: see {@link SourceMaps}. */
   readonly userPaths: readonly string[];
 }
 
 interface Log {
   readonly log: CodeLog;
-  /** FILETIME of the log's first microsecond. */
-  readonly startTime: bigint;
+  /** FILETIME of the log's first microsecond; absent where it is not known. */
+  readonly startTime?: bigint;
 }
 
 /** FILETIME of 1970. */
@@ -43,7 +41,7 @@ export class JavaScriptStacks implements Disposable {
     this.#symbolizer = symbolizer;
     this.#maps = new SourceMaps(options.userPaths);
     const budget = new MemoryBudget();
-    this.#logs = listLogs(options).flatMap((path) => openLog(path, options.startTime, budget));
+    this.#logs = listLogs(options).flatMap((path) => openLog(path, budget));
   }
 
   /** Whether the process has kept a log that tells anything. */
@@ -85,7 +83,7 @@ export class JavaScriptStacks implements Disposable {
   #find(address: bigint, time: bigint | undefined, next: bigint | undefined): readonly Frame[] {
     const bytecode = next !== undefined && isBytecodeOffset(next) ? Number(next - BYTECODE_OFFSET_MARK) : undefined;
     for (const { log, startTime } of this.#logs) {
-      const timeUs = time === undefined ? undefined : Number(time - startTime) / 10;
+      const timeUs = time === undefined || startTime === undefined ? undefined : Number(time - startTime) / 10;
       const found = log.find(Number(address), timeUs, bytecode);
       if (found.length > 0)
         return found.map((each, index) => this.#toFrame(each, { isInlined: index < found.length - 1 }));
@@ -149,10 +147,13 @@ function listLogs({ directory, processId }: Options): readonly string[] {
   }
 }
 
-function openLog(path: string, processStart: bigint, budget: MemoryBudget): readonly Log[] {
+function openLog(path: string, budget: MemoryBudget): readonly Log[] {
   try {
-    const made = BigInt(Math.round(statSync(path).birthtimeMs * 10_000)) + UNIX_EPOCH;
-    return [{ log: new CodeLog(path, budget), startTime: made > processStart ? made : processStart }];
+    const { birthtimeMs, mtimeMs } = statSync(path);
+    const log = new CodeLog(path, budget);
+    // Wine 8 does not know when a file was made, and gives the time of the last write instead.
+    if (birthtimeMs === mtimeMs) return [{ log }];
+    return [{ log, startTime: BigInt(Math.round(birthtimeMs * 10_000)) + UNIX_EPOCH }];
   } catch {
     return []; // it is gone, or another program has it
   }
