@@ -37,7 +37,6 @@ const UNIT_SIZE_BYTES = 0x1_0000;
  */
 export class LedgerSection implements Disposable {
   readonly ledger: Ledger;
-  readonly #sizeBytes: number;
   readonly #section: OwnedHandle;
   /** Its address in this process. */
   readonly #view: bigint;
@@ -47,7 +46,6 @@ export class LedgerSection implements Disposable {
 
   /** @throws Win32Error when there is no memory for it */
   constructor(layout: LedgerLayout) {
-    this.#sizeBytes = layout.sizeBytes;
     this.#layout = layout;
     this.#units = new Uint8Array(Math.ceil(layout.sizeBytes / UNIT_SIZE_BYTES));
     this.#section = createSection(layout.sizeBytes);
@@ -62,7 +60,7 @@ export class LedgerSection implements Disposable {
   }
 
   get sizeBytes(): number {
-    return this.#sizeBytes;
+    return this.#layout.sizeBytes;
   }
 
   /**
@@ -120,7 +118,7 @@ export class LedgerSection implements Disposable {
       if (this.#units[unit] === 1) continue;
       let last = unit + 1;
       while (last < end && this.#units[last] !== 1) last++;
-      const size = Math.min(last * UNIT_SIZE_BYTES, this.#sizeBytes) - unit * UNIT_SIZE_BYTES;
+      const size = Math.min(last * UNIT_SIZE_BYTES, this.sizeBytes) - unit * UNIT_SIZE_BYTES;
       const begin = this.#view + BigInt(unit * UNIT_SIZE_BYTES);
       if (VirtualAllocEx(CURRENT_PROCESS, begin, BigInt(size), MEM_COMMIT, PAGE_READWRITE) === 0n)
         throw failed('commit', 'memory of the ledger');

@@ -1,3 +1,4 @@
+import { lastAtOrBelow } from '../sorted-search.ts';
 import type { SourceTable } from './positions.ts';
 
 /** Code that V8 made. Addresses are below 2^53, as all of user space is. */
@@ -38,14 +39,9 @@ export class CodeTable {
   /** @param timeUs on the clock of the log; without it, the code that was made last */
   find(address: number, timeUs: number = Number.POSITIVE_INFINITY): Code | undefined {
     if (!this.#isSorted) this.#sort();
-    let [low, high] = [0, this.#codes.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#codes[middle]!.begin <= address) low = middle + 1;
-      else high = middle;
-    }
+    const last = lastAtOrBelow(this.#codes.length, (index) => this.#codes[index]!.begin, address);
     let [before, after]: (Code | undefined)[] = [];
-    for (let index = low - 1; index >= 0 && low - index <= CANDIDATES_MAX && this.#ends[index]! > address; index--) {
+    for (let index = last; index >= 0 && last - index < CANDIDATES_MAX && this.#ends[index]! > address; index--) {
       const code = this.#codes[index]!;
       if (code.end <= address) continue;
       if (code.madeUs <= timeUs) {

@@ -44,11 +44,6 @@ export class JavaScriptStacks implements Disposable {
     this.#logs = listLogs(options).flatMap((path) => openLog(path, budget));
   }
 
-  /** Whether the process has kept a log that tells anything. */
-  get isLogged(): boolean {
-    return this.#logs.some(({ log }) => log.codeCount > 0);
-  }
-
   /** @param time FILETIME at which the stack was there; absent: at the last moment */
   resolveStack(addresses: Iterable<bigint>, time?: bigint): Frame[] {
     const all = [...addresses];

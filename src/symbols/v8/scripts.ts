@@ -1,3 +1,4 @@
+import { lastAtOrBelow } from '../sorted-search.ts';
 import { type LogFile, type LogLine, unescapeText } from './log-file.ts';
 
 /** A line and a column, both from 1. */
@@ -31,13 +32,8 @@ export class Script {
   placeOf(position: number): LineAndColumn | undefined {
     if (position > this.source.length) return undefined;
     const starts = (this.#lineStarts ??= lineStartsOf(this.source));
-    let [low, high] = [0, starts.length];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (starts[middle]! <= position) low = middle;
-      else high = middle;
-    }
-    return { line: low + 1, column: position - starts[low]! + 1 };
+    const line = lastAtOrBelow(starts.length, (index) => starts[index]!, position);
+    return { line: line + 1, column: position - starts[line]! + 1 };
   }
 }
 
