@@ -8,6 +8,11 @@ import type { Misuse, WrongCloserOutcome } from './evidence-model.ts';
  */
 export const BYTECODE_OFFSET_MARK: bigint = 0x4a53n << 48n;
 
+/** Whether an entry of a stack is such an offset, and no address. */
+export function isBytecodeOffset(entry: bigint): boolean {
+  return entry >> 32n === BYTECODE_OFFSET_MARK >> 32n;
+}
+
 /** One recorded call; its stack is an id until it is asked for with {@link CallLedger.stack}. */
 export interface LedgerCall {
   /** Name of the call (`NtCreateEvent`, `closesocket`); `undefined` for what was there before recording began. */

@@ -1,4 +1,5 @@
 import { isWine } from '../ffi/ntdll.ts';
+import { isBytecodeOffset } from '../call-ledger.ts';
 import type { Frame, ModuleWithoutNames } from '../model.ts';
 import type { Module } from '../process/modules.ts';
 import { openTargetFile, toTargetFilePath } from '../process/target-file.ts';
@@ -182,7 +183,8 @@ export class Symbolizer implements Disposable {
    * at the last address of a full stack: it is left out if it is in a module where no code is.
    */
   resolveStack(addresses: Iterable<bigint>): Frame[] {
-    const stack = [...addresses];
+    // The instructions of V8's interpreter mean something to its logs alone.
+    const stack = [...addresses].filter((address) => !isBytecodeOffset(address));
     if (stack.length > 1 && this.#isData(stack.at(-1)!)) stack.pop();
     return stack.flatMap((address) => this.resolveInlined(address));
   }

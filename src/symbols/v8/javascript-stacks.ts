@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
-import { BYTECODE_OFFSET_MARK } from '../../call-ledger.ts';
+import { BYTECODE_OFFSET_MARK, isBytecodeOffset } from '../../call-ledger.ts';
 import type { Frame } from '../../model.ts';
 import { MemoryBudget } from '../memory-budget.ts';
 import type { Symbolizer } from '../symbolizer.ts';
@@ -112,10 +112,6 @@ export class JavaScriptStacks implements Disposable {
   [Symbol.dispose](): void {
     for (const { log } of this.#logs) log[Symbol.dispose]();
   }
-}
-
-function isBytecodeOffset(address: bigint): boolean {
-  return address >> 32n === BYTECODE_OFFSET_MARK >> 32n;
 }
 
 function isHost(frame: Frame): boolean {

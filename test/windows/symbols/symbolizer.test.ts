@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { BYTECODE_OFFSET_MARK } from '../../../src/call-ledger.ts';
 import { HANDLE, loadLibrary, LPCWSTR, POINTER, type Pointer, ULONG64, viewMemory } from '../../../src/ffi/library.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
 import { listModules, type Module } from '../../../src/process/modules.ts';
@@ -371,4 +372,13 @@ it('names the same functions whether their files were read ahead, in part or not
   const names = namesAfter(0);
   expect(names.filter((name) => name !== undefined).length).toBeGreaterThan(50);
   for (const pieces of [1, 2, 3, 4, 9]) expect(namesAfter(pieces)).toEqual(names);
+});
+
+it('an instruction of V8’s interpreter in a stack is no frame of its own', () => {
+  using symbolizer = new Symbolizer();
+  const stack = symbolizer.resolveStack([0x1234n, BYTECODE_OFFSET_MARK | 5n, 0x5678n]);
+  expect(stack.map(({ module, offset }) => [module, offset])).toEqual([
+    ['?', 0x1234],
+    ['?', 0x5678],
+  ]);
 });
