@@ -4,14 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
+import { ntdllBase } from '../../src/agent/inject/locate-hooks.ts';
 import { GATE_ENDING_THREADS, GATE_WAITING, header } from '../../src/agent/ledger/layout.ts';
 import { attach, type AttachOptions, audit } from '../../src/audit/index.ts';
 import { HandleTable } from '../../src/handles/enumerate.ts';
 import type { Report } from '../../src/model.ts';
 import { findProcess, listProcesses, type ProcessInfo } from '../../src/process/processes.ts';
+import { HANG_MS } from '../hang.ts';
 import { setEvent } from './set-event.ts';
 import { Target } from './target.ts';
 import { fixturePath, runTool, toolPath } from './tool.ts';
+
+const FIRST_PLACE_BELOW_NTDLL = 0x4000_0000n;
+const ALLOCATION_GRANULARITY = 0x1_0000n;
 
 function optionsFor(target: Target, options: Partial<AttachOptions> = {}): AttachOptions {
   return { processes: [findProcess(String(target.processId))], forMs: 800, everyMs: 80, ...options };
@@ -97,10 +102,10 @@ describe('an attach', () => {
     expect(report.target.exitCode).toBe(5);
   });
 
-  it('reports on a process that is killed meanwhile', async () => {
+  it('reports on a process that is killed meanwhile, at once', async () => {
     using target = await Target.start('works-without-pause', '2', '20');
     const report = await attachTo(target, {
-      forMs: 60_000,
+      forMs: 2 * HANG_MS,
       onAttached: () => void sleep(500).then(() => target.kill()),
     });
     expect(report.target.exitCode).toBe(1);
@@ -125,8 +130,12 @@ describe('an attach', () => {
     expect(await target.stop()).toMatchObject({ exitCode: 0 });
   });
 
-  it('may be made again and again', async () => {
+  it.each([
+    { where: 'the agent has the first place', isTaken: false },
+    { where: 'something else has the first place', isTaken: true },
+  ])('may be made again and again: $where', async ({ isTaken }) => {
     using target = await Target.start('works-without-pause', '4', '20');
+    if (isTaken) target.reserve((ntdllBase() - FIRST_PLACE_BELOW_NTDLL) & -ALLOCATION_GRANULARITY, 0x10_0000n);
     const memory: number[] = [];
     for (let round = 0; round < 4; round++) {
       expect(findsLeakAlone(await attachTo(target, { forMs: 500, everyMs: 50 }))).toBe(true);

@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-import { PROCESS_QUERY_INFORMATION } from '../../src/ffi/constants.ts';
-import { VirtualQueryEx } from '../../src/ffi/kernel32.ts';
+import { PROCESS_QUERY_INFORMATION, PROCESS_VM_OPERATION } from '../../src/ffi/constants.ts';
+import { VirtualAllocEx, VirtualQueryEx } from '../../src/ffi/kernel32.ts';
 import { openProcess } from '../../src/process/processes.ts';
 import { setEvent } from './set-event.ts';
 import { fixturePath } from './tool.ts';
 
 const MEM_COMMIT = 0x1000;
+const MEM_RESERVE = 0x2000;
+const PAGE_NOACCESS = 0x01;
 
 /** A program of fixtures/targets that has said that it is ready; it ends when this is disposed of. */
 export class Target implements Disposable {
@@ -70,6 +72,13 @@ export class Target implements Disposable {
       if (region.readUInt32LE(32) === MEM_COMMIT) sizeBytes += Number(regionSizeBytes);
       address = region.readBigUInt64LE(0) + regionSizeBytes;
     }
+  }
+
+  /** Reserves memory in it, as a DLL or an allocation of its own would that happens to lie there. */
+  reserve(address: bigint, sizeBytes: bigint): void {
+    using process = openProcess(this.processId, PROCESS_VM_OPERATION);
+    const base = VirtualAllocEx(process.asRawHandle(), address, sizeBytes, MEM_RESERVE, PAGE_NOACCESS);
+    if (base !== address) throw new Error(`There is other memory at ${address.toString(16)}.`);
   }
 
   kill(): void {

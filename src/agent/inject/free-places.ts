@@ -27,6 +27,32 @@ export function* listFreePlaces(
   else yield* listDownwards(query, from, to > ALLOCATION_GRANULARITY ? to : ALLOCATION_GRANULARITY, sizeBytes);
 }
 
+/**
+ * The allocations on the way down that {@link listFreePlaces} goes, up to the first place that is free.
+ *
+ * Whoever took the first free place of this way before lies among them, unless something beside it has gone since.
+ */
+export function* listTakenPlaces(
+  query: (address: bigint) => Pages | undefined,
+  from: bigint,
+  to: bigint,
+  sizeBytes: bigint,
+): Generator<bigint> {
+  for (let address = from - 1n; address >= to; ) {
+    const pages = query(address);
+    if (pages === undefined) return;
+    if (pages.isFree) {
+      address = alignDown(address + 1n - sizeBytes);
+      const below = address < to ? undefined : query(address);
+      if (below === undefined || (below.isFree && below.end >= address + sizeBytes)) return;
+      if (below.isFree) address = below.end;
+    } else {
+      yield pages.allocation;
+      address = beginOf(pages, address) - 1n;
+    }
+  }
+}
+
 function* listUpwards(
   query: (address: bigint) => Pages | undefined,
   from: bigint,
@@ -57,10 +83,14 @@ function* listDownwards(
       yield place;
       address = place - 1n;
     } else {
-      const { allocation, begin } = pages;
-      address = (allocation > 0n && allocation <= address ? allocation : begin) - 1n;
+      address = beginOf(pages, address) - 1n;
     }
   }
+}
+
+/** Where the allocation begins that these pages belong to. */
+function beginOf({ allocation, begin }: Pages, address: bigint): bigint {
+  return allocation > 0n && allocation <= address ? allocation : begin;
 }
 
 export function alignDown(address: bigint): bigint {

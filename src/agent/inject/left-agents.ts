@@ -29,6 +29,15 @@ export interface LeftAgent extends AgentPlace {
   readonly isQuiet: boolean;
 }
 
+interface WhereToLook {
+  /** Where the system calls jump to: into an agent, or anywhere else. */
+  readonly jumps: readonly bigint[];
+  /** Where an agent may have been put; what comes first is looked at first. */
+  readonly places: Iterable<bigint>;
+  /** Whether the next agent could take the place of this one. */
+  readonly isOfUse: (agent: LeftAgent) => boolean;
+}
+
 interface Region {
   readonly begin: bigint;
   readonly end: bigint;
@@ -53,24 +62,26 @@ export class LeftAgents {
     this.reusable = reusable;
   }
 
-  /**
-   * Looks for agents at the places where an agent would be put, and where jumps lead.
-   *
-   * @param addresses in an agent's code, or anywhere else
-   */
-  static find(target: AsHandle, code: AgentCode, addresses: readonly bigint[]): LeftAgents {
+  /** Looks for agents where jumps lead, and, if none of these can be used again, where an agent would be put. */
+  static find(target: AsHandle, code: AgentCode, { jumps, places, isOfUse }: WhereToLook): LeftAgents {
     const regions = new Map<bigint, Region>();
     let reusable: LeftAgent | undefined;
-    for (const address of addresses) {
-      if ([...regions.values()].some((region) => isIn(region, address))) continue;
+    const lookAt = (address: bigint): void => {
+      if ([...regions.values()].some((region) => isIn(region, address))) return;
       const memory = queryMemory(target, address);
-      if (memory?.type !== MEM_PRIVATE || regions.has(memory.allocationBase)) continue;
+      if (memory?.type !== MEM_PRIVATE || regions.has(memory.allocationBase)) return;
       const head = tryReadMemory(target, memory.allocationBase, AGENT_HEADER_SIZE_BYTES);
-      if (head?.readBigUInt64LE(agentHeader.magic) !== AGENT_MAGIC) continue;
+      if (head?.readBigUInt64LE(agentHeader.magic) !== AGENT_MAGIC) return;
       const region = regionOf(target, memory.allocationBase);
-      if (region === undefined) continue;
+      if (region === undefined) return;
       regions.set(memory.allocationBase, region);
-      reusable ??= readLeftAgent(target, head, region, code);
+      const agent = reusable === undefined ? readLeftAgent(target, head, region, code) : undefined;
+      if (agent !== undefined && isOfUse(agent)) reusable = agent;
+    };
+    for (const address of new Set(jumps)) lookAt(address);
+    for (const address of places) {
+      if (reusable !== undefined) break;
+      lookAt(address);
     }
     return new LeftAgents([...regions.values()], code, reusable);
   }

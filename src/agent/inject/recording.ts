@@ -22,7 +22,7 @@ import { locateCode } from './locate-code.ts';
 import { ntdllAddress, ntdllBase, readOwnStubs, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
-import { changedPages, overwriteCode, preferredPlace, writeCode, writeData } from './target-code.ts';
+import { changedPages, overwriteCode, listPlacesTaken, writeCode, writeData } from './target-code.ts';
 
 /** The work of an attach that was done while the target ran. */
 interface PreparedAttach {
@@ -138,13 +138,17 @@ export class Recording implements Disposable {
   /** Looks for what earlier audits have left in a process. */
   findLeftAgents(target: AsHandle): LeftAgents {
     const codes = this.#readStubs(target);
-    const heads = this.#stubs.flatMap(({ begin, stubs }, index) =>
+    const jumps = this.#stubs.flatMap(({ begin, stubs }, index) =>
       stubs.flatMap(({ stubAddress }) => {
         const code = codes[index]!.subarray(Number(stubAddress - begin));
         return hookedHeadTarget(code, stubAddress) ?? [];
       }),
     );
-    return LeftAgents.find(target, this.#code, [...new Set(heads), preferredPlace(ntdllBase())]);
+    return LeftAgents.find(target, this.#code, {
+      jumps,
+      places: listPlacesTaken(target, ntdllBase(), agentSizeBytes(this.#code, this.#inputs.modules)),
+      isOfUse: (agent) => this.#canReplace(agent),
+    });
   }
 
   /**
@@ -173,7 +177,7 @@ export class Recording implements Disposable {
     const { reusable } = left;
     this.#codes = this.#readFreeStubs(target, left);
     const mapped = MappedFunctions.read(target, this.#inputs.modules, left);
-    if (reusable !== undefined && this.#canReplace(reusable)) {
+    if (reusable !== undefined) {
       const image = this.#link(reusable, { ledger: reusable.ledger, goCode });
       const address = reusable.base + BigInt(AGENT_HEADER_ROOM_BYTES);
       const bytes = image.bytes.subarray(AGENT_HEADER_ROOM_BYTES);
@@ -214,7 +218,7 @@ export class Recording implements Disposable {
       return false;
     }
     const { reusable } = left;
-    if (reusable !== undefined && this.#canReplace(reusable)) {
+    if (reusable !== undefined) {
       // First, because it says how far the new ledger has memory.
       writeData(target, { address: reusable.base, bytes: this.#image!.bytes.subarray(0, AGENT_HEADER_ROOM_BYTES) });
       pauses.replacing(reusable.ledger, reusable.ledgerSizeBytes, () =>

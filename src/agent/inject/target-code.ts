@@ -7,7 +7,7 @@ import {
 } from '../../ffi/kernel32.ts';
 import { type AsHandle, failed } from '../../io/index.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
-import { alignDown, listFreePlaces, type Pages } from './free-places.ts';
+import { alignDown, listFreePlaces, listTakenPlaces, type Pages } from './free-places.ts';
 
 const PAGE_READWRITE = 0x04;
 const PAGE_EXECUTE_READ = 0x20;
@@ -17,6 +17,7 @@ const MEM_FREE = 0x1_0000;
 /** How far from `near` the memory may lie, so that a 32-bit jump from any stub reaches it: the jump reaches 2 GiB. */
 const REACH = 0x7000_0000n;
 const DISTANCE = 0x4000_0000n;
+const TAKEN_PLACES_MAX = 50;
 
 /**
  * Reserves memory in reach of a 32-bit jump from `near`.
@@ -44,8 +45,22 @@ export function isInReach(one: bigint, other: bigint): boolean {
   return one - other < REACH && other - one < REACH;
 }
 
-/** The address that {@link allocateNear} tries first. */
-export function preferredPlace(near: bigint): bigint {
+/**
+ * Where memory may lie that {@link allocateNear} gave before: at the address that it tries first, or, where that was
+ * taken, on the way down to the next one. No more than a few are listed: each query takes time.
+ */
+export function* listPlacesTaken(target: AsHandle, near: bigint, sizeBytes: number): Generator<bigint> {
+  yield preferredPlace(near);
+  const query = (address: bigint): Pages | undefined => queryPages(target, address);
+  if (query(preferredPlace(near))?.isFree !== false) return;
+  let left = TAKEN_PLACES_MAX;
+  for (const place of listTakenPlaces(query, near - DISTANCE, near - REACH, BigInt(sizeBytes))) {
+    yield place;
+    if (--left === 0) return;
+  }
+}
+
+function preferredPlace(near: bigint): bigint {
   return alignDown(near - DISTANCE);
 }
 

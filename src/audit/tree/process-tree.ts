@@ -66,7 +66,8 @@ export class ProcessTree implements AsyncDisposable {
   /** Signalled when the first process is at a stop of its exit. */
   readonly #rootArrived: OwnedHandle;
   readonly #settled: OwnedHandle;
-  readonly #closing: OwnedHandle;
+  /** Has the loop look around, although it waits for a call that may never come. */
+  readonly #wake: OwnedHandle;
   /** A recording that is ready for the next child, once there has been one. */
   #next: Promise<Recording> | undefined;
   #guardian: Promise<Guardian> | undefined;
@@ -84,7 +85,7 @@ export class ProcessTree implements AsyncDisposable {
     this.#options = options;
     this.#rootArrived = createEvent();
     this.#settled = createEvent();
-    this.#closing = createEvent();
+    this.#wake = createEvent();
   }
 
   /** Signalled each time the first process waits at a stop of its exit. */
@@ -129,7 +130,7 @@ export class ProcessTree implements AsyncDisposable {
 
   /** Resolves when all processes of the tree but the first have ended, or were judged at their exits. */
   async settle(): Promise<void> {
-    while (this.#members.some((member) => !member.isOver)) await waitForOneWithin(LOOK_MS, [this.#closing]);
+    while (this.#members.some((member) => !member.isOver)) await waitForOneWithin(LOOK_MS, [this.#wake]);
   }
 
   /**
@@ -151,6 +152,7 @@ export class ProcessTree implements AsyncDisposable {
       const pauses = await this.#pausesOf(target);
       recording = await this.#prepare();
       this.#join(await Member.attach(target, recording, pauses, this.#memberOptions(target, claim, marks)));
+      SetEvent(this.#wake.asRawHandle()); // there is an end to look for
       return pauses.lengthsMs.at(-1) ?? 0;
     } catch (error) {
       const exitCode = target.exitCode();
@@ -201,7 +203,7 @@ export class ProcessTree implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     this.#isClosed = true;
-    SetEvent(this.#closing.asRawHandle());
+    SetEvent(this.#wake.asRawHandle());
     await this.#loop;
   }
 
@@ -252,7 +254,7 @@ export class ProcessTree implements AsyncDisposable {
 
   async #follow(): Promise<void> {
     const { arrived, child } = this.#events;
-    const calls: readonly AsHandle[] = [this.#closing, arrived, ...(child === undefined ? [] : [child])];
+    const calls: readonly AsHandle[] = [this.#wake, arrived, ...(child === undefined ? [] : [child])];
     while (!this.#isClosed) {
       const marking = this.#members.find(({ markEvent }) => markEvent !== undefined);
       const mark = marking?.markEvent;
@@ -348,7 +350,7 @@ export class ProcessTree implements AsyncDisposable {
     for (const member of this.#members) await member.settle();
     using _rootArrived = this.#rootArrived;
     using _settled = this.#settled;
-    using _closing = this.#closing;
+    using _wake = this.#wake;
     for (const member of this.#members) member[Symbol.dispose]();
     const made = await Promise.allSettled([this.#next, this.#guardian]);
     for (const each of made) if (each.status === 'fulfilled') each.value?.[Symbol.dispose]();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { listFreePlaces, type Pages } from '../../../../src/agent/inject/free-places.ts';
+import { listFreePlaces, listTakenPlaces, type Pages } from '../../../../src/agent/inject/free-places.ts';
 
 const PAGE = 0x1000n;
 const SIZE = 0x3_0000n;
@@ -66,5 +66,31 @@ describe('a place for the agent', () => {
 
   test('is nowhere in a process that has ended', () => {
     expect([...listFreePlaces(() => undefined, 0x4000_0000n, 0x1000_0000n, SIZE)]).toEqual([]);
+  });
+});
+
+describe('the places that were taken before', () => {
+  const taken = (space: Space): readonly string[] =>
+    [...listTakenPlaces(space.query, 0x4000_0000n, 0x1000_0000n, SIZE)].map((place) => place.toString(16));
+
+  test('are the allocations above the first place that is free', () => {
+    const space = new Space([0x1000_0000n, 0x1100_0000n], [0x3ff0_0000n, 0x3ff3_0000n], [0x3ff3_0000n, 0x4100_0000n]);
+    expect(taken(space)).toEqual(['3ff30000', '3ff00000']);
+    expect(space.find(0x4000_0000n, 0x1000_0000n)).toBe(0x3fed_0000n);
+  });
+
+  test('go on below a gap that is too small', () => {
+    const space = new Space([0x3ff0_0000n, 0x3ff8_0000n], [0x3ff9_0000n, 0x4100_0000n]);
+    expect(taken(space)).toEqual(['3ff90000', '3ff00000']);
+  });
+
+  test('are none where the first place is free', () => {
+    expect(taken(new Space())).toEqual([]);
+  });
+
+  test('end where the way ends, and in a process that has ended', () => {
+    expect(taken(new Space([0x0800_0000n, 0x7000_0000n]))).toEqual(['8000000']);
+    expect(taken(new Space([0x1001_0000n, 0x7000_0000n]))).toEqual(['10010000']);
+    expect([...listTakenPlaces(() => undefined, 0x4000_0000n, 0x1000_0000n, SIZE)]).toEqual([]);
   });
 });
