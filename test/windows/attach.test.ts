@@ -145,6 +145,12 @@ describe('an attach', () => {
     expect(await target.stop()).toMatchObject({ exitCode: 0 });
   });
 
+  it('finds the same under a debugger, which goes on, too', async () => {
+    using target = await Target.start('debugs', fixturePath('works-without-pause'), '4', '20');
+    expect(findsLeakAlone(await attachTo(target, { forMs: 1000, everyMs: 100 }))).toBe(true);
+    expect(await target.stop()).toEqual({ exitCode: 0, output: expect.stringMatching(/^rounds [1-9]\d+\r?$/m) });
+  });
+
   it('leaves no handle in the process', async () => {
     using target = await Target.start('misuses-on-request', 'clean');
     const count = (): number => HandleTable.readSystem().ofProcess(target.processId).count;

@@ -42,6 +42,17 @@ describe('an audit that follows children', () => {
     expect(report.completeness.gaps).toEqual([]);
   });
 
+  it('finds a leak in a child under a debugger, which sees all of its events', async () => {
+    const report = await audit({
+      program: fixturePath('debugs'),
+      args: [fixturePath('leaks-event')],
+      followChildren: true,
+    });
+    expect(report.target.exitCode).toBe(0);
+    expect(serious(report)).toEqual(['leak 1']);
+    expect(report.completeness.gaps).toEqual([]);
+  });
+
   it('does not blame a child for what it had open when its parent killed it', async () => {
     const script = `const { spawn } = require("node:child_process");
       const child = spawn(process.argv[1], ["1", "5", "60"], { stdio: ["ignore", "pipe", "ignore"] });
