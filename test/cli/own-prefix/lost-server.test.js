@@ -2,25 +2,14 @@
 // the tests end again and again.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import {
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cacheDirectory } from '../../../launcher/cache.js';
 import { findProcesses, isAlive, killProcesses, variableOf } from '../../../launcher/processes.js';
 import { findServer } from '../../../launcher/server.js';
 import { fixtures, makeDirectory, skip, tool } from '../run/shell.js';
+import { makeHome, prefixesIn } from './own-home.js';
 
 // Each round kills the server at another moment. More of them, as UNCLOSED_ROUNDS=20, come closer to every moment.
 const ROUNDS = Number(process.env['UNCLOSED_ROUNDS'] ?? 6);
@@ -34,24 +23,18 @@ const program = join(fixtures, 'double-closes-event.exe');
  */
 
 describe('an audit', { skip }, () => {
-  const home = mkdtempSync(join(tmpdir(), 'unclosed-lost-'));
+  const home = makeHome();
   const directory = makeDirectory();
   let prefix = '';
   let auditMs = 0;
 
   before(async () => {
-    symlinkSync(join(cacheDirectory(process.env), 'packages'), join(home, 'packages'));
-    mkdirSync(join(home, 'prefixes'));
     const { code, stderr } = await audit().ended;
     assert.equal(code, 1, stderr);
-    prefix = join(home, 'prefixes', ...readdirSync(join(home, 'prefixes')));
+    [prefix = ''] = prefixesIn(home);
     const start = performance.now();
     await audit().ended;
     auditMs = performance.now() - start;
-  });
-  after(() => {
-    killProcesses(`WINEPREFIX=${prefix}`);
-    rmSync(home, { recursive: true, maxRetries: 10, retryDelay: 500 });
   });
 
   let count = 0;

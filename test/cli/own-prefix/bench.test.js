@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
-import { root } from '../../scripts/setup.js';
+import { root } from '../../../scripts/setup.js';
+import { makeHome } from './own-home.js';
 
 /**
  * Lines that each benchmark prints, among others, in this order. A list stands for any one of its lines. `#` is a
@@ -138,14 +139,6 @@ const benchmarks = new Map(
   }),
 );
 
-/**
- * @param {string} file
- * @param {readonly string[]} args
- */
-function runBenchmark(file, args) {
-  return spawnSync(process.execPath, [join(root, file), ...args], { cwd: root, encoding: 'utf8' });
-}
-
 /** @param {string} line */
 function toPattern(line) {
   const number = String.raw`-?\d[\d,]*(?:\.\d+)?`;
@@ -153,6 +146,17 @@ function toPattern(line) {
 }
 
 describe('a benchmark', () => {
+  const home = makeHome();
+
+  /**
+   * @param {string} file
+   * @param {readonly string[]} args
+   */
+  function runBenchmark(file, args) {
+    const env = { ...process.env, UNCLOSED_HOME: home };
+    return spawnSync(process.execPath, [join(root, file), ...args], { cwd: root, encoding: 'utf8', env });
+  }
+
   it('has its lines here, whichever it is', () => {
     assert.deepEqual([...benchmarks.keys()].sort(), Object.keys(printed).sort());
     assert.deepEqual(
