@@ -22,6 +22,7 @@ import type { ModuleWithoutNames, Stack, Statistics } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 import { fileTimeNow } from '../process/file-time.ts';
 import { isSystemPath, type Module } from '../process/modules.ts';
+import { failedFast } from '../process/exit-code.ts';
 import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
@@ -30,12 +31,6 @@ import type { JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
 import type { OpenCounts } from './open-counts.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
-
-/**
- * Exit codes of a process that `int 29h` ended: STATUS_STACK_BUFFER_OVERRUN for most reasons, STATUS_HEAP_CORRUPTION.
- * https://learn.microsoft.com/cpp/intrinsics/fastfail
- */
-const fastFailures: ReadonlySet<number> = new Set([0xc0000409, 0xc0000374]);
 
 /** The evidence of a target, and its gaps. */
 export interface Judgement {
@@ -284,7 +279,7 @@ export class Examination implements Disposable {
 
   #whyTableIsLost(): 'gate-unattended' | 'failed-fast' | 'ended-from-outside' {
     if (this.#recording.ledger.counter('gateState') === GATE_UNATTENDED) return 'gate-unattended';
-    return fastFailures.has((this.#target.exitCode() ?? 0) >>> 0) ? 'failed-fast' : 'ended-from-outside';
+    return failedFast(this.#target.exitCode()) ? 'failed-fast' : 'ended-from-outside';
   }
 
   [Symbol.dispose](): void {

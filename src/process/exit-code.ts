@@ -3,6 +3,17 @@ import { GetExitCodeProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
 import type { AsHandle } from '../io/handle.ts';
 import { failed } from '../io/system-error.ts';
 
+const STATUS_STACK_BUFFER_OVERRUN = 0xc0000409;
+const STATUS_HEAP_CORRUPTION = 0xc0000374;
+
+/**
+ * Whether `int 29h` ended a process, past all handlers. The first code stands for most of its reasons.
+ * https://learn.microsoft.com/cpp/intrinsics/fastfail
+ */
+export function failedFast(exitCode: number | undefined): boolean {
+  return exitCode === STATUS_STACK_BUFFER_OVERRUN || exitCode === STATUS_HEAP_CORRUPTION;
+}
+
 /**
  * The exit code of a process, unsigned; `undefined` while it runs.
  *

@@ -9,6 +9,7 @@ import type { Report } from '../../model.ts';
 import type { Pauses } from '../../process/guardian/pauses.ts';
 import { listFirstModules } from '../../process/modules.ts';
 import { nowMs } from '../../process/clock.ts';
+import { failedFast } from '../../process/exit-code.ts';
 import type { Target } from '../../process/target.ts';
 import type { AuditClaim } from '../audit-claim.ts';
 import { Examination, type Judgement, type Look, noteOpenHandles } from '../examination.ts';
@@ -295,8 +296,9 @@ export class Member implements Disposable {
     const durationMs = this.examination.elapsedMs();
     await this.#options.marks?.finish();
     const look: Look = { point: 'ended', ledger, stacks: this.#threads.stacks, durationMs };
-    // A child was killed, as test runners do with their workers: what was open is no leak of its own.
-    return await this.examination.judge(look, this.#watch(look, this.target.origin === 'child'));
+    // A child that was killed, as test runners do with their workers, could not close what it had open.
+    const isKilledChild = this.target.origin === 'child' && !failedFast(this.#exitCode);
+    return await this.examination.judge(look, this.#watch(look, isKilledChild));
   }
 
   #watch({ durationMs }: Look, goesOn: boolean): Watch {

@@ -69,6 +69,20 @@ describe('an audit that follows children', () => {
     });
   });
 
+  it('judges a child that fails fast as a program that does', async () => {
+    const report = await audit({
+      program: fixturePath('launches'),
+      args: [fixturePath('fails-fast')],
+      followChildren: true,
+    });
+    expect(serious(report)).toEqual(['leak 1']);
+    expect(report.completeness.gaps).toContainEqual({
+      kind: 'handle-table-lost',
+      why: 'failed-fast',
+      processes: [report.processes?.[1]?.pid],
+    });
+  });
+
   it('judges a child that goes on by what it did so far, and gives it its own code back', async () => {
     const script = `const { spawn } = require("node:child_process");
       const child = spawn(process.argv[1], ["2", "20", "60"], { stdio: ["ignore", "pipe", "ignore"], detached: true });
