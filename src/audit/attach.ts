@@ -1,5 +1,5 @@
 import { AuditorEvents } from '../agent/inject/auditor-events.ts';
-import { countsNeeded, iterationGap } from '../analyze/iterations.ts';
+import { intervalGap, iterationGap } from '../analyze/iterations.ts';
 import { parseSuppressions } from '../analyze/suppressions.ts';
 import { type Gap, weighGaps } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';
@@ -155,10 +155,10 @@ async function openMarks({ mark, settleMs = 0, processes }: AttachOptions): Prom
 /** Why growth could not be judged. */
 function growthGaps({ marks, watch }: Evidence, { mark, analysis }: AttachOptions): readonly Gap[] {
   if (marks === undefined) return [];
-  const gap = iterationGap(marks, mark ?? '', analysis?.warmUpIterations);
-  if (gap === undefined) return [];
-  if (watch?.everyMs === undefined) return [gap];
+  const areIntervals = watch?.everyMs !== undefined;
   // A target that has ended is judged by what it left open.
-  if (!watch.goesOn) return [];
-  return [{ kind: 'too-few-intervals', intervals: marks.length, needed: countsNeeded(analysis?.warmUpIterations) }];
+  if (areIntervals && !watch.goesOn) return [];
+  const warmUp = analysis?.warmUpIterations;
+  const gap = areIntervals ? intervalGap(marks, warmUp) : iterationGap(marks, mark ?? '', warmUp);
+  return gap === undefined ? [] : [gap];
 }

@@ -57,7 +57,13 @@ export const leak: RuleCheck = checkSites<Opening>({
     const isGone = live.length === 0;
     const before = countsFromBefore(commonObject(sites.map(({ object }) => object)).type, marks);
     const series = [...sites.map(({ countsAtMarks = [] }) => countsAtMarks), before];
-    const counted = judgeIterations(addCounts(series, marks), marks, warmUpIterations, before[0]);
+    const counted = judgeIterations(addCounts(series, marks), marks, {
+      warmUpIterations,
+      areIntervals: watch?.everyMs !== undefined,
+      countAtStart: before[0],
+      // A program that goes on keeps what it leaks.
+      countNow: watch?.goesOn === true ? sum(live.map(({ count }) => count)) + (before.at(-1) ?? 0) : undefined,
+    });
     const growth = isDecisive(counted, watch) ? counted : undefined;
     if (isGone && growth?.growsAlways !== true && leftIn === 0) return undefined;
     const actor = actorOf(first);

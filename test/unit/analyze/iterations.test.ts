@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { analyze } from '../../../src/analyze/index.ts';
 import { spellGap } from '../../../src/report/gaps.ts';
-import { iterationGap, judgeIterations } from '../../../src/analyze/iterations.ts';
+import { intervalGap, iterationGap, judgeIterations } from '../../../src/analyze/iterations.ts';
 import type { Level } from '../../../src/model.ts';
 import type { Mark, OpenSite } from '../../../src/evidence-model.ts';
 import { called, mainBottom, openSite } from './evidence.ts';
@@ -29,9 +29,19 @@ describe('counts at marks', () => {
   });
 
   it('are judged after a warm-up of any length, and of none', () => {
-    expect(judgeIterations([1, 1, 1, 2, 3, 4], six, 3)).toMatchObject({ iterations: 3, growsAlways: true });
-    expect(judgeIterations([1, 1, 1, 2, 3, 4], six, 0)).toMatchObject({ iterations: 6, grewIn: 4, growsAlways: false });
-    expect(judgeIterations([1, 2, 3], marks(1, 1, 1), 0), 'from nothing at the start').toMatchObject({
+    expect(judgeIterations([1, 1, 1, 2, 3, 4], six, { warmUpIterations: 3 })).toMatchObject({
+      iterations: 3,
+      growsAlways: true,
+    });
+    expect(judgeIterations([1, 1, 1, 2, 3, 4], six, { warmUpIterations: 0 })).toMatchObject({
+      iterations: 6,
+      grewIn: 4,
+      growsAlways: false,
+    });
+    expect(
+      judgeIterations([1, 2, 3], marks(1, 1, 1), { warmUpIterations: 0 }),
+      'from nothing at the start',
+    ).toMatchObject({
       grewIn: 3,
       growsAlways: true,
     });
@@ -59,6 +69,32 @@ describe('counts at marks', () => {
 
   it('do not count a burst of marks in the warm-up as more than that', () => {
     expect(judgeIterations([50, 51, 52, 53], marks(5, 1, 1, 1))).toMatchObject({ iterations: 3, growsAlways: true });
+  });
+});
+
+describe('counts after intervals of time', () => {
+  const eight = marks(...Array.from({ length: 8 }, () => 1));
+  const ascending = [3, 1, 2, 3, 4, 5, 6, 7];
+  const options = { areIntervals: true };
+
+  it('are not judged by fewer than six after the warm-up, which come and go by chance', () => {
+    expect(judgeIterations(ascending.slice(0, 7), eight.slice(0, 7), options)).toBeUndefined();
+    expect(judgeIterations(ascending, eight, options)).toMatchObject({ iterations: 6, growsAlways: true });
+  });
+
+  it.each([
+    ['one handle for each interval is still there', 7, true],
+    ['fewer than that are still there', 6, false],
+    ['nothing is there any more', 0, false],
+  ])('grow only where what they gained is kept: %s', (_, countNow, growsAlways) => {
+    expect(judgeIterations(ascending, eight, { ...options, countNow })).toMatchObject({ grewIn: 6, growsAlways });
+  });
+
+  it.each([
+    [7, { kind: 'too-few-intervals', intervals: 7, needed: 8 }],
+    [8, undefined],
+  ])('are too few or enough: %i', (count, expected) => {
+    expect(intervalGap(eight.slice(0, count))).toEqual(expected);
   });
 });
 
