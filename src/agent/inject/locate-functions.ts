@@ -4,7 +4,12 @@ import { isWine } from '../../ffi/ntdll.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../../io/index.ts';
 import { tryReadMemory } from '../../process/memory.ts';
 import { familyBits } from '../tables/families.ts';
-import { functionModules, type NumberedFunction, numberedFunctions } from '../tables/function-table.ts';
+import {
+  type FunctionRow,
+  functionModules,
+  type NumberedFunction,
+  numberedFunctions,
+} from '../tables/function-table.ts';
 import { ownerOfHead } from '../patch/foreign-head.ts';
 import { holdsAddress, type MovedPrologue, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
 import { identityOffsets } from '../linkage/patch-table.ts';
@@ -38,7 +43,7 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
     let lost = 0;
     for (const { numbered, hook } of functions) {
       const { row } = numbered;
-      if (hook !== undefined || (row.kind === 'runtime-object' && row.isStubOnWine && isWine)) continue;
+      if (hook !== undefined || isNoGap(row)) continue;
       unmovable.push(`${module.name}!${row.name}`);
       lost |= familyBits(row).needed;
     }
@@ -59,6 +64,11 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
     ];
   });
   return { modules, unmovable };
+}
+
+/** Nothing is lost where the function is not hooked, or the report says so when it is. */
+function isNoGap(row: FunctionRow): boolean {
+  return row.kind === 'fast-fail' || (row.kind === 'runtime-object' && row.isStubOnWine && isWine);
 }
 
 /** Maps a DLL of the system into this process; a program cannot call one that the system lacks. */
