@@ -184,7 +184,7 @@ export function dissect(stack: Stack): Anatomy {
   const innermost = trimmed.findIndex((frame) => frame.system !== true);
   if (innermost === -1) return { stack: trimmed, inner: trimmed, carriers: [] };
   const inner = trimmed.slice(0, innermost);
-  const api = inner.findLast((frame) => !transparentModule.test(moduleName(frame)));
+  const api = inner.findLast((frame) => frame.interposed !== true && !transparentModule.test(moduleName(frame)));
   const own = trimmed.findIndex((frame, index) => frame.system !== true && codes[index] === undefined);
   const startup = codes.indexOf('startup');
   const ends = [own, startup].filter((index) => index !== -1);
@@ -237,7 +237,7 @@ function normaliseFrame(frame: Frame): string {
  */
 export function normaliseStack(stack: Stack): readonly string[] {
   const { stack: trimmed, site, api, inner } = dissect(stack);
-  if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
+  if (site === undefined) return withoutRepetition(normaliseSystem(inner));
   const { codes } = trim(stack);
   const outermost = codes.findLastIndex((code, index) => code === undefined && trimmed[index]!.system !== true);
   const isPart = (frame: Frame, index: number): boolean =>
@@ -262,7 +262,12 @@ function familyOf(name: string | undefined): string | undefined {
 
 /** Like {@link normaliseStack}, with the frames of the system, which distinguish its own calls inside of a function. */
 export function normaliseStackWithInternals(stack: Stack): readonly string[] {
-  return [...normaliseStack(stack), '<', ...withoutRepetition(dissect(stack).inner.map(normaliseFrame))];
+  return [...normaliseStack(stack), '<', ...withoutRepetition(normaliseSystem(dissect(stack).inner))];
+}
+
+/** The frames of the system without those that other software put between them. */
+function normaliseSystem(frames: Stack): readonly string[] {
+  return frames.filter(({ interposed }) => interposed !== true).map(normaliseFrame);
 }
 
 function withoutRepetition(names: readonly string[]): readonly string[] {

@@ -17,6 +17,7 @@ const gaps: readonly Gap[] = Object.keys(mayHideFindings).map((kind) => {
     'process-skipped': { image: 'C:\\b.exe' },
     'process-unrecorded': { image: 'C:\\b.exe', why: 'it is 32-bit' },
     'programs-missing': { names: ['worker.exe'] },
+    'modules-interposed': { names: ['guard64.dll'] },
     'too-few-intervals': { intervals: 1, needed: 4 },
     'watched-for': { durationMs: 12.5 },
     'left-in-target': { sizeBytes: 1 << 20 },
