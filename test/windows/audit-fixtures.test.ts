@@ -27,9 +27,10 @@ const audits = [...fixtureExpectations, demoExpectation].flatMap((expectation): 
     const losesTable = expectation.isToBeKilled === true || expectation.losesTable === true;
     const bad = { name, program, expectation, exitCode, findings, losesTable };
     if (expectation.hasNoTwin) return [bad];
+    const clean = { ...bad, name: `${name}-clean`, exitCode: cleanExitCode, findings: [] };
     return [
       ...(expectation.isRace === true ? [] : [bad]),
-      { name: `${name}-clean`, program, expectation, exitCode: cleanExitCode, findings: [], losesTable: false },
+      { ...clean, losesTable: losesTable && cleanExitCode === exitCode },
     ];
   });
 });
