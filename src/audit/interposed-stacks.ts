@@ -42,6 +42,7 @@ export class InterposedStacks implements StackReader, Interposers {
   readonly #directory: string;
   /** For the names of modules, in lower case, whether all that have the name are foreign. */
   readonly #areForeign = new Map<string, boolean>();
+  readonly #seen = new Set<Module>();
   readonly #areOutside = new Map<Module, boolean>();
   /** For the names of functions, the modules to which their beginnings lead. */
   readonly #hooks = new Map<string, ReadonlySet<string>>();
@@ -97,7 +98,8 @@ export class InterposedStacks implements StackReader, Interposers {
   }
 
   #see(module: Module | undefined): void {
-    if (module === undefined || module.isSystem || this.#areOutside.has(module)) return;
+    if (module === undefined || module.isSystem || this.#seen.has(module)) return;
+    this.#seen.add(module);
     const name = module.name.toLowerCase();
     this.#areForeign.set(name, this.#areForeign.get(name) !== false && this.#isOutside(module));
   }
