@@ -14,6 +14,7 @@ import { ownerOfHead } from '../patch/foreign-head.ts';
 import { holdsAddress, type MovedPrologue, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
 import { identityOffsets } from '../linkage/patch-table.ts';
 import type { HookedFunction, HookedModule } from '../link/link-agent.ts';
+import { ntdllBase } from './locate-hooks.ts';
 import { PristineModule } from './pristine-module.ts';
 
 const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
@@ -89,7 +90,7 @@ function locateFunctions(module: MappedModule): readonly LocatedFunction[] {
     .flatMap((numbered) => {
       const address = GetProcAddress(base, numbered.row.name);
       if (address < base || address >= end) return []; // not there, or forwarded to another DLL
-      const moved = moveFunction(module, address, pristine);
+      const moved = moveFunction(module, address, pristine, numbered.row);
       return [{ numbered, hook: moved && { ...numbered, address, ...moved } }];
     });
 }
@@ -102,11 +103,13 @@ function moveFunction(
   module: MappedModule,
   address: bigint,
   pristine: PristineModule,
+  row: FunctionRow,
 ): { readonly code: Uint8Array; readonly moved: MovedPrologue } | undefined {
   const code = new Uint8Array(viewMemory(address, PROLOGUE_SIZE_BYTES_MAX)).slice();
   const owner = ownerOfHead(code, address, module, readOwnCode);
   if (owner === 'hotpatch') return undefined;
   if (owner === 'own') {
+    if (row.kind === 'fast-fail' && row.sameAs !== undefined) return leadElsewhere(code, row.sameAs);
     const moved = movePrologue(code, address, module);
     return moved && { code, moved };
   }
@@ -114,6 +117,15 @@ function moveFunction(
   if (original === undefined || ownerOfHead(original, address, module, readOwnCode) !== 'own') return undefined;
   const moved = movePrologue(original, address, module);
   return moved === undefined || holdsAddress(original, moved) ? undefined : { code: original, moved };
+}
+
+/** A trampoline that moves nothing, and leads to a function of ntdll. */
+function leadElsewhere(
+  code: Uint8Array,
+  name: string,
+): { readonly code: Uint8Array; readonly moved: MovedPrologue } | undefined {
+  const continuesAt = GetProcAddress(ntdllBase(), name);
+  return continuesAt === 0n ? undefined : { code, moved: { sizeBytes: 0, continuesAt, distances: [] } };
 }
 
 const thisProcess = BorrowedHandle.borrowRaw(CURRENT_PROCESS);

@@ -102,6 +102,11 @@ export interface FastFailFunction {
   readonly argumentCount: number;
   /** The process ends in the function itself, or behind a call that asks it whether the processor has `int 29h`. */
   readonly comes: 'inside' | 'behind';
+  /**
+   * A function of ntdll that has the same result, as a BOOLEAN, and is called in its place: the beginning of this one,
+   * which calls that one at once, cannot be moved.
+   */
+  readonly sameAs?: string;
 }
 
 export type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction | FastFailFunction;
@@ -338,6 +343,7 @@ const fastFailFunctions: readonly FastFailFunction[] = [
     name: 'IsProcessorFeaturePresent',
     argumentCount: 1,
     comes: 'behind',
+    sameAs: 'RtlIsProcessorFeaturePresent',
   },
   { kind: 'fast-fail', module: 'ucrtbase.dll', name: '_invoke_watson', argumentCount: 5, comes: 'inside' },
 ];

@@ -47,6 +47,8 @@ export function emitFastFailHook(
       emitPassThrough(asm, TRAMPOLINE, row.argumentCount);
     } else {
       emitPassThrough(asm, TRAMPOLINE, row.argumentCount);
+      asm.movzx8(rax, RESULT); // BOOLEAN
+      asm.mov(RESULT, rax);
       asm.test(eax, eax);
       asm.j('e', done);
       asm.mov(rcx, first);
