@@ -8,7 +8,7 @@ import { isBaseModule } from './windows-calls.ts';
  * its frames are neither the site of a call nor the function of Windows that the program called.
  */
 
-/** What is known of the modules of a target. */
+/** Facts about the modules of a target. */
 export interface Interposers {
   /** A module that is neither Windows' nor in the program's directory, by its name in lower case. */
   isForeign(module: string): boolean;

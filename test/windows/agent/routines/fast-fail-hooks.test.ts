@@ -11,8 +11,8 @@ const PF_FASTFAIL_AVAILABLE = 23n;
 const row = functionTable.find((each): each is FastFailFunction => each.name === 'IsProcessorFeaturePresent')!;
 
 /**
- * Code behind a call. Where an `int 29h` would end this process, a jump leads over it: the hook looks at the shape of the
- * code alone.
+ * Code behind a call. Where an `int 29h` would end this process, a jump leads over it: the hook looks at the shape of
+ * the code alone.
  */
 const shapes = {
   code: '85 c0 74 07 eb 05 90 90 90 cd 29', // test eax, eax; je +7; …; int 29h
