@@ -16,6 +16,8 @@ const hookedModules = ['ntdll.dll', ...functionModules] as const;
 /** Functions that lead on to one another, so that the one on the stack need not be the one that is hooked. */
 const variants = ['', 'A', 'W', 'Ex', 'ExA', 'ExW'] as const;
 
+const PAGE_SIZE_BYTES = 0x1000;
+
 /** Jumps that one hook may go through: from the function to memory near it, and from there to the hook's function. */
 const JUMPS_MAX = 4;
 
@@ -46,6 +48,7 @@ export class InterposedStacks implements StackReader, Interposers {
   readonly #areOutside = new Map<Module, boolean>();
   /** For the names of functions, the modules to which their beginnings lead. */
   readonly #hooks = new Map<string, ReadonlySet<string>>();
+  readonly #pages = new Map<bigint, Buffer | undefined>();
   #hooksOfCalls: ReadonlySet<string> | undefined;
   /** Names of the modules whose frames were marked. */
   readonly modules: Set<string> = new Set();
@@ -143,8 +146,20 @@ export class InterposedStacks implements StackReader, Interposers {
     return undefined;
   }
 
-  readonly #read = (address: bigint, sizeBytes: number): Uint8Array | undefined =>
-    tryReadMemory(this.#facts.target, address, sizeBytes);
+  /** Reads whole pages, each once: the stubs of system calls lie side by side. */
+  readonly #read = (address: bigint, sizeBytes: number): Uint8Array | undefined => {
+    const begin = address & ~BigInt(PAGE_SIZE_BYTES - 1);
+    const offset = Number(address - begin);
+    const page = this.#readPage(begin);
+    if (offset + sizeBytes <= PAGE_SIZE_BYTES) return page?.subarray(offset, offset + sizeBytes);
+    const next = this.#readPage(begin + BigInt(PAGE_SIZE_BYTES));
+    return page && next && Buffer.concat([page.subarray(offset), next]).subarray(0, sizeBytes);
+  };
+
+  #readPage(begin: bigint): Buffer | undefined {
+    if (!this.#pages.has(begin)) this.#pages.set(begin, tryReadMemory(this.#facts.target, begin, PAGE_SIZE_BYTES));
+    return this.#pages.get(begin);
+  }
 }
 
 function plainPath({ path }: Module): string {

@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { relative } from '../../../../src/agent/asm/operands.ts';
-import { eax, edx, r10d, r11, rsp } from '../../../../src/agent/asm/registers.ts';
+import { at, relative } from '../../../../src/agent/asm/operands.ts';
+import { eax, edx, r10d, r11, r8, r9, rax, rcx, rdx, rsp } from '../../../../src/agent/asm/registers.ts';
 import { emitFastFailHook } from '../../../../src/agent/emit/hooks/fast-fail-hooks.ts';
 import { header } from '../../../../src/agent/ledger/layout.ts';
 import { type FastFailFunction, functionTable } from '../../../../src/agent/tables/function-table.ts';
 import { placeRoutines } from './placed-routines.ts';
 
 const PF_FASTFAIL_AVAILABLE = 23n;
-const row = functionTable.find((each): each is FastFailFunction => each.name === 'IsProcessorFeaturePresent')!;
+const rowOf = (name: string) => functionTable.find((each): each is FastFailFunction => each.name === name)!;
 
 /**
  * Code behind a call. Where an `int 29h` would end this process, a jump leads over it: the hook looks at the shape of
@@ -29,10 +29,24 @@ const shapes = {
 type Shape = keyof typeof shapes;
 const names = Object.keys(shapes) as readonly Shape[];
 
-const routines = placeRoutines<Shape | 'gateCount'>({
+const routines = placeRoutines<Shape | 'gateCount' | 'failing'>({
   emit(asm, { environment }) {
     const [hook, answer, gateCount, count] = asm.labels('hook', 'answer', 'gateCount', 'count');
-    emitFastFailHook(asm, hook, row, environment);
+    const [failingHook, failing, sum] = asm.labels('failingHook', 'failing', 'sum');
+    emitFastFailHook(asm, hook, rowOf('IsProcessorFeaturePresent'), environment);
+    emitFastFailHook(asm, failingHook, rowOf('_invoke_watson'), environment);
+    asm.bind(failing);
+    asm.sub(rsp, 0x38);
+    asm.mov(at(rsp, 0x20), rax);
+    asm.mov(r10d, 1);
+    asm.lea(r11, relative(sum));
+    asm.call(failingHook);
+    asm.add(rsp, 0x38);
+    asm.ret();
+    asm.bind(sum); // of its five arguments
+    asm.mov(rax, at(rsp, 0x28));
+    for (const register of [rcx, rdx, r8, r9]) asm.add(rax, register);
+    asm.ret();
     asm.bind(environment.exitGate);
     asm.lockInc32(relative(count));
     asm.ret();
@@ -59,7 +73,7 @@ const routines = placeRoutines<Shape | 'gateCount'>({
     asm.bind(count);
     asm.bind(environment.judgedName);
     asm.data(new Uint8Array(8));
-    return { gateCount, ...(Object.fromEntries(callers) as Record<Shape, (typeof callers)[number][1]>) };
+    return { gateCount, failing, ...(Object.fromEntries(callers) as Record<Shape, (typeof callers)[number][1]>) };
   },
 });
 
@@ -79,6 +93,15 @@ describe('a process goes to the gate when it asks for fast fails and', () => {
     expect(ask(shape, PF_FASTFAIL_AVAILABLE, 1n)).toBe(1n);
     expect(routines.memory.getUint32(header.exitByException, true)).toBe(1);
     expect(routines.memory.getUint32(header.exitThread, true)).not.toBe(0);
+  });
+});
+
+describe('a process that calls the function which fails fast', () => {
+  it('goes to the gate first, and then on with all arguments', () => {
+    const call = { rcx: 1n, rdx: 20n, r8: 300n, r9: 4000n, rax: 50_000n };
+    expect(routines.call('failing', call).rax).toBe(54_321n);
+    expect(routines.call('gateCount', {}).rax).toBe(1n);
+    expect(routines.memory.getUint32(header.exitByException, true)).toBe(1);
   });
 });
 
