@@ -30,7 +30,7 @@ interface Names {
 /** Facts of a target that tell who stands between it and Windows. */
 interface Facts {
   readonly target: Target;
-  /** The program, as the loader spells its path; absent where it is not known. */
+  /** The program, by whatever path it was started; absent where it is not known. */
   readonly program: Module | undefined;
   /** Names of the system calls that the recorder has hooked. */
   readonly systemCalls: readonly string[];
@@ -40,8 +40,8 @@ interface Facts {
 export class InterposedStacks implements StackReader, Interposers {
   readonly #names: Names;
   readonly #facts: Facts;
-  /** The directory of the program, in lower case; empty where it is not known. */
-  readonly #directory: string;
+  /** The directory of the program, in lower case and in all spellings; none where it is not known. */
+  readonly #directories: readonly string[];
   /** For the names of modules, in lower case, whether all that have the name are foreign. */
   readonly #areForeign = new Map<string, boolean>();
   readonly #seen = new Set<Module>();
@@ -56,7 +56,9 @@ export class InterposedStacks implements StackReader, Interposers {
   constructor(names: Names, facts: Facts) {
     this.#names = names;
     this.#facts = facts;
-    this.#directory = facts.program === undefined ? '' : `${win32.dirname(plainPath(facts.program))}\\`;
+    const { program } = facts;
+    const spellings = program === undefined ? [] : [program, names.moduleOf(program.base) ?? program];
+    this.#directories = spellings.map((module) => win32.join(win32.dirname(plainPath(module)), '\\'));
   }
 
   resolveStack(addresses: readonly bigint[], time?: bigint): Stack {
@@ -110,7 +112,8 @@ export class InterposedStacks implements StackReader, Interposers {
   #isOutside(module: Module): boolean {
     let isOutside = this.#areOutside.get(module);
     if (isOutside === undefined) {
-      isOutside = this.#directory !== '' && !plainPath(module).startsWith(this.#directory);
+      const path = plainPath(module);
+      isOutside = this.#directories.length > 0 && !this.#directories.some((directory) => path.startsWith(directory));
       this.#areOutside.set(module, isOutside);
     }
     return isOutside;
