@@ -12,6 +12,7 @@ import {
 } from '../tables/function-table.ts';
 import { ownerOfHead } from '../patch/foreign-head.ts';
 import { holdsAddress, type MovedPrologue, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
+import { THIN_WRAPPER_SIZE_BYTES, wrappedFunction } from '../patch/thin-wrapper.ts';
 import { identityOffsets } from '../linkage/patch-table.ts';
 import type { HookedFunction, HookedModule } from '../link/link-agent.ts';
 import { ntdllBase } from './locate-hooks.ts';
@@ -109,8 +110,7 @@ function moveFunction(
   const owner = ownerOfHead(code, address, module, readOwnCode);
   if (owner === 'hotpatch') return undefined;
   if (owner === 'own') {
-    if (row.kind === 'fast-fail' && row.sameAs !== undefined) return leadElsewhere(code, row.sameAs);
-    const moved = movePrologue(code, address, module);
+    const moved = leadToWrapped(address, row) ?? movePrologue(code, address, module);
     return moved && { code, moved };
   }
   const original = pristine.read(address, PROLOGUE_SIZE_BYTES_MAX);
@@ -119,13 +119,17 @@ function moveFunction(
   return moved === undefined || holdsAddress(original, moved) ? undefined : { code: original, moved };
 }
 
-/** A trampoline that moves nothing, and leads to a function of ntdll. */
-function leadElsewhere(
-  code: Uint8Array,
-  name: string,
-): { readonly code: Uint8Array; readonly moved: MovedPrologue } | undefined {
-  const continuesAt = GetProcAddress(ntdllBase(), name);
-  return continuesAt === 0n ? undefined : { code, moved: { sizeBytes: 0, continuesAt, distances: [] } };
+/** A trampoline that moves nothing: it leads to the function of ntdll that the row's function only wraps. */
+function leadToWrapped(address: bigint, row: FunctionRow): MovedPrologue | undefined {
+  if (row.kind !== 'fast-fail' || row.wraps === undefined) return undefined;
+  const wrapped = GetProcAddress(ntdllBase(), row.wraps);
+  const code = new Uint8Array(viewMemory(address, THIN_WRAPPER_SIZE_BYTES));
+  const isWrapper = wrapped !== 0n && wrappedFunction(code, address, readOwnPointer) === wrapped;
+  return isWrapper ? { sizeBytes: 0, continuesAt: wrapped, distances: [] } : undefined;
+}
+
+function readOwnPointer(address: bigint): bigint | undefined {
+  return tryReadMemory(thisProcess, address, 8)?.readBigUInt64LE();
 }
 
 const thisProcess = BorrowedHandle.borrowRaw(CURRENT_PROCESS);

@@ -103,10 +103,10 @@ export interface FastFailFunction {
   /** The process ends in the function itself, or behind a call that asks it whether the processor has `int 29h`. */
   readonly comes: 'inside' | 'behind';
   /**
-   * A function of ntdll that has the same result, as a BOOLEAN, and is called in its place: the beginning of this one,
-   * which calls that one at once, cannot be moved.
+   * A function of ntdll that this one does nothing but call, where it is as known. It is then called in its place, for
+   * a function that calls another one at once cannot be moved.
    */
-  readonly sameAs?: string;
+  readonly wraps?: string;
 }
 
 export type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction | FastFailFunction;
@@ -343,7 +343,7 @@ const fastFailFunctions: readonly FastFailFunction[] = [
     name: 'IsProcessorFeaturePresent',
     argumentCount: 1,
     comes: 'behind',
-    sameAs: 'RtlIsProcessorFeaturePresent',
+    wraps: 'RtlIsProcessorFeaturePresent',
   },
   { kind: 'fast-fail', module: 'ucrtbase.dll', name: '_invoke_watson', argumentCount: 5, comes: 'inside' },
 ];
