@@ -28,7 +28,10 @@ export interface Interposers {
  * https://learn.microsoft.com/windows-hardware/drivers/devtest/application-verifier
  */
 const inBox: RegExp =
-  /^(?:apphelp|shimeng|ac(?:genral|layers|res|specfc|winrt|xtrnal)|verifier|vrfcore|vf(?:basics|compat|cuzz|luapriv|net|ntlmless|nws|print|printpthelper))\.dll$/;
+  /^(?:ac(?:genral|layers|res|specfc|winrt|xtrnal)|verifier|vrfcore|vf(?:basics|compat|cuzz|dynf|luapriv|net|ntlmless|nws|print|printpthelper))\.dll$/;
+
+/** The compatibility engine itself. Windows calls it, too, at the start of a process, for example. */
+const shimEngine: RegExp = /^(?:apphelp|shimeng)\.dll$/;
 
 /**
  * Functions of the base DLLs that call functions of the program, or begin its code. Such a function is on the stack
@@ -71,6 +74,7 @@ function isInterposed(stack: Stack, begin: number, end: number, interposers: Int
   const [first, inner, outer] = [stack[begin]!, stack[begin - 1], stack[end]];
   const module = moduleName(first);
   if (first.system === true && inBox.test(module)) return true;
+  if (first.system === true && shimEngine.test(module)) return outer !== undefined && outer.system !== true;
   if (first.javascript === true || first.module === '?') return false;
   if (inner !== undefined && inner.system !== true) return false;
   const isForeign = first.system !== true;

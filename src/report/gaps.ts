@@ -71,7 +71,7 @@ const naming: Readonly<Record<NamingGap, (names: string) => string>> = {
   'functions-unmovable': (names) =>
     `Functions of an unknown form, or with a patch of Windows, were not recorded, nor those that work on the same objects: ${names}.`,
   'modules-interposed': (names) =>
-    `Other software stands between the program and Windows, and its calls count as Windows' own: ${names}.`,
+    `Hooks, shims or verifiers stand between the program and Windows, and count as Windows' own: ${names}.`,
   'programs-missing': (names) => `No process ran a program that --only names: ${names}.`,
 };
 

@@ -51,7 +51,7 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
   ],
   [
     { kind: 'modules-interposed', names: ['guard64.dll'] },
-    "Other software stands between the program and Windows, and its calls count as Windows' own: guard64.dll.",
+    "Hooks, shims or verifiers stand between the program and Windows, and count as Windows' own: guard64.dll.",
   ],
   [
     { kind: 'functions-unmovable', names: ['msvcrt.dll!_lseek'] },

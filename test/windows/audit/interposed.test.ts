@@ -38,7 +38,7 @@ function interposed(stack: Stack | undefined): readonly string[] {
   return [...new Set(stack?.flatMap((frame) => (frame.interposed === true ? [frame.module] : [])))];
 }
 
-const remark = "Other software stands between the program and Windows, and its calls count as Windows' own: guard.dll.";
+const remark = "Hooks, shims or verifiers stand between the program and Windows, and count as Windows' own: guard.dll.";
 
 describe('functions of Windows that other software hooks', () => {
   it('after the recorder was put in leave the site where it is', async () => {

@@ -54,6 +54,7 @@ const transparent: readonly Case[] = [
     interposers: hooking('CreateEventW'),
   },
   { title: 'a shim of Windows', frames: ['kernelbase!CreateEventW', 'AcLayers!NS_FaultTolerantHeap::APIHook', work] },
+  { title: 'the compatibility engine', frames: ['kernelbase!CreateEventW', 'apphelp!SE_Hook', work] },
   { title: 'Application Verifier', frames: ['kernelbase!CreateEventW', 'verifier!AVrfpNtCreateEvent', work] },
   {
     title: 'Application Verifier’s checks above a nameless function',
@@ -135,6 +136,12 @@ describe('the program’s own DLL is the site', () => {
     const plain = stack(...frames, ...mainBottom);
     expect(markInterposed(plain, { ...unproven, isHooked: () => true })).toBe(plain);
   });
+});
+
+it('the compatibility engine that Windows calls for itself is Windows', () => {
+  const plain = stack('kernelbase!CreateFileW', 'apphelp!SdbOpenDatabase', 'kernelbase!CreateProcessW', work);
+  expect(markInterposed(plain, unproven)).toBe(plain);
+  expect(attributeOpening(plain, { type: 'File' })).toBe('system');
 });
 
 it('a marked frame counts as one of the system, and is no part of a fingerprint of the system’s', () => {
