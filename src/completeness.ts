@@ -65,8 +65,8 @@ export type CountedGap =
   | 'names-timed-out'
   | 'sections-forgotten';
 
-/** Gaps that say what was not recorded, by name. */
-export type NamingGap = 'calls-unrecognised' | 'functions-unmovable' | 'programs-missing';
+/** Gaps that name what was not recorded, or, for `modules-interposed`, what was passed over. */
+export type NamingGap = 'calls-unrecognised' | 'functions-unmovable' | 'programs-missing' | 'modules-interposed';
 
 /** Every kind of gap, and whether it may hide a finding; the others are worth knowing, no more. */
 export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
@@ -104,6 +104,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'opened-by-others': false,
   'names-timed-out': false,
   'sections-forgotten': false,
+  'modules-interposed': false,
 };
 
 /** A gap with its number; none when the number is 0. */

@@ -35,8 +35,13 @@ export interface Frame {
    * symbols know of it.
    */
   readonly inlined?: true;
-  /** The module belongs to Windows (or Wine), not to the program. */
+  /** The module belongs to Windows (or Wine), not to the program; or the frame is {@link interposed}. */
   readonly system?: true;
+  /**
+   * Other software put the function between the program and Windows: a hook of security software, a shim, a verifier.
+   * It counts as {@link system}, whatever its module.
+   */
+  readonly interposed?: true;
   /** Code that the compiler's runtime brought into the program (`mainCRTStartup`), not the programmer's own. */
   readonly runtime?: true;
   /** A function of JavaScript, or the code that runs it: V8's builtins and its host. The logs of V8 told it. */

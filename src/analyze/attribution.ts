@@ -111,7 +111,8 @@ export function outermostSystemFrame(stack: Stack): Frame | undefined {
   const { inner } = dissect(stack);
   // Every thread begins in these functions.
   const named = inner.filter(
-    (frame) => !/^(?:RtlUserThreadStart|BaseThreadInitThunk|LdrInitializeThunk)$/.test(frame.function ?? ''),
+    ({ interposed, function: name = '' }) =>
+      interposed !== true && !/^(?:RtlUserThreadStart|BaseThreadInitThunk|LdrInitializeThunk)$/.test(name),
   );
   return named.at(-1) ?? inner.at(-1);
 }

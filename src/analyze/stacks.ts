@@ -68,7 +68,7 @@ export function isCut(stack: Stack): boolean {
 
 /** The stack goes on to the function that the thread began in. */
 export function reachesThreadStart(stack: Stack): boolean {
-  return stack.some((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
+  return stack.some((frame) => frame.system === true && threadBottoms.has(exportedName(frame) ?? ''));
 }
 
 function withoutBuildMarks(name: string): string {
@@ -103,10 +103,10 @@ export function trimStack(stack: Stack): Stack {
 function trim(stack: Stack): Trimmed {
   const known = trimmedStacks.get(stack);
   if (known !== undefined) return known;
-  const bottom = stack.findIndex((frame) => frame.system === true && threadBottoms.has(functionName(frame) ?? ''));
+  const bottom = stack.findIndex((frame) => frame.system === true && threadBottoms.has(exportedName(frame) ?? ''));
   let end = bottom === -1 ? stack.length : bottom + 1;
   // RtlUserThreadStart calls BaseThreadInitThunk: the pair is kept whole.
-  while (end > 0 && end < stack.length && threadBottoms.has(functionName(stack[end]!) ?? '')) end += 1;
+  while (end > 0 && end < stack.length && threadBottoms.has(exportedName(stack[end]!) ?? '')) end += 1;
   while (end > 1 && stack[end - 1]!.module === '?') end -= 1;
   const frames = stack.slice(0, Math.min(end, countCertainFrames(stack)));
   const codes = runtimeCodesOf(frames);
@@ -184,7 +184,7 @@ export function dissect(stack: Stack): Anatomy {
   const innermost = trimmed.findIndex((frame) => frame.system !== true);
   if (innermost === -1) return { stack: trimmed, inner: trimmed, carriers: [] };
   const inner = trimmed.slice(0, innermost);
-  const api = inner.findLast((frame) => !transparentModule.test(moduleName(frame)));
+  const api = inner.findLast((frame) => frame.interposed !== true && !transparentModule.test(moduleName(frame)));
   const own = trimmed.findIndex((frame, index) => frame.system !== true && codes[index] === undefined);
   const startup = codes.indexOf('startup');
   const ends = [own, startup].filter((index) => index !== -1);
@@ -203,11 +203,11 @@ export function dissect(stack: Stack): Anatomy {
  */
 export function isBeforeMain(stack: Stack): boolean {
   const { stack: trimmed, codes } = trim(stack);
-  const names = trimmed.map((frame) => functionName(frame) ?? '');
+  const names = trimmed.map((frame) => exportedName(frame) ?? '');
   if (names.some((name) => initialiserCallers.has(name) || name.startsWith('_GLOBAL__sub_I_'))) return true;
   if (names.some((name) => name.startsWith('`dynamic initializer for '))) return true;
-  // A new thread enters through the loader too, but that is after main. Wine's ntdll has no name for that function.
-  if (names.includes('LdrInitializeThunk')) return !names.includes('LdrpInitializeThread');
+  // A new thread enters through the loader too, but only symbols would tell the two apart.
+  if (names.includes('LdrInitializeThunk')) return true;
   if (names.some(beginsRustProgram)) return false;
   return (
     trimmed.every((frame, index) => frame.system === true || codes[index] === 'startup') && codes.includes('startup')
@@ -218,7 +218,7 @@ export function isBeforeMain(stack: Stack): boolean {
  * The thread had not begun its own work: the loader was preparing it, which for the first thread is the whole program.
  */
 export function isLoading(stack: Stack): boolean {
-  return trimStack(stack).some((frame) => functionName(frame) === 'LdrInitializeThunk');
+  return trimStack(stack).some((frame) => exportedName(frame) === 'LdrInitializeThunk');
 }
 
 /** `module!function`; `module+0x…` for a nameless frame of the program, the bare module for one of the system. */
@@ -237,7 +237,7 @@ function normaliseFrame(frame: Frame): string {
  */
 export function normaliseStack(stack: Stack): readonly string[] {
   const { stack: trimmed, site, api, inner } = dissect(stack);
-  if (site === undefined) return withoutRepetition(inner.map(normaliseFrame));
+  if (site === undefined) return withoutRepetition(normaliseSystem(inner));
   const { codes } = trim(stack);
   const outermost = codes.findLastIndex((code, index) => code === undefined && trimmed[index]!.system !== true);
   const isPart = (frame: Frame, index: number): boolean =>
@@ -262,7 +262,12 @@ function familyOf(name: string | undefined): string | undefined {
 
 /** Like {@link normaliseStack}, with the frames of the system, which distinguish its own calls inside of a function. */
 export function normaliseStackWithInternals(stack: Stack): readonly string[] {
-  return [...normaliseStack(stack), '<', ...withoutRepetition(dissect(stack).inner.map(normaliseFrame))];
+  return [...normaliseStack(stack), '<', ...withoutRepetition(normaliseSystem(dissect(stack).inner))];
+}
+
+/** The frames of the system without those that other software put between them. */
+function normaliseSystem(frames: Stack): readonly string[] {
+  return frames.filter(({ interposed }) => interposed !== true).map(normaliseFrame);
 }
 
 function withoutRepetition(names: readonly string[]): readonly string[] {

@@ -15,7 +15,7 @@ const baseModule: RegExp =
   /^(?:ntdll|kernel32|kernelbase|advapi32|sechost|ws2_32|wsock32|mswsock|msvcrt|msvcr\d\w*|ucrtbased?|crtdll|(?:api|ext)-ms-.*)\.dll$/;
 
 /** The frame is in one of the DLLs whose business is handles. */
-function isBaseModule(frame: Frame): boolean {
+export function isBaseModule(frame: Frame): boolean {
   return baseModule.test(moduleName(frame));
 }
 

@@ -4,7 +4,7 @@ import type { Recording } from '../agent/inject/recording.ts';
 import { GATE_UNATTENDED } from '../agent/ledger/layout.ts';
 import { objectTypes } from '../agent/tables/object-types.ts';
 import type { CodeRange } from '../agent/link/link-agent.ts';
-import { countedGap, type Gap } from '../completeness.ts';
+import { countedGap, type Gap, namingGap } from '../completeness.ts';
 import type { CallLedger } from '../call-ledger.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
@@ -27,6 +27,7 @@ import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
 import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
+import { InterposedStacks } from './interposed-stacks.ts';
 import type { JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
 import type { OpenCounts } from './open-counts.ts';
@@ -154,9 +155,10 @@ export class Examination implements Disposable {
     this.#addModules(loaded, ledger);
     await this.#symbolizer.fetchSymbols(addressesIn(ledger));
     using javaScript = await this.#openJavaScript();
+    const symbols = this.#readStacks(javaScript);
     const sources: EvidenceSources = {
       ledger,
-      symbols: javaScript ?? this.#symbolizer,
+      symbols,
       startTime: this.#startTime,
       hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
       live: new LiveStacks(stacks),
@@ -169,7 +171,12 @@ export class Examination implements Disposable {
     const gathered = await (table === undefined
       ? gatherPostMortem(sources)
       : gatherTable(this.#target, table, sources, isStillOpen));
-    return this.#describe(gathered, look, watch);
+    return this.#describe(gathered, look, [...symbols.modules].toSorted(), watch);
+  }
+
+  #readStacks(names: Symbolizer | JavaScriptStacks = this.#symbolizer): InterposedStacks {
+    const program = this.#firstModules.find(({ isSystem }) => !isSystem);
+    return new InterposedStacks(names, { target: this.#target, program, systemCalls: this.#recording.hooked });
   }
 
   /** The logs of V8, where the target keeps them; they are read anew for each judgement. */
@@ -199,7 +206,8 @@ export class Examination implements Disposable {
     if (calls.length === 0) return [];
     this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
     const stacks = new Map(calls.map(({ call }) => [call.stackId, undefined as Stack | undefined]));
-    for (const id of stacks.keys()) stacks.set(id, this.#symbolizer.resolveStack(ledger.stack(id)));
+    const reader = this.#readStacks();
+    for (const id of stacks.keys()) stacks.set(id, reader.resolveStack(ledger.stack(id)));
     const by = { pid: this.#target.pid, image: this.#target.image };
     return calls.map(({ kind, processId, value, objectType, call: { call = 'unknown', threadId, time, stackId } }) => ({
       kind,
@@ -215,10 +223,11 @@ export class Examination implements Disposable {
     const sites = [...(this.#markCounts?.sites.values() ?? [])].filter(({ counts }) => (counts.at(-1) ?? 0) > 0);
     if (sites.some(({ opened }) => !this.#countedStacks.has(opened.stackId)))
       this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
+    const reader = this.#readStacks();
     return {
       ...ledger.totals(),
       sites: sites.map(({ opened: { stackId }, objectType: type, counts }) => {
-        const stack = this.#countedStacks.get(stackId) ?? this.#symbolizer.resolveStack(ledger.stack(stackId));
+        const stack = this.#countedStacks.get(stackId) ?? reader.resolveStack(ledger.stack(stackId));
         this.#countedStacks.set(stackId, stack);
         return { type, stack, count: counts.at(-1) ?? 0 };
       }),
@@ -243,7 +252,12 @@ export class Examination implements Disposable {
     this.#symbolizer.addModules(noted.toReversed());
   }
 
-  #describe(gathered: GatheredEvidence, { point, durationMs }: Look, watch: Watch | undefined): Judgement {
+  #describe(
+    gathered: GatheredEvidence,
+    { point, durationMs }: Look,
+    interposed: readonly string[],
+    watch: Watch | undefined,
+  ): Judgement {
     const { openHandles, distinctStacks, unseenOpens, openBefore, namesTimedOut } = gathered;
     const isStarted = this.#target.origin === 'started';
     const evidence: Evidence = {
@@ -264,6 +278,7 @@ export class Examination implements Disposable {
         ...countedGap('open-before', this.#target.origin === 'attached' ? openBefore : 0),
         ...countedGap('opened-by-others', unseenOpens),
         ...countedGap('names-timed-out', namesTimedOut),
+        ...namingGap('modules-interposed', interposed),
       ],
       stats: {
         durationMs,

@@ -241,7 +241,7 @@ export class CallReader {
     const { ledger, symbols } = this.#sources;
     const type = ledger.typeOpenedBy(stackId);
     if (type === 'Unknown') return undefined;
-    const address = ledger.stack(stackId).find((each) => symbols.moduleOf(each)?.isSystem === false);
+    const address = symbols.programAddress(ledger.stack(stackId));
     return address === undefined ? undefined : `${address} ${type}`;
   }
 }

@@ -58,6 +58,8 @@ export interface StackReader {
   resolveStack(addresses: readonly bigint[], time?: bigint): Stack;
   /** The module that holds an address; `undefined` for one outside of all modules. */
   moduleOf(address: bigint): { readonly isSystem: boolean } | undefined;
+  /** Where the innermost call by the program returns to; `undefined` where no code of its own is on the stack. */
+  programAddress(addresses: readonly bigint[]): bigint | undefined;
 }
 
 /** How many handles of each site were open at each mark. */

@@ -70,6 +70,8 @@ const naming: Readonly<Record<NamingGap, (names: string) => string>> = {
     `Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: ${names}.`,
   'functions-unmovable': (names) =>
     `Functions of an unknown form, or with a patch of Windows, were not recorded, nor those that work on the same objects: ${names}.`,
+  'modules-interposed': (names) =>
+    `Hooks, shims or verifiers stand between the program and Windows, and count as Windows' own: ${names}.`,
   'programs-missing': (names) => `No process ran a program that --only names: ${names}.`,
 };
 

@@ -160,6 +160,18 @@ function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
 
 /** A frame of a stack. */
 export function frameToJson(frame: Frame): object {
-  const { module, function: name, offset, file, line, column, inlined, javascript, system, runtime } = frame;
-  return { module, function: name, offset, file, line, column, inlined, javascript, system, runtime };
+  const {
+    module,
+    function: name,
+    offset,
+    file,
+    line,
+    column,
+    inlined,
+    javascript,
+    system,
+    interposed,
+    runtime,
+  } = frame;
+  return { module, function: name, offset, file, line, column, inlined, javascript, system, interposed, runtime };
 }

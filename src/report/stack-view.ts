@@ -223,7 +223,7 @@ function foldedRows(stack: Stack, view: StackView): readonly Row[] {
     if (kind === 'nameless' && run.length > 1) rows.push(namelessRow(run, view));
     else if (kind !== 'foreign') rows.push(row(first, view));
     // Below the program's code the function that it called says most, above it the one that called it.
-    else if (start === 0) rows.push(foldedRow(run, run.findLast(isNamed) ?? run.at(-1)!, view));
+    else if (start === 0) rows.push(foldedRow(run, run.findLast(isCalled) ?? run.at(-1)!, view));
     else if (end < stack.length || !run.every(isThreadStart))
       rows.push(foldedRow(run, run.find(isNamed) ?? run[0]!, view));
     start = end;
@@ -263,6 +263,11 @@ function namelessRow(run: Stack, { theme }: StackView): Row {
     modules.length === 1 ? first : modules.length === 2 ? `${first} and ${second}` : `${first}, ${second} and others`;
   const text = (count: string): string => `${theme.signs.ellipsis} ${count} of ${where} without names`;
   return remark(text(plural(run.length, 'frame')), run.length, text('frames'));
+}
+
+/** The program called the function by its name: it did not know of what other software put in between. */
+function isCalled(frame: Frame): boolean {
+  return isNamed(frame) && frame.interposed !== true;
 }
 
 function isNamed(frame: Frame): boolean {

@@ -18,6 +18,7 @@ import type { FramedFunction } from './abi/framed-function.ts';
 import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/call-hook.ts';
 import { emitThunk } from './hooks/hook-frame.ts';
 import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
+import { emitFastFailHook } from './hooks/fast-fail-hooks.ts';
 import { emitSweepHook, rowAndObjects } from './hooks/sweeps.ts';
 import { emitRoutines, labelRoutines, type Routines } from './routines.ts';
 import { emitFunctionTable } from './runtime-function-table.ts';
@@ -171,6 +172,11 @@ function emitHooks(
       case 'sweep': {
         const body = bodyOf('sweeps', (label) => emitSweepHook(asm, label, environment));
         emitThunk(asm, begin, rowAndObjects(rowNumber, row), trampoline, body);
+        break;
+      }
+      case 'fast-fail': {
+        const body = bodyOf(row.name, (label) => emitFastFailHook(asm, label, row, environment));
+        emitThunk(asm, begin, rowNumber, trampoline, body);
         break;
       }
     }

@@ -4,11 +4,18 @@ import { isWine } from '../../ffi/ntdll.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../../io/index.ts';
 import { tryReadMemory } from '../../process/memory.ts';
 import { familyBits } from '../tables/families.ts';
-import { functionModules, type NumberedFunction, numberedFunctions } from '../tables/function-table.ts';
+import {
+  type FunctionRow,
+  functionModules,
+  type NumberedFunction,
+  numberedFunctions,
+} from '../tables/function-table.ts';
 import { ownerOfHead } from '../patch/foreign-head.ts';
 import { holdsAddress, type MovedPrologue, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
+import { THIN_WRAPPER_SIZE_BYTES, wrappedFunction } from '../patch/thin-wrapper.ts';
 import { identityOffsets } from '../linkage/patch-table.ts';
 import type { HookedFunction, HookedModule } from '../link/link-agent.ts';
+import { ntdllBase } from './locate-hooks.ts';
 import { PristineModule } from './pristine-module.ts';
 
 const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
@@ -38,7 +45,7 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
     let lost = 0;
     for (const { numbered, hook } of functions) {
       const { row } = numbered;
-      if (hook !== undefined || (row.kind === 'runtime-object' && row.isStubOnWine && isWine)) continue;
+      if (hook !== undefined || isNoGap(row)) continue;
       unmovable.push(`${module.name}!${row.name}`);
       lost |= familyBits(row).needed;
     }
@@ -61,6 +68,11 @@ export function findFunctions(): { readonly modules: readonly HookedModule[]; re
   return { modules, unmovable };
 }
 
+/** Nothing is lost where the function is not hooked, or the report says so when it is. */
+function isNoGap(row: FunctionRow): boolean {
+  return row.kind === 'fast-fail' || (row.kind === 'runtime-object' && row.isStubOnWine && isWine);
+}
+
 /** Maps a DLL of the system into this process; a program cannot call one that the system lacks. */
 function mapModule(name: (typeof functionModules)[number]): readonly MappedModule[] {
   const base = LoadLibraryExW(name, null, LOAD_LIBRARY_SEARCH_SYSTEM32);
@@ -79,7 +91,7 @@ function locateFunctions(module: MappedModule): readonly LocatedFunction[] {
     .flatMap((numbered) => {
       const address = GetProcAddress(base, numbered.row.name);
       if (address < base || address >= end) return []; // not there, or forwarded to another DLL
-      const moved = moveFunction(module, address, pristine);
+      const moved = moveFunction(module, address, pristine, numbered.row);
       return [{ numbered, hook: moved && { ...numbered, address, ...moved } }];
     });
 }
@@ -92,18 +104,32 @@ function moveFunction(
   module: MappedModule,
   address: bigint,
   pristine: PristineModule,
+  row: FunctionRow,
 ): { readonly code: Uint8Array; readonly moved: MovedPrologue } | undefined {
   const code = new Uint8Array(viewMemory(address, PROLOGUE_SIZE_BYTES_MAX)).slice();
   const owner = ownerOfHead(code, address, module, readOwnCode);
   if (owner === 'hotpatch') return undefined;
   if (owner === 'own') {
-    const moved = movePrologue(code, address, module);
+    const moved = leadToWrapped(address, row) ?? movePrologue(code, address, module);
     return moved && { code, moved };
   }
   const original = pristine.read(address, PROLOGUE_SIZE_BYTES_MAX);
   if (original === undefined || ownerOfHead(original, address, module, readOwnCode) !== 'own') return undefined;
   const moved = movePrologue(original, address, module);
   return moved === undefined || holdsAddress(original, moved) ? undefined : { code: original, moved };
+}
+
+/** A trampoline that moves nothing: it leads to the function of ntdll that the row's function only wraps. */
+function leadToWrapped(address: bigint, row: FunctionRow): MovedPrologue | undefined {
+  if (row.kind !== 'fast-fail' || row.wraps === undefined) return undefined;
+  const wrapped = GetProcAddress(ntdllBase(), row.wraps);
+  const code = new Uint8Array(viewMemory(address, THIN_WRAPPER_SIZE_BYTES));
+  const isWrapper = wrapped !== 0n && wrappedFunction(code, address, readOwnPointer) === wrapped;
+  return isWrapper ? { sizeBytes: 0, continuesAt: wrapped, distances: [] } : undefined;
+}
+
+function readOwnPointer(address: bigint): bigint | undefined {
+  return tryReadMemory(thisProcess, address, 8)?.readBigUInt64LE();
 }
 
 const thisProcess = BorrowedHandle.borrowRaw(CURRENT_PROCESS);

@@ -52,7 +52,8 @@ const headerFields = {
   gateHandles: 'u64[2]',
   /** The thread that waits at the gate. */
   gateThread: 'u32',
-  paddingBeforeExitCode: 'u32',
+  /** 1 once the auditor has judged the process at the gate. */
+  judged: 'u32',
   /** The exit code that the process gave itself. The agent writes it for a debugger; the auditor does not read it. */
   gateExitCode: 'u64',
   /** One more than the highest slot that was ever used. */
@@ -73,7 +74,7 @@ const headerFields = {
   exitThread: 'u32',
   /** Stack id of the call by which it did; 0 for {@link exitByException}. */
   exitStack: 'u32',
-  /** 1 when an exception that nothing handles ends the process. */
+  /** 1 when an exception that nothing handles, or a fast fail, ends the process. */
   exitByException: 'u32',
   paddingBeforeDescriptorTime: 'u32',
   /** FILETIME at which the program opened its first descriptor; 0: none yet. */

@@ -23,10 +23,14 @@ interface FamilyBits {
   readonly needed: number;
 }
 
-/** {@link FamilyBits} of a row. Sockets have none: the system calls beneath show what becomes of them. */
+/**
+ * {@link FamilyBits} of a row. Sockets have none: the system calls beneath show what becomes of them. Fast fails have
+ * nothing to do with objects.
+ */
 export function familyBits(row: FunctionRow): FamilyBits {
   switch (row.kind) {
     case 'socket':
+    case 'fast-fail':
       return { touched: 0, needed: 0 };
     case 'sweep':
       return { touched: row.sweeps === 'streams' ? bitOf('FILE') : 0, needed: 0 };

@@ -91,7 +91,25 @@ export interface SweepFunction {
   readonly sweeps: (typeof sweptObjects)[number];
 }
 
-export type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction;
+/**
+ * A function that tells of a fast fail before it comes: the instruction `int 29h` ends a process past every handler and
+ * every system call.
+ */
+export interface FastFailFunction {
+  readonly kind: 'fast-fail';
+  readonly module: FunctionModule;
+  readonly name: string;
+  readonly argumentCount: number;
+  /** The process ends in the function itself, or behind a call that asks it whether the processor has `int 29h`. */
+  readonly comes: 'inside' | 'behind';
+  /**
+   * A function of ntdll that this one does nothing but call, where it is as known. It is then called in its place, for
+   * a function that calls another one at once cannot be moved.
+   */
+  readonly wraps?: string;
+}
+
+export type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction | FastFailFunction;
 
 function onSocket(name: string, argumentCount: number, role: SocketFunction['role'] = 'uses-socket'): SocketFunction {
   return { kind: 'socket', module: 'ws2_32.dll', name, argumentCount, role };
@@ -310,6 +328,26 @@ const handleClosers: readonly RuntimeObjectFunction[] = [
   onRuntimeObject('kernelbase.dll', 'RegCloseKey', 1, 'never', closes('Key')),
 ];
 
+/**
+ * Microsoft's C runtimes ask IsProcessorFeaturePresent for PF_FASTFAIL_AVAILABLE just before each `int 29h`, in
+ * ucrtbase and where they are linked into a program: in abort(), to which terminate() and assert() lead, in the default
+ * handler of invalid parameters, and behind a broken stack guard. abort() itself is not hooked: a handler of SIGABRT
+ * may let the program go on.
+ * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-isprocessorfeaturepresent and
+ * https://learn.microsoft.com/cpp/c-runtime-library/reference/invalid-parameter-functions
+ */
+const fastFailFunctions: readonly FastFailFunction[] = [
+  {
+    kind: 'fast-fail',
+    module: 'kernelbase.dll',
+    name: 'IsProcessorFeaturePresent',
+    argumentCount: 1,
+    comes: 'behind',
+    wraps: 'RtlIsProcessorFeaturePresent',
+  },
+  { kind: 'fast-fail', module: 'ucrtbase.dll', name: '_invoke_watson', argumentCount: 5, comes: 'inside' },
+];
+
 /** The rows; a row's number in the ledger is its index in {@link recordedCalls}, plus 1. */
 export const functionTable: readonly FunctionRow[] = [
   ...socketFunctions,
@@ -319,6 +357,7 @@ export const functionTable: readonly FunctionRow[] = [
   ...runtimeFunctions('ucrtbase.dll'),
   ...sweepFunctions,
   ...handleClosers,
+  ...fastFailFunctions,
 ];
 
 /** The rows by their numbers in the ledger, less 1: those of the hook table, then those of the function table. */

@@ -3,6 +3,7 @@ import { win32 } from 'node:path';
 
 import { BYTECODE_OFFSET_MARK, isBytecodeOffset } from '../../call-ledger.ts';
 import type { Frame } from '../../model.ts';
+import type { Module } from '../../process/modules.ts';
 import { MemoryBudget } from '../memory-budget.ts';
 import type { Symbolizer } from '../symbolizer.ts';
 import { CodeLog, type JavaScriptFunction } from './code-log.ts';
@@ -71,7 +72,7 @@ export class JavaScriptStacks implements Disposable {
       : frames;
   }
 
-  moduleOf(address: bigint): { readonly isSystem: boolean } | undefined {
+  moduleOf(address: bigint): Module | undefined {
     return this.#symbolizer.moduleOf(address);
   }
 

@@ -1,11 +1,12 @@
 import type { Frame, HandleObject, Stack } from '../../../src/model.ts';
 import type { CallRecord, Misuse, OpenSite } from '../../../src/evidence-model.ts';
 
-const programModules = ['app', 'plugin', '?'];
+const programModules = ['app', 'plugin', 'guard', '?'];
 
 /**
  * A frame in short: `module!function`, `module+0x12`, with `+0x…` for an offset and ` @file:line` for a source line.
- * `app` is the program, `plugin` a DLL of its own, `?` no module at all; every other module is Windows'.
+ * `app` is the program, `plugin` a DLL of its own, `guard` one of other software, `?` no module at all; every other
+ * module is Windows'.
  */
 export function frame(text: string): Frame {
   const [code = '', source] = text.split(' @');

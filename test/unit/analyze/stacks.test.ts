@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { attributeOpening } from '../../../src/analyze/attribution.ts';
-import { dissect, normaliseStack, trimStack } from '../../../src/analyze/stacks.ts';
-import type { Stack } from '../../../src/model.ts';
-import { mainBottom, stack } from './evidence.ts';
+import { analyze } from '../../../src/analyze/index.ts';
+import { attributeMisuse, attributeOpening } from '../../../src/analyze/attribution.ts';
+import { dissect, isBeforeMain, normaliseStack, reachesThreadStart, trimStack } from '../../../src/analyze/stacks.ts';
+import { KEPT_FRAME_COUNT, type Stack } from '../../../src/model.ts';
+import { mainBottom, misuse, openSite, stack } from './evidence.ts';
 
 const base = stack(
   'kernelbase!CreateFileW+0x3e4',
@@ -193,7 +194,59 @@ describe('with symbols of the system, which name what it does not export,', () =
     expect(openings.map((each) => attributeOpening(each, event))).toEqual(['system', 'system']);
   });
 
+  it('a refused call is the same mistake', () => {
+    const refused = [named, nameless].map((each) =>
+      attributeMisuse(misuse({ offending: { call: 'NtClose', threadId: 1, timeMs: 0, stack: each } })),
+    );
+    expect(refused).toEqual(['system', 'program']);
+    const bare = stack('kernelbase!CreateEventW', 'app!open_gate', ...mainBottom);
+    expect(attributeMisuse(misuse({ offending: { call: 'NtClose', threadId: 1, timeMs: 0, stack: bare } }))).toBe(
+      refused[0],
+    );
+  });
+
+  it('the beginning of a thread is the same', () => {
+    const loading = [
+      ...stack('kernelbase!CreateEventW', 'plugin!DllMain'),
+      ...both('ntdll!LdrpInit', 'LdrInitializeThunk'),
+    ];
+    expect(isBeforeMain(loading)).toBe(true);
+    expect(reachesThreadStart(loading)).toBe(true);
+  });
+
   it('people read the name that the symbols give', () => {
     expect(dissect(named).api?.function).toBe('CreateEventInternal');
+  });
+});
+
+describe('a stack of nothing but system code', () => {
+  const deep = (count: number, ...bottom: readonly string[]): Stack => {
+    const frames = Array.from({ length: count - 1 - bottom.length }, (_, index) => `combase!Inner${index}`);
+    return stack('kernelbase!CreateEventW', ...frames, ...bottom);
+  };
+  const bottom = ['kernel32!BaseThreadInitThunk', 'ntdll!RtlUserThreadStart'];
+
+  it.each<{ title: string; frames: Stack; actor: string }>([
+    { title: 'that is full has an unknown maker', frames: deep(KEPT_FRAME_COUNT), actor: 'unknown' },
+    { title: 'that is full but for frames of the recorder, too', frames: deep(KEPT_FRAME_COUNT - 4), actor: 'unknown' },
+    {
+      title: 'that is full and has the thread’s beginning is the system’s',
+      frames: deep(64, ...bottom),
+      actor: 'system',
+    },
+    { title: 'of 40 frames is the system’s', frames: deep(40, ...bottom), actor: 'system' },
+    { title: 'that ends early, as at the start of a process, is the system’s', frames: deep(12), actor: 'system' },
+  ])('$title', ({ frames, actor }) => {
+    expect(attributeOpening(frames, { type: 'Event' })).toBe(actor);
+    expect(attributeMisuse(misuse({ offending: { call: 'NtClose', threadId: 1, timeMs: 0, stack: frames } }))).toBe(
+      actor,
+    );
+  });
+
+  it('that is full leads to a note which says so', () => {
+    const opened = { call: 'NtCreateEvent', threadId: 1, timeMs: 0, stack: deep(KEPT_FRAME_COUNT) };
+    const [finding] = analyze({ open: [openSite({ opened })], misuses: [] });
+    expect(finding).toMatchObject({ rule: 'leak', level: 'note' });
+    expect(finding!.message).toMatch(/is too deep to show the code that asked for it\.$/);
   });
 });

@@ -144,7 +144,6 @@ describe('open handles', () => {
 
 describe('handles that were closed while the process exited', () => {
   const closedFrom = (stackId: number) => openLife(1, 'File', { isOpen: false, closed: calledBy(stackId, 'NtClose') });
-  const exit = { resolveStack: plainSymbols.resolveStack, moduleOf: plainSymbols.moduleOf };
 
   it.each<[title: string, names: readonly string[], isLeft: boolean]>([
     ['by the runtime are left to it', ['system close', 'system LdrShutdownProcess', 'program main'], true],
@@ -152,7 +151,7 @@ describe('handles that were closed while the process exited', () => {
     ['with no exit on the stack are not', ['system close', 'program main'], false],
   ])('%s', async (_, names, isLeft) => {
     const symbols = {
-      ...exit,
+      ...plainSymbols,
       resolveStack: () =>
         names.map((each) => {
           const [owner, name = ''] = each.split(' ');

@@ -44,6 +44,7 @@ const symbols = {
         frame.function === 'f20' ? [{ ...frame, function: 'inlined', inlined: true as const }, frame] : [frame],
       ),
   moduleOf: (address: bigint) => (address === nowhere ? undefined : plainSymbols.moduleOf(address)),
+  programAddress: plainSymbols.programAddress,
 };
 
 async function gatherFrom(told: Told, live: LiveStacks, values: readonly number[]) {

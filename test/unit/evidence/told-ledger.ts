@@ -147,6 +147,7 @@ export const plainSymbols: StackReader = {
       ...(address < SYSTEM ? {} : { system: true as const }),
     })),
   moduleOf: (address) => ({ isSystem: address >= SYSTEM }),
+  programAddress: (addresses) => addresses.find((address) => address < SYSTEM),
 };
 
 export function calledBy(stackId: number, call = 'NtCreateEvent', time = 0n): LedgerCall {

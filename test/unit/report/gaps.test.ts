@@ -50,6 +50,10 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     'Calls of ntdll in an unknown form, perhaps hooked by other software, were not recorded: NtClose, NtOpenKey.',
   ],
   [
+    { kind: 'modules-interposed', names: ['guard64.dll'] },
+    "Hooks, shims or verifiers stand between the program and Windows, and count as Windows' own: guard64.dll.",
+  ],
+  [
     { kind: 'functions-unmovable', names: ['msvcrt.dll!_lseek'] },
     'Functions of an unknown form, or with a patch of Windows, were not recorded, nor those that work on the same objects: msvcrt.dll!_lseek.',
   ],

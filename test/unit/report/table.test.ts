@@ -137,6 +137,17 @@ describe('the table report', () => {
     );
   });
 
+  it('names the function of Windows that the program called, and not the hook that came first', () => {
+    const hook = { module: 'guard64.dll', function: 'on_call', offset: 8, system: true, interposed: true } as const;
+    const found = sample.findings.find(({ stacks }) => stacks.opened?.[0]?.function === 'CreateEventW')!;
+    const { opened = [] } = found.stacks;
+    const own = opened.findIndex(({ system }) => system !== true);
+    const stacks = { opened: [...opened.slice(0, own), hook, ...opened.slice(own)] };
+    const text = table({ ...sample, findings: [{ ...found, stacks }] }, plain);
+    expect(text).toMatch(/CreateEventW +kernelbase\.dll \+\d frame/);
+    expect(text).not.toContain('on_call');
+  });
+
   it('hides notes but says how many there are, and shows them when told to', () => {
     expect(draw()).not.toContain('NOTE');
     expect(draw()).toContain('2 notes (--notes)');

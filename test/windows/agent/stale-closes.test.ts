@@ -72,4 +72,8 @@ describe('a stack in a deep recursion', () => {
     expect(programFrame(finding?.stacks['opened'])?.function).toBe('open_at_the_bottom');
     expect(names(finding)).not.toContain('main');
   });
+
+  it('of more frames is in no finding of a program that closes what it opens there', async () => {
+    expect(await auditProgram('leaks-in-recursion-clean', ['200'])).toEqual([]);
+  });
 });

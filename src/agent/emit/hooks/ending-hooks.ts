@@ -7,6 +7,9 @@ import type { Hook } from './hook-environment.ts';
 import { emitReturnAddress, hookPlaces, usedHandles } from './hook-frame.ts';
 import { emitReportUses } from './hook-steps.ts';
 
+/** The parts of a hook in the making that its last steps need. */
+type Emitting = Pick<Hook, 'asm' | 'environment'>;
+
 const CURRENT_THREAD = -2n;
 const ThreadAmILastThread = 12; // THREADINFOCLASS
 
@@ -99,7 +102,7 @@ function emitNoteExit(hook: Hook): void {
 }
 
 /** Notes that this thread ends the process, or jumps to `taken` when another one does. Leaves the ledger in rcx. */
-function emitClaimExit({ asm, environment }: Hook, taken: Label): void {
+export function emitClaimExit({ asm, environment }: Emitting, taken: Label): void {
   asm.mov(rcx, environment.linkSlots.ledger);
   asm.mov(edx, teb(tebField.threadId));
   asm.xor(eax, eax);
@@ -108,7 +111,7 @@ function emitClaimExit({ asm, environment }: Hook, taken: Label): void {
 }
 
 /** Waits at the gate; ecx has the exit code. */
-function emitStop({ asm, environment }: Hook, state: number, name: Label): void {
+export function emitStop({ asm, environment }: Emitting, state: number, name: Label): void {
   asm.mov(edx, state);
   asm.lea(r8, relative(name));
   asm.call(environment.exitGate);

@@ -1,4 +1,4 @@
-import { GATE_PASSED, GATE_UNATTENDED, header } from '../../ledger/layout.ts';
+import { GATE_PASSED, GATE_UNATTENDED, GATE_WAITING, header } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory, relative, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
@@ -38,7 +38,8 @@ const time = opened;
  *
  * The gate holds no handle before the exit: it opens the auditor's two objects by name. It waits for a mutant, which
  * the kernel releases when the auditor dies, so a target never hangs on a dead auditor. Without the two objects the
- * process passes at once.
+ * process passes at once. It does so, too, when it has been judged before: after a fast fail that turned out to be an
+ * ordinary exit.
  */
 export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
   const callNtdll = (name: string) => asm.call(environment.ntdllImport(name));
@@ -55,19 +56,23 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
   };
 
   return framedFunction(asm, begin, frame, (epilogue) => {
-    const [mine, other, unattended, noMutant, passed, kept] = asm.labels(
+    const [mine, other, unattended, noMutant, passed, kept, judged, goesOn] = asm.labels(
       'mine',
       'other',
       'unattended',
       'noMutant',
       'passed',
       'kept',
+      'judged',
+      'goesOn',
     );
 
     asm.mov(exitCode, rcx);
     asm.mov(state, rdx);
     asm.mov(name, r8);
     asm.bind(other);
+    asm.cmpImmediate32(field(header.judged), 0);
+    asm.j('ne', judged);
     asm.mov(edx, teb(tebField.threadId));
     asm.xor(eax, eax);
     asm.lockCmpxchg(field(header.gateThread), edx);
@@ -113,6 +118,10 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.bind(kept);
     close(mutant);
     close(event);
+    asm.cmp(state, GATE_WAITING);
+    asm.j('ne', goesOn);
+    asm.movImmediate32(field(header.judged), 1);
+    asm.bind(goesOn);
     asm.movImmediate32(field(header.gateState), GATE_PASSED);
 
     asm.bind(passed);
@@ -120,6 +129,7 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
     asm.mov(field(header.gateHandles), rax);
     asm.mov(field(header.gateHandles + 8), rax);
     asm.mov(field(header.gateThread), eax);
+    asm.bind(judged);
     epilogue();
 
     asm.bind(noMutant);

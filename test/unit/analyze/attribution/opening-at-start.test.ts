@@ -124,7 +124,7 @@ const openings: readonly Opening[] = [
     actor: 'startup',
   },
   {
-    title: 'a DLL told of a new thread does not',
+    title: 'a DLL told of a new thread counts as such, because no export of ntdll tells the two apart',
     type: 'Event',
     frames: [
       'kernelbase!CreateEventW',
@@ -134,7 +134,7 @@ const openings: readonly Opening[] = [
       'ntdll!LdrpInitializeThread',
       'ntdll!LdrInitializeThunk',
     ],
-    actor: 'program',
+    actor: 'startup',
   },
   {
     title: 'a DLL that main loaded does not',

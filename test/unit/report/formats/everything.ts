@@ -17,6 +17,7 @@ const gaps: readonly Gap[] = Object.keys(mayHideFindings).map((kind) => {
     'process-skipped': { image: 'C:\\b.exe' },
     'process-unrecorded': { image: 'C:\\b.exe', why: 'it is 32-bit' },
     'programs-missing': { names: ['worker.exe'] },
+    'modules-interposed': { names: ['guard64.dll'] },
     'too-few-intervals': { intervals: 1, needed: 4 },
     'watched-for': { durationMs: 12.5 },
     'left-in-target': { sizeBytes: 1 << 20 },
@@ -27,6 +28,7 @@ const gaps: readonly Gap[] = Object.keys(mayHideFindings).map((kind) => {
 });
 
 const system: Frame = { module: 'kernelbase.dll', function: 'CreateFileW', offset: 60, system: true };
+const hook: Frame = { module: 'guard64.dll', function: 'on_close', offset: 8, system: true, interposed: true };
 const inlined: Frame = {
   module: 'app.exe',
   function: 'open_log',
@@ -52,7 +54,7 @@ const start: Frame = { module: 'app.exe', function: 'mainCRTStartup', offset: 9,
 
 /** `CreateFileW` by `open_log`, which was inlined into `rotate`, with a library between it and `main`. */
 export const opened: Stack = [system, inlined, own, library, main, start];
-const closedByScript: Stack = [system, script];
+const closedByScript: Stack = [system, hook, script];
 const closed: Stack = [system, own, main, start];
 const offending: Stack = [system, { ...own, function: 'finish', line: 44 }, nameless, main, start];
 
