@@ -79,7 +79,7 @@ export class Recording implements Disposable {
 
   private constructor(options: RecordingOptions, code: AgentCode, events: AuditorEvents | undefined) {
     this.#code = code;
-    const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0);
+    const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0, options.history);
     const { modules, unmovable, stubs, closeHandle } = locateCode();
     this.unmovable = unmovable;
     this.#stubs = stubs;

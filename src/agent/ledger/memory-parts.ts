@@ -1,4 +1,4 @@
-import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
+import { EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { type LedgerLayout, SLOT_SIZE_BYTES } from './layout.ts';
 
 /*
@@ -35,10 +35,11 @@ export function firstParts(layout: LedgerLayout): readonly LedgerPart[] {
 }
 
 /** The first `count` slots, and their earlier lives. */
-export function slotParts({ slotsOffset, earlierLivesOffset }: LedgerLayout, count: number): readonly LedgerPart[] {
+export function slotParts(layout: LedgerLayout, count: number): readonly LedgerPart[] {
+  const { slotsOffset, earlierLivesOffset, earlierLivesSizeBytes } = layout;
   const lives = Math.min(count, EARLIER_LIVES_SLOT_COUNT);
   return [
     { offset: slotsOffset, sizeBytes: count * SLOT_SIZE_BYTES },
-    { offset: earlierLivesOffset, sizeBytes: lives * EARLIER_LIVES_SIZE_BYTES },
+    { offset: earlierLivesOffset, sizeBytes: lives * earlierLivesSizeBytes },
   ];
 }

@@ -5,7 +5,7 @@ import { type ExitCodePolicy, exitCodePolicies } from '../../config/config.ts';
 import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
-  addCapacityOption,
+  addCapacityOptions,
   addChoiceOptions,
   addFindingOptions,
   addGateOptions,
@@ -94,7 +94,7 @@ export function addRunCommand(program: Command): void {
       .preset(String(DEFAULT_QUARANTINE))
       .argParser(parseQuarantine),
   );
-  addCapacityOption(command).action(async (name: string, args: string[], options: RunOptions) => {
+  addCapacityOptions(command).action(async (name: string, args: string[], options: RunOptions) => {
     process.exitCode = await run(name, args, options, chooseReporters(options, command));
   });
 }
@@ -116,6 +116,7 @@ async function run(
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
     recording: {
       slotCount: options.maxHandles,
+      history: options.history,
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
