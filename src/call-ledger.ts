@@ -57,8 +57,8 @@ export interface LedgerMisuse {
   /** The life of the value before the call. */
   readonly life: LedgerLife;
   /**
-   * Lives that the value had before {@link life}, the latest first, as far as they are known: a few at most. Each has an
-   * opening; its close may be unknown.
+   * Lives that the value had before {@link life}, the latest first, as far as they are known: a few at most. Each has
+   * an opening; its close may be unknown.
    */
   readonly earlierLives?: readonly LedgerLife[];
   /** The C runtime's object that stood for the handle. */

@@ -71,8 +71,8 @@ function eventOf(event: HistoryEvent['event'], life: number, type: string, call:
 
 /**
  * The number of the life, of another opener, that the same instruction of the program had closed before it closed this
- * one. It is no verdict: one function may close what many open. Where it closed lives of several openers, or one of this
- * opener, it is the place for that, and means nothing.
+ * one. It is no verdict: one function may close what many open. Where it closed lives of several openers, or one of
+ * this opener, it is the place for that, and means nothing.
  */
 function findCloser(earlier: readonly Life[], { opened, closed }: Life): number | undefined {
   if (opened === undefined || closed === undefined) return undefined;

@@ -31,6 +31,7 @@ export interface AttachOptions
     | 'interruption'
     | 'recording'
     | 'waitChildren'
+    | 'watch'
     | 'onProgress'
   > {
   /** The processes, at least one, as `listProcesses` has them: an id alone may be another's by now. */

@@ -10,8 +10,8 @@ import { type LedgerLayout, SLOT_SIZE_BYTES } from './layout.ts';
 export const STACK_POOL_CHUNK_SIZE_BYTES: number = 1 << 20;
 /** Room for a thousand threads that enter a new stack at once. */
 export const STACK_POOL_SPARE_BYTES: number = 1 << 19;
-/** Slots get memory in chunks: handle values up to 16,384 are in the first. */
-export const SLOT_CHUNK_COUNT = 4096;
+/** Slots get memory in chunks: handle values up to 8,192 are in the first. */
+export const SLOT_CHUNK_COUNT = 2048;
 
 /** Bytes of a ledger from an offset on. */
 export interface LedgerPart {
