@@ -17,7 +17,7 @@ import type { Level } from '../rules.ts';
 import { encodePieces } from '../text/pieces.ts';
 import { toWindowsPath } from '../wine/paths.ts';
 import { explainFileFailure } from './gate/file-failure.ts';
-import { isOnLinux, sourcePathOptions, toHostPath } from './host-paths.ts';
+import { isOnLinux, sourcePathOptions, toHostPath } from './screen/host-paths.ts';
 import { SourceLines } from './source-lines.ts';
 import { describeOutput, type OutputStream, write, writeAll } from './screen/terminal.ts';
 import { UserError } from '../user-error.ts';

@@ -20,7 +20,7 @@ import { formatHandle, spellAttributes } from '../handle-columns.ts';
 import { countHandles, labelProcess } from '../handle-table.ts';
 import { addExamples } from '../help/examples.ts';
 import { describeOutput, write } from '../screen/terminal.ts';
-import { ValueView } from '../value-view.ts';
+import { ValueView } from '../screen/value-view.ts';
 
 interface ExplainOptions {
   readonly json?: true;

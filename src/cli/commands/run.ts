@@ -25,7 +25,7 @@ import { parseHandle } from '../handle-argument.ts';
 import { formatHandle } from '../handle-columns.ts';
 import { openProgressLine } from '../screen/progress-line.ts';
 import { write } from '../screen/terminal.ts';
-import { ValueView } from '../value-view.ts';
+import { ValueView } from '../screen/value-view.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';

@@ -1,9 +1,9 @@
-import { spellNoun } from '../analyze/object-noun.ts';
-import type { Stack } from '../model.ts';
-import { drawStack } from '../report/stack-view.ts';
-import { createView } from '../report/view.ts';
+import { spellNoun } from '../../analyze/object-noun.ts';
+import type { Stack } from '../../model.ts';
+import { drawStack } from '../../report/stack-view.ts';
+import { createView } from '../../report/view.ts';
 import { sourcePathOptions } from './host-paths.ts';
-import { describeOutput, type OutputStream } from './screen/terminal.ts';
+import { describeOutput, type OutputStream } from './terminal.ts';
 
 /** A call that has to do with a handle value, as far as it is shown. */
 interface DrawnEvent {

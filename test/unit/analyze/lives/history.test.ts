@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { trimStack } from '../../../src/analyze/stacks.ts';
-import type { CallRecord, Misuse, PastLife } from '../../../src/evidence-model.ts';
-import { onlyFinding } from './calls.ts';
-import { called, mainBottom, misuse } from './evidence.ts';
+import { trimStack } from '../../../../src/analyze/stacks.ts';
+import type { CallRecord, Misuse, PastLife } from '../../../../src/evidence-model.ts';
+import { onlyFinding } from '../calls.ts';
+import { called, mainBottom, misuse } from '../evidence.ts';
 
 const open = (...frames: readonly string[]): CallRecord =>
   called('NtCreateEvent', 'kernelbase!CreateEventW', ...frames, ...mainBottom);

@@ -1,6 +1,6 @@
-import type { ReportOptions } from '../report/index.ts';
-import { readHost } from '../wine/host.ts';
-import { toUnixPath } from '../wine/paths.ts';
+import type { ReportOptions } from '../../report/index.ts';
+import { readHost } from '../../wine/host.ts';
+import { toUnixPath } from '../../wine/paths.ts';
 
 /** How the paths of sources are shown: relative to the working directory, and on Linux as Linux has them. */
 export function sourcePathOptions(): Pick<ReportOptions, 'baseDirectory' | 'showSourcePath'> {
