@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { Frame } from '../../../src/model.ts';
 import { setEvent } from '../set-event.ts';
+import { Target } from '../target.ts';
 import { fixturePath, type JsonReport, programFrame, runTool, type ToolRun } from '../tool.ts';
 
 interface Life {
@@ -61,6 +62,26 @@ describe('unclosed explain, of a process that is being audited', () => {
       true,
       [],
     ]);
+  });
+});
+
+describe('unclosed explain, of a process that was running before', () => {
+  it('shows a life only while the process is audited', async () => {
+    using target = await Target.start('recycles-values');
+    const pid = String(target.processId);
+    const said = await target.hear(`ready ${pid}`);
+    const [, recycled, closed] = /^recycled (0x[0-9a-f]+)\r?\nclosed (0x[0-9a-f]+)/m.exec(said) ?? [];
+    const alone = await runTool(['explain', pid, recycled!, '--json']);
+    expect(JSON.parse(alone.stdout)).not.toHaveProperty('life');
+    expect((await runTool(['explain', pid, closed!])).exitCode).toBe(2);
+    let explaining: Promise<ToolRun> | undefined;
+    await runTool(['attach', pid, '--until-exit'], (stderr) => {
+      if (stderr.includes('attached to'))
+        explaining ??= runTool(['explain', pid, recycled!, '--json']).finally(() => setEvent(`unclosed-stop-${pid}`));
+    });
+    const { stdout, stderr } = (await explaining)!;
+    expect(JSON.parse(stdout), stderr).toMatchObject({ type: 'Event', life: [] });
+    expect(await target.end()).toBe(0);
   });
 });
 
