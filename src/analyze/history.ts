@@ -21,14 +21,15 @@ interface CarriedOut {
  * `undefined` where the value had no life before its last one.
  *
  * A value that the same code opens and closes all the time has many lives, and they tell nothing: there is no history
- * where all of them are alike.
+ * where all of them are alike. Lives that Windows gave a value and ended by itself are left out.
  */
 export function historyOf(misuse: Misuse & CarriedOut): HandleHistory | undefined {
   const wasCarriedOut = misuse.consequences !== undefined;
   const told = wasCarriedOut ? (misuse.consequences[0] ?? misuse.stray) : misuse;
   const [value] = told?.values ?? [];
   if (told?.lives === undefined || value === undefined) return undefined;
-  const { opened, closed, offending, object = { type: 'Unknown' }, lives: earlier } = told;
+  const { opened, closed, offending, object = { type: 'Unknown' } } = told;
+  const earlier = told.lives.filter(({ opened: first, closed: last }) => [first, last].some(isOfProgram));
   const last: Life = { type: object.type, ...(opened && { opened }), ...(closed && { closed }) };
   if (earlier.every((life) => callsOf(life) === callsOf(last))) return undefined;
   const lives: readonly Life[] = [...earlier.map(({ object: { type }, ...calls }) => ({ type, ...calls })), last];
@@ -47,6 +48,13 @@ export function historyOf(misuse: Misuse & CarriedOut): HandleHistory | undefine
   const isStray = wasCarriedOut && told === misuse.stray;
   const mistake = eventOf(isStray ? 'closed-by-stranger' : 'misused', lives.length, object.type, offending);
   return { handle: value, events: [...events, ...mistake] };
+}
+
+/** The program had a part in a call, or may have had one. */
+function isOfProgram(call: Life['opened']): boolean {
+  if (call === undefined) return false;
+  const { site } = dissect(call.stack);
+  return call.stack.length === 0 || (site !== undefined && site.runtime !== true);
 }
 
 function callsOf({ opened, closed }: Pick<Life, 'opened' | 'closed'>): string {

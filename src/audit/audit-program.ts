@@ -75,7 +75,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     else if (tree?.isAlone === true) options.onProgress?.({ work: 'reading symbols', module });
   });
 
-  watch?.look();
+  watch?.finish();
   // The rules run while the target ends.
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
   let found: ReturnType<typeof findIn>;

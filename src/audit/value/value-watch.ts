@@ -1,6 +1,7 @@
 import type { Ledger } from '../../agent/ledger/ledger.ts';
-import { LedgerDamagedError } from '../../agent/ledger/ledger-damaged-error.ts';
+import { SystemError } from '../../io/index.ts';
 import { fileTimeNow } from '../../process/file-time.ts';
+import type { Module } from '../../process/modules.ts';
 import type { Target } from '../../process/target.ts';
 import type { NameSources, WatchOptions } from '../options.ts';
 import { listValueEvents } from './value-events.ts';
@@ -18,19 +19,32 @@ export class ValueWatch implements Disposable {
   readonly #news: ValueNews;
   readonly #startTime = fileTimeNow();
   readonly #timer: NodeJS.Timeout;
+  #failure: unknown;
 
   /** Begins to watch, before the target runs on. */
   constructor(target: Target, ledger: Ledger, options: WatchOptions, names: NameSources) {
     this.#ledger = ledger;
     this.#options = options;
-    const modules = () => (target.exitCode() === undefined ? target.modules() : []);
+    const modules = (): readonly Module[] => listModulesOf(target);
     this.#symbols = new ValueSymbols({ image: target.image, modules }, ledger, names);
     this.#news = new ValueNews(ledger.life(options.value)?.generation ?? 0n);
-    this.#timer = setInterval(() => this.look(), LOOK_INTERVAL_MS);
+    this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS);
   }
 
-  /** Tells what was recorded since the last look. */
-  look(): void {
+  /**
+   * Looks for the last time, when the target makes no more calls.
+   *
+   * @throws what an earlier look, or this one, has thrown
+   */
+  finish(): void {
+    clearInterval(this.#timer);
+    this.#look();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Tells what was recorded since the last look. The target must not suffer when that fails. */
+  #look(): void {
+    if (this.#failure !== undefined) return;
     try {
       for (const { event, missedLives } of this.#news.listNew(listValueEvents(this.#ledger, this.#options.value))) {
         const { time, ...shown } = this.#symbols.show(event);
@@ -39,12 +53,22 @@ export class ValueWatch implements Disposable {
       }
     } catch (error) {
       clearInterval(this.#timer);
-      if (!(error instanceof LedgerDamagedError)) throw error; // otherwise the report says so
+      this.#failure = error;
     }
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#symbols[Symbol.dispose]();
+  }
+}
+
+/** The modules of a target that may be about to end: its stacks have fewer names then. */
+function listModulesOf(target: Target): readonly Module[] {
+  try {
+    return target.exitCode() === undefined ? target.modules() : [];
+  } catch (error) {
+    if (error instanceof SystemError) return [];
+    throw error;
   }
 }

@@ -76,6 +76,16 @@ describe('the history of a value', () => {
     expect(last).not.toHaveProperty('closerOf');
   });
 
+  it('leaves out lives in which the program had no part', () => {
+    const loaded: PastLife = {
+      object: { type: 'Key' },
+      opened: called('NtOpenKey', 'ntdll!LdrpLoad', 'ntdll!RtlUserThreadStart'),
+      closed: called('NtClose', 'ntdll!LdrpLoad', 'ntdll!RtlUserThreadStart'),
+    };
+    expect(shapeOf({ lives: [loaded, log, page] })).toEqual(shapeOf({}));
+    expect(historyOf({ lives: [loaded] })).toBeUndefined();
+  });
+
   it('leaves out a close that is not known', () => {
     const { closed: _closed, ...unclosed } = page;
     expect(shapeOf({ lives: [unclosed] })?.slice(0, 2)).toEqual(['1 opened Section 3', '2 opened Event 5']);
