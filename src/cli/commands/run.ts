@@ -1,8 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
+import { MAX_HISTORY } from '../../agent/ledger/earlier-life.ts';
 import { audit } from '../../audit/index.ts';
 import type { WatchOptions } from '../../audit/options.ts';
 import { type ExitCodePolicy, exitCodePolicies } from '../../config/config.ts';
+import { plural } from '../../report/numbers.ts';
 import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
@@ -106,7 +108,8 @@ export function addRunCommand(program: Command): void {
       .argParser(parseQuarantine),
   );
   addCapacityOptions(command).action(async (name: string, args: string[], options: RunOptions) => {
-    process.exitCode = await run(name, args, options, chooseReporters(options, command));
+    const isDefault = (option: keyof RunOptions): boolean => command.getOptionValueSource(option) === 'default';
+    process.exitCode = await run(name, args, options, chooseReporters(options, command), isDefault);
   });
 }
 
@@ -116,6 +119,7 @@ async function run(
   args: readonly string[],
   options: RunOptions,
   chosen: readonly ReporterChoice[],
+  isDefault: (option: keyof RunOptions) => boolean,
 ): Promise<number> {
   checkReportFiles(chosen);
   const judge = prepareJudge(options);
@@ -127,7 +131,7 @@ async function run(
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
     recording: {
       slotCount: options.maxHandles,
-      history: options.history,
+      history: options.value !== undefined && isDefault('history') ? MAX_HISTORY : options.history,
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
@@ -157,7 +161,9 @@ function watchValue(value: bigint, program: string): WatchOptions {
     onEvent(event) {
       const [first, ...frames] = view.draw(event, `${event.timeMs.toFixed(1)} ms`);
       const missed =
-        event.missedLives === undefined ? [] : [`${handle} was opened ${event.missedLives} times more before, unseen`];
+        event.missedLives === undefined
+          ? []
+          : [`${handle} was opened and closed ${plural(event.missedLives, 'time')} in between, unseen`];
       write(2, [...missed, `${handle} ${first}`, ...frames].map((line) => `${line}\n`).join(''));
     },
   };

@@ -1,4 +1,5 @@
 import { spellNoun } from '../../analyze/object-noun.ts';
+import { trimStack } from '../../analyze/stacks.ts';
 import type { Stack } from '../../model.ts';
 import { drawStack } from '../../report/stack-view.ts';
 import { createView } from '../../report/view.ts';
@@ -31,7 +32,7 @@ export class ValueView {
    */
   draw(event: DrawnEvent, moment: string): readonly string[] {
     const { theme, width } = this.#view;
-    const frames = drawStack(event.stack, { ...this.#view, width: width - 4 });
+    const frames = drawStack(trimStack(event.stack), { ...this.#view, width: width - 4 });
     return [
       `${theme.strong(spellEvent(event))}  ${theme.dim(`thread ${event.threadId}, ${moment}`)}`,
       ...frames.map((line) => `    ${line}`),

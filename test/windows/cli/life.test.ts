@@ -55,7 +55,7 @@ describe('unclosed explain, of a process that is being audited', () => {
     expect(lives.every(({ time, threadId }) => !Number.isNaN(Date.parse(time)) && threadId > 0)).toBe(true);
     expect(shapeOf(closed!)).toEqual(['opened File NtCreateFile open_own_file', 'closed File NtClose close_file']);
     expect(drawn!.stdout).toMatch(/ of recycles-values\.exe \(\d+\) is not open\.\n/);
-    expect(drawn!.stdout).toMatch(/ {2}closed {2}thread \d+, \d+ ms ago\n(?:.*\n)* {6}close_file +/);
+    expect(drawn!.stdout).toMatch(/ {2}closed {2}thread \d+, [\d.]+ m?s ago\n(?:.*\n)* {6}close_file +/);
     const report = JSON.parse(audited.stdout) as JsonReport;
     expect([audited.exitCode, report.target.exitCode, report.completeness.complete, report.findings]).toEqual([
       0,
