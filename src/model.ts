@@ -156,7 +156,7 @@ export interface HistoryEvent {
   readonly life: number;
   /** The type of the object in that life, as in {@link HandleObject}. */
   readonly type: string;
-  /** For a close: the life of another opener that the same code had closed before. */
+  /** For a close, also one that was refused: the life of another opener that the same code had closed before. */
   readonly closerOf?: number;
   readonly call?: string;
   readonly threadId?: number;

@@ -29,25 +29,22 @@ export function historyOf(misuse: Misuse & CarriedOut): HandleHistory | undefine
   const [value] = told?.values ?? [];
   if (told?.lives === undefined || value === undefined) return undefined;
   const { opened, closed, offending, object = { type: 'Unknown' } } = told;
-  const earlier = told.lives.filter(({ opened: first, closed: last }) => [first, last].some(isOfProgram));
+  const earlier = told.lives.filter((life) => [life.opened, life.closed].some(isOfProgram));
   const last: Life = { type: object.type, ...(opened && { opened }), ...(closed && { closed }) };
   if (earlier.every((life) => callsOf(life) === callsOf(last))) return undefined;
   const lives: readonly Life[] = [...earlier.map(({ object: { type }, ...calls }) => ({ type, ...calls })), last];
   const events = lives.flatMap((life, index): readonly HistoryEvent[] => {
-    const number = index + 1;
-    const closer = findCloser(lives.slice(0, index), life);
     const isStrangers = wasCarriedOut && life === last;
+    const closed = eventOf(isStrangers ? 'closed-by-stranger' : 'closed', index + 1, life.type, life.closed);
     return [
-      ...eventOf('opened', number, life.type, life.opened),
-      ...eventOf(isStrangers ? 'closed-by-stranger' : 'closed', number, life.type, life.closed).map((event) => ({
-        ...event,
-        ...(closer === undefined ? {} : { closerOf: closer }),
-      })),
+      ...eventOf('opened', index + 1, life.type, life.opened),
+      ...closed.map((event) => ({ ...event, ...findCloser(lives.slice(0, index), life) })),
     ];
   });
   const isStray = wasCarriedOut && told === misuse.stray;
   const mistake = eventOf(isStray ? 'closed-by-stranger' : 'misused', lives.length, object.type, offending);
-  return { handle: value, events: [...events, ...mistake] };
+  const closer = told.kind === 'use' ? {} : findCloser(lives.slice(0, -1), { ...last, closed: offending });
+  return { handle: value, events: [...events, ...mistake.map((event) => ({ ...event, ...closer }))] };
 }
 
 /** The program had a part in a call, or may have had one. */
@@ -82,13 +79,13 @@ function eventOf(event: HistoryEvent['event'], life: number, type: string, call:
  * one. It is no verdict: one function may close what many open. Where it closed lives of several openers, or one of
  * this opener, it is the place for that, and means nothing.
  */
-function findCloser(earlier: readonly Life[], { opened, closed }: Life): number | undefined {
-  if (opened === undefined || closed === undefined) return undefined;
+function findCloser(earlier: readonly Life[], { opened, closed }: Life): Pick<HistoryEvent, 'closerOf'> {
+  if (opened === undefined || closed === undefined) return {};
   const place = placeOf(closed.stack);
   const alike = earlier.filter((life) => life.closed !== undefined && placeOf(life.closed.stack) === place);
   const openers = new Set(alike.map((life) => placeOf(life.opened?.stack ?? [])));
-  if (place === '' || openers.size !== 1 || openers.has('') || openers.has(placeOf(opened.stack))) return undefined;
-  return earlier.indexOf(alike[0]!) + 1;
+  if (place === '' || openers.size !== 1 || openers.has('') || openers.has(placeOf(opened.stack))) return {};
+  return { closerOf: earlier.indexOf(alike[0]!) + 1 };
 }
 
 /** The instruction of the program that made a call; empty where it is not known. */

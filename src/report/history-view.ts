@@ -22,7 +22,8 @@ export function spellEvent({ rule, history }: Finding, { event, life, type, clos
   if (event === 'closed') return closer === '' ? 'closed' : `closed by ${closer}`;
   if (event === 'closed-by-stranger') return `probably closed by ${closer === '' ? 'a stranger' : closer}`;
   const isOwners = history?.events.some((each) => each.event === 'closed-by-stranger');
-  return isOwners === true ? 'refused' : rules[rule].stackLabels.offending.replace(/ at$/, '');
+  const mistake = isOwners === true ? 'refused' : rules[rule].stackLabels.offending.replace(/ at$/, '');
+  return closer === '' ? mistake : `${mistake} by ${closer}`;
 }
 
 /** `thread 92, 12.3 ms`; empty where neither is known. */

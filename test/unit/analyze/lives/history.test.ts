@@ -102,6 +102,13 @@ describe('the history of a value', () => {
     expect(onlyFinding({ misuses: [{ ...alone, ...(lives && { lives }) }] })).not.toHaveProperty('history');
   });
 
+  it('names the life that the code of a refused close had closed before', () => {
+    const closed = close('app!finish @request.c:8');
+    const change = { kind: 'close', offending: closedByLog, closed } as const;
+    expect(historyOf(change)?.events.at(-1)).toMatchObject({ event: 'misused', life: 3, closerOf: 1 });
+    expect(historyOf({ ...change, offending: closed })?.events.at(-1)).not.toHaveProperty('closerOf');
+  });
+
   it('says that a stranger closed it, where the finding says so too', () => {
     const closings = [
       { opened: log.opened.stack, closed: closedByLog.stack },
