@@ -1,5 +1,5 @@
 // Reads the ledger of a target out of the target's memory, as `explain` does, while the auditor is in this process.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { openLiveLedger } from '../../../src/agent/inject/live-ledger.ts';
 import { HEADER_SIZE_BYTES, header } from '../../../src/agent/ledger/layout.ts';
@@ -8,6 +8,7 @@ import { readLiveValue } from '../../../src/audit/value/live-value.ts';
 import { PROCESS_QUERY_INFORMATION, PROCESS_VM_READ } from '../../../src/ffi/constants.ts';
 import { viewMemory } from '../../../src/ffi/library.ts';
 import { listProcesses, openProcess, type ProcessInfo } from '../../../src/process/processes.ts';
+import { HANG_MS } from '../../hang.ts';
 import { fixturePath } from '../tool.ts';
 import { findLedger } from './own-process.ts';
 
@@ -24,12 +25,14 @@ beforeAll(async () => {
     recording: { slotCount: SLOT_COUNT, history: 8 },
     signal: abort.signal,
   });
-  const viewHead = (): DataView | undefined => {
-    const ledger = findLedger(SLOT_COUNT, 8);
-    return ledger === undefined ? undefined : new DataView(viewMemory(ledger, HEADER_SIZE_BYTES));
-  };
-  await expect.poll(() => viewHead()?.getUint32(header.imageCount, true) ?? 0).toBeGreaterThan(2); // it runs
-  head = viewHead()!;
+  const viewHead = (): DataView => new DataView(viewMemory(findLedger(SLOT_COUNT, 8)!, HEADER_SIZE_BYTES));
+  await vi.waitFor(
+    () => {
+      expect(viewHead().getUint32(header.imageCount, true)).toBeGreaterThan(2); // it runs
+    },
+    { timeout: HANG_MS, interval: 20 },
+  );
+  head = viewHead();
   const isTarget = ({ parentId, name }: ProcessInfo) => parentId === process.pid && name === 'stays-quiet.exe';
   target = listProcesses().find(isTarget)!;
 });
