@@ -25,7 +25,11 @@ beforeAll(async () => {
     recording: { slotCount: SLOT_COUNT, history: 8 },
     signal: abort.signal,
   });
-  const viewHead = (): DataView => new DataView(viewMemory(findLedger(SLOT_COUNT, 8)!, HEADER_SIZE_BYTES));
+  const viewHead = (): DataView => {
+    const ledger = findLedger(SLOT_COUNT, 8);
+    if (ledger === undefined) throw new Error('There is no ledger yet.');
+    return new DataView(viewMemory(ledger, HEADER_SIZE_BYTES));
+  };
   await vi.waitFor(
     () => {
       expect(viewHead().getUint32(header.imageCount, true)).toBeGreaterThan(2); // it runs
