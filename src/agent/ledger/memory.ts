@@ -49,8 +49,10 @@ export class LedgerMemory {
     const begins = [stackPoolOffset, slotsOffset, earlierLivesOffset, misuseLivesOffset];
     this.#window = this.#open(0, stackPoolOffset, stackPoolOffset);
     this.#windows = [this.#window];
+    // Each of these is opened when something in it is read.
+    const closed = new DataView(new ArrayBuffer(0));
     for (const [index, begin] of begins.entries())
-      this.#windows.push(this.#open(begin, FIRST_SIZE_BYTES, begins[index + 1] ?? sizeBytes));
+      this.#windows.push({ begin, end: begin, limit: begins[index + 1] ?? sizeBytes, view: closed });
   }
 
   getUint8(offset: number): number {
@@ -119,7 +121,11 @@ export class LedgerMemory {
     const { begin, end, limit } = this.#windows[index]!;
     // A window at least doubles, so that it seldom has to grow.
     if (offset + 8 > end && end < limit)
-      this.#windows[index] = this.#open(begin, Math.max(offset + 8 - begin, 2 * (end - begin)), limit);
+      this.#windows[index] = this.#open(
+        begin,
+        Math.max(FIRST_SIZE_BYTES, offset + 8 - begin, 2 * (end - begin)),
+        limit,
+      );
     return (this.#window = this.#windows[index]!);
   }
 
