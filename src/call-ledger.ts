@@ -37,12 +37,6 @@ export interface LedgerLife {
   readonly givenToWrongCloser?: boolean;
 }
 
-/** A life that a handle value had before its last one: the stacks that opened and closed it. */
-export interface LedgerEarlierLife {
-  readonly openedStackId: number;
-  readonly closedStackId: number;
-}
-
 /** A call that was refused, or should not have been made, as often as it was made from the same stacks. */
 export interface LedgerMisuse {
   readonly kind: Misuse['kind'];
@@ -62,8 +56,11 @@ export interface LedgerMisuse {
   readonly outcome?: WrongCloserOutcome;
   /** The life of the value before the call. */
   readonly life: LedgerLife;
-  /** Lives that the value had before {@link life}, the latest first, as far as they are known: a few at most. */
-  readonly earlierLives?: readonly LedgerEarlierLife[];
+  /**
+   * Lives that the value had before {@link life}, the latest first, as far as they are known: a few at most. Each has
+   * an opening; its close may be unknown.
+   */
+  readonly earlierLives?: readonly LedgerLife[];
   /** The C runtime's object that stood for the handle. */
   readonly wrapper?: Wrapper;
   /** For a quarantined value: the first handle that was opened after its close; stack 0 when that was too long ago. */

@@ -188,6 +188,8 @@ export interface Misuse {
    * owner of one of them may have made the last close.
    */
   readonly earlierLives?: readonly EarlierLife[];
+  /** Lives that the first value had before its last one, the oldest first; absent where none is known. */
+  readonly lives?: readonly PastLife[];
   /** The labelled sections in which the handle was opened, and the call was made for the first time. */
   readonly sections?: Sections;
 }
@@ -195,7 +197,15 @@ export interface Misuse {
 /** A call of which only the stack is certain to be known. */
 type PastCall = Pick<CallRecord, 'stack'> & Partial<CallRecord>;
 
-/** A life that a handle value had before its last one. */
+/** A life that a handle value had before its last one, with its calls. */
+export interface PastLife {
+  readonly object: HandleObject;
+  readonly opened: CallRecord;
+  /** Absent where it is not known. */
+  readonly closed?: CallRecord;
+}
+
+/** A life that a handle value had before its last one, with both of its stacks. */
 export interface EarlierLife {
   readonly object: HandleObject;
   readonly opened: Stack;

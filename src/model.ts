@@ -127,6 +127,8 @@ export interface Finding {
     /** For a leak: where handles of the same site are closed. */
     readonly siblingsClosed?: Stack;
   };
+  /** For a mistake with a value that had stood for something else before; absent where it had not. */
+  readonly history?: HandleHistory;
   /** Stable across builds, machines and runs: 16 hexadecimal digits. */
   readonly fingerprint: string;
   /** For a leak, when iterations were marked: how the number of open handles moved after the warm-up. */
@@ -139,6 +141,33 @@ export interface Finding {
   readonly runs?: readonly number[];
   /** A line that suppresses this finding and its like: docs/suppressions.md. */
   readonly suppression?: string;
+}
+
+/** The calls by which a handle value came to a mistake: of its last life, and of a few before. */
+export interface HandleHistory {
+  readonly handle: bigint;
+  /** In order; the last one is the mistake. Calls that are not known are left out. */
+  readonly events: readonly HistoryEvent[];
+}
+
+/** One call in the history of a handle value; figures that are not known are absent. */
+export interface HistoryEvent {
+  /**
+   * `opened`, `closed`, and `misused` for the call that was refused. `closed-by-stranger`: the code that had closed an
+   * earlier life probably closed it again, as the rule `stale-close` has it.
+   */
+  readonly event: 'opened' | 'closed' | 'closed-by-stranger' | 'misused';
+  /** Which life of the value it belongs to; 1 is the oldest that is known. */
+  readonly life: number;
+  /** The type of the object in that life, as in {@link HandleObject}. */
+  readonly type: string;
+  /** For a close, also one that was refused: the life of another opener that the same code had closed before. */
+  readonly closerOf?: number;
+  readonly call?: string;
+  readonly threadId?: number;
+  /** Milliseconds since the target was started or attached to. */
+  readonly timeMs?: number;
+  readonly stack: Stack;
 }
 
 /** The sections in which the calls of a finding were made. */

@@ -32,6 +32,7 @@ interface Verdict {
   readonly handles: readonly NamedHandle[];
   readonly stacks: Finding['stacks'];
   readonly growth?: Finding['growth'];
+  readonly history?: Finding['history'];
 }
 
 /** A rule as its file states it; {@link checkSites} does the work that is common to all rules. */
@@ -91,7 +92,7 @@ export function checkSites<Entry>({
 }
 
 function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
-  const { level, message, count, stacks, growth } = verdict;
+  const { level, message, count, stacks, growth, history } = verdict;
   const byValue = new Map(verdict.handles.map((handle) => [BigInt.asUintN(64, handle.value), handle.object]));
   const handles = [...byValue.keys()].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).slice(0, namedHandles);
   const objects = handles.map((value) => byValue.get(value)!);
@@ -108,6 +109,7 @@ function toFinding(rule: Rule, key: string, verdict: Verdict): Finding {
     handles,
     ...(alike ? {} : { objects }),
     stacks,
+    ...(history === undefined ? {} : { history }),
     fingerprint: key,
     ...(growth === undefined ? {} : { growth }),
   };

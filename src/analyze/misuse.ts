@@ -3,6 +3,7 @@ import type { Evidence, Misuse } from '../evidence-model.ts';
 import type { Level, Rule } from '../rules.ts';
 import { attributeMisuse } from './attribution.ts';
 import { checkSites, compareText, type RuleCheck } from './grouping.ts';
+import { historyOf } from './history.ts';
 import { spellNoun } from './object-noun.ts';
 import { normaliseStack, normaliseStackWithInternals, trimStack } from './stacks.ts';
 import { capitalise, spellHistory, spellOffender, spellPlace, spellSubject, spellTimes } from './wording.ts';
@@ -117,6 +118,7 @@ export function checkMisuses({ rule, applies, derive, level, message, closesInAn
         offender: spellOffender(all, isForeign(shown)),
         subject: spellSubject(object, values),
       };
+      const history = historyOf(shown);
       return {
         level: misuses.foreign ? 'note' : level(misuses, evidence),
         message: message(misuses, evidence),
@@ -129,6 +131,7 @@ export function checkMisuses({ rule, applies, derive, level, message, closesInAn
           ...stackOf('offending', shown.offending.stack),
           ...stackOf('victim', shown.victim?.opened),
         },
+        ...(history === undefined ? {} : { history }),
       };
     },
   });

@@ -31,12 +31,15 @@ export interface AttachOptions
     | 'interruption'
     | 'recording'
     | 'waitChildren'
+    | 'watch'
     | 'onProgress'
   > {
   /** The processes, at least one, as `listProcesses` has them: an id alone may be another's by now. */
   readonly processes: readonly ProcessInfo[];
   /** How many handle values can be recorded, a power of two. */
   readonly slotCount?: number;
+  /** How many earlier lives of each value are kept, a power of two up to 32. */
+  readonly history?: number;
   /** Milliseconds after which the recording ends; absent: it goes on until {@link signal}, or the processes' end. */
   readonly forMs?: number;
   /** The open handles of each site are counted after every interval of so many milliseconds, unless marks are given. */
@@ -63,7 +66,7 @@ export interface AttachOptions
  * @throws LedgerDamagedError when the only target has overwritten what was recorded
  */
 export async function attach(options: AttachOptions): Promise<Report> {
-  const { slotCount, forMs, signal, reportOn, followChildren = false, only, skip } = options;
+  const { slotCount, history, forMs, signal, reportOn, followChildren = false, only, skip } = options;
   const suppressions = (options.suppressions ?? []).flatMap(parseSuppressions);
   using marks = await openMarks(options);
   using report = reportOn === undefined ? undefined : createNewEvent(reportOn);
@@ -73,6 +76,7 @@ export async function attach(options: AttachOptions): Promise<Report> {
   await using tree = new ProcessTree(events, {
     recording: {
       ...(slotCount === undefined ? {} : { slotCount }),
+      ...(history === undefined ? {} : { history }),
       notesBytecode: options.javaScriptLogs !== undefined,
     },
     names: nameSourcesOf(options, options.javaScriptLogs),

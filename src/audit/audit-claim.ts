@@ -21,13 +21,18 @@ export class AuditClaim implements Disposable {
    * @throws Win32Error when Windows refuses for another reason
    */
   static take(processId: number): AuditClaim | undefined {
-    const raw = CreateMutexW(null, false, `Global\\unclosed-audit-of-${processId}`);
+    const raw = CreateMutexW(null, false, nameOfClaim(processId));
     const code = GetLastError();
     if (raw === 0n && code === ERROR_ACCESS_DENIED) return undefined; // that of another user's auditor
     const mutex = HandleOrNull.fromRawHandle(raw).expect('claim process', String(processId));
     if (code !== ERROR_ALREADY_EXISTS) return new AuditClaim(mutex);
     mutex[Symbol.dispose]();
     return undefined;
+  }
+
+  /** Whether an auditor has claimed a process. */
+  static isTaken(processId: number): boolean {
+    return exists(nameOfClaim(processId));
   }
 
   [Symbol.dispose](): void {
@@ -47,15 +52,24 @@ export class AuditorSign implements Disposable {
 
   /** Whether a process is an auditor: it records what it starts, and two agents would hook each other. */
   static isUpAt(processId: number): boolean {
-    const raw = OpenMutexW(SYNCHRONIZE, false, nameOfSign(processId));
-    if (raw === 0n) return GetLastError() === ERROR_ACCESS_DENIED;
-    HandleOrNull.fromRawHandle(raw).tryIntoOwned()[Symbol.dispose]();
-    return true;
+    return exists(nameOfSign(processId));
   }
 
   [Symbol.dispose](): void {
     this.#mutex[Symbol.dispose]();
   }
+}
+
+/** Whether there is a mutex with a name, also one that only another user may open. */
+function exists(name: string): boolean {
+  const raw = OpenMutexW(SYNCHRONIZE, false, name);
+  if (raw === 0n) return GetLastError() === ERROR_ACCESS_DENIED;
+  HandleOrNull.fromRawHandle(raw).tryIntoOwned()[Symbol.dispose]();
+  return true;
+}
+
+function nameOfClaim(processId: number): string {
+  return `Global\\unclosed-audit-of-${processId}`;
 }
 
 function nameOfSign(processId: number): string {

@@ -20,6 +20,7 @@ import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import type { ProcessReport } from './tree/process-report.ts';
 import { ProcessTree } from './tree/process-tree.ts';
+import { ValueWatch } from './value/value-watch.ts';
 import { AbortEvent, waitForEnd } from './wait.ts';
 
 /** Audits one run of a program: see {@link audit}. */
@@ -64,6 +65,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     arrived: tree?.rootArrived,
   });
   tree?.joinRoot(session.examination);
+  using watch = options.watch && new ValueWatch(target, recording.ledger, options.watch, names);
   using abort = new AbortEvent(options.signal);
   tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
@@ -73,6 +75,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     else if (tree?.isAlone === true) options.onProgress?.({ work: 'reading symbols', module });
   });
 
+  watch?.finish();
   // The rules run while the target ends.
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
   let found: ReturnType<typeof findIn>;

@@ -11,9 +11,7 @@ import { LiveStacks } from '../evidence/live-stacks.ts';
 import type { CallOfOther, EvidenceSources, OtherProcesses, SectionsSeen } from '../evidence/sources.ts';
 import { listStackIds } from '../evidence/stack-ids.ts';
 import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
-import { displayName } from '../handles/display-name.ts';
 import { HandleTable } from '../handles/enumerate.ts';
-import { readNameContext } from '../handles/name-context.ts';
 import { MarkCounts } from '../marks/mark-counts.ts';
 import type { MarkListener } from '../marks/mark-listener.ts';
 import type { SectionLeaks } from '../marks/section-leaks.ts';
@@ -21,7 +19,7 @@ import type { SectionLog } from '../marks/section-log.ts';
 import type { ModuleWithoutNames, Stack, Statistics } from '../model.ts';
 import { nowMs } from '../process/clock.ts';
 import { fileTimeNow } from '../process/file-time.ts';
-import { isSystemPath, type Module } from '../process/modules.ts';
+import type { Module } from '../process/modules.ts';
 import { failedFast } from '../process/exit-code.ts';
 import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
@@ -30,6 +28,7 @@ import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
 import { InterposedStacks } from './interposed-stacks.ts';
 import type { JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
+import { listNotedModules } from './noted-modules.ts';
 import type { OpenCounts } from './open-counts.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
 
@@ -243,13 +242,7 @@ export class Examination implements Disposable {
   #addModules(loaded: readonly Module[], ledger: CallLedger): void {
     this.#symbolizer.addModules(loaded);
     this.#symbolizer.addModules(this.#firstModules);
-    const context = readNameContext();
-    const noted = Array.from(ledger.images(), ({ base, sizeBytes, path: kernelPath }): Module => {
-      const path = displayName('File', kernelPath, context);
-      return { base, sizeBytes, name: win32.basename(path), path, isSystem: isSystemPath(path) };
-    });
-    // Where two images lay at one place, the stacks are more likely those of the later one.
-    this.#symbolizer.addModules(noted.toReversed());
+    this.#symbolizer.addModules(listNotedModules(ledger));
   }
 
   #describe(

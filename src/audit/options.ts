@@ -1,6 +1,7 @@
 import type { RecordingOptions } from '../agent/inject/recording-options.ts';
 import type { AnalyzeOptions } from '../analyze/index.ts';
 import type { SuppressionText } from '../analyze/suppressions.ts';
+import type { Stack } from '../model.ts';
 import type { SymbolDownload } from '../symbols/store/symbol-server.ts';
 import type { SymbolSearch } from '../symbols/symbolizer.ts';
 
@@ -42,6 +43,8 @@ export interface AuditOptions {
   readonly skip?: readonly string[];
   /** Whether the audit goes on until all child processes have ended; false by default. */
   readonly waitChildren?: boolean;
+  /** A value whose calls are shown as they are made: those of the program itself, and not of its child processes. */
+  readonly watch?: WatchOptions;
   /** How often to run the program; one report tells of all runs. Absent: once, and the report is of that run. */
   readonly repeat?: number;
   /**
@@ -59,6 +62,31 @@ export interface AuditOptions {
    * the program nor a process that it has started can run: the terminal that they share is the caller's then.
    */
   readonly onProgress?: (progress: AuditProgress | undefined) => void;
+}
+
+/** A handle value whose calls are shown as they are made. */
+export interface WatchOptions {
+  readonly value: bigint;
+  /** Called soon after a call that has to do with the value, while the program runs on. */
+  readonly onEvent: (event: WatchedEvent) => void;
+}
+
+/** A call that has to do with a value that is watched. */
+interface WatchedEvent {
+  /** Words that may follow the value: `opened`, `closed again`. */
+  readonly what: string;
+  /** The type of the object that the value stood for; `Unknown` where that is not known. */
+  readonly objectType: string;
+  /** Name of the call: `NtCreateEvent`. */
+  readonly call: string;
+  readonly threadId: number;
+  /** Milliseconds since recording began. */
+  readonly timeMs: number;
+  readonly stack: Stack;
+  /** For a mistake: how often it was made from the same stacks so far, also with other values. */
+  readonly count?: number;
+  /** For an opening: how many lives before it came and went unseen. */
+  readonly missedLives?: number;
 }
 
 /** The part of an audit that takes long. */

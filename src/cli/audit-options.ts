@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
+import { DEFAULT_HISTORY, MAX_HISTORY } from '../agent/ledger/earlier-life.ts';
 import type { SuppressionText } from '../analyze/suppressions.ts';
 import type { AuditOptions } from '../audit/options.ts';
 import { MarkError, parseMarkName } from '../marks/mark-name.ts';
@@ -31,6 +32,7 @@ export interface AuditCliOptions {
   readonly symbols?: string;
   readonly jsLogs?: string;
   readonly maxHandles: number;
+  readonly history: number;
   readonly mark?: string;
   readonly warmUp: number;
   readonly settle?: number;
@@ -147,14 +149,16 @@ export function addMarkOptions(command: Command): Command {
     .option('--js-logs <directory>', 'name the functions of JavaScript by the logs that V8 keeps in a directory');
 }
 
-/** Adds the option for the size of the recorder. */
-export function addCapacityOption(command: Command): Command {
-  return command.option(
-    '--max-handles <count>',
-    'how many different handle values can be recorded',
-    parseCount,
-    1 << 20,
-  );
+/** Adds the options for the size of the recorder. */
+export function addCapacityOptions(command: Command): Command {
+  return command
+    .option('--max-handles <count>', 'how many different handle values can be recorded', parseCount, 1 << 20)
+    .option(
+      '--history <count>',
+      'how many earlier lives of each handle value are kept, to show who closed it first; up to the next power of two',
+      parseHistory,
+      DEFAULT_HISTORY,
+    );
 }
 
 /** The reports that the options ask for: a table unless they ask for others. */
@@ -239,6 +243,11 @@ const MAX_WARM_UP_LIMIT = 1_000_000;
 
 function parseCount(value: string): number {
   return parseWhole(value, 1024, MAX_HANDLES_LIMIT);
+}
+
+/** The recorder wants a power of two. */
+function parseHistory(value: string): number {
+  return 2 ** Math.ceil(Math.log2(parseWhole(value, 1, MAX_HISTORY)));
 }
 
 function parseWarmUp(value: string): number {

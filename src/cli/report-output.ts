@@ -15,9 +15,9 @@ import {
 } from '../report/index.ts';
 import type { Level } from '../rules.ts';
 import { encodePieces } from '../text/pieces.ts';
-import { readHost } from '../wine/host.ts';
-import { toUnixPath, toWindowsPath } from '../wine/paths.ts';
+import { toWindowsPath } from '../wine/paths.ts';
 import { explainFileFailure } from './gate/file-failure.ts';
+import { isOnLinux, sourcePathOptions, toHostPath } from './screen/host-paths.ts';
 import { SourceLines } from './source-lines.ts';
 import { describeOutput, type OutputStream, write, writeAll } from './screen/terminal.ts';
 import { UserError } from '../user-error.ts';
@@ -134,14 +134,13 @@ export function writeReports(report: Report, choices: readonly ReporterChoice[],
       colorLevel: place.colorLevel,
       columns: place.columns,
       readSource: (path) => sources.read(path),
-      baseDirectory: process.cwd(),
       repositoryDirectory: findRepository(process.cwd()),
       failOn: appearance.failOn,
       showAll: appearance.all,
       showNotes: appearance.notes,
       showSuppressed: appearance.suppressed,
       showSystemFrames: appearance.systemFrames,
-      ...(isOnLinux() ? { showSourcePath: toHostPath } : {}),
+      ...sourcePathOptions(),
     };
     for (const work of [
       () => {
@@ -197,15 +196,6 @@ function findRepository(directory: string): string {
     if (existsSync(win32.join(each, '.git'))) return each;
     if (win32.dirname(each) === each) return directory;
   }
-}
-
-function isOnLinux(): boolean {
-  return readHost(process.env) !== undefined;
-}
-
-/** On Linux a click in a terminal opens `src/app.c:12`, but not `src\app.c`. */
-function toHostPath(path: string): string {
-  return toUnixPath(path) ?? path.replaceAll('\\', '/');
 }
 
 function streamOf(name: ReporterName): OutputStream {

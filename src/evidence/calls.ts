@@ -1,6 +1,14 @@
-import type { LedgerCall, LedgerEarlierLife } from '../call-ledger.ts';
+import type { LedgerCall, LedgerLife } from '../call-ledger.ts';
 import type { HandleObject, SectionPart, Sections, Stack } from '../model.ts';
-import type { CallRecord, Closing, EarlierLife, Ending, RunningCloser, RunningThread } from '../evidence-model.ts';
+import type {
+  CallRecord,
+  Closing,
+  EarlierLife,
+  Ending,
+  PastLife,
+  RunningCloser,
+  RunningThread,
+} from '../evidence-model.ts';
 import { SectionTally } from './section-tally.ts';
 import type { Description, EvidenceSources, SectionsSeen } from './sources.ts';
 
@@ -215,13 +223,21 @@ export class CallReader {
     return closings;
   }
 
-  /** The lives that a value had before, with their stacks and types. */
-  earlierLives(lives: readonly LedgerEarlierLife[]): readonly EarlierLife[] {
-    return lives.map(({ openedStackId, closedStackId }) => ({
-      object: { type: this.#sources.ledger.typeOpenedBy(openedStackId) },
-      opened: this.stack(openedStackId),
-      closed: this.stack(closedStackId),
-    }));
+  /** The lives that a value had before, as far as both stacks of one are known, with their types. */
+  earlierLives(lives: readonly LedgerLife[]): readonly EarlierLife[] {
+    return lives.flatMap(({ objectType: type, opened, closed }) =>
+      (opened?.stackId ?? 0) === 0 || (closed?.stackId ?? 0) === 0
+        ? []
+        : [{ object: { type }, opened: this.stack(opened!.stackId), closed: this.stack(closed!.stackId) }],
+    );
+  }
+
+  /** The same lives, the oldest first, with all that is known of their calls. */
+  pastLives(lives: readonly LedgerLife[]): readonly PastLife[] {
+    return lives.toReversed().flatMap(({ objectType: type, opened, closed }) => {
+      if (opened === undefined) return [];
+      return [{ object: { type }, opened: this.read(opened), ...(closed && { closed: this.read(closed) }) }];
+    });
   }
 
   #groupClosedStacks(): ReadonlyMap<string, readonly ClosedStack[]> {

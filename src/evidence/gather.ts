@@ -1,4 +1,4 @@
-import { type LedgerMisuse, siteKey } from '../call-ledger.ts';
+import { type LedgerLife, type LedgerMisuse, siteKey } from '../call-ledger.ts';
 import type { Evidence, Misuse, OpenSite } from '../evidence-model.ts';
 import { CallReader } from './calls.ts';
 import { groupClosedAtExit } from './closed-at-exit.ts';
@@ -137,6 +137,7 @@ function readMisuse(misuse: LedgerMisuse, calls: CallReader, refused: RefusedObj
     ...(life.opened?.call === undefined ? {} : { opened: calls.read(life.opened) }),
     ...(life.closed === undefined ? {} : { closed: calls.read(life.closed) }),
     ...calls.sectionsOf(life.opened, misuse.offending),
+    ...(wasRecycled(misuse) ? { lives: calls.pastLives(misuse.earlierLives ?? []) } : {}),
     ...(mayHaveBeenClosedByAnother(misuse) ? { earlierLives: calls.earlierLives(misuse.earlierLives ?? []) } : {}),
   };
 }
@@ -171,5 +172,16 @@ function mayHaveBeenClosedByAnother({ kind, victim, life, earlierLives = [] }: L
   const { opened, closed } = life;
   if (kind === 'closed-as-handle' || victim !== undefined || opened === undefined) return false;
   if (kind !== 'wrong-closer' && closed === undefined) return false;
-  return earlierLives.some(({ openedStackId }) => openedStackId !== opened.stackId);
+  return earlierLives.some((each) => hasBothStacks(each) && each.opened?.stackId !== opened.stackId);
+}
+
+function hasBothStacks({ opened, closed }: LedgerLife): boolean {
+  return (opened?.stackId ?? 0) !== 0 && (closed?.stackId ?? 0) !== 0;
+}
+
+/** The value had a life that was unlike its last one. A million lives of one loop need no symbols. */
+function wasRecycled({ life, earlierLives = [] }: LedgerMisuse): boolean {
+  return earlierLives.some(
+    ({ opened, closed }) => opened?.stackId !== life.opened?.stackId || closed?.stackId !== life.closed?.stackId,
+  );
 }

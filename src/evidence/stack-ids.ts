@@ -26,7 +26,7 @@ function* findStackIds(ledger: CallLedger): Generator<number> {
     yield* opening(ledger, life.opened);
     if (life.closed !== undefined) yield life.closed.stackId;
     if (victim !== undefined) yield victim.stackId;
-    for (const { openedStackId, closedStackId } of earlierLives) yield* [openedStackId, closedStackId];
+    for (const { opened, closed } of earlierLives) yield* [opened?.stackId ?? 0, closed?.stackId ?? 0];
   }
   for (const { life, started } of ledger.inheritances()) yield* [started.stackId, life.opened?.stackId ?? 0];
   for (const { life, swept } of ledger.sweeps()) yield* [swept.stackId, life.opened?.stackId ?? 0];

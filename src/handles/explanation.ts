@@ -30,7 +30,7 @@ export interface Explanation {
 }
 
 /** The process has no such handle. */
-class HandleNotFoundError extends UserError {
+export class HandleNotFoundError extends UserError {
   constructor(process: string, value: bigint, processId: number) {
     super(
       `Cannot find handle ${formatRaw(unsafeRawHandle(value))}: ${process} has no such handle open. Try unclosed handles ${processId}.`,

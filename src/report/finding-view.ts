@@ -1,6 +1,7 @@
 import { spellNoun } from '../analyze/object-noun.ts';
 import type { Finding, HandleObject, Stack, Wrapper } from '../model.ts';
 import { rules } from '../rules.ts';
+import { drawHistory } from './history-view.ts';
 import { hexadecimal } from './numbers.ts';
 import { drawStack, drawStackLine, type StackView } from './stack-view.ts';
 import { spellLine } from './sections/suppressions.ts';
@@ -40,6 +41,7 @@ export function drawDetails(finding: Finding, view: StackView): readonly string[
     const text = drawStackLine(stack, { ...view, width: width - labelWidth - 4 });
     lines.push(`  ${theme.strong(label.padEnd(labelWidth))}  ${text}`);
   }
+  lines.push(...drawHistory(finding, view));
   return lines;
 }
 

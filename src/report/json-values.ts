@@ -4,6 +4,7 @@ import type {
   Finding,
   Frame,
   HandleObject,
+  HistoryEvent,
   Report,
   SectionPart,
   Stack,
@@ -66,6 +67,7 @@ export function findingToJson(
     object,
     handles,
     objects,
+    history,
     fingerprint,
     baseline,
     growth,
@@ -87,6 +89,10 @@ export function findingToJson(
     handles: handles.map(hexadecimal),
     objects: objects?.map(objectToJson),
     stacks,
+    history: history && {
+      handle: hexadecimal(history.handle),
+      events: history.events.map(historyEventToJson),
+    },
     fingerprint,
     baseline: baseline && { count: baseline.count, perIteration: baseline.perIteration },
     growth: growth && {
@@ -104,6 +110,10 @@ export function findingToJson(
     suppression,
     suppressedBy: suppressedBy && suppressionToJson(suppressedBy),
   };
+}
+
+function historyEventToJson({ event, life, type, closerOf, call, threadId, timeMs, stack }: HistoryEvent): object {
+  return { event, life, type, closerOf, call, threadId, timeMs, stack: stack.map(frameToJson) };
 }
 
 function sectionPartToJson({ names, of, count }: SectionPart): object {

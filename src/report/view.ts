@@ -8,7 +8,10 @@ const narrowest = 40;
 const widest = 120;
 
 /** The means to draw parts of a report for a person. */
-export function createView({ target }: Report, options: ReportOptions): StackView {
+export function createView(
+  { target }: { readonly target: Pick<Report['target'], 'command'> },
+  options: ReportOptions,
+): StackView {
   return {
     theme: createTheme(options),
     options,

@@ -6,6 +6,7 @@ import {
   runtimeFlavours,
 } from '../../fixtures/expectations/expectation.ts';
 import { demoExpectation, fixtureExpectations } from '../../fixtures/expectations.ts';
+import type { HistoryEvent } from '../../src/model.ts';
 import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from './tool.ts';
 import { useAuditor } from './warm-auditor.ts';
 
@@ -64,6 +65,7 @@ describe('an audit finds what is planted and nothing else in', () => {
         `${describeExpected(expected)} among\n${report.findings.map(describeFinding).join('\n')}`,
       ).toHaveLength(1);
       const [finding] = found;
+      if (expected.history !== undefined) expect(finding?.history?.events.map(spellEvent)).toEqual(expected.history);
       if (expected.nameEnd !== undefined)
         expect(finding?.object.name?.toLowerCase().endsWith(expected.nameEnd), finding?.object.name).toBe(true);
     }
@@ -110,6 +112,12 @@ function summarise({ rule, level, object, count }: JsonFinding): string {
 
 function summariseExpected({ rule, level, objectType, count }: ExpectedFinding): string {
   return `${level} ${rule} ${objectType} × ${count}`;
+}
+
+/** `3 closed Mutant close_log, closer of 1` */
+function spellEvent({ life, event, type, stack, closerOf }: HistoryEvent): string {
+  const closer = closerOf === undefined ? '' : `, closer of ${closerOf}`;
+  return `${life} ${event} ${type} ${programFrame(stack)?.function}${closer}`;
 }
 
 function describeExpected(expected: ExpectedFinding): string {

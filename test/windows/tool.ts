@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { FindingStatus, Frame, IterationGrowth, Level, Rule, Sections } from '../../src/model.ts';
+import type { FindingStatus, Frame, HistoryEvent, IterationGrowth, Level, Rule, Sections } from '../../src/model.ts';
 
 export const toolPath: string = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
 
@@ -63,6 +63,7 @@ export interface JsonFinding {
   readonly object: { readonly type: string; readonly name?: string };
   readonly handles: readonly string[];
   readonly stacks: Readonly<Record<string, readonly Frame[] | undefined>>;
+  readonly history?: { readonly handle: string; readonly events: readonly HistoryEvent[] };
   readonly fingerprint: string;
   readonly status: FindingStatus;
   readonly growth?: IterationGrowth;

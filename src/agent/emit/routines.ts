@@ -10,6 +10,7 @@ import { emitNoteBytecode } from './walk/note-bytecode.ts';
 import { emitWalkGoFrames } from './walk/walk-go-frames.ts';
 import { emitClearWalkCache } from './walk/walk-cache.ts';
 import { emitWalkWithUnwinder, type WalkEnvironment } from './walk/walk-with-unwinder.ts';
+import { emitKeepMisuseLives } from './recorder/earlier-lives.ts';
 import { emitNoteElsewhere } from './recorder/elsewhere.ts';
 import { emitGrowSlots, emitGrowStackPool } from './recorder/grow-ledger.ts';
 import { emitNoteImage } from './recorder/images.ts';
@@ -80,6 +81,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       recordClose: routine('recordClose'),
       captureStack: routine('captureStack'),
       growSlots: routine('growSlots'),
+      keepMisuseLives: routine('keepMisuseLives'),
       countMisuse: routine('countMisuse'),
       internMisuse: routine('internMisuse'),
       internWrongCloser: routine('internWrongCloser'),
@@ -134,6 +136,7 @@ export function emitRoutines(
     emitGrowStackPool(asm, walk.growStackPool, environment),
     emitRecordOpen(asm, environment.recordOpen, environment),
     emitRecordClose(asm, environment.recordClose, environment),
+    emitKeepMisuseLives(asm, environment.keepMisuseLives, environment),
     emitCountMisuse(asm, environment.countMisuse, environment),
     emitInternMisuse(asm, environment.internMisuse, environment),
     emitInternWrongCloser(asm, environment.internWrongCloser, environment),

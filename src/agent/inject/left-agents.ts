@@ -1,6 +1,6 @@
 import { VirtualQueryEx } from '../../ffi/kernel32.ts';
 import type { AsHandle } from '../../io/index.ts';
-import { tryReadMemory } from '../../process/memory.ts';
+import { readMemory, tryReadMemory } from '../../process/memory.ts';
 import type { StandingThread } from '../../process/thread-stacks.ts';
 import { functionModules } from '../tables/function-table.ts';
 import { header } from '../ledger/layout.ts';
@@ -8,7 +8,9 @@ import type { AgentCode } from '../linkage/agent-code.ts';
 import { AGENT_HEADER_SIZE_BYTES, AGENT_MAGIC, agentHeader } from '../linkage/agent-header.ts';
 import { isInTrampoline, isReturnOfRealCall } from '../linkage/pass-through.ts';
 import type { AgentPlace } from '../link/link-agent.ts';
+import { hookedHeadTarget } from '../patch/stub.ts';
 import { relaysSizeBytes } from './agent-place.ts';
+import type { StubRange } from './locate-hooks.ts';
 
 const MEM_COMMIT = 0x1000;
 const MEM_PRIVATE = 0x2_0000;
@@ -131,6 +133,20 @@ export class LeftAgents {
     }
     return false;
   }
+}
+
+/**
+ * Where the system calls of a target jump to: into an agent, or anywhere else.
+ *
+ * @throws Win32Error when their code cannot be read
+ */
+export function listJumps(target: AsHandle, ranges: readonly StubRange[]): readonly bigint[] {
+  return ranges.flatMap(({ begin, sizeBytes, stubs }) => {
+    const code = readMemory(target, begin, sizeBytes);
+    return stubs.flatMap(
+      ({ stubAddress }) => hookedHeadTarget(code.subarray(Number(stubAddress - begin)), stubAddress) ?? [],
+    );
+  });
 }
 
 function readLeftAgent(target: AsHandle, head: Buffer, region: Region, code: AgentCode): LeftAgent | undefined {

@@ -4,6 +4,8 @@ export interface RecordingOptions {
   readonly slotCount?: number;
   /** How many closed values are quarantined, a power of two up to 65,536; absent: none. */
   readonly quarantine?: number;
+  /** How many earlier lives of each value are kept, a power of two up to 32. */
+  readonly history?: number;
   /** Stacks note which instruction of a function in V8's interpreter made a call. */
   readonly notesBytecode?: boolean;
   /** Every remembered frame size is checked against the documented unwinder: slow, for tests. */

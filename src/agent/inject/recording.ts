@@ -17,7 +17,7 @@ import { agentSizeBytes, joinNeighbours, placeAgent } from './agent-place.ts';
 import { AuditorEvents } from './auditor-events.ts';
 import { ExitGate } from './exit-gate.ts';
 import { LedgerSection, placeSentinel } from './ledger-section.ts';
-import { type LeftAgent, LeftAgents } from './left-agents.ts';
+import { type LeftAgent, LeftAgents, listJumps } from './left-agents.ts';
 import { locateCode } from './locate-code.ts';
 import { ntdllAddress, ntdllBase, readOwnStubs, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
@@ -79,7 +79,7 @@ export class Recording implements Disposable {
 
   private constructor(options: RecordingOptions, code: AgentCode, events: AuditorEvents | undefined) {
     this.#code = code;
-    const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0);
+    const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0, options.history);
     const { modules, unmovable, stubs, closeHandle } = locateCode();
     this.unmovable = unmovable;
     this.#stubs = stubs;
@@ -137,15 +137,8 @@ export class Recording implements Disposable {
 
   /** Looks for what earlier audits have left in a process. */
   findLeftAgents(target: AsHandle): LeftAgents {
-    const codes = this.#readStubs(target);
-    const jumps = this.#stubs.flatMap(({ begin, stubs }, index) =>
-      stubs.flatMap(({ stubAddress }) => {
-        const code = codes[index]!.subarray(Number(stubAddress - begin));
-        return hookedHeadTarget(code, stubAddress) ?? [];
-      }),
-    );
     return LeftAgents.find(target, this.#code, {
-      jumps,
+      jumps: listJumps(target, this.#stubs),
       places: listPlacesTaken(target, ntdllBase(), agentSizeBytes(this.#code, this.#inputs.modules)),
       isOfUse: (agent) => this.#canReplace(agent),
     });

@@ -1,20 +1,19 @@
-import { type Struct, struct } from './struct.ts';
+/*
+ * The earlier lives of a handle value: its last ones before the one in its slot, in a ring. Each is a copy of the slot
+ * as the next opening of the value found it, without the state and the last word. Both calls carry the generation that
+ * they belong to.
+ */
 
-const earlierLifeFields = {
-  /** The slot's fields of these names, as the next opening of the value found them. */
-  openedStack: 'u32',
-  openedGeneration: 'u32',
-  closedStack: 'u32',
-  closedGeneration: 'u32',
-} as const;
-
-const earlierLifeStruct: Struct<typeof earlierLifeFields> = struct(earlierLifeFields);
-
-/** A life that a handle value had before its last one. */
-export const earlierLife: Struct<typeof earlierLifeFields>['offsets'] = earlierLifeStruct.offsets;
-export const EARLIER_LIFE_SIZE_BYTES: number = earlierLifeStruct.sizeBytes;
-/** Earlier lives of one value, by the low bits of their generation; a power of two. */
-export const EARLIER_LIFE_COUNT = 4;
-export const EARLIER_LIVES_SIZE_BYTES: number = EARLIER_LIFE_COUNT * EARLIER_LIFE_SIZE_BYTES;
-/** So many slots, from the first, have earlier lives: 4 MiB. A program that leaks has more slots. */
+/** An earlier life is laid out as a slot is. */
+export const EARLIER_LIFE_SIZE_BYTES = 64;
+/** So many slots, from the first, have earlier lives. A program that leaks has more slots. */
 export const EARLIER_LIVES_SLOT_COUNT: number = 1 << 16;
+/** Earlier lives of one value unless the user chooses another number; 16 MiB of address space in all. */
+export const DEFAULT_HISTORY = 4;
+/** 128 MiB of address space in all. */
+export const MAX_HISTORY = 32;
+
+/** Where a generation's life lies from the beginning of its value's earlier lives. */
+export function earlierLifeOffset(generation: bigint, history: number): number {
+  return Number(generation & BigInt(history - 1)) * EARLIER_LIFE_SIZE_BYTES;
+}

@@ -1,5 +1,5 @@
 import { KEPT_FRAME_COUNT } from '../../model.ts';
-import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
+import { DEFAULT_HISTORY, EARLIER_LIFE_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { ELSEWHERE_COUNT, ELSEWHERE_SIZE_BYTES } from './elsewhere.ts';
 import { IMAGE_COUNT, IMAGE_SIZE_BYTES } from './image.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
@@ -7,15 +7,15 @@ import { type Struct, struct } from './struct.ts';
 
 /**
  * The layout of the ledger: the memory that the agent in the target writes and the auditor reads. It is one section,
- * mapped into both. The stack pool, the slots and the earlier lives have memory as far as they are used
+ * mapped into both. The stack pool, the slots and all that follows them have memory as far as they are used
  * (memory-parts.ts). Every offset is in bytes. A value that must be read or written whole is one aligned 64-bit word.
  *
  * ```
  * header | misuse table | images | runtime objects | calls elsewhere | walk cache | stack index
- *        | stack pool | quarantine | recent opens | slots | earlier lives
+ *        | stack pool | quarantine | recent opens | slots | earlier lives | earlier lives of misuses
  * ```
  *
- * Structures that stand here have their fields below, a misuse in misuse.ts and an earlier life in earlier-life.ts.
+ * Structures that stand here have their fields below, and a misuse in misuse.ts. For earlier lives see earlier-life.ts.
  */
 
 const headerFields = {
@@ -124,7 +124,12 @@ const headerFields = {
   moduleStates: 'u32[8]',
   /** Functions whose code the process must not change (STATUS_DYNAMIC_CODE_BLOCKED). */
   functionsBlocked: 'u32',
-  paddingBeforeWalkers: 'u32[190]',
+  /** Misuses so far whose earlier lives were kept: {@link LedgerLayout.misuseLivesOffset}. */
+  misuseLives: 'u32',
+  /** As in {@link LedgerLayout}, for another reader than the auditor. */
+  quarantineCount: 'u32',
+  history: 'u32',
+  paddingBeforeWalkers: 'u32[187]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;
@@ -351,8 +356,12 @@ export interface LedgerLayout {
   readonly quarantineCount: number;
   readonly recentOpensOffset: number;
   readonly slotsOffset: number;
-  /** See earlier-life.ts. */
+  /** How many earlier lives of one value are kept, a power of two, and their size: see earlier-life.ts. */
+  readonly history: number;
+  readonly earlierLivesSizeBytes: number;
   readonly earlierLivesOffset: number;
+  /** Copies of those that the values of misuses had, in order. */
+  readonly misuseLivesOffset: number;
   readonly sizeBytes: number;
 }
 
@@ -360,10 +369,12 @@ export interface LedgerLayout {
  * Places the parts of a ledger that can record `slotCount` handle values. The parts before the quarantine have the same
  * offsets in every ledger.
  */
-export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayout {
+export function ledgerLayout(slotCount: number, quarantineCount = 0, history: number = DEFAULT_HISTORY): LedgerLayout {
   const recentOpensOffset = QUARANTINE_OFFSET + alignUp(quarantineCount * 4);
   const slotsOffset = recentOpensOffset + (quarantineCount === 0 ? 0 : RECENT_OPEN_COUNT * 8);
   const earlierLivesOffset = slotsOffset + slotCount * SLOT_SIZE_BYTES;
+  const earlierLivesSizeBytes = history * EARLIER_LIFE_SIZE_BYTES;
+  const misuseLivesOffset = earlierLivesOffset + Math.min(slotCount, EARLIER_LIVES_SLOT_COUNT) * earlierLivesSizeBytes;
   return {
     slotCount,
     misusesOffset: MISUSES_OFFSET,
@@ -375,8 +386,11 @@ export function ledgerLayout(slotCount: number, quarantineCount = 0): LedgerLayo
     quarantineCount,
     recentOpensOffset,
     slotsOffset,
+    history,
+    earlierLivesSizeBytes,
     earlierLivesOffset,
-    sizeBytes: earlierLivesOffset + Math.min(slotCount, EARLIER_LIVES_SLOT_COUNT) * EARLIER_LIVES_SIZE_BYTES,
+    misuseLivesOffset,
+    sizeBytes: misuseLivesOffset + MISUSE_COUNT * earlierLivesSizeBytes,
   };
 }
 

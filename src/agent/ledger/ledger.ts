@@ -10,7 +10,6 @@ import type {
   LedgerSweep,
 } from '../../call-ledger.ts';
 import { countedGap, type Gap } from '../../completeness.ts';
-import { UserError } from '../../user-error.ts';
 import type { Wrapper } from '../../model.ts';
 import { standaloneType } from '../tables/function-table.ts';
 import { type ObjectType, objectTypes } from '../tables/object-types.ts';
@@ -37,10 +36,12 @@ import { readCallTimes } from './call-times.ts';
 import { ChildRequests } from './child-requests.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type CounterName, countedGaps } from './counters.ts';
-import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
+import { EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
+import { LedgerDamagedError } from './ledger-damaged-error.ts';
 import { LedgerMemory, type ViewLedger, viewCopies } from './memory.ts';
 import {
   nameRuntimeObject,
+  readEarlierLives,
   readElsewhere,
   readImages,
   readInheritance,
@@ -48,15 +49,6 @@ import {
   readMisuse,
   readSweep,
 } from './records.ts';
-
-/** A ledger whose content cannot be what the agent wrote. */
-export class LedgerDamagedError extends UserError {
-  constructor(what: string) {
-    super(
-      `Cannot read the ledger: ${what}: the target has overwritten it. Try a debugger's data breakpoint on the first wrong byte.`,
-    );
-  }
-}
 
 /**
  * Reads a ledger while, or after, the target writes it.
@@ -84,22 +76,24 @@ export class Ledger implements CallLedger {
     this.#memory.setBigUint64(header.magic, LEDGER_MAGIC);
     this.#memory.setBigUint64(header.slotCount, BigInt(this.#layout.slotCount));
     this.#memory.setBigUint64(header.stackPoolUsed, 8n); // id 0 means "no stack"
+    this.#memory.setUint32(header.quarantineCount, this.#layout.quarantineCount);
+    this.#memory.setUint32(header.history, this.#layout.history);
   }
 
   /**
-   * A copy of all that is recorded by now, which the target no longer changes. It is of one moment only if the target
-   * stands still meanwhile.
+   * A copy of all that is recorded by now but {@link earlierLives}, which the target no longer changes. It is of one
+   * moment only if the target stands still meanwhile.
    *
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    */
   copy(): Ledger {
     this.check();
-    const { stackPoolOffset, slotsOffset, earlierLivesOffset } = this.#layout;
-    const used = this.#slotsUsed();
+    const { stackPoolOffset, slotsOffset, misuseLivesOffset, earlierLivesSizeBytes } = this.#layout;
+    const misuseLives = Math.min(this.#memory.getUint32(header.misuseLives), MISUSE_COUNT);
     const copies = [
       this.#memory.copy(0, stackPoolOffset + this.#stackPoolUsed()),
-      this.#memory.copy(slotsOffset, used * SLOT_SIZE_BYTES),
-      this.#memory.copy(earlierLivesOffset, Math.min(used, EARLIER_LIVES_SLOT_COUNT) * EARLIER_LIVES_SIZE_BYTES),
+      this.#memory.copy(slotsOffset, this.#slotsUsed() * SLOT_SIZE_BYTES),
+      this.#memory.copy(misuseLivesOffset, misuseLives * earlierLivesSizeBytes),
     ];
     const copy = new Ledger((offset, sizeBytes) => viewCopies(copies, offset, sizeBytes), this.#layout);
     copy.#openBefore = this.#openBefore;
@@ -180,6 +174,14 @@ export class Ledger implements CallLedger {
   life(value: bigint): LedgerLife | undefined {
     const offset = this.#slotOffset(value);
     return offset === undefined ? undefined : readLife(this.#memory, offset);
+  }
+
+  /** The lives that a value had before {@link life}, the latest first, as far as they are kept. */
+  earlierLives(value: bigint, { generation }: LedgerLife): readonly LedgerLife[] {
+    const index = Number(value >> 2n);
+    if (this.#slotOffset(value) === undefined || index >= EARLIER_LIVES_SLOT_COUNT) return [];
+    const { earlierLivesOffset, earlierLivesSizeBytes, history } = this.#layout;
+    return readEarlierLives(this.#memory, earlierLivesOffset + index * earlierLivesSizeBytes, generation, history);
   }
 
   /** The descriptor or FILE that stands for an open handle; undefined for a handle of the program's own. */
@@ -323,7 +325,7 @@ export class Ledger implements CallLedger {
 
   /** Every misuse whose record is complete, in the order of the table. */
   misuses(): Iterable<LedgerMisuse> {
-    return this.#records(readMisuse);
+    return this.#records((memory, offset) => readMisuse(memory, offset, this.#layout));
   }
 
   /** Everything that child processes inherited, in the order of the table. */

@@ -1,4 +1,4 @@
-import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
+import { EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { type LedgerLayout, SLOT_SIZE_BYTES } from './layout.ts';
 
 /*
@@ -10,8 +10,8 @@ import { type LedgerLayout, SLOT_SIZE_BYTES } from './layout.ts';
 export const STACK_POOL_CHUNK_SIZE_BYTES: number = 1 << 20;
 /** Room for a thousand threads that enter a new stack at once. */
 export const STACK_POOL_SPARE_BYTES: number = 1 << 19;
-/** Slots get memory in chunks: handle values up to 16,384 are in the first. */
-export const SLOT_CHUNK_COUNT = 4096;
+/** Slots get memory in chunks: handle values up to 8,192 are in the first. */
+export const SLOT_CHUNK_COUNT = 2048;
 
 /** Bytes of a ledger from an offset on. */
 export interface LedgerPart {
@@ -35,10 +35,11 @@ export function firstParts(layout: LedgerLayout): readonly LedgerPart[] {
 }
 
 /** The first `count` slots, and their earlier lives. */
-export function slotParts({ slotsOffset, earlierLivesOffset }: LedgerLayout, count: number): readonly LedgerPart[] {
+export function slotParts(layout: LedgerLayout, count: number): readonly LedgerPart[] {
+  const { slotsOffset, earlierLivesOffset, earlierLivesSizeBytes } = layout;
   const lives = Math.min(count, EARLIER_LIVES_SLOT_COUNT);
   return [
     { offset: slotsOffset, sizeBytes: count * SLOT_SIZE_BYTES },
-    { offset: earlierLivesOffset, sizeBytes: lives * EARLIER_LIVES_SIZE_BYTES },
+    { offset: earlierLivesOffset, sizeBytes: lives * earlierLivesSizeBytes },
   ];
 }

@@ -38,22 +38,21 @@ const FIRST_SIZE_BYTES = 0x1_0000;
  */
 export class LedgerMemory {
   readonly #view: ViewLedger;
-  readonly #layout: LedgerLayout;
-  /** The parts before the stack pool, from there to the slots, and the slots. */
-  readonly #windows: [parts: Window, stackPool: Window, slots: Window];
+  /** The parts before the stack pool, and from each of these on: the pool, the slots, and both kinds of lives. */
+  readonly #windows: Window[];
   /** The window of the last read: the next read is most often beside it. */
   #window: Window;
 
   constructor(view: ViewLedger, layout: LedgerLayout) {
-    const { stackPoolOffset, slotsOffset, sizeBytes } = layout;
+    const { stackPoolOffset, slotsOffset, earlierLivesOffset, misuseLivesOffset, sizeBytes } = layout;
     this.#view = view;
-    this.#layout = layout;
-    this.#windows = [
-      this.#open(0, stackPoolOffset, stackPoolOffset),
-      this.#open(stackPoolOffset, FIRST_SIZE_BYTES, slotsOffset),
-      this.#open(slotsOffset, FIRST_SIZE_BYTES, sizeBytes),
-    ];
-    this.#window = this.#windows[0];
+    const begins = [stackPoolOffset, slotsOffset, earlierLivesOffset, misuseLivesOffset];
+    this.#window = this.#open(0, stackPoolOffset, stackPoolOffset);
+    this.#windows = [this.#window];
+    // Each of these is opened when something in it is read.
+    const closed = new DataView(new ArrayBuffer(0));
+    for (const [index, begin] of begins.entries())
+      this.#windows.push({ begin, end: begin, limit: begins[index + 1] ?? sizeBytes, view: closed });
   }
 
   getUint8(offset: number): number {
@@ -115,12 +114,19 @@ export class LedgerMemory {
   }
 
   #select(offset: number): Window {
-    const index = offset < this.#layout.stackPoolOffset ? 0 : offset < this.#layout.slotsOffset ? 1 : 2;
-    const { begin, end, limit } = this.#windows[index];
+    const index = Math.max(
+      0,
+      this.#windows.findLastIndex(({ begin }) => offset >= begin),
+    );
+    const { begin, end, limit } = this.#windows[index]!;
     // A window at least doubles, so that it seldom has to grow.
     if (offset + 8 > end && end < limit)
-      this.#windows[index] = this.#open(begin, Math.max(offset + 8 - begin, 2 * (end - begin)), limit);
-    return (this.#window = this.#windows[index]);
+      this.#windows[index] = this.#open(
+        begin,
+        Math.max(FIRST_SIZE_BYTES, offset + 8 - begin, 2 * (end - begin)),
+        limit,
+      );
+    return (this.#window = this.#windows[index]!);
   }
 
   #open(begin: number, sizeBytes: number, limit: number): Window {

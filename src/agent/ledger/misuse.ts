@@ -35,13 +35,14 @@ const misuseFields = {
   runtimeObjectKey: 'u64',
   /** The first values, {@link MISUSE_VALUE_COUNT} at most. */
   values: 'u64[8]',
-  /** The earlier lives of the first value (see earlier-life.ts), if it had a slot with any. */
-  earlierLives: 'u64[8]',
   /** For a swept FILE: the number of the first one's descriptor, plus 1; 0 for none. */
   descriptor: 'u32',
   /** For {@link MISUSE_WRONG_CLOSER}: how many of the calls closed the object all the same. */
   closedCount: 'u32',
-  padding: 'u64[31]',
+  /** Index plus 1 of the earlier lives that the first value had; 0: none (LedgerLayout.misuseLivesOffset). */
+  earlierLives: 'u32',
+  paddingBeforeEnd: 'u32',
+  padding: 'u64[38]',
 } as const;
 
 const misuseStruct: Struct<typeof misuseFields> = struct(misuseFields);

@@ -11,7 +11,7 @@ import type { Wrapper } from '../../model.ts';
 import type { WrongCloserOutcome } from '../../evidence-model.ts';
 import { functionTable, recordedCalls, standaloneType } from '../tables/function-table.ts';
 import { objectTypes } from '../tables/object-types.ts';
-import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from './earlier-life.ts';
+import { earlierLifeOffset } from './earlier-life.ts';
 import {
   CLOSED_ELSEWHERE,
   elsewhere,
@@ -24,6 +24,7 @@ import {
   DESCRIPTOR_KEY,
   GIVEN_TO_WRONG_CLOSER,
   header,
+  type LedgerLayout,
   MAY_BE_INHERITABLE,
   NOTIFICATION_KEY,
   slot,
@@ -36,6 +37,7 @@ import {
   misuse,
   MISUSE_CLOSE,
   MISUSE_CLOSED_AS_HANDLE,
+  MISUSE_COUNT,
   MISUSE_INHERITED,
   MISUSE_SWEPT,
   MISUSE_USE,
@@ -48,8 +50,11 @@ import type { LedgerMemory } from './memory.ts';
 export function readLife(memory: LedgerMemory, offset: number): LedgerLife | undefined {
   const state = BigInt.asUintN(64 - STATE_FLAG_BITS, memory.getBigUint64(offset + slot.state));
   if (state === 0n) return undefined;
-  const generation = state >> 1n;
-  const isOpen = (state & 1n) === 1n;
+  return readLifeOf(memory, offset, state >> 1n, (state & 1n) === 1n);
+}
+
+/** The life of one generation, as far as the calls that lie there are its own. */
+function readLifeOf(memory: LedgerMemory, offset: number, generation: bigint, isOpen: boolean): LedgerLife {
   const low = Number(BigInt.asUintN(32, generation));
   const openedIsCurrent = memory.getUint32(offset + slot.openedGeneration) === low;
   const closedIsCurrent = !isOpen && memory.getUint32(offset + slot.closedGeneration) === low;
@@ -77,7 +82,7 @@ export function readLife(memory: LedgerMemory, offset: number): LedgerLife | und
 }
 
 /** A misuse; undefined while its record is incomplete, when it never counted, and for a record of another kind. */
-export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse | undefined {
+export function readMisuse(memory: LedgerMemory, offset: number, layout: LedgerLayout): LedgerMisuse | undefined {
   const record = readRecord(memory, offset);
   if (record === undefined || record.kind === 'inherited' || record.kind === 'swept') return undefined;
   const { kind, status, ...rest } = record;
@@ -87,7 +92,7 @@ export function readMisuse(memory: LedgerMemory, offset: number): LedgerMisuse |
     ...rest,
     worksOn: typesOf(memory.getUint16(offset + misuse.offendingCall)),
     byFunction: functionNames.has(rest.offending.call ?? ''),
-    ...readEarlierLives(memory, offset + misuse.earlierLives, rest.life.generation),
+    ...readLivesOfMisuse(memory, offset, rest.life.generation, layout),
     ...(rest.life.objectType === standaloneType ? { hidesHandles: true } : {}),
     ...(kind === 'wrong-closer' ? { outcome: readOutcome(memory, offset) } : {}),
     ...readWrapper(memory, offset),
@@ -151,27 +156,36 @@ function readRecord(memory: LedgerMemory, offset: number): MisuseRecord | undefi
   };
 }
 
-/** The lives before a generation; one that is older, or whose opening or close was not recorded, is left out. */
-function readEarlierLives(
+function readLivesOfMisuse(
   memory: LedgerMemory,
   offset: number,
   generation: bigint,
+  { history, misuseLivesOffset, earlierLivesSizeBytes }: LedgerLayout,
 ): Pick<LedgerMisuse, 'earlierLives'> {
-  const generations = Array.from({ length: EARLIER_LIFE_COUNT }, (_, index) => generation - 1n - BigInt(index));
-  const earlierLives = generations.flatMap((earlier) => {
-    const at = offset + Number(BigInt.asUintN(Math.log2(EARLIER_LIFE_COUNT), earlier)) * EARLIER_LIFE_SIZE_BYTES;
-    const low = Number(BigInt.asUintN(32, earlier));
-    const openedStackId = memory.getUint32(at + earlierLife.openedStack);
-    const closedStackId = memory.getUint32(at + earlierLife.closedStack);
-    const isKnown =
-      earlier > 0n &&
-      memory.getUint32(at + earlierLife.openedGeneration) === low &&
-      memory.getUint32(at + earlierLife.closedGeneration) === low &&
-      openedStackId !== 0 &&
-      closedStackId !== 0;
-    return isKnown ? { openedStackId, closedStackId } : [];
-  });
+  const index = memory.getUint32(offset + misuse.earlierLives) - 1;
+  if (index < 0 || index >= MISUSE_COUNT) return {};
+  const earlierLives = readEarlierLives(memory, misuseLivesOffset + index * earlierLivesSizeBytes, generation, history);
   return earlierLives.length === 0 ? {} : { earlierLives };
+}
+
+/**
+ * The lives before a generation, the latest first. One that is older than the ring has room for, or whose opening was
+ * not recorded, is left out.
+ *
+ * @param offset of the value's earlier lives
+ */
+export function readEarlierLives(
+  memory: LedgerMemory,
+  offset: number,
+  generation: bigint,
+  history: number,
+): readonly LedgerLife[] {
+  const generations = Array.from({ length: history }, (_, index) => generation - 1n - BigInt(index));
+  return generations.flatMap((earlier) => {
+    if (earlier <= 0n) return [];
+    const life = readLifeOf(memory, offset + earlierLifeOffset(earlier, history), earlier, false);
+    return life.opened?.call === undefined ? [] : [life];
+  });
 }
 
 function readOutcome(memory: LedgerMemory, offset: number): WrongCloserOutcome {

@@ -17,6 +17,10 @@ export const linkSlots = [
   'slots',
   'slotCount',
   'earlierLives',
+  'misuseLives',
+  /** Bytes of the earlier lives of one value, and the bits of a slot's state that choose among them. */
+  'earlierLivesSizeBytes',
+  'earlierLivesMask',
   /** With a quarantine: the address of its ring, its count less one, and the address of the ring of recent opens. */
   'quarantine',
   'quarantineMask',

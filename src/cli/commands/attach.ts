@@ -12,7 +12,7 @@ import { spellDuration } from '../../text/duration.ts';
 import { escapeText } from '../../text/escape.ts';
 import { toolName } from '../../version.ts';
 import {
-  addCapacityOption,
+  addCapacityOptions,
   addChoiceOptions,
   addFindingOptions,
   addGateOptions,
@@ -93,7 +93,7 @@ export function addAttachCommand(program: Command): void {
     `${toolName} attach server.exe --for 60s`,
     `${toolName} attach 4242 --until-exit --json > leaks.json`,
   );
-  addCapacityOption(command).action(async (wanted: string, options: AttachCliOptions) => {
+  addCapacityOptions(command).action(async (wanted: string, options: AttachCliOptions) => {
     process.exitCode = await runAttach(wanted, options, chooseReporters(options, command));
   });
 }
@@ -119,6 +119,7 @@ async function runAttach(
     processes,
     followChildren: options.followChildren ?? false,
     slotCount: options.maxHandles,
+    history: options.history,
     ...toAuditOptions(options),
     signal: interruption.signal,
     ...(options.for === undefined ? {} : { forMs: options.for }),

@@ -1,13 +1,17 @@
 import { Chalk } from 'chalk';
 import type { Command } from 'commander';
 
+import { type LiveValue, readLiveValue } from '../../audit/value/live-value.ts';
 import { decodeAccess } from '../../handles/access.ts';
 import { HandleDescriber } from '../../handles/describe.ts';
-import { explainHandle, type Explanation } from '../../handles/explanation.ts';
+import { explainHandle, type Explanation, HandleNotFoundError } from '../../handles/explanation.ts';
 import { describeMeaning } from '../../handles/list.ts';
 import type { Detail } from '../../handles/object-details.ts';
 import { enableDebugPrivilege } from '../../process/elevation.ts';
-import { findProcess } from '../../process/processes.ts';
+import { fileTimeNow, fileTimeToIso } from '../../process/file-time.ts';
+import { findProcess, type ProcessInfo } from '../../process/processes.ts';
+import { frameToJson } from '../../report/json-values.ts';
+import { spellDuration } from '../../text/duration.ts';
 import { escapeJson, escapeText } from '../../text/escape.ts';
 import { toolName } from '../../version.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -16,6 +20,7 @@ import { formatHandle, spellAttributes } from '../handle-columns.ts';
 import { countHandles, labelProcess } from '../handle-table.ts';
 import { addExamples } from '../help/examples.ts';
 import { describeOutput, write } from '../screen/terminal.ts';
+import { ValueView } from '../screen/value-view.ts';
 
 interface ExplainOptions {
   readonly json?: true;
@@ -28,7 +33,7 @@ export function addExplainCommand(program: Command): void {
     .summary('show everything about one handle')
     .description(
       'Shows everything about one handle: type, name, access, attributes, how many handles keep its object alive, the state of the object ' +
-        '(whether an event is signalled, a semaphore’s count, a file’s position, a process’s exit code), and the other handles to the same object.',
+        '(whether an event is signalled, a semaphore’s count, a file’s position, a process’s exit code), and the other handles to the same object. In a process that is being audited, also the life of the handle: who opened it, and who closed it.',
     )
     .argument('<process>', 'a process id, or the name of a program that runs only once')
     .argument('<handle>', 'the value of the handle, such as 0x1a4 or 420', parseHandle)
@@ -45,18 +50,77 @@ async function explain(target: string, value: bigint, options: ExplainOptions): 
   enableDebugPrivilege();
   const found = findProcess(target);
   using describer = new HandleDescriber();
-  const explanation = await explainHandle(found, value, labelProcess(found), describer);
-  write(1, options.json ? formatJson(explanation) : drawExplanation(explanation));
+  const label = labelProcess(found);
+  const live = await readLiveValue(found, value, label);
+  let explanation: Explanation | undefined;
+  try {
+    explanation = await explainHandle(found, value, label, describer);
+  } catch (error) {
+    // A handle that is closed has no state, but it may have a life.
+    if (!(error instanceof HandleNotFoundError) || live === undefined || !hasEvents(live)) throw error;
+  }
+  if (options.json) write(1, formatJson({ process: found, value }, explanation, live));
+  else {
+    const facts =
+      explanation === undefined ? `${formatHandle(value)} of ${label} is not open.\n` : drawExplanation(explanation);
+    write(1, `${facts}${live === undefined ? '' : `\n${drawLife(live, found.name)}`}`);
+  }
   return exitCodes.clean;
 }
 
-function formatJson({ process, entry, description, references, details, others, othersProblem }: Explanation): string {
-  const { name, socket } = description.object;
+function hasEvents(live: LiveValue): boolean {
+  return 'events' in live && live.events.length > 0;
+}
+
+/** Draws what the auditor of a process has on record of a value. */
+function drawLife(live: LiveValue, program: string): string {
+  const chalk = new Chalk({ level: describeOutput(1).colorLevel });
+  const heading = chalk.bold('Its life, as the audit of the process has it now');
+  if ('problem' in live) return `${heading}\n  ${chalk.yellow(escapeText(live.problem))}\n`;
+  if (live.events.length === 0) return `${heading}\n  The audit has not seen it opened, closed or misused.\n`;
+  const view = new ValueView(1, program);
+  const now = fileTimeNow();
+  const lines = live.events.flatMap((event) =>
+    view.draw(event, `${spellDuration(Math.max(0, Number(now - event.time) / 10_000))} ago`),
+  );
+  return `${heading}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}
+
+function lifeToJson(live: LiveValue | undefined): object {
+  if (live === undefined) return {};
+  if ('problem' in live) return { lifeProblem: live.problem };
+  const life = live.events.map(({ what, generation, objectType, call, threadId, time, count, stack }) => ({
+    what,
+    life: Number(generation),
+    type: objectType,
+    call,
+    threadId,
+    time: fileTimeToIso(time),
+    count,
+    stack: stack.map(frameToJson),
+  }));
+  return { life };
+}
+
+function formatJson(
+  { process, value }: { readonly process: ProcessInfo; readonly value: bigint },
+  explanation: Explanation | undefined,
+  live: LiveValue | undefined,
+): string {
   const document = {
     schemaVersion: 1,
     pid: process.processId,
     process: process.name,
-    handle: formatHandle(entry.value),
+    handle: formatHandle(value),
+    ...(explanation === undefined ? {} : explanationToJson(explanation)),
+    ...lifeToJson(live),
+  };
+  return `${escapeJson(JSON.stringify(document, undefined, 2))}\n`;
+}
+
+function explanationToJson({ entry, description, references, details, others, othersProblem }: Explanation): object {
+  const { name, socket } = description.object;
+  return {
     type: description.object.type,
     access: decodeAccess(entry.type, entry.access).join('|'),
     accessMask: `0x${entry.access.toString(16)}`,
@@ -81,7 +145,6 @@ function formatJson({ process, entry, description, references, details, others, 
     })),
     othersProblem,
   };
-  return `${escapeJson(JSON.stringify(document, undefined, 2))}\n`;
 }
 
 /** Draws the explanation for a person. */

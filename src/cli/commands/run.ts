@@ -1,11 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
+import { MAX_HISTORY } from '../../agent/ledger/earlier-life.ts';
 import { audit } from '../../audit/index.ts';
+import type { WatchOptions } from '../../audit/options.ts';
 import { type ExitCodePolicy, exitCodePolicies } from '../../config/config.ts';
+import { plural } from '../../report/numbers.ts';
 import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
-  addCapacityOption,
+  addCapacityOptions,
   addChoiceOptions,
   addFindingOptions,
   addGateOptions,
@@ -20,7 +23,11 @@ import {
   toAuditOptions,
 } from '../audit-options.ts';
 import { CtrlC } from '../ctrl-c.ts';
+import { parseHandle } from '../handle-argument.ts';
+import { formatHandle } from '../handle-columns.ts';
 import { openProgressLine } from '../screen/progress-line.ts';
+import { write } from '../screen/terminal.ts';
+import { ValueView } from '../screen/value-view.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
@@ -33,6 +40,7 @@ interface RunOptions extends AuditCliOptions {
   readonly all?: true;
   readonly quarantine?: number;
   readonly repeat?: number;
+  readonly value?: bigint;
   readonly leaksBySection?: true;
 }
 
@@ -86,6 +94,11 @@ export function addRunCommand(program: Command): void {
     '--leaks-by-section',
     'a handle that a section (begin <name> … end <name> on the pipe of --mark, such as a test) opens and leaves open at its end is a leak, even if it is closed later',
   );
+  command.option(
+    '--value <handle>',
+    'print each call that opens, closes or misuses a handle of this value, such as 0x44, with its stack, as it happens',
+    parseHandle,
+  );
   command.addOption(
     new Option(
       '--quarantine [count]',
@@ -94,8 +107,9 @@ export function addRunCommand(program: Command): void {
       .preset(String(DEFAULT_QUARANTINE))
       .argParser(parseQuarantine),
   );
-  addCapacityOption(command).action(async (name: string, args: string[], options: RunOptions) => {
-    process.exitCode = await run(name, args, options, chooseReporters(options, command));
+  addCapacityOptions(command).action(async (name: string, args: string[], options: RunOptions) => {
+    const isDefault = (option: keyof RunOptions): boolean => command.getOptionValueSource(option) === 'default';
+    process.exitCode = await run(name, args, options, chooseReporters(options, command), isDefault);
   });
 }
 
@@ -105,6 +119,7 @@ async function run(
   args: readonly string[],
   options: RunOptions,
   chosen: readonly ReporterChoice[],
+  isDefault: (option: keyof RunOptions) => boolean,
 ): Promise<number> {
   checkReportFiles(chosen);
   const judge = prepareJudge(options);
@@ -116,6 +131,7 @@ async function run(
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
     recording: {
       slotCount: options.maxHandles,
+      history: options.value !== undefined && isDefault('history') ? MAX_HISTORY : options.history,
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
@@ -127,12 +143,30 @@ async function run(
     interruption: interruption.began,
     onProgress: (part) => progress.note(part?.work, part?.module),
     ...(options.repeat === undefined ? {} : { repeat: options.repeat }),
+    ...(options.value === undefined ? {} : { watch: watchValue(options.value, toWindowsPath(name)) }),
   });
   const report = judge.conclude(audited);
   writeReports(report, chosen, toAppearance(options, options.all ?? false));
   judge.throwFailure();
   if (interruption.began.aborted) return exitCodes.interrupted;
   return combineExitCodes(options.exitCodePolicy, decideExitCode(report, options), report.target.exitCode);
+}
+
+/** Prints the calls that have to do with a value to stderr, which the report goes to later. */
+function watchValue(value: bigint, program: string): WatchOptions {
+  const view = new ValueView(2, program);
+  const handle = formatHandle(value);
+  return {
+    value,
+    onEvent(event) {
+      const [first, ...frames] = view.draw(event, `${event.timeMs.toFixed(1)} ms`);
+      const missed =
+        event.missedLives === undefined
+          ? []
+          : [`${handle} was opened and closed ${plural(event.missedLives, 'time')} in between, unseen`];
+      write(2, [...missed, `${handle} ${first}`, ...frames].map((line) => `${line}\n`).join(''));
+    },
+  };
 }
 
 const DEFAULT_QUARANTINE = 1024;

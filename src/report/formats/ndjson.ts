@@ -64,7 +64,7 @@ function* writeFinding(finding: Finding, head: object, writeFrame: (frame: Frame
     const value = {
       kind: 'finding',
       ...head,
-      ...findingToJson(finding, {}),
+      ...findingToJson(cutHistory(finding, frames), {}),
       framesLeftOut:
         cut.length === 0 ? undefined : Object.fromEntries(cut.map(([name, stack]) => [name, stack.length - frames])),
     };
@@ -87,6 +87,13 @@ function* writeFinding(finding: Finding, head: object, writeFrame: (frame: Frame
     yield `}${after}\n`;
     return;
   }
+}
+
+/** The stacks of a history with their innermost frames alone. */
+function cutHistory({ history, ...finding }: Finding, frames: number): Finding {
+  if (history === undefined) return finding;
+  const events = history.events.map((event) => ({ ...event, stack: event.stack.slice(0, frames) }));
+  return { ...finding, history: { ...history, events } };
 }
 
 /** A frame as JSON, which many lines share. */

@@ -3,7 +3,7 @@ import { listHandles, spellCount, spellStatus } from '../finding-view.ts';
 import { plural, spellNumber } from '../numbers.ts';
 import { clip, html, type Markup } from './markup.ts';
 import type { Page } from './page.ts';
-import { drawStacks } from './stacks.ts';
+import { drawHistory, drawStacks } from './stacks.ts';
 
 /** A name in a sentence may be of any length. */
 const storyMax = 1200;
@@ -23,7 +23,7 @@ export function drawCard(finding: Finding, id: string, page: Page): Markup {
 <a class="fingerprint" href="#${id}" aria-label="Link to this finding, ${fingerprint}"><code>${fingerprint}</code></a>
 </header>
 <p class="story">${clip(message, storyMax)}</p>
-${status === 'new' ? undefined : html`<p class="status">${clip(spellStatus(finding), lineMax)}</p>\n`}${drawHandles(finding)}${drawStacks(finding, page)}${drawFacts(finding)}</article>
+${status === 'new' ? undefined : html`<p class="status">${clip(spellStatus(finding), lineMax)}</p>\n`}${drawHandles(finding)}${drawStacks(finding, page)}${drawHistory(finding, page)}${drawFacts(finding)}</article>
 `;
 }
 

@@ -1,6 +1,7 @@
 import type { Finding, Frame, Stack } from '../../model.ts';
 import { stacksOf } from '../finding-view.ts';
 import { plural } from '../numbers.ts';
+import { spellEvent, spellHistoryTitle, spellMoment } from '../history-view.ts';
 import { excerptOf, noStack, siteFrame, spellCalls, spellFrame } from '../stack-view.ts';
 import { clip, html, type Markup } from './markup.ts';
 import type { Page } from './page.ts';
@@ -27,6 +28,21 @@ ${drawFrames(stack, page)}
 </details>
 `,
   );
+}
+
+/** The calls by which the value came to the mistake, each with its stack folded to one line. */
+export function drawHistory(finding: Finding, page: Page): Markup | undefined {
+  const { history } = finding;
+  if (history === undefined) return undefined;
+  const events = history.events.map(
+    (event) => html`<details class="stack">
+<summary><span class="label">${event.event === 'opened' ? `${event.life}. ` : ''}${clip(spellEvent(finding, event), nameMax)}</span> <span class="dim">${spellMoment(event)}</span> ${drawChain(event.stack)}</summary>
+${drawFrames(event.stack, page)}
+</details>
+`,
+  );
+  return html`<h4>${spellHistoryTitle(history)}</h4>
+${events}`;
 }
 
 /** `open_log (log.c:4) ← main (main.c:61)` */

@@ -5,6 +5,7 @@ import { hexadecimal } from '../numbers.ts';
 import { type FindPlace, placeFinding, type SourcePlace } from '../source-place.ts';
 import { siteFrame } from '../stack-view.ts';
 import { closeLocation, describeFunction, describePlace, type FrameTexts, spellFunction } from './locations.ts';
+import { spellEvent } from '../history-view.ts';
 import { messageText, nameText } from './text.ts';
 
 /** The means to write findings. */
@@ -75,6 +76,13 @@ function eventsOf({ rule, stacks }: Finding): readonly (readonly [what: string, 
   return all.flatMap(([what, stack]) => (stack === undefined ? [] : [[what, stack] as const]));
 }
 
+/** The same calls, or those of the value's earlier lives too, where it had any. */
+function historyOf(finding: Finding): ReturnType<typeof eventsOf> {
+  const { history } = finding;
+  if (history === undefined) return eventsOf(finding);
+  return history.events.map((event) => [`${spellEvent(finding, event)} here`, event.stack]);
+}
+
 /**
  * The way through the repository's files: how the program came to each call, from its outermost function on, and the
  * call. Only steps with a place are written, because GitHub refuses others.
@@ -82,7 +90,7 @@ function eventsOf({ rule, stacks }: Finding): readonly (readonly [what: string, 
 function writeFlow(finding: Finding, { texts, framesMax, stepsMax }: ResultView): readonly string[] {
   const pieces: string[] = [];
   let step = 0;
-  for (const [what, stack] of eventsOf(finding)) {
+  for (const [what, stack] of historyOf(finding)) {
     const frames = stack.slice(0, framesMax).filter(texts.isInRepository).toReversed();
     for (const [level, frame] of frames.entries()) {
       if (step === stepsMax) return pieces;

@@ -17,14 +17,17 @@ import {
 } from '../../../src/agent/ledger/layout.ts';
 import { image, IMAGE_SIZE_BYTES } from '../../../src/agent/ledger/image.ts';
 import { misuse, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT } from '../../../src/agent/ledger/misuse.ts';
-import { EARLIER_LIFE_COUNT } from '../../../src/agent/ledger/earlier-life.ts';
-import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
+import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
+import { LedgerDamagedError } from '../../../src/agent/ledger/ledger-damaged-error.ts';
 import { plainSymbols } from '../evidence/told-ledger.ts';
 import { seededRandom } from './random.ts';
 import {
   bytes,
+  earlierLivesOffset,
   emptyLedger,
   layout,
+  linkEarlierLives,
+  misuseLivesOffset,
   linkRuntimeObject,
   recordSlot,
   SLOT_COUNT,
@@ -42,6 +45,7 @@ beforeEach(() => {
 
 const callNames = new Set<string | undefined>([undefined, ...recordedCalls.map(({ name }) => name)]);
 const typeNames: ReadonlySet<string> = new Set(objectTypes);
+const wrapperTypes: ReadonlySet<string> = new Set(['FILE', 'Descriptor', 'ChangeNotification']);
 const misuseKinds: ReadonlySet<string> = new Set(['close', 'use', 'closed-as-handle', 'wrong-closer']);
 
 /** A plain check: the test makes a million of them, and `expect` would take half a minute. */
@@ -67,6 +71,14 @@ function checkLife(life: LedgerLife | undefined): void {
   checkCall(life.closed);
 }
 
+function checkEarlierLives(lives: readonly LedgerLife[]): void {
+  check(lives.length <= layout.history, `${lives.length} earlier lives`);
+  for (const life of lives) {
+    check(life.generation > 0n && life.opened?.call !== undefined, `an earlier life of generation ${life.generation}`);
+    checkLife(life);
+  }
+}
+
 /** Reads everything, and checks of everything what its readers rely on. */
 function readWhole(): void {
   const { opens, closes } = ledger.totals();
@@ -75,17 +87,14 @@ function readWhole(): void {
   check(values.length <= SLOT_COUNT, `${values.length} values`);
   for (const value of values) {
     check(value >= 0n && value < BigInt(SLOT_COUNT * 4), `the value ${value}`);
-    checkLife(ledger.life(value));
+    const life = ledger.life(value);
+    checkLife(life);
+    if (life !== undefined) checkEarlierLives(ledger.earlierLives(value, life));
     const type = ledger.wrapperOf(value)?.type ?? 'FILE';
-    check(type === 'FILE' || type === 'Descriptor', `the wrapper ${type}`);
+    check(wrapperTypes.has(type), `the wrapper ${type}`);
   }
   for (const { kind, values: misused, offending, life, earlierLives = [] } of ledger.misuses()) {
-    check(earlierLives.length <= EARLIER_LIFE_COUNT, `${earlierLives.length} earlier lives`);
-    for (const { openedStackId, closedStackId } of earlierLives) {
-      check(typeNames.has(ledger.typeOpenedBy(openedStackId)), `the type that stack ${openedStackId} opened`);
-      checkStack(openedStackId);
-      checkStack(closedStackId);
-    }
+    checkEarlierLives(earlierLives);
     check(misuseKinds.has(kind), `the kind ${kind}`);
     check(misused.length <= MISUSE_VALUE_COUNT, `${misused.length} misused values`);
     checkCall(offending);
@@ -128,6 +137,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
         closedGeneration: index,
         closedWhileExiting: index % 4 === 0,
       });
+      if (index > 1) writeEarlierLife(earlierLivesOffset(BigInt(index * 4)), index - 1, 1, 6);
     }
     for (const value of [0x4n, 0xcn]) linkRuntimeObject(value, value === 0x4n ? 3 : 7, { key: DESCRIPTOR_KEY | value });
     // Stacks follow each other without a gap, as in the agent's pool.
@@ -141,7 +151,8 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       view.setUint16(offset + misuse.kind, kind, true);
       view.setUint32(offset + misuse.valueCount, kind, true);
       writeSlot(offset + misuse.life, { generation: 4n, isOpen: kind >= 4 });
-      writeEarlierLife(offset, 3, 1, 6);
+      writeEarlierLife(misuseLivesOffset(kind), 3, 1, 6);
+      linkEarlierLives(offset, kind);
       view.setUint32(offset + misuse.ready, 1, true);
     }
     view.setUint32(layout.imagesOffset + image.sizeBytes, 0x1000, true);
@@ -161,6 +172,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       wrapper: ledger.wrapperOf(0x4n)?.type,
       misuses: [...ledger.misuses()].map(({ kind }) => kind),
       earlierLives: [...ledger.misuses()].map(({ earlierLives }) => earlierLives?.length),
+      livesOfValue: ledger.earlierLives(0x8n, ledger.life(0x8n)!).map(({ generation }) => generation),
       inheritances: [...ledger.inheritances()].length,
       sweeps: [...ledger.sweeps()].length,
       images: [...ledger.images()].length,
@@ -172,6 +184,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
       wrapper: 'Descriptor',
       misuses: ['close', 'use', 'closed-as-handle', 'wrong-closer'],
       earlierLives: [1, 1, 1, 1],
+      livesOfValue: [1n],
       inheritances: 1,
       sweeps: 1,
       images: 1,
@@ -188,6 +201,8 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     [layout.imagesOffset, 2 * IMAGE_SIZE_BYTES],
     [layout.runtimeObjectsOffset, 16 * RUNTIME_OBJECT_SIZE_BYTES],
     [layout.stackPoolOffset, 0x400],
+    [layout.earlierLivesOffset, 64 * layout.earlierLivesSizeBytes],
+    [layout.misuseLivesOffset, 8 * layout.earlierLivesSizeBytes],
     [layout.slotsOffset, 64 * SLOT_SIZE_BYTES],
   ];
 

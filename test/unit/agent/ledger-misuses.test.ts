@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { DESCRIPTOR_KEY } from '../../../src/agent/ledger/layout.ts';
+import { DESCRIPTOR_KEY, slot } from '../../../src/agent/ledger/layout.ts';
+import { earlierLifeOffset } from '../../../src/agent/ledger/earlier-life.ts';
 import {
   INHERITED_BY_NAME,
   misuse,
@@ -9,7 +10,18 @@ import {
   MISUSE_SIZE_BYTES,
 } from '../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
-import { closed, emptyLedger, layout, opened, rowNumber, view, writeEarlierLife, writeSlot } from './written-ledger.ts';
+import {
+  closed,
+  emptyLedger,
+  layout,
+  linkEarlierLives,
+  misuseLivesOffset,
+  opened,
+  rowNumber,
+  view,
+  writeEarlierLife,
+  writeSlot,
+} from './written-ledger.ts';
 
 let ledger: Ledger;
 beforeEach(() => {
@@ -77,12 +89,20 @@ describe('a misuse', () => {
 
   test('knows the lives that its first value had before, the latest first', () => {
     writeMisuse(1, [0x1a4]);
-    for (const generation of [1, 3]) writeEarlierLife(offset, generation, 10 + generation, 20 + generation);
-    writeEarlierLife(offset, 6, 16, 26); // a later one: the value was opened again while the record was made
-    expect([...ledger.misuses()][0]?.earlierLives).toEqual([
-      { openedStackId: 13, closedStackId: 23 },
-      { openedStackId: 11, closedStackId: 21 },
-    ]);
+    const lives = misuseLivesOffset(2);
+    for (const generation of [1, 3]) writeEarlierLife(lives, generation, 10 + generation, 20 + generation);
+    writeEarlierLife(lives, 6, 16, 26); // a later one: the value was opened again while the record was made
+    expect([...ledger.misuses()][0]).not.toHaveProperty('earlierLives');
+    linkEarlierLives(offset, 2);
+    const life = (generation: number) => ({
+      generation: BigInt(generation),
+      objectType: 'Event',
+      opened: { ...opened, stackId: 10 + generation },
+      closed: { ...closed, stackId: 20 + generation },
+    });
+    expect([...ledger.misuses()][0]?.earlierLives).toMatchObject([life(3), life(1)]);
+    view.setUint32(lives + earlierLifeOffset(3n, layout.history) + slot.closedGeneration, 2, true);
+    expect([...ledger.misuses()][0]?.earlierLives).toMatchObject([{ ...life(3), closed: undefined }, life(1)]);
   });
 
   test('of kind 6 is a sweep', () => {

@@ -19,7 +19,8 @@ import {
 import { image, IMAGE_COUNT, IMAGE_SIZE_BYTES } from '../../../src/agent/ledger/image.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from '../../../src/agent/ledger/misuse.ts';
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
-import { type Ledger, LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
+import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
+import { LedgerDamagedError } from '../../../src/agent/ledger/ledger-damaged-error.ts';
 import {
   closed,
   emptyLedger,
@@ -42,7 +43,6 @@ import {
   ELSEWHERE_SIZE_BYTES,
   OPENED_ELSEWHERE,
 } from '../../../src/agent/ledger/elsewhere.ts';
-import { EARLIER_LIVES_SIZE_BYTES } from '../../../src/agent/ledger/earlier-life.ts';
 
 let ledger: Ledger;
 beforeEach(() => {
@@ -60,6 +60,7 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
     layout.stackPoolOffset,
     layout.slotsOffset,
     layout.earlierLivesOffset,
+    layout.misuseLivesOffset,
   ];
   expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
   for (const offset of offsets) expect(offset % 64).toBe(0);
@@ -69,7 +70,9 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
   expect(ELSEWHERE_OFFSET + ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES).toBe(layout.walkCacheOffset);
   expect(layout.stackPoolOffset + STACK_POOL_SIZE_BYTES).toBe(layout.slotsOffset);
   expect(layout.slotsOffset + SLOT_COUNT * SLOT_SIZE_BYTES).toBe(layout.earlierLivesOffset);
-  expect(layout.earlierLivesOffset + SLOT_COUNT * EARLIER_LIVES_SIZE_BYTES).toBe(layout.sizeBytes);
+  const { earlierLivesSizeBytes } = layout;
+  expect(layout.earlierLivesOffset + SLOT_COUNT * earlierLivesSizeBytes).toBe(layout.misuseLivesOffset);
+  expect(layout.misuseLivesOffset + MISUSE_COUNT * earlierLivesSizeBytes).toBe(layout.sizeBytes);
 });
 
 describe('the life of a handle value', () => {

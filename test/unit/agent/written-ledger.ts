@@ -14,7 +14,7 @@ import {
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
 import { misuse } from '../../../src/agent/ledger/misuse.ts';
-import { EARLIER_LIFE_COUNT, EARLIER_LIFE_SIZE_BYTES, earlierLife } from '../../../src/agent/ledger/earlier-life.ts';
+import { earlierLifeOffset } from '../../../src/agent/ledger/earlier-life.ts';
 import { Ledger } from '../../../src/agent/ledger/ledger.ts';
 
 export const SLOT_COUNT = 1024;
@@ -32,6 +32,7 @@ const written: readonly (readonly [offset: number, sizeBytes: number])[] = [
   [ELSEWHERE_OFFSET, ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES],
   [layout.stackPoolOffset, 0x1_0000],
   [layout.slotsOffset, SLOT_COUNT * SLOT_SIZE_BYTES],
+  [layout.earlierLivesOffset, layout.sizeBytes - layout.earlierLivesOffset],
 ];
 
 /** Empties the ledger, and returns a reader that has seen nothing of it yet. */
@@ -103,18 +104,29 @@ export function linkRuntimeObject(
   view.setUint32(slotOffset(value) + slot.runtimeObject, index + 1, true);
 }
 
-/** Writes an earlier life into a misuse as the agent does; `misuseOffset` is the misuse's. */
+/** Where the first earlier lives of misuses lie, and those of a value. */
+export const misuseLivesOffset = (index: number): number =>
+  layout.misuseLivesOffset + index * layout.earlierLivesSizeBytes;
+export const earlierLivesOffset = (value: bigint): number =>
+  layout.earlierLivesOffset + Number(value >> 2n) * layout.earlierLivesSizeBytes;
+
+/** Writes an earlier life as the agent does, among those at an offset. */
 export function writeEarlierLife(
-  misuseOffset: number,
+  livesOffset: number,
   generation: number,
   openedStack: number,
   closedStack: number,
 ): void {
-  const offset = misuseOffset + misuse.earlierLives + (generation % EARLIER_LIFE_COUNT) * EARLIER_LIFE_SIZE_BYTES;
-  view.setUint32(offset + earlierLife.openedStack, openedStack, true);
-  view.setUint32(offset + earlierLife.openedGeneration, generation, true);
-  view.setUint32(offset + earlierLife.closedStack, closedStack, true);
-  view.setUint32(offset + earlierLife.closedGeneration, generation, true);
+  const offset = livesOffset + earlierLifeOffset(BigInt(generation), layout.history);
+  writeSlot(offset, { generation: BigInt(generation), isOpen: false, closedGeneration: generation });
+  view.setBigUint64(offset + slot.state, 0n, true); // a life has none
+  view.setUint32(offset + slot.openedStack, openedStack, true);
+  view.setUint32(offset + slot.closedStack, closedStack, true);
+}
+
+/** Gives a misuse the earlier lives with an index. */
+export function linkEarlierLives(misuseOffset: number, index: number): void {
+  view.setUint32(misuseOffset + misuse.earlierLives, index + 1, true);
 }
 
 /** The opening and the close that {@link writeSlot} writes. */

@@ -59,6 +59,8 @@ describe('a call that was refused for the type of its object', () => {
 });
 
 describe('a misuse', () => {
+  const lifeBefore = (stackId: number, type = 'Event') =>
+    openLife(stackId, type, { isOpen: false, closed: calledBy(2, 'NtClose') });
   const refused = (change: Partial<LedgerMisuse> = {}): LedgerMisuse => ({
     kind: 'use',
     status: 0xc000_0008,
@@ -68,13 +70,12 @@ describe('a misuse', () => {
     worksOn: ['Event'],
     byFunction: false,
     life: openLife(1, 'Event', { isOpen: false, generation: 3n, closed: calledBy(2, 'NtClose') }),
-    earlierLives: [{ openedStackId: 4, closedStackId: 2 }],
+    earlierLives: [lifeBefore(4, 'File')],
     ...change,
   });
   const told = {
     stacks: { ...stacks, 4: [SYSTEM, 0x40n] },
     closedBy: { 4: 2 },
-    openedTypes: { 4: 'File' },
   };
 
   it('holds the lives that the value had before, and then all closings are there to compare', async () => {
@@ -91,7 +92,7 @@ describe('a misuse', () => {
 
   it.each<[what: string, change: Partial<LedgerMisuse>]>([
     ['had no other', { earlierLives: [] }],
-    ['had others of the same opening alone', { earlierLives: [{ openedStackId: 1, closedStackId: 2 }] }],
+    ['had others of the same opening alone', { earlierLives: [lifeBefore(1)] }],
     ['was open', { life: openLife(1) }],
     ['was quarantined', { victim: { objectType: 'File', stackId: 4 } }],
     ['was closed by the wrong function', { kind: 'closed-as-handle' }],

@@ -46,7 +46,9 @@ export function hostileText(random: (limit: number) => number): string {
 export function makeHostile(report: Report, random: (limit: number) => number): Report {
   const replace = (value: unknown, key: string): unknown => {
     if (typeof value === 'string')
-      return ['level', 'status', 'rule', 'kind', 'why', 'fingerprint', 'schemaVersion', 'version'].includes(key)
+      return ['level', 'status', 'rule', 'kind', 'event', 'why', 'fingerprint', 'schemaVersion', 'version'].includes(
+        key,
+      )
         ? value
         : hostileText(random);
     if (Array.isArray(value)) return value.map((each) => replace(each, key));

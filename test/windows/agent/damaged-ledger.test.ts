@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { HEADER_SIZE_BYTES, header } from '../../../src/agent/ledger/layout.ts';
-import { LedgerDamagedError } from '../../../src/agent/ledger/ledger.ts';
+import { LedgerDamagedError } from '../../../src/agent/ledger/ledger-damaged-error.ts';
 import { audit } from '../../../src/audit/index.ts';
 import { viewMemory } from '../../../src/ffi/library.ts';
 import { fixturePath } from '../tool.ts';

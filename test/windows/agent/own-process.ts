@@ -11,8 +11,8 @@ const MEM_MAPPED = 0x4_0000;
  *
  * @param slotCount that no other audit has at the time
  */
-export function findLedger(slotCount: number): bigint | undefined {
-  const { sizeBytes } = ledgerLayout(slotCount);
+export function findLedger(slotCount: number, history?: number): bigint | undefined {
+  const { sizeBytes } = ledgerLayout(slotCount, 0, history);
   const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
   let [begin, end] = [0n, 0n];
   for (let address = 0n; VirtualQueryEx(CURRENT_PROCESS, address, region, 48n) !== 0n; ) {

@@ -191,7 +191,7 @@ describe('the ledger has memory', () => {
 
   test.each<[what: string, handles: number, atLeast: number, below: number]>([
     ['for little in a program that opens few handles', 10, 6 * MIB, 8 * MIB],
-    ['for all slots of a program that opens many', 60_000, 12 * MIB, 20 * MIB],
+    ['for all slots of a program that opens many', 60_000, 20 * MIB, 30 * MIB],
   ])('%s', async (_what, handles, atLeast, below) => {
     let target: StartedProcess | undefined;
     let committed = 0;

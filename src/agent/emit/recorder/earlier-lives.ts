@@ -1,20 +1,28 @@
-import {
-  EARLIER_LIFE_COUNT,
-  EARLIER_LIFE_SIZE_BYTES,
-  EARLIER_LIVES_SIZE_BYTES,
-  EARLIER_LIVES_SLOT_COUNT,
-  earlierLife,
-} from '../../ledger/earlier-life.ts';
-import { slot, SLOT_SIZE_BYTES } from '../../ledger/layout.ts';
+import { EARLIER_LIFE_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from '../../ledger/earlier-life.ts';
+import { header, slot, SLOT_SIZE_BYTES } from '../../ledger/layout.ts';
+import { misuse, MISUSE_COUNT } from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
-import { at, type Label, type Memory } from '../../asm/operands.ts';
-import { low32, r10, rax, type Register } from '../../asm/registers.ts';
+import { at, type Label } from '../../asm/operands.ts';
+import { eax, low32, r10, r11, r8, rax, rcx, rdx, type Register } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { emitCommitAt } from './grow-ledger.ts';
 
 /*
  * The earlier lives of a handle value. A stale close hits whatever has the value by then, and the owner of that is the
- * one whose next call is refused. The life before tells who may have closed it.
+ * one whose next call is refused. The lives before tell who may have closed it.
  */
+
+/** The words of a slot that a life keeps: both calls, without the state before them and the word behind. */
+const keptWords: readonly number[] = [
+  slot.openedStack,
+  slot.openedTime,
+  slot.openedThread,
+  slot.closedStack,
+  slot.closedTime,
+  slot.closedThread,
+];
 
 /**
  * Turns the address of a slot in `register` into that of its value's earlier lives. Jumps to `none` for what has none:
@@ -26,10 +34,11 @@ export function emitEarlierLives(
   none: Label,
   { linkSlots }: Pick<LinkedEnvironment, 'linkSlots'>,
 ): void {
-  if (SLOT_SIZE_BYTES !== EARLIER_LIVES_SIZE_BYTES) throw new Error('slots and earlier lives differ in size');
   asm.sub(register, linkSlots.slots);
-  asm.cmp(register, EARLIER_LIVES_SLOT_COUNT * EARLIER_LIVES_SIZE_BYTES);
+  asm.cmp(register, EARLIER_LIVES_SLOT_COUNT * SLOT_SIZE_BYTES);
   asm.j('ae', none);
+  asm.shr(register, Math.log2(SLOT_SIZE_BYTES));
+  asm.imul(register, linkSlots.earlierLivesSizeBytes);
   asm.add(register, linkSlots.earlierLives);
 }
 
@@ -49,27 +58,64 @@ export function emitKeepLife(
   const [none] = asm.labels('noEarlierLife');
   asm.mov(scratch, slotAddress);
   emitEarlierLives(asm, scratch, none, environment);
-  // Bits 1 and 2 of the state are the low bits of its generation.
-  asm.mov(low32(r10), low32(state));
-  asm.and(low32(r10), (EARLIER_LIFE_COUNT - 1) << 1);
+  asm.mov(r10, state);
+  asm.and(r10, environment.linkSlots.earlierLivesMask); // the low bits of the generation, which stands above bit 0
   asm.shl(low32(r10), Math.log2(EARLIER_LIFE_SIZE_BYTES) - 1);
   asm.add(scratch, r10);
-  asm.mov(r10, at(slotAddress, slot.openedStack));
-  asm.mov(at(scratch, earlierLife.openedStack), r10);
-  asm.mov(r10, at(slotAddress, slot.closedStack));
-  asm.mov(at(scratch, earlierLife.closedStack), r10);
+  for (const offset of keptWords) {
+    asm.mov(r10, at(slotAddress, offset));
+    asm.mov(at(scratch, offset), r10);
+  }
   asm.bind(none);
 }
 
-/** Copies the earlier lives at `source` to `target`; nothing where the place holds 0. Clobbers rax and r10. */
-export function emitCopyEarlierLives(asm: Assembler, source: Memory, target: Register, offset: number): void {
-  const [none] = asm.labels('noEarlierLives');
-  asm.mov(r10, source);
-  asm.test(r10, r10);
-  asm.j('e', none);
-  for (let field = 0; field < EARLIER_LIVES_SIZE_BYTES; field += 8) {
-    asm.mov(rax, at(r10, field));
-    asm.mov(at(target, offset + field), rax);
-  }
-  asm.bind(none);
+const frame: FrameShape = { pushes: [], sizeBytes: 0x68 };
+const { record, source, index, target } = framePlaces(frame, 0x30, 'record', 'source', 'index', 'target');
+
+/**
+ * Emits `void* keepMisuseLives(void* misuse, void* earlierLives)`: copies the earlier lives of a misused value, unless
+ * they are NULL, to a place of the misuse's own, and returns the misuse. Where there is no memory, it has none.
+ */
+export function emitKeepMisuseLives(
+  asm: Assembler,
+  begin: Label,
+  environment: Pick<LinkedEnvironment, 'linkSlots' | 'ntdllImport'>,
+): FramedFunction {
+  const { linkSlots } = environment;
+  return framedFunction(asm, begin, frame, (epilogue) => {
+    const [none, next] = asm.labels('none', 'next');
+    asm.mov(record, rcx);
+    asm.mov(source, rdx);
+    asm.test(rdx, rdx);
+    asm.j('e', none);
+    asm.mov(r8, linkSlots.ledger);
+    asm.mov(eax, 1);
+    asm.lockXadd(at(r8, header.misuseLives), eax);
+    asm.cmp(eax, MISUSE_COUNT); // each misuse comes once, but the target may have overwritten the number
+    asm.j('ae', none);
+    asm.mov(index, rax);
+    asm.mov(rcx, linkSlots.earlierLivesSizeBytes);
+    asm.imul(rax, rcx);
+    asm.add(rax, linkSlots.misuseLives);
+    asm.mov(target, rax);
+    asm.mov(rdx, rax);
+    emitCommitAt(asm, none, framePlaces(frame, 0x50, 'address', 'size'), environment);
+    asm.mov(r10, source);
+    asm.mov(r11, target);
+    asm.mov(rcx, linkSlots.earlierLivesSizeBytes);
+    asm.bind(next);
+    asm.mov(rax, at(r10));
+    asm.mov(at(r11), rax);
+    asm.add(r10, 8);
+    asm.add(r11, 8);
+    asm.sub(rcx, 8);
+    asm.j('ne', next);
+    asm.mov(rcx, record);
+    asm.mov(rax, index);
+    asm.add(eax, 1);
+    asm.mov(at(rcx, misuse.earlierLives), eax);
+    asm.bind(none);
+    asm.mov(rax, record);
+    epilogue();
+  });
 }

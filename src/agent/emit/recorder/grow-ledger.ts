@@ -1,11 +1,11 @@
-import { EARLIER_LIVES_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from '../../ledger/earlier-life.ts';
+import { EARLIER_LIVES_SLOT_COUNT } from '../../ledger/earlier-life.ts';
 import { SLOT_SIZE_BYTES, STACK_POOL_SIZE_BYTES } from '../../ledger/layout.ts';
 import { SLOT_CHUNK_COUNT, STACK_POOL_CHUNK_SIZE_BYTES, STACK_POOL_SPARE_BYTES } from '../../ledger/memory-parts.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
-import { eax, r8d, r9, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
+import { eax, r8d, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
-import { framePlaces } from '../abi/frame-places.ts';
+import { type FramePlaces, framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 
 /*
@@ -35,7 +35,8 @@ export function emitGrowSlots(asm: Assembler, begin: Label, environment: LinkedE
     asm.mov(places.after, rcx);
     asm.mov(rdx, grown.slotsCommitted);
     asm.mov(places.before, rdx);
-    emitCommit(asm, none, { unitBytes: SLOT_SIZE_BYTES, base: linkSlots.slots }, environment);
+    emitMultiply(asm, SLOT_SIZE_BYTES);
+    emitCommit(asm, none, linkSlots.slots, environment);
 
     asm.mov(rdx, places.before);
     asm.mov(rcx, places.after);
@@ -45,7 +46,9 @@ export function emitGrowSlots(asm: Assembler, begin: Label, environment: LinkedE
     asm.bind(fewer);
     asm.cmp(rdx, rcx);
     asm.j('ae', noLives);
-    emitCommit(asm, none, { unitBytes: EARLIER_LIVES_SIZE_BYTES, base: linkSlots.earlierLives }, environment);
+    asm.imul(rcx, linkSlots.earlierLivesSizeBytes);
+    asm.imul(rdx, linkSlots.earlierLivesSizeBytes);
+    emitCommit(asm, none, linkSlots.earlierLives, environment);
     asm.bind(noLives);
 
     asm.mov(rcx, places.after);
@@ -78,7 +81,7 @@ export function emitGrowStackPool(asm: Assembler, begin: Label, environment: Lin
     asm.j('ae', last);
     asm.lea(rcx, at(rdx, STACK_POOL_CHUNK_SIZE_BYTES));
     asm.mov(places.after, rcx);
-    emitCommit(asm, last, { unitBytes: 1, base: linkSlots.stackPool }, environment);
+    emitCommit(asm, last, linkSlots.stackPool, environment);
     asm.mov(rax, places.before);
     asm.mov(rcx, places.after);
     asm.lockCmpxchg(grown.stackPoolCommitted, rcx);
@@ -94,23 +97,35 @@ export function emitGrowStackPool(asm: Assembler, begin: Label, environment: Lin
   });
 }
 
-/** Commits a part of the ledger, from unit rdx up to unit rcx. Jumps to `none` where Windows refuses. */
+/** Commits a part of the ledger, from rdx up to rcx bytes behind `base`. Jumps to `none` where Windows refuses. */
 function emitCommit(
   asm: Assembler,
   none: Label,
-  { unitBytes, base }: { readonly unitBytes: number; readonly base: Memory },
+  base: Memory,
   { ntdllImport }: Pick<LinkedEnvironment, 'ntdllImport'>,
 ): void {
   asm.sub(rcx, rdx);
-  emitMultiply(asm, rcx, unitBytes);
-  emitMultiply(asm, rdx, unitBytes);
   asm.add(rdx, base);
-  asm.mov(places.size, rcx);
-  asm.mov(places.address, rdx);
+  emitCommitAt(asm, none, places, { ntdllImport });
+}
+
+/**
+ * Commits rcx bytes from the address rdx on. Jumps to `none` where Windows refuses.
+ *
+ * @param places in a frame that has room for six arguments
+ */
+export function emitCommitAt(
+  asm: Assembler,
+  none: Label,
+  { address, size }: FramePlaces<readonly ['address', 'size']>,
+  { ntdllImport }: Pick<LinkedEnvironment, 'ntdllImport'>,
+): void {
+  asm.mov(size, rcx);
+  asm.mov(address, rdx);
   asm.mov(rcx, -1n); // this process
-  asm.lea(rdx, places.address);
+  asm.lea(rdx, address);
   asm.xor(r8d, r8d);
-  asm.lea(r9, places.size);
+  asm.lea(r9, size);
   asm.movImmediate64(at(rsp, 0x20), MEM_COMMIT);
   asm.movImmediate64(at(rsp, 0x28), PAGE_READWRITE);
   asm.call(ntdllImport('NtAllocateVirtualMemory'));
@@ -118,6 +133,7 @@ function emitCommit(
   asm.j('s', none);
 }
 
-function emitMultiply(asm: Assembler, register: Register, powerOfTwo: number): void {
-  if (powerOfTwo > 1) asm.shl(register, Math.log2(powerOfTwo));
+/** Turns the numbers in rcx and rdx into sizes. */
+function emitMultiply(asm: Assembler, powerOfTwo: number): void {
+  for (const register of [rcx, rdx]) asm.shl(register, Math.log2(powerOfTwo));
 }

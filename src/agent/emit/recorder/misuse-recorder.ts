@@ -26,7 +26,7 @@ import { type FramedFunction, framedFunction, type FrameShape } from '../abi/fra
 import { emitReadTime } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from '../walk/stack-hash.ts';
-import { emitCopyEarlierLives, emitEarlierLives } from './earlier-lives.ts';
+import { emitEarlierLives } from './earlier-lives.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitSlotAddress } from './slot-address.ts';
 import { type emitFindStranger, USER_ADDRESS_BITS } from './strangers.ts';
@@ -331,7 +331,10 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     }
     asm.mov(rax, at(rsp, runtimeObjectKey));
     asm.mov(at(r9, misuse.runtimeObjectKey), rax);
-    emitCopyEarlierLives(asm, earlierLives, r9, misuse.earlierLives);
+    asm.mov(rcx, r9);
+    asm.mov(rdx, earlierLives);
+    asm.call(environment.keepMisuseLives);
+    asm.mov(r9, rax);
     asm.movImmediate32(at(r9, misuse.ready), 1);
 
     asm.bind(again);

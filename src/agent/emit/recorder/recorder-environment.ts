@@ -30,6 +30,8 @@ export interface RecorderEnvironment extends LinkedEnvironment {
   readonly captureStack: Label;
   /** `u32 growSlots(u64 index)`: gives memory to a slot; 0 where there is none (grow-ledger.ts). */
   readonly growSlots: Label;
+  /** `void* keepMisuseLives(void* misuse, void* earlierLives)` (earlier-lives.ts). */
+  readonly keepMisuseLives: Label;
   /** Absent when the kernel may give closed values out again at once. */
   readonly quarantine?: Quarantine;
 }

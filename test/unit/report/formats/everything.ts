@@ -110,6 +110,16 @@ const misuse: Finding = {
   message: 'File handle 0x1a4 was closed again at finish (rotate.c:44).',
   count: 2,
   stacks: { opened, closed, offending, victim: opened },
+  history: {
+    handle: 0x1a4n,
+    events: [
+      { event: 'opened', life: 1, type: 'File', call: 'NtCreateFile', threadId: 36, timeMs: 1.25, stack: opened },
+      { event: 'closed', life: 1, type: 'File', call: 'NtClose', threadId: 36, timeMs: 2.5, stack: closed },
+      { event: 'opened', life: 2, type: 'Event', stack: opened },
+      { event: 'closed-by-stranger', life: 2, type: 'Event', closerOf: 1, timeMs: 3, threadId: 40, stack: closed },
+      { event: 'misused', life: 2, type: 'Event', call: 'NtSetEvent', threadId: 36, timeMs: 4, stack: offending },
+    ],
+  },
   fingerprint: '00000000000000a2',
   processes: [{ pid: 8, count: 2 }],
 };

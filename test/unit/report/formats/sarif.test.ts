@@ -153,7 +153,8 @@ describe('the SARIF report', () => {
   });
 
   it('leads from the opening over the close to the second close, through files of the repository only', () => {
-    const { codeFlows, relatedLocations, stacks } = runOf(only(stale)).results[0]!;
+    const { history: _history, ...alone } = stale;
+    const { codeFlows, relatedLocations, stacks } = runOf(only(alone)).results[0]!;
     const steps = codeFlows[0].threadFlows[0].locations;
     expect(steps.map(({ location }) => `${placeOf(location)} ${location.message.text}`)).toEqual([
       'src/main.c:61 on the way: main',
@@ -176,6 +177,18 @@ describe('the SARIF report', () => {
       'first closed at',
       'opened at',
       'reached what was opened at',
+    ]);
+  });
+
+  it('leads through the earlier lives of a value that had any', () => {
+    const [flow] = runOf(only(stale)).results[0]!.codeFlows;
+    const calls = flow.threadFlows[0].locations.map(({ location }) => location.message.text);
+    expect(calls.filter((text) => !text.startsWith('on the way'))).toEqual([
+      'opened as a File handle here, by open_log',
+      'closed here, by rotate',
+      'given out again as an Event handle here, by open_log',
+      'probably closed by the code that had closed life 1 here, by rotate',
+      'refused here, by finish',
     ]);
   });
 

@@ -27,6 +27,7 @@ const RUNTIME_DATA = PARAMETERS + 0x200;
 const routines = placeRoutines({
   slotCount: 4096,
   ntdll: ['NtQueryObject'],
+  realNtdll: ['NtAllocateVirtualMemory'],
   emit(asm, { environment }) {
     emitNoteInherited(asm, environment.noteInherited, environment);
     emitMisuseRoutines(asm, environment);

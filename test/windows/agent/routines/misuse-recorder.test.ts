@@ -55,6 +55,7 @@ describe.each([
   const routines = placeRoutines({
     slotCount: SLOT_COUNT,
     quarantineCount,
+    realNtdll: ['NtAllocateVirtualMemory'],
     emit(asm, { environment }) {
       emitMisuseRoutines(asm, environment);
       emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);

@@ -106,6 +106,8 @@ interface Placing<Name extends string> {
   readonly slotCount?: number;
   /** With a quarantine, the routines are those of the other variant. */
   readonly quarantineCount?: number;
+  /** How many earlier lives of a value are kept. */
+  readonly history?: number;
   /** The functions of ntdll that the routines call, or name. */
   readonly ntdll?: readonly string[];
   /** Functions of ntdll that the routines call themselves, without a fake. */
@@ -128,12 +130,13 @@ const JOBS_SIZE_BYTES = 16 << 20;
 export function placeRoutines<Name extends string>({
   slotCount = 1024,
   quarantineCount = 0,
+  history,
   ntdll = [],
   realNtdll = [],
   goCode = { begin: 0n, sizeBytes: 0 },
   emit,
 }: Placing<Name>): PlacedRoutines<Name> {
-  const layout = ledgerLayout(slotCount, quarantineCount);
+  const layout = ledgerLayout(slotCount, quarantineCount, history);
   const ledgerAddress = allocate(layout.sizeBytes);
   const memory = new DataView(viewMemory(ledgerAddress, layout.sizeBytes));
   const dataAddress = allocate(DATA_SIZE_BYTES);
@@ -184,6 +187,9 @@ export function placeRoutines<Name extends string>({
     slots: ledgerPart(layout.slotsOffset),
     slotCount: BigInt(slotCount),
     earlierLives: ledgerPart(layout.earlierLivesOffset),
+    misuseLives: ledgerPart(layout.misuseLivesOffset),
+    earlierLivesSizeBytes: BigInt(layout.earlierLivesSizeBytes),
+    earlierLivesMask: BigInt((layout.history - 1) << 1),
     quarantine: ledgerPart(layout.quarantineOffset),
     quarantineMask: BigInt(Math.max(quarantineCount - 1, 0)),
     recentOpens: ledgerPart(layout.recentOpensOffset),

@@ -23,6 +23,7 @@ const { row, rowNumber } = numberedRows.find((each) => each.row.name === 'NtClos
  */
 const routines = placeRoutines({
   ntdll: ['NtClose'],
+  realNtdll: ['NtAllocateVirtualMemory'],
   emit(asm, { environment }) {
     const [raises, returns, raised, savedRsp, hook, plainHook] = asm.labels(
       'raises',

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import { functionModules, recordedCalls } from '../../../../src/agent/tables/function-table.ts';
 import { typeIndex } from '../../../../src/agent/tables/object-types.ts';
+import { emitKeepMisuseLives } from '../../../../src/agent/emit/recorder/earlier-lives.ts';
 import { emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
 import { emitClaimRuntimeObject, emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import {
@@ -20,9 +21,11 @@ const CLOSE = BigInt(recordedCalls.findIndex(({ name }) => name === '_close') + 
 const [OPEN, CLOSED] = [3n, 2n];
 
 const routines = placeRoutines({
+  realNtdll: ['NtAllocateVirtualMemory'],
   emit(asm, { environment }) {
     emitFindRuntimeObject(asm, environment.findRuntimeObject, environment);
     emitClaimRuntimeObject(asm, environment.claimRuntimeObject, environment);
+    emitKeepMisuseLives(asm, environment.keepMisuseLives, environment);
     emitInternMisuse(asm, environment.internMisuse, environment);
     emitInternWrongCloser(asm, environment.internWrongCloser, environment);
     emitFindStranger(asm, environment.findStranger, environment);

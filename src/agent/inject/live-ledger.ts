@@ -1,0 +1,71 @@
+import { VirtualQueryEx } from '../../ffi/kernel32.ts';
+import type { AsHandle } from '../../io/index.ts';
+import { tryReadMemory } from '../../process/memory.ts';
+import { EARLIER_LIVES_SLOT_COUNT, MAX_HISTORY } from '../ledger/earlier-life.ts';
+import { header, LEDGER_MAGIC, type LedgerLayout, ledgerLayout } from '../ledger/layout.ts';
+import { Ledger } from '../ledger/ledger.ts';
+import { viewCopies } from '../ledger/memory.ts';
+import { loadCode } from '../link/load-code.ts';
+import { locateStubs } from './locate-hooks.ts';
+import { LeftAgents, listJumps } from './left-agents.ts';
+
+const MEM_COMMIT = 0x1000;
+const SLOT_COUNT_MAX = 1 << 24;
+
+/**
+ * The ledger of a process that another auditor records right now, for reading alone. Everything is read from the
+ * process's memory, which goes on changing: nothing is written, and no thread is stopped.
+ *
+ * @param process opened with PROCESS_QUERY_INFORMATION and PROCESS_VM_READ
+ * @returns `undefined` where there is no agent at work, or one of another version
+ * @throws Win32Error when its code cannot be read
+ */
+export async function openLiveLedger(process: AsHandle): Promise<Ledger | undefined> {
+  const jumps = listJumps(process, locateStubs());
+  for (const quarantine of [false, true]) {
+    const code = await loadCode({ quarantine, checked: false });
+    const agent = LeftAgents.find(process, code, { jumps, places: [], isOfUse: ({ isQuiet }) => !isQuiet }).reusable;
+    if (agent === undefined) continue;
+    const layout = readLayout(process, agent.ledger);
+    if (layout === undefined || layout.sizeBytes !== agent.ledgerSizeBytes) continue;
+    const ledger = new Ledger((offset, sizeBytes) => copyPart(process, agent.ledger, offset, sizeBytes), layout);
+    ledger.hideAgent(agent.base, code.bytes.length);
+    return ledger;
+  }
+  return undefined;
+}
+
+/** The layout that a header names; `undefined` where it names none that a ledger can have. */
+function readLayout(process: AsHandle, address: bigint): LedgerLayout | undefined {
+  const head = tryReadMemory(process, address, header.walkers);
+  if (head?.readBigUInt64LE(header.magic) !== LEDGER_MAGIC) return undefined;
+  const slotCount = head.readBigUInt64LE(header.slotCount);
+  const quarantineCount = head.readUInt32LE(header.quarantineCount);
+  const history = head.readUInt32LE(header.history);
+  const isPossible =
+    slotCount <= BigInt(SLOT_COUNT_MAX) &&
+    quarantineCount <= EARLIER_LIVES_SLOT_COUNT &&
+    history >= 1 &&
+    history <= MAX_HISTORY &&
+    Number.isInteger(Math.log2(history));
+  return isPossible ? ledgerLayout(Number(slotCount), quarantineCount, history) : undefined;
+}
+
+/** A copy of a part of the ledger; what has no memory yet is 0. */
+function copyPart(process: AsHandle, ledger: bigint, offset: number, sizeBytes: number): DataView {
+  const begin = ledger + BigInt(offset);
+  const end = begin + BigInt(sizeBytes);
+  const copies: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
+  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
+  for (let at = begin; at < end; ) {
+    if (VirtualQueryEx(process.asHandle().asRawHandle(), at, region, 48n) === 0n) break;
+    const regionEnd = region.readBigUInt64LE(0) + region.readBigUInt64LE(24); // PVOID BaseAddress, SIZE_T RegionSize
+    if (regionEnd <= at) break;
+    const next = regionEnd < end ? regionEnd : end;
+    const isThere = region.readUInt32LE(32) === MEM_COMMIT; // DWORD State
+    const bytes = isThere ? tryReadMemory(process, at, Number(next - at)) : undefined;
+    if (bytes !== undefined) copies.push({ offset: Number(at - ledger), bytes });
+    at = next;
+  }
+  return viewCopies(copies, offset, sizeBytes);
+}

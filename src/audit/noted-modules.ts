@@ -1,0 +1,16 @@
+import { win32 } from 'node:path';
+
+import { displayName } from '../handles/display-name.ts';
+import { readNameContext } from '../handles/name-context.ts';
+import type { CallLedger } from '../call-ledger.ts';
+import { isSystemPath, type Module } from '../process/modules.ts';
+
+/** The images that a target has mapped so far, as modules, the latest first. */
+export function listNotedModules(ledger: CallLedger): readonly Module[] {
+  const context = readNameContext();
+  // Where two images lay at one place, the stacks are more likely those of the later one.
+  return Array.from(ledger.images(), ({ base, sizeBytes, path: kernelPath }): Module => {
+    const path = displayName('File', kernelPath, context);
+    return { base, sizeBytes, name: win32.basename(path), path, isSystem: isSystemPath(path) };
+  }).toReversed();
+}
