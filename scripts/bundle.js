@@ -88,8 +88,8 @@ const plugins = [builtInsWhenNeeded, colorsAsTold, binaryAtOnce, agentAsAssemble
 /** @type {Set<string>} */
 const packages = new Set();
 // The bundle is CommonJS, because Node.js reads all members of the built-in modules that an ES module imports. Modules
-// that `start` imports only when it needs them are still loaded only then. The helper and the guardian are programs of
-// their own, which the tool finds beside itself.
+// that `start` imports only when it needs them are still loaded only then. The helper, the guardian and
+// the self-test's script are programs of their own, which the tool finds beside itself.
 const parts = [
   {
     name: 'unclosed',
@@ -99,6 +99,7 @@ const parts = [
   },
   { name: 'query-helper-main', source: 'handles/query/query-helper-main.js' },
   { name: 'guardian-main', source: 'process/guardian/guardian-main.js' },
+  { name: 'faults-main', source: 'self-test/faults-main.js' },
 ];
 for (const { name, source, ...wrapper } of parts) {
   const bundle = await rolldown({ input: { [name]: join(root, 'dist', source) }, platform: 'node', plugins });

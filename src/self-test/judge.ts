@@ -1,0 +1,95 @@
+import type { Finding, Report, Stack } from '../model.ts';
+import { SCRIPT_EXIT_CODE, type Account } from './account.ts';
+import { type Fault, faults, type Part } from './faults.ts';
+
+/** One line of the self-test's table. */
+export interface Row {
+  readonly part: Part | 'clean';
+  /** The fault, or the property of the run. */
+  readonly words: string;
+  readonly expected: string;
+  readonly found: string;
+  readonly isGood: boolean;
+}
+
+/** What is known of one run of the script. */
+export interface Run {
+  readonly report: Report;
+  readonly account: Account;
+}
+
+/** The rows for the faults of a part. The child's faults are in the report of its parent. */
+export function judgeFaults(part: Part, { report, account }: Run): readonly Row[] {
+  return faults
+    .filter((fault) => fault.part === part)
+    .map((fault) => {
+      const finding = report.findings.find((each) => isOf(each, fault, part === 'child', account));
+      return {
+        part,
+        words: fault.words,
+        expected: fault.rule,
+        found: finding === undefined ? 'nothing' : `${finding.rule}, ${finding.level}`,
+        isGood: finding !== undefined,
+      };
+    });
+}
+
+/** The rows for a run of the correct twins: nothing may be said of any of their handles. */
+export function judgeClean({ report, account }: Run): readonly Row[] {
+  const values = new Set(Object.values(account.values).map(BigInt));
+  const accused = report.findings.filter(
+    ({ rule, level, handles }) => level !== 'note' && (rule !== 'leak' || handles.some((handle) => values.has(handle))),
+  );
+  const found = [...new Set(accused.map(({ rule, object }) => `${rule} of ${object.type}`))];
+  return [
+    {
+      part: 'clean',
+      words: 'the same calls without the faults',
+      expected: 'nothing',
+      found: found.length === 0 ? 'nothing' : found.join(', '),
+      isGood: found.length === 0,
+    },
+  ];
+}
+
+/** The rows for properties of a run that every program must have. */
+export function judgeRun(part: Row['part'], { report: { target, completeness } }: Run): readonly Row[] {
+  const gaps = completeness.gaps.map(({ kind }) => kind);
+  return [
+    {
+      part,
+      words: 'all that may hold a finding was recorded',
+      expected: 'yes',
+      found: completeness.complete ? 'yes' : gaps.join(', '),
+      isGood: completeness.complete,
+    },
+    // The report on a process that was left again does not have it.
+    ...(part === 'attach' ? [] : [judgeExitCode(part, target.exitCode)]),
+  ];
+}
+
+/** The row for the exit code of the script. */
+export function judgeExitCode(part: Row['part'], exitCode: number | null | undefined): Row {
+  return {
+    part,
+    words: 'the program ends as it does alone',
+    expected: `exit code ${SCRIPT_EXIT_CODE}`,
+    found: `exit code ${exitCode ?? 'unknown'}`,
+    isGood: exitCode === SCRIPT_EXIT_CODE,
+  };
+}
+
+/** Whether a finding is of a fault: its rule and object, its call, and its very value, or its process. */
+function isOf(finding: Finding, fault: Fault, isOfChild: boolean, { pid, values }: Account): boolean {
+  const value = values[fault.name];
+  if (value === undefined || finding.rule !== fault.rule || finding.object.type !== fault.type) return false;
+  const { opened, offending } = finding.stacks;
+  if (!names(fault.rule === 'leak' ? opened : offending, fault.call)) return false;
+  // A finding of several processes has the values of one of them only.
+  if (isOfChild) return finding.processes?.some((process) => process.pid === pid) === true;
+  return finding.handles.includes(BigInt(value));
+}
+
+function names(stack: Stack | undefined, call: string): boolean {
+  return stack?.some((frame) => (frame.exported ?? frame.function) === call) === true;
+}
