@@ -209,9 +209,16 @@ function commit(mode: Mode): Account {
   const omitted = (process.env[OMIT_VARIABLE] ?? '').split(',');
   // Without a handler, the C runtime ends a process that closes a descriptor twice. Any function will do.
   _set_thread_local_invalid_parameter_handler(GetProcAddress(kernel32, 'GetCurrentProcessId'));
+  // All calls come from one place in koffi, so only their values tell them apart: an event keeps each value taken.
+  const placeholders: HANDLE[] = [];
   const values = faults
     .filter(({ part }) => partsOfMode[mode].includes(part))
-    .map(({ name }) => [name, `0x${acts[name]!(isFault && !omitted.includes(name)).toString(16)}`] as const);
+    .map(({ name }) => {
+      const value = acts[name]!(isFault && !omitted.includes(name));
+      placeholders.push(openEvent());
+      return [name, `0x${value.toString(16)}`] as const;
+    });
+  for (const placeholder of placeholders) CloseHandle(placeholder);
   return {
     pid: process.pid,
     values: Object.fromEntries(values),
@@ -225,7 +232,8 @@ export function commitFaults(file: string, mode: string): void {
   const write = (): void => writeFileSync(file, JSON.stringify(commit(mode as Mode)));
   process.exitCode = SCRIPT_EXIT_CODE;
   if (mode !== 'attach') return write();
-  process.once('message', () => {
+  // It goes on until the channel is closed.
+  process.on('message', () => {
     write();
     process.send?.('done');
   });
