@@ -146,7 +146,8 @@ const acts: Readonly<Record<string, Act>> = {
   'socket-use': useAfterClose(openSocket, closesocket, (socket) => listen(socket, 1)),
   'socket-by-handle': (isFault) => {
     const socket = openSocket();
-    if (isFault) CloseHandle(socket as bigint as HANDLE);
+    // By a stack of its own: a refused wrong closer hides what is refused beneath it, and all calls have one place.
+    if (isFault) [socket as bigint as HANDLE].forEach((handle) => CloseHandle(handle));
     else closesocket(socket);
     return socket;
   },
