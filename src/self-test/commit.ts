@@ -210,13 +210,14 @@ function commit(mode: Mode): Account {
   const omitted = (process.env[OMIT_VARIABLE] ?? '').split(',');
   // Without a handler, the C runtime ends a process that closes a descriptor twice. Any function will do.
   _set_thread_local_invalid_parameter_handler(GetProcAddress(kernel32, 'GetCurrentProcessId'));
-  // All calls come from one place in koffi, so only their values tell them apart: an event keeps each value taken.
+  // All calls come from one place in koffi, so only their values tell them apart. Events keep each value taken; a pipe
+  // has two.
   const placeholders: HANDLE[] = [];
   const values = faults
     .filter(({ part }) => partsOfMode[mode].includes(part))
     .map(({ name }) => {
       const value = acts[name]!(isFault && !omitted.includes(name));
-      placeholders.push(openEvent());
+      placeholders.push(openEvent(), openEvent());
       return [name, `0x${value.toString(16)}`] as const;
     });
   for (const placeholder of placeholders) CloseHandle(placeholder);

@@ -7,4 +7,4 @@ const host = readHost(process.env);
 if (host !== undefined) Object.assign(process, { resourcesPath: host.nativeModules });
 
 const [account = '', mode = ''] = process.argv.slice(2);
-import('./commit.ts').then(({ commitFaults }) => commitFaults(account, mode));
+import('./commit.ts').then((script) => script.commitFaults(account, mode));

@@ -6,8 +6,7 @@ import type { Rule } from '../model.ts';
  */
 
 /** The parts of the self-test. Each audits a run of the script; `child` is the child process of the run `faults`. */
-export const parts = ['faults', 'child', 'quarantine', 'attach'] as const;
-export type Part = (typeof parts)[number];
+export type Part = 'faults' | 'child' | 'quarantine' | 'attach';
 
 /** A fault, and the finding that it must become. */
 export interface Fault {

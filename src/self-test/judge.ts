@@ -1,4 +1,4 @@
-import type { Finding, Report, Stack } from '../model.ts';
+import type { Finding, Report } from '../model.ts';
 import { SCRIPT_EXIT_CODE, type Account } from './account.ts';
 import { type Fault, faults, type Part } from './faults.ts';
 
@@ -79,17 +79,18 @@ export function judgeExitCode(part: Row['part'], exitCode: number | null | undef
   };
 }
 
-/** Whether a finding is of a fault: its rule and object, its call, and its very value, or its process. */
+/** Whether a finding is of a fault: its rule and object, its call, its process, and its very value. */
 function isOf(finding: Finding, fault: Fault, isOfChild: boolean, { pid, values }: Account): boolean {
   const value = values[fault.name];
   if (value === undefined || finding.rule !== fault.rule || finding.object.type !== fault.type) return false;
-  const { opened, offending } = finding.stacks;
-  if (!names(fault.rule === 'leak' ? opened : offending, fault.call)) return false;
+  if (!names(finding, fault.call)) return false;
+  const isInProcess = finding.processes?.some((process) => process.pid === pid);
   // A finding of several processes has the values of one of them only.
-  if (isOfChild) return finding.processes?.some((process) => process.pid === pid) === true;
-  return finding.handles.includes(BigInt(value));
+  return isOfChild ? isInProcess === true : isInProcess !== false && finding.handles.includes(BigInt(value));
 }
 
-function names(stack: Stack | undefined, call: string): boolean {
-  return stack?.some((frame) => (frame.exported ?? frame.function) === call) === true;
+/** A stack holds the opening function; the wrong call is in the sentence, too, and only there if it is hooked itself. */
+function names({ rule, stacks, message }: Finding, call: string): boolean {
+  if (rule !== 'leak') return message.split(/[ ,]/).includes(call);
+  return stacks.opened?.some((frame) => (frame.exported ?? frame.function) === call) === true;
 }

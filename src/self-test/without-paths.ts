@@ -8,7 +8,7 @@ import { userInfo } from 'node:os';
 export function withoutPaths(text: string, user: string = userInfo().username): string {
   const shortened = text
     .replace(/\s+/g, ' ')
-    .replace(/(?:\\\\\?\\|\\\?\?\\)?(?:[A-Za-z]:|\\\\[^\\/\s"]+)[\\/](?:[^\\/:*?"<>|]+[\\/])*/g, '…\\')
+    .replace(/(?:\\\\\?\\|\\\?\?\\)?(?:\b[A-Za-z]:|\\\\[^\\/\s"]+)[\\/](?:[^\\/:*?"<>|]+[\\/])*/g, '…\\')
     .replace(/(?:file:\/\/)?\/(?:[^/\s"]+\/)+/g, '…/');
   // A shorter name may be a part of other words.
   if (user.length < 3) return shortened;
