@@ -55,6 +55,7 @@ type Act = (isFault: boolean) => bigint;
 const kernel32 = GetModuleHandleW('kernel32.dll');
 
 const openEvent = (): HANDLE => CreateEventW(null, false, false, null);
+const openMutant = (): HANDLE => CreateMutexW(null, false, null);
 const openFile = (): HANDLE =>
   CreateFileW(process.execPath, GENERIC_READ, SHARE_ALL, null, OPEN_EXISTING, 0, NO_HANDLE);
 const openSocket = (): SOCKET => WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, null, 0, WSA_FLAG_OVERLAPPED);
@@ -170,7 +171,7 @@ const acts: Readonly<Record<string, Act>> = {
     return NEVER_OPENED;
   },
   'mutant-as-event': (isFault) => {
-    const mutant = CreateMutexW(null, false, null);
+    const mutant = openMutant();
     if (isFault) SetEvent(mutant);
     CloseHandle(mutant);
     return mutant;
@@ -184,8 +185,8 @@ const acts: Readonly<Record<string, Act>> = {
     CloseHandle(event);
     return event;
   },
-  'child-leak': leak(openEvent, CloseHandle, self),
-  'child-double': closeTwice(openEvent, CloseHandle),
+  'child-leak': leak(openMutant, CloseHandle, self),
+  'child-double': closeTwice(openMutant, CloseHandle),
   'stale-close': callStale(CloseHandle),
   'stale-use': callStale(SetEvent),
   'attach-double': closeTwice(openEvent, CloseHandle),

@@ -51,10 +51,11 @@ export const faults: readonly Fault[] = [
     ['mutant-as-event', 'wrong-type', 'Mutant', 'SetEvent', 'a mutex is set as if it were an event'],
     ['event-inherited', 'inherited', 'Event', 'CreateProcessW', 'a child process inherits an event'],
   ),
+  // Findings of two processes are joined where they are alike, so the child's are of a type of their own.
   ...faultsOf(
     'child',
-    ['child-leak', 'leak', 'Event', 'CreateEventW', 'an event stays open'],
-    ['child-double', 'double-close', 'Event', 'CloseHandle', 'an event is closed twice'],
+    ['child-leak', 'leak', 'Mutant', 'CreateMutexW', 'a mutex stays open'],
+    ['child-double', 'double-close', 'Mutant', 'CloseHandle', 'a mutex is closed twice'],
   ),
   ...faultsOf(
     'quarantine',

@@ -20,7 +20,7 @@ describe('unclosed doctor --self-test', () => {
     const { exitCode, stdout } = await runTool(options, undefined, [], { env });
     expect(stdout.match(/FAILED .*/g)).toEqual([
       expect.stringMatching(/a registry key is closed twice +double-close +nothing/),
-      expect.stringMatching(/an event stays open +leak +nothing/),
+      expect.stringMatching(/a mutex stays open +leak +nothing/),
       expect.stringMatching(/a value is closed that means another event +stale-close +nothing/),
       expect.stringMatching(/a closed event is set +use-after-close +nothing/),
     ]);
