@@ -23,6 +23,11 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
  * @throws {LaunchFailure}
  */
 export async function setUp(fixtures) {
+  if (process.platform === 'win32' && process.arch !== 'x64')
+    throw new LaunchFailure(
+      `Cannot work in Node.js for ${process.arch}: the recorder is x64 machine code. ` +
+        (process.arch === 'arm64' ? 'On Windows for ARM64 nothing can be recorded.' : 'Try the x64 Node.js.'),
+    );
   const buildsFixtures = fixtures?.length !== 0 && hasCompiler();
   if (process.platform !== 'win32') installSystemPackages(say, { compilers: buildsFixtures });
   installDependencies(root, say);

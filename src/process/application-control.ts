@@ -1,11 +1,21 @@
 import { readRegistryNumber } from './machine.ts';
 
 const POLICY = 'SYSTEM\\CurrentControlSet\\Control\\CI\\Policy';
-const SMART_APP_CONTROL = ['off', 'on', 'in evaluation'] as const;
+/** https://learn.microsoft.com/windows/apps/develop/smart-app-control/test-your-app-with-smart-app-control */
+const SMART_APP_CONTROL = ['is off', 'is on', 'is in evaluation'] as const;
 
-/** The state of Smart App Control, in a word or two; it refuses DLLs that are not signed, as koffi's. */
+function readState(): number | undefined {
+  return readRegistryNumber(POLICY, 'VerifiedAndReputablePolicyState');
+}
+
+/** Whether Smart App Control refuses DLLs that are not signed and that it does not know. */
+export function isSmartAppControlEnforced(): boolean {
+  return SMART_APP_CONTROL[readState() ?? 0] === 'is on';
+}
+
+/** The state of Smart App Control, as a clause. */
 export function spellApplicationControl(): string {
-  const state = readRegistryNumber(POLICY, 'VerifiedAndReputablePolicyState');
-  if (state === undefined) return 'Smart App Control: not there';
-  return `Smart App Control: ${SMART_APP_CONTROL[state] ?? state}`;
+  const state = readState();
+  if (state === undefined) return 'there is no Smart App Control';
+  return `Smart App Control ${SMART_APP_CONTROL[state] ?? `has the unknown state ${state}`}`;
 }

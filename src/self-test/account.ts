@@ -1,7 +1,7 @@
 /** How the self-test's script is run: each mode commits the faults of a part, or their correct twins. */
 export type Mode = 'faults' | 'clean' | 'child' | 'clean-child' | 'quarantine' | 'attach';
 
-/** What the script says about its own run. */
+/** The script's account of its own run. */
 export interface Account {
   readonly pid: number;
   /** The value that each fault is about, in hexadecimal digits, by the fault's name. */

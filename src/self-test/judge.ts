@@ -12,7 +12,7 @@ export interface Row {
   readonly isGood: boolean;
 }
 
-/** What is known of one run of the script. */
+/** One run of the script: the report on it, and its own account. */
 export interface Run {
   readonly report: Report;
   readonly account: Account;

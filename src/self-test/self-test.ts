@@ -12,7 +12,7 @@ import { judgeClean, judgeExitCode, judgeFaults, judgeRun, type Row, type Run } 
 import { describeMachine, describeTarget, type Fact } from './facts.ts';
 import { withoutPaths } from './without-paths.ts';
 
-/** What a self-test found: the table, and what may explain it. */
+/** The result of a self-test: the table, and the facts that may explain it. */
 export interface SelfTestResult {
   readonly rows: readonly Row[];
   readonly facts: readonly Fact[];
@@ -40,7 +40,7 @@ export async function runSelfTest(): Promise<SelfTestResult> {
     return rows;
   };
   try {
-    // What a user has set for other programs of Node.js would change this one.
+    // Options that a user has set for other programs of Node.js would change this one.
     delete process.env['NODE_OPTIONS'];
     let targetFacts: readonly Fact[] = [];
     const rows = [
