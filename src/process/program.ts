@@ -38,8 +38,8 @@ export function findProgram(name: string, environment: NodeJS.ProcessEnv = proce
       if (target !== undefined)
         throw new ProgramError(
           path,
-          'it is an app execution alias, and no program itself',
-          `"${target}", which it stands for`,
+          `it is an app execution alias for "${target}", which only Windows starts`,
+          'an installation that is not from the Microsoft Store',
         );
     }
   }
