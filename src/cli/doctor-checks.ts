@@ -136,7 +136,7 @@ async function examineSystem({ host }: DoctorContext): Promise<Omit<Check, 'name
 
 /** An x64 Node.js runs on Windows for ARM64, too, but its ntdll has other code. */
 async function examineProcessor(): Promise<Omit<Check, 'name'>> {
-  const { nativeMachine } = await import('../process/machine.ts');
+  const { nativeMachine } = await import('../process/machine/machine.ts');
   const machine = nativeMachine();
   if (machine === 'ARM64')
     return {
@@ -148,7 +148,9 @@ async function examineProcessor(): Promise<Omit<Check, 'name'>> {
 }
 
 async function examineApplicationControl(): Promise<Omit<Check, 'name'>> {
-  const { isSmartAppControlEnforced, spellApplicationControl } = await import('../process/application-control.ts');
+  const { isSmartAppControlEnforced, spellApplicationControl } = await import(
+    '../process/machine/application-control.ts'
+  );
   const detail = spellApplicationControl();
   if (!isSmartAppControlEnforced()) return { status: 'ok', detail };
   return {

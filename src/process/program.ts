@@ -53,7 +53,7 @@ export function findProgram(name: string, environment: NodeJS.ProcessEnv = proce
 }
 
 /**
- * The program that an app execution alias stands for, such as `WindowsApps\\python.exe`. Such a file is a link of a kind
+ * The program that an app execution alias stands for, such as `WindowsApps\\python.exe`. The file is a link of a kind
  * of its own (IO_REPARSE_TAG_APPEXECLINK): it cannot be opened, so that it seems not to exist, but Node.js reads it.
  *
  * @param files the functions of node:fs, or others in a test

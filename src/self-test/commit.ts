@@ -13,7 +13,7 @@ import {
 import type { HANDLE, SOCKET } from '../ffi/library.ts';
 import { closesocket, WSASocketW } from '../ffi/ws2_32.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../io/index.ts';
-import { readMitigations } from '../process/machine.ts';
+import { readMitigations } from '../process/machine/machine.ts';
 import { listModules } from '../process/modules.ts';
 import { type Account, type Mode, SCRIPT_EXIT_CODE } from './account.ts';
 import { faults } from './faults.ts';

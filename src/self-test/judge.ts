@@ -89,7 +89,7 @@ function isOf(finding: Finding, fault: Fault, isOfChild: boolean, { pid, values 
   return isOfChild ? isInProcess === true : isInProcess !== false && finding.handles.includes(BigInt(value));
 }
 
-/** A stack holds the opening function; the wrong call is in the sentence, too, and only there if it is hooked itself. */
+/** Whether it names the call: in the stack of an opening, and in the sentence of a misuse. */
 function names({ rule, stacks, message }: Finding, call: string): boolean {
   if (rule !== 'leak') return message.split(/[ ,]/).includes(call);
   return stacks.opened?.some((frame) => (frame.exported ?? frame.function) === call) === true;

@@ -1,7 +1,7 @@
 import type { AsHandle, BorrowedHandle } from '../../io/index.ts';
 import { countedGap, type Gap, namingGap } from '../../completeness.ts';
 import type { Pauses } from '../../process/guardian/pauses.ts';
-import { nativeMachine } from '../../process/machine.ts';
+import { nativeMachine } from '../../process/machine/machine.ts';
 import { readMemory } from '../../process/memory.ts';
 import type { StandingThread } from '../../process/thread-stacks.ts';
 import { UserError } from '../../user-error.ts';

@@ -65,7 +65,7 @@ export function isSmartAppControlOn(): boolean {
   return isEnforced(stdout ?? '');
 }
 
-/** Whether the answer of `reg query` has the number for an enforced policy; its words are in the language of Windows. */
+/** Whether the answer of `reg query` has the number of an enforced policy; its words are in the language of Windows. */
 export function isEnforced(answer: string): boolean {
   const [, digits] = /REG_DWORD\s+0x([0-9a-f]+)/i.exec(answer) ?? [];
   return digits !== undefined && Number.parseInt(digits, 16) === ENFORCED;

@@ -1,6 +1,6 @@
-import type { HANDLE } from '../ffi/library.ts';
-import { GetProcessMitigationPolicy, IsWow64Process2, RegGetValueW } from '../ffi/machine.ts';
-import { CURRENT_PROCESS } from '../io/index.ts';
+import type { HANDLE } from '../../ffi/library.ts';
+import { GetProcessMitigationPolicy, IsWow64Process2, RegGetValueW } from '../../ffi/machine.ts';
+import { CURRENT_PROCESS } from '../../io/index.ts';
 
 const HKEY_LOCAL_MACHINE = -0x7fff_fffen as HANDLE; // (HKEY)(LONG)0x80000002
 const RRF_RT_REG_SZ = 0x2;
