@@ -148,11 +148,9 @@ async function examineProcessor(): Promise<Omit<Check, 'name'>> {
 }
 
 async function examineApplicationControl(): Promise<Omit<Check, 'name'>> {
-  const { isSmartAppControlEnforced, spellApplicationControl } = await import(
-    '../process/machine/application-control.ts'
-  );
-  const detail = spellApplicationControl();
-  if (!isSmartAppControlEnforced()) return { status: 'ok', detail };
+  const control = await import('../process/machine/application-control.ts');
+  const detail = control.spellApplicationControl();
+  if (!control.isSmartAppControlEnforced()) return { status: 'ok', detail };
   return {
     status: 'limited',
     detail: `${detail}: it has let koffi pass, whose binary is not signed, and may refuse it or your own programs another time`,
