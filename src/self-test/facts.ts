@@ -3,6 +3,7 @@ import { arch, cpus, release, version } from 'node:os';
 import { findFunctions } from '../agent/inject/locate-functions.ts';
 import { locateStubs, ntdllAddress, readOwnStubs, recogniseStubs } from '../agent/inject/locate-hooks.ts';
 import { functionTable } from '../agent/tables/function-table.ts';
+import { hookTable } from '../agent/tables/hook-table.ts';
 import { GetModuleHandleW, GetProcAddress } from '../ffi/kernel32.ts';
 import { koffiVersion, viewMemory } from '../ffi/library.ts';
 import { isWine } from '../ffi/ntdll.ts';
@@ -44,8 +45,12 @@ export function describeMachine(): readonly Fact[] {
 function describeStubs(): readonly Fact[] {
   const ranges = locateStubs();
   const { calls, unrecognised } = recogniseStubs(ranges, ranges.map(readOwnStubs));
+  const absent = hookTable.length - calls.length - unrecognised.length;
   return [
-    { name: 'system calls', value: `${calls.length} can be hooked, ${unrecognised.length} cannot` },
+    {
+      name: 'system calls',
+      value: `${calls.length} can be hooked, ${unrecognised.length} cannot, ${absent} are not in this ntdll`,
+    },
     ...['NtClose', ...unrecognised].map((name) => ({ name, value: hexAt(ntdllAddress(name)) })),
   ];
 }

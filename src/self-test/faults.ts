@@ -15,7 +15,10 @@ export interface Fault {
   readonly rule: Rule;
   /** Type of the object in the finding. */
   readonly type: string;
-  /** The function that the finding must name: the one that opened a leaked handle, or the call that is wrong. */
+  /**
+   * The function that the finding must name: the wrong call, or how the name of the one begins that opened a leaked
+   * handle. Windows' CreateEventW may go on to CreateEventExW and leave no frame.
+   */
   readonly call: string;
   /** The object, and what is done with it, for a person. */
   readonly words: string;
@@ -28,13 +31,13 @@ function faultsOf(part: Part, ...rows: readonly (readonly [string, Rule, string,
 export const faults: readonly Fault[] = [
   ...faultsOf(
     'faults',
-    ['event-leak', 'leak', 'Event', 'CreateEventW', 'an event stays open'],
-    ['file-leak', 'leak', 'File', 'CreateFileW', 'a file stays open'],
+    ['event-leak', 'leak', 'Event', 'CreateEvent', 'an event stays open'],
+    ['file-leak', 'leak', 'File', 'CreateFile', 'a file stays open'],
     ['pipe-leak', 'leak', 'File', 'CreatePipe', 'one end of a pipe stays open'],
-    ['socket-leak', 'leak', 'Socket', 'WSASocketW', 'a socket stays open'],
-    ['key-leak', 'leak', 'Key', 'RegOpenKeyExW', 'a registry key stays open'],
-    ['thread-leak', 'leak', 'Thread', 'CreateThread', 'a thread has ended, and its handle stays open'],
-    ['descriptor-leak', 'leak', 'File', '_wopen', 'a descriptor of the C runtime stays open'],
+    ['socket-leak', 'leak', 'Socket', 'WSASocket', 'a socket stays open'],
+    ['key-leak', 'leak', 'Key', 'RegOpenKey', 'a registry key stays open'],
+    ['thread-leak', 'leak', 'Thread', 'Create', 'a thread has ended, and its handle stays open'],
+    ['descriptor-leak', 'leak', 'File', 'CreateFile', 'a descriptor of the C runtime stays open'],
     ['event-double', 'double-close', 'Event', 'CloseHandle', 'an event is closed twice'],
     ['file-double', 'double-close', 'File', 'CloseHandle', 'a file is closed twice'],
     ['pipe-double', 'double-close', 'File', 'CloseHandle', 'one end of a pipe is closed twice'],
@@ -54,7 +57,7 @@ export const faults: readonly Fault[] = [
   // Findings of two processes are joined where they are alike, so the child's are of a type of their own.
   ...faultsOf(
     'child',
-    ['child-leak', 'leak', 'Mutant', 'CreateMutexW', 'a mutex stays open'],
+    ['child-leak', 'leak', 'Mutant', 'CreateMutex', 'a mutex stays open'],
     ['child-double', 'double-close', 'Mutant', 'CloseHandle', 'a mutex is closed twice'],
   ),
   ...faultsOf(

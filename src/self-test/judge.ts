@@ -92,5 +92,5 @@ function isOf(finding: Finding, fault: Fault, isOfChild: boolean, { pid, values 
 /** Whether it names the call: in the stack of an opening, and in the sentence of a misuse. */
 function names({ rule, stacks, message }: Finding, call: string): boolean {
   if (rule !== 'leak') return message.split(/[ ,]/).includes(call);
-  return stacks.opened?.some((frame) => (frame.exported ?? frame.function) === call) === true;
+  return stacks.opened?.some((frame) => (frame.exported ?? frame.function)?.startsWith(call)) === true;
 }

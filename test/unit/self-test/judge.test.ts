@@ -16,7 +16,7 @@ const account: Account = {
 /** The finding that a fault must become. */
 function findingOf(name: string, changes: Partial<Finding> = {}): Finding {
   const { rule, type, call } = faults.find((fault) => fault.name === name)!;
-  const stack = [{ module: 'kernelbase.dll', function: call, offset: 1, system: true as const }];
+  const stack = [{ module: 'kernelbase.dll', function: `${call}X`, offset: 1, system: true as const }];
   return {
     rule,
     level: 'error',
