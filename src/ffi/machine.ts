@@ -1,4 +1,4 @@
-import { BOOL, DWORD, HANDLE, loadLibrary, LONG, LPCWSTR, POINTER, type Pointer } from './library.ts';
+import { BOOL, DWORD, HANDLE, loadLibrary, LONG, LPCWSTR, POINTER, type Pointer, ULONG64 } from './library.ts';
 
 const kernel32 = loadLibrary('kernel32.dll');
 const advapi32 = loadLibrary('advapi32.dll');
@@ -13,7 +13,7 @@ export const IsWow64Process2:
  */
 export const GetProcessMitigationPolicy:
   | ((hProcess: HANDLE, MitigationPolicy: number, lpBuffer: Uint32Array, dwLength: bigint) => boolean)
-  | undefined = kernel32.defineOptional('GetProcessMitigationPolicy', BOOL, [HANDLE, DWORD, POINTER, HANDLE]);
+  | undefined = kernel32.defineOptional('GetProcessMitigationPolicy', BOOL, [HANDLE, DWORD, POINTER, ULONG64]);
 
 /** https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-reggetvaluew */
 export const RegGetValueW: (

@@ -9,7 +9,7 @@ import { koffiVersion, viewMemory } from '../ffi/library.ts';
 import { isWine } from '../ffi/ntdll.ts';
 import type { Gap } from '../completeness.ts';
 import { isElevated } from '../process/elevation.ts';
-import { nativeMachine, readRegistryText } from '../process/machine/machine.ts';
+import { nativeMachine, readRegistryNumber, readRegistryText } from '../process/machine/machine.ts';
 import { spellApplicationControl } from '../process/machine/application-control.ts';
 import { toolVersion } from '../version.ts';
 import { readHost } from '../wine/host.ts';
@@ -27,9 +27,10 @@ const HEAD_SIZE_BYTES = 24;
 /** The properties of this machine and of its DLLs. Nothing in them names the user or a directory. */
 export function describeMachine(): readonly Fact[] {
   const wine = isWine ? (readHost(process.env)?.wine ?? 'yes') : 'no';
-  const build = ['EditionID', 'DisplayVersion', 'CurrentBuild', 'BuildLabEx']
-    .map((name) => readRegistryText(CURRENT_VERSION, name))
-    .filter(Boolean);
+  const build = [
+    ...['EditionID', 'DisplayVersion', 'CurrentBuild'].map((name) => readRegistryText(CURRENT_VERSION, name)),
+    readRegistryNumber(CURRENT_VERSION, 'UBR'), // the number behind the build's, which updates count up
+  ].filter((each) => each !== undefined);
   return [
     { name: 'unclosed', value: `${toolVersion}, koffi ${koffiVersion}, Node.js ${process.versions.node} ${arch()}` },
     { name: 'system', value: `${version()} ${release()} (${build.join(', ')}), Wine: ${wine}` },
