@@ -8,6 +8,8 @@ const { join } = require('node:path');
 /** @returns {string | undefined} undefined: the tool can run here */
 function whyNotHere() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (process.arch === 'arm64')
+    return 'Cannot run on Windows for ARM64: the recorder is x64 machine code, and records only on x64 Windows. Try an x64 machine.';
   if (process.arch !== 'x64')
     return `Cannot run in Node.js for ${process.arch}: the recorder is x64 machine code. Try the x64 Node.js.`;
   if (major < 22 || (major === 22 && minor < 12))

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LaunchFailure, say } from '../launcher/failure.js';
 import { buildTypeScript } from './build.js';
 import { installDependencies } from './dependencies.js';
+import { hasCompiler } from './mingw.js';
 import { installSystemPackages } from './system-packages.js';
 import { findWindows } from './windows.js';
 
@@ -14,20 +16,26 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * Makes a fresh clone on a fresh machine ready to work. Prints each step that it takes, and nothing about steps that
- * were done before.
+ * were done before. Without a compiler, which only Windows may lack, no fixtures are built.
  *
  * @param {readonly string[]} [fixtures] the programs to build; all of them by default, none when it is empty
- * @returns {Promise<Windows>}
+ * @returns {Promise<Windows & { hasFixtures: boolean }>}
  * @throws {LaunchFailure}
  */
 export async function setUp(fixtures) {
-  const buildsFixtures = fixtures?.length !== 0;
+  if (process.platform === 'win32' && process.arch !== 'x64')
+    throw new LaunchFailure(
+      `Cannot work in Node.js for ${process.arch}: the recorder is x64 machine code. ` +
+        (process.arch === 'arm64' ? 'On Windows for ARM64 nothing can be recorded.' : 'Try the x64 Node.js.'),
+    );
+  const buildsFixtures = fixtures?.length !== 0 && hasCompiler();
   if (process.platform !== 'win32') installSystemPackages(say, { compilers: buildsFixtures });
   installDependencies(root, say);
   const windows = await findWindows();
   if (!(await buildTypeScript(root, windows, say))) throw new LaunchFailure('Cannot build: tsc found errors.');
   if (buildsFixtures) buildFixtures(fixtures ?? []);
-  return windows;
+  else mkdirSync(join(root, 'fixtures/build'), { recursive: true }); // many tests run there
+  return { ...windows, hasFixtures: buildsFixtures };
 }
 
 /** @param {readonly string[]} names */

@@ -1,5 +1,6 @@
 // `npm test [-- <part of a path> …]`: does the set-up that is needed, and runs all tests, or some of them. At the end
-// it names the slowest test files; the last line is the sum.
+// it names the slowest test files; the last line is the sum. Without a compiler, which only Windows may lack, the tests
+// of compiled programs are skipped, and counted.
 //
 // test/unit and test/windows run by vitest in Windows Node.js, under Wine on Linux; test/cli starts bin/unclosed.cjs
 // as a user does, so it runs in the Node.js of this machine, by its own test runner. They run side by side: vitest;
@@ -10,7 +11,10 @@ import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { cacheDirectory } from '../launcher/cache.js';
+import { say } from '../launcher/failure.js';
 import { checkTestTypes } from './build.js';
+import { countTests, needsCompiledPrograms } from './compiled-programs.js';
+import { wingetCommand } from './mingw.js';
 import { root, runMain, setUp } from './setup.js';
 import { checkStyle } from './style.js';
 import { findWindows, runScript } from './windows.js';
@@ -23,10 +27,15 @@ const SLOWEST_COUNT = 10;
 
 await runMain(async () => {
   const filters = process.argv.slice(2);
-  const hostTests = listTests('test/cli', filters);
+  const windowsTests = listTests('test/windows', filters);
+  const allHostTests = listTests('test/cli', filters);
   // The tests in test/unit need no fixtures.
-  const needsFixtures = hostTests.length > 0 || listTests('test/windows', filters).length > 0;
+  const needsFixtures = allHostTests.length > 0 || windowsTests.length > 0;
   const windows = await setUp(needsFixtures ? undefined : []);
+  const leftOut = [...windowsTests, ...allHostTests].filter(
+    (path) => !windows.hasFixtures && needsCompiledPrograms(root, path),
+  );
+  const hostTests = allHostTests.filter((path) => !leftOut.includes(path));
   // Vitest has a prefix already. The other tests get a prefix of their own, so that they do not see each other's
   // processes.
   if (hostTests.length > 0 && process.platform !== 'win32') await moveHome();
@@ -34,14 +43,17 @@ await runMain(async () => {
   const isApart = (/** @type {string} */ path) => path.startsWith('test/cli/own-prefix/');
   const sums = await Promise.all([
     ...checks,
-    runVitest(windows, filters),
+    runVitest(windows, filters, leftOut),
     runHostTests(hostTests.filter(isApart)),
     runHostTests(hostTests.filter((path) => !isApart(path))),
   ]);
   const passed = sums.reduce((total, sum) => total + sum.passed, 0);
   const failed = sums.reduce((total, sum) => total + sum.failed, 0);
   process.stdout.write(describeSlowest(sums.flatMap(({ files }) => files)));
-  process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
+  const skipped = leftOut.reduce((total, path) => total + countTests(root, path), 0);
+  if (skipped > 0)
+    say(`No gcc of mingw is on the PATH, so ${leftOut.length} test files were skipped. To run them: ${wingetCommand}`);
+  process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
   // A run without any test fails, too.
   return failed === 0 && passed > 0 ? 0 : 1;
 });
@@ -74,9 +86,10 @@ async function moveHome() {
 /**
  * @param {Windows} windows
  * @param {readonly string[]} filters
+ * @param {readonly string[]} leftOut
  * @returns {Promise<Sum>}
  */
-async function runVitest(windows, filters) {
+async function runVitest(windows, filters, leftOut) {
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-test-'));
   try {
     const results = join(directory, 'results.json');
@@ -86,6 +99,7 @@ async function runVitest(windows, filters) {
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${windows.toWindowsPath(results)}`,
+      ...leftOut.map((path) => `--exclude=${path}`),
       ...filters,
     ]);
     // Vitest may crash. A file that cannot be imported, or an error outside of tests, does not count as a failed test.

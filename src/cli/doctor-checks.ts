@@ -52,6 +52,8 @@ const STATUS_PRIVILEGE_NOT_HELD = 0xc000_0061;
 const examinations: readonly Examination[] = [
   { name: 'node', needed: true, examine: examineNode, advice: 'Node.js 22 for Windows x64' },
   { name: 'system', examine: examineSystem, advice: 'Windows 10 or later, or Wine 8 or later' },
+  { name: 'processor', needed: true, examine: examineProcessor, advice: 'an x64 machine' },
+  { name: 'application control', examine: examineApplicationControl, advice: 'again' },
   {
     name: 'native calls',
     needed: true,
@@ -129,6 +131,30 @@ async function examineSystem({ host }: DoctorContext): Promise<Omit<Check, 'name
   return {
     status: 'ok',
     detail: `${wine}, which says it is ${windows}: programs behave as they do under Wine, which may differ from Windows`,
+  };
+}
+
+/** An x64 Node.js runs on Windows for ARM64, too, but its ntdll has other code. */
+async function examineProcessor(): Promise<Omit<Check, 'name'>> {
+  const { nativeMachine } = await import('../process/machine/machine.ts');
+  const machine = nativeMachine();
+  if (machine === 'ARM64')
+    return {
+      status: 'missing',
+      detail: 'this is Windows for ARM64, which emulates x64: nothing can be recorded',
+      advice: 'an x64 machine',
+    };
+  return { status: 'ok', detail: machine === undefined ? 'Windows does not say which' : `Windows for ${machine}` };
+}
+
+async function examineApplicationControl(): Promise<Omit<Check, 'name'>> {
+  const control = await import('../process/machine/application-control.ts');
+  const detail = control.spellApplicationControl();
+  if (!control.isSmartAppControlEnforced()) return { status: 'ok', detail };
+  return {
+    status: 'limited',
+    detail: `${detail}: it has let koffi pass, whose binary is not signed, and may refuse it or your own programs another time`,
+    advice: 'a machine for development if that happens, for Smart App Control has no exceptions for single files',
   };
 }
 

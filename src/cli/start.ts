@@ -101,14 +101,12 @@ async function endProcess(exitCode: number): Promise<void> {
 }
 
 /** Explains why koffi cannot be loaded. Without it, no command works. */
-function refuseWithoutKoffi(error: unknown): undefined {
+async function refuseWithoutKoffi(error: unknown): Promise<undefined> {
   const text = textOf(error);
   if (!/koffi/i.test(text)) throw error;
-  const [reason = ''] = (error instanceof Error ? error.message : text).split(/\r?\n/, 1);
+  const { explainLoadFailure, isSmartAppControlOn, tryBinary } = await import('./startup/load-failure.ts');
   process.exitCode = exitCodes.error;
-  complain(
-    `Cannot load koffi, which calls Windows: ${reason.replace(/\.$/, '')}. Try to install unclosed again, with optional dependencies.`,
-  );
+  complain(explainLoadFailure(error instanceof Error ? error : { message: text }, tryBinary(), isSmartAppControlOn));
   return undefined;
 }
 

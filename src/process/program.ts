@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
@@ -33,6 +34,13 @@ export function findProgram(name: string, environment: NodeJS.ProcessEnv = proce
     for (const candidate of names) {
       const path = win32.resolve(directory, candidate);
       if (existsSync(path) && statSync(path).isFile()) return path;
+      const target = aliasTarget(path);
+      if (target !== undefined)
+        throw new ProgramError(
+          path,
+          `it is an app execution alias for "${target}", which only Windows starts`,
+          'an installation that is not from the Microsoft Store',
+        );
     }
   }
   if (statSync(name, { throwIfNoEntry: false })?.isDirectory())
@@ -42,6 +50,27 @@ export function findProgram(name: string, environment: NodeJS.ProcessEnv = proce
     'there is no such file',
     directories.length > 1 ? 'its whole path: it is neither here nor on the PATH' : 'another spelling',
   );
+}
+
+/**
+ * The program that an app execution alias stands for, such as `WindowsApps\\python.exe`. The file is a link of a kind
+ * of its own (IO_REPARSE_TAG_APPEXECLINK): it cannot be opened, so that it seems not to exist, but Node.js reads it.
+ *
+ * @param files the functions of node:fs, or others in a test
+ * @returns `undefined` for a path that is none; also for a link to nowhere, whose target does not exist either
+ */
+export function aliasTarget(
+  path: string,
+  files: Pick<typeof fs, 'lstatSync' | 'readlinkSync' | 'existsSync'> = fs,
+): string | undefined {
+  try {
+    if (files.existsSync(path) || files.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true)
+      return undefined;
+    const target = files.readlinkSync(path);
+    return files.existsSync(target) ? target : undefined;
+  } catch {
+    return undefined; // it is there, and cannot be read
+  }
 }
 
 const IMAGE_FILE_MACHINE_I386 = 0x14c;

@@ -32,6 +32,7 @@ const storeys = [
   'report',
   'audit',
   'config',
+  'self-test',
   'telemetry',
   'cli',
 ];

@@ -1,6 +1,7 @@
 import type { AsHandle, BorrowedHandle } from '../../io/index.ts';
 import { countedGap, type Gap, namingGap } from '../../completeness.ts';
 import type { Pauses } from '../../process/guardian/pauses.ts';
+import { nativeMachine } from '../../process/machine/machine.ts';
 import { readMemory } from '../../process/memory.ts';
 import type { StandingThread } from '../../process/thread-stacks.ts';
 import { UserError } from '../../user-error.ts';
@@ -42,7 +43,9 @@ interface AttachOptions {
 export class RecordingError extends UserError {
   constructor() {
     super(
-      'Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.',
+      nativeMachine() === 'ARM64'
+        ? 'Cannot record: this is Windows for ARM64, and only x64 Windows is supported. Try an x64 machine.'
+        : 'Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.',
     );
   }
 }

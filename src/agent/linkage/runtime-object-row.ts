@@ -41,7 +41,8 @@ const rowFields = {
   failure: 'u8',
   /** 1 where a call that fails leaves open what it was to close. */
   keepsOnFailure: 'u8',
-  padding: 'u8',
+  /** How many arguments the caller leaves on the stack, behind the home space of the four in registers. */
+  stackArguments: 'u8',
 } as const;
 
 const rowStruct: Struct<typeof rowFields> = struct(rowFields);
@@ -109,6 +110,7 @@ export function emitRuntimeObjectRow(asm: Assembler, rowNumber: number, descript
   }
   data.setUint8(runtimeObjectRow.failure, failureBits[description.failure]);
   data.setUint8(runtimeObjectRow.keepsOnFailure, Number(description.keepsOnFailure));
+  data.setUint8(runtimeObjectRow.stackArguments, Math.max(0, description.argumentCount - 4));
   const label = asm.bind(asm.label(`${description.name} row`));
   asm.data(new Uint8Array(data.buffer));
   return label;

@@ -1,5 +1,5 @@
 import { Chalk } from 'chalk';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
 import { escapeJson, escapeText } from '../../text/escape.ts';
 import { wrapText } from '../../report/text-width.ts';
@@ -13,6 +13,7 @@ import { describeOutput, type OutputDescription, write } from '../screen/termina
 
 interface DoctorOptions {
   readonly json?: true;
+  readonly selfTest?: true;
   readonly symbols?: string;
 }
 
@@ -27,11 +28,29 @@ export function addDoctorCommand(program: Command): void {
     )
     .option('--json', 'print one JSON document')
     .option('--symbols <path>', 'the symbol path to check, as for `unclosed run`; by default _NT_SYMBOL_PATH')
-    .addHelpText('after', '\nExit codes: 0 `unclosed run` works, 2 it does not.')
+    .addOption(
+      new Option(
+        '--self-test',
+        'audit a script that commits every kind of fault, and print what was found and what is peculiar to this machine: a text for a bug report',
+      ).conflicts(['json', 'symbols']),
+    )
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 `unclosed run` works, 2 it does not. With --self-test: 0 all was found, 1 something was not.',
+    )
     .action(async (options: DoctorOptions) => {
-      process.exitCode = await examine(options);
+      process.exitCode = await (options.selfTest ? testItself() : examine(options));
     });
-  addExamples(command, `${toolName} doctor`, `${toolName} doctor --json > machine.json`);
+  addExamples(command, `${toolName} doctor`, `${toolName} doctor --self-test > self-test.txt`);
+}
+
+/** @returns the exit code */
+async function testItself(): Promise<number> {
+  const { runSelfTest } = await import('../../self-test/self-test.ts');
+  const { drawSelfTest, isPassed } = await import('../../self-test/text.ts');
+  const result = await runSelfTest();
+  write(1, drawSelfTest(result));
+  return isPassed(result) ? exitCodes.clean : exitCodes.findings;
 }
 
 /** @returns the exit code */

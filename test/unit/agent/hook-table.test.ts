@@ -6,7 +6,7 @@ import { hookTable, numberedRows } from '../../../src/agent/tables/hook-table.ts
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
 import { MAY_BE_INHERITABLE } from '../../../src/agent/ledger/layout.ts';
 import { HOOK_ARGUMENT_COUNT_MAX, receivers, usedHandles } from '../../../src/agent/emit/hooks/hook-frame.ts';
-import { RUNTIME_OBJECT_ARGUMENT_COUNT_MAX } from '../../../src/agent/emit/hooks/runtime-objects/runtime-object-frame.ts';
+import { STACK_ARGUMENT_COUNT_MAX } from '../../../src/agent/emit/hooks/runtime-objects/runtime-object-frame.ts';
 import { documentedCalls } from './documented-prototypes.ts';
 import { handleStoringCalls } from './handle-storing-calls.ts';
 
@@ -221,7 +221,7 @@ describe('in the function table', () => {
   test('no row needs more arguments than the frame of its hook has', () => {
     const wrong = namesOfFunctions(
       ({ kind, argumentCount }) =>
-        argumentCount > (kind === 'socket' ? HOOK_ARGUMENT_COUNT_MAX : RUNTIME_OBJECT_ARGUMENT_COUNT_MAX),
+        argumentCount > (kind === 'socket' ? HOOK_ARGUMENT_COUNT_MAX : 4 + STACK_ARGUMENT_COUNT_MAX),
     );
     expect(wrong).toEqual([]);
   });

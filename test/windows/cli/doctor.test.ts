@@ -13,6 +13,8 @@ interface DoctorDocument {
 const names = [
   'node',
   'system',
+  'processor',
+  'application control',
   'native calls',
   'recording',
   'attaching',
@@ -49,6 +51,7 @@ describe('unclosed doctor', () => {
     expect(checks.map(({ name }) => name)).toEqual(names);
     expect(checks.filter(({ needed }) => needed).map(({ name }) => name)).toEqual([
       'node',
+      'processor',
       'native calls',
       'recording',
     ]);

@@ -3,15 +3,13 @@ import { type FrameShape, returnAddressOffset } from '../../abi/framed-function.
 
 // The frame of the hook of runtime objects: runtime-object-hook.ts.
 
-/** Stack arguments of the widest function; FindFirstFileTransacted has three. */
-const STACK_ARGUMENT_COUNT = 4;
-const PLACES_OFFSET = 0x20 + STACK_ARGUMENT_COUNT * 8;
-export const runtimeObjectFrame: FrameShape = { pushes: [], sizeBytes: PLACES_OFFSET + 17 * 8 };
+/** Stack arguments of the widest function, FindFirstFileTransacted. */
+export const STACK_ARGUMENT_COUNT_MAX = 3;
+const PLACES_OFFSET = 0x20 + STACK_ARGUMENT_COUNT_MAX * 8;
+export const runtimeObjectFrame: FrameShape = { pushes: [], sizeBytes: PLACES_OFFSET + 18 * 8 };
 
 /** No memory of a process lies below. */
 export const LOWEST_ADDRESS = 0x1_0000;
-
-export const RUNTIME_OBJECT_ARGUMENT_COUNT_MAX: number = 4 + STACK_ARGUMENT_COUNT;
 
 /**
  * Offset of the caller's arguments, one behind the other. The hook saves those in registers to the home space that the
@@ -22,6 +20,7 @@ export const ARGUMENTS: number = returnAddressOffset(runtimeObjectFrame) + 8;
 const placeNames = [
   'row',
   'trampoline',
+  'stackArguments',
   'result',
   'pending',
   'argument',
@@ -41,6 +40,7 @@ const placeNames = [
 
 /**
  * - `row`: address of the {@link runtimeObjectRow}; 0 for a call that passes through
+ * - `stackArguments`: how many there are
  * - `pending`: record of a misuse whose call has not come back; 0: none
  * - `argument`: what the call is to close
  * - `strangeHandle`, `strangeState`: slot of an open handle that the function is not meant for, and its state; 0: none

@@ -7,7 +7,7 @@ import type { HookEnvironment } from '../hook-environment.ts';
 import { emitJudgeResult, emitRecordCloses, emitSettleMisuse } from './after-call.ts';
 import { emitBeforeClose, emitBeforeUse } from './before-call.ts';
 import { emitRecordOpens } from './record-opens.ts';
-import { ARGUMENTS, places, RUNTIME_OBJECT_ARGUMENT_COUNT_MAX, runtimeObjectFrame } from './runtime-object-frame.ts';
+import { ARGUMENTS, places, runtimeObjectFrame, STACK_ARGUMENT_COUNT_MAX } from './runtime-object-frame.ts';
 
 /*
  * One hook serves all functions that open, close or work on runtime objects. A row of data for each function says what
@@ -26,10 +26,12 @@ const argumentRegisters = [rcx, rdx, r8, r9] as const;
 /** Emits the hook. A thunk jumps to it with the caller's arguments and stack. */
 export function emitRuntimeObjectHook(asm: Assembler, begin: Label, environment: HookEnvironment): FramedFunction {
   return framedFunction(asm, begin, runtimeObjectFrame, (epilogue) => {
-    const [passThrough, done] = asm.labels('passThrough', 'done');
+    const [passThrough, copied, done] = asm.labels('passThrough', 'copied', 'done');
     argumentRegisters.forEach((register, index) => asm.mov(at(rsp, ARGUMENTS + index * 8), register));
     asm.mov(places.trampoline, r11);
     asm.movImmediate64(places.row, 0);
+    asm.movzx8(rax, at(r10, runtimeObjectRow.stackArguments));
+    asm.mov(places.stackArguments, rax);
     asm.mov(rax, at(rsp, returnAddressOffset(runtimeObjectFrame)));
     asm.sub(rax, at(r10, runtimeObjectRow.moduleBase));
     asm.cmp(rax, at(r10, runtimeObjectRow.moduleSize));
@@ -41,10 +43,14 @@ export function emitRuntimeObjectHook(asm: Assembler, begin: Label, environment:
     emitBeforeClose(asm, environment);
 
     asm.bind(passThrough);
-    for (let index = 0; index < RUNTIME_OBJECT_ARGUMENT_COUNT_MAX - argumentRegisters.length; index++) {
+    // Behind the last one the stack may end: koffi calls a function at the very end of a stack of its own.
+    for (let index = 0; index < STACK_ARGUMENT_COUNT_MAX; index++) {
+      asm.cmp(places.stackArguments, index);
+      asm.j('be', copied);
       asm.mov(rax, at(rsp, ARGUMENTS + (4 + index) * 8));
       asm.mov(at(rsp, 0x20 + index * 8), rax);
     }
+    asm.bind(copied);
     argumentRegisters.forEach((register, index) => asm.mov(register, at(rsp, ARGUMENTS + index * 8)));
     asm.call(places.trampoline);
     asm.mov(places.result, rax);
