@@ -4,6 +4,7 @@ import type {
   Finding,
   Frame,
   HandleObject,
+  OpenOverTime,
   Report,
   SectionPart,
   Stack,
@@ -156,6 +157,11 @@ function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
       descriptor: wrapper.descriptor,
     },
   };
+}
+
+/** The counts of open handles, by their moments. */
+export function openOverTimeToJson({ timesMs, types }: OpenOverTime): object {
+  return { timesMs, types: types.map(({ type, counts }) => ({ type, counts })) };
 }
 
 /** A frame of a stack. */

@@ -23,7 +23,7 @@ import { CtrlC } from '../ctrl-c.ts';
 import { openProgressLine } from '../screen/progress-line.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
-import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
+import { checkReportFiles, type ReporterChoice, showsTime, takesStdout, writeReports } from '../report-output.ts';
 
 interface RunOptions extends AuditCliOptions {
   readonly followChildren: boolean;
@@ -33,7 +33,6 @@ interface RunOptions extends AuditCliOptions {
   readonly all?: true;
   readonly quarantine?: number;
   readonly repeat?: number;
-  readonly leaksBySection?: true;
 }
 
 /** `unclosed run`: audits a program from its first instruction to its last. */
@@ -82,11 +81,7 @@ export function addRunCommand(program: Command): void {
     'run the program this many times, and say in how many runs each finding appeared',
     parseRepeat,
   );
-  addMarkOptions(command).option(
-    '--leaks-by-section',
-    'a handle that a section (begin <name> … end <name> on the pipe of --mark, such as a test) opens and leaves open at its end is a leak, even if it is closed later',
-  );
-  command.addOption(
+  addMarkOptions(command).addOption(
     new Option(
       '--quarantine [count]',
       `give the last closed handle values to no new handle, ${DEFAULT_QUARANTINE} of them unless a count is given: then every use of a closed handle is found`,
@@ -120,7 +115,7 @@ async function run(
     },
     ...toAuditOptions(options),
     javaScript: options.js ?? false,
-    leaksBySection: options.leaksBySection ?? false,
+    countOverTime: showsTime(chosen),
     followChildren: options.followChildren,
     waitChildren: options.waitChildren ?? false,
     signal: interruption.signal,
