@@ -16,10 +16,12 @@ const {
   $schema: _draft,
   id: _id,
   ...sarifSchema
-} = require('@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json');
+} = JSON.parse(readFileSync(require.resolve('@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json'), 'utf8'));
 const sarifAjv = new Ajv({ allErrors: true, strict: false, unicodeRegExp: false });
 formats.default(sarifAjv);
+const validateSarif = sarifAjv.compile(sarifSchema);
 const reportSchema = JSON.parse(readFileSync(new URL('../../../schema/report.schema.json', import.meta.url), 'utf8'));
+const validateReport = new Ajv2020({ allErrors: true, strict: false }).compile(reportSchema);
 
 /**
  * How many findings each format has, as its reader counts them. A text that is not what the format asks for throws.
@@ -27,12 +29,7 @@ const reportSchema = JSON.parse(readFileSync(new URL('../../../schema/report.sch
  * @type {Readonly<Record<string, (text: string) => number>>}
  */
 export const readers = {
-  json(text) {
-    const report = JSON.parse(text);
-    const validate = new Ajv2020({ allErrors: true, strict: false }).compile(reportSchema);
-    assert.ok(validate(report), JSON.stringify(validate.errors));
-    return report.findings.length;
-  },
+  json: (text) => parseValid(validateReport, text).findings.length,
   ndjson(text) {
     const lines = text
       .trimEnd()
@@ -40,12 +37,7 @@ export const readers = {
       .map((line) => JSON.parse(line));
     return lines.filter(({ kind }) => kind === 'finding').length;
   },
-  sarif(text) {
-    const log = JSON.parse(text);
-    const validate = sarifAjv.compile(sarifSchema);
-    assert.ok(validate(log), JSON.stringify(validate.errors));
-    return log.runs[0].results.length;
-  },
+  sarif: (text) => parseValid(validateSarif, text).runs[0].results.length,
   junit(text) {
     let failures = 0;
     const parser = new SaxesParser();
@@ -84,4 +76,16 @@ function countCards(node) {
     0,
   );
   return within + (node.tagName === 'article' ? 1 : 0);
+}
+
+/**
+ * @param {import('ajv').ValidateFunction} validate
+ * @param {string} text
+ * @returns {any} the value of a JSON document that its schema holds for
+ */
+function parseValid(validate, text) {
+  const value = JSON.parse(text);
+  const isValid = validate(value);
+  assert.ok(isValid, JSON.stringify(validate.errors));
+  return value;
 }
