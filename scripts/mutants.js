@@ -1,5 +1,5 @@
-// `npm run mutants [-- <part of a path> …]`: changes the code that judges findings in small ways, one at a time, and says
-// which of the changes no unit test notices. It fails when the tests notice too few. It takes minutes.
+// `npm run mutants [-- <part of a path> …]`: changes the code that judges findings in small ways, one at a time, and
+// says which of the changes no unit test notices. It fails when the tests notice too few. It takes minutes.
 //
 // scripts/mutants/run.mutants.js does the work, within vitest: it needs vitest's `expect`.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

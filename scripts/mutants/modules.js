@@ -1,5 +1,5 @@
-// The project's modules as functions that can be run again and again, changed or not. There are no cycles among them, so
-// each import is a call.
+// The project's modules as functions that can be run again and again, changed or not. There are no cycles among them,
+// so each import is a call.
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, resolve } from 'node:path';
@@ -10,7 +10,9 @@ import { isFunction, parseProgram, walk } from './changes.js';
 /** @import { Change, Node } from './changes.js' */
 /** @typedef {{ start: number, end: number, text: string }} Edit */
 /** @typedef {Record<string, unknown>} Namespace */
-/** @typedef {(find: (specifier: string) => Namespace, give: (names: Namespace) => void, tick: () => void, hit: (id: string) => void) => void} Body */
+/** @typedef {(specifier: string) => Namespace} Find */
+/** @typedef {(names: Namespace) => void} Give */
+/** @typedef {(find: Find, give: Give, tick: () => void, hit: (id: string) => void) => void} Body */
 
 /**
  * @typedef {object} Module

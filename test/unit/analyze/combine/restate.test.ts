@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { restateFindings } from '../../../src/analyze/combine/restate.ts';
-import type { Finding } from '../../../src/model.ts';
-import { sample } from '../report/sample.ts';
+import { restateFindings } from '../../../../src/analyze/combine/restate.ts';
+import type { Finding } from '../../../../src/model.ts';
+import { sample } from '../../report/sample.ts';
 
 const [first] = sample.findings as readonly [Finding];
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { combineProcessFindings, combineUses } from '../../../src/analyze/combine/processes.ts';
-import type { Finding, SuppressionUse } from '../../../src/model.ts';
+import { combineProcessFindings, combineUses } from '../../../../src/analyze/combine/processes.ts';
+import type { Finding, SuppressionUse } from '../../../../src/model.ts';
 
 function finding(fingerprint: string, count: number, change: Partial<Finding> = {}): Finding {
   return {
