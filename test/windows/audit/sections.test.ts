@@ -158,20 +158,20 @@ describe('attach --leaks-by-section', () => {
     }
   }
 
-  const files = ({ findings }: Report): readonly string[] =>
+  const leaksOf = ({ findings }: Report): readonly string[] =>
     findings
-      .filter(({ object }) => object.type === 'File')
-      .map(({ level, count, sections }) => `${level} ${count} ${sections?.leftIn}`);
+      .filter(({ level }) => level !== 'note')
+      .map(({ level, object, count, sections }) => `${level} ${object.type} × ${count}, left in ${sections?.leftIn}`);
 
   it('finds what tests of a running process leave open, although it is closed later', async () => {
     const report = await attachWith({ leaksBySection: true });
-    expect(files(report)).toEqual(['error 2 2']);
+    expect(leaksOf(report)).toEqual(['error File × 2, left in 2']);
     expect(report.findings[0]?.message).toContain('Opened in tests `a` (1) and `b` (1).');
     expect(report.completeness.gaps.map(({ kind }) => kind)).not.toContain('no-sections');
   });
 
   it('is off by default', async () => {
-    expect(files(await attachWith({}))).toEqual([]);
+    expect(leaksOf(await attachWith({}))).toEqual([]);
   });
 
   it('is refused without a pipe', async () => {
