@@ -123,7 +123,7 @@ describe('--leaks-by-section', () => {
 });
 
 describe('attach --leaks-by-section', () => {
-  /** A process that works when it is told the name of a pipe, and then waits until its stdin ends. */
+  /** Works when its stdin names a pipe, and ends with its stdin. */
   const script = join(directory, 'attached.mjs');
   const working = `import { section } from ${markModule};
     import { closeSync, openSync } from 'node:fs';

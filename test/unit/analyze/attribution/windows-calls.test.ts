@@ -1,4 +1,4 @@
-// What is known of Windows' functions: which handles they give, close and take.
+// The handles that Windows' functions give, close and take.
 import { describe, expect, it } from 'vitest';
 
 import { closesHandle, givesHandle, isProbe, takesHandle } from '../../../../src/analyze/windows-calls.ts';

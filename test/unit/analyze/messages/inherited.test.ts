@@ -1,4 +1,4 @@
-// What comes of a handle that a child keeps, and the names of what a program inherited.
+// The effects of a handle that a child keeps, and the names of those that a program inherited.
 import { describe, expect, it } from 'vitest';
 
 import { analyze } from '../../../../src/analyze/index.ts';
