@@ -19,11 +19,12 @@ await runMain(async () => {
   const windows = await setUp([]);
   const directory = mkdtempSync(join(tmpdir(), 'unclosed-mutants-'));
   const results = join(directory, 'outcomes.json');
-  process.env.MUTANTS_FILTERS = process.argv.slice(2).join('\n');
-  process.env.MUTANTS_RESULTS = windows.toWindowsPath(results);
   try {
     const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-    const code = await runScript(windows, vitest, ['run', '--config=scripts/mutants/vitest.config.js']);
+    const code = await runScript(windows, vitest, ['run', '--config=scripts/mutants/vitest.config.js'], {
+      MUTANTS_FILTERS: process.argv.slice(2).join('\n'),
+      MUTANTS_RESULTS: windows.toWindowsPath(results),
+    });
     if (code !== 0) return code;
     return report(JSON.parse(readFileSync(results, 'utf8')));
   } finally {
