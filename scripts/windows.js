@@ -52,13 +52,14 @@ export async function findWindows() {
  * @param {Windows} windows
  * @param {string} script
  * @param {readonly string[]} args
+ * @param {NodeJS.ProcessEnv} [further] variables of its environment
  * @returns {Promise<number>}
  */
-export function runScript(windows, script, args) {
+export function runScript(windows, script, args, further = {}) {
   const node = windows.toWindowsPath(windows.node);
   const command = [windows.toWindowsPath(script), ...args];
   // On Windows, and so under Wine, many tools take every output for a terminal with colours.
-  const variables = isatty(1) ? {} : { NO_COLOR: '1' };
+  const variables = { ...further, ...(isatty(1) ? {} : { NO_COLOR: '1' }) };
   if (process.platform === 'win32') return windows.run(windows.node, command, variables);
   const relay = fileURLToPath(new URL('relay.js', import.meta.url));
   return windows.run(windows.node, [windows.toWindowsPath(relay), node, ...command], variables);

@@ -238,6 +238,23 @@ export interface Report {
   /** The runs of a repeated audit, in order. {@link target} is then one of them. */
   readonly runs?: readonly RunSummary[];
   readonly stats: Statistics;
+  /** The open handles while the program ran; absent unless they were asked for. With {@link runs}, of one run. */
+  readonly openOverTime?: OpenOverTime;
+}
+
+/** How many handles were open at some moments, in all processes of the report together. */
+export interface OpenOverTime {
+  /**
+   * The moments, in whole milliseconds since recording began: ascending, at most 200, and about as far from each other.
+   * The last one is that of the judgement, or of the last look at a process that goes on.
+   */
+  readonly timesMs: readonly number[];
+  /** The types of which any were open, in the order of their names. */
+  readonly types: readonly {
+    readonly type: string;
+    /** One for each of {@link timesMs}. */
+    readonly counts: readonly number[];
+  }[];
 }
 
 /** A module of the program, some functions of which have no names in a report. */

@@ -99,7 +99,7 @@ function programMessage(tally: Tally): string {
   const opening = `opened at ${spellPlace(...openings)}${spellActor(openedBy)}`;
   const base = `${spellCount(count, object)} ${opening} ${spellFate(fate, count, object.type)}`;
   if (isStandardStream)
-    return `${base}: the program made ${count === 1 ? 'it a standard stream' : 'them standard streams'}, which last as long as the process.`;
+    return `${base}: the program made ${count === 1 ? 'it a standard stream, which lasts' : 'them standard streams, which last'} as long as the process.`;
   if (isInUse) return `${base}: ${spellInside(inUse, tally)}.`;
   const parts = [`${base}${spellAge(tally)}`];
   if (ended > 0) parts.push(endedClause(object.type, count, ended));

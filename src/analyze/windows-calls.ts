@@ -53,7 +53,7 @@ function startingWith(...beginnings: readonly string[]): RegExp {
 }
 
 const baseRows: readonly Row[] = [
-  { names: /^(?:(?:Create|Open)Event|WSACreateEvent$|CreateMemoryResourceNotification$)/, gives: ['Event'] },
+  { names: /^(?:(?:Create|Open)Event(?!Log)|WSACreateEvent$|CreateMemoryResourceNotification$)/, gives: ['Event'] },
   { names: /^(?:Create|Open)Mutex/, gives: ['Mutant'] },
   { names: /^(?:Create|Open)Semaphore/, gives: ['Semaphore'] },
   { names: /^(?:Create|Open)WaitableTimer/, gives: ['Timer', 'IRTimer'] },

@@ -1,10 +1,10 @@
 import { AuditorEvents } from '../agent/inject/auditor-events.ts';
-import { intervalGap, iterationGap } from '../analyze/iterations.ts';
+import { intervalGap } from '../analyze/iterations.ts';
 import { parseSuppressions } from '../analyze/suppressions.ts';
 import { type Gap, weighGaps } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { HandleTable } from '../handles/enumerate.ts';
-import { MarkListener } from '../marks/mark-listener.ts';
+import type { MarkListener } from '../marks/mark-listener.ts';
 import { MarkError, parseMarkName } from '../marks/mark-name.ts';
 import { createNewEvent } from '../marks/new-event.ts';
 import type { Report } from '../model.ts';
@@ -13,6 +13,8 @@ import { toolName, toolVersion } from '../version.ts';
 import { AuditorSign } from './audit-claim.ts';
 import { findIn } from './findings.ts';
 import type { CountedProcess, OpenCounts } from './open-counts.ts';
+import { gapsOfMarks, openMarks } from './open-marks.ts';
+import { OpenTimeline } from './open-timeline.ts';
 import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
@@ -68,11 +70,12 @@ export interface AttachOptions
 export async function attach(options: AttachOptions): Promise<Report> {
   const { slotCount, history, forMs, signal, reportOn, followChildren = false, only, skip } = options;
   const suppressions = (options.suppressions ?? []).flatMap(parseSuppressions);
-  using marks = await openMarks(options);
+  using marks = await openMarksOf(options);
   using report = reportOn === undefined ? undefined : createNewEvent(reportOn);
   HandleTable.learnTypeNames(); // which else the targets would have to wait for
   using _sign = new AuditorSign();
   using events = new AuditorEvents({ followsChildren: followChildren });
+  using timeline = options.countOverTime === true ? new OpenTimeline() : undefined;
   await using tree = new ProcessTree(events, {
     recording: {
       ...(slotCount === undefined ? {} : { slotCount }),
@@ -85,7 +88,8 @@ export async function attach(options: AttachOptions): Promise<Report> {
     settleMs: options.settleMs,
     onCounts: options.onCounts,
     sectionsOfAll: marks,
-    judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options) }),
+    timeline,
+    judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options, marks) }),
   });
   tree.start();
   try {
@@ -96,8 +100,13 @@ export async function attach(options: AttachOptions): Promise<Report> {
     ];
     using stop = new AbortEvent(signals.length === 0 ? undefined : AbortSignal.any(signals));
     const awaited = [stop, tree.settled, ...(report === undefined ? [] : [report])];
-    while ((await waitForOne(awaited)) === report) options.onReport?.(assemble(tree, await tree.reportInPassing()));
-    return assemble(tree, await tree.finish(), true);
+    const assembleNow = async (isLast: boolean): Promise<Report> => {
+      timeline?.take();
+      const parts = await (isLast ? tree.finish() : tree.reportInPassing());
+      return { ...assemble(tree, parts, isLast), ...timeline?.describe() };
+    };
+    while ((await waitForOne(awaited)) === report) options.onReport?.(await assembleNow(false));
+    return await assembleNow(true);
   } catch (error) {
     await tree.abandon();
     throw error;
@@ -124,7 +133,7 @@ async function attachToEach(
 }
 
 /** @throws the reason why there is nothing to report on */
-function assemble(tree: ProcessTree, { reports, gaps, failures }: TreeReport, isLast = false): Report {
+function assemble(tree: ProcessTree, { reports, gaps, failures }: TreeReport, isLast: boolean): Report {
   const [first, ...others] = reports;
   if (first === undefined) throw failures[0];
   const { gaps: combined, nameless, ...rest } = combineTree(first, { reports: others, gaps });
@@ -149,20 +158,24 @@ function assemble(tree: ProcessTree, { reports, gaps, failures }: TreeReport, is
 }
 
 /** @throws MarkError when marks cannot be taken by that name, or there is more than one process */
-async function openMarks({ mark, settleMs = 0, processes }: AttachOptions): Promise<MarkListener | undefined> {
-  if (mark === undefined) return undefined;
-  if (processes.length > 1)
+async function openMarksOf(options: AttachOptions): Promise<MarkListener | undefined> {
+  const { mark, processes } = options;
+  if (mark !== undefined && processes.length > 1)
     throw new MarkError(mark, `${processes.length} processes cannot share its marks`, 'one process, or --every');
-  return await MarkListener.open(parseMarkName(mark), { settleMs });
+  return await openMarks(mark === undefined ? undefined : parseMarkName(mark), options);
 }
 
 /** Why growth could not be judged. */
-function growthGaps({ marks, watch }: Evidence, { mark, analysis }: AttachOptions): readonly Gap[] {
+function growthGaps(
+  { marks, watch }: Evidence,
+  options: AttachOptions,
+  listener: MarkListener | undefined,
+): readonly Gap[] {
   if (marks === undefined) return [];
-  const areIntervals = watch?.everyMs !== undefined;
+  const { mark, analysis } = options;
+  if (watch?.everyMs === undefined)
+    return gapsOfMarks(marks, mark ?? '', (listener?.sections?.begun ?? 0) > 0, options);
   // A target that has ended is judged by what it left open.
-  if (areIntervals && !watch.goesOn) return [];
-  const warmUp = analysis?.warmUpIterations;
-  const gap = areIntervals ? intervalGap(marks, warmUp) : iterationGap(marks, mark ?? '', warmUp);
+  const gap = watch.goesOn ? intervalGap(marks, analysis?.warmUpIterations) : undefined;
   return gap === undefined ? [] : [gap];
 }

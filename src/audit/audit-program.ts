@@ -1,10 +1,8 @@
 import { AuditorEvents } from '../agent/inject/auditor-events.ts';
-import { iterationGap } from '../analyze/iterations.ts';
 import { parseSuppressions } from '../analyze/suppressions.ts';
 import { type Gap, weighGaps } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';
-import { MarkListener } from '../marks/mark-listener.ts';
-import { MarkError, type MarkName, parseMarkName } from '../marks/mark-name.ts';
+import { type MarkName, parseMarkName } from '../marks/mark-name.ts';
 import type { Report } from '../model.ts';
 import { checkProgram, findProgram } from '../process/program.ts';
 import { StandardStreams } from '../process/standard-streams.ts';
@@ -13,7 +11,9 @@ import { AuditClaim, AuditorSign } from './audit-claim.ts';
 import type { Judgement } from './examination.ts';
 import { JavaScriptLogs } from './javascript-logs.ts';
 import { findIn, modulesWithoutNames } from './findings.ts';
+import { gapsOfMarks, openMarks } from './open-marks.ts';
 import { type AuditOptions, nameSourcesOf } from './options.ts';
+import { OpenTimeline } from './open-timeline.ts';
 import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
 import { combineTree } from './tree/combine-tree.ts';
@@ -50,12 +50,13 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const find = (evidence: Evidence): ReturnType<typeof findIn> => findIn(evidence, options, suppressions);
   const choice = new ProcessChoice(options.only, options.skip);
   const isReported = choice.isReported(target.image);
+  using timeline = options.countOverTime === true ? new OpenTimeline() : undefined;
   await using tree =
     events.child === undefined
       ? undefined
       : new ProcessTree(
           events,
-          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks },
+          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks, timeline },
           started,
         );
   using session = await AuditSession.begin(target, recording, {
@@ -63,6 +64,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     marks,
     names,
     arrived: tree?.rootArrived,
+    timeline: isReported ? timeline : undefined,
   });
   tree?.joinRoot(session.examination);
   using watch = options.watch && new ValueWatch(target, recording.ledger, options.watch, names);
@@ -85,6 +87,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     await ending;
   }
   if (options.waitChildren === true && !judgement.isAborted) await tree?.settle();
+  timeline?.take();
   const children = await tree?.finish();
   await streams.drain();
   const exitCode = target.exitCode();
@@ -110,17 +113,8 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     ...combined,
     completeness: weighGaps(gaps),
     ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
+    ...timeline?.describe(),
   };
-}
-
-/** @throws MarkError when marks cannot be taken by that name */
-async function openMarks(
-  mark: MarkName | undefined,
-  { settleMs = 0, leaksBySection = false }: AuditOptions,
-): Promise<MarkListener | undefined> {
-  if (mark !== undefined) return await MarkListener.open(mark, { settleMs, leaksBySection });
-  if (leaksBySection) throw new MarkError('', 'there is no pipe to say which section begins', 'a pipe: pipe:my-test');
-  return undefined;
 }
 
 /** The gaps of the recording, and those that come from how the audit was made. */
@@ -129,18 +123,12 @@ function listGaps(
   options: AuditOptions,
   mark: MarkName | undefined,
 ): readonly Gap[] {
-  const { analysis, settleMs = 0, leaksBySection = false, interruption } = options;
+  const { settleMs = 0, interruption } = options;
   const isKnown = gaps.some(({ kind }) => kind === 'interrupted');
   const hasSections = stats.sections !== undefined;
-  const name = mark?.name ?? '';
-  const iteration =
-    evidence.marks === undefined || (evidence.marks.length === 0 && (hasSections || leaksBySection))
-      ? undefined
-      : iterationGap(evidence.marks, name, analysis?.warmUpIterations);
   return [
     ...(interruption?.aborted === true && !isKnown ? [{ kind: 'interrupted' } as const] : []),
-    ...(iteration === undefined ? [] : [iteration]),
-    ...(leaksBySection && !hasSections ? [{ kind: 'no-sections', mark: name } as const] : []),
+    ...(evidence.marks === undefined ? [] : gapsOfMarks(evidence.marks, mark?.name ?? '', hasSections, options)),
     ...gaps,
     ...(evidence.marks === undefined && settleMs > 0 ? [{ kind: 'settled-without-marks' } as const] : []),
   ];

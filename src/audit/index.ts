@@ -15,6 +15,7 @@ export type {
   Frame,
   HandleObject,
   Level,
+  OpenOverTime,
   Report,
   Rule,
   SocketDescription,

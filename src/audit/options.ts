@@ -20,6 +20,8 @@ export interface AuditOptions {
   readonly settleMs?: number;
   /** Whether a handle that a labelled section opens and leaves open at its end is a leak: docs/test-attribution.md. */
   readonly leaksBySection?: boolean;
+  /** Whether open handles are counted while the program runs, for `openOverTime` of the report; false by default. */
+  readonly countOverTime?: boolean;
   /** Texts of suppressions (docs/suppressions.md), beside the default ones. */
   readonly suppressions?: readonly SuppressionText[];
   /** Whether the default suppressions are in force; true by default. */

@@ -10,6 +10,7 @@ import { Examination, type Judgement, noteOpenHandles } from './examination.ts';
 import { ExitingThreads } from './exiting-threads.ts';
 import { awaitMoment, type JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
+import type { OpenTimeline } from './open-timeline.ts';
 import { type AbortEvent, waitForEnd } from './wait.ts';
 
 /** The facts of a target that a session needs beforehand. */
@@ -18,6 +19,8 @@ interface SessionOptions {
   readonly passedOn: readonly RawHandle[];
   readonly marks?: MarkListener | undefined;
   readonly names?: NameSources;
+  /** Counts its open handles now and then. */
+  readonly timeline?: OpenTimeline | undefined;
   /** Signalled when the target has come to a stop of its exit; absent where no other target signals the same. */
   readonly arrived?: AsHandle | undefined;
 }
@@ -32,18 +35,20 @@ export class AuditSession implements Disposable {
   readonly #recording: Recording;
   readonly #marks: MarkListener | undefined;
   readonly #arrived: AsHandle;
+  readonly #timeline: OpenTimeline | undefined;
   readonly examination: Examination;
 
   private constructor(
     target: StartedTarget,
     recording: Recording,
-    { marks, arrived }: SessionOptions,
+    { marks, arrived, timeline }: SessionOptions,
     examination: Examination,
   ) {
     this.#target = target;
     this.#recording = recording;
     this.#marks = marks;
     this.#arrived = arrived ?? recording.arrived;
+    this.#timeline = timeline;
     this.examination = examination;
   }
 
@@ -54,7 +59,7 @@ export class AuditSession implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async begin(target: StartedTarget, recording: Recording, options: SessionOptions): Promise<AuditSession> {
-    const { marks, passedOn, names = {} } = options;
+    const { marks, passedOn, names = {}, timeline } = options;
     const examination = new Examination(target, recording, {
       firstModules: listFirstModules(target, target.image),
       names,
@@ -64,6 +69,7 @@ export class AuditSession implements Disposable {
       const table = noteOpenHandles(target, recording);
       examination.inherited = await describeInherited(target, target.pid, listInherited(table, passedOn));
       examination.begin(marks, marks);
+      timeline?.join(recording.ledger);
       return new AuditSession(target, recording, options, examination);
     } catch (error) {
       examination[Symbol.dispose]();
@@ -88,6 +94,7 @@ export class AuditSession implements Disposable {
       point = await this.#awaitJudgementPoint(threads, abort);
       const durationMs = examination.elapsedMs();
       if (point !== 'ended') threads.stop();
+      this.#timeline?.take();
       await this.#marks?.finish();
       const { ledger } = this.#recording;
       ledger.check();
@@ -95,6 +102,7 @@ export class AuditSession implements Disposable {
       return await examination.judge({ point, ledger, ...table, stacks: threads.stacks, durationMs, onModule });
     } finally {
       onModule?.(undefined);
+      this.#timeline?.leave(this.#recording.ledger);
       threads[Symbol.dispose]();
       // A target that cannot be judged is not left running either.
       if (point === 'at-gate') this.#recording.release();

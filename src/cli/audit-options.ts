@@ -36,6 +36,7 @@ export interface AuditCliOptions {
   readonly mark?: string;
   readonly warmUp: number;
   readonly settle?: number;
+  readonly leaksBySection?: true;
   readonly suppress?: readonly SuppressionText[];
   readonly defaultSuppressions: boolean;
   readonly only?: readonly string[];
@@ -140,6 +141,10 @@ export function addMarkOptions(command: Command): Command {
       'at each mark, wait up to this long for handles that another thread still closes',
       parseSettle,
     )
+    .option(
+      '--leaks-by-section',
+      'a handle that a section (begin <name> … end <name> on the pipe of --mark, such as a test) opens and leaves open at its end is a leak, even if it is closed later',
+    )
     .addOption(
       new Option(
         '--symbols <path>',
@@ -191,6 +196,7 @@ export function toAuditOptions(
   | 'defaultSuppressions'
   | 'settleMs'
   | 'mark'
+  | 'leaksBySection'
   | 'symbolPath'
   | 'javaScriptLogs'
   | 'onSymbolDownload'
@@ -206,6 +212,7 @@ export function toAuditOptions(
     defaultSuppressions: options.defaultSuppressions,
     settleMs: options.settle ?? 0,
     ...(options.mark === undefined ? {} : { mark: options.mark }),
+    leaksBySection: options.leaksBySection ?? false,
     ...(options.symbols === undefined ? {} : { symbolPath: toWindowsSymbolPath(options.symbols) }),
     ...(options.jsLogs === undefined ? {} : { javaScriptLogs: toWindowsPath(options.jsLogs) }),
     onSymbolDownload: (download) => {

@@ -7,6 +7,7 @@ import type { Report } from '../model.ts';
 import {
   type Companion,
   companions,
+  formatsOverTime,
   isReporterName,
   type ReporterName,
   reporterNames,
@@ -81,6 +82,11 @@ export function addReporter(choices: readonly ReporterChoice[], choice: Reporter
 
 function placeOf({ name, file }: ReporterChoice): string {
   return file === undefined ? `stream ${streamOf(name)}` : `file ${file.toLowerCase()}`;
+}
+
+/** Whether a report shows how the number of open handles moved. */
+export function showsTime(choices: readonly ReporterChoice[]): boolean {
+  return choices.some(({ name }) => formatsOverTime.has(name));
 }
 
 /** Whether a report goes to stdout, so that the target's own output must go elsewhere. */

@@ -17,6 +17,7 @@ export interface Config {
   readonly mark?: string;
   readonly warmUp?: number;
   readonly settle?: string;
+  readonly leaksBySection?: boolean;
   readonly followChildren?: boolean;
   readonly waitChildren?: boolean;
   readonly quarantine?: number;

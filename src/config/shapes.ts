@@ -117,6 +117,9 @@ export const configShape: Shape = {
       pattern: '^\\d+(\\.\\d+)?(ms|s|m|h)$',
       example: '500ms',
     }),
+    leaksBySection: flag(
+      'Whether a handle that a section opens and leaves open at its end is a leak. It needs a mark such as pipe:name.',
+    ),
     followChildren: flag('Whether run records child processes, too.'),
     waitChildren: flag('Whether run goes on until all child processes have ended.'),
     quarantine: whole('How many closed handle values run gives to no new handle.', 1, 1 << 16),

@@ -48,6 +48,9 @@ export const reporters: Readonly<Record<ReporterName, Reporter | PiecewiseReport
 /** The second texts of formats that have one. */
 export const companions: Readonly<Partial<Record<ReporterName, Companion>>> = { github: stepSummary };
 
+/** The formats that show how the number of open handles moved: counting it takes some time of the auditor. */
+export const formatsOverTime: ReadonlySet<ReporterName> = new Set(['json', 'html']);
+
 /** The names in the order of {@link reporters}, for help and error texts. */
 export const reporterNames: readonly ReporterName[] = Object.keys(reporters) as ReporterName[];
 

@@ -5,6 +5,7 @@ import type {
   Frame,
   HandleObject,
   HistoryEvent,
+  OpenOverTime,
   Report,
   SectionPart,
   Stack,
@@ -166,6 +167,11 @@ function objectToJson({ type, name, socket, wrapper }: HandleObject): object {
       descriptor: wrapper.descriptor,
     },
   };
+}
+
+/** The counts of open handles, by their moments. */
+export function openOverTimeToJson({ timesMs, types }: OpenOverTime): object {
+  return { timesMs, types: types.map(({ type, counts }) => ({ type, counts })) };
 }
 
 /** A frame of a stack. */

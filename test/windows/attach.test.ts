@@ -58,7 +58,20 @@ describe('an attach', () => {
     expect(report.target).toMatchObject({ pid: target.processId, attached: true });
     expect(report.target.exitCode).toBeUndefined();
     expect(report.completeness.complete).toBe(true);
+    expect(report).not.toHaveProperty('openOverTime');
     expect(await target.stop()).toEqual({ exitCode: 0, output: expect.stringMatching(/^rounds [1-9]\d+\r?$/m) });
+  });
+
+  it('counts what is open over time, on demand', async () => {
+    using target = await Target.start('works-without-pause', '8', '20');
+    const { openOverTime, findings } = await attachTo(target, { countOverTime: true });
+    const { timesMs = [], types = [] } = openOverTime ?? {};
+    expect(timesMs.length).toBeGreaterThan(2);
+    expect(timesMs.length).toBeLessThanOrEqual(200);
+    expect(timesMs).toEqual(timesMs.toSorted((a, b) => a - b));
+    const events = types.find(({ type }) => type === 'Event')!.counts;
+    const leaked = findings.filter(({ rule, object }) => rule === 'leak' && object.type === 'Event');
+    expect(events.at(-1)! - events[0]!).toBeGreaterThanOrEqual(leaked.length);
   });
 
   it('finds no error in a process whose threads work without pause', async () => {

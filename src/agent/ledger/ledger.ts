@@ -27,7 +27,6 @@ import {
   SLOT_SIZE_BYTES,
   STACK_POOL_SIZE_BYTES,
   stackNode,
-  STATE_FLAG_BITS,
   STATE_OCCUPIED,
   STATE_QUARANTINED,
   moduleStates,
@@ -49,6 +48,7 @@ import {
   readMisuse,
   readSweep,
 } from './records.ts';
+import { countLives, countOpenByType } from './slot-sums.ts';
 
 /**
  * Reads a ledger while, or after, the target writes it.
@@ -264,18 +264,16 @@ export class Ledger implements CallLedger {
 
   /** How many opens and closes succeeded, over all values. */
   totals(): { opens: number; closes: number } {
-    let opens = 0;
-    let open = 0;
-    const used = this.#slotsUsed();
-    for (let index = 0; index < used; index++) {
-      const offset = this.#layout.slotsOffset + index * SLOT_SIZE_BYTES + slot.state;
-      const low = this.#memory.getUint32(offset);
-      const high = this.#memory.getUint32(offset + 4) & (0xffff_ffff >>> STATE_FLAG_BITS);
-      opens += (low >>> 1) + high * 0x8000_0000; // the generation
-      open += low & 1;
-    }
+    const { lives, open } = countLives(this.#usedSlots());
     // Damaged slots must not make a count negative.
-    return { opens: Math.max(0, opens - this.#openBefore), closes: Math.max(0, opens - open) };
+    return { opens: Math.max(0, lives - this.#openBefore), closes: Math.max(0, lives - open) };
+  }
+
+  /** How many handles, and objects that no handle stands for, are open, by type. It may be asked often. */
+  openByType(): ReadonlyMap<string, number> {
+    const counts = countOpenByType(this.#usedSlots());
+    for (const { life } of this.openObjects()) counts.set(life.objectType, (counts.get(life.objectType) ?? 0) + 1);
+    return counts;
   }
 
   /** Return addresses of a stack, innermost first; empty for id 0 and for an id that names no stack. */
@@ -377,6 +375,10 @@ export class Ledger implements CallLedger {
     const used = this.#memory.getBigUint64(header.slotsUsed);
     if (used > BigInt(this.#layout.slotCount)) throw new LedgerDamagedError('its number of used slots is wrong');
     return Number(used);
+  }
+
+  #usedSlots(): { readonly memory: LedgerMemory; readonly offset: number; readonly count: number } {
+    return { memory: this.#memory, offset: this.#layout.slotsOffset, count: this.#slotsUsed() };
   }
 
   #slotOffset(value: bigint): number | undefined {

@@ -16,6 +16,7 @@ import { Examination, type Judgement, type Look, noteOpenHandles } from '../exam
 import { ExitingThreads } from '../exiting-threads.ts';
 import { modulesWithoutNames } from '../findings.ts';
 import type { OpenCounts } from '../open-counts.ts';
+import type { OpenTimeline } from '../open-timeline.ts';
 import { END_MS } from '../wait.ts';
 import type { NameSources } from '../options.ts';
 import type { ProcessReport } from './process-report.ts';
@@ -35,6 +36,8 @@ export interface MemberOptions {
   readonly marks?: MarkListener | undefined;
   /** Called after each count, and with `undefined` when the process has ended. */
   readonly onCounts?: ((counts: OpenCounts | undefined) => void) | undefined;
+  /** Counts its open handles now and then. */
+  readonly timeline?: OpenTimeline | undefined;
   /** By which the sections of its work are known; absent where none are to come. */
   readonly sectionsOfAll?: MarkListener | undefined;
   /** Applies the rules and the suppressions; absent for a process that is recorded for its children's sake only. */
@@ -69,6 +72,7 @@ export class Member implements Disposable {
     this.examination = examination;
     this.#threads = new ExitingThreads(target, recording);
     examination.begin(options.marks, options.sectionsOfAll, options.onCounts && (() => this.#passCounts()));
+    options.timeline?.join(recording.ledger);
   }
 
   /**
@@ -165,7 +169,10 @@ export class Member implements Disposable {
   lookForEnd(): boolean {
     const hadEnded = this.hasEnded;
     this.#exitCode ??= this.target.exitCode();
-    if (this.hasEnded && !hadEnded) this.#options.onCounts?.(undefined);
+    if (this.hasEnded && !hadEnded) {
+      this.#options.onCounts?.(undefined);
+      this.#options.timeline?.leave(this.recording.ledger);
+    }
     if (this.hasEnded) this.#judge(async () => await this.#judgeEnded());
     return this.hasEnded;
   }
@@ -278,6 +285,7 @@ export class Member implements Disposable {
     try {
       const durationMs = this.examination.elapsedMs();
       this.#threads.stop();
+      if (this.target.origin === 'attached') this.#options.timeline?.take();
       await this.#options.marks?.finish();
       const { ledger } = this.recording;
       ledger.check();
@@ -309,6 +317,7 @@ export class Member implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
+    this.#options.timeline?.leave(this.recording.ledger);
     this.#threads[Symbol.dispose]();
     using _marks = this.#options.marks;
     using _target = this.target;

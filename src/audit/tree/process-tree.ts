@@ -16,6 +16,7 @@ import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
 import type { NameSources } from '../options.ts';
 import type { CountedProcess, OpenCounts } from '../open-counts.ts';
+import type { OpenTimeline } from '../open-timeline.ts';
 import { Exchange } from './exchange.ts';
 import { Member, type MemberOptions, type Verdict } from './member.ts';
 import type { ProcessChoice } from './process-choice.ts';
@@ -37,6 +38,8 @@ interface TreeOptions {
   readonly onCounts?: ((process: CountedProcess, counts: OpenCounts | undefined) => void) | undefined;
   /** By which the sections of the work of all processes are known. */
   readonly sectionsOfAll?: MarkListener | undefined;
+  /** Counts the open handles of all processes now and then. */
+  readonly timeline?: OpenTimeline | undefined;
   /** Applies the rules and the suppressions. */
   readonly judge: (evidence: Evidence) => Verdict;
 }
@@ -331,7 +334,7 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   #memberOptions({ pid, image }: Target, claim: AuditClaim | undefined, given?: MarkListener): MemberOptions {
-    const { names, choice, judge, everyMs, settleMs = 0, onCounts, sectionsOfAll } = this.#options;
+    const { names, choice, judge, everyMs, settleMs = 0, onCounts, sectionsOfAll, timeline } = this.#options;
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
     return {
       names,
@@ -339,7 +342,7 @@ export class ProcessTree implements AsyncDisposable {
       marks,
       sectionsOfAll,
       ...(choice.isReported(image)
-        ? { judge, onCounts: onCounts && ((counts) => onCounts({ pid, image }, counts)) }
+        ? { judge, timeline, onCounts: onCounts && ((counts) => onCounts({ pid, image }, counts)) }
         : { judge: undefined }),
     };
   }

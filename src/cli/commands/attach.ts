@@ -29,7 +29,7 @@ import { parseDuration } from '../duration.ts';
 import { addTelemetryOptions, openAskedTelemetry, type TelemetryCliOptions } from '../export/telemetry-options.ts';
 import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
-import { checkReportFiles, numberFiles, type ReporterChoice, writeReports } from '../report-output.ts';
+import { checkReportFiles, numberFiles, type ReporterChoice, showsTime, writeReports } from '../report-output.ts';
 import { write } from '../screen/terminal.ts';
 
 interface AttachCliOptions extends AuditCliOptions, TelemetryCliOptions {
@@ -121,6 +121,7 @@ async function runAttach(
     slotCount: options.maxHandles,
     history: options.history,
     ...toAuditOptions(options),
+    countOverTime: showsTime(chosen),
     signal: interruption.signal,
     ...(options.for === undefined ? {} : { forMs: options.for }),
     ...(everyMs === undefined ? {} : { everyMs }),

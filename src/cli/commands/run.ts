@@ -30,7 +30,7 @@ import { write } from '../screen/terminal.ts';
 import { ValueView } from '../screen/value-view.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
-import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
+import { checkReportFiles, type ReporterChoice, showsTime, takesStdout, writeReports } from '../report-output.ts';
 
 interface RunOptions extends AuditCliOptions {
   readonly followChildren: boolean;
@@ -41,7 +41,6 @@ interface RunOptions extends AuditCliOptions {
   readonly quarantine?: number;
   readonly repeat?: number;
   readonly value?: bigint;
-  readonly leaksBySection?: true;
 }
 
 /** `unclosed run`: audits a program from its first instruction to its last. */
@@ -90,16 +89,12 @@ export function addRunCommand(program: Command): void {
     'run the program this many times, and say in how many runs each finding appeared',
     parseRepeat,
   );
-  addMarkOptions(command).option(
-    '--leaks-by-section',
-    'a handle that a section (begin <name> … end <name> on the pipe of --mark, such as a test) opens and leaves open at its end is a leak, even if it is closed later',
-  );
   command.option(
     '--value <handle>',
     'print each call that opens, closes or misuses a handle of this value, such as 0x44, with its stack, as it happens',
     parseHandle,
   );
-  command.addOption(
+  addMarkOptions(command).addOption(
     new Option(
       '--quarantine [count]',
       `give the last closed handle values to no new handle, ${DEFAULT_QUARANTINE} of them unless a count is given: then every use of a closed handle is found`,
@@ -136,7 +131,7 @@ async function run(
     },
     ...toAuditOptions(options),
     javaScript: options.js ?? false,
-    leaksBySection: options.leaksBySection ?? false,
+    countOverTime: showsTime(chosen),
     followChildren: options.followChildren,
     waitChildren: options.waitChildren ?? false,
     signal: interruption.signal,

@@ -166,6 +166,7 @@ function optionValues({ config, directory, shown }: Configuration): readonly (re
     ['mark', config.mark],
     ['warmUp', config.warmUp],
     ['settle', config.settle],
+    ['leaksBySection', config.leaksBySection],
     ['followChildren', config.followChildren],
     ['waitChildren', config.waitChildren],
     ['quarantine', config.quarantine],

@@ -7,6 +7,7 @@ import {
   findingToJson,
   frameToJson,
   namedStacks,
+  openOverTimeToJson,
   statsToJson,
   suppressionToJson,
   targetToJson,
@@ -65,7 +66,7 @@ function* writeFinding(finding: Finding, writeFrame: (frame: Frame) => string): 
 /** The document without its findings. */
 function toJson(report: Report): object {
   const { schemaVersion, tool, target, completeness, modulesWithoutNames, suppressions } = report;
-  const { baseline, processes, runs } = report;
+  const { baseline, processes, runs, openOverTime } = report;
   return {
     schemaVersion,
     tool: { name: tool.name, version: tool.version },
@@ -96,5 +97,6 @@ function toJson(report: Report): object {
     })),
     runs: runs?.map(({ pid, exitCode, durationMs }) => ({ pid, exitCode, durationMs })),
     stats: statsToJson(report),
+    openOverTime: openOverTime && openOverTimeToJson(openOverTime),
   };
 }

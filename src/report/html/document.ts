@@ -6,6 +6,7 @@ import { drawFindings, drawGallery } from './findings.ts';
 import { drawFlameGraph } from './flame-graph.ts';
 import { drawHandlesByType } from './handles-by-type.ts';
 import { clip, html, type Markup, raw } from './markup.ts';
+import { drawOpenOverTime } from './open-over-time.ts';
 import type { Page } from './page.ts';
 import { drawGaps, drawMissingSymbols, drawProcessTree, drawSuppressionLists } from './remarks.ts';
 import { drawRules } from './rule-texts.ts';
@@ -16,7 +17,7 @@ import { styles } from './styles.ts';
  * The page may do nothing but show itself: it loads nothing, sends nothing, and runs no style sheet and no script but
  * the two of this tool. SHA-256 in Base64, as the policy wants it; a test compares them with the texts.
  */
-const stylesHash = 'L0Af5Vm1R5WnChoGQ7VcJKIOR7E8z6XNCeyCfTde33k=';
+const stylesHash = 'w2WVZlOu9MzxPbarFqw/CaQwvQjR83tTyRUj8zN/mMc=';
 const scriptHash = 'TAWB3bewGiozZVGWPxXww1f4BvJpOR0lQVBKRxcs230=';
 const policy = [
   "default-src 'none'",
@@ -39,6 +40,7 @@ export function drawDocument(page: Page): string {
   const sections: readonly (readonly [id: string, name: string, content: Markup])[] = [
     ['findings', 'Findings', drawFindings(gallery, page)],
     ['types', 'Handles by type', drawHandlesByType(page)],
+    ['time', 'Open over time', drawOpenOverTime(page)],
     ['flame', 'Left open', drawFlameGraph(page, gallery.ids)],
     ['processes', 'Processes', drawProcessTree(page)],
     ['gaps', report.completeness.complete ? 'Good to know' : 'Not seen', drawGaps(page)],

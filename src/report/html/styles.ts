@@ -119,6 +119,18 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
 .series .type { font-weight: 600; }
 .columns { border-bottom: 1px solid var(--dim); display: block; max-width: 100%; }
 
+table.time th:first-child { min-width: 7.5rem; }
+table.time .badge { display: inline-block; text-transform: none; letter-spacing: 0; }
+table.time td.figure, table.time th[scope="row"] { vertical-align: middle; }
+table.time tbody tr:first-child { background: var(--sunken); }
+th.axis { min-width: 12rem; width: 100%; font-weight: 400; }
+th.axis span:last-child { float: right; }
+td.line svg { display: block; }
+td.line .area { fill: var(--tone, var(--value)); fill-opacity: 0.2; }
+td.line .edge { stroke: var(--tone, var(--value)); }
+table.time tr:is(.error, .warning) th { color: var(--tone); }
+.figures > summary { cursor: pointer; padding: 0.2rem 0; }
+
 .card {
   background: var(--surface); border: 1px solid var(--line); border-left: 5px solid var(--tone); border-radius: 8px;
   padding: 1rem 1.15rem; margin: 0 0 1rem; scroll-margin-top: 1rem;
@@ -204,6 +216,11 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
   td.bar { min-width: 6rem; width: auto; }
   td.bar svg { width: calc(100% - 3.2rem); margin-right: 0.3rem; }
   .fingerprint { margin-left: 0; }
+  table.time tr { display: grid; grid-template-columns: minmax(0, 1fr) 4.2rem 3.6rem 4rem; align-items: center; }
+  table.time :is(th, td) { border: 0; }
+  table.time tbody tr { border-top: 1px solid var(--line); }
+  table.time :is(th.axis, td.line) { grid-column: 1 / -1; grid-row: 2; min-width: 0; padding-top: 0; }
+  table.time thead th { font-size: 0.85rem; }
   .series li { grid-template-columns: 1fr; }
   .place { display: block; margin-left: 0; }
 }
@@ -212,6 +229,8 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
   .flame rect { fill: Canvas; stroke: CanvasText; }
   .flame text, .flame .leaf text { fill: CanvasText; }
   .value, .columns rect { fill: CanvasText; }
+  td.line .area { fill: CanvasText; }
+  td.line .edge { stroke: CanvasText; }
   .flame a:focus-visible rect { stroke: Highlight; }
 }
 @media print {
@@ -226,6 +245,6 @@ td.bar svg { width: calc(100% - 5rem); vertical-align: middle; margin-right: 0.6
   .scroll { overflow: visible; }
   .few details::details-content { content-visibility: visible; block-size: auto; }
   a { color: inherit; text-decoration: none; }
-  .verdict, .card, .flame, .badge, .sign, .source mark { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .verdict, .card, .flame, td.line, .badge, .sign, .source mark { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 `;

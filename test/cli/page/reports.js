@@ -78,6 +78,29 @@ const findings = [
   },
 ];
 
+/** A leak of files, a pool of events that fills, and types of which the number does not change. */
+function makeTimeline() {
+  const timesMs = Array.from({ length: 120 }, (_, moment) => Math.round((moment * 1240) / 119));
+  /** @type {Readonly<Record<string, (moment: number) => number>>} */
+  const counts = {
+    Directory: () => 2,
+    Event: (moment) => Math.min(14, 4 + Math.floor(moment / 3)),
+    File: (moment) => 3 + Math.floor(moment / 12),
+    Key: () => 3,
+    Mutant: () => 1,
+    Process: (moment) => (moment > 40 && moment < 80 ? 2 : 0),
+    Socket: (moment) => (moment % 30 < 12 ? 6 + (moment % 5) : 2),
+    Thread: (moment) => (moment > 20 ? 8 : 1),
+  };
+  return {
+    timesMs,
+    types: Object.entries(counts).map(([type, countAt]) => ({
+      type,
+      counts: timesMs.map((_, moment) => countAt(moment)),
+    })),
+  };
+}
+
 /** @type {Report} */
 export const full = {
   schemaVersion: 1,
@@ -102,6 +125,7 @@ export const full = {
     distinctStacks: 31,
     iterations: 8,
   },
+  openOverTime: makeTimeline(),
 };
 
 /** @type {Report} */

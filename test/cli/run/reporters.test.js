@@ -3,37 +3,37 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { readers } from './read-back.js';
 import { fixtures, makeDirectory, shell, skip, unclosed } from './shell.js';
 
 const cwd = makeDirectory();
 const leaky = join(fixtures, 'leaks-event.exe');
 
 describe('reports for machines', { skip }, () => {
-  it('are written in one run, each to its file', () => {
-    const files = {
-      sarif: 'a.sarif',
-      junit: 'a.xml',
-      gitlab: 'a.gitlab.json',
-      markdown: 'a.md',
-      folded: 'a.folded',
-      csv: 'a.csv',
-      ndjson: 'a.ndjson',
-      json: 'a.json',
-    };
-    const reporters = Object.entries(files).map(([name, file]) => `--reporter ${name}=${file}`);
+  it('are written in one run beside the table, and others read in each what was found', () => {
+    const reporters = Object.keys(readers).map((name) => `--reporter ${name}=a.${name}`);
     const { status, stderr } = shell(`${unclosed} run ${reporters.join(' ')} --reporter table -- '${leaky}'`, {
       cwd,
     });
     assert.equal(status, 1, stderr);
     assert.match(stderr, /^WARNING leak/m);
-    for (const file of Object.values(files)) assert.ok(readFileSync(join(cwd, file), 'utf8').endsWith('\n'), file);
+    for (const [name, read] of Object.entries(readers)) {
+      const text = readFileSync(join(cwd, `a.${name}`), 'utf8');
+      assert.ok(text.endsWith('\n'), name);
+      assert.deepEqual([name, read(text)], [name, 1]);
+    }
     const { runs } = JSON.parse(readFileSync(join(cwd, 'a.sarif'), 'utf8'));
-    const { findings } = JSON.parse(readFileSync(join(cwd, 'a.json'), 'utf8'));
+    const { findings, openOverTime, stats } = JSON.parse(readFileSync(join(cwd, 'a.json'), 'utf8'));
     assert.deepEqual(
       runs[0].results.map((/** @type {any} */ { partialFingerprints }) => partialFingerprints['unclosed/v1']),
       findings.map((/** @type {any} */ { fingerprint }) => fingerprint),
     );
     assert.match(readFileSync(join(cwd, 'a.folded'), 'utf8'), /;leaks-event\.exe!leak_event;.*;\[Event\] 1\n$/);
+    const { timesMs, types } = openOverTime;
+    assert.ok(timesMs.length > 0 && timesMs.length <= 200 && timesMs.at(-1) <= stats.durationMs + 1);
+    const [events] = types.filter((/** @type {any} */ { type }) => type === 'Event');
+    assert.ok(events.counts.at(-1) >= 1, 'the event that leaks is open at the end');
+    assert.match(readFileSync(join(cwd, 'a.html'), 'utf8'), timesMs.length > 1 ? /aria-label="Event: / : /./);
   });
 
   it('name source files from the root of the Git work tree above the working directory', () => {

@@ -46,12 +46,12 @@ describe('the JSON report on stdout', { skip }, () => {
     assert.equal(stderr, 'to stdout\nto stderr\n');
   });
 
-  for (const [what, siteCount, leastBytes] of /** @type {const} */ ([
-    ['64 KiB', 80, 1 << 16],
-    ['a mebibyte', 1200, 1 << 20],
+  for (const [what, siteCount, depth, leastBytes] of /** @type {const} */ ([
+    ['64 KiB', 80, 0, 1 << 16],
+    ['50 MB', 4000, 70, 50e6],
   ])) {
     it(`arrives whole through a pipe whose reader is slow: more than ${what}`, () => {
-      const program = buildLeakyProgram(siteCount);
+      const program = buildLeakyProgram(siteCount, depth);
       const { stdout, status } = shell(
         `{ ${unclosed} run --json -- '${program}'; echo $? >&3; } 3>status | (sleep 1; cat)`,
         { cwd },
@@ -213,19 +213,23 @@ function expectedSum() {
  * A program with that many functions, each of which leaks an event of its own.
  *
  * @param {number} siteCount
+ * @param {number} [depth] how many calls each of them is below `main`
  * @returns {string} its path
  */
-function buildLeakyProgram(siteCount) {
+function buildLeakyProgram(siteCount, depth = 0) {
   const name = join(cwd, `leaks-at-${siteCount}-sites`);
   const functions = Array.from(
     { length: siteCount },
     (_, index) =>
       `__attribute__((noinline)) void leak_number_${index}(void) { CreateEventW(0, 0, 0, 0); count += ${index}; }`,
   );
-  const calls = Array.from({ length: siteCount }, (_, index) => `leak_number_${index}();`);
+  // The addition keeps the compiler from making a loop of it.
+  const descend =
+    '__attribute__((noinline)) void descend(int depth, void (*leak)(void)) { if (depth > 0) descend(depth - 1, leak); else leak(); count += depth; }';
+  const calls = Array.from({ length: siteCount }, (_, index) => `descend(${depth}, leak_number_${index});`);
   writeFileSync(
     `${name}.c`,
-    `#include <windows.h>\nvolatile int count;\n${functions.join('\n')}\nint main(void) { ${calls.join(' ')} return 0; }\n`,
+    `#include <windows.h>\nvolatile int count;\n${functions.join('\n')}\n${descend}\nint main(void) { ${calls.join(' ')} return 0; }\n`,
   );
   const { stderr, status } = shell(`x86_64-w64-mingw32-gcc -O1 -g -gdwarf-4 -o '${name}.exe' '${name}.c'`, { cwd });
   assert.equal(status, 0, stderr);

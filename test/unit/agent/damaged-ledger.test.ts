@@ -82,6 +82,7 @@ function checkEarlierLives(lives: readonly LedgerLife[]): void {
 /** Reads everything, and checks of everything what its readers rely on. */
 function readWhole(): void {
   const { opens, closes } = ledger.totals();
+  for (const [type, count] of ledger.openByType()) check(typeNames.has(type) && count > 0, `${count} open ${type}`);
   for (const total of [opens, closes]) check(Number.isFinite(total) && total >= 0, `the total ${total}`);
   const values = [...ledger.openValues(), ...ledger.valuesClosedWhileExiting()];
   check(values.length <= SLOT_COUNT, `${values.length} values`);

@@ -142,6 +142,17 @@ describe('the life of a handle value', () => {
   });
 });
 
+test('what is open is counted by type, with what was open before, and a type that there is not is unknown', () => {
+  ledger.markOpenBefore(0x40n, 'File');
+  for (const value of [4n, 8n, 12n]) recordSlot(value, { generation: 2n, isOpen: value !== 8n });
+  view.setUint16(slotOffset(12n) + slot.objectType, 0xffff, true);
+  expect([...ledger.openByType()].toSorted()).toEqual([
+    ['Event', 1],
+    ['File', 1],
+    ['Unknown', 1],
+  ]);
+});
+
 test('open values and totals are those of all slots in use', () => {
   recordSlot(0x4n, { generation: 3n, isOpen: true });
   recordSlot(0x8n, { generation: 5n, isOpen: false, closedGeneration: 5 });
@@ -271,6 +282,7 @@ test('objects that count themselves are the open ones of their type, if any was 
   expect([...ledger.openObjects()]).toEqual([]);
   view.setUint32(header.standaloneObjects, 2, true);
   expect([...ledger.openObjects()]).toMatchObject([{ value: 0x34_6060n, life: { objectType: 'PseudoConsole' } }]);
+  expect(ledger.openByType().get('PseudoConsole')).toBe(1);
 });
 
 test('images are named as the kernel spells them; one that is not complete, or has no room, is left out', () => {

@@ -142,7 +142,7 @@ describe('a leak', () => {
       },
       level: 'note',
       message:
-        'One FILE opened at main (app.c:9) is still open: the program made it a standard stream, which last as long as the process.',
+        'One FILE opened at main (app.c:9) is still open: the program made it a standard stream, which lasts as long as the process.',
     },
     {
       title: 'whose siblings are closed at other offsets of the site',

@@ -294,6 +294,8 @@ describe('a call that does not suit the object', () => {
   it.each<[title: string, values: readonly bigint[], level: Level]>([
     ['one number after the other is a note: it loops over descriptors', [3n, 5n, 6n, 7n], 'note'],
     ['numbers with gaps is a warning', [3n, 5n, 6n, 9n], 'warning'],
+    ['fewer numbers in a row is a warning', [3n, 4n, 5n], 'warning'],
+    ['numbers in a row, though not in order, is a note', [6n, 3n, 5n, 7n], 'note'],
     ['handles in a row is a warning', [4n, 8n, 12n, 16n, 20n], 'warning'],
     ['-1 is a note', [-1n], 'note'],
     ['the numbers of standard streams is a note', [1n, 2n], 'note'],

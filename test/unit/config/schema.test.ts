@@ -62,6 +62,8 @@ describe('the schema for editors', () => {
     [{ requireComplete: 'yes' }, false],
     [{ exitCodePolicy: 'program-first' }, true],
     [{ exitCodePolicy: 'both' }, false],
+    [{ leaksBySection: true }, true],
+    [{ leaksBySection: 1 }, false],
     [{ rules: { leak: 'off', inherited: 'error' } }, true],
     [{ rules: { leek: 'off' } }, false],
     [{ rules: { leak: 2 } }, false],

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
-import { type Cell, type Column, csvCell, csvHeader, formatCsv } from '../../../src/report/listing.ts';
+import {
+  type Cell,
+  type Column,
+  csvCell,
+  csvHeader,
+  formatCsv,
+  formatJsonRows,
+  formatNdjson,
+} from '../../../src/report/listing.ts';
 
 interface Row {
   readonly pid: number;
@@ -98,5 +106,26 @@ describe('CSV', () => {
     ['nothing', undefined, ''],
   ])('leaves %s as it is', (_, cell, text) => {
     expect(csvCell(cell)).toBe(text);
+  });
+});
+
+describe('rows as JSON', () => {
+  const rows: readonly Row[] = [{ pid: 4, name: 'a\u202eb', ended: true }, { pid: 8 }];
+
+  it('are an object a line, without the keys that have nothing to say', () => {
+    const text = formatNdjson(columns, rows);
+    expect(text).toBe('{"pid":4,"name":"a\\u202eb","ended":true}\n{"pid":8}\n');
+    expect(
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toEqual(rows);
+  });
+
+  it('are elements of one array, however many parts they come in', () => {
+    const parts = [rows.slice(0, 1), [], rows.slice(1), rows];
+    const texts = parts.map((each, index) => formatJsonRows(columns, each, index === 0));
+    expect(JSON.parse(`[${texts.join('')}]`)).toEqual(parts.flat());
   });
 });

@@ -1,9 +1,14 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
+import { attach, type AttachOptions } from '../../../src/audit/index.ts';
+import type { Report } from '../../../src/model.ts';
+import { findProcess } from '../../../src/process/processes.ts';
 import { fixturePath, type JsonFinding, type JsonReport, programFrame, runTool } from '../tool.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'unclosed-sections-'));
@@ -114,6 +119,65 @@ describe('--leaks-by-section', () => {
       expect([run.exitCode, run.stdout]).toEqual([2, '']);
       expect(run.stderr).toMatch(/^unclosed: Cannot take marks by "[^"]*": .* Try a pipe: pipe:/);
     }
+  });
+});
+
+describe('attach --leaks-by-section', () => {
+  /** Works when its stdin names a pipe, and ends with its stdin. */
+  const script = join(directory, 'attached.mjs');
+  const working = `import { section } from ${markModule};
+    import { closeSync, openSync } from 'node:fs';
+    import { createInterface } from 'node:readline';
+    const kept = [];
+    const keep = () => kept.push(openSync(process.execPath));
+    for await (const pipe of createInterface({ input: process.stdin })) {
+      for (const name of ['a', 'b']) await section(name, keep, pipe);
+      await section('closes', () => closeSync(openSync(process.execPath)), pipe);
+      kept.forEach(closeSync);
+      process.stdout.write('done\\n');
+    }`;
+
+  /** Attaches to the process while it works. */
+  async function attachWith(options: Partial<AttachOptions>): Promise<Report> {
+    writeFileSync(script, working);
+    const worker = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const stop = new AbortController();
+    const pipe = `unclosed-sections-${process.pid}-${++names}`;
+    worker.stdout.on('data', () => stop.abort());
+    try {
+      return await attach({
+        processes: [findProcess(String(worker.pid))],
+        mark: `pipe:${pipe}`,
+        signal: stop.signal,
+        onAttached: () => worker.stdin.write(`${pipe}\n`),
+        ...options,
+      });
+    } finally {
+      worker.stdin.end();
+      await once(worker, 'exit');
+    }
+  }
+
+  const leaksOf = ({ findings }: Report): readonly string[] =>
+    findings
+      .filter(({ level }) => level !== 'note')
+      .map(({ level, object, count, sections }) => `${level} ${object.type} × ${count}, left in ${sections?.leftIn}`);
+
+  it('finds what tests of a running process leave open, although it is closed later', async () => {
+    const report = await attachWith({ leaksBySection: true });
+    expect(leaksOf(report)).toEqual(['error File × 2, left in 2']);
+    expect(report.findings[0]?.message).toContain('Opened in tests `a` (1) and `b` (1).');
+    expect(report.completeness.gaps.map(({ kind }) => kind)).not.toContain('no-sections');
+  });
+
+  it('is off by default', async () => {
+    expect(leaksOf(await attachWith({}))).toEqual([]);
+  });
+
+  it('is refused without a pipe', async () => {
+    const run = await runTool(['attach', String(process.pid), '--leaks-by-section']);
+    expect(run).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(run.stderr).toMatch(/there is no pipe to say which section begins\. Try a pipe: pipe:my-test\.$/m);
   });
 });
 

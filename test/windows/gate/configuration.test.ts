@@ -93,6 +93,7 @@ describe('a configuration', () => {
       /unclosed\.config\.json": there is the unknown key "failon"\. Try failOn\.\n$/,
     ],
     ['no JSON', '{\n  "failOn": error\n}', /line 2 is no valid JSON/],
+    ['sections without a pipe', { leaksBySection: true }, /there is no pipe to say which section begins/],
     ['an unknown reporter', { reporters: ['tabel'] }, /reporter: There is no reporter "tabel"/],
     [
       'a line of suppressions that is none',

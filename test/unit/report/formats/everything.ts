@@ -190,6 +190,13 @@ export const everything: Report = {
     iterations: 10,
     sections: 3,
   },
+  openOverTime: {
+    timesMs: [0, 20, 1240],
+    types: [
+      { type: 'File', counts: [1, 4, 4] },
+      { type: 'Key', counts: [2, 2, 2] },
+    ],
+  },
 };
 
 /** The options of a tool that runs in `C:\repo`. */

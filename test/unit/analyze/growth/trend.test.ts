@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { type CountSample, judgeTrend, SAMPLES_MIN, timeToReachMs } from '../../../src/analyze/trend.ts';
-import { randomNumbers } from '../report/hostile.ts';
+import { type CountSample, judgeTrend, SAMPLES_MIN, timeToReachMs } from '../../../../src/analyze/trend.ts';
+import { randomNumbers } from '../../report/hostile.ts';
 
 function series(length: number, count: (index: number) => number, intervalMs = 1000): readonly CountSample[] {
   return Array.from({ length }, (_, index) => ({ timeMs: index * intervalMs, count: count(index) }));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { combineProcessFindings } from '../../../src/analyze/combine/processes.ts';
-import type { Finding } from '../../../src/model.ts';
+import { combineProcessFindings, combineUses } from '../../../../src/analyze/combine/processes.ts';
+import type { Finding, SuppressionUse } from '../../../../src/model.ts';
 
 function finding(fingerprint: string, count: number, change: Partial<Finding> = {}): Finding {
   return {
@@ -59,5 +59,52 @@ describe('the findings of several processes', () => {
       process(2, 'a.exe', finding('error', 1, { level: 'error' })),
     ]);
     expect(all.map(({ fingerprint }) => fingerprint)).toEqual(['error', 'warning']);
+  });
+});
+
+describe('the suppressions of several processes', () => {
+  const use = (lineNumber: number, source = 'known.txt'): SuppressionUse => ({
+    line: `leak:${lineNumber}`,
+    source,
+    lineNumber,
+    findings: 1,
+  });
+  const by = (each: SuppressionUse) => ({ status: 'suppressed', suppressedBy: each }) as const;
+
+  it('are each there once, with the sites that they suppressed in any of them', () => {
+    const all = combineUses(
+      [
+        [use(1), use(2)],
+        [use(1), use(2), use(1, 'other.txt')],
+      ],
+      [
+        finding('a', 1, by(use(1))),
+        finding('b', 1, by(use(1))),
+        finding('c', 1, by(use(1, 'other.txt'))),
+        finding('d', 1),
+      ],
+    );
+    expect(all.map(({ source, lineNumber, findings }) => [source, lineNumber, findings])).toEqual([
+      ['known.txt', 1, 2],
+      ['known.txt', 2, 0],
+      ['other.txt', 1, 1],
+    ]);
+  });
+});
+
+describe('the processes of a finding', () => {
+  it.each<[title: string, images: readonly string[], change: Partial<Finding>, sentence: string]>([
+    ['of one program are counted', ['C:\\a.exe', 'D:\\a.exe'], {}, 'In 2 processes of a.exe, 4 handles in all.'],
+    ['of three are named', ['c.exe', 'a.exe', 'b.exe'], {}, 'In 3 processes of a.exe, b.exe, c.exe, 6 handles in all.'],
+    ['of four are not', ['a.exe', 'b.exe', 'c.exe', 'd.exe'], {}, 'In 4 processes of 4 programs, 8 handles in all.'],
+    [
+      'that made a mistake have done so some times',
+      ['a.exe', 'a.exe'],
+      { rule: 'double-close' },
+      'In 2 processes of a.exe, 4 times in all.',
+    ],
+  ])('%s', (_title, images, change, sentence) => {
+    const [one] = combineProcessFindings(images.map((image, pid) => process(pid, image, finding('f', 2, change))));
+    expect(one?.message).toBe(`2 handles. ${sentence}`);
   });
 });
