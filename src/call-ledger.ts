@@ -114,6 +114,8 @@ export interface LedgerExit {
   readonly byException: boolean;
   /** Stack of the call, by which one of its threads ended it; 0 when no stack was kept. */
   readonly stackId: number;
+  /** The handle to the process that it gave to that call: nothing can close it any more. */
+  readonly handle?: bigint;
 }
 
 /** An image that was mapped into the target at some time. */

@@ -28,9 +28,14 @@ const ways = {
 
 /** Ways that no code of the process may take part in. */
 const failsFast = new Set(['fail-fast', 'heap-corruption']);
+/**
+ * Ways in which the process may end with a thread, and by no call: Wine ends a thread without stack alone, and threads
+ * that end at the same time each see the others still there.
+ */
+const endsWithThread = new Set(['stack-overflow', 'exit-threads']);
 
 const CUT_SHORT = {
-  killed: /^warning leak .* but another process ended this one\.$/,
+  killed: /^warning leak .* but another process or the kernel ended this one\.$/,
   crashed: /^warning leak .* but the process crashed\.$/,
 };
 
@@ -151,8 +156,7 @@ async function endOne(directory, mode, { way, thread }, exitCode) {
     );
     const lost = completeness.gaps.find(({ kind }) => kind === 'handle-table-lost');
     const why = lost?.kind === 'handle-table-lost' ? lost.why : undefined;
-    // Wine ends a thread without stack alone, by no call; the process ends with its last thread.
-    const mayBeLost = way === 'stack-overflow' ? 'ended-from-outside' : failsFast.has(way) ? 'failed-fast' : undefined;
+    const mayBeLost = endsWithThread.has(way) ? 'ended-from-outside' : failsFast.has(way) ? 'failed-fast' : undefined;
     if (isKilled ? why !== 'ended-from-outside' : why !== undefined && why !== mayBeLost)
       complaints.push(`the handle table was lost: ${why}`);
     return complaints;

@@ -2,7 +2,7 @@ import type { HandleObject, Stack } from '../model.ts';
 import type { Ending, OtherProcess, Watch } from '../evidence-model.ts';
 import { spellDuration } from '../text/duration.ts';
 import { type Actor, outermostSystemFrame, runtimeOpener } from './attribution.ts';
-import type { IterationVerdict } from './iterations.ts';
+import type { IterationVerdict } from './growth/iterations.ts';
 import { properClosers } from './object-noun.ts';
 import { isGo, partOfGo } from './runtimes/go.ts';
 import type { Running, StillInside } from './running.ts';
@@ -146,7 +146,7 @@ function spellWhere(inside: readonly StillInside[], tally: Tally): string {
 /** `, but the process exited inside run_loop (app.c:30)`, or nothing. */
 function spellUnprepared({ unprepared, ending, watch }: Tally): string {
   if (unprepared === undefined) return '';
-  if (unprepared === 'outside') return ', but another process ended this one';
+  if (unprepared === 'outside') return ', but another process or the kernel ended this one';
   if (unprepared === 'crash') return ', but the process crashed';
   const place = spellFrames([unprepared.frame]);
   if (ending?.cause === 'call' && ending.threadId === unprepared.threadId)

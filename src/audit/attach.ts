@@ -1,5 +1,5 @@
 import { AuditorEvents } from '../agent/inject/auditor-events.ts';
-import { intervalGap } from '../analyze/iterations.ts';
+import { intervalGap } from '../analyze/growth/iterations.ts';
 import { parseSuppressions } from '../analyze/suppressions.ts';
 import { type Gap, weighGaps } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';

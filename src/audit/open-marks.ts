@@ -1,4 +1,4 @@
-import { iterationGap } from '../analyze/iterations.ts';
+import { iterationGap } from '../analyze/growth/iterations.ts';
 import type { Gap } from '../completeness.ts';
 import type { Mark } from '../evidence-model.ts';
 import { MarkListener } from '../marks/mark-listener.ts';

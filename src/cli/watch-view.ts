@@ -1,5 +1,5 @@
-import type { GrowthSample, GrowthVerdict } from '../analyze/growth.ts';
-import { judgeTrend, SAMPLES_MIN } from '../analyze/trend.ts';
+import type { GrowthSample, GrowthVerdict } from '../analyze/growth/growth.ts';
+import { judgeTrend, SAMPLES_MIN } from '../analyze/growth/trend.ts';
 import { spellDuration } from '../text/duration.ts';
 import { escapeText } from '../text/escape.ts';
 import { cutEnd, padText, textWidth, wrapText } from '../report/text-width.ts';

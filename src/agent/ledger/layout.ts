@@ -84,7 +84,9 @@ const headerFields = {
    * target's work begins or ends: calls before and after have different times then, within one clock tick too.
    */
   clockOffset: 'u64',
-  paddingBeforeExitingTime: 'u64[11]',
+  /** The handle to itself by which the process ended; 0 when it used none. */
+  exitHandle: 'u64',
+  paddingBeforeExitingTime: 'u64[10]',
   /** FILETIME at which the process began to exit. */
   exitingTime: 'u64',
   /** Value of the handle that occupies quarantined values; 0 without a quarantine. */

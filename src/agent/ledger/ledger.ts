@@ -42,6 +42,7 @@ import {
   nameRuntimeObject,
   readEarlierLives,
   readElsewhere,
+  readExit,
   readImages,
   readInheritance,
   readLife,
@@ -250,10 +251,7 @@ export class Ledger implements CallLedger {
 
   /** The end that the process made for itself; undefined when it made none. */
   exit(): LedgerExit | undefined {
-    const threadId = this.#memory.getUint32(header.exitThread);
-    if (threadId === 0) return undefined;
-    const byException = this.#memory.getUint32(header.exitByException) !== 0;
-    return { threadId, byException, stackId: this.#memory.getUint32(header.exitStack) };
+    return readExit(this.#memory);
   }
 
   /** The thread that waits at the gate, and where its stack begins; undefined when none waits there. */

@@ -1,6 +1,7 @@
 import type {
   LedgerCall,
   LedgerCallElsewhere,
+  LedgerExit,
   LedgerImage,
   LedgerInheritance,
   LedgerLife,
@@ -106,6 +107,19 @@ export function readInheritance(memory: LedgerMemory, offset: number): LedgerInh
   if (record?.kind !== 'inherited') return undefined;
   const { count, values, life, offending: started, status } = record;
   return { count, values, life, started, asDescriptor: status === INHERITED_BY_NAME };
+}
+
+/** The end that the process made for itself; undefined when it made none. */
+export function readExit(memory: LedgerMemory): LedgerExit | undefined {
+  const threadId = memory.getUint32(header.exitThread);
+  if (threadId === 0) return undefined;
+  const handle = memory.getBigUint64(header.exitHandle);
+  return {
+    threadId,
+    byException: memory.getUint32(header.exitByException) !== 0,
+    stackId: memory.getUint32(header.exitStack),
+    ...(handle === 0n ? {} : { handle }),
+  };
 }
 
 /** The handles that a function for leftovers closed; undefined where the record is another one, or incomplete. */

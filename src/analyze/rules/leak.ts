@@ -9,7 +9,7 @@ import {
   type RuleCheck,
   checkSites,
 } from '../grouping.ts';
-import { addCounts, type IterationVerdict, judgeIterations } from '../iterations.ts';
+import { addCounts, type IterationVerdict, judgeIterations } from '../growth/iterations.ts';
 import { judgeRunning, nothingRuns } from '../running.ts';
 import {
   dissect,

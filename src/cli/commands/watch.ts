@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { type Command, Option } from 'commander';
 
-import { type GrowthVerdict, judgeGrowth } from '../../analyze/growth.ts';
+import { type GrowthVerdict, judgeGrowth } from '../../analyze/growth/growth.ts';
 import { escapeJson, escapeText } from '../../text/escape.ts';
 import { createTheme } from '../../report/theme.ts';
 import { describeTable } from '../../telemetry/counts.ts';

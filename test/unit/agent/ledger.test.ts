@@ -178,9 +178,11 @@ describe('the end of the process', () => {
   });
 
   test.each([
-    ['by a call has its stack', 0, { threadId: 12, byException: false, stackId: 2 }],
-    ['by an exception is told from one by a call', 1, { threadId: 12, byException: true, stackId: 2 }],
-  ])('%s', (_, byException, exit) => {
+    ['by a call has its stack', 0, 0n, { threadId: 12, byException: false, stackId: 2 }],
+    ['by a handle has that', 0, 0x44n, { threadId: 12, byException: false, stackId: 2, handle: 0x44n }],
+    ['by an exception is told from one by a call', 1, 0n, { threadId: 12, byException: true, stackId: 2 }],
+  ])('%s', (_, byException, handle, exit) => {
+    view.setBigUint64(header.exitHandle, handle, true);
     view.setUint32(header.exitThread, 12, true);
     view.setUint32(header.exitStack, 2, true);
     view.setUint32(header.exitByException, byException, true);

@@ -12,9 +12,9 @@ const closed = called('NtClose', 'kernelbase!CloseHandle', 'app!done @serve.c:21
 const goesOn: Watch = { goesOn: true, durationMs: 60_000 };
 const atIntervals: Watch = { ...goesOn, everyMs: 10_000 };
 
-/** Six intervals; of each it may be said how many handles of a type are left from before. */
+/** Eight intervals; of each it may be said how many handles of a type are left from before. */
 function intervals(openBefore?: readonly (readonly [type: string, left: number])[]): readonly Mark[] {
-  return Array.from({ length: 6 }, (_, index) => ({
+  return Array.from({ length: 8 }, (_, index) => ({
     timeMs: 10_000 * (index + 1),
     iterations: 1,
     ...(openBefore?.[index] === undefined ? {} : { openBefore: new Map([openBefore[index]]) }),
@@ -58,39 +58,39 @@ describe('a process that goes on', () => {
   });
 
   it('leaks at a site that grows in every interval, and the message names the interval', () => {
-    const site = openSite({ opened, count: 6, countsAtMarks: [1, 2, 3, 4, 5, 6] });
+    const site = openSite({ opened, count: 8, countsAtMarks: [1, 2, 3, 4, 5, 6, 7, 8] });
     const finding = onlyFinding({ open: [site], marks: intervals(), watch: atIntervals });
-    expect(finding).toMatchObject({ level: 'error', growth: { grewIn: 4 } });
+    expect(finding).toMatchObject({ level: 'error', growth: { grewIn: 6 } });
     expect(finding.message).toMatch(
-      / The site grew in each of the 4 intervals of 10 s after the warm-up, by 1 handle\.$/,
+      / The site grew in each of the 6 intervals of 10 s after the warm-up, by 1 handle\.$/,
     );
   });
 
   it('has a note where a site does not grow in every interval', () => {
-    const site = openSite({ opened, count: 6, countsAtMarks: [1, 2, 2, 3, 3, 4] });
+    const site = openSite({ opened, count: 6, countsAtMarks: [1, 2, 2, 3, 3, 4, 5, 6] });
     expect(onlyFinding({ open: [site], marks: intervals(), watch: atIntervals })).toMatchObject({
       level: 'note',
-      growth: { grewIn: 2 },
+      growth: { grewIn: 4 },
     });
   });
 
   it('that ends is judged by what it leaves open, whatever did not grow', () => {
-    const site = openSite({ opened, count: 60, countsAtMarks: [60, 60, 60, 60, 60, 60] });
+    const site = openSite({ opened, count: 60, countsAtMarks: Array.from({ length: 8 }, () => 60) });
     const finding = onlyFinding({ open: [site], marks: intervals(), watch: { ...atIntervals, goesOn: false } });
     expect(finding.level).toBe('error');
     expect(finding).not.toHaveProperty('growth');
   });
 
   it('that ends is judged by what grew, too', () => {
-    const site = openSite({ opened, count: 6, countsAtMarks: [1, 2, 3, 4, 5, 6] });
+    const site = openSite({ opened, count: 8, countsAtMarks: [1, 2, 3, 4, 5, 6, 7, 8] });
     const finding = onlyFinding({ open: [site], marks: intervals(), watch: { ...atIntervals, goesOn: false } });
-    expect(finding).toMatchObject({ level: 'error', growth: { grewIn: 4 } });
+    expect(finding).toMatchObject({ level: 'error', growth: { grewIn: 6 } });
   });
 });
 
 describe('a pool that closes what was open before, and opens others in its place', () => {
-  const left = (type: string) => [6, 5, 4, 3, 2, 1].map((count) => [type, count] as const);
-  const countsAtMarks = [1, 2, 3, 4, 5, 6];
+  const left = (type: string) => [8, 7, 6, 5, 4, 3, 2, 1].map((count) => [type, count] as const);
+  const countsAtMarks = [1, 2, 3, 4, 5, 6, 7, 8];
   const openings = {
     Event: opened,
     File: called('NtCreateFile', 'kernelbase!CreateFileW', 'app!serve @serve.c:14', ...mainBottom),
@@ -103,7 +103,7 @@ describe('a pool that closes what was open before, and opens others in its place
     ['of sockets, which the kernel had for files, does not grow by that', 'Socket', 'File', 'note'],
     ['of files grows where sockets are closed', 'File', 'Socket', 'error'],
   ] as const)('%s', (_title, type, before, level) => {
-    const site = openSite({ opened: openings[type], object: { type }, count: 6, countsAtMarks });
+    const site = openSite({ opened: openings[type], object: { type }, count: 8, countsAtMarks });
     expect(onlyFinding({ open: [site], marks: intervals(left(before)), watch: atIntervals }).level).toBe(level);
   });
 });

@@ -236,7 +236,7 @@ const cases: readonly Case[] = [
     site: { opened: byWorker, siblingsClosedAt: closedByWorker },
     ending: { cause: 'outside' },
     level: 'warning',
-    says: /but another process ended this one\.$/,
+    says: /but another process or the kernel ended this one\.$/,
   },
   {
     title: 'of a target whose audit was aborted may be in use',

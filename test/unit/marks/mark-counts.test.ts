@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { LedgerLife } from '../../../src/call-ledger.ts';
-import { judgeIterations } from '../../../src/analyze/iterations.ts';
+import { judgeIterations } from '../../../src/analyze/growth/iterations.ts';
 import { MarkCounts } from '../../../src/marks/mark-counts.ts';
 import { randomNumbers } from '../symbols/bytes.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type GrowthSample, judgeGrowth } from '../../../src/analyze/growth.ts';
+import { type GrowthSample, judgeGrowth } from '../../../src/analyze/growth/growth.ts';
 import { parseDuration } from '../../../src/cli/duration.ts';
 import { spellDuration } from '../../../src/text/duration.ts';
 import { spellChange } from '../../../src/cli/numbers.ts';

@@ -28,6 +28,9 @@ export function emitExits(hook: Hook): void {
   asm.call(environment.isThisProcess);
   asm.cmp(eax, THIS_PROCESS);
   asm.j('ne', pass);
+  asm.mov(rcx, environment.linkSlots.ledger);
+  asm.mov(rax, process);
+  asm.mov(at(rcx, header.exitHandle), rax);
   asm.bind(gate);
   emitNoteExit(hook);
   asm.mov(rcx, exitCode);

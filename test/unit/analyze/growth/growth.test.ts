@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { type GrowthSample, judgeGrowth } from '../../../../src/analyze/growth.ts';
-import { SAMPLES_MIN } from '../../../../src/analyze/trend.ts';
+import { type GrowthSample, judgeGrowth } from '../../../../src/analyze/growth/growth.ts';
+import { SAMPLES_MIN } from '../../../../src/analyze/growth/trend.ts';
 
 type Counts = Readonly<Record<string, number>>;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type CountSample, judgeTrend, SAMPLES_MIN, timeToReachMs } from '../../../../src/analyze/trend.ts';
+import { type CountSample, judgeTrend, SAMPLES_MIN, timeToReachMs } from '../../../../src/analyze/growth/trend.ts';
 import { randomNumbers } from '../../report/hostile.ts';
 
 function series(length: number, count: (index: number) => number, intervalMs = 1000): readonly CountSample[] {

@@ -1,6 +1,6 @@
-import type { Gap } from '../completeness.ts';
-import type { IterationGrowth } from '../model.ts';
-import type { Mark } from '../evidence-model.ts';
+import type { Gap } from '../../completeness.ts';
+import type { IterationGrowth } from '../../model.ts';
+import type { Mark } from '../../evidence-model.ts';
 
 const WARM_UP_BY_DEFAULT = 2;
 /** Counts at marks, after the warm-up, that a verdict needs: two could ascend by chance. */

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import { analyze } from '../../../src/analyze/index.ts';
-import { spellGap } from '../../../src/report/gaps.ts';
-import { intervalGap, iterationGap, judgeIterations } from '../../../src/analyze/iterations.ts';
-import type { Level } from '../../../src/model.ts';
-import type { Mark, OpenSite } from '../../../src/evidence-model.ts';
-import { called, mainBottom, openSite } from './evidence.ts';
+import { analyze } from '../../../../src/analyze/index.ts';
+import { spellGap } from '../../../../src/report/gaps.ts';
+import { intervalGap, iterationGap, judgeIterations } from '../../../../src/analyze/growth/iterations.ts';
+import type { Level } from '../../../../src/model.ts';
+import type { Mark, OpenSite } from '../../../../src/evidence-model.ts';
+import { called, mainBottom, openSite } from '../evidence.ts';
 
 /** Marks with so many iterations before each; one by default. */
 function marks(...iterations: readonly number[]): readonly Mark[] {
