@@ -290,7 +290,7 @@ export class Ledger implements CallLedger {
   /** The type of what stack `id` opened; `Unknown` where it is not known, and for a stack that opened nothing. */
   typeOpenedBy(id: number): string {
     const offset = this.#stackOffset(id);
-    return (offset !== undefined && objectTypes[this.#memory.getUint16(offset + stackNode.openedType)]) || 'Unknown';
+    return (offset !== undefined && objectTypes[this.#memory.getUint8(offset + stackNode.openedType)]) || 'Unknown';
   }
 
   /** Id of the stack that last closed a handle of those that stack `id` opened; 0 when none was closed. */

@@ -23,7 +23,7 @@ function exploreAll(code: AgentCode) {
 
 /** The explored function that makes the real call: the hook, or the body that it shares. */
 function bodyOf(explorer: Explorer, hook: ExploredFunction): ExploredFunction {
-  return hook.tail === undefined ? hook : explorer.explore(hook.tail);
+  return hook.tail === undefined || hook.outward.length > 0 ? hook : explorer.explore(hook.tail);
 }
 
 function argumentAt(state: MachineState, index: number): string | undefined {
@@ -39,6 +39,7 @@ describe.each([
   { quarantine: false, checked: false },
   { quarantine: true, checked: false },
   { quarantine: false, checked: true },
+  { quarantine: true, checked: false, stops: true },
 ])('the code of %o', (variant) => {
   const code = assembleAgent(variant);
   const { table, explorer, hooks } = exploreAll(code);
@@ -97,7 +98,10 @@ describe.each([
 
   test('makes no system call itself', () => {
     const image = Buffer.from(code.bytes);
-    expect([image.indexOf('0f05', 'hex'), image.indexOf('cd2e', 'hex')]).toEqual([-1, -1]);
+    // The same bytes may be a part of a distance.
+    const instructions = functions.flatMap(({ states }) => [...states.keys()]);
+    const first = new Set(instructions.map((at) => image.toString('hex', at, at + 2)));
+    expect(['0f05', 'cd2e'].filter((call) => first.has(call))).toEqual([]);
   });
 });
 
