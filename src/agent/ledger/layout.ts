@@ -124,7 +124,7 @@ const headerFields = {
   /** Functions whose code the process must not change (STATUS_DYNAMIC_CODE_BLOCKED). */
   functionsBlocked: 'u32',
   /** Entries of a stop: stop.ts. */
-  stopTable: 'u64[64]',
+  stopTable: 'u64[48]',
   /** Handles of the auditor's in the target: a mutant that it holds as long as it lives, and an event to call it. */
   stopHandles: 'u64[2]',
   /** For each watch how many open handles it waits for; 0: none. */
@@ -133,7 +133,7 @@ const headerFields = {
   watchSpares: 'u32[16]',
   /** Entries of {@link stopTable} that are due. */
   stopsDue: 'u32',
-  paddingBeforeWalkers: 'u32[25]',
+  paddingBeforeWalkers: 'u32[57]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;

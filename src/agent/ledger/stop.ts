@@ -8,10 +8,8 @@ const stopFields = {
   kind: 'u32',
   /** The offset of a misuse in its table, or the id of an opening stack. */
   subject: 'u32',
-  /** Where the return address of the call lies on the thread's stack. */
-  returnAddress: 'u64',
-  /** What the call returns. */
-  result: 'u64',
+  /** Where the {@link stopPlaces} lie on the thread's stack. */
+  places: 'u64',
 } as const;
 
 const stopStruct: Struct<typeof stopFields> = struct(stopFields);
@@ -20,6 +18,20 @@ const stopStruct: Struct<typeof stopFields> = struct(stopFields);
 export const stop: Struct<typeof stopFields>['offsets'] = stopStruct.offsets;
 export const STOP_SIZE_BYTES: number = stopStruct.sizeBytes;
 export const STOP_COUNT = 16;
+
+/** What a thread that waits has on its stack: offsets from {@link stop.places} on, of 64-bit values. */
+export const stopPlaces = {
+  /** Address of the return address of the call that is about to return. */
+  returnAddress: 0x00,
+  /** What the call returns. */
+  result: 0x08,
+  breaks: 0x10,
+  /** The caller's registers, as far as the agent has changed them. */
+  rdi: 0x20,
+  rsi: 0x28,
+  rbx: 0x30,
+} as const;
+export const STOP_PLACES_SIZE_BYTES = 0x38;
 
 /** The thread is filling in the entry. */
 export const STOP_CLAIMED = 1;

@@ -12,6 +12,7 @@ import {
   STOP_SIZE_BYTES,
   STOP_STACK,
   stop,
+  stopPlaces,
   WATCH_COUNT,
 } from '../../ledger/stop.ts';
 import type { Assembler } from '../../asm/assembler.ts';
@@ -120,8 +121,11 @@ function emitAskAuditor(asm: Assembler, begin: Label, environment: LinkedEnviron
   });
 }
 
-const stopFrame: FrameShape = { pushes: [rbx, rsi, rdi], sizeBytes: 0x40 };
-const { returnAddress, result, breaks } = framePlaces(stopFrame, 0x20, 'returnAddress', 'result', 'breaks');
+const PLACES_OFFSET = 0x20;
+const stopFrame: FrameShape = { pushes: [rbx, rsi, rdi], sizeBytes: PLACES_OFFSET + stopPlaces.rdi };
+const [returnAddress, result, breaks] = [stopPlaces.returnAddress, stopPlaces.result, stopPlaces.breaks].map((offset) =>
+  at(rsp, PLACES_OFFSET + offset),
+) as [Memory, Memory, Memory];
 
 /**
  * Emits `u32 stopThere(u64* returnAddress, u64 result)`: asks the auditor about all that this thread has noted. A
@@ -155,10 +159,8 @@ function emitStopThere(
     asm.j('ne', advance);
     asm.mov(rax, environment.linkSlots.ledger);
     asm.lockDec32(at(rax, header.stopsDue));
-    asm.mov(rax, returnAddress);
-    asm.mov(at(rbx, stop.returnAddress), rax);
-    asm.mov(rax, result);
-    asm.mov(at(rbx, stop.result), rax);
+    asm.lea(rax, at(rsp, PLACES_OFFSET));
+    asm.mov(at(rbx, stop.places), rax);
     asm.cmpImmediate32(at(rbx, stop.kind), STOP_STACK);
     asm.j('ne', ask);
 
