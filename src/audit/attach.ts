@@ -17,6 +17,7 @@ import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
+import { openStops } from './stops/stops.ts';
 import { AbortEvent, waitForOne } from './wait.ts';
 
 /** How to audit processes that run. */
@@ -69,7 +70,8 @@ export async function attach(options: AttachOptions): Promise<Report> {
   using report = reportOn === undefined ? undefined : createNewEvent(reportOn);
   HandleTable.learnTypeNames(); // which else the targets would have to wait for
   using _sign = new AuditorSign();
-  using events = new AuditorEvents({ followsChildren: followChildren });
+  using events = new AuditorEvents({ followsChildren: followChildren, stops: options.stops !== undefined });
+  await using stops = openStops(events, options);
   await using tree = new ProcessTree(events, {
     recording: {
       ...(slotCount === undefined ? {} : { slotCount }),
@@ -82,7 +84,10 @@ export async function attach(options: AttachOptions): Promise<Report> {
     onCounts: options.onCounts,
     sectionsOfAll: marks,
     judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options) }),
+    stops,
   });
+  await using _first = stops; // before the tree, whose processes it uses
+  const finished = (report: Report): Report => stops?.nameDumps(report) ?? report;
   tree.start();
   try {
     await attachToEach(tree, options, marks);
@@ -92,9 +97,12 @@ export async function attach(options: AttachOptions): Promise<Report> {
     ];
     using stop = new AbortEvent(signals.length === 0 ? undefined : AbortSignal.any(signals));
     const awaited = [stop, tree.settled, ...(report === undefined ? [] : [report])];
-    while ((await waitForOne(awaited)) === report) options.onReport?.(assemble(tree, await tree.reportInPassing()));
-    return assemble(tree, await tree.finish(), true);
+    while ((await waitForOne(awaited)) === report)
+      options.onReport?.(finished(assemble(tree, await tree.reportInPassing())));
+    stops?.close();
+    return finished(assemble(tree, await tree.finish(), true));
   } catch (error) {
+    stops?.close();
     await tree.abandon();
     throw error;
   }

@@ -16,6 +16,7 @@ import { findIn, modulesWithoutNames } from './findings.ts';
 import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
+import { openStops } from './stops/stops.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import type { ProcessReport } from './tree/process-report.ts';
@@ -32,7 +33,11 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   using marks = await openMarks(mark, options);
   using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
   using _sign = new AuditorSign();
-  using events = new AuditorEvents({ followsChildren: options.followChildren ?? false });
+  using events = new AuditorEvents({
+    followsChildren: options.followChildren ?? false,
+    stops: options.stops !== undefined,
+  });
+  await using stops = openStops(events, options);
   const { stdin, stdout, stderr } = streams;
   const recordingOptions = { ...options.recording, notesBytecode: javaScript !== undefined };
   const names = nameSourcesOf(options, javaScript?.directory);
@@ -54,7 +59,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
       ? undefined
       : new ProcessTree(
           events,
-          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks },
+          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks, stops },
           started,
         );
   using session = await AuditSession.begin(target, recording, {
@@ -64,10 +69,14 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     arrived: tree?.rootArrived,
   });
   tree?.joinRoot(session.examination);
+  await using _first = stops; // before the session, whose symbols it uses
+  if (isReported) stops?.join({ target, recording, examination: session.examination, judge: find });
   using abort = new AbortEvent(options.signal);
   tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
+  options.interruption?.addEventListener('abort', () => stops?.close());
+  options.signal?.addEventListener('abort', () => stops?.close());
   const judgement = await session.judge(abort, (module) => {
     if (module === undefined) options.onProgress?.(undefined);
     else if (tree?.isAlone === true) options.onProgress?.({ work: 'reading symbols', module });
@@ -82,6 +91,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     await ending;
   }
   if (options.waitChildren === true && !judgement.isAborted) await tree?.settle();
+  stops?.close();
   const children = await tree?.finish();
   await streams.drain();
   const exitCode = target.exitCode();
@@ -95,7 +105,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     stats: { ...judgement.stats, ...recording.ledger.totals() },
   };
   const { gaps, nameless, ...combined } = combineTree(root, children);
-  return {
+  const report: Report = {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
     target: {
@@ -108,6 +118,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     completeness: weighGaps(gaps),
     ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
   };
+  return stops?.nameDumps(report) ?? report;
 }
 
 /** @throws MarkError when marks cannot be taken by that name */

@@ -26,6 +26,7 @@ import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
 import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
+import { UserError } from '../user-error.ts';
 import type { JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
 import type { OpenCounts } from './open-counts.ts';
@@ -175,6 +176,46 @@ export class Examination implements Disposable {
       ? gatherPostMortem(sources)
       : gatherTable(this.#target, table, sources, isStillOpen));
     return this.#describe(gathered, look, watch);
+  }
+
+  /**
+   * Evidence of what is on record by now. The target may run: neither its handles nor its threads are looked at.
+   *
+   * @throws LedgerDamagedError when the target has overwritten what was recorded
+   */
+  async evidenceSoFar(): Promise<Evidence> {
+    const { ledger } = this.#recording;
+    ledger.check();
+    this.#addModules(this.#loadedModules(), ledger);
+    await this.#symbolizer.fetchSymbols(addressesIn(ledger));
+    using javaScript = await this.#openJavaScript();
+    const symbols = javaScript ?? this.#symbolizer;
+    const gathered = await gatherPostMortem({ ledger, symbols, startTime: this.#startTime, hasWindows: false });
+    return gathered.evidence;
+  }
+
+  /** A recorded stack with its names. The target may run. */
+  nameStack(stackId: number): Stack {
+    const { ledger } = this.#recording;
+    const addresses = ledger.stack(stackId);
+    const isKnown = addresses.every((address) => this.#symbolizer.moduleOf(address) !== undefined);
+    if (!isKnown) this.#addModules(this.#loadedModules(), ledger);
+    return this.#symbolizer.resolveStack(addresses);
+  }
+
+  /** None where the target has ended, or is just being started. */
+  #loadedModules(): readonly Module[] {
+    try {
+      return this.#target.modules();
+    } catch (error) {
+      if (error instanceof UserError) return [];
+      throw error;
+    }
+  }
+
+  /** Milliseconds since recording began at the time of a call. */
+  timeMsOf(time: bigint): number {
+    return Math.max(0, Number(time - this.#startTime) / 10_000);
   }
 
   /** The logs of V8, where the target keeps them; they are read anew for each judgement. */

@@ -3,6 +3,7 @@ import type { AnalyzeOptions } from '../analyze/index.ts';
 import type { SuppressionText } from '../analyze/suppressions.ts';
 import type { SymbolDownload } from '../symbols/store/symbol-server.ts';
 import type { SymbolSearch } from '../symbols/symbolizer.ts';
+import type { StopOptions } from './stops/stop-options.ts';
 
 /** How to audit a program from its first instruction to its last. */
 export interface AuditOptions {
@@ -54,6 +55,8 @@ export interface AuditOptions {
    * report is incomplete from then on, and no further run begins.
    */
   readonly interruption?: AbortSignal;
+  /** At which misuses and leaks threads are stopped: docs/stop-there.md. Absent: none is. */
+  readonly stops?: StopOptions;
   /**
    * Called again and again while symbols are read, and with `undefined` when that is over. Only at times when neither
    * the program nor a process that it has started can run: the terminal that they share is the caller's then.

@@ -74,6 +74,7 @@ export function findingToJson(
     runs,
     suppression,
     suppressedBy,
+    dump,
   }: Finding,
   stacks: object,
 ): object {
@@ -103,6 +104,7 @@ export function findingToJson(
     runs,
     suppression,
     suppressedBy: suppressedBy && suppressionToJson(suppressedBy),
+    dump,
   };
 }
 

@@ -18,6 +18,7 @@ import type { NameSources } from '../options.ts';
 import type { CountedProcess, OpenCounts } from '../open-counts.ts';
 import { Exchange } from './exchange.ts';
 import { Member, type MemberOptions, type Verdict } from './member.ts';
+import type { Stops } from '../stops/stops.ts';
 import type { ProcessChoice } from './process-choice.ts';
 import type { ProcessReport } from './process-report.ts';
 
@@ -39,6 +40,8 @@ interface TreeOptions {
   readonly sectionsOfAll?: MarkListener | undefined;
   /** Applies the rules and the suppressions. */
   readonly judge: (evidence: Evidence) => Verdict;
+  /** Stops threads of the processes that the report is of. */
+  readonly stops?: Stops | undefined;
 }
 
 /** The part of a report that comes from the processes of a tree. */
@@ -265,7 +268,7 @@ export class ProcessTree implements AsyncDisposable {
       if (this.#root?.recording.isAtStop === true) SetEvent(this.#rootArrived.asRawHandle());
       for (const member of this.#members) {
         member.look();
-        void member.giveBack(async () => await this.#exchange.leave(member.pid));
+        void member.giveBack(async () => await this.#leave(member.pid));
       }
       if (this.#members.every(({ isOver }) => isOver)) SetEvent(this.#settled.asRawHandle());
     }
@@ -313,6 +316,13 @@ export class ProcessTree implements AsyncDisposable {
     const { target, parentPid, recording, examination } = member;
     this.#members.push(member);
     this.#exchange.join({ target, parentPid, ledger: recording.ledger, examination });
+    const { stops, judge, choice } = this.#options;
+    if (choice.isReported(member.image)) stops?.join({ target, recording, examination, judge });
+  }
+
+  async #leave(pid: number): Promise<void> {
+    await this.#options.stops?.leave(pid);
+    await this.#exchange.leave(pid);
   }
 
   async #record(child: RunningProcess, parentPid: number): Promise<Member> {

@@ -23,9 +23,10 @@ import { CtrlC } from '../ctrl-c.ts';
 import { openProgressLine } from '../screen/progress-line.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
+import { addStopOptions, type StopCliOptions, toStopOptions } from '../stops/stop-options.ts';
 import { checkReportFiles, type ReporterChoice, takesStdout, writeReports } from '../report-output.ts';
 
-interface RunOptions extends AuditCliOptions {
+interface RunOptions extends AuditCliOptions, StopCliOptions {
   readonly followChildren: boolean;
   readonly waitChildren?: true;
   readonly js?: true;
@@ -86,7 +87,7 @@ export function addRunCommand(program: Command): void {
     '--leaks-by-section',
     'a handle that a section (begin <name> … end <name> on the pipe of --mark, such as a test) opens and leaves open at its end is a leak, even if it is closed later',
   );
-  command.addOption(
+  addStopOptions(command).addOption(
     new Option(
       '--quarantine [count]',
       `give the last closed handle values to no new handle, ${DEFAULT_QUARANTINE} of them unless a count is given: then every use of a closed handle is found`,
@@ -119,6 +120,7 @@ async function run(
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
+    ...toStopOptions(options),
     javaScript: options.js ?? false,
     leaksBySection: options.leaksBySection ?? false,
     followChildren: options.followChildren,
