@@ -250,13 +250,13 @@ export class Recording implements Disposable {
 
   #placeStops(target: AsHandle): void {
     const { stops } = this.#events;
-    if (stops !== undefined) this.ledger.stops.setHandles(...stops.placeIn(target));
+    if (stops !== undefined) this.ledger.stops.mutant = stops.placeIn(target);
   }
 
-  /** Closes the handles that the target was given for stops, once no thread can use them any more. */
+  /** Closes the handle that the target was given for stops, once no thread can use it any more. */
   takeStopsBack(target: AsHandle): void {
-    takeBack(target, this.ledger.stops.handles());
-    this.ledger.stops.setHandles(0n, 0n);
+    takeBack(target, this.ledger.stops.mutant);
+    this.ledger.stops.mutant = 0n;
   }
 
   /** Whether the ledger of an earlier audit can give its place to ours. */

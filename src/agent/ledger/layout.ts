@@ -125,15 +125,15 @@ const headerFields = {
   functionsBlocked: 'u32',
   /** Entries of a stop: stop.ts. */
   stopTable: 'u64[48]',
-  /** Handles of the auditor's in the target: a mutant that it holds as long as it lives, and an event to call it. */
-  stopHandles: 'u64[2]',
+  /** The target's handle of a mutant that the auditor holds as long as it lives. */
+  stopMutant: 'u64',
   /** For each watch how many open handles it waits for; 0: none. */
   watchLimits: 'u32[16]',
   /** For each watch how many more openings cannot reach its limit. */
   watchSpares: 'u32[16]',
   /** Entries of {@link stopTable} that are due. */
   stopsDue: 'u32',
-  paddingBeforeWalkers: 'u32[57]',
+  paddingBeforeWalkers: 'u32[59]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;

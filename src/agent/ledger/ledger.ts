@@ -153,7 +153,7 @@ export class Ledger implements CallLedger {
 
   recordersOwn(): (value: bigint) => boolean {
     const gateHandles = [0, 8].map((offset) => this.#memory.getBigInt64(header.gateHandles + offset));
-    const own = new Set([...gateHandles, ...this.stops.handles()]);
+    const own = new Set([...gateHandles, this.stops.mutant]);
     own.delete(0n); // the gate has not opened it
     if (this.#layout.quarantineCount === 0) return (value) => own.has(value);
     return (value) => own.has(value) || this.isQuarantined(value);

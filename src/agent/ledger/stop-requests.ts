@@ -45,15 +45,13 @@ export class StopRequests {
     this.#layout = layout;
   }
 
-  /** Notes the values of the auditor's handles in the target. */
-  setHandles(mutant: bigint, event: bigint): void {
-    this.#memory.setBigUint64(header.stopHandles, mutant);
-    this.#memory.setBigUint64(header.stopHandles + 8, event);
+  /** The value of the target's handle of the auditor's mutant; 0 where it has none. */
+  get mutant(): bigint {
+    return this.#memory.getBigInt64(header.stopMutant);
   }
 
-  /** The values of the auditor's handles in the target; 0 where there are none. */
-  handles(): readonly bigint[] {
-    return [0, 8].map((offset) => this.#memory.getBigInt64(header.stopHandles + offset));
+  set mutant(value: bigint) {
+    this.#memory.setBigUint64(header.stopMutant, value);
   }
 
   /** Lets the recorder ask about an opening when so many handles of the watch's stacks are open. */

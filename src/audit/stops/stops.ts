@@ -4,21 +4,18 @@ import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
 import type { Recording } from '../../agent/inject/recording.ts';
 import type { StopLine } from '../../agent/inject/stop-line.ts';
 import type { StopRequest } from '../../agent/ledger/stop-requests.ts';
-import { CreateEventW, SetEvent } from '../../ffi/kernel32.ts';
-import { HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import type { Finding, Report } from '../../model.ts';
 import type { Target } from '../../process/target.ts';
 import { holdsLoaderLock, isDebugged } from '../../process/thread-facts.ts';
 import type { Examination } from '../examination.ts';
 import type { AuditOptions } from '../options.ts';
-import { waitForOneWithin } from '../wait.ts';
 import { Dumps } from './dumps.ts';
 import { countsOpenings, findLeak, findMisuse, isOf, type Judge } from './stop-finding.ts';
 import type { StoppedThread, StopOptions } from './stop-options.ts';
 import { listWatches, parseStopOrders, type StopOrder } from './stop-orders.ts';
 
-/** How often the loop looks at targets that have not called. */
-const LOOK_MS = 1000;
+/** How often the targets' entries are looked at. */
+const LOOK_MS = 5;
 /** How often a held thread's process is looked at: it may have ended, or have got a debugger. */
 const LOOK_HELD_MS = 100;
 
@@ -53,8 +50,8 @@ export class Stops implements AsyncDisposable {
   readonly #joined = new Map<number, Joined>();
   /** What was done where: `break <site>`, `dump <site>`. */
   readonly #done = new Set<string>();
-  readonly #closing: OwnedHandle;
-  readonly #loop: Promise<void>;
+  /** No event calls: to wait for one would take one of libuv's few threads. */
+  readonly #timer: NodeJS.Timeout;
   /** One finding is looked for at a time. */
   #finding: Promise<unknown> = Promise.resolve();
   #isClosed = false;
@@ -72,8 +69,7 @@ export class Stops implements AsyncDisposable {
     this.#dumpOn = dumpOn === undefined ? [] : parseStopOrders(dumpOn);
     this.#watches = listWatches([...this.#breakOn, ...this.#dumpOn]);
     this.#dumps = new Dumps(dumpDirectory);
-    this.#closing = HandleOrNull.fromRawHandle(CreateEventW(null, true, false, null)).expect('create an event', '');
-    this.#loop = this.#listen();
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
   }
 
   /** Threads of a process may be stopped from now on. */
@@ -81,7 +77,6 @@ export class Stops implements AsyncDisposable {
     const { target, recording } = participant;
     this.#watches.forEach(({ count }, index) => recording.ledger.stops.watch(index + 1, count));
     this.#joined.set(target.pid, { ...participant, answers: new Set(), over: new AbortController() });
-    SetEvent(this.#line.called.asRawHandle()); // a thread may have called before
   }
 
   /** Threads of a process are not stopped any more. When the promise settles, nothing of the process is used. */
@@ -102,20 +97,17 @@ export class Stops implements AsyncDisposable {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    SetEvent(this.#closing.asRawHandle());
+    clearInterval(this.#timer);
     this.#line.close();
     for (const { over } of this.#joined.values()) over.abort();
   }
 
-  async #listen(): Promise<void> {
-    while (!this.#isClosed) {
-      await waitForOneWithin(LOOK_MS, [this.#closing, this.#line.called]);
-      for (const joined of this.#joined.values()) {
-        if (this.#isClosed || joined.over.signal.aborted) continue;
-        for (const request of joined.recording.ledger.stops.list()) {
-          const answer = this.#answer(joined, request).finally(() => joined.answers.delete(answer));
-          joined.answers.add(answer);
-        }
+  #look(): void {
+    for (const joined of this.#joined.values()) {
+      if (joined.over.signal.aborted) continue;
+      for (const request of joined.recording.ledger.stops.list()) {
+        const answer = this.#answer(joined, request).finally(() => joined.answers.delete(answer));
+        joined.answers.add(answer);
       }
     }
   }
@@ -239,9 +231,7 @@ export class Stops implements AsyncDisposable {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     this.close();
-    await this.#loop;
     await Promise.all([...this.#joined.values()].flatMap(({ answers }) => [...answers]));
-    using _closing = this.#closing;
     await this.#dumps[Symbol.asyncDispose]();
   }
 }

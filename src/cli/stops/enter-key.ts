@@ -1,28 +1,37 @@
-import { ReadFileAsync } from '../../ffi/kernel32.ts';
+import { GetConsoleMode, PeekConsoleInputW, PeekNamedPipe, ReadFile } from '../../ffi/console.ts';
+import { GetLastError } from '../../ffi/kernel32.ts';
+import type { HANDLE } from '../../ffi/library.ts';
 import { NULL_HANDLE, standardHandle } from '../../io/index.ts';
 
+const LOOK_MS = 50;
 const LINE_FEED = 0x0a;
+const ERROR_BROKEN_PIPE = 109;
+
+const KEY_EVENT = 1;
+const VK_RETURN = 0x0d;
+const INPUT_RECORD_SIZE_BYTES = 20;
+const EVENTS_MAX = 64;
 
 /**
- * Enter on stdin, which the program under audit shares: it is read only while somebody waits for it. A read that has
- * begun takes the next input even if nobody waits any more; that press counts for the next who waits.
+ * Enter on stdin, which the program under audit shares. It is read only while there is a caller that waits, and only
+ * what has arrived: input that nobody waits for is the program's.
  */
 export class EnterKey {
   readonly #waiting: ((isPressed: boolean) => void)[] = [];
-  #isReading = false;
+  #timer: NodeJS.Timeout | undefined;
   #hasEnded = false;
-  #presses = 0;
+
+  /** No key can be pressed any more. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
 
   /**
-   * Resolves with `true` when Enter is pressed, once for each press, and with `false` when stdin has ended or `isOver` is
-   * aborted.
+   * Resolves with `true` when Enter is pressed, once for each press and in the order of the calls, and with `false` when
+   * stdin has ended or `isOver` is aborted.
    */
   async press(isOver: AbortSignal): Promise<boolean> {
     if (this.#hasEnded || isOver.aborted) return false;
-    if (this.#presses > 0) {
-      this.#presses--;
-      return true;
-    }
     return await new Promise((resolve) => {
       this.#waiting.push(resolve);
       isOver.addEventListener('abort', () => {
@@ -30,33 +39,49 @@ export class EnterKey {
         if (index >= 0) this.#waiting.splice(index, 1);
         resolve(false);
       });
-      void this.#read();
+      this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
     });
   }
 
-  get hasEnded(): boolean {
-    return this.#hasEnded;
+  #look(): void {
+    const input = this.#waiting.length === 0 ? '' : readArrived();
+    if (input === undefined) this.#hasEnded = true;
+    for (const byte of Buffer.from(input ?? '', 'latin1')) if (byte === LINE_FEED) this.#waiting.shift()?.(true);
+    if (this.#hasEnded) for (const resolve of this.#waiting.splice(0)) resolve(false);
+    if (this.#waiting.length > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
+}
 
-  async #read(): Promise<void> {
-    if (this.#isReading) return;
-    this.#isReading = true;
-    const buffer = Buffer.alloc(256);
-    const count = new Uint32Array(1);
-    while (this.#waiting.length > 0) {
-      const stdin = standardHandle('input').asRawHandle();
-      const isRead = stdin !== NULL_HANDLE && (await ReadFileAsync(stdin, buffer, buffer.length, count, null));
-      if (!isRead || count[0] === 0) {
-        this.#hasEnded = true;
-        for (const resolve of this.#waiting.splice(0)) resolve(false);
-      }
-      for (const byte of buffer.subarray(0, isRead ? count[0] : 0)) {
-        if (byte !== LINE_FEED) continue;
-        const resolve = this.#waiting.shift();
-        if (resolve === undefined) this.#presses++;
-        else resolve(true);
-      }
-    }
-    this.#isReading = false;
-  }
+/** What has arrived on stdin, without waiting for more; `undefined` at its end. */
+function readArrived(): string | undefined {
+  const stdin = standardHandle('input').asRawHandle();
+  if (stdin === NULL_HANDLE) return undefined;
+  const count = new Uint32Array(1);
+  // Under Wine this also serves pipes and terminals of Linux.
+  if (PeekNamedPipe(stdin, null, 0, null, count, null)) return count[0] === 0 ? '' : read(stdin, count[0]!);
+  if (GetLastError() === ERROR_BROKEN_PIPE) return undefined;
+  if (GetConsoleMode(stdin, new Uint32Array(1))) return isEnterInConsole(stdin) ? read(stdin, 1024) : '';
+  return read(stdin, 1024); // a file, or NUL
+}
+
+function read(stdin: HANDLE, sizeBytes: number): string | undefined {
+  const buffer = Buffer.alloc(Math.min(sizeBytes, 1024));
+  const count = new Uint32Array(1);
+  if (!ReadFile(stdin, buffer, buffer.length, count, null) || count[0] === 0) return undefined;
+  return buffer.toString('latin1', 0, count[0]);
+}
+
+/** Whether a console has a whole line: to read less would wait for the rest. */
+function isEnterInConsole(console: HANDLE): boolean {
+  const records = Buffer.alloc(EVENTS_MAX * INPUT_RECORD_SIZE_BYTES);
+  const count = new Uint32Array(1);
+  if (!PeekConsoleInputW(console, records, EVENTS_MAX, count)) return false;
+  return Array.from({ length: count[0]! }, (_, index) => index * INPUT_RECORD_SIZE_BYTES).some(
+    (at) =>
+      records.readUInt16LE(at) === KEY_EVENT && // WORD EventType
+      records.readInt32LE(at + 4) !== 0 && // BOOL bKeyDown
+      records.readUInt16LE(at + 10) === VK_RETURN, // WORD wVirtualKeyCode
+  );
 }

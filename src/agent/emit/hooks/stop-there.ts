@@ -30,8 +30,9 @@ import type { RecorderEnvironment, Stops } from '../recorder/recorder-environmen
  * A thread stops where its hook returns to the caller: the hook's work is done, and no frame of the agent but the
  * hook's is on the stack. The recorder has noted the moment before (recorder/note-stop.ts).
  *
- * The agent uses handles that the auditor has put into the target. Handles of its own would get the lowest free values,
- * which are those that the program has just misused.
+ * The agent uses a handle that the auditor has put into the target. One of its own would get the lowest free value,
+ * which is the one that the program has just misused. The auditor looks for entries now and then, so that no event is
+ * needed to call it.
  */
 
 /** How long a thread waits for an auditor that lives but does not answer. */
@@ -62,17 +63,13 @@ function emitAskAuditor(asm: Assembler, begin: Label, environment: LinkedEnviron
       'pass',
       'broken',
     );
-    const loadHandle = (offset: number) => {
+    const loadMutant = () => {
       asm.mov(rcx, environment.linkSlots.ledger);
-      asm.mov(rcx, at(rcx, header.stopHandles + offset));
+      asm.mov(rcx, at(rcx, header.stopMutant));
     };
     asm.mov(rbx, rcx);
     asm.movImmediate64(triesLeft, ANSWER_TIMEOUT_MS / LOOK_MS);
     asm.movImmediate32(at(rbx, stop.state), STOP_REQUESTED);
-    loadHandle(8);
-    asm.xor(edx, edx);
-    asm.call(environment.ntdllImport('NtSetEvent'));
-
     asm.bind(look);
     asm.mov(eax, at(rbx, stop.state));
     asm.cmp(eax, STOP_PASS);
@@ -86,7 +83,7 @@ function emitAskAuditor(asm: Assembler, begin: Label, environment: LinkedEnviron
     asm.bind(brief);
     asm.movImmediate64(time, -LOOK_MS * 10_000);
     asm.bind(wait);
-    loadHandle(0);
+    loadMutant();
     asm.xor(edx, edx);
     asm.lea(r8, time);
     asm.call(environment.ntdllImport('NtWaitForSingleObject'));
@@ -108,7 +105,7 @@ function emitAskAuditor(asm: Assembler, begin: Label, environment: LinkedEnviron
     asm.cmp(eax, STATUS_ABANDONED_WAIT_0);
     asm.j('ne', pass); // the program has closed the handle
     asm.bind(taken);
-    loadHandle(0);
+    loadMutant();
     asm.xor(edx, edx);
     asm.call(environment.ntdllImport('NtReleaseMutant'));
     asm.bind(pass);
