@@ -27,7 +27,7 @@ export interface StopRequest {
   readonly threadId: number;
   readonly about:
     | { readonly kind: 'misuse'; readonly misuse: LedgerMisuse }
-    /** An opening stack that nobody has looked at; the answer is {@link StopRequests.see}. */
+    /** An opening stack that has not been looked at; the answer is {@link StopRequests.see}. */
     | { readonly kind: 'stack'; readonly stackId: number }
     /** As many handles are open of a watch's stacks as are waited for. */
     | { readonly kind: 'openings'; readonly stackId: number; readonly watch: number };

@@ -19,11 +19,11 @@ export const stop: Struct<typeof stopFields>['offsets'] = stopStruct.offsets;
 export const STOP_SIZE_BYTES: number = stopStruct.sizeBytes;
 export const STOP_COUNT = 16;
 
-/** What a thread that waits has on its stack: offsets from {@link stop.places} on, of 64-bit values. */
+/** Values on the stack of a thread that waits: offsets from {@link stop.places} on, 64 bits each. */
 export const stopPlaces = {
   /** Address of the return address of the call that is about to return. */
   returnAddress: 0x00,
-  /** What the call returns. */
+  /** The result of the call. */
   result: 0x08,
   breaks: 0x10,
   /** The caller's registers, as far as the agent has changed them. */

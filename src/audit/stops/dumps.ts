@@ -3,7 +3,7 @@ import { win32 } from 'node:path';
 
 import type { Finding, Frame, Stack } from '../../model.ts';
 import { Guardian } from '../../process/guardian/guardian.ts';
-import { writeMinidump } from '../../process/minidump.ts';
+import { writeMinidump } from './minidump.ts';
 import type { Target } from '../../process/target.ts';
 import { UserError } from '../../user-error.ts';
 import type { StoppedThread } from './stop-options.ts';

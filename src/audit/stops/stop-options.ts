@@ -26,7 +26,7 @@ export interface StoppedThread {
   readonly hasLoaderLock: boolean;
 }
 
-/** What has happened at a stop. */
+/** An event at a stop. */
 export type StopNews =
   /** The thread goes on by a breakpoint, for the debugger that is attached. */
   | { readonly kind: 'breaks' }

@@ -14,7 +14,7 @@ class StopOrderError extends UserError {
 export interface StopOrder {
   readonly text: string;
   readonly rule: Rule;
-  /** What the finding must match, as a suppression does; absent: every finding of the rule. */
+  /** A line that the finding must match, as a suppression does; absent: every finding of the rule. */
   readonly site?: Suppression;
   /** For a leak: how many handles are open of the site. */
   readonly count: number;

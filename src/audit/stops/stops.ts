@@ -6,7 +6,7 @@ import type { StopLine } from '../../agent/inject/stop-line.ts';
 import type { StopRequest } from '../../agent/ledger/stop-requests.ts';
 import type { Finding, Report } from '../../model.ts';
 import type { Target } from '../../process/target.ts';
-import { holdsLoaderLock, isDebugged } from '../../process/thread-facts.ts';
+import { holdsLoaderLock, isDebugged } from './thread-facts.ts';
 import type { Examination } from '../examination.ts';
 import type { AuditOptions } from '../options.ts';
 import { Dumps } from './dumps.ts';
@@ -48,7 +48,7 @@ export class Stops implements AsyncDisposable {
   readonly #watches: readonly StopOrder[];
   readonly #dumps: Dumps;
   readonly #joined = new Map<number, Joined>();
-  /** What was done where: `break <site>`, `dump <site>`. */
+  /** `break <site>` and `dump <site>` for each site where that was done. */
   readonly #done = new Set<string>();
   /** No event calls: to wait for one would take one of libuv's few threads. */
   readonly #timer: NodeJS.Timeout;
@@ -183,7 +183,7 @@ export class Stops implements AsyncDisposable {
     return this.#choose(finding, order.text, (orders) => orders.some(({ text }) => text === order.text));
   }
 
-  /** What is to be done at a site, and has not been done there. */
+  /** The part of what is asked for that has not been done at a site. */
   #choose(
     finding: StoppedThread['finding'],
     site: string,
@@ -241,7 +241,7 @@ export function openStops({ stops: line }: AuditorEvents, { stops }: Pick<AuditO
   return line === undefined || stops === undefined ? undefined : new Stops(line, stops);
 }
 
-/** What is to be done at a stop. */
+/** The work at one stop. */
 interface Chosen {
   readonly finding: StoppedThread['finding'];
   readonly breaks: boolean;

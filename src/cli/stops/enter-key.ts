@@ -13,8 +13,8 @@ const INPUT_RECORD_SIZE_BYTES = 20;
 const EVENTS_MAX = 64;
 
 /**
- * Enter on stdin, which the program under audit shares. It is read only while there is a caller that waits, and only
- * what has arrived: input that nobody waits for is the program's.
+ * Enter on stdin, which the program under audit shares. Only what has arrived is read, and only while a caller waits:
+ * all other input is the program's.
  */
 export class EnterKey {
   readonly #waiting: ((isPressed: boolean) => void)[] = [];
@@ -27,8 +27,8 @@ export class EnterKey {
   }
 
   /**
-   * Resolves with `true` when Enter is pressed, once for each press and in the order of the calls, and with `false` when
-   * stdin has ended or `isOver` is aborted.
+   * Resolves with `true` when Enter is pressed, once for each press and in the order of the calls, and with `false`
+   * when stdin has ended or `isOver` is aborted.
    */
   async press(isOver: AbortSignal): Promise<boolean> {
     if (this.#hasEnded || isOver.aborted) return false;
@@ -54,7 +54,7 @@ export class EnterKey {
   }
 }
 
-/** What has arrived on stdin, without waiting for more; `undefined` at its end. */
+/** The input that has arrived on stdin, without waiting for more; `undefined` at its end. */
 function readArrived(): string | undefined {
   const stdin = standardHandle('input').asRawHandle();
   if (stdin === NULL_HANDLE) return undefined;

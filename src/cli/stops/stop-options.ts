@@ -70,7 +70,7 @@ export function toStopOptions({ breakOn, dumpOn }: StopCliOptions): Pick<AuditOp
         write(2, spellHeld(thread));
         const isPressed = await enter.press(isOver);
         if (!isPressed && enter.hasEnded)
-          write(2, `  Nobody can press Enter, for stdin has ended. The thread goes on.\n`);
+          write(2, `  stdin has ended, so Enter cannot be pressed: the thread goes on.\n`);
       },
       onNews: (thread, news) => write(2, `${toolName}: ${spellNews(thread, news)}\n`),
     },

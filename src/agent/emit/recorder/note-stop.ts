@@ -68,6 +68,15 @@ export function emitCountRecord(asm: Assembler, { linkSlots, stops }: RecorderEn
   asm.bind(counted);
 }
 
+/** Counts the misuse whose record is at rax. Clobbers the volatile registers where threads may be stopped. */
+export function emitCount(asm: Assembler, environment: RecorderEnvironment): void {
+  if (environment.stops === undefined) asm.lockInc32(at(rax, misuse.count));
+  else {
+    asm.mov(ecx, 1);
+    emitCountRecord(asm, environment);
+  }
+}
+
 /**
  * Notes the opening of a handle, whose stack's id is in eax, if the auditor has not looked at the stack or watches it.
  * Clobbers the volatile registers.

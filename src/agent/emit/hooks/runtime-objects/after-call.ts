@@ -6,7 +6,7 @@ import { at, type Label, type Memory } from '../../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
 import { INT, NEGATIVE, POSITIVE, runtimeObjectRow, ZERO } from '../../../linkage/runtime-object-row.ts';
 import { returnAddressOffset } from '../../abi/framed-function.ts';
-import { emitCountRecord } from '../../recorder/note-stop.ts';
+import { emitCount } from '../../recorder/note-stop.ts';
 import { emitUnmarkGiven } from '../../recorder/strangers.ts';
 import type { HookEnvironment } from '../hook-environment.ts';
 import { places, runtimeObjectFrame } from './runtime-object-frame.ts';
@@ -61,8 +61,7 @@ export function emitSettleMisuse(asm: Assembler, environment: HookEnvironment): 
   emitUnmarkGiven(asm, r10);
   asm.jmp(done);
   asm.bind(counts);
-  asm.mov(ecx, 1);
-  emitCountRecord(asm, environment);
+  emitCount(asm, environment);
   asm.bind(done);
 }
 

@@ -1,7 +1,7 @@
-import { ProcessBasicInformation } from '../ffi/constants.ts';
-import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
-import type { AsHandle } from '../io/index.ts';
-import { tryReadMemory } from './memory.ts';
+import { ProcessBasicInformation } from '../../ffi/constants.ts';
+import { NtQueryInformationProcess } from '../../ffi/ntdll.ts';
+import type { AsHandle } from '../../io/index.ts';
+import { tryReadMemory } from '../../process/memory.ts';
 
 const ProcessDebugPort = 7; // PROCESSINFOCLASS
 const LOADER_LOCK = 0x110n; // PRTL_CRITICAL_SECTION PEB.LoaderLock

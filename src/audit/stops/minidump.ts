@@ -1,10 +1,10 @@
 import { closeSync, openSync, rmSync } from 'node:fs';
 
-import { MiniDumpWriteDump } from '../ffi/dbghelp.ts';
-import { addressOf } from '../ffi/library.ts';
-import { uv_get_osfhandle } from '../ffi/libuv.ts';
-import { failed } from '../io/index.ts';
-import type { Target } from './target.ts';
+import { MiniDumpWriteDump } from '../../ffi/dbghelp.ts';
+import { addressOf } from '../../ffi/library.ts';
+import { uv_get_osfhandle } from '../../ffi/libuv.ts';
+import { failed } from '../../io/index.ts';
+import type { Target } from '../../process/target.ts';
 
 /** https://learn.microsoft.com/windows/win32/api/minidumpapiset/ne-minidumpapiset-minidump_type */
 const MiniDumpWithHandleData = 0x4;
