@@ -75,8 +75,8 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
-  options.interruption?.addEventListener('abort', () => stops?.close());
-  options.signal?.addEventListener('abort', () => stops?.close());
+  options.interruption?.addEventListener('abort', () => stops?.close(), { once: true });
+  options.signal?.addEventListener('abort', () => stops?.close(), { once: true });
   const judgement = await session.judge(abort, (module) => {
     if (module === undefined) options.onProgress?.(undefined);
     else if (tree?.isAlone === true) options.onProgress?.({ work: 'reading symbols', module });

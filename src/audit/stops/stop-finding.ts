@@ -2,9 +2,18 @@ import type { LedgerMisuse } from '../../call-ledger.ts';
 import { matches } from '../../analyze/suppressions.ts';
 import type { Evidence, Misuse } from '../../evidence-model.ts';
 import type { Finding, Stack } from '../../model.ts';
+import type { Rule } from '../../rules.ts';
 import type { Examination } from '../examination.ts';
 import type { Verdict } from '../tree/member.ts';
 import type { StopOrder } from './stop-orders.ts';
+
+/** The rules about uses; all others are about closes. */
+const rulesOfUses: readonly Rule[] = ['use-after-close', 'stale-use', 'invalid-use', 'wrong-type'];
+
+/** Whether the finding of a misuse may be one of an order's: without it, no thread has to wait for the finding. */
+export function mayBeOf({ rule }: StopOrder, { kind }: LedgerMisuse): boolean {
+  return rule !== 'leak' && rulesOfUses.includes(rule) === (kind === 'use');
+}
 
 /** Applies the rules and the suppressions to evidence. */
 export type Judge = (evidence: Evidence) => Verdict;

@@ -10,7 +10,7 @@ import { holdsLoaderLock, isDebugged } from './thread-facts.ts';
 import type { Examination } from '../examination.ts';
 import type { AuditOptions } from '../options.ts';
 import { Dumps } from './dumps.ts';
-import { countsOpenings, findLeak, findMisuse, isOf, type Judge } from './stop-finding.ts';
+import { countsOpenings, findLeak, findMisuse, isOf, type Judge, mayBeOf } from './stop-finding.ts';
 import type { StoppedThread, StopOptions } from './stop-options.ts';
 import { listWatches, parseStopOrders, type StopOrder } from './stop-orders.ts';
 
@@ -160,6 +160,7 @@ export class Stops implements AsyncDisposable {
     { examination, judge }: Joined,
     { misuse }: Extract<StopRequest['about'], { kind: 'misuse' }>,
   ): Promise<Chosen | undefined> {
+    if (![...this.#breakOn, ...this.#dumpOn].some((order) => mayBeOf(order, misuse))) return undefined;
     const finding = await this.#inTurn(() => findMisuse(examination, misuse, judge));
     if (finding === undefined) return undefined;
     const isAsked = (orders: readonly StopOrder[]): boolean => orders.some((order) => isOf(order, finding));
