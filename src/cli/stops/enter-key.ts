@@ -24,8 +24,8 @@ if (byte[0] !== 10) process.exit();`;
  * Enter on stdin, which the program under audit shares. Only what has arrived is read, and only while a caller waits:
  * all other input is the program's.
  *
- * Under Wine a pipe or a terminal of Linux does not say what has arrived. There a process of its own reads, and is ended
- * when no caller waits any more.
+ * Under Wine a pipe of Linux does not say what has arrived. There a process of its own reads, and is ended when no
+ * caller waits any more.
  */
 export class EnterKey {
   readonly #waiting: ((isPressed: boolean) => void)[] = [];
