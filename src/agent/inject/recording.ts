@@ -255,7 +255,9 @@ export class Recording implements Disposable {
 
   /** Closes the handle that the target was given for stops, once no thread can use it any more. */
   takeStopsBack(target: AsHandle): void {
-    takeBack(target, this.ledger.stops.mutant);
+    const { mutant } = this.ledger.stops;
+    // A value that the target has closed has a life of its own.
+    if (this.ledger.life(mutant) === undefined) takeBack(target, mutant);
     this.ledger.stops.mutant = 0n;
   }
 

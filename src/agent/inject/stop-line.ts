@@ -1,14 +1,6 @@
-import { DUPLICATE_CLOSE_SOURCE } from '../../ffi/constants.ts';
+import { DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS } from '../../ffi/constants.ts';
 import { CreateMutexW, DuplicateHandle, ReleaseMutex } from '../../ffi/kernel32.ts';
-import {
-  type AsHandle,
-  CURRENT_PROCESS,
-  failed,
-  HandleOrNull,
-  NULL_HANDLE,
-  type OwnedHandle,
-  unsafeRawHandle,
-} from '../../io/index.ts';
+import { type AsHandle, CURRENT_PROCESS, failed, HandleOrNull, OwnedHandle, unsafeRawHandle } from '../../io/index.ts';
 
 const MUTANT_ACCESS = 0x10_0001; // SYNCHRONIZE | MUTANT_QUERY_STATE
 const what = 'the mutant for stops';
@@ -53,9 +45,12 @@ export class StopLine implements Disposable {
   }
 }
 
-/** Closes the handle that {@link StopLine.placeIn} gave a target, if it has not closed it itself. */
+/** Closes the handle that {@link StopLine.placeIn} gave a target. The caller knows that the target has it still. */
 export function takeBack(target: AsHandle, value: bigint): void {
   if (value === 0n) return;
   const from = target.asHandle().asRawHandle();
-  DuplicateHandle(from, unsafeRawHandle(value), NULL_HANDLE, null, 0, false, DUPLICATE_CLOSE_SOURCE);
+  const moved = new BigInt64Array(1);
+  const options = DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS;
+  if (!DuplicateHandle(from, unsafeRawHandle(value), CURRENT_PROCESS, moved, 0, false, options)) return;
+  OwnedHandle.fromRawHandle(unsafeRawHandle(moved[0]!))[Symbol.dispose]();
 }
