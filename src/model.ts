@@ -141,6 +141,8 @@ export interface Finding {
   readonly runs?: readonly number[];
   /** A line that suppresses this finding and its like: docs/suppressions.md. */
   readonly suppression?: string;
+  /** Path of a minidump of the moment at which it was first seen: docs/stop-there.md. */
+  readonly dump?: string;
 }
 
 /** The calls by which a handle value came to a mistake: of its last life, and of a few before. */

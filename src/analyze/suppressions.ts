@@ -144,7 +144,11 @@ function toLine({ line, source, lineNumber, reason, expires }: Suppression): Sup
   };
 }
 
-function matches({ rule, terms }: Suppression, finding: Finding): boolean {
+/** Whether a line is about a finding. */
+export function matches(
+  { rule, terms }: Suppression,
+  finding: Pick<Finding, 'rule' | 'object' | 'objects' | 'stacks' | 'fingerprint'>,
+): boolean {
   if (rule !== '*' && rule !== finding.rule) return false;
   return terms.every(({ subject, matches: fits }) => {
     switch (subject) {

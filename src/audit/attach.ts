@@ -19,6 +19,7 @@ import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
+import { openStops } from './stops/stops.ts';
 import { AbortEvent, waitForOne } from './wait.ts';
 
 /** How to audit processes that run. */
@@ -74,8 +75,9 @@ export async function attach(options: AttachOptions): Promise<Report> {
   using report = reportOn === undefined ? undefined : createNewEvent(reportOn);
   HandleTable.learnTypeNames(); // which else the targets would have to wait for
   using _sign = new AuditorSign();
-  using events = new AuditorEvents({ followsChildren: followChildren });
+  using events = new AuditorEvents({ followsChildren: followChildren, stops: options.stops !== undefined });
   using timeline = options.countOverTime === true ? new OpenTimeline() : undefined;
+  await using stops = openStops(events, options);
   await using tree = new ProcessTree(events, {
     recording: {
       ...(slotCount === undefined ? {} : { slotCount }),
@@ -90,7 +92,9 @@ export async function attach(options: AttachOptions): Promise<Report> {
     sectionsOfAll: marks,
     timeline,
     judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options, marks) }),
+    stops,
   });
+  await using _first = stops; // before the tree, whose processes it uses
   tree.start();
   try {
     await attachToEach(tree, options, marks);
@@ -103,11 +107,14 @@ export async function attach(options: AttachOptions): Promise<Report> {
     const assembleNow = async (isLast: boolean): Promise<Report> => {
       timeline?.take();
       const parts = await (isLast ? tree.finish() : tree.reportInPassing());
-      return { ...assemble(tree, parts, isLast), ...timeline?.describe() };
+      const report = { ...assemble(tree, parts, isLast), ...timeline?.describe() };
+      return stops?.nameDumps(report) ?? report;
     };
     while ((await waitForOne(awaited)) === report) options.onReport?.(await assembleNow(false));
+    stops?.close();
     return await assembleNow(true);
   } catch (error) {
+    stops?.close();
     await tree.abandon();
     throw error;
   }

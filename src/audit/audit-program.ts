@@ -16,6 +16,7 @@ import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { OpenTimeline } from './open-timeline.ts';
 import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
+import { openStops } from './stops/stops.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import type { ProcessReport } from './tree/process-report.ts';
@@ -33,7 +34,11 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   using marks = await openMarks(mark, options);
   using streams = new StandardStreams({ stdout: options.targetStdout ?? 'stdout' });
   using _sign = new AuditorSign();
-  using events = new AuditorEvents({ followsChildren: options.followChildren ?? false });
+  using events = new AuditorEvents({
+    followsChildren: options.followChildren ?? false,
+    stops: options.stops !== undefined,
+  });
+  await using stops = openStops(events, options);
   const { stdin, stdout, stderr } = streams;
   const recordingOptions = { ...options.recording, notesBytecode: javaScript !== undefined };
   const names = nameSourcesOf(options, javaScript?.directory);
@@ -56,7 +61,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
       ? undefined
       : new ProcessTree(
           events,
-          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks, timeline },
+          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks, timeline, stops },
           started,
         );
   using session = await AuditSession.begin(target, recording, {
@@ -67,11 +72,15 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     timeline: isReported ? timeline : undefined,
   });
   tree?.joinRoot(session.examination);
+  await using _first = stops; // before the session, whose symbols it uses
+  if (isReported) stops?.join({ target, recording, examination: session.examination, judge: find });
   using watch = options.watch && new ValueWatch(target, recording.ledger, options.watch, names);
   using abort = new AbortEvent(options.signal);
   tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
   if (options.signal?.aborted !== true) target.resume();
+  options.interruption?.addEventListener('abort', () => stops?.close(), { once: true });
+  options.signal?.addEventListener('abort', () => stops?.close(), { once: true });
   const judgement = await session.judge(abort, (module) => {
     if (module === undefined) options.onProgress?.(undefined);
     else if (tree?.isAlone === true) options.onProgress?.({ work: 'reading symbols', module });
@@ -88,6 +97,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   }
   if (options.waitChildren === true && !judgement.isAborted) await tree?.settle();
   timeline?.take();
+  stops?.close();
   const children = await tree?.finish();
   await streams.drain();
   const exitCode = target.exitCode();
@@ -101,7 +111,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     stats: { ...judgement.stats, ...recording.ledger.totals() },
   };
   const { gaps, nameless, ...combined } = combineTree(root, children);
-  return {
+  const report: Report = {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
     target: {
@@ -115,6 +125,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
     ...timeline?.describe(),
   };
+  return stops?.nameDumps(report) ?? report;
 }
 
 /** The gaps of the recording, and those that come from how the audit was made. */

@@ -26,6 +26,7 @@ import type { ThreadStack } from '../process/thread-stacks.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
 import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
 import { InterposedStacks } from './interposed-stacks.ts';
+import { UserError } from '../user-error.ts';
 import type { JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
 import { listNotedModules } from './noted-modules.ts';
@@ -176,6 +177,46 @@ export class Examination implements Disposable {
   #readStacks(names: Symbolizer | JavaScriptStacks = this.#symbolizer): InterposedStacks {
     const program = this.#firstModules.find(({ isSystem }) => !isSystem);
     return new InterposedStacks(names, { target: this.#target, program, systemCalls: this.#recording.hooked });
+  }
+
+  /**
+   * Evidence of what is on record by now. The target may run: neither its handles nor its threads are looked at.
+   *
+   * @throws LedgerDamagedError when the target has overwritten what was recorded
+   */
+  async evidenceSoFar(): Promise<Evidence> {
+    const { ledger } = this.#recording;
+    ledger.check();
+    this.#addModules(this.#loadedModules(), ledger);
+    await this.#symbolizer.fetchSymbols(addressesIn(ledger));
+    using javaScript = await this.#openJavaScript();
+    const symbols = this.#readStacks(javaScript);
+    const gathered = await gatherPostMortem({ ledger, symbols, startTime: this.#startTime, hasWindows: false });
+    return gathered.evidence;
+  }
+
+  /** A recorded stack with its names. The target may run. */
+  nameStack(stackId: number): Stack {
+    const { ledger } = this.#recording;
+    const addresses = ledger.stack(stackId);
+    const isKnown = addresses.every((address) => this.#symbolizer.moduleOf(address) !== undefined);
+    if (!isKnown) this.#addModules(this.#loadedModules(), ledger);
+    return this.#symbolizer.resolveStack(addresses);
+  }
+
+  /** None where the target has ended, or is just being started. */
+  #loadedModules(): readonly Module[] {
+    try {
+      return this.#target.modules();
+    } catch (error) {
+      if (error instanceof UserError) return [];
+      throw error;
+    }
+  }
+
+  /** Milliseconds since recording began at the time of a call. */
+  timeMsOf(time: bigint): number {
+    return Math.max(0, Number(time - this.#startTime) / 10_000);
   }
 
   /** The logs of V8, where the target keeps them; they are read anew for each judgement. */

@@ -27,6 +27,7 @@ export type {
 export { spellGap } from '../report/gaps.ts';
 export type { CountedProcess, OpenCounts } from './open-counts.ts';
 export type { AuditOptions, AuditProgress } from './options.ts';
+export type { StopNews, StopOptions, StoppedThread } from './stops/stop-options.ts';
 export type { SymbolDownload } from '../symbols/store/symbol-server.ts';
 
 /**

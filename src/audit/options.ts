@@ -4,6 +4,7 @@ import type { SuppressionText } from '../analyze/suppressions.ts';
 import type { Stack } from '../model.ts';
 import type { SymbolDownload } from '../symbols/store/symbol-server.ts';
 import type { SymbolSearch } from '../symbols/symbolizer.ts';
+import type { StopOptions } from './stops/stop-options.ts';
 
 /** How to audit a program from its first instruction to its last. */
 export interface AuditOptions {
@@ -59,6 +60,8 @@ export interface AuditOptions {
    * report is incomplete from then on, and no further run begins.
    */
   readonly interruption?: AbortSignal;
+  /** At which misuses and leaks threads are stopped: docs/stop-there.md. Absent: none is. */
+  readonly stops?: StopOptions;
   /**
    * Called again and again while symbols are read, and with `undefined` when that is over. Only at times when neither
    * the program nor a process that it has started can run: the terminal that they share is the caller's then.

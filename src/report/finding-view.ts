@@ -16,7 +16,8 @@ const briefLines = 4;
  * @param others how many findings read the same
  */
 export function drawFinding(finding: Finding, others: number, view: StackView): readonly string[] {
-  const lines = [drawHeader(finding, view), ...drawSentences([finding.message, ...spellOthers(others)], view)];
+  const sentences = [finding.message, ...spellDump(finding), ...spellOthers(others)];
+  const lines = [drawHeader(finding, view), ...drawSentences(sentences, view)];
   return finding.level === 'note' ? lines : [...lines, ...drawDetails(finding, view)];
 }
 
@@ -43,6 +44,10 @@ export function drawDetails(finding: Finding, view: StackView): readonly string[
   }
   lines.push(...drawHistory(finding, view));
   return lines;
+}
+
+function spellDump({ dump }: Finding): readonly string[] {
+  return dump === undefined ? [] : [`A minidump of the first time is ${dump}.`];
 }
 
 function spellOthers(others: number): readonly string[] {

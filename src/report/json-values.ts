@@ -77,6 +77,7 @@ export function findingToJson(
     runs,
     suppression,
     suppressedBy,
+    dump,
   }: Finding,
   stacks: object,
 ): object {
@@ -110,6 +111,7 @@ export function findingToJson(
     runs,
     suppression,
     suppressedBy: suppressedBy && suppressionToJson(suppressedBy),
+    dump,
   };
 }
 

@@ -69,6 +69,7 @@ export interface JsonFinding {
   readonly growth?: IterationGrowth;
   readonly sections?: Sections;
   readonly runs?: readonly number[];
+  readonly dump?: string;
 }
 
 export interface JsonReport {

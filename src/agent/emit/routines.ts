@@ -17,7 +17,7 @@ import { emitNoteImage } from './recorder/images.ts';
 import { emitNoteInherited } from './recorder/inherited-handles.ts';
 import { emitCountMisuse, emitInternMisuse } from './recorder/misuse-recorder.ts';
 import { emitQuarantine } from './recorder/quarantine.ts';
-import type { Quarantine } from './recorder/recorder-environment.ts';
+import type { Quarantine, Stops } from './recorder/recorder-environment.ts';
 import { emitRecordClose, emitRecordOpen } from './recorder/recorder.ts';
 import {
   emitClaimRuntimeObject,
@@ -34,6 +34,7 @@ import { emitFollowChild } from './hooks/follow-child.ts';
 import { emitFileOrSocketType } from './hooks/file-or-socket-type.ts';
 import { emitHookFunctions } from './hooks/function-patches.ts';
 import type { HookEnvironment } from './hooks/hook-environment.ts';
+import { emitStops } from './hooks/stop-there.ts';
 import { emitFindSweep } from './hooks/sweeps.ts';
 import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
 import { emitRuntimeObjectHook } from './hooks/runtime-objects/runtime-object-hook.ts';
@@ -70,6 +71,13 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
     enterQuarantine: routine('enterQuarantine'),
     moveOutOfQuarantine: routine('moveOutOfQuarantine'),
   };
+  const stops: Stops = {
+    noteStop: routine('noteStop'),
+    stopThere: routine('stopThere'),
+    askAuditor: routine('askAuditor'),
+    countWatched: routine('countWatched'),
+    breakThere: routine('breakThere'),
+  };
   return {
     environment: {
       ...linked,
@@ -105,6 +113,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       hookFunctions: routine('hookFunctions'),
       findSweep: routine('findSweep'),
       ...(variant.quarantine ? { quarantine } : {}),
+      ...(variant.stops === true ? { stops } : {}),
     },
     walk: {
       walkWithUnwinder: routine('walkWithUnwinder'),
@@ -153,8 +162,9 @@ export function emitRoutines(
     emitNoteImage(asm, environment.noteImage, environment),
     emitHookFunctions(asm, environment.hookFunctions, patchTables, environment),
   ];
-  const { quarantine } = environment;
+  const { quarantine, stops } = environment;
   if (quarantine !== undefined) framed.push(...emitQuarantine(asm, quarantine, environment));
+  if (stops !== undefined) framed.push(...emitStops(asm, stops, environment));
   // leaf functions
   emitInternStack(asm, walk.internStack, environment);
   emitPredictUnwind(asm, walk.predictUnwind);

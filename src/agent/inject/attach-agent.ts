@@ -72,6 +72,7 @@ export async function detachAgent(recording: Recording, target: Target, pauses: 
       return !left.isAnyRecording(target, stopped.awaitStanding());
     });
     if (isDrained) {
+      recording.takeStopsBack(target);
       recording.noteQuiet(target, left);
       return;
     }

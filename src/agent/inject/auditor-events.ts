@@ -3,6 +3,7 @@ import { type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/in
 import { randomBytes } from '../../process/random.ts';
 import { openToTargets } from './gate-access.ts';
 import { objectName } from './object-name.ts';
+import { StopLine } from './stop-line.ts';
 
 /**
  * The events by which targets call the auditor. All targets of one audit share them. They have names, so that a target
@@ -12,16 +13,19 @@ export class AuditorEvents implements Disposable {
   readonly arrivedName: string;
   /** Absent where child processes are not followed. */
   readonly childName: string | undefined;
+  /** Absent where no thread is to be stopped. */
+  readonly stops: StopLine | undefined;
   readonly #arrived: OwnedHandle;
   readonly #child: OwnedHandle | undefined;
 
   /** @throws Win32Error or NtStatusError when Windows refuses */
-  constructor({ followsChildren }: { readonly followsChildren: boolean }) {
+  constructor({ followsChildren, stops = false }: { readonly followsChildren: boolean; readonly stops?: boolean }) {
     const name = `unclosed-${randomBytes(16).toString('hex')}`;
     this.#arrived = createEvent(`${name}-arrived`);
     this.#child = followsChildren ? createEvent(`${name}-child`) : undefined;
     this.arrivedName = objectName(this.#arrived);
     this.childName = this.#child && objectName(this.#child);
+    this.stops = stops ? new StopLine() : undefined;
   }
 
   /**
@@ -40,6 +44,7 @@ export class AuditorEvents implements Disposable {
   [Symbol.dispose](): void {
     using _arrived = this.#arrived;
     using _child = this.#child;
+    using _stops = this.stops;
   }
 }
 

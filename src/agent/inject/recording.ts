@@ -23,6 +23,7 @@ import { locateCode } from './locate-code.ts';
 import { ntdllAddress, ntdllBase, readOwnStubs, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
+import { takeBack } from './stop-line.ts';
 import { changedPages, overwriteCode, listPlacesTaken, writeCode, writeData } from './target-code.ts';
 
 /** The work of an attach that was done while the target ran. */
@@ -108,7 +109,8 @@ export class Recording implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses a call
    */
   static async prepare(options: RecordingOptions = {}, events?: AuditorEvents): Promise<Recording> {
-    const code = await loadCode({ quarantine: (options.quarantine ?? 0) > 0, checked: options.checked ?? false });
+    const { quarantine = 0, checked = false } = options;
+    const code = await loadCode({ quarantine: quarantine > 0, checked, stops: events?.stops !== undefined });
     return new Recording(options, code, events);
   }
 
@@ -135,6 +137,7 @@ export class Recording implements Disposable {
     const ledger = this.#section.mapInto(target);
     if (this.#inputs.layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
     this.#place(target, { ledger, goCode });
+    this.#placeStops(target);
     this.#hookCalls(target);
   }
 
@@ -223,6 +226,7 @@ export class Recording implements Disposable {
       for (const change of changes) overwriteCode(target, change);
     }
     if (reusable?.isUnwindRegistered === true) this.ledger.setUnwindRegistered();
+    this.#placeStops(target);
     this.#hookCalls(target);
     for (const functions of mapped) {
       const patches = this.#image?.functionPatches[this.#inputs.modules.indexOf(functions.module)] ?? [];
@@ -242,6 +246,19 @@ export class Recording implements Disposable {
   noteQuiet(target: AsHandle, { reusable }: LeftAgents): void {
     if (reusable !== undefined)
       writeData(target, { address: reusable.base + BigInt(agentHeader.isQuiet), bytes: Uint8Array.of(1, 0, 0, 0) });
+  }
+
+  #placeStops(target: AsHandle): void {
+    const { stops } = this.#events;
+    if (stops !== undefined) this.ledger.stops.mutant = stops.placeIn(target);
+  }
+
+  /** Closes the handle that the target was given for stops, once no thread can use it any more. */
+  takeStopsBack(target: AsHandle): void {
+    const { mutant } = this.ledger.stops;
+    // A value that the target has closed has a life of its own.
+    if (this.ledger.life(mutant) === undefined) takeBack(target, mutant);
+    this.ledger.stops.mutant = 0n;
   }
 
   /** Whether the ledger of an earlier audit can give its place to ours. */

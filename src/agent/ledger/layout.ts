@@ -126,12 +126,22 @@ const headerFields = {
   moduleStates: 'u32[8]',
   /** Functions whose code the process must not change (STATUS_DYNAMIC_CODE_BLOCKED). */
   functionsBlocked: 'u32',
+  /** Entries of a stop: stop.ts. */
+  stopTable: 'u64[48]',
+  /** The target's handle of a mutant that the auditor holds as long as it lives. */
+  stopMutant: 'u64',
+  /** For each watch how many open handles it waits for; 0: none. */
+  watchLimits: 'u32[16]',
+  /** For each watch how many more openings cannot reach its limit. */
+  watchSpares: 'u32[16]',
+  /** Entries of {@link stopTable} that are due. */
+  stopsDue: 'u32',
   /** Misuses so far whose earlier lives were kept: {@link LedgerLayout.misuseLivesOffset}. */
   misuseLives: 'u32',
   /** As in {@link LedgerLayout}, for another reader than the auditor. */
   quarantineCount: 'u32',
   history: 'u32',
-  paddingBeforeWalkers: 'u32[187]',
+  paddingBeforeWalkers: 'u32[56]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;
@@ -319,7 +329,7 @@ const stackNodeFields = {
   /**
    * Index into the object types of what was opened with this stack; 0 for a stack that closed or misused something. One
    * call may open handles of several types from the same place (NtCreateUserProcess does): each type has its own node,
-   * and learns for itself where its handles are closed.
+   * and learns for itself where its handles are closed. The upper byte is of stops: stop.ts.
    */
   openedType: 'u16',
   /** Stack id of the most recent close of a handle that was opened with this stack; 0: none. */

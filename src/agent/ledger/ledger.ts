@@ -37,6 +37,7 @@ import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type CounterName, countedGaps } from './counters.ts';
 import { EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { LedgerDamagedError } from './ledger-damaged-error.ts';
+import { StopRequests } from './stop-requests.ts';
 import { LedgerMemory, type ViewLedger, viewCopies } from './memory.ts';
 import {
   nameRuntimeObject,
@@ -59,6 +60,7 @@ import { countLives, countOpenByType } from './slot-sums.ts';
  */
 export class Ledger implements CallLedger {
   readonly childRequests: ChildRequests;
+  readonly stops: StopRequests;
   readonly #memory: LedgerMemory;
   readonly #layout: LedgerLayout;
   /** Handles that were open before recording began: their first generation is no call of the target's. */
@@ -69,6 +71,7 @@ export class Ledger implements CallLedger {
   constructor(view: ViewLedger, layout: LedgerLayout) {
     this.#memory = new LedgerMemory(view, layout);
     this.childRequests = new ChildRequests(this.#memory);
+    this.stops = new StopRequests(this.#memory, layout);
     this.#layout = layout;
   }
 
@@ -144,10 +147,11 @@ export class Ledger implements CallLedger {
   }
 
   recordersOwn(): (value: bigint) => boolean {
-    const gateHandles = new Set([0, 8].map((offset) => this.#memory.getBigInt64(header.gateHandles + offset)));
-    gateHandles.delete(0n); // the gate has not opened it
-    if (this.#layout.quarantineCount === 0) return (value) => gateHandles.has(value);
-    return (value) => gateHandles.has(value) || this.isQuarantined(value);
+    const gateHandles = [0, 8].map((offset) => this.#memory.getBigInt64(header.gateHandles + offset));
+    const own = new Set([...gateHandles, this.stops.mutant]);
+    own.delete(0n); // the gate has not opened it
+    if (this.#layout.quarantineCount === 0) return (value) => own.has(value);
+    return (value) => own.has(value) || this.isQuarantined(value);
   }
 
   /** Whether the hooks refuse a value, whatever the kernel's table has for it. */
@@ -160,9 +164,8 @@ export class Ledger implements CallLedger {
   check(): void {
     if (this.#memory.getBigUint64(header.magic) !== LEDGER_MAGIC)
       throw new LedgerDamagedError('its first word is wrong');
-    if (this.#memory.getBigUint64(header.slotCount) !== BigInt(this.#layout.slotCount)) {
+    if (this.#memory.getBigUint64(header.slotCount) !== BigInt(this.#layout.slotCount))
       throw new LedgerDamagedError('its number of slots is wrong');
-    }
     this.#slotsUsed();
   }
 
@@ -205,8 +208,7 @@ export class Ledger implements CallLedger {
   *openValues(): Generator<bigint> {
     const used = this.#slotsUsed();
     for (let index = 0; index < used; index++) {
-      const state = this.#memory.getUint8(this.#layout.slotsOffset + index * SLOT_SIZE_BYTES);
-      if (state & 1) yield BigInt(index) << 2n;
+      if (this.#memory.getUint8(this.#layout.slotsOffset + index * SLOT_SIZE_BYTES) & 1) yield BigInt(index) << 2n;
     }
   }
 
@@ -288,7 +290,7 @@ export class Ledger implements CallLedger {
   /** The type of what stack `id` opened; `Unknown` where it is not known, and for a stack that opened nothing. */
   typeOpenedBy(id: number): string {
     const offset = this.#stackOffset(id);
-    return (offset !== undefined && objectTypes[this.#memory.getUint16(offset + stackNode.openedType)]) || 'Unknown';
+    return (offset !== undefined && objectTypes[this.#memory.getUint8(offset + stackNode.openedType)]) || 'Unknown';
   }
 
   /** Id of the stack that last closed a handle of those that stack `id` opened; 0 when none was closed. */

@@ -1,11 +1,13 @@
 import { STUB_TRAMPOLINE_SIZE_BYTES } from '../patch/stub.ts';
 
-/** The agent's code comes in four variants. */
+/** The agent's code comes in variants. */
 export interface AgentVariant {
   /** Closed values are quarantined. */
   readonly quarantine: boolean;
   /** Every stack is walked with the unwinder too, and differences are counted: for tests. */
   readonly checked: boolean;
+  /** Threads may be stopped at a misuse or an opening: hooks/stop-there.ts. */
+  readonly stops?: boolean;
 }
 
 /** Room for a {@link stubTrampoline}, in steps that a processor likes to jump to. */
@@ -46,6 +48,8 @@ export interface AgentCode {
 }
 
 /** The name by which a bundle keeps a variant. */
-export function variantName({ quarantine, checked }: AgentVariant): string {
-  return [...(quarantine ? ['quarantine'] : []), ...(checked ? ['checked'] : [])].join(' ');
+export function variantName({ quarantine, checked, stops = false }: AgentVariant): string {
+  return [...(quarantine ? ['quarantine'] : []), ...(checked ? ['checked'] : []), ...(stops ? ['stops'] : [])].join(
+    ' ',
+  );
 }

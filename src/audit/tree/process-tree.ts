@@ -19,6 +19,7 @@ import type { CountedProcess, OpenCounts } from '../open-counts.ts';
 import type { OpenTimeline } from '../open-timeline.ts';
 import { Exchange } from './exchange.ts';
 import { Member, type MemberOptions, type Verdict } from './member.ts';
+import type { Stops } from '../stops/stops.ts';
 import type { ProcessChoice } from './process-choice.ts';
 import type { ProcessReport } from './process-report.ts';
 
@@ -42,6 +43,8 @@ interface TreeOptions {
   readonly timeline?: OpenTimeline | undefined;
   /** Applies the rules and the suppressions. */
   readonly judge: (evidence: Evidence) => Verdict;
+  /** Stops threads of the processes that the report is of. */
+  readonly stops?: Stops | undefined;
 }
 
 /** The part of a report that comes from the processes of a tree. */
@@ -270,7 +273,7 @@ export class ProcessTree implements AsyncDisposable {
       if (this.#root?.recording.isAtStop === true) SetEvent(this.#rootArrived.asRawHandle());
       for (const member of this.#members) {
         member.look();
-        void member.giveBack(async () => await this.#exchange.leave(member.pid));
+        void member.giveBack(async () => await this.#leave(member.pid));
       }
       if (this.#members.every(({ isOver }) => isOver)) SetEvent(this.#settled.asRawHandle());
     }
@@ -318,6 +321,13 @@ export class ProcessTree implements AsyncDisposable {
     const { target, parentPid, recording, examination } = member;
     this.#members.push(member);
     this.#exchange.join({ target, parentPid, ledger: recording.ledger, examination });
+    const { stops, judge, choice } = this.#options;
+    if (choice.isReported(member.image)) stops?.join({ target, recording, examination, judge });
+  }
+
+  async #leave(pid: number): Promise<void> {
+    await this.#options.stops?.leave(pid);
+    await this.#exchange.leave(pid);
   }
 
   async #record(child: RunningProcess, parentPid: number): Promise<Member> {

@@ -29,10 +29,11 @@ import { parseDuration } from '../duration.ts';
 import { addTelemetryOptions, openAskedTelemetry, type TelemetryCliOptions } from '../export/telemetry-options.ts';
 import { addExamples } from '../help/examples.ts';
 import { onInterruption } from '../interruptions.ts';
+import { addStopOptions, type StopCliOptions, toStopOptions } from '../stops/stop-options.ts';
 import { checkReportFiles, numberFiles, type ReporterChoice, showsTime, writeReports } from '../report-output.ts';
 import { write } from '../screen/terminal.ts';
 
-interface AttachCliOptions extends AuditCliOptions, TelemetryCliOptions {
+interface AttachCliOptions extends AuditCliOptions, StopCliOptions, TelemetryCliOptions {
   readonly for?: number;
   readonly untilExit?: true;
   readonly every?: number;
@@ -87,7 +88,7 @@ export function addAttachCommand(program: Command): void {
     '--all-findings',
     'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
   );
-  addTelemetryOptions(addMarkOptions(addGateOptions(addFindingOptions(command))));
+  addTelemetryOptions(addStopOptions(addMarkOptions(addGateOptions(addFindingOptions(command)))));
   addExamples(
     command,
     `${toolName} attach server.exe --for 60s`,
@@ -122,6 +123,7 @@ async function runAttach(
     history: options.history,
     ...toAuditOptions(options),
     countOverTime: showsTime(chosen),
+    ...toStopOptions(options),
     signal: interruption.signal,
     ...(options.for === undefined ? {} : { forMs: options.for }),
     ...(everyMs === undefined ? {} : { everyMs }),

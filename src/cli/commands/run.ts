@@ -30,9 +30,10 @@ import { write } from '../screen/terminal.ts';
 import { ValueView } from '../screen/value-view.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
+import { addStopOptions, type StopCliOptions, toStopOptions } from '../stops/stop-options.ts';
 import { checkReportFiles, type ReporterChoice, showsTime, takesStdout, writeReports } from '../report-output.ts';
 
-interface RunOptions extends AuditCliOptions {
+interface RunOptions extends AuditCliOptions, StopCliOptions {
   readonly followChildren: boolean;
   readonly waitChildren?: true;
   readonly js?: true;
@@ -94,7 +95,8 @@ export function addRunCommand(program: Command): void {
     'print each call that opens, closes or misuses a handle of this value, such as 0x44, with its stack, as it happens',
     parseHandle,
   );
-  addMarkOptions(command).addOption(
+  addMarkOptions(command);
+  addStopOptions(command).addOption(
     new Option(
       '--quarantine [count]',
       `give the last closed handle values to no new handle, ${DEFAULT_QUARANTINE} of them unless a count is given: then every use of a closed handle is found`,
@@ -130,6 +132,7 @@ async function run(
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
+    ...toStopOptions(options),
     javaScript: options.js ?? false,
     countOverTime: showsTime(chosen),
     followChildren: options.followChildren,

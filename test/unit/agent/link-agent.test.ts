@@ -74,6 +74,7 @@ describe.each([
   { quarantine: false, checked: false },
   { quarantine: true, checked: false },
   { quarantine: false, checked: true },
+  { quarantine: true, checked: false, stops: true },
 ])('the code of %o', (variant) => {
   const code = assembleAgent(variant);
 

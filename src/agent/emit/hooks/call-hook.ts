@@ -1,7 +1,7 @@
 import type { HookRow } from '../../tables/hook-row.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import type { Label, Memory } from '../../asm/operands.ts';
-import { edx, rax } from '../../asm/registers.ts';
+import { edx } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction } from '../abi/framed-function.ts';
 import { emitCloses } from './closing-hook.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
@@ -10,6 +10,7 @@ import type { Hook, HookBody, HookEnvironment } from './hook-environment.ts';
 import { emitKeepRow, emitPassThrough, hookFrame, RESULT, ROW, TRAMPOLINE } from './hook-frame.ts';
 import { emitReportUses, emitSaveUses } from './hook-steps.ts';
 import { emitMaps, emitUnmaps } from './mapping-hooks.ts';
+import { emitReturn } from './stop-there.ts';
 import { callAndType, emitCreatesProcess, emitOpens, emitOpensFile, emitOpensWithin } from './opening-hooks.ts';
 import { emitControlsDevice, emitSetsObject, emitWaits, emitWaitsMany } from './using-hooks.ts';
 
@@ -46,10 +47,7 @@ function beginBody<RowNumber extends number | Memory>(
     rowNumber,
     environment,
     passThrough: () => emitPassThrough(asm, trampoline, row.argumentCount),
-    return() {
-      asm.mov(rax, RESULT);
-      epilogue();
-    },
+    return: () => emitReturn(asm, environment, { frame: hookFrame, result: RESULT, epilogue }),
   };
 }
 

@@ -13,6 +13,7 @@ import { at, type Label } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r11, r11d, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
 import { returnAddressOffset } from '../abi/framed-function.ts';
 import { STATUS_HANDLE_NOT_CLOSABLE, STATUS_INVALID_HANDLE } from '../abi/status.ts';
+import { emitCount } from '../recorder/note-stop.ts';
 import type { Quarantine } from '../recorder/recorder-environment.ts';
 import { emitRuntimeObjectAddress } from '../recorder/runtime-objects.ts';
 import { emitSlotAddress } from '../recorder/slot-address.ts';
@@ -151,7 +152,7 @@ function emitNoteDescriptor(hook: Hook, fine: Label): void {
   asm.call(environment.internWrongCloser);
   asm.test(rax, rax);
   asm.j('e', noRoom);
-  asm.lockInc32(at(rax, misuse.count));
+  emitCount(asm, environment);
   asm.bind(noRoom);
   asm.mov(rcx, value);
 }

@@ -27,6 +27,7 @@ import { emitReadTime } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from '../walk/stack-hash.ts';
 import { emitEarlierLives } from './earlier-lives.ts';
+import { emitCountRecord } from './note-stop.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitSlotAddress } from './slot-address.ts';
 import { type emitFindStranger, USER_ADDRESS_BITS } from './strangers.ts';
@@ -72,7 +73,7 @@ export function emitCountMisuse(
       asm.mov(ecx, 1);
       asm.test(rax, rax);
       asm.j('e', noRoom);
-      asm.lockXadd(at(rax, misuse.count), ecx);
+      emitCountRecord(asm, environment);
       asm.bind(noRoom);
       asm.mov(eax, ecx);
     };

@@ -19,6 +19,20 @@ export interface Quarantine {
   readonly moveOutOfQuarantine: Label;
 }
 
+/** The routines of stops, which hooks/stop-there.ts explains. */
+export interface Stops {
+  /** `void noteStop(u32 kind, u32 subject)`: this thread is to ask for a stop when its call returns. */
+  readonly noteStop: Label;
+  /** `u32 stopThere(u64* returnAddress, u64 result)`: 1 if the thread is to go on by {@link breakThere}. */
+  readonly stopThere: Label;
+  /** `u32 askAuditor(stop*)`: asks the auditor about an entry, and waits for its answer: 1 for a breakpoint. */
+  readonly askAuditor: Label;
+  /** `u32 countWatched(u32 watch)`: how many handles are open of a watch's stacks. */
+  readonly countWatched: Label;
+  /** A breakpoint in the place of a hook's return. */
+  readonly breakThere: Label;
+}
+
 /**
  * Operands and labels for the routines that write the ledger.
  *
@@ -34,4 +48,6 @@ export interface RecorderEnvironment extends LinkedEnvironment {
   readonly keepMisuseLives: Label;
   /** Absent when the kernel may give closed values out again at once. */
   readonly quarantine?: Quarantine;
+  /** Absent when no thread is to be stopped. */
+  readonly stops?: Stops;
 }

@@ -8,6 +8,7 @@ import { type FramedFunction, framedFunction, type FrameShape } from '../abi/fra
 import { emitReadTime } from '../abi/system-time.ts';
 import { tebField } from '../abi/teb.ts';
 import { emitKeepLife } from './earlier-lives.ts';
+import { emitNoteOpening } from './note-stop.ts';
 import type { RecorderEnvironment } from './recorder-environment.ts';
 import { emitSlotOfIndex } from './slot-address.ts';
 
@@ -98,6 +99,10 @@ export function emitRecordOpen(asm: Assembler, begin: Label, environment: Record
     asm.bind(firstLife);
     asm.movImmediate32(at(rcx, slot.runtimeObject), 0);
     emitWriteOpening(asm, opening.rowAndType, environment);
+    if (environment.stops !== undefined) {
+      asm.mov(eax, at(rcx, slot.openedStack));
+      emitNoteOpening(asm, environment);
+    }
     epilogue();
     asm.bind(beyond);
     emitGrow(asm, begun, environment);

@@ -152,6 +152,10 @@ export class Explorer {
             kept = new Set(kept === undefined ? same : same.filter((each) => kept!.has(each)));
             break;
           }
+          case FlowControl.Interrupt: // the breakpoint in the place of a hook's return
+            if (instruction.code !== Code.Int3) fail('is another interrupt than a breakpoint');
+            goOn(end, state);
+            break;
           default:
             fail('leaves by a way that is not known');
         }

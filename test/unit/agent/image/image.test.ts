@@ -24,7 +24,7 @@ function exploreAll(code: AgentCode) {
 
 /** The explored function that makes the real call: the hook, or the body that it shares. */
 function bodyOf(explorer: Explorer, hook: ExploredFunction): ExploredFunction {
-  return hook.tail === undefined ? hook : explorer.explore(hook.tail);
+  return hook.tail === undefined || hook.outward.length > 0 ? hook : explorer.explore(hook.tail);
 }
 
 function argumentAt(state: MachineState, index: number): string | undefined {
@@ -44,6 +44,7 @@ describe.each([
   { quarantine: false, checked: false },
   { quarantine: true, checked: false },
   { quarantine: false, checked: true },
+  { quarantine: true, checked: false, stops: true },
 ])('the code of %o', (variant) => {
   const code = assembleAgent(variant);
   const { table, explorer, hooks } = exploreAll(code);

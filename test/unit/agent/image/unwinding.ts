@@ -15,7 +15,7 @@ export function findUnwindError(
   state: MachineState,
   unwound: UnwoundFunction | undefined,
 ): string | undefined {
-  const pops = unwound && (readEpilogue(bytes, at) ?? unwound.codes.filter((code) => code.at <= at));
+  const pops = unwound && (readEpilogue(bytes, at, unwound) ?? unwound.codes.filter((code) => code.at <= at));
   const values = new Map(state.values);
   let { rsp } = state;
   for (const { register, sizeBytes } of pops ?? []) {
@@ -31,18 +31,23 @@ export function findUnwindError(
 function readEpilogue(
   bytes: Uint8Array,
   begin: number,
+  { begin: functionBegin, end: functionEnd }: UnwoundFunction,
 ): readonly { readonly register: Register | undefined; readonly sizeBytes: number }[] | undefined {
   const pops: { register: Register | undefined; sizeBytes: number }[] = [];
   const decoder = new Decoder(64, bytes.subarray(begin, begin + 64), DecoderOptions.None);
   try {
+    decoder.ip = BigInt(begin);
     for (;;) {
       const instruction = decoder.decode();
       const { mnemonic, op0Register: register, flowControl } = instruction;
       const isAdd = mnemonic === Mnemonic.Add && register === Register.RSP && pops.length === 0;
       if (isAdd) pops.push({ register: undefined, sizeBytes: Number(instruction.immediate(1)) });
       else if (mnemonic === Mnemonic.Pop) pops.push({ register, sizeBytes: 8 });
+      const target = Number(instruction.nearBranchTarget);
       instruction.free();
-      if (flowControl === FlowControl.Return) return pops;
+      const isTailJump =
+        flowControl === FlowControl.UnconditionalBranch && (target < functionBegin || target >= functionEnd);
+      if (flowControl === FlowControl.Return || isTailJump) return pops;
       if (!isAdd && mnemonic !== Mnemonic.Pop) return undefined;
     }
   } finally {

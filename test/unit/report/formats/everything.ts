@@ -102,6 +102,7 @@ const leak: Finding = {
   ],
   runs: [3, 0],
   suppression: 'leak:app.exe!open_log',
+  dump: 'C:\\work\\app-4242-leak-1.dmp',
 };
 const misuse: Finding = {
   ...leak,

@@ -6,6 +6,7 @@ import { at, type Label, type Memory } from '../../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
 import { INT, NEGATIVE, POSITIVE, runtimeObjectRow, ZERO } from '../../../linkage/runtime-object-row.ts';
 import { returnAddressOffset } from '../../abi/framed-function.ts';
+import { emitCount } from '../../recorder/note-stop.ts';
 import { emitUnmarkGiven } from '../../recorder/strangers.ts';
 import type { HookEnvironment } from '../hook-environment.ts';
 import { places, runtimeObjectFrame } from './runtime-object-frame.ts';
@@ -33,7 +34,7 @@ export function emitJudgeResult(asm: Assembler): void {
 }
 
 /** Counts the misuse of a call that has come back, if the call failed or its result cannot tell. */
-export function emitSettleMisuse(asm: Assembler): void {
+export function emitSettleMisuse(asm: Assembler, environment: HookEnvironment): void {
   const [notClosed, counts, done] = asm.labels('notClosed', 'counts', 'done');
   asm.mov(rax, places.pending);
   asm.test(rax, rax);
@@ -60,7 +61,7 @@ export function emitSettleMisuse(asm: Assembler): void {
   emitUnmarkGiven(asm, r10);
   asm.jmp(done);
   asm.bind(counts);
-  asm.lockInc32(at(rax, misuse.count));
+  emitCount(asm, environment);
   asm.bind(done);
 }
 

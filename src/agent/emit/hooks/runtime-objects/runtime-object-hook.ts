@@ -4,6 +4,7 @@ import { r10, r11, r8, r9, rax, rcx, rdx, rsp } from '../../../asm/registers.ts'
 import { runtimeObjectRow } from '../../../linkage/runtime-object-row.ts';
 import { type FramedFunction, framedFunction, returnAddressOffset } from '../../abi/framed-function.ts';
 import type { HookEnvironment } from '../hook-environment.ts';
+import { emitReturn } from '../stop-there.ts';
 import { emitJudgeResult, emitRecordCloses, emitSettleMisuse } from './after-call.ts';
 import { emitBeforeClose, emitBeforeUse } from './before-call.ts';
 import { emitRecordOpens } from './record-opens.ts';
@@ -57,12 +58,11 @@ export function emitRuntimeObjectHook(asm: Assembler, begin: Label, environment:
     asm.cmp(places.row, 0);
     asm.j('e', done);
     emitJudgeResult(asm);
-    emitSettleMisuse(asm);
+    emitSettleMisuse(asm, environment);
     // A call that replaces an object has opened the new one already. Closes come last, and find it opened anew.
     emitRecordOpens(asm, environment);
     emitRecordCloses(asm, environment);
     asm.bind(done);
-    asm.mov(rax, places.result);
-    epilogue();
+    emitReturn(asm, environment, { frame: runtimeObjectFrame, result: places.result, epilogue });
   });
 }

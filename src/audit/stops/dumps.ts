@@ -1,0 +1,112 @@
+import { mkdirSync } from 'node:fs';
+import { win32 } from 'node:path';
+
+import type { Finding, Frame, Stack } from '../../model.ts';
+import { Guardian } from '../../process/guardian/guardian.ts';
+import { writeMinidump } from './minidump.ts';
+import type { Target } from '../../process/target.ts';
+import { UserError } from '../../user-error.ts';
+import type { StoppedThread } from './stop-options.ts';
+import { readCallersContext } from './stopped-context.ts';
+
+/** So many minidumps are written in a run. */
+const DUMPS_MAX = 5;
+/** A name that is taken gets a number; so many are tried. */
+const NAMES_MAX = 1000;
+
+/** The thread, or its stack, is gone. */
+class MomentGoneError extends UserError {
+  constructor({ pid, threadId }: StoppedThread) {
+    super(`Cannot write a minidump of process ${pid}: its thread ${threadId} has ended. Try again.`);
+  }
+}
+
+/** The minidumps of one audit. */
+export class Dumps implements AsyncDisposable {
+  readonly #directory: string;
+  /** Paths by the fingerprints of their findings. */
+  readonly #written = new Map<string, string>();
+  #left = DUMPS_MAX;
+  #guardian: Promise<Guardian> | undefined;
+
+  constructor(directory: string) {
+    this.#directory = win32.resolve(directory);
+  }
+
+  /**
+   * Writes a minidump of the moment at which a thread waits. All threads of the process stand still meanwhile.
+   *
+   * @param places as in StopRequest
+   * @returns its path; `undefined` when there are as many as may be
+   * @throws MomentGoneError, GuardianError, Win32Error or Error when there is none
+   */
+  async write(target: Target, stopped: StoppedThread, places: bigint): Promise<string | undefined> {
+    if (this.#left === 0) return undefined;
+    this.#left--;
+    const { notes } = await (this.#guardian ??= startGuardian());
+    const { threadId, finding } = stopped;
+    // Should the auditor end while it has threads suspended, the guardian lets them run on.
+    notes.processId = target.pid;
+    notes.state = 'stopped';
+    try {
+      const context = readCallersContext(target, threadId, places);
+      if (context === undefined) throw new MomentGoneError(stopped);
+      mkdirSync(this.#directory, { recursive: true });
+      const moment = { threadId, context, comment: describe(stopped) };
+      const path = this.#tryNames(stopped, (free) => writeMinidump(target, free, moment));
+      this.#written.set(finding.fingerprint, path);
+      return path;
+    } finally {
+      notes.state = 'running';
+    }
+  }
+
+  /** Findings with the paths of their minidumps. */
+  name(findings: readonly Finding[]): readonly Finding[] {
+    return findings.map((finding) => {
+      const dump = this.#written.get(finding.fingerprint);
+      return dump === undefined ? finding : { ...finding, dump };
+    });
+  }
+
+  #tryNames({ image, pid, finding }: StoppedThread, write: (path: string) => void): string {
+    const program = win32.basename(image, '.exe');
+    for (let number = 1; ; number++) {
+      const path = win32.join(this.#directory, `${program}-${pid}-${finding.rule}-${number}.dmp`);
+      try {
+        write(path);
+        return path;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || number === NAMES_MAX) throw error;
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const [guardian] = await Promise.allSettled([this.#guardian]);
+    if (guardian.status === 'fulfilled') guardian.value?.[Symbol.dispose]();
+  }
+}
+
+async function startGuardian(): Promise<Guardian> {
+  const guardian = new Guardian();
+  try {
+    await guardian.ready();
+    return guardian;
+  } catch (error) {
+    guardian[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The text in a minidump. */
+function describe({ pid, threadId, image, finding }: StoppedThread): string {
+  const { rule, message, fingerprint, stacks } = finding;
+  const named = Object.entries<Stack>(stacks).map(([name, stack]) => `${name}:\n${stack.map(spellFrame).join('')}`);
+  return `unclosed: ${rule} ${fingerprint}\n${message}\n${image} (${pid}), thread ${threadId}\n\n${named.join('\n')}`;
+}
+
+function spellFrame({ module, function: name, offset, file, line }: Frame): string {
+  const place = file === undefined ? '' : ` (${file}${line === undefined ? '' : `:${line}`})`;
+  return `  ${name === undefined ? module : `${module}!${name}`}+0x${offset.toString(16)}${place}\n`;
+}
