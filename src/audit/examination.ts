@@ -111,10 +111,10 @@ export class Examination implements Disposable {
     });
   }
 
-  /** The code of Go in the program, if it is one of Go. */
-  findGoCode(): CodeRange | undefined {
+  /** Where the program lies, and the code of Go in it, if it is one of Go; `undefined` where that is not known. */
+  get program(): { readonly base: bigint; readonly goCode: CodeRange | undefined } | undefined {
     const program = this.#firstModules.find(({ isSystem }) => !isSystem);
-    return program && this.#symbolizer.findGoCode(program);
+    return program && { base: program.base, goCode: this.#symbolizer.findGoCode(program) };
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { LedgerCall, LedgerEarlierLife } from '../call-ledger.ts';
+import { type LedgerCall, type LedgerEarlierLife, ownAddresses } from '../call-ledger.ts';
 import type { HandleObject, SectionPart, Sections, Stack } from '../model.ts';
 import type { CallRecord, Closing, EarlierLife, Ending, RunningCloser, RunningThread } from '../evidence-model.ts';
 import { SectionTally } from './section-tally.ts';
@@ -148,7 +148,7 @@ export class CallReader {
   /** The frames of a recorded stack that a thread had not left; `undefined` when it had left them all. */
   liveFrames(threadId: number, stackId: number): RunningThread | undefined {
     const { ledger, symbols, live } = this.#sources;
-    const addresses = ledger.stack(stackId);
+    const addresses = ownAddresses(ledger.stack(stackId));
     // On Wine a walk runs past the bottom of a thread, and what it finds there means nothing.
     const end = 1 + addresses.findLastIndex((address) => symbols.moduleOf(address) !== undefined);
     const first = live?.firstLive(threadId, addresses.slice(0, end)) ?? end;

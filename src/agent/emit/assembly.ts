@@ -17,6 +17,7 @@ import { emitRuntimeObjectRow } from '../linkage/runtime-object-row.ts';
 import type { FramedFunction } from './abi/framed-function.ts';
 import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/call-hook.ts';
 import { emitThunk } from './hooks/hook-frame.ts';
+import { emitRequestHook, workAndCallback } from './hooks/request-hook.ts';
 import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
 import { emitSweepHook, rowAndObjects } from './hooks/sweeps.ts';
 import { emitRoutines, labelRoutines, type Routines } from './routines.ts';
@@ -171,6 +172,11 @@ function emitHooks(
       case 'sweep': {
         const body = bodyOf('sweeps', (label) => emitSweepHook(asm, label, environment));
         emitThunk(asm, begin, rowAndObjects(rowNumber, row), trampoline, body);
+        break;
+      }
+      case 'request': {
+        const body = bodyOf('requests', (label) => emitRequestHook(asm, label, environment));
+        emitThunk(asm, begin, workAndCallback(row), trampoline, body);
         break;
       }
     }

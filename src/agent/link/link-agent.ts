@@ -1,6 +1,7 @@
 import { familyBits } from '../tables/families.ts';
 import { functionModules, type NumberedFunction } from '../tables/function-table.ts';
 import type { NumberedRow } from '../tables/hook-row.ts';
+import { REQUEST_MODULE } from '../tables/request-functions.ts';
 import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
 import { firstSlots, STACK_POOL_CHUNK_SIZE_BYTES, STACK_POOL_SPARE_BYTES } from '../ledger/memory-parts.ts';
@@ -152,6 +153,7 @@ function fillLinkSlots({
   goCode,
   childName,
   notesBytecode = false,
+  modules,
 }: LinkInputs): Readonly<Record<LinkSlot, bigint>> {
   const at = (offset: number): bigint => ledger + BigInt(offset);
   return {
@@ -172,6 +174,7 @@ function fillLinkSlots({
     goCodeSizeBytes: BigInt(goCode?.sizeBytes ?? 0),
     followsChildren: childName === undefined ? 0n : 1n,
     notesBytecode: notesBytecode ? 1n : 0n,
+    requests: modules.some(({ number }) => functionModules[number] === REQUEST_MODULE) ? at(layout.requestsOffset) : 0n,
   };
 }
 

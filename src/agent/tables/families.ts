@@ -27,6 +27,7 @@ interface FamilyBits {
 export function familyBits(row: FunctionRow): FamilyBits {
   switch (row.kind) {
     case 'socket':
+    case 'request':
       return { touched: 0, needed: 0 };
     case 'sweep':
       return { touched: row.sweeps === 'streams' ? bitOf('FILE') : 0, needed: 0 };

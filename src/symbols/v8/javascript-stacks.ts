@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
-import { BYTECODE_OFFSET_MARK, isBytecodeOffset } from '../../call-ledger.ts';
+import { BYTECODE_OFFSET_MARK, isBytecodeOffset, REQUEST_MARK } from '../../call-ledger.ts';
 import type { Frame } from '../../model.ts';
 import { MemoryBudget } from '../memory-budget.ts';
 import type { Symbolizer } from '../symbolizer.ts';
@@ -47,6 +47,16 @@ export class JavaScriptStacks implements Disposable {
   /** @param time FILETIME at which the stack was there; absent: at the last moment */
   resolveStack(addresses: Iterable<bigint>, time?: bigint): Frame[] {
     const all = [...addresses];
+    const end = all.indexOf(REQUEST_MARK);
+    if (end === -1) return this.#resolve(all, time);
+    // The work is done soon after it was asked for: code that lay there then most likely lies there still.
+    const requested = this.#resolve(all.slice(end + 1), time).map((frame) => ({ ...frame, requested: true as const }));
+    const own = asRuntime(this.#resolve(all.slice(0, end), time));
+    // The functions of the system in which the pool's thread began would end the stack.
+    return [...own.slice(0, own.findLastIndex(isHost) + 1), ...requested];
+  }
+
+  #resolve(all: readonly bigint[], time: bigint | undefined): Frame[] {
     const frames: Frame[] = [];
     let isJavaScript = false;
     let native: bigint[] = [];
@@ -66,9 +76,7 @@ export class JavaScriptStacks implements Disposable {
     }
     flush();
     // The program that runs JavaScript is its runtime, whatever it is made of.
-    return isJavaScript
-      ? frames.map((frame) => (isHost(frame) ? { ...frame, runtime: true, javascript: true } : frame))
-      : frames;
+    return isJavaScript ? asRuntime(frames) : frames;
   }
 
   moduleOf(address: bigint): { readonly isSystem: boolean } | undefined {
@@ -114,8 +122,12 @@ export class JavaScriptStacks implements Disposable {
   }
 }
 
+function asRuntime(frames: readonly Frame[]): Frame[] {
+  return frames.map((frame) => (isHost(frame) ? { ...frame, runtime: true, javascript: true } : frame));
+}
+
 function isHost(frame: Frame): boolean {
-  return frame.system !== true && frame.javascript !== true && /^(?:node|deno|electron)\.exe$/i.test(frame.module);
+  return frame.system !== true && /^(?:node|deno|electron)\.exe$/i.test(frame.module);
 }
 
 function moduleOfUrl(url: string): string {
