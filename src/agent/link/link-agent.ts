@@ -199,7 +199,7 @@ function linkModule(
       const entry = code.patchedFunctions[module.number]! + index * PATCHED_FUNCTION_SIZE_BYTES;
       view.setBigUint64(entry + patchedFunction.address, address, true);
       bytes.set(original.subarray(0, 8), entry + patchedFunction.original);
-      const replacement = original.slice(0, 8);
+      const replacement = new Uint8Array(original.subarray(0, 8)); // a slice of a Buffer shares its memory
       replacement.set(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)));
       bytes.set(replacement, entry + patchedFunction.replacement);
       const { touched, needed } = familyBits(hooked);
