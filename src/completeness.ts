@@ -63,7 +63,8 @@ export type CountedGap =
   | 'children-unfollowed'
   | 'opened-by-others'
   | 'names-timed-out'
-  | 'sections-forgotten';
+  | 'sections-forgotten'
+  | 'requests-unknown';
 
 /** Gaps that say what was not recorded, by name. */
 export type NamingGap = 'calls-unrecognised' | 'functions-unmovable' | 'programs-missing';
@@ -104,6 +105,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'opened-by-others': false,
   'names-timed-out': false,
   'sections-forgotten': false,
+  'requests-unknown': false,
 };
 
 /** A gap with its number; none when the number is 0. */

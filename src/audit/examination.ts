@@ -10,6 +10,7 @@ import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
 import type { CallOfOther, EvidenceSources, OtherProcesses, SectionsSeen } from '../evidence/sources.ts';
 import { listStackIds } from '../evidence/stack-ids.ts';
+import { countUnknownRequests } from '../evidence/unknown-requests.ts';
 import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
 import { displayName } from '../handles/display-name.ts';
 import { HandleTable } from '../handles/enumerate.ts';
@@ -269,6 +270,7 @@ export class Examination implements Disposable {
         ...countedGap('open-before', this.#target.origin === 'attached' ? openBefore : 0),
         ...countedGap('opened-by-others', unseenOpens),
         ...countedGap('names-timed-out', namesTimedOut),
+        ...countedGap('requests-unknown', countUnknownRequests(evidence.open)),
       ],
       stats: {
         durationMs,

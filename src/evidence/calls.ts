@@ -154,6 +154,10 @@ export class CallReader {
     const first = live?.firstLive(threadId, addresses.slice(0, end)) ?? end;
     if (first >= end) return undefined;
     const stack = this.stack(stackId);
+    // A thread of libuv's pool runs none of the program's functions, unless the work is an addon's.
+    const begin = stack.findIndex((frame) => frame.requested === true);
+    if (begin !== -1 && stack.slice(0, begin).every(({ system, runtime }) => system === true || runtime === true))
+      return undefined;
     // Functions that were inlined have no return address: their frames stand before that of the caller.
     let liveFrom = 0;
     for (let left = first; left > 0 && liveFrom < stack.length; liveFrom++)

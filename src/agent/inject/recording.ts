@@ -39,7 +39,7 @@ interface AttachOptions {
   readonly pauses: Pauses;
 }
 
-/** What is known of a program that has not begun to run. */
+/** A program that has not begun to run. */
 interface Program {
   readonly base?: bigint;
   readonly goCode?: CodeRange | undefined;

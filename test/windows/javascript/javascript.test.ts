@@ -11,6 +11,8 @@ import { audit } from '../../../src/audit/index.ts';
 import type { Frame, Report } from '../../../src/model.ts';
 
 const programs = fileURLToPath(new URL('programs', import.meta.url));
+/** Those in which a thread of libuv's pool opens the handle: the marked lines asked it to. */
+const requested = fileURLToPath(new URL('requested', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'unclosed-javascript-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
 
@@ -71,6 +73,23 @@ describe('the line that leaks is named', () => {
     );
     const report = await auditNode(join(scratch, 'dist', 'beside.mjs'));
     expect(linesOf(report, join(scratch, 'src', 'mapped.ts'))).toContainEqual(mappedLines);
+  });
+});
+
+describe('the line that asked a thread of libuv’s pool is named', () => {
+  test.each(readdirSync(requested))('in %s', async (name) => {
+    const path = join(requested, name);
+    const source = readFileSync(path, 'utf8');
+    const report = await auditNode(path);
+    const leaks = report.findings.filter(({ object, rule }) => rule === 'leak' && object.name === path);
+    expect(leaks.map(({ count, level }) => ({ count, level }))).toEqual([
+      { count: name === 'alternating.mjs' ? 100 : 1, level: name === 'alternating.mjs' ? 'error' : 'warning' },
+    ]);
+    const { opened = [] } = leaks[0]!.stacks;
+    const own = opened.filter(({ file, requested: isRequested }) => file === path && isRequested === true);
+    expect(own[0]?.line).toBe(marked(source, 'leak')[0]);
+    expect(own.map(({ line }) => line)).toEqual(expect.arrayContaining([...marked(source, 'caller')]));
+    expect(report.completeness.gaps.map(({ kind }) => kind)).not.toContain('requests-unknown');
   });
 });
 

@@ -55,9 +55,10 @@ export function emitRequestEntry(
  * Emits the part of `captureStack` that appends the stack of the call by which another thread asked for the work that
  * this one does, behind a {@link REQUEST_MARK}. The count is in r14, the hash in r13, its multiplier in r15.
  *
- * The function that runs the work has its address in a register that is kept for it over the call, and so the functions
- * that it calls save it on the stack. What is left there of earlier work lies farther in: the outermost address of a
- * known work is the right one. A thread that asks for work itself does none for others.
+ * The function that runs the work needs its address again afterwards. It has it in a register that the functions which
+ * it calls must preserve, and they save it on the stack. Addresses of earlier work may be left on the stack, but farther
+ * in. So the outermost address of a known work is the right one. A thread that asks for work itself does none for
+ * others.
  */
 export function emitAppendRequest(asm: Assembler, done: Label, environment: LinkedEnvironment): void {
   const [bounded, search, copy] = asm.labels('bounded', 'search', 'copy');

@@ -117,7 +117,7 @@ const note: Finding = {
   message: 'One Key handle is still open.',
   count: 1,
   object: { type: 'Key', name: 'HKLM\\Software' },
-  stacks: { opened: [], closed: closedByScript },
+  stacks: { opened: [{ ...script, requested: true }], closed: closedByScript },
   fingerprint: '00000000000000a3',
 };
 
