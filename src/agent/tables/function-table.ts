@@ -322,8 +322,8 @@ export const functionTable: readonly FunctionRow[] = [
   ...runtimeFunctions('msvcrt.dll'),
   ...runtimeFunctions('ucrtbase.dll'),
   ...sweepFunctions,
-  ...handleClosers,
   ...requestFunctions,
+  ...handleClosers,
 ];
 
 /** The rows by their numbers in the ledger, less 1: those of the hook table, then those of the function table. */

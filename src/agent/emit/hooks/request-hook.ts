@@ -56,9 +56,9 @@ export function emitRequestHook(asm: Assembler, begin: Label, environment: HookE
     emitRequestEntry(asm, r9, rdx, rcx, environment);
     // Two threads may ask at once for works that have one place: the second goes without.
     asm.mov(rax, at(r9, request.work));
-    asm.mov(ecx, BEING_WRITTEN);
-    asm.cmp(rax, rcx);
+    asm.cmp(rax, BEING_WRITTEN);
     asm.j('e', pass);
+    asm.mov(ecx, BEING_WRITTEN);
     asm.lockCmpxchg(at(r9, request.work), rcx);
     asm.j('ne', pass);
     asm.mov(at(r9, request.stack), r8d);

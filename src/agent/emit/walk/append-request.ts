@@ -56,14 +56,14 @@ export function emitRequestEntry(
  * this one does, behind a {@link REQUEST_MARK}. The count is in r14, the hash in r13, its multiplier in r15.
  *
  * The function that runs the work needs its address again afterwards. It has it in a register that the functions which
- * it calls must preserve, and they save it on the stack. Addresses of earlier work may be left on the stack, but farther
- * in. So the outermost address of a known work is the right one. A thread that asks for work itself does none for
- * others.
+ * it calls must preserve, and they save it on the stack. Addresses of earlier work may be left there, too, but farther
+ * in. So the outermost address of a known work is the right one. A thread that asks for work does none for others.
  */
 export function emitAppendRequest(asm: Assembler, done: Label, environment: LinkedEnvironment): void {
   const [bounded, search, copy] = asm.labels('bounded', 'search', 'copy');
   const { linkSlots, grown } = environment;
-  asm.cmp(linkSlots.requests, 0);
+  asm.mov(rax, linkSlots.requests);
+  asm.test(rax, rax);
   asm.j('e', done);
   asm.cmp(r14, MAXIMUM_FRAMES - FRAME_COUNT_MIN);
   asm.j('ae', done);

@@ -96,8 +96,11 @@ describe.each([
   });
 
   test('makes no system call itself', () => {
-    const image = Buffer.from(code.bytes);
-    expect([image.indexOf('0f05', 'hex'), image.indexOf('cd2e', 'hex')]).toEqual([-1, -1]);
+    // Only where an instruction begins: a distance may have any bytes.
+    const instructions = functions.flatMap(({ states }) => [...states.keys()]);
+    const opcodeAt = (at: number): string => Buffer.from(code.bytes.subarray(at, at + 2)).toString('hex');
+    expect(instructions.length).toBeGreaterThan(5000);
+    expect(instructions.filter((at) => ['0f05', 'cd2e'].includes(opcodeAt(at)))).toEqual([]);
   });
 });
 

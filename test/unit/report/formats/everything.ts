@@ -107,7 +107,7 @@ const misuse: Finding = {
   level: 'warning',
   message: 'File handle 0x1a4 was closed again at finish (rotate.c:44).',
   count: 2,
-  stacks: { opened, closed, offending, victim: opened },
+  stacks: { opened: [...opened, { ...script, requested: true }], closed, offending, victim: opened },
   fingerprint: '00000000000000a2',
   processes: [{ pid: 8, count: 2 }],
 };
@@ -117,7 +117,7 @@ const note: Finding = {
   message: 'One Key handle is still open.',
   count: 1,
   object: { type: 'Key', name: 'HKLM\\Software' },
-  stacks: { opened: [{ ...script, requested: true }], closed: closedByScript },
+  stacks: { opened: [], closed: closedByScript },
   fingerprint: '00000000000000a3',
 };
 
