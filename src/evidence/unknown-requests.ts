@@ -5,7 +5,7 @@ import type { Frame, Stack } from '../model.ts';
 const POOL_FRAME_COUNT = 3;
 
 /**
- * How many open handles a thread of libuv's pool opened without the stack of whoever asked for it. The pool's threads
+ * How many open handles a thread of libuv's pool opened without the stack of a function that asked for it. The pool's threads
  * are known by the other stacks of theirs, which have one.
  */
 export function countUnknownRequests(sites: readonly OpenSite[]): number {
@@ -14,12 +14,17 @@ export function countUnknownRequests(sites: readonly OpenSite[]): number {
   if (pool.size === 0) return 0;
   return sites.reduce((sum, { count }, index) => {
     const stack = stacks[index]!;
-    return !isRequested(stack) && pool.has(spellOutermost(stack)) ? sum + count : sum;
+    return !isAnswered(stack) && pool.has(spellOutermost(stack)) ? sum + count : sum;
   }, 0);
 }
 
 function isRequested(stack: Stack): boolean {
   return stack.some((frame) => frame.requested === true);
+}
+
+/** A function of the program asked, and not Node.js itself. */
+function isAnswered(stack: Stack): boolean {
+  return stack.some(({ requested, system, runtime }) => requested === true && system !== true && runtime !== true);
 }
 
 function spellOutermost(stack: Stack): string {

@@ -46,12 +46,17 @@ export class JavaScriptStacks implements Disposable {
 
   /** @param time FILETIME at which the stack was there; absent: at the last moment */
   resolveStack(addresses: Iterable<bigint>, time?: bigint): Frame[] {
-    const all = [...addresses];
-    const end = all.indexOf(REQUEST_MARK);
-    if (end === -1) return this.#resolve(all, time);
+    const entries = [...addresses];
+    const end = entries.indexOf(REQUEST_MARK);
+    if (end === -1) return this.#resolve(entries, time);
     // The work is done soon after it was asked for: code that lay there then most likely lies there still.
-    const requested = this.#resolve(all.slice(end + 1), time).map((frame) => ({ ...frame, requested: true as const }));
-    const own = asRuntime(this.#resolve(all.slice(0, end), time));
+    const requested = this.#resolve(entries.slice(end + 1), time).map((frame) => ({
+      ...frame,
+      requested: true as const,
+    }));
+    const all = this.#resolve(entries.slice(0, end), time);
+    // Where Node.js itself asked, as for a stream, the work must not seem to be its own: a program wanted it.
+    const own = requested.some(({ javascript, runtime }) => javascript && !runtime) ? asRuntime(all) : all;
     // The functions of the system in which the pool's thread began would end the stack.
     return [...own.slice(0, own.findLastIndex(isHost) + 1), ...requested];
   }

@@ -24,14 +24,15 @@ const site = (count: number, ...stack: readonly Frame[]): OpenSite => ({
   endedCount: 0,
 });
 
-test('handles of the pool without a request are counted, and those of other threads are not', () => {
+test('handles of the pool that no function of the program asked for are counted, and those of other threads are not', () => {
   const sites = [
     site(1, createFile, fsOpen, ...pool, asked),
     site(2, createFile, fsOpen, ...pool, threadStart),
     site(4, createFile, ...platform, threadStart),
     site(8),
+    site(16, createFile, fsOpen, ...pool, { ...asked, module: 'node', runtime: true }),
   ];
-  expect(countUnknownRequests(sites)).toBe(2);
+  expect(countUnknownRequests(sites)).toBe(18);
 });
 
 test('nothing is counted where no stack shows what the pool looks like', () => {

@@ -1,5 +1,6 @@
 // Programs in JavaScript that leak a handle: the line with `// leak` opens it, and a line with `// caller` called that.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +94,20 @@ describe('the line that asked a thread of libuv’s pool is named', () => {
   });
 });
 
+test('a stream that is left open is a leak, but not who asked for it', async () => {
+  const path = join(scratch, 'stream.cjs');
+  writeFileSync(
+    path,
+    "require('fs').createReadStream(__filename, { autoClose: false }).on('open', () => process.exit());",
+  );
+  const report = await auditNode(path);
+  const leaks = report.findings.filter(({ object }) => object.name === path);
+  expect(leaks.map(({ rule, level, count }) => ({ rule, level, count }))).toEqual([
+    { rule: 'leak', level: 'warning', count: 1 },
+  ]);
+  expect(report.completeness.gaps).toContainEqual({ kind: 'requests-unknown', count: 1 });
+});
+
 describe('an audit with the names of JavaScript', () => {
   test('says what it has added to the arguments, and leaves no log behind', async () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith('unclosed-v8-'));
@@ -100,6 +115,14 @@ describe('an audit with the names of JavaScript', () => {
     expect(report.target.added).toContain('--log-code');
     expect(report.target.command).toEqual([process.execPath, ...report.target.added!, join(programs, 'sync.cjs')]);
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith('unclosed-v8-'))).toEqual(before);
+  });
+
+  test('removes the logs of an auditor that was killed, and those of no other', async () => {
+    const { pid: dead } = spawnSync(process.execPath, ['-e', '']);
+    const [left, used] = [dead, process.pid].map((pid) => mkdtempSync(join(tmpdir(), `unclosed-v8-${pid}-`)));
+    await auditNode(join(programs, 'sync.cjs'));
+    expect([left, used].map((path) => existsSync(path!))).toEqual([false, true]);
+    rmSync(used!, { recursive: true });
   });
 
   test('has the program’s function as the site of a leak, and the same fingerprint in each run', async () => {
