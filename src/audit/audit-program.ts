@@ -54,7 +54,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
       ? undefined
       : new ProcessTree(
           events,
-          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks },
+          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks, javaScript },
           started,
         );
   using session = await AuditSession.begin(target, recording, {

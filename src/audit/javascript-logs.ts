@@ -2,6 +2,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, win32 } from 'node:path';
 
+import { addArguments } from '../process/added-arguments.ts';
+import type { RunningProcess } from '../process/running-process.ts';
 import { UserError } from '../user-error.ts';
 
 /** `--js` for a program that is not known to take the flags. */
@@ -41,15 +43,24 @@ export class JavaScriptLogs implements Disposable {
   ): JavaScriptLogs | undefined {
     if (javaScriptLogs !== undefined) return new JavaScriptLogs(javaScriptLogs, false);
     if (!javaScript) return undefined;
-    const name = win32.basename(program);
-    if (!/^node(?:\.exe)?$/i.test(name)) throw new NoNodeError(name);
+    if (!isNode(program)) throw new NoNodeError(win32.basename(program));
     removeLeft();
     return new JavaScriptLogs(mkdtempSync(join(tmpdir(), `${DIRECTORY_PREFIX}${process.pid}-`)), true);
+  }
+
+  /** Adds the flags to a child that is Node.js and lacks them: one that `fork` started has those of its parent. */
+  addTo(child: RunningProcess): void {
+    if (this.#isOurs && isNode(child.image) && !child.command.some((argument) => argument.startsWith('--logfile=')))
+      addArguments(child, this.flags);
   }
 
   [Symbol.dispose](): void {
     if (this.#isOurs) tryRemove(this.directory);
   }
+}
+
+function isNode(program: string): boolean {
+  return /^node(?:\.exe)?$/i.test(win32.basename(program));
 }
 
 const DIRECTORY_PREFIX = 'unclosed-v8-';

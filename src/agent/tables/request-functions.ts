@@ -22,6 +22,9 @@ export const REQUEST_MODULE = 'libuv';
  */
 const workOffset = { uv_fs_t: 288, uv_work_t: 136, uv_getaddrinfo_t: 120, uv_getnameinfo_t: 120 };
 
+/** Offset of `struct uv__queue wq` in `struct uv__work`: uv/threadpool.h. */
+export const WORK_QUEUE_OFFSET = 24;
+
 function onRequest(
   name: string,
   request: keyof typeof workOffset,

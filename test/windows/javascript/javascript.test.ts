@@ -12,6 +12,8 @@ import { audit } from '../../../src/audit/index.ts';
 import type { Frame, Report } from '../../../src/model.ts';
 
 const programs = fileURLToPath(new URL('programs', import.meta.url));
+/** Those in which a child of theirs leaks. */
+const children = fileURLToPath(new URL('children', import.meta.url));
 /** Those in which a thread of libuv's pool opens the handle: the marked lines asked it to. */
 const requested = fileURLToPath(new URL('requested', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'unclosed-javascript-'));
@@ -33,10 +35,13 @@ function marked(source: string, mark: string): readonly number[] {
 }
 
 describe('the line that leaks is named', () => {
-  test.each(readdirSync(programs).filter((name) => !name.endsWith('.ts')))('in %s', async (name) => {
-    const path = join(programs, name);
+  test.each([
+    ...readdirSync(programs).map((name) => [name, programs, false] as const),
+    ...readdirSync(children).map((name) => [name, children, true] as const),
+  ])('in %s', async (name, directory, followChildren) => {
+    const path = join(directory, name);
     const source = readFileSync(path, 'utf8');
-    const report = await auditNode(path, name === 'fork.cjs');
+    const report = await auditNode(path, followChildren);
     expect(report.target.exitCode).toBe(0);
     const stacks = linesOf(report, path);
     const [leak, ...callers] = [...marked(source, 'leak'), ...marked(source, 'caller')];
@@ -53,7 +58,7 @@ describe('the line that leaks is named', () => {
     expect(linesOf(await auditNode(path), path)).toContainEqual([3, 5]);
   });
 
-  const typeScript = readFileSync(join(programs, 'mapped.ts'), 'utf8');
+  const typeScript = readFileSync(fileURLToPath(new URL('mapped.ts', import.meta.url)), 'utf8');
   const mapped = stripTypeScriptTypes(typeScript, { mode: 'transform', sourceMap: true, sourceUrl: 'mapped.ts' });
   const mappedLines = [...marked(typeScript, 'leak'), ...marked(typeScript, 'caller')];
   const comment = /\n*\/\/# sourceMappingURL=data:[^,]*,(\S+)\s*$/;

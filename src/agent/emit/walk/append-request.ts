@@ -1,6 +1,7 @@
 import { REQUEST_MARK } from '../../../call-ledger.ts';
 import { MAXIMUM_FRAMES, stackNode } from '../../ledger/layout.ts';
 import { request, REQUEST_COUNT, REQUEST_SIZE_BYTES } from '../../ledger/request.ts';
+import { WORK_QUEUE_OFFSET } from '../../tables/request-functions.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, teb } from '../../asm/operands.ts';
 import {
@@ -55,12 +56,13 @@ export function emitRequestEntry(
  * Emits the part of `captureStack` that appends the stack of the call by which another thread asked for the work that
  * this one does, behind a {@link REQUEST_MARK}. The count is in r14, the hash in r13, its multiplier in r15.
  *
- * The function that runs the work needs its address again afterwards. It has it in a register that the functions which
- * it calls must preserve, and they save it on the stack. Addresses of earlier work may be left there, too, but farther
- * in. So the outermost address of a known work is the right one. A thread that asks for work does none for others.
+ * The function that runs the work needs its address again afterwards, or that of its place in the queue (Node.js 22 has
+ * the one, 24 the other). It has it in a register that the functions which it calls must preserve, and they save it on
+ * the stack. Addresses of earlier work may be left there, too, but farther in. So the outermost address of a known work
+ * is the right one. A thread that asks for work does none for others.
  */
 export function emitAppendRequest(asm: Assembler, done: Label, environment: LinkedEnvironment): void {
-  const [bounded, search, copy] = asm.labels('bounded', 'search', 'copy');
+  const [bounded, search, found, copy] = asm.labels('bounded', 'search', 'found', 'copy');
   const { linkSlots, grown } = environment;
   asm.mov(rax, linkSlots.requests);
   asm.test(rax, rax);
@@ -85,7 +87,12 @@ export function emitAppendRequest(asm: Assembler, done: Label, environment: Link
   asm.j('b', search);
   emitRequestEntry(asm, r12, rbx, r15, environment);
   asm.cmp(rbx, at(r12, request.work));
+  asm.j('e', found);
+  asm.sub(rbx, WORK_QUEUE_OFFSET);
+  emitRequestEntry(asm, r12, rbx, r15, environment);
+  asm.cmp(rbx, at(r12, request.work));
   asm.j('ne', search);
+  asm.bind(found);
   asm.mov(edx, at(r12, request.stack));
   asm.mov(ecx, at(r12, request.threadId));
   asm.cmp(rbx, at(r12, request.work)); // it was read whole
