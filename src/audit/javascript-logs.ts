@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, win32 } from 'node:path';
 
-import { addArguments } from '../process/added-arguments.ts';
 import type { RunningProcess } from '../process/running-process.ts';
 import { UserError } from '../user-error.ts';
 
@@ -51,7 +50,7 @@ export class JavaScriptLogs implements Disposable {
   /** Adds the flags to a child that is Node.js and lacks them: one that `fork` started has those of its parent. */
   addTo(child: RunningProcess): void {
     if (this.#isOurs && isNode(child.image) && !child.command.some((argument) => argument.startsWith('--logfile=')))
-      addArguments(child, this.flags);
+      child.addArguments(this.flags);
   }
 
   [Symbol.dispose](): void {

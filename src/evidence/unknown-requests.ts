@@ -5,8 +5,8 @@ import type { Frame, Stack } from '../model.ts';
 const POOL_FRAME_COUNT = 3;
 
 /**
- * How many open handles a thread of libuv's pool opened without the stack of a function that asked for it. The pool's threads
- * are known by the other stacks of theirs, which have one.
+ * How many open handles a thread of libuv's pool opened without the stack of a function that asked for it. The pool's
+ * threads are known by the other stacks of theirs, which have one.
  */
 export function countUnknownRequests(sites: readonly OpenSite[]): number {
   const stacks = sites.map(({ opened }) => opened?.stack ?? []);

@@ -175,6 +175,7 @@ describe('the SARIF report', () => {
     expect(stacks.map(({ message }) => message.text)).toEqual([
       'closed again at',
       'first closed at',
+      'requested at',
       'opened at',
       'reached what was opened at',
     ]);
