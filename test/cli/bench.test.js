@@ -74,7 +74,7 @@ const printed = {
     '4 threads: alone #, recorded #, ratio #',
   ],
   'bench:js': [
-    '1 bundles: alone # ms, run # ms, run --js # ms',
+    'bundled 1 times: alone # ms, run # ms, run --js # ms',
     '  run --js / run = # (aim: at most 1.15)',
     '  run --js / alone = #',
   ],
