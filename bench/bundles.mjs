@@ -1,7 +1,5 @@
 // `bundles.mjs <times> <module>`: bundles a module and all that it imports, some times over. A plugin in JavaScript
 // sees every module. It is the job of `npm run bench:js`.
-imports, some times over. A plugin in JavaScript sees
-// every module. It is the job of `npm run bench:js`.
 import { rolldown } from 'rolldown';
 
 const [times, input = ''] = process.argv.slice(2);
