@@ -5,7 +5,7 @@ import { GATE_UNATTENDED } from '../agent/ledger/layout.ts';
 import { objectTypes } from '../agent/tables/object-types.ts';
 import type { CodeRange } from '../agent/link/link-agent.ts';
 import { countedGap, type Gap } from '../completeness.ts';
-import type { CallLedger } from '../call-ledger.ts';
+import { type CallLedger, ownAddresses } from '../call-ledger.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
 import type { CallOfOther, EvidenceSources, OtherProcesses, SectionsSeen } from '../evidence/sources.ts';
@@ -205,7 +205,7 @@ export class Examination implements Disposable {
     if (calls.length === 0) return [];
     this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
     const stacks = new Map(calls.map(({ call }) => [call.stackId, undefined as Stack | undefined]));
-    for (const id of stacks.keys()) stacks.set(id, this.#symbolizer.resolveStack(ledger.stack(id)));
+    for (const id of stacks.keys()) stacks.set(id, this.#symbolizer.resolveStack(ownAddresses(ledger.stack(id))));
     const by = { pid: this.#target.pid, image: this.#target.image };
     return calls.map(({ kind, processId, value, objectType, call: { call = 'unknown', threadId, time, stackId } }) => ({
       kind,
@@ -224,7 +224,8 @@ export class Examination implements Disposable {
     return {
       ...ledger.totals(),
       sites: sites.map(({ opened: { stackId }, objectType: type, counts }) => {
-        const stack = this.#countedStacks.get(stackId) ?? this.#symbolizer.resolveStack(ledger.stack(stackId));
+        const stack =
+          this.#countedStacks.get(stackId) ?? this.#symbolizer.resolveStack(ownAddresses(ledger.stack(stackId)));
         this.#countedStacks.set(stackId, stack);
         return { type, stack, count: counts.at(-1) ?? 0 };
       }),

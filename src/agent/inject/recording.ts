@@ -12,6 +12,8 @@ import { AGENT_HEADER_ROOM_BYTES, agentHeader } from '../linkage/agent-header.ts
 import { type AgentPlace, type CodeRange, linkAgent, type LinkedAgent, type LinkInputs } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
+import { functionModules } from '../tables/function-table.ts';
+import { REQUEST_MODULE } from '../tables/request-functions.ts';
 import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES } from '../patch/stub.ts';
 import { agentSizeBytes, joinNeighbours, placeAgent } from './agent-place.ts';
 import { AuditorEvents } from './auditor-events.ts';
@@ -261,7 +263,9 @@ export class Recording implements Disposable {
   /** Whether the ledger of an earlier audit can give its place to ours. */
   #canReplace({ ledgerSizeBytes, relays }: LeftAgent): boolean {
     const hasRelays = this.#inputs.modules.every(({ number }) => relays[number] !== 0n);
-    return hasRelays && ledgerSizeBytes === this.#section.sizeBytes;
+    // The functions of libuv go on leading to the agent, which must stay as it is for them.
+    const hasRequests = relays[functionModules.indexOf(REQUEST_MODULE)] !== 0n;
+    return hasRelays && !hasRequests && ledgerSizeBytes === this.#section.sizeBytes;
   }
 
   #readStubs(target: AsHandle): readonly Buffer[] {
