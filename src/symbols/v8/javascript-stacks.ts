@@ -25,6 +25,12 @@ interface Log {
 /** FILETIME of 1970. */
 const UNIX_EPOCH = 116_444_736_000_000_000n;
 
+/**
+ * The time of a call is that of the last tick of Windows' clock, 15.625 ms ago at most. Code that was made since then may
+ * be the one on the stack. Code that was made after the call is not: V8 keeps the code of a function until it returns.
+ */
+const CLOCK_TICK_US = 15_625;
+
 /** A process has a log for each isolate: for itself, and for each worker thread. */
 const LOGS_MAX = 1024;
 
@@ -91,7 +97,8 @@ export class JavaScriptStacks implements Disposable {
   #find(address: bigint, time: bigint | undefined, next: bigint | undefined): readonly Frame[] {
     const bytecode = next !== undefined && isBytecodeOffset(next) ? Number(next - BYTECODE_OFFSET_MARK) : undefined;
     for (const { log, startTime } of this.#logs) {
-      const timeUs = time === undefined || startTime === undefined ? undefined : Number(time - startTime) / 10;
+      const isTimed = time !== undefined && startTime !== undefined;
+      const timeUs = isTimed ? Number(time - startTime) / 10 + CLOCK_TICK_US : undefined;
       const found = log.find(Number(address), timeUs, bytecode);
       if (found.length > 0)
         return found.map((each, index) => this.#toFrame(each, { isInlined: index < found.length - 1 }));
