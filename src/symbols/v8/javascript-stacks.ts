@@ -27,8 +27,8 @@ const UNIX_EPOCH = 116_444_736_000_000_000n;
 
 /**
  * The time of a call is that of the last tick of Windows' clock, 15.625 ms ago at most. Code that was made since then
- * may be the one on the stack: V8 keeps the code of a function until it returns, so code that was made after the call is
- * hardly ever at its address so soon.
+ * may be the one on the stack. V8 keeps the code of a function until it returns, so code that was made after the call
+ * hardly ever has its address so soon.
  */
 const CLOCK_TICK_US = 15_625;
 
