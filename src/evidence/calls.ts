@@ -3,6 +3,7 @@ import type { HandleObject, SectionPart, Sections, Stack } from '../model.ts';
 import type { CallRecord, Closing, EarlierLife, Ending, RunningCloser, RunningThread } from '../evidence-model.ts';
 import { SectionTally } from './section-tally.ts';
 import type { Description, EvidenceSources, SectionsSeen } from './sources.ts';
+import { POOL_FRAME_COUNT } from './unknown-requests.ts';
 
 /** More closings than these are not looked at: the target waits meanwhile. */
 const CLOSING_COUNT_MAX = 4096;
@@ -154,14 +155,13 @@ export class CallReader {
     const first = live?.firstLive(threadId, addresses.slice(0, end)) ?? end;
     if (first >= end) return undefined;
     const stack = this.stack(stackId);
-    // A thread of libuv's pool runs none of the program's functions, unless the work is an addon's.
-    const begin = stack.findIndex((frame) => frame.requested === true);
-    if (begin !== -1 && stack.slice(0, begin).every(({ system, runtime }) => system === true || runtime === true))
-      return undefined;
     // Functions that were inlined have no return address: their frames stand before that of the caller.
     let liveFrom = 0;
     for (let left = first; left > 0 && liveFrom < stack.length; liveFrom++)
       if (stack[liveFrom]!.inlined !== true) left--;
+    // A thread of libuv's pool that waits for work has done with what it was asked for.
+    const requested = stack.findIndex((frame) => frame.requested === true);
+    if (requested !== -1 && liveFrom > requested - POOL_FRAME_COUNT) return undefined;
     return liveFrom < stack.length ? { threadId, liveFrom } : undefined;
   }
 

@@ -1,8 +1,8 @@
 import type { OpenSite } from '../evidence-model.ts';
 import type { Frame, Stack } from '../model.ts';
 
-/** The functions in which a thread of libuv's pool waits for work, from the one that runs the work outwards. */
-const POOL_FRAME_COUNT = 3;
+/** The functions of a thread of libuv's pool, from the one that runs the work outwards. */
+export const POOL_FRAME_COUNT = 3;
 
 /**
  * How many open handles a thread of libuv's pool opened without the stack of a function that asked for it. The pool's

@@ -46,9 +46,7 @@ export function emitRequestHook(asm: Assembler, begin: Label, environment: HookE
     asm.mov(rcx, r8);
     asm.xor(edx, edx);
     asm.call(environment.captureStack);
-    asm.test(eax, eax);
-    asm.j('e', pass);
-    asm.mov(r8d, eax);
+    asm.mov(r8d, eax); // 0 where there is no room for it: what is there of an earlier work must go all the same
     asm.mov(rdx, ROW);
     asm.and(edx, 0xffff);
     asm.add(rdx, callerArgument(hookFrame, 1));

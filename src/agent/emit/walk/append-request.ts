@@ -99,6 +99,8 @@ export function emitAppendRequest(asm: Assembler, done: Label, environment: Link
   asm.j('ne', done);
   asm.cmp(ecx, teb(tebField.threadId));
   asm.j('e', done);
+  asm.test(edx, edx);
+  asm.j('e', done);
   // The target may have written to the table: the id may be anything.
   asm.mov(rcx, rdx);
   asm.shl(rcx, 3);
