@@ -13,6 +13,18 @@ export function isBytecodeOffset(entry: bigint): boolean {
   return entry >> 32n === BYTECODE_OFFSET_MARK >> 32n;
 }
 
+/**
+ * In a stack of addresses: those behind it are of the call by which another thread asked for this one. No address of
+ * user space has these bits.
+ */
+export const REQUEST_MARK: bigint = 0x5251n << 48n;
+
+/** The return addresses of a stack that lie on the stack of its own thread. */
+export function ownAddresses(stack: readonly bigint[]): readonly bigint[] {
+  const end = stack.indexOf(REQUEST_MARK);
+  return (end === -1 ? stack : stack.slice(0, end)).filter((entry) => !isBytecodeOffset(entry));
+}
+
 /** One recorded call; its stack is an id until it is asked for with {@link CallLedger.stack}. */
 export interface LedgerCall {
   /** Name of the call (`NtCreateEvent`, `closesocket`); `undefined` for what was there before recording began. */

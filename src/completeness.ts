@@ -63,7 +63,8 @@ export type CountedGap =
   | 'children-unfollowed'
   | 'opened-by-others'
   | 'names-timed-out'
-  | 'sections-forgotten';
+  | 'sections-forgotten'
+  | 'requests-unknown';
 
 /** Gaps that name what was not recorded, or, for `modules-interposed`, what was passed over. */
 export type NamingGap = 'calls-unrecognised' | 'functions-unmovable' | 'programs-missing' | 'modules-interposed';
@@ -105,6 +106,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'names-timed-out': false,
   'sections-forgotten': false,
   'modules-interposed': false,
+  'requests-unknown': false,
 };
 
 /** A gap with its number; none when the number is 0. */

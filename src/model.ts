@@ -46,6 +46,11 @@ export interface Frame {
   readonly runtime?: true;
   /** A function of JavaScript, or the code that runs it: V8's builtins and its host. The logs of V8 told it. */
   readonly javascript?: true;
+  /**
+   * It is of the call by which another thread asked for this one: libuv's pool of threads opens files for others. Such
+   * frames stand behind those of the thread that made the call.
+   */
+  readonly requested?: true;
 }
 
 /**

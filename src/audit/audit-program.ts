@@ -61,7 +61,16 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
       ? undefined
       : new ProcessTree(
           events,
-          { recording: recordingOptions, names, choice, judge: find, sectionsOfAll: marks, timeline, stops },
+          {
+            recording: recordingOptions,
+            names,
+            choice,
+            judge: find,
+            sectionsOfAll: marks,
+            timeline,
+            stops,
+            javaScript,
+          },
           started,
         );
   using session = await AuditSession.begin(target, recording, {

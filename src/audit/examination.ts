@@ -5,11 +5,12 @@ import { GATE_UNATTENDED } from '../agent/ledger/layout.ts';
 import { objectTypes } from '../agent/tables/object-types.ts';
 import type { CodeRange } from '../agent/link/link-agent.ts';
 import { countedGap, type Gap, namingGap } from '../completeness.ts';
-import type { CallLedger } from '../call-ledger.ts';
+import { type CallLedger, ownAddresses } from '../call-ledger.ts';
 import type { GatheredEvidence } from '../evidence/gather.ts';
 import { LiveStacks } from '../evidence/live-stacks.ts';
 import type { CallOfOther, EvidenceSources, OtherProcesses, SectionsSeen } from '../evidence/sources.ts';
 import { listStackIds } from '../evidence/stack-ids.ts';
+import { countUnknownRequests } from '../evidence/unknown-requests.ts';
 import type { Evidence, OpenHandle, Watch } from '../evidence-model.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { MarkCounts } from '../marks/mark-counts.ts';
@@ -107,10 +108,10 @@ export class Examination implements Disposable {
     });
   }
 
-  /** The code of Go in the program, if it is one of Go. */
-  findGoCode(): CodeRange | undefined {
+  /** Where the program lies, and the code of Go in it, if it is one of Go; `undefined` where that is not known. */
+  get program(): { readonly base: bigint; readonly goCode: CodeRange | undefined } | undefined {
     const program = this.#firstModules.find(({ isSystem }) => !isSystem);
-    return program && this.#symbolizer.findGoCode(program);
+    return program && { base: program.base, goCode: this.#symbolizer.findGoCode(program) };
   }
 
   /**
@@ -247,7 +248,7 @@ export class Examination implements Disposable {
     this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
     const stacks = new Map(calls.map(({ call }) => [call.stackId, undefined as Stack | undefined]));
     const reader = this.#readStacks();
-    for (const id of stacks.keys()) stacks.set(id, reader.resolveStack(ledger.stack(id)));
+    for (const id of stacks.keys()) stacks.set(id, reader.resolveStack(ownAddresses(ledger.stack(id))));
     const by = { pid: this.#target.pid, image: this.#target.image };
     return calls.map(({ kind, processId, value, objectType, call: { call = 'unknown', threadId, time, stackId } }) => ({
       kind,
@@ -267,7 +268,7 @@ export class Examination implements Disposable {
     return {
       ...ledger.totals(),
       sites: sites.map(({ opened: { stackId }, objectType: type, counts }) => {
-        const stack = this.#countedStacks.get(stackId) ?? reader.resolveStack(ledger.stack(stackId));
+        const stack = this.#countedStacks.get(stackId) ?? reader.resolveStack(ownAddresses(ledger.stack(stackId)));
         this.#countedStacks.set(stackId, stack);
         return { type, stack, count: counts.at(-1) ?? 0 };
       }),
@@ -313,6 +314,7 @@ export class Examination implements Disposable {
         ...countedGap('opened-by-others', unseenOpens),
         ...countedGap('names-timed-out', namesTimedOut),
         ...namingGap('modules-interposed', interposed),
+        ...countedGap('requests-unknown', countUnknownRequests(evidence.open)),
       ],
       stats: {
         durationMs,

@@ -1,7 +1,7 @@
 import { win32 } from 'node:path';
 
 import { JUMP_FORM_SIZE_BYTES, jumpTarget } from '../agent/patch/jump-target.ts';
-import { functionModules } from '../agent/tables/function-table.ts';
+import { systemModules } from '../agent/tables/function-table.ts';
 import { type Interposers, markInterposed } from '../analyze/interposed.ts';
 import type { StackReader } from '../evidence/sources.ts';
 import { GetModuleHandleW, GetProcAddress } from '../ffi/kernel32.ts';
@@ -11,7 +11,7 @@ import type { Module } from '../process/modules.ts';
 import type { Target } from '../process/target.ts';
 
 /** The DLLs whose functions other software hooks. They have the same addresses in every process. */
-const hookedModules = ['ntdll.dll', ...functionModules] as const;
+const hookedModules = ['ntdll.dll', ...systemModules] as const;
 
 /** Functions that lead on to one another, so that the one on the stack need not be the one that is hooked. */
 const variants = ['', 'A', 'W', 'Ex', 'ExA', 'ExW'] as const;

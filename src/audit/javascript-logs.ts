@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, win32 } from 'node:path';
 
+import type { RunningProcess } from '../process/running-process.ts';
 import { UserError } from '../user-error.ts';
 
 /** `--js` for a program that is not known to take the flags. */
@@ -41,14 +42,51 @@ export class JavaScriptLogs implements Disposable {
   ): JavaScriptLogs | undefined {
     if (javaScriptLogs !== undefined) return new JavaScriptLogs(javaScriptLogs, false);
     if (!javaScript) return undefined;
-    const name = win32.basename(program);
-    if (!/^node(?:\.exe)?$/i.test(name)) throw new NoNodeError(name);
-    return new JavaScriptLogs(mkdtempSync(join(tmpdir(), 'unclosed-v8-')), true);
+    if (!isNode(program)) throw new NoNodeError(win32.basename(program));
+    removeLeft();
+    return new JavaScriptLogs(mkdtempSync(join(tmpdir(), `${DIRECTORY_PREFIX}${process.pid}-`)), true);
+  }
+
+  /** Adds the flags to a child that is Node.js and lacks them: one that `fork` started has those of its parent. */
+  addTo(child: RunningProcess): void {
+    if (this.#isOurs && isNode(child.image) && !child.command.some((argument) => argument.startsWith('--logfile=')))
+      child.addArguments(this.flags);
   }
 
   [Symbol.dispose](): void {
-    // A child that outlives the audit may have its log open.
-    if (this.#isOurs) rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
+    if (this.#isOurs) tryRemove(this.directory);
+  }
+}
+
+function isNode(program: string): boolean {
+  return /^node(?:\.exe)?$/i.test(win32.basename(program));
+}
+
+const DIRECTORY_PREFIX = 'unclosed-v8-';
+
+/** Removes the directories of auditors that were killed. Their names have the ids of the auditors. */
+function removeLeft(): void {
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(DIRECTORY_PREFIX)) continue;
+    const pid = Number.parseInt(name.slice(DIRECTORY_PREFIX.length), 10);
+    if (pid > 0 && !isRunning(pid)) tryRemove(join(tmpdir(), name));
+  }
+}
+
+/** A child that outlives the audit may have its log open: then the next audit removes it. */
+function tryRemove(directory: string): void {
+  try {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+  } catch {
+    // It stays until then.
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

@@ -65,7 +65,7 @@ export class AuditSession implements Disposable {
       names,
     });
     try {
-      recording.install(target, examination.findGoCode());
+      recording.install(target, examination.program);
       const table = noteOpenHandles(target, recording);
       examination.inherited = await describeInherited(target, target.pid, listInherited(table, passedOn));
       examination.begin(marks, marks);

@@ -1,4 +1,4 @@
-import type { LedgerCall, LedgerLife } from '../call-ledger.ts';
+import { type LedgerCall, type LedgerLife, ownAddresses } from '../call-ledger.ts';
 import type { HandleObject, SectionPart, Sections, Stack } from '../model.ts';
 import type {
   CallRecord,
@@ -11,6 +11,7 @@ import type {
 } from '../evidence-model.ts';
 import { SectionTally } from './section-tally.ts';
 import type { Description, EvidenceSources, SectionsSeen } from './sources.ts';
+import { POOL_FRAME_COUNT } from './unknown-requests.ts';
 
 /** More closings than these are not looked at: the target waits meanwhile. */
 const CLOSING_COUNT_MAX = 4096;
@@ -156,7 +157,7 @@ export class CallReader {
   /** The frames of a recorded stack that a thread had not left; `undefined` when it had left them all. */
   liveFrames(threadId: number, stackId: number): RunningThread | undefined {
     const { ledger, symbols, live } = this.#sources;
-    const addresses = ledger.stack(stackId);
+    const addresses = ownAddresses(ledger.stack(stackId));
     // On Wine a walk runs past the bottom of a thread, and what it finds there means nothing.
     const end = 1 + addresses.findLastIndex((address) => symbols.moduleOf(address) !== undefined);
     const first = live?.firstLive(threadId, addresses.slice(0, end)) ?? end;
@@ -166,6 +167,9 @@ export class CallReader {
     let liveFrom = 0;
     for (let left = first; left > 0 && liveFrom < stack.length; liveFrom++)
       if (stack[liveFrom]!.inlined !== true) left--;
+    // A thread of libuv's pool that waits for work has done with what it was asked for.
+    const requested = stack.findIndex((frame) => frame.requested === true);
+    if (requested !== -1 && liveFrom > requested - POOL_FRAME_COUNT) return undefined;
     return liveFrom < stack.length ? { threadId, liveFrom } : undefined;
   }
 

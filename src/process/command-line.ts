@@ -14,6 +14,13 @@ export function quoteArgument(argument: string): string {
   return `"${escaped}"`;
 }
 
+/** A command line with more arguments, before its own. */
+export function insertArguments(line: string, args: readonly string[]): string {
+  const [program, quoted, end] = /^(?:"([^"]*)("?)|\S*)/.exec(line) ?? [''];
+  const closed = quoted !== undefined && end === '' ? `${program}"` : program;
+  return [closed, ...args.map(quoteArgument)].join(' ') + line.slice(program.length);
+}
+
 /**
  * The arguments that a command line stands for, the program first, as a C runtime splits it.
  *

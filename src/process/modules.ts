@@ -105,12 +105,20 @@ export function readProgramMachine(process: AsHandle): number | undefined {
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
  */
 export function readCommandLine(process: AsHandle): string | undefined {
+  return findCommandLine(process)?.text;
+}
+
+/** {@link readCommandLine}, with the address of its UNICODE_STRING. */
+export function findCommandLine(process: AsHandle): { readonly address: bigint; readonly text: string } | undefined {
   const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
   const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
   if (status !== 0) return undefined;
   const parameters = readPointer(process, basic.readBigUInt64LE(8) + 0x20n); // PEB.ProcessParameters
-  const record = parameters && tryReadMemory(process, parameters + 0x70n, 16); // UNICODE_STRING CommandLine
-  return record ? readUnicodeString(process, record, 0) : undefined;
+  if (parameters === undefined) return undefined;
+  const address = parameters + 0x70n; // UNICODE_STRING CommandLine
+  const record = tryReadMemory(process, address, 16);
+  const text = record && readUnicodeString(process, record, 0);
+  return text === undefined ? undefined : { address, text };
 }
 
 function firstModule(process: AsHandle, base: bigint | undefined, path: string, isSystem: boolean): readonly Module[] {

@@ -9,14 +9,14 @@ import {
   SYNCHRONIZE,
 } from '../ffi/constants.ts';
 import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
-import { GetLastError, OpenProcess } from '../ffi/kernel32.ts';
-import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../io/index.ts';
+import { GetLastError, OpenProcess, VirtualAllocEx, WriteProcessMemory } from '../ffi/kernel32.ts';
+import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { nameOfWin32Code } from '../io/error-names.ts';
 import { escapeText } from '../text/escape.ts';
 import { UserError } from '../user-error.ts';
 import { readExitCode } from './exit-code.ts';
-import { parseCommandLine } from './command-line.ts';
-import { listModules, type Module, readCommandLine, readProgramMachine } from './modules.ts';
+import { insertArguments, parseCommandLine } from './command-line.ts';
+import { findCommandLine, listModules, type Module, readCommandLine, readProgramMachine } from './modules.ts';
 import { type ProcessInfo, readImagePath } from './processes.ts';
 import type { Target } from './target.ts';
 import { StoppedThreads, type WaitingThread } from './thread-stacks.ts';
@@ -35,6 +35,12 @@ const ERROR_INVALID_PARAMETER = 87;
 const IMAGE_FILE_MACHINE_I386 = 0x14c;
 const IMAGE_FILE_MACHINE_ARM64 = 0xaa64;
 const IMAGE_FILE_MACHINE_AMD64 = 0x8664;
+
+const MEM_COMMIT_RESERVE = 0x3000;
+const PAGE_READWRITE = 0x04;
+
+/** A UNICODE_STRING has no more characters, with the 0 at its end. */
+const LENGTH_MAX = 0x7fff;
 
 /** A process that is not opened yet. Its name may be hostile. */
 type Named = Pick<ProcessInfo, 'processId' | 'name'>;
@@ -115,6 +121,33 @@ export class RunningProcess implements Target {
 
   exitCode(): number | undefined {
     return readExitCode(this, this.pid);
+  }
+
+  /**
+   * Adds arguments before its own, as if its parent had given them. It must not have begun to run: its code reads the
+   * command line later. One that is too long for them stays as it is.
+   *
+   * @throws Win32Error when Windows refuses to write to the process
+   */
+  addArguments(args: readonly string[]): void {
+    const found = findCommandLine(this);
+    if (found === undefined) return;
+    const line = insertArguments(found.text, args);
+    if (line.length >= LENGTH_MAX) return;
+    const text = Buffer.from(`${line}\0`, 'utf16le');
+    const raw = this.#process.asRawHandle();
+    const place = VirtualAllocEx(raw, 0n, BigInt(text.length), MEM_COMMIT_RESERVE, PAGE_READWRITE);
+    if (place === 0n) throw failed('make room for a command line in', 'a child process');
+    const record = Buffer.alloc(16); // UNICODE_STRING
+    record.writeUInt16LE(text.length - 2, 0); // USHORT Length
+    record.writeUInt16LE(text.length, 2); // USHORT MaximumLength
+    record.writeBigUInt64LE(place, 8); // PWSTR Buffer
+    for (const [address, bytes] of [
+      [place, text],
+      [found.address, record],
+    ] as const)
+      if (!WriteProcessMemory(raw, address, bytes, BigInt(bytes.length), null))
+        throw failed('write the command line of', 'a child process');
   }
 
   [Symbol.dispose](): void {

@@ -3,6 +3,7 @@ import type { Finding, HandleObject, Stack, Wrapper } from '../model.ts';
 import { rules } from '../rules.ts';
 import { drawHistory } from './history-view.ts';
 import { hexadecimal } from './numbers.ts';
+import { splitRequested } from './requested-stack.ts';
 import { drawStack, drawStackLine, type StackView } from './stack-view.ts';
 import { spellLine } from './sections/suppressions.ts';
 import { cutLines, cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
@@ -104,10 +105,12 @@ export function spellCount({ rule, object, count }: Finding): string {
 /** The stacks with their headings, in the order in which a person wants them: the mistake first. */
 export function stacksOf({ rule, level, stacks }: Finding): readonly (readonly [string, Stack])[] {
   const labels = rules[rule].stackLabels;
+  const opened = stacks.opened && splitRequested(stacks.opened);
   const all: readonly (readonly [string, Stack | undefined])[] = [
     [labels.offending, stacks.offending],
     [labels.closed, stacks.closed],
-    ['opened at', stacks.opened],
+    ['requested at', opened?.requested],
+    ['opened at', opened?.own],
     [`${level === 'warning' ? 'reached' : 'would have reached'} what was opened at`, stacks.victim],
     ['others are closed at', stacks.siblingsClosed],
   ];

@@ -13,6 +13,7 @@ import type {
 } from '../model.ts';
 import { spellGap } from './gaps.ts';
 import { hexadecimal } from './numbers.ts';
+import { splitRequested } from './requested-stack.ts';
 import { selectFindings } from './selection.ts';
 
 // The parts of a report as plain values of JSON. Their keys are written in the order in which they stand here;
@@ -125,8 +126,9 @@ function sectionPartToJson({ names, of, count }: SectionPart): object {
 
 /** The stacks that a finding has, by their names, in the documented order. */
 export function namedStacks({ stacks }: Finding): readonly (readonly [name: string, stack: Stack])[] {
-  const { opened, closed, offending, victim, siblingsClosed } = stacks;
-  return Object.entries({ opened, closed, offending, victim, siblingsClosed }).flatMap(([name, stack]) =>
+  const { closed, offending, victim, siblingsClosed } = stacks;
+  const { own: opened, requested } = stacks.opened === undefined ? { own: undefined } : splitRequested(stacks.opened);
+  return Object.entries({ opened, requested, closed, offending, victim, siblingsClosed }).flatMap(([name, stack]) =>
     stack === undefined ? [] : [[name, stack] as const],
   );
 }

@@ -17,6 +17,7 @@ import { emitRuntimeObjectRow } from '../linkage/runtime-object-row.ts';
 import type { FramedFunction } from './abi/framed-function.ts';
 import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/call-hook.ts';
 import { emitThunk } from './hooks/hook-frame.ts';
+import { emitRequestHook, workAndCallback } from './hooks/request-hook.ts';
 import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
 import { emitFastFailHook } from './hooks/fast-fail-hooks.ts';
 import { emitSweepHook, rowAndObjects } from './hooks/sweeps.ts';
@@ -177,6 +178,11 @@ function emitHooks(
       case 'fast-fail': {
         const body = bodyOf(row.name, (label) => emitFastFailHook(asm, label, row, environment));
         emitThunk(asm, begin, rowNumber, trampoline, body);
+        break;
+      }
+      case 'request': {
+        const body = bodyOf('requests', (label) => emitRequestHook(asm, label, environment));
+        emitThunk(asm, begin, workAndCallback(row), trampoline, body);
         break;
       }
     }

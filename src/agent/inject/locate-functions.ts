@@ -9,6 +9,7 @@ import {
   functionModules,
   type NumberedFunction,
   numberedFunctions,
+  systemModules,
 } from '../tables/function-table.ts';
 import { ownerOfHead } from '../patch/foreign-head.ts';
 import { holdsAddress, type MovedPrologue, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
@@ -22,7 +23,7 @@ const LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800;
 
 /** A DLL as this process has it. */
 interface MappedModule {
-  readonly name: (typeof functionModules)[number];
+  readonly name: (typeof systemModules)[number];
   readonly base: bigint;
   readonly end: bigint;
   readonly identity: readonly number[];
@@ -40,7 +41,7 @@ interface LocatedFunction {
  */
 export function findFunctions(): { readonly modules: readonly HookedModule[]; readonly unmovable: readonly string[] } {
   const unmovable: string[] = [];
-  const modules = functionModules.flatMap(mapModule).flatMap((module): readonly HookedModule[] => {
+  const modules = systemModules.flatMap(mapModule).flatMap((module): readonly HookedModule[] => {
     const functions = locateFunctions(module);
     let lost = 0;
     for (const { numbered, hook } of functions) {
@@ -74,7 +75,7 @@ function isNoGap(row: FunctionRow): boolean {
 }
 
 /** Maps a DLL of the system into this process; a program cannot call one that the system lacks. */
-function mapModule(name: (typeof functionModules)[number]): readonly MappedModule[] {
+function mapModule(name: (typeof systemModules)[number]): readonly MappedModule[] {
   const base = LoadLibraryExW(name, null, LOAD_LIBRARY_SEARCH_SYSTEM32);
   if (base === 0n) return [];
   const peHeader = new DataView(viewMemory(base, 0x1000)).getUint32(0x3c, true); // LONG e_lfanew

@@ -13,6 +13,8 @@ import { AGENT_HEADER_ROOM_BYTES, agentHeader } from '../linkage/agent-header.ts
 import { type AgentPlace, type CodeRange, linkAgent, type LinkedAgent, type LinkInputs } from '../link/link-agent.ts';
 import { loadCode } from '../link/load-code.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
+import { functionModules } from '../tables/function-table.ts';
+import { REQUEST_MODULE } from '../tables/request-functions.ts';
 import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES } from '../patch/stub.ts';
 import { agentSizeBytes, joinNeighbours, placeAgent } from './agent-place.ts';
 import { AuditorEvents } from './auditor-events.ts';
@@ -20,6 +22,7 @@ import { ExitGate } from './exit-gate.ts';
 import { LedgerSection, placeSentinel } from './ledger-section.ts';
 import { type LeftAgent, LeftAgents, listJumps } from './left-agents.ts';
 import { locateCode } from './locate-code.ts';
+import { findLibuv } from './locate-libuv.ts';
 import { ntdllAddress, ntdllBase, readOwnStubs, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
@@ -39,6 +42,15 @@ interface AttachOptions {
   readonly insists: boolean;
   readonly pauses: Pauses;
 }
+
+/** A program that has not begun to run. */
+interface Program {
+  readonly base?: bigint;
+  readonly goCode?: CodeRange | undefined;
+}
+
+/** The inputs of linking that differ from target to target. */
+type Linked = Pick<LinkInputs, 'ledger' | 'goCode' | 'modules'>;
 
 /** No system call of a target can be hooked. */
 export class RecordingError extends UserError {
@@ -71,7 +83,7 @@ export class Recording implements Disposable {
   readonly #ownEvents: AuditorEvents | undefined;
   readonly #stubs: readonly StubRange[];
   readonly #code: AgentCode;
-  readonly #inputs: Omit<LinkInputs, 'ledger' | 'calls'>;
+  readonly #inputs: Omit<LinkInputs, 'ledger' | 'calls' | 'goCode'>;
   /** The code of the target's stubs before they are hooked. */
   #codes: readonly Buffer[] = [];
   #image: LinkedAgent | undefined;
@@ -128,17 +140,20 @@ export class Recording implements Disposable {
    * in the target is changed before all of the agent is in place.
    *
    * @param target opened with PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE and PROCESS_QUERY_INFORMATION
-   * @param goCode the code of Go in the program, if it is one
+   * @param program its address, and the code of Go in it, if it is one
    * @throws RecordingError when no system call can be hooked
    * @throws Win32Error or NtStatusError when Windows refuses to write to the target
    */
-  install(target: AsHandle, goCode?: CodeRange): void {
+  install(target: AsHandle, { base, goCode }: Program = {}): void {
     this.#codes = this.#readStubs(target);
     const ledger = this.#section.mapInto(target);
     if (this.#inputs.layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
-    this.#place(target, { ledger, goCode });
+    const libuv = base !== undefined && this.#inputs.notesBytecode ? findLibuv(target, base) : undefined;
+    const { modules } = this.#inputs;
+    this.#place(target, { ledger, goCode, modules: libuv === undefined ? modules : [...modules, libuv] });
     this.#placeStops(target);
     this.#hookCalls(target);
+    if (libuv !== undefined) for (const patch of this.#image!.functionPatches.at(-1)!) overwriteCode(target, patch);
   }
 
   /** Looks for what earlier audits have left in a process. */
@@ -174,10 +189,11 @@ export class Recording implements Disposable {
    */
   prepareAttach(target: AsHandle, left: LeftAgents, goCode?: CodeRange): PreparedAttach {
     const { reusable } = left;
+    const { modules } = this.#inputs;
     this.#codes = this.#readFreeStubs(target, left);
     const mapped = MappedFunctions.read(target, this.#inputs.modules, left);
     if (reusable !== undefined) {
-      const image = this.#link(reusable, { ledger: reusable.ledger, goCode });
+      const image = this.#link(reusable, { ledger: reusable.ledger, goCode, modules });
       const address = reusable.base + BigInt(AGENT_HEADER_ROOM_BYTES);
       const bytes = image.bytes.subarray(AGENT_HEADER_ROOM_BYTES);
       const changes = [{ address, bytes }, ...image.relays].flatMap((code) =>
@@ -185,7 +201,7 @@ export class Recording implements Disposable {
       );
       return { left, mapped, changes };
     }
-    if (this.#placed === undefined) this.#place(target, { ledger: this.#section.mapInto(target), goCode });
+    if (this.#placed === undefined) this.#place(target, { ledger: this.#section.mapInto(target), goCode, modules });
     return { left, mapped, changes: [] };
   }
 
@@ -264,7 +280,9 @@ export class Recording implements Disposable {
   /** Whether the ledger of an earlier audit can give its place to ours. */
   #canReplace({ ledgerSizeBytes, relays }: LeftAgent): boolean {
     const hasRelays = this.#inputs.modules.every(({ number }) => relays[number] !== 0n);
-    return hasRelays && ledgerSizeBytes === this.#section.sizeBytes;
+    // The functions of libuv go on leading to the agent, which must stay as it is for them.
+    const hasRequests = relays[functionModules.indexOf(REQUEST_MODULE)] !== 0n;
+    return hasRelays && !hasRequests && ledgerSizeBytes === this.#section.sizeBytes;
   }
 
   #readStubs(target: AsHandle): readonly Buffer[] {
@@ -292,14 +310,14 @@ export class Recording implements Disposable {
   }
 
   /** Links the agent and writes it into the target. */
-  #place(target: AsHandle, linked: Pick<LinkInputs, 'ledger' | 'goCode'>): void {
-    const place = placeAgent(target, this.#code, this.#inputs.modules);
+  #place(target: AsHandle, linked: Linked): void {
+    const place = placeAgent(target, this.#code, linked.modules);
     const image = this.#link(place, linked);
     for (const code of joinNeighbours([{ address: place.base, bytes: image.bytes }, ...image.relays]))
       writeCode(target, code, code.address === place.base ? AGENT_HEADER_ROOM_BYTES : 0);
   }
 
-  #link(place: AgentPlace, linked: Pick<LinkInputs, 'ledger' | 'goCode'>): LinkedAgent {
+  #link(place: AgentPlace, linked: Linked): LinkedAgent {
     const { calls, unrecognised } = recogniseStubs(this.#stubs, this.#codes);
     if (calls.length === 0) throw new RecordingError();
     this.#hooked = calls.map(({ row }) => row.name);

@@ -3,6 +3,7 @@ import { DEFAULT_HISTORY, EARLIER_LIFE_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } fr
 import { ELSEWHERE_COUNT, ELSEWHERE_SIZE_BYTES } from './elsewhere.ts';
 import { IMAGE_COUNT, IMAGE_SIZE_BYTES } from './image.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
+import { REQUEST_COUNT, REQUEST_SIZE_BYTES } from './request.ts';
 import { type Struct, struct } from './struct.ts';
 
 /**
@@ -11,7 +12,7 @@ import { type Struct, struct } from './struct.ts';
  * (memory-parts.ts). Every offset is in bytes. A value that must be read or written whole is one aligned 64-bit word.
  *
  * ```
- * header | misuse table | images | runtime objects | calls elsewhere | walk cache | stack index
+ * header | misuse table | images | runtime objects | calls elsewhere | requests | walk cache | stack index
  *        | stack pool | quarantine | recent opens | slots | earlier lives | earlier lives of misuses
  * ```
  *
@@ -351,7 +352,8 @@ const MISUSES_OFFSET = HEADER_SIZE_BYTES;
 export const IMAGES_OFFSET: number = MISUSES_OFFSET + MISUSE_COUNT * MISUSE_SIZE_BYTES;
 const RUNTIME_OBJECTS_OFFSET = IMAGES_OFFSET + IMAGE_COUNT * IMAGE_SIZE_BYTES;
 export const ELSEWHERE_OFFSET: number = RUNTIME_OBJECTS_OFFSET + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES;
-const WALK_CACHE_OFFSET = ELSEWHERE_OFFSET + ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES;
+const REQUESTS_OFFSET = ELSEWHERE_OFFSET + ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES;
+const WALK_CACHE_OFFSET = REQUESTS_OFFSET + REQUEST_COUNT * REQUEST_SIZE_BYTES;
 export const STACK_INDEX_OFFSET: number = WALK_CACHE_OFFSET + WALK_CACHE_COUNT * 8;
 export const STACK_POOL_OFFSET: number = STACK_INDEX_OFFSET + STACK_INDEX_COUNT * 4;
 const QUARANTINE_OFFSET = STACK_POOL_OFFSET + STACK_POOL_SIZE_BYTES;
@@ -361,6 +363,7 @@ export interface LedgerLayout {
   readonly misusesOffset: number;
   readonly imagesOffset: number;
   readonly runtimeObjectsOffset: number;
+  readonly requestsOffset: number;
   readonly walkCacheOffset: number;
   readonly stackPoolOffset: number;
   readonly quarantineOffset: number;
@@ -392,6 +395,7 @@ export function ledgerLayout(slotCount: number, quarantineCount = 0, history: nu
     misusesOffset: MISUSES_OFFSET,
     imagesOffset: IMAGES_OFFSET,
     runtimeObjectsOffset: RUNTIME_OBJECTS_OFFSET,
+    requestsOffset: REQUESTS_OFFSET,
     walkCacheOffset: WALK_CACHE_OFFSET,
     stackPoolOffset: STACK_POOL_OFFSET,
     quarantineOffset: QUARANTINE_OFFSET,

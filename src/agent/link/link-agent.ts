@@ -1,6 +1,7 @@
 import { familyBits } from '../tables/families.ts';
 import { functionModules, type NumberedFunction } from '../tables/function-table.ts';
 import type { NumberedRow } from '../tables/hook-row.ts';
+import { REQUEST_MODULE } from '../tables/request-functions.ts';
 import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
 import { firstSlots, STACK_POOL_CHUNK_SIZE_BYTES, STACK_POOL_SPARE_BYTES } from '../ledger/memory-parts.ts';
@@ -152,6 +153,7 @@ function fillLinkSlots({
   goCode,
   childName,
   notesBytecode = false,
+  modules,
 }: LinkInputs): Readonly<Record<LinkSlot, bigint>> {
   const at = (offset: number): bigint => ledger + BigInt(offset);
   return {
@@ -175,6 +177,7 @@ function fillLinkSlots({
     goCodeSizeBytes: BigInt(goCode?.sizeBytes ?? 0),
     followsChildren: childName === undefined ? 0n : 1n,
     notesBytecode: notesBytecode ? 1n : 0n,
+    requests: modules.some(({ number }) => functionModules[number] === REQUEST_MODULE) ? at(layout.requestsOffset) : 0n,
   };
 }
 
@@ -199,7 +202,7 @@ function linkModule(
       const entry = code.patchedFunctions[module.number]! + index * PATCHED_FUNCTION_SIZE_BYTES;
       view.setBigUint64(entry + patchedFunction.address, address, true);
       bytes.set(original.subarray(0, 8), entry + patchedFunction.original);
-      const replacement = original.slice(0, 8);
+      const replacement = new Uint8Array(original.subarray(0, 8)); // a slice of a Buffer shares its memory
       replacement.set(jumpHead(address, relays + BigInt(index * RELAY_SIZE_BYTES)));
       bytes.set(replacement, entry + patchedFunction.replacement);
       const { touched, needed } = familyBits(hooked);

@@ -35,6 +35,8 @@ export const linkSlots = [
   'followsChildren',
   /** 1 when stacks note which instruction of V8's interpreter made a call. */
   'notesBytecode',
+  /** Address of the table of requests: see hooks/request-hook.ts; 0 where nothing is noted. */
+  'requests',
 ] as const;
 
 export type LinkSlot = (typeof linkSlots)[number];

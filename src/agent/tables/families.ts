@@ -31,6 +31,7 @@ export function familyBits(row: FunctionRow): FamilyBits {
   switch (row.kind) {
     case 'socket':
     case 'fast-fail':
+    case 'request':
       return { touched: 0, needed: 0 };
     case 'sweep':
       return { touched: row.sweeps === 'streams' ? bitOf('FILE') : 0, needed: 0 };

@@ -1,6 +1,7 @@
 import type { HookRow } from './hook-row.ts';
 import { hookTable } from './hook-table.ts';
 import type { ObjectType } from './object-types.ts';
+import { REQUEST_MODULE, type RequestFunction, requestFunctions } from './request-functions.ts';
 
 /**
  * The function table: one row per function of a system DLL that is hooked itself, because system calls do not show its
@@ -12,9 +13,12 @@ import type { ObjectType } from './object-types.ts';
  * The DLLs whose functions are hooked. The functions of a C runtime that is linked into the program cannot be found by
  * their names.
  */
-export const functionModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 'msvcrt.dll', 'ucrtbase.dll'] as const;
+export const systemModules = ['ws2_32.dll', 'kernel32.dll', 'kernelbase.dll', 'msvcrt.dll', 'ucrtbase.dll'] as const;
 
-type FunctionModule = (typeof functionModules)[number];
+/** All that have functions which are hooked: those DLLs, and the program that has libuv in it. */
+export const functionModules: readonly FunctionModule[] = [...systemModules, REQUEST_MODULE];
+
+type FunctionModule = (typeof systemModules)[number] | typeof REQUEST_MODULE;
 
 /**
  * A library hands these out in place of a handle: a C runtime's descriptor or stream, FindFirstFile's search, or a
@@ -109,7 +113,7 @@ export interface FastFailFunction {
   readonly wraps?: string;
 }
 
-export type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction | FastFailFunction;
+export type FunctionRow = SocketFunction | RuntimeObjectFunction | SweepFunction | RequestFunction | FastFailFunction;
 
 function onSocket(name: string, argumentCount: number, role: SocketFunction['role'] = 'uses-socket'): SocketFunction {
   return { kind: 'socket', module: 'ws2_32.dll', name, argumentCount, role };
@@ -356,6 +360,7 @@ export const functionTable: readonly FunctionRow[] = [
   ...runtimeFunctions('msvcrt.dll'),
   ...runtimeFunctions('ucrtbase.dll'),
   ...sweepFunctions,
+  ...requestFunctions,
   ...handleClosers,
   ...fastFailFunctions,
 ];

@@ -87,7 +87,7 @@ export class Member implements Disposable {
     const firstModules = listFirstModules(target, target.image);
     const examination = new Examination(target, recording, { firstModules, names });
     try {
-      recording.install(target, examination.findGoCode());
+      recording.install(target, examination.program);
       noteOpenHandles(target, recording);
       return new Member(target, recording, examination, options);
     } catch (error) {
@@ -111,7 +111,7 @@ export class Member implements Disposable {
     const examination = new Examination(target, recording, { firstModules, names });
     try {
       await attachAgent(recording, target, pauses, {
-        goCode: examination.findGoCode(),
+        goCode: examination.program?.goCode,
         note: () => noteOpenHandles(target, recording),
       });
       return new Member(target, recording, examination, options);

@@ -14,6 +14,7 @@ import type { Target } from '../../process/target.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
+import type { JavaScriptLogs } from '../javascript-logs.ts';
 import type { NameSources } from '../options.ts';
 import type { CountedProcess, OpenCounts } from '../open-counts.ts';
 import type { OpenTimeline } from '../open-timeline.ts';
@@ -30,6 +31,8 @@ const INFINITE_MS = 0xffff_ffff;
 interface TreeOptions {
   readonly recording: RecordingOptions | undefined;
   readonly names: NameSources;
+  /** V8's logs, which children that are Node.js are to keep, too. */
+  readonly javaScript?: JavaScriptLogs | undefined;
   readonly choice: ProcessChoice;
   /** The open handles of each process are counted after every interval of so many milliseconds. */
   readonly everyMs?: number | undefined;
@@ -335,6 +338,7 @@ export class ProcessTree implements AsyncDisposable {
     this.#next = this.#prepare();
     const claim = AuditClaim.take(child.pid);
     try {
+      this.#options.javaScript?.addTo(child);
       return Member.record(child, recording, { parentPid, ...this.#memberOptions(child, claim) });
     } catch (error) {
       claim?.[Symbol.dispose]();

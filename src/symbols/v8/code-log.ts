@@ -60,6 +60,10 @@ export class CodeLog implements Disposable {
    */
   find(address: number, timeUs?: number, bytecode?: number): readonly JavaScriptFunction[] {
     const code = this.#table.find(address - 1, timeUs);
+    // Where V8 has thrown away the code of a caller, the caller is to go on by the entry to one of these.
+    const entry = this.#table.find(address, timeUs);
+    if (entry?.kind === 'builtin' && entry.begin === address && entry.name.startsWith('InterpreterEnterAt'))
+      return [{ kind: 'script', name: '(deoptimised)' }];
     if (code === undefined) return [];
     if (code.kind === 'builtin') return [{ kind: 'builtin', name: unescapeText(code.name) }];
     const { table } = code;

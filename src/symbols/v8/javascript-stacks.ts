@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
-import { BYTECODE_OFFSET_MARK, isBytecodeOffset } from '../../call-ledger.ts';
+import { BYTECODE_OFFSET_MARK, isBytecodeOffset, REQUEST_MARK } from '../../call-ledger.ts';
 import type { Frame } from '../../model.ts';
 import type { Module } from '../../process/modules.ts';
 import { MemoryBudget } from '../memory-budget.ts';
@@ -26,6 +26,13 @@ interface Log {
 /** FILETIME of 1970. */
 const UNIX_EPOCH = 116_444_736_000_000_000n;
 
+/**
+ * The time of a call is that of the last tick of Windows' clock, 15.625 ms ago at most. Code that was made since then
+ * may be the one on the stack. V8 keeps the code of a function until it returns, so code that was made after the call
+ * hardly ever has its address so soon.
+ */
+const CLOCK_TICK_US = 15_625;
+
 /** A process has a log for each isolate: for itself, and for each worker thread. */
 const LOGS_MAX = 1024;
 
@@ -47,7 +54,22 @@ export class JavaScriptStacks implements Disposable {
 
   /** @param time FILETIME at which the stack was there; absent: at the last moment */
   resolveStack(addresses: Iterable<bigint>, time?: bigint): Frame[] {
-    const all = [...addresses];
+    const entries = [...addresses];
+    const end = entries.indexOf(REQUEST_MARK);
+    if (end === -1) return this.#resolve(entries, time);
+    // The work is done soon after it was asked for: code that lay there then most likely lies there still.
+    const requested = this.#resolve(entries.slice(end + 1), time).map((frame) => ({
+      ...frame,
+      requested: true as const,
+    }));
+    const all = this.#resolve(entries.slice(0, end), time);
+    // Where Node.js itself asked, as for a stream, the work must not seem to be its own: a program wanted it.
+    const own = requested.some(({ javascript, runtime }) => javascript && !runtime) ? asRuntime(all) : all;
+    // The functions of the system in which the pool's thread began would end the stack.
+    return [...own.slice(0, own.findLastIndex(isHost) + 1), ...requested];
+  }
+
+  #resolve(all: readonly bigint[], time: bigint | undefined): Frame[] {
     const frames: Frame[] = [];
     let isJavaScript = false;
     let native: bigint[] = [];
@@ -67,9 +89,7 @@ export class JavaScriptStacks implements Disposable {
     }
     flush();
     // The program that runs JavaScript is its runtime, whatever it is made of.
-    return isJavaScript
-      ? frames.map((frame) => (isHost(frame) ? { ...frame, runtime: true, javascript: true } : frame))
-      : frames;
+    return isJavaScript ? asRuntime(frames) : frames;
   }
 
   moduleOf(address: bigint): Module | undefined {
@@ -79,7 +99,8 @@ export class JavaScriptStacks implements Disposable {
   #find(address: bigint, time: bigint | undefined, next: bigint | undefined): readonly Frame[] {
     const bytecode = next !== undefined && isBytecodeOffset(next) ? Number(next - BYTECODE_OFFSET_MARK) : undefined;
     for (const { log, startTime } of this.#logs) {
-      const timeUs = time === undefined || startTime === undefined ? undefined : Number(time - startTime) / 10;
+      const isTimed = time !== undefined && startTime !== undefined;
+      const timeUs = isTimed ? Number(time - startTime) / 10 + CLOCK_TICK_US : undefined;
       const found = log.find(Number(address), timeUs, bytecode);
       if (found.length > 0)
         return found.map((each, index) => this.#toFrame(each, { isInlined: index < found.length - 1 }));
@@ -115,8 +136,12 @@ export class JavaScriptStacks implements Disposable {
   }
 }
 
+function asRuntime(frames: readonly Frame[]): Frame[] {
+  return frames.map((frame) => (isHost(frame) ? { ...frame, runtime: true, javascript: true } : frame));
+}
+
 function isHost(frame: Frame): boolean {
-  return frame.system !== true && frame.javascript !== true && /^(?:node|deno|electron)\.exe$/i.test(frame.module);
+  return frame.system !== true && /^(?:node|deno|electron)\.exe$/i.test(frame.module);
 }
 
 function moduleOfUrl(url: string): string {

@@ -74,6 +74,11 @@ const printed = {
     '1 thread: alone #, recorded #, ratio #',
     '4 threads: alone #, recorded #, ratio #',
   ],
+  'bench:js': [
+    'bundled 1 times: alone # ms, run # ms, run --js # ms',
+    '  run --js / run = # (aim: at most 1.15)',
+    '  run --js / alone = #',
+  ],
   'bench:judgement': ['8 refusals: # ms', '64 refusals: # ms, ratio #'],
   'bench:handles': [
     '1,000 handles without names: Node.js alone # ms, C # ms, tool # ms',

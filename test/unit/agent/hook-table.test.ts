@@ -231,6 +231,7 @@ describe('in the function table', () => {
       if (row.kind === 'socket') return row.argumentCount < 1;
       if (row.kind === 'sweep') return row.argumentCount > 0;
       if (row.kind === 'fast-fail') return row.argumentCount < 1;
+      if (row.kind === 'request') return row.callbackArgument >= row.argumentCount;
       const { opens, closes, uses, argumentCount } = row;
       const named = [closes?.argument, uses?.argument, opens?.from === 'result' ? undefined : opens?.argument];
       return named.some((argument) => argument !== undefined && argument >= argumentCount);

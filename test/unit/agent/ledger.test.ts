@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { REQUEST_COUNT, REQUEST_SIZE_BYTES } from '../../../src/agent/ledger/request.ts';
 import { type ObjectType, typeIndex } from '../../../src/agent/tables/object-types.ts';
 import { hookTable } from '../../../src/agent/tables/hook-table.ts';
 import {
@@ -67,7 +68,8 @@ test('the parts of a ledger follow each other without overlap, aligned to a cach
   expect(layout.misusesOffset + MISUSE_COUNT * MISUSE_SIZE_BYTES).toBe(layout.imagesOffset);
   expect(layout.imagesOffset + IMAGE_COUNT * IMAGE_SIZE_BYTES).toBe(layout.runtimeObjectsOffset);
   expect(layout.runtimeObjectsOffset + RUNTIME_OBJECT_COUNT * RUNTIME_OBJECT_SIZE_BYTES).toBe(ELSEWHERE_OFFSET);
-  expect(ELSEWHERE_OFFSET + ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES).toBe(layout.walkCacheOffset);
+  expect(ELSEWHERE_OFFSET + ELSEWHERE_COUNT * ELSEWHERE_SIZE_BYTES).toBe(layout.requestsOffset);
+  expect(layout.requestsOffset + REQUEST_COUNT * REQUEST_SIZE_BYTES).toBe(layout.walkCacheOffset);
   expect(layout.stackPoolOffset + STACK_POOL_SIZE_BYTES).toBe(layout.slotsOffset);
   expect(layout.slotsOffset + SLOT_COUNT * SLOT_SIZE_BYTES).toBe(layout.earlierLivesOffset);
   const { earlierLivesSizeBytes } = layout;

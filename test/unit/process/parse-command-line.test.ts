@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { buildCommandLine, parseCommandLine } from '../../../src/process/command-line.ts';
+import { buildCommandLine, insertArguments, parseCommandLine } from '../../../src/process/command-line.ts';
 
 describe('a command line', () => {
   it.each([
@@ -18,6 +18,8 @@ describe('a command line', () => {
     ['"a', ['a']],
   ])('%j is %j', (line, args) => {
     expect(parseCommandLine(line)).toEqual(args);
+    const more = ['--flag', 'C:\\two words\\'];
+    expect(parseCommandLine(insertArguments(line, more))).toEqual([args[0], ...more, ...args.slice(1)]);
   });
 
   it('means the arguments that it was built of', () => {

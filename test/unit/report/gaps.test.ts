@@ -18,6 +18,10 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     '2 sections were forgotten, because too many had handles on record: a finding may lack its test.',
   ],
   [
+    { kind: 'requests-unknown', count: 1 },
+    "1 open handle was opened by a thread of libuv's pool, and it is not known which function asked for it.",
+  ],
+  [
     { kind: 'no-marks', mark: 'Local\\done' },
     'No mark came by Local\\done: growth from iteration to iteration could not be judged.',
   ],

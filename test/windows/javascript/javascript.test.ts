@@ -1,5 +1,6 @@
 // Programs in JavaScript that leak a handle: the line with `// leak` opens it, and a line with `// caller` called that.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,10 @@ import { audit } from '../../../src/audit/index.ts';
 import type { Frame, Report } from '../../../src/model.ts';
 
 const programs = fileURLToPath(new URL('programs', import.meta.url));
+/** Those in which a child of theirs leaks. */
+const children = fileURLToPath(new URL('children', import.meta.url));
+/** Those in which a thread of libuv's pool opens the handle: the marked lines asked it to. */
+const requested = fileURLToPath(new URL('requested', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'unclosed-javascript-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
 
@@ -30,10 +35,13 @@ function marked(source: string, mark: string): readonly number[] {
 }
 
 describe('the line that leaks is named', () => {
-  test.each(readdirSync(programs).filter((name) => !name.endsWith('.ts')))('in %s', async (name) => {
-    const path = join(programs, name);
+  test.each([
+    ...readdirSync(programs).map((name) => [name, programs, false] as const),
+    ...readdirSync(children).map((name) => [name, children, true] as const),
+  ])('in %s', async (name, directory, followChildren) => {
+    const path = join(directory, name);
     const source = readFileSync(path, 'utf8');
-    const report = await auditNode(path, name === 'fork.cjs');
+    const report = await auditNode(path, followChildren);
     expect(report.target.exitCode).toBe(0);
     const stacks = linesOf(report, path);
     const [leak, ...callers] = [...marked(source, 'leak'), ...marked(source, 'caller')];
@@ -50,7 +58,7 @@ describe('the line that leaks is named', () => {
     expect(linesOf(await auditNode(path), path)).toContainEqual([3, 5]);
   });
 
-  const typeScript = readFileSync(join(programs, 'mapped.ts'), 'utf8');
+  const typeScript = readFileSync(fileURLToPath(new URL('mapped.ts', import.meta.url)), 'utf8');
   const mapped = stripTypeScriptTypes(typeScript, { mode: 'transform', sourceMap: true, sourceUrl: 'mapped.ts' });
   const mappedLines = [...marked(typeScript, 'leak'), ...marked(typeScript, 'caller')];
   const comment = /\n*\/\/# sourceMappingURL=data:[^,]*,(\S+)\s*$/;
@@ -74,6 +82,37 @@ describe('the line that leaks is named', () => {
   });
 });
 
+describe('the line that asked a thread of libuv’s pool is named', () => {
+  test.each(readdirSync(requested))('in %s', async (name) => {
+    const path = join(requested, name);
+    const source = readFileSync(path, 'utf8');
+    const report = await auditNode(path);
+    const leaks = report.findings.filter(({ object, rule }) => rule === 'leak' && object.name === path);
+    expect(leaks.map(({ count, level }) => ({ count, level }))).toEqual([
+      { count: name === 'alternating.mjs' ? 100 : 1, level: name === 'alternating.mjs' ? 'error' : 'warning' },
+    ]);
+    const { opened = [] } = leaks[0]!.stacks;
+    const own = opened.filter(({ file, requested: isRequested }) => file === path && isRequested === true);
+    expect(own[0]?.line).toBe(marked(source, 'leak')[0]);
+    expect(own.map(({ line }) => line)).toEqual(expect.arrayContaining([...marked(source, 'caller')]));
+    expect(report.completeness.gaps.map(({ kind }) => kind)).not.toContain('requests-unknown');
+  });
+});
+
+test('a stream that is left open is a leak, but not who asked for it', async () => {
+  const path = join(scratch, 'stream.cjs');
+  writeFileSync(
+    path,
+    "require('fs').createReadStream(__filename, { autoClose: false }).on('open', () => process.exit());",
+  );
+  const report = await auditNode(path);
+  const leaks = report.findings.filter(({ object }) => object.name === path);
+  expect(leaks.map(({ rule, level, count }) => ({ rule, level, count }))).toEqual([
+    { rule: 'leak', level: 'warning', count: 1 },
+  ]);
+  expect(report.completeness.gaps).toContainEqual({ kind: 'requests-unknown', count: 1 });
+});
+
 describe('an audit with the names of JavaScript', () => {
   test('says what it has added to the arguments, and leaves no log behind', async () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith('unclosed-v8-'));
@@ -81,6 +120,14 @@ describe('an audit with the names of JavaScript', () => {
     expect(report.target.added).toContain('--log-code');
     expect(report.target.command).toEqual([process.execPath, ...report.target.added!, join(programs, 'sync.cjs')]);
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith('unclosed-v8-'))).toEqual(before);
+  });
+
+  test('removes the logs of an auditor that was killed, and those of no other', async () => {
+    const { pid: dead } = spawnSync(process.execPath, ['-e', '']);
+    const [left, used] = [dead, process.pid].map((pid) => mkdtempSync(join(tmpdir(), `unclosed-v8-${pid}-`)));
+    await auditNode(join(programs, 'sync.cjs'));
+    expect([left, used].map((path) => existsSync(path!))).toEqual([false, true]);
+    rmSync(used!, { recursive: true });
   });
 
   test('has the program’s function as the site of a leak, and the same fingerprint in each run', async () => {

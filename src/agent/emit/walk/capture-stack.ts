@@ -22,6 +22,7 @@ import {
 } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction } from '../abi/framed-function.ts';
 import { tebField } from '../abi/teb.ts';
+import { emitAppendRequest } from './append-request.ts';
 import { captureFrame, CHECK_FRAMES, FRAMES, OPENED_TYPE, POOL_MUST_GROW } from './capture-frame.ts';
 import { emitHashStep, HASH_MULTIPLIER, HASH_SEED } from './stack-hash.ts';
 import { CACHE_INDEX_BITS, cacheEntry } from './walk-cache.ts';
@@ -154,11 +155,15 @@ export function emitCaptureStack(
     asm.add(rcx, 1);
     asm.cmp(rcx, r14);
     asm.j('b', hashAgainLoop);
-    const [interned, grow] = asm.labels('interned', 'grow');
-    if (environment.checked) asm.jmp(interned);
+    const [walkedTwice, interned, grow] = asm.labels('walkedTwice', 'interned', 'grow');
+    if (environment.checked) asm.jmp(walkedTwice);
 
     asm.bind(done);
     if (environment.checked) emitCheck(asm, walkWithUnwinder, environment);
+    asm.bind(walkedTwice);
+    asm.cmp(at(rsp, OPENED_TYPE), 0);
+    asm.j('e', interned);
+    emitAppendRequest(asm, interned, environment);
     asm.bind(interned);
     asm.lea(rcx, at(rsp, FRAMES));
     asm.mov(rdx, at(rsp, OPENED_TYPE));

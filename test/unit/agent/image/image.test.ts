@@ -116,11 +116,11 @@ describe.each([
   });
 
   test('makes no system call itself', () => {
-    const image = Buffer.from(code.bytes);
-    const calls = functions.flatMap(({ states }) =>
-      [...states.keys()].filter((at) => ['0f05', '0f34', 'cd2e'].includes(image.toString('hex', at, at + 2))),
-    );
-    expect(calls).toEqual([]);
+    // Only where an instruction begins: a distance may have any bytes.
+    const instructions = functions.flatMap(({ states }) => [...states.keys()]);
+    const opcodeAt = (at: number): string => Buffer.from(code.bytes.subarray(at, at + 2)).toString('hex');
+    expect(instructions.length).toBeGreaterThan(5000);
+    expect(instructions.filter((at) => ['0f05', '0f34', 'cd2e'].includes(opcodeAt(at)))).toEqual([]);
   });
 });
 

@@ -110,7 +110,7 @@ const misuse: Finding = {
   level: 'warning',
   message: 'File handle 0x1a4 was closed again at finish (rotate.c:44).',
   count: 2,
-  stacks: { opened, closed, offending, victim: opened },
+  stacks: { opened: [...opened, { ...script, requested: true }], closed, offending, victim: opened },
   history: {
     handle: 0x1a4n,
     events: [

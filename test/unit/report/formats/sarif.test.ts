@@ -157,6 +157,7 @@ describe('the SARIF report', () => {
     const { codeFlows, relatedLocations, stacks } = runOf(only(alone)).results[0]!;
     const steps = codeFlows[0].threadFlows[0].locations;
     expect(steps.map(({ location }) => `${placeOf(location)} ${location.message.text}`)).toEqual([
+      'src/leak.cjs:9 on the way: load',
       'src/main.c:61 on the way: main',
       'src/rotate.c:30 on the way: rotate',
       'src/log%20file.c:4 opened here, by open_log',
@@ -165,7 +166,7 @@ describe('the SARIF report', () => {
       'src/main.c:61 on the way: main',
       'src/rotate.c:44 closed again here, by finish',
     ]);
-    expect(steps.map(({ executionOrder }) => executionOrder)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(steps.map(({ executionOrder }) => executionOrder)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     expect(relatedLocations.map(({ id, message }) => `${id} ${message.text}`)).toEqual([
       '1 opened here',
       '2 first closed here',
@@ -175,6 +176,7 @@ describe('the SARIF report', () => {
     expect(stacks.map(({ message }) => message.text)).toEqual([
       'closed again at',
       'first closed at',
+      'requested at',
       'opened at',
       'reached what was opened at',
     ]);

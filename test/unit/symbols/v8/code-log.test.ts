@@ -20,6 +20,7 @@ const LINES = [
   'v8-version,12,4,254,21,-node.57,0',
   `script-source,80,${URL},${SOURCE}`,
   'code-creation,Builtin,2,10,0x9000,256,ArrayForEach',
+  'code-creation,Builtin,2,11,0x9100,64,InterpreterEnterAtNextBytecode',
   `code-creation,JS,2,100,0x1000,888,open ${URL}:1:14,0xaa01,~`,
   'code-source-info,0x1000,80,13,50,,,',
   `code-creation,JS,9,110,0x7000000,20,open ${URL}:1:14,0xaa01,~`,
@@ -57,6 +58,7 @@ describe('a return address', () => {
     ],
     ['just behind a call that ends the code belongs to it', 0x4200, undefined, ['script outer Z:\\src\\leak.cjs:4:1']],
     ['in a builtin has its name', 0x9010, undefined, ['builtin ArrayForEach']],
+    ['in a function that goes on where V8 threw its code away', 0x9100, undefined, ['script (deoptimised)']],
     ['in no code has none', 0x5000, undefined, []],
   ])('%s', (_where, address, bytecode, found) => {
     using log = read(LINES);

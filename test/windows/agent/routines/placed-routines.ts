@@ -198,6 +198,7 @@ export function placeRoutines<Name extends string>({
     goCode: goCode.begin,
     followsChildren: 0n,
     notesBytecode: 0n,
+    requests: 0n,
     goCodeSizeBytes: BigInt(goCode.sizeBytes),
   };
   const code = new DataView(viewMemory(codeAddress, bytes.length));

@@ -1,0 +1,19 @@
+import { type Struct, struct } from './struct.ts';
+
+const requestFields = {
+  /** Address of the work that a thread of libuv's pool runs; 0: free, 1: a thread is writing the entry. */
+  work: 'u64',
+  /** Stack id of the call that asked for it. */
+  stack: 'u32',
+  /** The thread that asked. */
+  threadId: 'u32',
+} as const;
+
+const requestStruct: Struct<typeof requestFields> = struct(requestFields);
+
+/** Work that a thread has asked libuv for: see hooks/request-hook.ts. */
+export const request: Struct<typeof requestFields>['offsets'] = requestStruct.offsets;
+export const REQUEST_SIZE_BYTES: number = requestStruct.sizeBytes;
+
+/** Entries, a power of two. An entry has one place, by the hash of its address, and takes that of an older one. */
+export const REQUEST_COUNT = 4096;
