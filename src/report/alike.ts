@@ -1,7 +1,7 @@
 import { canonicalText, commonObject, compareFindings, groupBy } from '../analyze/grouping.ts';
 import type { Finding, HandleObject } from '../model.ts';
 import { stacksOf } from './finding-view.ts';
-import { spellVisible, type StackView } from './stack-view.ts';
+import { spellVisible, type StackView } from './stacks/stack-view.ts';
 
 /** Findings that read the same. */
 export interface Alike {

@@ -3,7 +3,7 @@ import { type Alike, joinAlike } from './alike.ts';
 import { drawAccepted, drawFinding } from './finding-view.ts';
 import { plural } from './numbers.ts';
 import { type Kind, rank } from './selection.ts';
-import { type Brevity, spellSiteOf, type StackView } from './stack-view.ts';
+import { type Brevity, spellSiteOf, type StackView } from './stacks/stack-view.ts';
 import { drawSummary, type SummaryRow } from './summary.ts';
 import { wrapText } from './text-width.ts';
 

@@ -1,10 +1,10 @@
 import { spellNoun } from '../analyze/object-noun.ts';
 import type { Finding, HandleObject, Stack, Wrapper } from '../model.ts';
 import { rules } from '../rules.ts';
-import { drawHistory } from './history-view.ts';
+import { drawHistory } from './stacks/history-view.ts';
 import { hexadecimal } from './numbers.ts';
-import { splitRequested } from './requested-stack.ts';
-import { drawStack, drawStackLine, type StackView } from './stack-view.ts';
+import { splitRequested } from './stacks/requested-stack.ts';
+import { drawStack, drawStackLine, type StackView } from './stacks/stack-view.ts';
 import { spellLine } from './sections/suppressions.ts';
 import { cutLines, cutMiddle, padText, textWidth, wrapText } from './text-width.ts';
 

@@ -13,7 +13,7 @@ import type {
 } from '../model.ts';
 import { spellGap } from './gaps.ts';
 import { hexadecimal } from './numbers.ts';
-import { splitRequested } from './requested-stack.ts';
+import { splitRequested } from './stacks/requested-stack.ts';
 import { selectFindings } from './selection.ts';
 
 // The parts of a report as plain values of JSON. Their keys are written in the order in which they stand here;

@@ -1,8 +1,8 @@
 import type { Finding, Frame, Report } from '../model.ts';
-import { rememberFrames } from './frame-memory.ts';
+import { rememberFrames } from './stacks/frame-memory.ts';
 import { baseName, relativePath } from './paths.ts';
 import type { ReportOptions } from './reporter.ts';
-import { isOwn, siteFrame } from './stack-view.ts';
+import { isOwn, siteFrame } from './stacks/stack-view.ts';
 
 /** A place in a file of the repository. */
 export interface SourcePlace {

@@ -2,7 +2,7 @@ import Table from 'cli-table3';
 import { escapeText } from '../text/escape.ts';
 import { plural } from './numbers.ts';
 import type { Kind } from './selection.ts';
-import type { StackView } from './stack-view.ts';
+import type { StackView } from './stacks/stack-view.ts';
 import { cutEnd, cutMiddle, textWidth } from './text-width.ts';
 
 /** A row of the summary: the findings of one kind at one place. */

@@ -1,7 +1,7 @@
 import type { Report } from '../model.ts';
 import { baseName } from './paths.ts';
 import type { ReportOptions } from './reporter.ts';
-import type { StackView } from './stack-view.ts';
+import type { StackView } from './stacks/stack-view.ts';
 import { createTheme } from './theme.ts';
 
 const narrowest = 40;

@@ -19,7 +19,7 @@ import { emitHook, emitSharedHook, sharedRow, sharedShape } from './hooks/call-h
 import { emitThunk } from './hooks/hook-frame.ts';
 import { emitRequestHook, workAndCallback } from './hooks/request-hook.ts';
 import { emitSocketHook, sharedSocketShape } from './hooks/socket-hook.ts';
-import { emitFastFailHook } from './hooks/fast-fail-hooks.ts';
+import { emitFastFailHook } from './hooks/ending/fast-fail-hooks.ts';
 import { emitSweepHook, rowAndObjects } from './hooks/sweeps.ts';
 import { emitRoutines, labelRoutines, type Routines } from './routines.ts';
 import { emitFunctionTable } from './runtime-function-table.ts';

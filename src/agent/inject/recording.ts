@@ -15,17 +15,17 @@ import { loadCode } from '../link/load-code.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
 import { functionModules } from '../tables/function-table.ts';
 import { REQUEST_MODULE } from '../tables/request-functions.ts';
-import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES } from '../patch/stub.ts';
 import { agentSizeBytes, joinNeighbours, placeAgent } from './agent-place.ts';
 import { AuditorEvents } from './auditor-events.ts';
-import { ExitGate } from './exit-gate.ts';
+import { ExitGate } from './gate/exit-gate.ts';
 import { LedgerSection, placeSentinel } from './ledger-section.ts';
 import { type LeftAgent, LeftAgents, listJumps } from './left-agents.ts';
 import { locateCode } from './locate-code.ts';
 import { findLibuv } from './locate-libuv.ts';
-import { ntdllAddress, ntdllBase, readOwnStubs, recogniseStubs, type StubRange } from './locate-hooks.ts';
+import { ntdllAddress, ntdllBase, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
+import { readFreeStubs, readStubs, withoutJumps } from './stub-code.ts';
 import { takeBack } from './stop-line.ts';
 import { changedPages, overwriteCode, listPlacesTaken, writeCode, writeData } from './target-code.ts';
 
@@ -145,7 +145,7 @@ export class Recording implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses to write to the target
    */
   install(target: AsHandle, { base, goCode }: Program = {}): void {
-    this.#codes = this.#readStubs(target);
+    this.#codes = readStubs(target, this.#stubs);
     const ledger = this.#section.mapInto(target);
     if (this.#inputs.layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
     const libuv = base !== undefined && this.#inputs.notesBytecode ? findLibuv(target, base) : undefined;
@@ -172,10 +172,10 @@ export class Recording implements Disposable {
    * @throws Win32Error when Windows refuses to write to the target
    */
   unhook(target: AsHandle, left: LeftAgents): void {
-    const codes = this.#readStubs(target);
-    this.#stubs.forEach(({ begin }, index) => {
-      const own = this.#withoutJumps(codes[index]!, index, left);
-      if (!own.equals(codes[index]!)) overwriteCode(target, { address: begin, bytes: own });
+    const codes = readStubs(target, this.#stubs);
+    this.#stubs.forEach((range, index) => {
+      const own = withoutJumps(range, codes[index]!, left);
+      if (!own.equals(codes[index]!)) overwriteCode(target, { address: range.begin, bytes: own });
     });
     for (const functions of MappedFunctions.read(target, this.#inputs.modules, left)) functions.unhook();
   }
@@ -190,7 +190,7 @@ export class Recording implements Disposable {
   prepareAttach(target: AsHandle, left: LeftAgents, goCode?: CodeRange): PreparedAttach {
     const { reusable } = left;
     const { modules } = this.#inputs;
-    this.#codes = this.#readFreeStubs(target, left);
+    this.#codes = readFreeStubs(target, this.#stubs, left);
     const mapped = MappedFunctions.read(target, this.#inputs.modules, left);
     if (reusable !== undefined) {
       const image = this.#link(reusable, { ledger: reusable.ledger, goCode, modules });
@@ -224,7 +224,7 @@ export class Recording implements Disposable {
     { insists, pauses }: AttachOptions,
   ): boolean {
     const inTheWay = left.isAnyRecording(target, threads) || mapped.some((functions) => functions.isInUse(threads));
-    const codes = this.#readFreeStubs(target, left);
+    const codes = readFreeStubs(target, this.#stubs, left);
     const hasChanged =
       codes.some((code, index) => !code.equals(this.#codes[index]!)) ||
       mapped.some((functions) => !functions.areUnchanged());
@@ -283,30 +283,6 @@ export class Recording implements Disposable {
     // The functions of libuv go on leading to the agent, which must stay as it is for them.
     const hasRequests = relays[functionModules.indexOf(REQUEST_MODULE)] !== 0n;
     return hasRelays && !hasRequests && ledgerSizeBytes === this.#section.sizeBytes;
-  }
-
-  #readStubs(target: AsHandle): readonly Buffer[] {
-    return this.#stubs.map(({ begin, sizeBytes }) => readMemory(target, begin, sizeBytes));
-  }
-
-  /** The code of the stubs as it is without any agent. */
-  #readFreeStubs(target: AsHandle, left: LeftAgents): readonly Buffer[] {
-    return this.#readStubs(target).map((code, index) => this.#withoutJumps(code, index, left));
-  }
-
-  /** The code of a range of stubs without the jumps to agents. */
-  #withoutJumps(code: Buffer, index: number, left: LeftAgents): Buffer {
-    const own = Buffer.from(code);
-    const { begin, stubs } = this.#stubs[index]!;
-    if (!left.areThere) return own;
-    const ours = readOwnStubs(this.#stubs[index]!);
-    for (const { stubAddress } of stubs) {
-      const at = Number(stubAddress - begin);
-      const destination = hookedHeadTarget(code.subarray(at), stubAddress);
-      const isOurs = destination !== undefined && left.hold(destination);
-      if (isOurs && recogniseStub(ours.subarray(at)) !== undefined) ours.copy(own, at, at, at + STUB_HEAD_SIZE_BYTES);
-    }
-    return own;
   }
 
   /** Links the agent and writes it into the target. */

@@ -14,15 +14,11 @@ import type { Wrapper } from '../../model.ts';
 import { standaloneType } from '../tables/function-table.ts';
 import { type ObjectType, objectTypes } from '../tables/object-types.ts';
 import {
-  DESCRIPTOR_KEY,
   ELSEWHERE_OFFSET,
   header,
   LEDGER_MAGIC,
   type LedgerLayout,
   MAXIMUM_FRAMES,
-  RUNTIME_OBJECT_COUNT,
-  RUNTIME_OBJECT_SIZE_BYTES,
-  runtimeObject,
   slot,
   SLOT_SIZE_BYTES,
   STACK_POOL_SIZE_BYTES,
@@ -31,6 +27,7 @@ import {
   STATE_QUARANTINED,
   moduleStates,
 } from './layout.ts';
+import { DESCRIPTOR_KEY, RUNTIME_OBJECT_COUNT, RUNTIME_OBJECT_SIZE_BYTES, runtimeObject } from './runtime-object.ts';
 import { readCallTimes } from './call-times.ts';
 import { ChildRequests } from './child-requests.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';

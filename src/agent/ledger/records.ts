@@ -22,16 +22,15 @@ import {
   OPENED_ELSEWHERE,
 } from './elsewhere.ts';
 import {
-  DESCRIPTOR_KEY,
   GIVEN_TO_WRONG_CLOSER,
   header,
   type LedgerLayout,
   MAY_BE_INHERITABLE,
-  NOTIFICATION_KEY,
   slot,
   STATE_FLAG_BITS,
   VICTIM,
 } from './layout.ts';
+import { DESCRIPTOR_KEY, NOTIFICATION_KEY } from './runtime-object.ts';
 import { image, IMAGE_COUNT, IMAGE_SIZE_BYTES } from './image.ts';
 import {
   INHERITED_BY_NAME,

@@ -1,6 +1,6 @@
 import { type Failure, functionModules, type RuntimeObjectFunction } from '../tables/function-table.ts';
 import { typeIndex } from '../tables/object-types.ts';
-import { DESCRIPTOR_KEY, NOTIFICATION_KEY } from '../ledger/layout.ts';
+import { DESCRIPTOR_KEY, NOTIFICATION_KEY } from '../ledger/runtime-object.ts';
 import { type Struct, struct } from '../ledger/struct.ts';
 import type { Assembler } from '../asm/assembler.ts';
 import type { Label } from '../asm/operands.ts';

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { attach, type CountedProcess, type OpenCounts } from '../../audit/index.ts';
 import type { Report } from '../../model.ts';
 import { findProcess, findProcesses, type ProcessInfo } from '../../process/processes.ts';
-import { spellSiteOf } from '../../report/stack-view.ts';
+import { spellSiteOf } from '../../report/stacks/stack-view.ts';
 import { describeRecording } from '../../telemetry/counts.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { toLabel } from '../../telemetry/label.ts';

@@ -1,7 +1,7 @@
 import { spellNoun } from '../../analyze/object-noun.ts';
 import { trimStack } from '../../analyze/stacks.ts';
 import type { Stack } from '../../model.ts';
-import { drawStack } from '../../report/stack-view.ts';
+import { drawStack } from '../../report/stacks/stack-view.ts';
 import { createView } from '../../report/view.ts';
 import { sourcePathOptions } from './host-paths.ts';
 import { describeOutput, type OutputStream } from './terminal.ts';

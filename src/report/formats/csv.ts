@@ -5,7 +5,7 @@ import { type Column, csvCell } from '../listing.ts';
 import type { PiecewiseReporter } from '../reporter.ts';
 import { listFindings } from '../selection.ts';
 import { findPlacesIn, placeFinding, type SourcePlace } from '../source-place.ts';
-import { siteFrame, spellSiteOf } from '../stack-view.ts';
+import { siteFrame, spellSiteOf } from '../stacks/stack-view.ts';
 
 /** A spreadsheet cuts a cell that is longer than 32,767 characters. */
 const cellLengthMax = 8000;

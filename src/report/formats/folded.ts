@@ -1,7 +1,7 @@
 import type { Finding, Frame, Report, Stack } from '../../model.ts';
 import { cutText } from '../../text/cut.ts';
 import { escapeText } from '../../text/escape.ts';
-import { rememberFrames } from '../frame-memory.ts';
+import { rememberFrames } from '../stacks/frame-memory.ts';
 import { baseName } from '../paths.ts';
 import type { PiecewiseReporter } from '../reporter.ts';
 import { isShown } from '../selection.ts';

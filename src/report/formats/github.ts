@@ -9,7 +9,7 @@ import { plural } from '../numbers.ts';
 import type { Companion, Reporter } from '../reporter.ts';
 import { listFindings } from '../selection.ts';
 import { findPlacesIn, placeFinding, type SourcePlace } from '../source-place.ts';
-import { drawStackLine } from '../stack-view.ts';
+import { drawStackLine } from '../stacks/stack-view.ts';
 import { createView } from '../view.ts';
 
 /** GitHub shows ten errors and ten warnings of a step. */

@@ -1,6 +1,6 @@
 import type { Finding, Frame, Report } from '../../model.ts';
 import { escapeJson } from '../../text/escape.ts';
-import { rememberFrames } from '../frame-memory.ts';
+import { rememberFrames } from '../stacks/frame-memory.ts';
 import {
   baselineToJson,
   completenessToJson,

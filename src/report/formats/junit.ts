@@ -9,7 +9,7 @@ import { baseName } from '../paths.ts';
 import type { Reporter, ReportOptions } from '../reporter.ts';
 import { listFindings } from '../selection.ts';
 import { findPlacesIn, placeFinding, type SourcePlace } from '../source-place.ts';
-import type { StackView } from '../stack-view.ts';
+import type { StackView } from '../stacks/stack-view.ts';
 import { createView } from '../view.ts';
 
 /** A test case tells so many stories in full; a report, so many in all. The rest is counted. */

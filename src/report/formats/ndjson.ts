@@ -1,7 +1,7 @@
 import type { Finding, Frame, Report } from '../../model.ts';
 import { cutText } from '../../text/cut.ts';
 import { escapeJson } from '../../text/escape.ts';
-import { rememberFrames } from '../frame-memory.ts';
+import { rememberFrames } from '../stacks/frame-memory.ts';
 import {
   completenessToJson,
   findingToJson,

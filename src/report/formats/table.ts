@@ -7,7 +7,7 @@ import { drawMissingNames } from '../sections/missing-names.ts';
 import { drawProcesses } from '../sections/processes.ts';
 import type { Reporter } from '../reporter.ts';
 import { selectFindings } from '../selection.ts';
-import type { StackView } from '../stack-view.ts';
+import type { StackView } from '../stacks/stack-view.ts';
 import { drawSuppressions } from '../sections/suppressions.ts';
 import { reachVerdict } from '../sections/verdict.ts';
 import { cutLines, wrapBullet, wrapText } from '../text-width.ts';

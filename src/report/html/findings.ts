@@ -2,7 +2,7 @@ import type { Finding, Level } from '../../model.ts';
 import { spellCount } from '../finding-view.ts';
 import { plural, spellNumber } from '../numbers.ts';
 import { rank } from '../selection.ts';
-import { spellSiteOf } from '../stack-view.ts';
+import { spellSiteOf } from '../stacks/stack-view.ts';
 import { drawCard } from './cards.ts';
 import { clip, html, listSome, type Markup } from './markup.ts';
 import type { Page } from './page.ts';

@@ -1,5 +1,5 @@
 import type { Finding, Stack } from '../../model.ts';
-import { noStack, rowsOf } from '../stack-view.ts';
+import { noStack, rowsOf } from '../stacks/stack-view.ts';
 import type { Page } from './page.ts';
 
 /** A function, or several that are shown as one, with all handles that were opened below it. */

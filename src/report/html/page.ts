@@ -2,7 +2,7 @@ import type { Finding, Report } from '../../model.ts';
 import { baseName } from '../paths.ts';
 import type { ReportOptions } from '../reporter.ts';
 import { selectFindings } from '../selection.ts';
-import type { StackView } from '../stack-view.ts';
+import type { StackView } from '../stacks/stack-view.ts';
 import { createTheme } from '../theme.ts';
 import { clip } from './markup.ts';
 

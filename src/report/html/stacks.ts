@@ -1,8 +1,8 @@
 import type { Finding, Frame, Stack } from '../../model.ts';
 import { stacksOf } from '../finding-view.ts';
 import { plural } from '../numbers.ts';
-import { spellEvent, spellHistoryTitle, spellMoment } from '../history-view.ts';
-import { excerptOf, noStack, siteFrame, spellCalls, spellFrame } from '../stack-view.ts';
+import { spellEvent, spellHistoryTitle, spellMoment } from '../stacks/history-view.ts';
+import { excerptOf, noStack, siteFrame, spellCalls, spellFrame } from '../stacks/stack-view.ts';
 import { clip, html, type Markup } from './markup.ts';
 import type { Page } from './page.ts';
 

@@ -9,7 +9,7 @@ import { baseName } from '../paths.ts';
 import type { ReportOptions } from '../reporter.ts';
 import { listFindings, selectFindings } from '../selection.ts';
 import { type FindPlace, findPlacesIn, placeFinding } from '../source-place.ts';
-import type { StackView } from '../stack-view.ts';
+import type { StackView } from '../stacks/stack-view.ts';
 import { createView } from '../view.ts';
 
 const gapsMax = 12;

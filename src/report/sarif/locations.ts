@@ -1,8 +1,8 @@
 import type { Frame } from '../../model.ts';
-import { rememberFrames } from '../frame-memory.ts';
+import { rememberFrames } from '../stacks/frame-memory.ts';
 import { baseName } from '../paths.ts';
 import type { FindPlace, SourcePlace } from '../source-place.ts';
-import { isOwn } from '../stack-view.ts';
+import { isOwn } from '../stacks/stack-view.ts';
 import { messageText, nameText, uriOfPath } from './text.ts';
 
 /** The name of the repository's root among the base URIs of a run. */

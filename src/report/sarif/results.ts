@@ -3,9 +3,9 @@ import { ruleNames, rules } from '../../rules.ts';
 import { describeObject, stacksOf } from '../finding-view.ts';
 import { hexadecimal } from '../numbers.ts';
 import { type FindPlace, placeFinding, type SourcePlace } from '../source-place.ts';
-import { siteFrame } from '../stack-view.ts';
+import { siteFrame } from '../stacks/stack-view.ts';
 import { closeLocation, describeFunction, describePlace, type FrameTexts, spellFunction } from './locations.ts';
-import { spellEvent } from '../history-view.ts';
+import { spellEvent } from '../stacks/history-view.ts';
 import { messageText, nameText } from './text.ts';
 
 /** The means to write findings. */

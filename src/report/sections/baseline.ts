@@ -1,6 +1,6 @@
 import type { BaselineChanges, Report, StaleEntry } from '../../model.ts';
 import { plural } from '../numbers.ts';
-import type { StackView } from '../stack-view.ts';
+import type { StackView } from '../stacks/stack-view.ts';
 import { wrapBullet, wrapText } from '../text-width.ts';
 
 /** How the baseline differs from what was found: the changes that were made to it, and its stale entries. */

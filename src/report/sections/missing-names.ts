@@ -1,6 +1,6 @@
 import type { Finding, Frame, MissingNames, ModuleWithoutNames, Report, Stack } from '../../model.ts';
 import { baseName } from '../paths.ts';
-import { siteFrame, type StackView } from '../stack-view.ts';
+import { siteFrame, type StackView } from '../stacks/stack-view.ts';
 import { wrapBullet, wrapText } from '../text-width.ts';
 
 /** How many modules a line names. */

@@ -2,7 +2,7 @@ import type { ProcessSummary, Report } from '../../model.ts';
 import { spellExitCode } from '../exit-code-meanings.ts';
 import { plural, spellNumber } from '../numbers.ts';
 import { baseName } from '../paths.ts';
-import type { StackView } from '../stack-view.ts';
+import type { StackView } from '../stacks/stack-view.ts';
 import { cutEnd } from '../text-width.ts';
 
 /** Deeper trees are drawn as if they were so deep. */

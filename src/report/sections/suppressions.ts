@@ -3,7 +3,7 @@ import type { Report, SuppressionLine, SuppressionUse } from '../../model.ts';
 import { plural } from '../numbers.ts';
 import type { ReportOptions } from '../reporter.ts';
 import { selectFindings } from '../selection.ts';
-import type { StackView } from '../stack-view.ts';
+import type { StackView } from '../stacks/stack-view.ts';
 import { wrapBullet, wrapText } from '../text-width.ts';
 
 /** Lines of suppressions under a heading. No text in it is escaped. */

@@ -6,15 +6,8 @@ import { entryOf } from '../../../src/evidence/sources.ts';
 import { mayHideFindings } from '../../../src/completeness.ts';
 import { recordedCalls } from '../../../src/agent/tables/function-table.ts';
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';
-import {
-  DESCRIPTOR_KEY,
-  header,
-  MAXIMUM_FRAMES,
-  RUNTIME_OBJECT_SIZE_BYTES,
-  slot,
-  SLOT_SIZE_BYTES,
-  stackNode,
-} from '../../../src/agent/ledger/layout.ts';
+import { header, MAXIMUM_FRAMES, slot, SLOT_SIZE_BYTES, stackNode } from '../../../src/agent/ledger/layout.ts';
+import { DESCRIPTOR_KEY, RUNTIME_OBJECT_SIZE_BYTES } from '../../../src/agent/ledger/runtime-object.ts';
 import { image, IMAGE_SIZE_BYTES } from '../../../src/agent/ledger/image.ts';
 import { misuse, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT } from '../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../src/agent/ledger/ledger.ts';

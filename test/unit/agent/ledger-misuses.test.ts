@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { DESCRIPTOR_KEY, slot } from '../../../src/agent/ledger/layout.ts';
+import { slot } from '../../../src/agent/ledger/layout.ts';
+import { DESCRIPTOR_KEY } from '../../../src/agent/ledger/runtime-object.ts';
 import { earlierLifeOffset } from '../../../src/agent/ledger/earlier-life.ts';
 import {
   INHERITED_BY_NAME,

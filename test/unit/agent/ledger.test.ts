@@ -3,20 +3,22 @@ import { REQUEST_COUNT, REQUEST_SIZE_BYTES } from '../../../src/agent/ledger/req
 import { type ObjectType, typeIndex } from '../../../src/agent/tables/object-types.ts';
 import { hookTable } from '../../../src/agent/tables/hook-table.ts';
 import {
-  DESCRIPTOR_KEY,
   ELSEWHERE_OFFSET,
   header,
   MAXIMUM_FRAMES,
   MAY_BE_INHERITABLE,
-  RUNTIME_OBJECT_COUNT,
-  RUNTIME_OBJECT_SIZE_BYTES,
-  runtimeObject,
   slot,
   SLOT_SIZE_BYTES,
   STACK_INDEX_OFFSET,
   STACK_POOL_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import {
+  DESCRIPTOR_KEY,
+  RUNTIME_OBJECT_COUNT,
+  RUNTIME_OBJECT_SIZE_BYTES,
+  runtimeObject,
+} from '../../../src/agent/ledger/runtime-object.ts';
 import { image, IMAGE_COUNT, IMAGE_SIZE_BYTES } from '../../../src/agent/ledger/image.ts';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from '../../../src/agent/ledger/misuse.ts';
 import { objectTypes } from '../../../src/agent/tables/object-types.ts';

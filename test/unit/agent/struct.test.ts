@@ -5,10 +5,10 @@ import {
   HEADER_SIZE_BYTES,
   PENDING_ACCEPT_COUNT,
   PENDING_ACCEPT_SIZE_BYTES,
-  RUNTIME_OBJECT_SIZE_BYTES,
   SLOT_SIZE_BYTES,
   WALKER_COUNT,
 } from '../../../src/agent/ledger/layout.ts';
+import { RUNTIME_OBJECT_SIZE_BYTES } from '../../../src/agent/ledger/runtime-object.ts';
 import { image, IMAGE_SIZE_BYTES } from '../../../src/agent/ledger/image.ts';
 import { misuse, MISUSE_SIZE_BYTES, MISUSE_VALUE_COUNT } from '../../../src/agent/ledger/misuse.ts';
 import { type FieldType, struct } from '../../../src/agent/ledger/struct.ts';

@@ -7,12 +7,11 @@ import {
   ELSEWHERE_OFFSET,
   header,
   ledgerLayout,
-  RUNTIME_OBJECT_SIZE_BYTES,
-  runtimeObject,
   slot,
   SLOT_SIZE_BYTES,
   stackNode,
 } from '../../../src/agent/ledger/layout.ts';
+import { RUNTIME_OBJECT_SIZE_BYTES, runtimeObject } from '../../../src/agent/ledger/runtime-object.ts';
 import { misuse } from '../../../src/agent/ledger/misuse.ts';
 import { earlierLifeOffset } from '../../../src/agent/ledger/earlier-life.ts';
 import { Ledger } from '../../../src/agent/ledger/ledger.ts';

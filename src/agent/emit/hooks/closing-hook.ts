@@ -1,13 +1,6 @@
 import { typeIndex } from '../../tables/object-types.ts';
-import {
-  DESCRIPTOR_COUNT_MAX,
-  header,
-  runtimeObject,
-  slot,
-  STATE_CLOSING,
-  STATE_QUARANTINED,
-  SWEPT,
-} from '../../ledger/layout.ts';
+import { header, slot, STATE_CLOSING, STATE_QUARANTINED, SWEPT } from '../../ledger/layout.ts';
+import { DESCRIPTOR_COUNT_MAX, runtimeObject } from '../../ledger/runtime-object.ts';
 import { MISUSE_CLOSE, MISUSE_CLOSED_AS_HANDLE, misuse } from '../../ledger/misuse.ts';
 import { at, type Label } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r11, r11d, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';

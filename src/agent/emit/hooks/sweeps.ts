@@ -3,13 +3,13 @@ import { typeIndex } from '../../tables/object-types.ts';
 import {
   GIVEN_TO_WRONG_CLOSER,
   header,
-  runtimeObject,
   slot,
   sweep,
   SWEEP_COUNT,
   SWEEP_SIZE_BYTES,
   SWEPT,
 } from '../../ledger/layout.ts';
+import { runtimeObject } from '../../ledger/runtime-object.ts';
 import { misuse, MISUSE_SWEPT, SWEPT_COUNT } from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory, teb } from '../../asm/operands.ts';

@@ -1,13 +1,5 @@
-import {
-  header,
-  RECENT_OPEN_COUNT,
-  RUNTIME_OBJECT_COUNT,
-  RUNTIME_OBJECT_SIZE_BYTES,
-  runtimeObject,
-  slot,
-  SLOT_SIZE_BYTES,
-  VICTIM,
-} from '../../ledger/layout.ts';
+import { header, RECENT_OPEN_COUNT, slot, SLOT_SIZE_BYTES, VICTIM } from '../../ledger/layout.ts';
+import { RUNTIME_OBJECT_COUNT, RUNTIME_OBJECT_SIZE_BYTES, runtimeObject } from '../../ledger/runtime-object.ts';
 import {
   misuse,
   MISUSE_CLOSE,

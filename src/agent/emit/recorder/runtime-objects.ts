@@ -1,14 +1,13 @@
 import { standaloneType } from '../../tables/function-table.ts';
 import { typeIndex } from '../../tables/object-types.ts';
+import { header, slot } from '../../ledger/layout.ts';
 import {
-  header,
   RUNTIME_OBJECT_COUNT,
   RUNTIME_OBJECT_HASH_BITS,
   RUNTIME_OBJECT_PROBE_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
-  slot,
-} from '../../ledger/layout.ts';
+} from '../../ledger/runtime-object.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, edx, low32, r10, r10d, r11, r11d, r8, r9, rax, rcx, rdx, type Register } from '../../asm/registers.ts';

@@ -1,12 +1,11 @@
 import { functionModules, functionTable } from '../../tables/function-table.ts';
+import { GIVEN_TO_WRONG_CLOSER, slot } from '../../ledger/layout.ts';
 import {
   DESCRIPTOR_COUNT_MAX,
-  GIVEN_TO_WRONG_CLOSER,
   RUNTIME_OBJECT_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
-  slot,
-} from '../../ledger/layout.ts';
+} from '../../ledger/runtime-object.ts';
 import { MISUSE_WRONG_CLOSER } from '../../ledger/misuse.ts';
 import { descriptorKey } from '../../linkage/runtime-object-row.ts';
 import type { Assembler } from '../../asm/assembler.ts';

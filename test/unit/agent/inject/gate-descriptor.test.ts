@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { gateDescriptor } from '../../../../src/agent/inject/gate-descriptor.ts';
+import { gateDescriptor } from '../../../../src/agent/inject/gate/gate-descriptor.ts';
 import { hex } from '../hex.ts';
 
 // Compare: ConvertStringSecurityDescriptorToSecurityDescriptor of D:(A;;GA;;;WD)(A;;GA;;;AC)S:(ML;;NW;;;LW).

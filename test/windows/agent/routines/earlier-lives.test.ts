@@ -4,7 +4,8 @@ import { emitClaimRuntimeObject } from '../../../../src/agent/emit/recorder/runt
 import { emitGrowSlots } from '../../../../src/agent/emit/recorder/grow-ledger.ts';
 import { emitRecordClose, emitRecordOpen } from '../../../../src/agent/emit/recorder/recorder.ts';
 import { EARLIER_LIFE_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from '../../../../src/agent/ledger/earlier-life.ts';
-import { DESCRIPTOR_KEY, header, slot } from '../../../../src/agent/ledger/layout.ts';
+import { header, slot } from '../../../../src/agent/ledger/layout.ts';
+import { DESCRIPTOR_KEY } from '../../../../src/agent/ledger/runtime-object.ts';
 import { misuse, MISUSE_COUNT, MISUSE_USE } from '../../../../src/agent/ledger/misuse.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { emitMisuseRoutines } from './misuse-routines.ts';

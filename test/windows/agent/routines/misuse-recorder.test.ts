@@ -3,16 +3,12 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { recordedCalls } from '../../../../src/agent/tables/function-table.ts';
 import { typeIndex } from '../../../../src/agent/tables/object-types.ts';
 import { emitClaimRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
+import { header, RECENT_OPEN_COUNT, slot, STATE_QUARANTINED, VICTIM } from '../../../../src/agent/ledger/layout.ts';
 import {
   DESCRIPTOR_KEY,
-  header,
-  RECENT_OPEN_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
-  slot,
-  STATE_QUARANTINED,
-  VICTIM,
-} from '../../../../src/agent/ledger/layout.ts';
+} from '../../../../src/agent/ledger/runtime-object.ts';
 import {
   misuse,
   MISUSE_CLOSE,

@@ -9,6 +9,7 @@ import {
   emitOpenRuntimeObject,
 } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import { HASH_MULTIPLIER } from '../../../../src/agent/emit/walk/stack-hash.ts';
+import { slot, stackNode } from '../../../../src/agent/ledger/layout.ts';
 import {
   DESCRIPTOR_KEY,
   RUNTIME_OBJECT_COUNT,
@@ -16,9 +17,7 @@ import {
   RUNTIME_OBJECT_PROBE_COUNT,
   RUNTIME_OBJECT_SIZE_BYTES,
   runtimeObject,
-  slot,
-  stackNode,
-} from '../../../../src/agent/ledger/layout.ts';
+} from '../../../../src/agent/ledger/runtime-object.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { placeRoutines } from './placed-routines.ts';
 

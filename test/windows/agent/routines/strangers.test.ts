@@ -10,7 +10,8 @@ import {
   emitFindTruncated,
   emitInternWrongCloser,
 } from '../../../../src/agent/emit/recorder/strangers.ts';
-import { NOTIFICATION_KEY, runtimeObject, slot } from '../../../../src/agent/ledger/layout.ts';
+import { slot } from '../../../../src/agent/ledger/layout.ts';
+import { NOTIFICATION_KEY, runtimeObject } from '../../../../src/agent/ledger/runtime-object.ts';
 import type { Ledger } from '../../../../src/agent/ledger/ledger.ts';
 import { descriptorKey } from '../../../../src/agent/linkage/runtime-object-row.ts';
 import { placeRoutines } from './placed-routines.ts';

@@ -1,5 +1,6 @@
 import { typeIndex } from '../../../tables/object-types.ts';
-import { runtimeObject, slot } from '../../../ledger/layout.ts';
+import { slot } from '../../../ledger/layout.ts';
+import { runtimeObject } from '../../../ledger/runtime-object.ts';
 import { misuse } from '../../../ledger/misuse.ts';
 import type { Assembler } from '../../../asm/assembler.ts';
 import { at, type Label, type Memory } from '../../../asm/operands.ts';

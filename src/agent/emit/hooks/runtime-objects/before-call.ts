@@ -1,5 +1,6 @@
 import { typeIndex } from '../../../tables/object-types.ts';
-import { DESCRIPTOR_KEY, runtimeObject, slot } from '../../../ledger/layout.ts';
+import { slot } from '../../../ledger/layout.ts';
+import { DESCRIPTOR_KEY, runtimeObject } from '../../../ledger/runtime-object.ts';
 import { misuse, MISUSE_CLOSE, MISUSE_USE, MISUSE_WRONG_CLOSER } from '../../../ledger/misuse.ts';
 import type { Assembler } from '../../../asm/assembler.ts';
 import { at, indexed, type Label } from '../../../asm/operands.ts';

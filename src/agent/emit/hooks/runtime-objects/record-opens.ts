@@ -1,6 +1,7 @@
 import { type RuntimeObjectType, standaloneType } from '../../../tables/function-table.ts';
 import { typeIndex } from '../../../tables/object-types.ts';
-import { header, runtimeObject, slot } from '../../../ledger/layout.ts';
+import { header, slot } from '../../../ledger/layout.ts';
+import { runtimeObject } from '../../../ledger/runtime-object.ts';
 import type { Assembler } from '../../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory } from '../../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r8d, r9, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';

@@ -1,4 +1,4 @@
-import type { Frame } from '../model.ts';
+import type { Frame } from '../../model.ts';
 
 /** Many programs have fewer distinct frames in their findings; a memory that is full begins again. */
 const framesMax = 1 << 15;

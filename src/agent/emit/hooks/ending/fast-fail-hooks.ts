@@ -1,13 +1,13 @@
-import type { FastFailFunction } from '../../tables/function-table.ts';
-import { GATE_WAITING, header } from '../../ledger/layout.ts';
-import type { Assembler } from '../../asm/assembler.ts';
-import { at, type Label, type Memory } from '../../asm/operands.ts';
-import { eax, ecx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import { type FramedFunction, framedFunction, returnAddressOffset } from '../abi/framed-function.ts';
-import { STATUS_STACK_BUFFER_OVERRUN } from '../abi/status.ts';
+import type { FastFailFunction } from '../../../tables/function-table.ts';
+import { GATE_WAITING, header } from '../../../ledger/layout.ts';
+import type { Assembler } from '../../../asm/assembler.ts';
+import { at, type Label, type Memory } from '../../../asm/operands.ts';
+import { eax, ecx, r8, r9, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
+import { type FramedFunction, framedFunction, returnAddressOffset } from '../../abi/framed-function.ts';
+import { STATUS_STACK_BUFFER_OVERRUN } from '../../abi/status.ts';
 import { emitClaimExit, emitStop } from './ending-hooks.ts';
-import type { HookEnvironment } from './hook-environment.ts';
-import { emitKeepRow, emitPassThrough, hookFrame, RESULT, sharedPlaces, TRAMPOLINE } from './hook-frame.ts';
+import type { HookEnvironment } from '../hook-environment.ts';
+import { emitKeepRow, emitPassThrough, hookFrame, RESULT, sharedPlaces, TRAMPOLINE } from '../hook-frame.ts';
 
 /*
  * A fast fail (`int 29h`) ends a process past every handler and every system call. These hooks take the process to the

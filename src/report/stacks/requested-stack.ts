@@ -1,4 +1,4 @@
-import type { Stack } from '../model.ts';
+import type { Stack } from '../../model.ts';
 
 /** A stack, and that of the call by which another thread asked for its call: see {@link Frame.requested}. */
 interface SplitStack {

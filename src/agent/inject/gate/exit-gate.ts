@@ -1,9 +1,9 @@
-import { CreateMutexW, ReleaseMutex } from '../../ffi/kernel32.ts';
-import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
-import { randomBytes } from '../../process/random.ts';
-import type { LinkInputs } from '../link/link-agent.ts';
+import { CreateMutexW, ReleaseMutex } from '../../../ffi/kernel32.ts';
+import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../../../io/index.ts';
+import { randomBytes } from '../../../process/random.ts';
+import type { LinkInputs } from '../../link/link-agent.ts';
 import { openToTargets } from './gate-access.ts';
-import { objectName } from './object-name.ts';
+import { objectName } from '../object-name.ts';
 
 /**
  * The mutants at which one target waits when it exits. They have names, so that the target opens them at its exit and

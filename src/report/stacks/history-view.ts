@@ -1,9 +1,9 @@
-import type { Finding, HandleHistory, HistoryEvent } from '../model.ts';
-import { rules } from '../rules.ts';
-import { spellNoun } from '../analyze/object-noun.ts';
-import { hexadecimal } from './numbers.ts';
+import type { Finding, HandleHistory, HistoryEvent } from '../../model.ts';
+import { rules } from '../../rules.ts';
+import { spellNoun } from '../../analyze/object-noun.ts';
+import { hexadecimal } from '../numbers.ts';
 import { drawStackLine, type StackView } from './stack-view.ts';
-import { cutEnd } from './text-width.ts';
+import { cutEnd } from '../text-width.ts';
 
 /** In a brief view, the last calls alone have lines. */
 const briefEvents = 4;

@@ -1,5 +1,5 @@
-import { NtSetSecurityObject } from '../../ffi/ntdll.ts';
-import { type AsHandle, failedWithStatus } from '../../io/index.ts';
+import { NtSetSecurityObject } from '../../../ffi/ntdll.ts';
+import { type AsHandle, failedWithStatus } from '../../../io/index.ts';
 import { gateDescriptor } from './gate-descriptor.ts';
 
 const DACL_SECURITY_INFORMATION = 0x04;

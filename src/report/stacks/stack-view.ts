@@ -1,11 +1,11 @@
-import { dissect } from '../analyze/stacks.ts';
-import type { Frame, Stack } from '../model.ts';
+import { dissect } from '../../analyze/stacks.ts';
+import type { Frame, Stack } from '../../model.ts';
 import { rememberFrames } from './frame-memory.ts';
-import { plural } from './numbers.ts';
-import { baseName, relativePath } from './paths.ts';
-import type { ReportOptions } from './reporter.ts';
-import { cutEnd, cutMiddle, padText, textWidth } from './text-width.ts';
-import type { Theme } from './theme.ts';
+import { plural } from '../numbers.ts';
+import { baseName, relativePath } from '../paths.ts';
+import type { ReportOptions } from '../reporter.ts';
+import { cutEnd, cutMiddle, padText, textWidth } from '../text-width.ts';
+import type { Theme } from '../theme.ts';
 
 /** The means to draw a stack. */
 export interface StackView {
