@@ -48,9 +48,11 @@ const agentRooms = [
   'emit/walk',
   'emit/recorder',
   'emit/hooks',
+  'emit/hooks/functions',
   'emit/hooks/runtime-objects',
   'emit',
   'link',
+  'inject/gate',
   'inject',
 ];
 

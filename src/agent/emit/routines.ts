@@ -29,7 +29,7 @@ import { emitInternStack } from './recorder/stack-pool.ts';
 import { emitFindStranger, emitFindTruncated, emitInternWrongCloser } from './recorder/strangers.ts';
 import { emitIsThisProcess } from './recorder/this-process.ts';
 import { emitFindUnknownHandle } from './recorder/unknown-handle.ts';
-import { emitExitGate, type GateEnvironment } from './hooks/ending/exit-gate.ts';
+import { emitExitGate, type GateEnvironment } from './hooks/exit-gate.ts';
 import { emitFollowChild } from './hooks/follow-child.ts';
 import { emitFileOrSocketType } from './hooks/file-or-socket-type.ts';
 import { emitHookFunctions } from './hooks/function-patches.ts';

@@ -2,7 +2,7 @@ import { CreateEventW } from '../../ffi/kernel32.ts';
 import { type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import { randomBytes } from '../../process/random.ts';
 import { openToTargets } from './gate/gate-access.ts';
-import { objectName } from './object-name.ts';
+import { objectName } from './gate/object-name.ts';
 import { StopLine } from './stop-line.ts';
 
 /**

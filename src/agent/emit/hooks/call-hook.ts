@@ -5,7 +5,7 @@ import { edx } from '../../asm/registers.ts';
 import { type FramedFunction, framedFunction } from '../abi/framed-function.ts';
 import { emitCloses } from './closing-hook.ts';
 import { emitDuplicates } from './duplicate-hook.ts';
-import { emitExits, emitRaises } from './ending/ending-hooks.ts';
+import { emitExits, emitRaises } from './ending-hooks.ts';
 import type { Hook, HookBody, HookEnvironment } from './hook-environment.ts';
 import { emitKeepRow, emitPassThrough, hookFrame, RESULT, ROW, TRAMPOLINE } from './hook-frame.ts';
 import { emitReportUses, emitSaveUses } from './hook-steps.ts';

@@ -3,7 +3,7 @@ import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHan
 import { randomBytes } from '../../../process/random.ts';
 import type { LinkInputs } from '../../link/link-agent.ts';
 import { openToTargets } from './gate-access.ts';
-import { objectName } from '../object-name.ts';
+import { objectName } from './object-name.ts';
 
 /**
  * The mutants at which one target waits when it exits. They have names, so that the target opens them at its exit and

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { at, relative } from '../../../../src/agent/asm/operands.ts';
 import { eax, edx, r10d, r11, r8, r9, rax, rcx, rdx, rsp } from '../../../../src/agent/asm/registers.ts';
-import { emitFastFailHook } from '../../../../src/agent/emit/hooks/ending/fast-fail-hooks.ts';
+import { emitFastFailHook } from '../../../../src/agent/emit/hooks/functions/fast-fail-hooks.ts';
 import { header } from '../../../../src/agent/ledger/layout.ts';
 import { type FastFailFunction, functionTable } from '../../../../src/agent/tables/function-table.ts';
 import { placeRoutines } from './placed-routines.ts';

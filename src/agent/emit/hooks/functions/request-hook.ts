@@ -1,14 +1,14 @@
-import { request } from '../../ledger/request.ts';
-import { type RequestFunction, requestFunctions } from '../../tables/request-functions.ts';
-import type { Assembler } from '../../asm/assembler.ts';
-import { at, indexed, type Label, teb } from '../../asm/operands.ts';
-import { eax, ecx, edx, r8d, r9, rax, rcx, rdx, r8, rsp } from '../../asm/registers.ts';
-import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from '../abi/framed-function.ts';
-import { tebField } from '../abi/teb.ts';
-import { emitRequestEntry } from '../walk/append-request.ts';
-import { HASH_MULTIPLIER } from '../walk/stack-hash.ts';
-import type { HookEnvironment } from './hook-environment.ts';
-import { emitKeepRow, emitPassThrough, emitReturnAddress, hookFrame, RESULT, ROW, TRAMPOLINE } from './hook-frame.ts';
+import { request } from '../../../ledger/request.ts';
+import { type RequestFunction, requestFunctions } from '../../../tables/request-functions.ts';
+import type { Assembler } from '../../../asm/assembler.ts';
+import { at, indexed, type Label, teb } from '../../../asm/operands.ts';
+import { eax, ecx, edx, r8d, r9, rax, rcx, rdx, r8, rsp } from '../../../asm/registers.ts';
+import { callerArgument, type FramedFunction, framedFunction, returnAddressOffset } from '../../abi/framed-function.ts';
+import { tebField } from '../../abi/teb.ts';
+import { emitRequestEntry } from '../../walk/append-request.ts';
+import { HASH_MULTIPLIER } from '../../walk/stack-hash.ts';
+import type { HookEnvironment } from '../hook-environment.ts';
+import { emitKeepRow, emitPassThrough, emitReturnAddress, hookFrame, RESULT, ROW, TRAMPOLINE } from '../hook-frame.ts';
 
 /*
  * A thread of libuv's pool opens a file for whoever asked for it, and its stack does not show who. So the hook of a

@@ -1,11 +1,11 @@
-import { GATE_ENDING_THREADS, GATE_WAITING, header } from '../../../ledger/layout.ts';
-import { at, type Label, relative, teb } from '../../../asm/operands.ts';
-import { eax, ecx, edx, r8, r8d, r9d, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
-import { tebField } from '../../abi/teb.ts';
-import { THIS_PROCESS } from '../../recorder/this-process.ts';
-import type { Hook } from '../hook-environment.ts';
-import { emitReturnAddress, hookPlaces, usedHandles } from '../hook-frame.ts';
-import { emitReportUses } from '../hook-steps.ts';
+import { GATE_ENDING_THREADS, GATE_WAITING, header } from '../../ledger/layout.ts';
+import { at, type Label, relative, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r8, r8d, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { tebField } from '../abi/teb.ts';
+import { THIS_PROCESS } from '../recorder/this-process.ts';
+import type { Hook } from './hook-environment.ts';
+import { emitReturnAddress, hookPlaces, usedHandles } from './hook-frame.ts';
+import { emitReportUses } from './hook-steps.ts';
 
 /** The parts of a hook in the making that its last steps need. */
 type Emitting = Pick<Hook, 'asm' | 'environment'>;

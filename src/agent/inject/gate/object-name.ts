@@ -1,6 +1,6 @@
-import { ObjectNameInformation } from '../../ffi/constants.ts';
-import { NtQueryObject } from '../../ffi/ntdll.ts';
-import { type AsHandle, failedWithStatus } from '../../io/index.ts';
+import { ObjectNameInformation } from '../../../ffi/constants.ts';
+import { NtQueryObject } from '../../../ffi/ntdll.ts';
+import { type AsHandle, failedWithStatus } from '../../../io/index.ts';
 
 /**
  * The whole path of a named object of ours in the object manager.

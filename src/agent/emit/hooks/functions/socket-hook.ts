@@ -1,15 +1,15 @@
-import type { SocketFunction } from '../../tables/function-table.ts';
-import { MISUSE_CLOSE, MISUSE_USE, MISUSE_WRONG_CLOSER } from '../../ledger/misuse.ts';
-import type { Assembler } from '../../asm/assembler.ts';
-import { type Label, teb } from '../../asm/operands.ts';
-import { eax, ecx, rcx } from '../../asm/registers.ts';
-import { type FramedFunction, framedFunction } from '../abi/framed-function.ts';
-import { STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH } from '../abi/status.ts';
-import { tebField } from '../abi/teb.ts';
-import type { HookEnvironment } from './hook-environment.ts';
-import { emitKeepRow, emitPassThrough, hookFrame, RESULT, ROW, sharedPlaces, TRAMPOLINE } from './hook-frame.ts';
-import { emitMisuse, emitReadState } from './hook-steps.ts';
-import { emitReturn } from './stop-there.ts';
+import type { SocketFunction } from '../../../tables/function-table.ts';
+import { MISUSE_CLOSE, MISUSE_USE, MISUSE_WRONG_CLOSER } from '../../../ledger/misuse.ts';
+import type { Assembler } from '../../../asm/assembler.ts';
+import { type Label, teb } from '../../../asm/operands.ts';
+import { eax, ecx, rcx } from '../../../asm/registers.ts';
+import { type FramedFunction, framedFunction } from '../../abi/framed-function.ts';
+import { STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH } from '../../abi/status.ts';
+import { tebField } from '../../abi/teb.ts';
+import type { HookEnvironment } from '../hook-environment.ts';
+import { emitKeepRow, emitPassThrough, hookFrame, RESULT, ROW, sharedPlaces, TRAMPOLINE } from '../hook-frame.ts';
+import { emitMisuse, emitReadState } from '../hook-steps.ts';
+import { emitReturn } from '../stop-there.ts';
 
 const WSAENOTSOCK = 10038;
 

@@ -1,13 +1,13 @@
-import { GATE_PASSED, GATE_UNATTENDED, GATE_WAITING, header } from '../../../ledger/layout.ts';
-import type { Assembler } from '../../../asm/assembler.ts';
-import { at, type Label, type Memory, relative, teb } from '../../../asm/operands.ts';
-import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
-import type { LinkedEnvironment } from '../../../linkage/link-slots.ts';
-import { framePlaces } from '../../abi/frame-places.ts';
-import { type FramedFunction, framedFunction, type FrameShape } from '../../abi/framed-function.ts';
-import { STATUS_TIMEOUT } from '../../abi/status.ts';
-import { tebField } from '../../abi/teb.ts';
-import { emitOpenNamed, EVENT_MODIFY_STATE, MUTANT_ACCESS, NAMED_ATTRIBUTES_SIZE_BYTES } from '../named-objects.ts';
+import { GATE_PASSED, GATE_UNATTENDED, GATE_WAITING, header } from '../../ledger/layout.ts';
+import type { Assembler } from '../../asm/assembler.ts';
+import { at, type Label, type Memory, relative, teb } from '../../asm/operands.ts';
+import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { framePlaces } from '../abi/frame-places.ts';
+import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
+import { STATUS_TIMEOUT } from '../abi/status.ts';
+import { tebField } from '../abi/teb.ts';
+import { emitOpenNamed, EVENT_MODIFY_STATE, MUTANT_ACCESS, NAMED_ATTRIBUTES_SIZE_BYTES } from './named-objects.ts';
 
 /** The name of the auditor's event, which the gate opens; see {@link setGateName}. */
 export interface GateEnvironment extends LinkedEnvironment {

@@ -5,7 +5,7 @@ import { at, type Label, type Memory } from '../../../asm/operands.ts';
 import { eax, ecx, r8, r9, rax, rcx, rdx, rsp } from '../../../asm/registers.ts';
 import { type FramedFunction, framedFunction, returnAddressOffset } from '../../abi/framed-function.ts';
 import { STATUS_STACK_BUFFER_OVERRUN } from '../../abi/status.ts';
-import { emitClaimExit, emitStop } from './ending-hooks.ts';
+import { emitClaimExit, emitStop } from '../ending-hooks.ts';
 import type { HookEnvironment } from '../hook-environment.ts';
 import { emitKeepRow, emitPassThrough, hookFrame, RESULT, sharedPlaces, TRAMPOLINE } from '../hook-frame.ts';
 
