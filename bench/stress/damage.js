@@ -6,12 +6,11 @@ import {
   header,
   HEADER_SIZE_BYTES,
   ledgerLayout,
-  RUNTIME_OBJECT_SIZE_BYTES,
-  runtimeObject,
   slot,
   SLOT_SIZE_BYTES,
   stackNode,
 } from '../../dist/agent/ledger/layout.js';
+import { RUNTIME_OBJECT_SIZE_BYTES, runtimeObject } from '../../dist/agent/ledger/runtime-object.js';
 import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from '../../dist/agent/ledger/misuse.js';
 import { AGENT_HEADER_SIZE_BYTES, agentHeader } from '../../dist/agent/linkage/agent-header.js';
 
