@@ -43,7 +43,7 @@ export class Dumps implements AsyncDisposable {
   async write(target: Target, stopped: StoppedThread, places: bigint): Promise<string | undefined> {
     if (this.#left === 0) return undefined;
     this.#left--;
-    const { notes } = await (this.#guardian ??= startGuardian());
+    const { notes } = await (this.#guardian ??= Guardian.start());
     const { threadId, finding } = stopped;
     // Should the auditor end while it has threads suspended, the guardian lets them run on.
     notes.processId = target.pid;
@@ -85,17 +85,6 @@ export class Dumps implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const [guardian] = await Promise.allSettled([this.#guardian]);
     if (guardian.status === 'fulfilled') guardian.value?.[Symbol.dispose]();
-  }
-}
-
-async function startGuardian(): Promise<Guardian> {
-  const guardian = new Guardian();
-  try {
-    await guardian.ready();
-    return guardian;
-  } catch (error) {
-    guardian[Symbol.dispose]();
-    throw error;
   }
 }
 

@@ -253,7 +253,7 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   async #pausesOf(target: Target): Promise<Pauses> {
-    this.#guardian ??= startGuardian();
+    this.#guardian ??= Guardian.start();
     return new Pauses(target, await this.#guardian);
   }
 
@@ -371,17 +371,6 @@ export class ProcessTree implements AsyncDisposable {
     for (const member of this.#members) member[Symbol.dispose]();
     const made = await Promise.allSettled([this.#next, this.#guardian]);
     for (const each of made) if (each.status === 'fulfilled') each.value?.[Symbol.dispose]();
-  }
-}
-
-async function startGuardian(): Promise<Guardian> {
-  const guardian = new Guardian();
-  try {
-    await guardian.ready();
-    return guardian;
-  } catch (error) {
-    guardian[Symbol.dispose]();
-    throw error;
   }
 }
 

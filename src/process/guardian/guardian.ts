@@ -38,6 +38,23 @@ export class Guardian implements Disposable {
   #isReady = false;
   #hasEnded = false;
 
+  /**
+   * Starts one, and resolves when it is on guard.
+   *
+   * @throws Win32Error when there is no memory for the notes
+   * @throws GuardianError when it cannot
+   */
+  static async start(): Promise<Guardian> {
+    const guardian = new Guardian();
+    try {
+      await guardian.ready();
+      return guardian;
+    } catch (error) {
+      guardian[Symbol.dispose]();
+      throw error;
+    }
+  }
+
   /** @throws Win32Error when there is no memory for the notes */
   constructor(script: string = guardianScript()) {
     const raw = CreateFileMappingW(CURRENT_PROCESS, null, PAGE_READWRITE, 0, StopNotes.SIZE_BYTES, null);
