@@ -6,7 +6,7 @@ const fixtureWords = /\bfixture(?:Path|Folder|s)\b|fixtures[\\/]+build/;
 /** A helper that says where they are, and needs none. */
 const declarations = ['test/windows/tool.ts'];
 /** It runs the benchmarks, and most of these measure compiled programs. */
-const benchmarks = 'test/cli/bench.test.js';
+const benchmarks = 'test/cli/own-prefix/bench.test.js';
 
 /**
  * Whether a test needs programs that a compiler makes: it, or a helper that it imports, names one.

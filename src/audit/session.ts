@@ -92,9 +92,9 @@ export class AuditSession implements Disposable {
     const examination = this.examination;
     try {
       point = await this.#awaitJudgementPoint(threads, abort);
+      this.#timeline?.take();
       const durationMs = examination.elapsedMs();
       if (point !== 'ended') threads.stop();
-      this.#timeline?.take();
       await this.#marks?.finish();
       const { ledger } = this.#recording;
       ledger.check();

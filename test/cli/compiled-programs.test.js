@@ -10,7 +10,7 @@ describe('a test needs compiled programs', () => {
   for (const { path, needs } of [
     { path: 'test/windows/first-report.test.ts', needs: true }, // names one
     { path: 'test/windows/gate/configuration.test.ts', needs: true }, // only its helper does
-    { path: 'test/cli/bench.test.js', needs: true },
+    { path: 'test/cli/own-prefix/bench.test.js', needs: true },
     { path: 'test/windows/cli/self-test.test.ts', needs: false }, // imports a helper that says where they lie
     { path: 'test/windows/cli/doctor.test.ts', needs: false },
     { path: 'test/windows/io/handle.test.ts', needs: false },
