@@ -66,6 +66,8 @@ export interface TreeReport {
  */
 export class ProcessTree implements AsyncDisposable {
   readonly #members: Member[] = [];
+  /** Those of them that have not ended: a tree may have had thousands. */
+  readonly #living = new Set<Member>();
   readonly #gaps: { readonly pid: number; readonly gap: Gap }[] = [];
   readonly #failures: unknown[] = [];
   readonly #exchange = new Exchange();
@@ -139,7 +141,7 @@ export class ProcessTree implements AsyncDisposable {
 
   /** Resolves when all processes of the tree but the first have ended, or were judged at their exits. */
   async settle(): Promise<void> {
-    while (this.#members.some((member) => !member.isOver)) await waitForOneWithin(LOOK_MS, [this.#wake]);
+    while ([...this.#living].some((member) => !member.isOver)) await waitForOneWithin(LOOK_MS, [this.#wake]);
   }
 
   /**
@@ -265,27 +267,28 @@ export class ProcessTree implements AsyncDisposable {
     const { arrived, child } = this.#events;
     const calls: readonly AsHandle[] = [this.#wake, arrived, ...(child === undefined ? [] : [child])];
     while (!this.#isClosed) {
-      const marking = this.#members.find(({ markEvent }) => markEvent !== undefined);
+      const marking = [...this.#living].find(({ markEvent }) => markEvent !== undefined);
       const mark = marking?.markEvent;
       // A mark that was made before the exit is heard before it.
       const awaited = mark === undefined ? calls : [mark, ...calls];
-      const hasRunning = this.#members.some(({ hasEnded }) => !hasEnded);
-      const happened = await waitForOneWithin(hasRunning ? LOOK_MS : INFINITE_MS, awaited);
+      const happened = await waitForOneWithin(this.#living.size > 0 ? LOOK_MS : INFINITE_MS, awaited);
       if (happened !== undefined && happened === mark) marking?.noteMark();
       await this.#answerRequests();
       if (this.#root?.recording.isAtStop === true) SetEvent(this.#rootArrived.asRawHandle());
-      for (const member of this.#members) {
+      for (const member of this.#living) {
         member.look();
+        if (!member.hasEnded) continue;
+        this.#living.delete(member);
         void member.giveBack(async () => await this.#leave(member.pid));
       }
-      if (this.#members.every(({ isOver }) => isOver)) SetEvent(this.#settled.asRawHandle());
+      if ([...this.#living].every(({ isOver }) => isOver)) SetEvent(this.#settled.asRawHandle());
     }
   }
 
   async #answerRequests(): Promise<void> {
     const parents = [
       ...(this.#root === undefined ? [] : [this.#root]),
-      ...this.#members.filter((member) => !member.hasEnded),
+      ...[...this.#living].filter((member) => !member.hasEnded),
     ];
     for (const { target, recording } of parents) {
       const { childRequests } = recording.ledger;
@@ -323,6 +326,7 @@ export class ProcessTree implements AsyncDisposable {
   #join(member: Member): void {
     const { target, parentPid, recording, examination } = member;
     this.#members.push(member);
+    this.#living.add(member);
     this.#exchange.join({ target, parentPid, ledger: recording.ledger, examination });
     const { stops, judge, choice } = this.#options;
     if (choice.isReported(member.image)) stops?.join({ target, recording, examination, judge });
