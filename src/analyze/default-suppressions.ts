@@ -6,7 +6,8 @@ const DEFAULT_SOURCE = 'default';
 
 /**
  * Handles that a program keeps until its end by design, and that no audit can tell from a leak. The rows are few, and
- * each has its reason, because they hide findings from every user. Seen with Node.js 22 under Wine 8, the last one with Node.js 26 under Wine 10.
+ * each has its reason, because they hide findings from every user. Seen with Node.js 22 under Wine 8, the last one with
+ * Node.js 26 under Wine 10.
  */
 const rows: readonly (readonly [line: string, reason: string])[] = [
   [
