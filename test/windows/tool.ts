@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import type { FixtureExpectation } from '../../fixtures/expectations/expectation.ts';
 import type { FindingStatus, Frame, HistoryEvent, IterationGrowth, Level, Rule, Sections } from '../../src/model.ts';
 
 export const toolPath: string = fileURLToPath(new URL('../../bin/unclosed.cjs', import.meta.url));
@@ -14,6 +15,11 @@ export const fixtureFolder: string = fileURLToPath(new URL('../../fixtures/build
 
 export function fixturePath(program: string): string {
   return `${fixtureFolder}\\${program}.exe`;
+}
+
+/** A program in Rust is not built where the distribution has no Rust for Windows, as Debian 13 has not. */
+export function isLeftOut({ program, language }: FixtureExpectation): boolean {
+  return language === 'rs' && !existsSync(fixturePath(program));
 }
 
 export interface ToolRun {
