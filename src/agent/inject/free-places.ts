@@ -1,14 +1,8 @@
+import type { MemoryRegion } from '../../process/memory.ts';
+
 const ALLOCATION_GRANULARITY = 0x1_0000n;
 
-/** A run of pages of one kind, as VirtualQueryEx has it. */
-export interface Pages {
-  /** The page that was asked about: the pages before it may be of the same kind. */
-  readonly begin: bigint;
-  readonly end: bigint;
-  readonly isFree: boolean;
-  /** Where the allocation begins that the pages belong to; means nothing for free pages. */
-  readonly allocation: bigint;
-}
+type Pages = Pick<MemoryRegion, 'begin' | 'end' | 'isFree' | 'allocationBase'>;
 
 /**
  * Places for so many bytes on the way from one address to another, nearest first. Each query may take a millisecond, so
@@ -47,7 +41,7 @@ export function* listTakenPlaces(
       if (below === undefined || (below.isFree && below.end >= address + sizeBytes)) return;
       if (below.isFree) address = below.end;
     } else {
-      yield pages.allocation;
+      yield pages.allocationBase;
       address = beginOf(pages, address) - 1n;
     }
   }
@@ -89,8 +83,8 @@ function* listDownwards(
 }
 
 /** Where the allocation begins that these pages belong to. */
-function beginOf({ allocation, begin }: Pages, address: bigint): bigint {
-  return allocation > 0n && allocation <= address ? allocation : begin;
+function beginOf({ allocationBase, begin }: Pages, address: bigint): bigint {
+  return allocationBase > 0n && allocationBase <= address ? allocationBase : begin;
 }
 
 export function alignDown(address: bigint): bigint {

@@ -1,6 +1,5 @@
-import { VirtualQueryEx } from '../../ffi/kernel32.ts';
 import type { AsHandle } from '../../io/index.ts';
-import { readMemory, tryReadMemory } from '../../process/memory.ts';
+import { type MemoryRegion, queryMemory, readMemory, tryReadMemory } from '../../process/memory.ts';
 import type { StandingThread } from '../../process/thread-stacks.ts';
 import { functionModules } from '../tables/function-table.ts';
 import { header } from '../ledger/layout.ts';
@@ -12,7 +11,6 @@ import { hookedHeadTarget } from '../patch/stub.ts';
 import { relaysSizeBytes } from './agent-place.ts';
 import type { StubRange } from './locate-hooks.ts';
 
-const MEM_COMMIT = 0x1000;
 const MEM_PRIVATE = 0x2_0000;
 const MEM_MAPPED = 0x4_0000;
 /** More than any agent takes. */
@@ -70,7 +68,7 @@ export class LeftAgents {
     let reusable: LeftAgent | undefined;
     const lookAt = (address: bigint): void => {
       if ([...regions.values()].some((region) => isIn(region, address))) return;
-      const memory = queryMemory(target, address);
+      const memory = queryCommitted(target, address);
       if (memory?.type !== MEM_PRIVATE || regions.has(memory.allocationBase)) return;
       const head = tryReadMemory(target, memory.allocationBase, AGENT_HEADER_SIZE_BYTES);
       if (head?.readBigUInt64LE(agentHeader.magic) !== AGENT_MAGIC) return;
@@ -159,7 +157,7 @@ function readLeftAgent(target: AsHandle, head: Buffer, region: Region, code: Age
   if (relays.some((relay, number) => relay !== 0n && !isRoom(relay, number))) return undefined;
   const ledger = head.readBigUInt64LE(agentHeader.ledger);
   const ledgerSizeBytes = Number(head.readBigUInt64LE(agentHeader.ledgerSizeBytes));
-  const memory = queryMemory(target, ledger);
+  const memory = queryCommitted(target, ledger);
   if (memory?.type !== MEM_MAPPED || memory.allocationBase !== ledger) return undefined;
   const registered = tryReadMemory(target, ledger + BigInt(header.unwindRegistered), 4)?.readUInt32LE(0) ?? 0;
   return {
@@ -173,7 +171,7 @@ function readLeftAgent(target: AsHandle, head: Buffer, region: Region, code: Age
 }
 
 function isRelayMemory(target: AsHandle, address: bigint, number: number): boolean {
-  const memory = queryMemory(target, address);
+  const memory = queryCommitted(target, address);
   return (
     memory?.type === MEM_PRIVATE &&
     memory.allocationBase === address &&
@@ -190,28 +188,16 @@ function regionOf(target: AsHandle, base: bigint): Region | undefined {
   // The header is writable, and the code behind it is not.
   let end = base;
   for (
-    let memory = queryMemory(target, base);
+    let memory = queryCommitted(target, base);
     memory?.allocationBase === base && end - base <= BigInt(AGENT_SIZE_BYTES_MAX);
-    memory = queryMemory(target, end)
+    memory = queryCommitted(target, end)
   )
     end = memory.end;
   return end === base || end - base > BigInt(AGENT_SIZE_BYTES_MAX) ? undefined : { begin: base, end };
 }
 
-interface Memory {
-  readonly allocationBase: bigint;
-  readonly end: bigint;
-  readonly type: number;
-}
-
 /** The committed memory at an address; `undefined` where there is none. */
-function queryMemory(target: AsHandle, address: bigint): Memory | undefined {
-  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
-  if (VirtualQueryEx(target.asHandle().asRawHandle(), address, region, 48n) === 0n) return undefined;
-  if (region.readUInt32LE(32) !== MEM_COMMIT) return undefined; // DWORD State
-  return {
-    allocationBase: region.readBigUInt64LE(8), // PVOID AllocationBase
-    end: region.readBigUInt64LE(0) + region.readBigUInt64LE(24), // PVOID BaseAddress, SIZE_T RegionSize
-    type: region.readUInt32LE(40), // DWORD Type
-  };
+function queryCommitted(target: AsHandle, address: bigint): MemoryRegion | undefined {
+  const region = queryMemory(target, address);
+  return region?.isCommitted === true ? region : undefined;
 }

@@ -1,6 +1,5 @@
-import { VirtualQueryEx } from '../../ffi/kernel32.ts';
 import type { AsHandle } from '../../io/index.ts';
-import { tryReadMemory } from '../../process/memory.ts';
+import { queryMemory, tryReadMemory } from '../../process/memory.ts';
 import { EARLIER_LIVES_SLOT_COUNT, MAX_HISTORY } from '../ledger/earlier-life.ts';
 import { header, LEDGER_MAGIC, type LedgerLayout, ledgerLayout } from '../ledger/layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
@@ -9,7 +8,6 @@ import { loadCode } from '../link/load-code.ts';
 import { locateStubs } from './locate-hooks.ts';
 import { LeftAgents, listJumps } from './left-agents.ts';
 
-const MEM_COMMIT = 0x1000;
 const SLOT_COUNT_MAX = 1 << 24;
 
 /**
@@ -56,14 +54,11 @@ function copyPart(process: AsHandle, ledger: bigint, offset: number, sizeBytes: 
   const begin = ledger + BigInt(offset);
   const end = begin + BigInt(sizeBytes);
   const copies: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
-  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
   for (let at = begin; at < end; ) {
-    if (VirtualQueryEx(process.asHandle().asRawHandle(), at, region, 48n) === 0n) break;
-    const regionEnd = region.readBigUInt64LE(0) + region.readBigUInt64LE(24); // PVOID BaseAddress, SIZE_T RegionSize
-    if (regionEnd <= at) break;
-    const next = regionEnd < end ? regionEnd : end;
-    const isThere = region.readUInt32LE(32) === MEM_COMMIT; // DWORD State
-    const bytes = isThere ? tryReadMemory(process, at, Number(next - at)) : undefined;
+    const region = queryMemory(process, at);
+    if (region === undefined || region.end <= at) break;
+    const next = region.end < end ? region.end : end;
+    const bytes = region.isCommitted ? tryReadMemory(process, at, Number(next - at)) : undefined;
     if (bytes !== undefined) copies.push({ offset: Number(at - ledger), bytes });
     at = next;
   }

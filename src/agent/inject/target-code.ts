@@ -1,19 +1,13 @@
-import {
-  FlushInstructionCache,
-  VirtualAllocEx,
-  VirtualProtectEx,
-  VirtualQueryEx,
-  WriteProcessMemory,
-} from '../../ffi/kernel32.ts';
+import { FlushInstructionCache, VirtualAllocEx, VirtualProtectEx, WriteProcessMemory } from '../../ffi/kernel32.ts';
 import { type AsHandle, failed } from '../../io/index.ts';
+import { type MemoryRegion, queryMemory } from '../../process/memory.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
-import { alignDown, listFreePlaces, listTakenPlaces, type Pages } from './free-places.ts';
+import { alignDown, listFreePlaces, listTakenPlaces } from './free-places.ts';
 
 const PAGE_READWRITE = 0x04;
 const PAGE_EXECUTE_READ = 0x20;
 const PAGE_EXECUTE_READWRITE = 0x40;
 const MEM_COMMIT_RESERVE = 0x3000;
-const MEM_FREE = 0x1_0000;
 /** How far from `near` the memory may lie, so that a 32-bit jump from any stub reaches it: the jump reaches 2 GiB. */
 const REACH = 0x7000_0000n;
 const DISTANCE = 0x4000_0000n;
@@ -51,7 +45,7 @@ export function isInReach(one: bigint, other: bigint): boolean {
  */
 export function* listPlacesTaken(target: AsHandle, near: bigint, sizeBytes: number): Generator<bigint> {
   yield preferredPlace(near);
-  const query = (address: bigint): Pages | undefined => queryPages(target, address);
+  const query = (address: bigint): MemoryRegion | undefined => queryMemory(target, address);
   if (query(preferredPlace(near))?.isFree !== false) return;
   let left = TAKEN_PLACES_MAX;
   for (const place of listTakenPlaces(query, near - DISTANCE, near - REACH, BigInt(sizeBytes))) {
@@ -67,25 +61,13 @@ function preferredPlace(near: bigint): bigint {
 function* listPlaces(target: AsHandle, near: bigint, sizeBytes: bigint): Generator<bigint> {
   // The best address is tried before any search, because every query about the target takes time.
   if (preferredPlace(near) > 0n) yield preferredPlace(near);
-  const query = (address: bigint): Pages | undefined => queryPages(target, address);
+  const query = (address: bigint): MemoryRegion | undefined => queryMemory(target, address);
   for (const [from, to] of [
     [near - DISTANCE, near - REACH],
     [near + DISTANCE, near + REACH],
     [near, near - REACH],
   ] as const)
     yield* listFreePlaces(query, from, to, sizeBytes);
-}
-
-function queryPages(target: AsHandle, address: bigint): Pages | undefined {
-  const region = Buffer.alloc(48); // MEMORY_BASIC_INFORMATION
-  if (VirtualQueryEx(target.asHandle().asRawHandle(), address, region, 48n) === 0n) return undefined;
-  const begin = region.readBigUInt64LE(0); // PVOID BaseAddress
-  return {
-    begin,
-    end: begin + region.readBigUInt64LE(24), // SIZE_T RegionSize
-    isFree: region.readUInt32LE(32) === MEM_FREE, // DWORD State
-    allocation: region.readBigUInt64LE(8), // PVOID AllocationBase
-  };
 }
 
 /**

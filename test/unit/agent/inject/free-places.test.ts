@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
-import { listFreePlaces, listTakenPlaces, type Pages } from '../../../../src/agent/inject/free-places.ts';
+import { listFreePlaces, listTakenPlaces } from '../../../../src/agent/inject/free-places.ts';
+import type { MemoryRegion } from '../../../../src/process/memory.ts';
+
+type Pages = Omit<MemoryRegion, 'isCommitted' | 'type'>;
 
 const PAGE = 0x1000n;
 const SIZE = 0x3_0000n;
@@ -22,7 +25,7 @@ class Space {
     const inside = this.#used.find(([from, end]) => address >= from && address < end);
     const [next = 0x8000_0000n] = this.#used.map(([from]) => from).filter((from) => from > address);
     const end = inside?.[1] ?? next;
-    return { begin, end, isFree: inside === undefined, allocation: inside?.[0] ?? 0n };
+    return { begin, end, isFree: inside === undefined, allocationBase: inside?.[0] ?? 0n };
   };
 
   isFree(place: bigint): boolean {
