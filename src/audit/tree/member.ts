@@ -60,7 +60,6 @@ export class Member implements Disposable {
   #exitCode: number | undefined;
   /** {@link nowMs} of the end of its judgement. */
   #judgedMs: number | undefined;
-  #isLeaving = false;
   #isDisposed = false;
 
   private constructor(target: Target, recording: Recording, examination: Examination, options: MemberOptions) {
@@ -234,14 +233,12 @@ export class Member implements Disposable {
   }
 
   /**
-   * Gives back all that it took, if it is judged and has ended.
+   * Gives back all that it took, once it has ended: when it is judged.
    *
-   * @param beforeItIsGone called once; its record can be read until the promise settles
+   * @param beforeItIsGone its record can be read until the promise settles
    */
   async giveBack(beforeItIsGone: () => Promise<void>): Promise<void> {
-    if (!this.hasEnded || this.#isLeaving) return;
-    this.#isLeaving = true;
-    await this.#judging?.catch(() => undefined);
+    await this.settle();
     await beforeItIsGone();
     this[Symbol.dispose]();
   }
