@@ -27,12 +27,25 @@ export interface Module {
 const MODULES_MAX = 16_384;
 const MODULE_SIZE_MAX = 0x1_0000_0000;
 
+/** A list that never stands still is not read more often. */
+const READINGS_MAX = 8;
+
+/** LDR_DATA_TABLE_ENTRY, up to BaseDllName. The links before `own` change with an entry's neighbours. */
+const ENTRY = { sizeBytes: 0x68, own: 0x30 } as const;
+
+/** An entry of the loader's list, and its address in the target. */
+interface LoaderEntry {
+  readonly address: bigint;
+  readonly record: Buffer;
+}
+
 /**
  * The modules of a process in the order in which they were loaded, the program first.
  *
  * Reads the loader's list in the target's memory, so it works up to the process' very last system call, and returns an
  * empty list for a process that has not yet run its loader. The memory is the target's: damage in it shortens the list.
- * Only for 64-bit processes: a 32-bit one shows its few 64-bit modules.
+ * A module that is loaded or unloaded meanwhile is there whole, or not at all. Only for 64-bit processes: a 32-bit one
+ * shows its few 64-bit modules.
  *
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
  * @throws NtStatusError when the kernel does not return the address of the environment block
@@ -47,23 +60,47 @@ export function listModules(process: AsHandle): readonly Module[] {
   if (loader === undefined || loader === 0n) return [];
   const head = loader + 0x10n; // LIST_ENTRY PEB_LDR_DATA.InLoadOrderModuleList
 
-  const modules: Module[] = [];
-  const visited = new Set<bigint>([head]);
-  let entry = readPointer(process, head);
-  while (entry !== undefined && entry !== 0n && !visited.has(entry) && visited.size <= MODULES_MAX) {
-    visited.add(entry);
-    const record = tryReadMemory(process, entry, 0x68); // LDR_DATA_TABLE_ENTRY, up to BaseDllName
-    if (record === undefined) break;
-    const base = record.readBigUInt64LE(0x30); // PVOID DllBase
-    const sizeBytes = record.readUInt32LE(0x40); // ULONG SizeOfImage
-    const path = readUnicodeString(process, record, 0x48); // UNICODE_STRING FullDllName
-    if (base !== 0n && sizeBytes > 0 && sizeBytes < MODULE_SIZE_MAX && path !== undefined) {
-      const name = win32.basename(readUnicodeString(process, record, 0x58) || path); // UNICODE_STRING BaseDllName
-      modules.push({ base, sizeBytes, name, path, isSystem: modules.length > 0 && isSystemPath(path) });
-    }
-    entry = record.readBigUInt64LE(0); // LIST_ENTRY InLoadOrderLinks.Flink
+  let longest: readonly Module[] = [];
+  for (let reading = 1; reading <= READINGS_MAX; reading += 1) {
+    const entries = walkLoaderList(process, head);
+    const modules = entries.map((entry, index) => readModule(process, entry, index === 0));
+    // The loader frees an entry and its strings after it has taken it out of the list: one that is still there was
+    // whole when it was read.
+    const after = walkLoaderList(process, head);
+    const recordsAfter = new Map(after.map(({ address, record }) => [address, record]));
+    const areLasting = entries.map(({ address, record }) => isSameModule(record, recordsAfter.get(address)));
+    const lasting = modules.filter((module, index) => module !== undefined && areLasting[index]);
+    if (lasting.length > longest.length) longest = lasting as readonly Module[];
+    if (after.length === entries.length && areLasting.every(Boolean)) break;
   }
-  return modules;
+  return longest;
+}
+
+function walkLoaderList(process: AsHandle, head: bigint): readonly LoaderEntry[] {
+  const entries: LoaderEntry[] = [];
+  const visited = new Set<bigint>([head]);
+  let address = readPointer(process, head);
+  while (address !== undefined && address !== 0n && !visited.has(address) && visited.size <= MODULES_MAX) {
+    visited.add(address);
+    const record = tryReadMemory(process, address, ENTRY.sizeBytes);
+    if (record === undefined) break;
+    entries.push({ address, record });
+    address = record.readBigUInt64LE(0); // LIST_ENTRY InLoadOrderLinks.Flink
+  }
+  return entries;
+}
+
+function isSameModule(record: Buffer, later: Buffer | undefined): boolean {
+  return later?.subarray(ENTRY.own).equals(record.subarray(ENTRY.own)) === true;
+}
+
+function readModule(process: AsHandle, { record }: LoaderEntry, isProgram: boolean): Module | undefined {
+  const base = record.readBigUInt64LE(0x30); // PVOID DllBase
+  const sizeBytes = record.readUInt32LE(0x40); // ULONG SizeOfImage
+  const path = readUnicodeString(process, record, 0x48); // UNICODE_STRING FullDllName
+  if (base === 0n || sizeBytes === 0 || sizeBytes >= MODULE_SIZE_MAX || !path || path.includes('\0')) return undefined;
+  const name = win32.basename(readUnicodeString(process, record, 0x58) || path); // UNICODE_STRING BaseDllName
+  return { base, sizeBytes, name, path, isSystem: !isProgram && isSystemPath(path) };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
@@ -6,6 +7,7 @@ import { OpenProcess } from '../../../src/ffi/kernel32.ts';
 import { BorrowedHandle, CURRENT_PROCESS, HandleOrNull } from '../../../src/io/index.ts';
 import { readMemory, tryReadMemory } from '../../../src/process/memory.ts';
 import { isSystemPath, listModules } from '../../../src/process/modules.ts';
+import { Target } from '../target.ts';
 
 const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 const PROCESS_VM_READ = 0x10;
@@ -36,6 +38,18 @@ describe('the modules of a process', () => {
     const ntdll = modules.find((module) => module.name.toLowerCase() === 'ntdll.dll');
     expect(ntdll).toMatchObject({ isSystem: true });
     expect(readMemory(target, ntdll!.base, 2).toString('latin1')).toBe('MZ');
+  });
+
+  it('are there whole or not at all while DLLs come and go', async () => {
+    using target = await Target.start('loads-without-end');
+    using opened = HandleOrNull.fromRawHandle(
+      OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_VM_READ, false, target.processId),
+    ).expect('open process', String(target.processId));
+    const paths = new Set<string>();
+    for (let list = 1; list <= 150; list += 1) for (const { path } of listModules(opened)) paths.add(path);
+    expect([...paths].filter((path) => !existsSync(path))).toEqual([]);
+    expect([...paths].filter((path) => /frames-library|winmm|mswsock/.test(path))).not.toEqual([]);
+    expect((await target.stop()).exitCode).toBe(0);
   });
 
   it('never overlap', () => {
