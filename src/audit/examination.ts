@@ -31,6 +31,7 @@ import { UserError } from '../user-error.ts';
 import type { JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
 import { listNotedModules } from './noted-modules.ts';
+import { openLogs } from './open-logs.ts';
 import type { OpenCounts } from './open-counts.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
 
@@ -155,7 +156,7 @@ export class Examination implements Disposable {
     const loaded = table === undefined ? [] : this.#target.modules();
     this.#addModules(loaded, ledger);
     await this.#symbolizer.fetchSymbols(addressesIn(ledger));
-    using javaScript = await this.#openJavaScript();
+    using javaScript = await this.#openJavaScript(() => table);
     const symbols = this.#readStacks(javaScript);
     const sources: EvidenceSources = {
       ledger,
@@ -190,7 +191,7 @@ export class Examination implements Disposable {
     ledger.check();
     this.#addModules(this.#loadedModules(), ledger);
     await this.#symbolizer.fetchSymbols(addressesIn(ledger));
-    using javaScript = await this.#openJavaScript();
+    using javaScript = await this.#openJavaScript(() => this.#readTable());
     const symbols = this.#readStacks(javaScript);
     const gathered = await gatherPostMortem({ ledger, symbols, startTime: this.#startTime, hasWindows: false });
     return gathered.evidence;
@@ -215,21 +216,23 @@ export class Examination implements Disposable {
     }
   }
 
+  /** None where the target has ended. */
+  #readTable(): HandleTable | undefined {
+    return this.#target.exitCode() === undefined ? HandleTable.readProcess(this.#target, this.#target.pid) : undefined;
+  }
+
   /** Milliseconds since recording began at the time of a call. */
   timeMsOf(time: bigint): number {
     return Math.max(0, Number(time - this.#startTime) / 10_000);
   }
 
   /** The logs of V8, where the target keeps them; they are read anew for each judgement. */
-  async #openJavaScript(): Promise<JavaScriptStacks | undefined> {
+  async #openJavaScript(readTable: () => HandleTable | undefined): Promise<JavaScriptStacks | undefined> {
     const directory = this.#names.javaScriptLogs;
     if (directory === undefined) return undefined;
     const { JavaScriptStacks } = await import('../symbols/v8/javascript-stacks.ts');
-    return new JavaScriptStacks(this.#symbolizer, {
-      directory,
-      processId: this.#target.pid,
-      userPaths: this.#userPaths,
-    });
+    const logs = await openLogs(directory, this.#target, readTable);
+    return new JavaScriptStacks(this.#symbolizer, logs, this.#userPaths);
   }
 
   #seeSections(sections: SectionLog): SectionsSeen {

@@ -1,5 +1,6 @@
 import type { MemoryBudget } from '../memory-budget.ts';
 import { type Code, CodeTable } from './code-table.ts';
+import type { LogBytes } from './log-bytes.ts';
 import { LogFile, type LogLine, unescapeText } from './log-file.ts';
 import { positionsAt } from './positions.ts';
 import { type LineAndColumn, Script } from './scripts.ts';
@@ -33,13 +34,9 @@ export class CodeLog implements Disposable {
   /** The last code of each function, by the address of its SharedFunctionInfo. */
   readonly #byFunction = new Map<string, Code>();
 
-  /**
-   * Reads a log.
-   *
-   * @throws Error when the file cannot be opened
-   */
-  constructor(path: string, budget: MemoryBudget) {
-    this.#file = new LogFile(path);
+  /** @param bytes of the log: they go with it */
+  constructor(bytes: LogBytes, budget: MemoryBudget) {
+    this.#file = new LogFile(bytes);
     const reader = new LineReader(this.#table, this.#byFunction, this.#scripts, this.#file);
     for (const line of this.#file.lines(words, sources)) {
       if (!budget.take(CODE_SIZE_BYTES + line.sizeBytes * (line.fields[0] === 'script-source' ? 0 : 1))) break;

@@ -1,4 +1,3 @@
-import { readdirSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
 import { BYTECODE_OFFSET_MARK, isBytecodeOffset, REQUEST_MARK } from '../../call-ledger.ts';
@@ -7,24 +6,13 @@ import type { Module } from '../../process/modules.ts';
 import { MemoryBudget } from '../memory-budget.ts';
 import type { Symbolizer } from '../symbolizer.ts';
 import { CodeLog, type JavaScriptFunction } from './code-log.ts';
+import type { OpenedLog } from './list-logs.ts';
 import { filePathOf, SourceMaps } from './source-maps.ts';
-
-interface Options {
-  /** The directory in which the process keeps its logs. */
-  readonly directory: string;
-  readonly processId: number;
-  /** Paths that the user gave: see {@link SourceMaps}. */
-  readonly userPaths: readonly string[];
-}
 
 interface Log {
   readonly log: CodeLog;
-  /** FILETIME of the log's first microsecond; absent where it is not known. */
-  readonly startTime?: bigint;
+  readonly startTime: bigint | undefined;
 }
-
-/** FILETIME of 1970. */
-const UNIX_EPOCH = 116_444_736_000_000_000n;
 
 /**
  * The time of a call is that of the last tick of Windows' clock, 15.625 ms ago at most. Code that was made since then
@@ -32,9 +20,6 @@ const UNIX_EPOCH = 116_444_736_000_000_000n;
  * hardly ever has its address so soon.
  */
 const CLOCK_TICK_US = 15_625;
-
-/** A process has a log for each isolate: for itself, and for each worker thread. */
-const LOGS_MAX = 1024;
 
 /**
  * Names the functions of JavaScript in the stacks of a process that runs on V8, by the logs that V8 keeps of its code;
@@ -45,11 +30,15 @@ export class JavaScriptStacks implements Disposable {
   readonly #logs: readonly Log[];
   readonly #maps: SourceMaps;
 
-  constructor(symbolizer: Symbolizer, options: Options) {
+  /**
+   * @param logs of the process: they go with this
+   * @param userPaths paths that the user gave: see {@link SourceMaps}
+   */
+  constructor(symbolizer: Symbolizer, logs: readonly OpenedLog[], userPaths: readonly string[]) {
     this.#symbolizer = symbolizer;
-    this.#maps = new SourceMaps(options.userPaths);
+    this.#maps = new SourceMaps(userPaths);
     const budget = new MemoryBudget();
-    this.#logs = listLogs(options).flatMap((path) => openLog(path, budget));
+    this.#logs = logs.map(({ bytes, startTime }) => ({ log: new CodeLog(bytes, budget), startTime }));
   }
 
   /** @param time FILETIME at which the stack was there; absent: at the last moment */
@@ -146,32 +135,4 @@ function isHost(frame: Frame): boolean {
 
 function moduleOfUrl(url: string): string {
   return url.startsWith('node:') ? 'node' : 'JavaScript';
-}
-
-/**
- * The logs of a process: `isolate<address>-<process id>-<name>`, as PrepareLogFileName in V8's src/logging/log.cc
- * names them.
- */
-function listLogs({ directory, processId }: Options): readonly string[] {
-  const pattern = new RegExp(`^isolate-?(?:0x)?[0-9A-Fa-f]+-${processId}-`);
-  try {
-    return readdirSync(directory)
-      .filter((name) => pattern.test(name))
-      .slice(0, LOGS_MAX)
-      .map((name) => win32.join(directory, name));
-  } catch {
-    return []; // the process has made none
-  }
-}
-
-function openLog(path: string, budget: MemoryBudget): readonly Log[] {
-  try {
-    const { birthtimeMs, mtimeMs } = statSync(path);
-    const log = new CodeLog(path, budget);
-    // Wine 8 does not know when a file was made, and gives the time of the last write instead.
-    if (birthtimeMs === mtimeMs) return [{ log }];
-    return [{ log, startTime: BigInt(Math.round(birthtimeMs * 10_000)) + UNIX_EPOCH }];
-  } catch {
-    return []; // it is gone, or another program has it
-  }
 }

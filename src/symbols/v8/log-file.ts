@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { LogBytes } from './log-bytes.ts';
 
 /** The log of a day's work of a bundler has some hundred megabytes. */
 const LOG_SIZE_BYTES_MAX = 2 ** 32;
@@ -22,14 +22,13 @@ export interface LogLine {
  * https://v8.dev/docs/log-code (the flags), src/logging/log.cc of V8 (the lines)
  */
 export class LogFile implements Disposable {
-  readonly #descriptor: number;
+  readonly #bytes: LogBytes;
   readonly sizeBytes: number;
 
-  /** @throws Error when the file cannot be opened */
-  constructor(path: string) {
-    this.#descriptor = openSync(path, 'r');
-    const stats = fstatSync(this.#descriptor);
-    this.sizeBytes = stats.isFile() ? Math.min(stats.size, LOG_SIZE_BYTES_MAX) : 0;
+  /** @param bytes go with it */
+  constructor(bytes: LogBytes) {
+    this.#bytes = bytes;
+    this.sizeBytes = Math.min(bytes.sizeBytes, LOG_SIZE_BYTES_MAX);
   }
 
   /**
@@ -60,16 +59,11 @@ export class LogFile implements Disposable {
 
   /** The bytes of a part; `undefined` where the file cannot be read. */
   read(offset: number, sizeBytes: number): Buffer | undefined {
-    const buffer = Buffer.allocUnsafe(sizeBytes);
-    try {
-      return buffer.subarray(0, readSync(this.#descriptor, buffer, 0, sizeBytes, offset));
-    } catch {
-      return undefined; // the disk fails: what was read before remains
-    }
+    return this.#bytes.read(offset, sizeBytes);
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.#descriptor);
+    this.#bytes[Symbol.dispose]();
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
+import { FileBytes } from '../../../../src/symbols/v8/log-bytes.ts';
 import { MemoryBudget } from '../../../../src/symbols/memory-budget.ts';
 import { CodeLog } from '../../../../src/symbols/v8/code-log.ts';
 
@@ -35,7 +36,7 @@ let count = 0;
 function read(lines: readonly string[], budget = new MemoryBudget()): CodeLog {
   const path = join(directory, `${(count += 1)}.log`);
   writeFileSync(path, `${lines.join('\n')}\n`);
-  return new CodeLog(path, budget);
+  return new CodeLog(new FileBytes(path), budget);
 }
 
 const spell = (log: CodeLog, address: number, timeUs?: number, bytecode?: number): readonly string[] =>
@@ -93,7 +94,7 @@ test('a log that is cut in the midst of a line has all the lines before', () => 
   const path = join(directory, 'cut.log');
   const text = LINES.join('\n');
   writeFileSync(path, text.slice(0, text.length - 10));
-  using log = new CodeLog(path, new MemoryBudget());
+  using log = new CodeLog(new FileBytes(path), new MemoryBudget());
   expect(spell(log, 0x10de, undefined, 6)).toEqual(['script open Z:\\src\\leak.cjs:2:10']);
 });
 

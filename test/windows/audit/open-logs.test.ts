@@ -1,0 +1,48 @@
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { openLogs } from '../../../src/audit/open-logs.ts';
+import { HandleTable } from '../../../src/handles/enumerate.ts';
+import { findProcess } from '../../../src/process/processes.ts';
+import { RunningProcess } from '../../../src/process/running-process.ts';
+import { Target } from '../target.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'unclosed-logs-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+describe('the log of a process that shares it with no other', () => {
+  it('is read, and goes on where the process was', async () => {
+    using target = await Target.start('keeps-log-for-itself', scratch);
+    using running = RunningProcess.open(findProcess(String(target.processId)), 'attached');
+    const path = join(scratch, `isolate0x1000-${target.processId}-v8.log`);
+    expect(() => openSync(path, 'r')).toThrow('EBUSY');
+
+    const logs = await openLogs(scratch, running, () => HandleTable.readProcess(running, running.pid));
+    expect(logs.map(({ bytes }) => bytes.read(0, bytes.sizeBytes)?.toString())).toEqual(['first\n']);
+    for (const { bytes } of logs) bytes[Symbol.dispose]();
+
+    expect((await target.stop()).exitCode).toBe(0);
+    expect(readFileSync(path, 'utf8')).toBe('first\nsecond\n');
+  });
+
+  it('is left out where its handles cannot be asked for any more', async () => {
+    using target = await Target.start('keeps-log-for-itself', scratch);
+    using running = RunningProcess.open(findProcess(String(target.processId)), 'attached');
+    expect(await openLogs(scratch, running, () => undefined)).toEqual([]);
+    expect((await target.stop()).exitCode).toBe(0);
+  });
+});
+
+it('logs of other processes are not opened', async () => {
+  using target = await Target.start('keeps-log-for-itself', scratch);
+  using running = RunningProcess.open(findProcess(String(target.processId)), 'attached');
+  const directory = mkdtempSync(join(scratch, 'others-'));
+  for (const name of ['isolate0x1000-1-v8.log', `isolate0x1000-${running.pid}1-v8.log`, 'v8.log'])
+    writeFileSync(join(directory, name), 'other\n');
+  expect(await openLogs(directory, running, () => HandleTable.readProcess(running, running.pid))).toEqual([]);
+  expect(readdirSync(directory)).toHaveLength(3);
+  await target.stop();
+});
