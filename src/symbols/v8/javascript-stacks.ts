@@ -111,12 +111,12 @@ export class JavaScriptStacks implements Disposable {
     const { line, column } = mapped ?? place ?? {};
     return {
       ...common,
-      module: path === undefined ? moduleOfUrl(script.url) : win32.basename(file),
+      module: path === undefined ? (hostOf(script.url) ?? 'JavaScript') : win32.basename(file),
       function: spelt,
       ...(file === '' ? {} : { file }),
       ...(line === undefined ? {} : { line }),
       ...(column === undefined ? {} : { column }),
-      ...(script.url.startsWith('node:') ? { runtime: true } : {}),
+      ...(hostOf(script.url) === undefined ? {} : { runtime: true }),
     };
   }
 
@@ -133,6 +133,8 @@ function isHost(frame: Frame): boolean {
   return frame.system !== true && /^(?:node|deno|electron)\.exe$/i.test(frame.module);
 }
 
-function moduleOfUrl(url: string): string {
-  return url.startsWith('node:') ? 'node' : 'JavaScript';
+/** Whose own script it is: Node.js has its own at `node:` (Electron, too), and Deno at `ext:`. */
+function hostOf(url: string): string | undefined {
+  if (url.startsWith('node:')) return 'node';
+  return url.startsWith('ext:') ? 'deno' : undefined;
 }
