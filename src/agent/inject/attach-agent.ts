@@ -6,8 +6,13 @@ import { UserError } from '../../user-error.ts';
 import type { CodeRange } from '../link/link-agent.ts';
 import type { Recording } from './recording.ts';
 
-/** How often threads may stand in the way before the agent is put to work all the same. */
-const ATTEMPTS_MAX = 50;
+/** How often threads may stand in the way before the agent is put to work all the same, in a place of its own. */
+const ATTEMPTS_MAX = 30;
+
+/** How long the process runs before the next attempt: longer each time, for its threads may get no processor. */
+function waitMs(attempt: number): number {
+  return Math.min(2 ** (attempt - 1), 32);
+}
 
 /** Other software goes on changing the code that is to be hooked. */
 class RestlessCodeError extends UserError {
@@ -37,10 +42,11 @@ export async function attachAgent(
   pauses: Pauses,
   { goCode, note }: AttachOptions,
 ): Promise<void> {
-  const left = recording.findLeftAgents(target);
+  let left = recording.findLeftAgents(target);
   for (let attempt = 1; ; attempt++) {
-    const prepared = recording.prepareAttach(target, left, goCode);
     const insists = attempt >= ATTEMPTS_MAX;
+    if (insists) left = left.withoutReuse();
+    const prepared = recording.prepareAttach(target, left, goCode);
     const isAtWork = pauses.during((stopped) => {
       try {
         if (!recording.attach(target, stopped.awaitStanding(), prepared, { insists, pauses })) return false;
@@ -53,7 +59,7 @@ export async function attachAgent(
     });
     if (isAtWork) break;
     if (attempt === 2 * ATTEMPTS_MAX) throw new RestlessCodeError(target.pid);
-    await sleep(1);
+    await sleep(waitMs(attempt));
   }
 }
 
@@ -76,6 +82,6 @@ export async function detachAgent(recording: Recording, target: Target, pauses: 
       recording.noteQuiet(target, left);
       return;
     }
-    await sleep(1);
+    await sleep(waitMs(attempt));
   }
 }

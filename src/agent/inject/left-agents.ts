@@ -1,4 +1,5 @@
 import type { AsHandle } from '../../io/index.ts';
+import { nowMs } from '../../process/clock.ts';
 import { type MemoryRegion, queryMemory, readMemory, tryReadMemory } from '../../process/memory.ts';
 import type { StandingThread } from '../../process/thread-stacks.ts';
 import { functionModules } from '../tables/function-table.ts';
@@ -19,6 +20,9 @@ const AGENT_SIZE_BYTES_MAX = 16 << 20;
 const STACK_SIZE_BYTES = 8192;
 const PAGE_SIZE_BYTES = 4096;
 
+/** A thread that has not moved for so long is not in the midst of a recording, which takes microseconds. */
+const RECORDING_MS_MAX = 100;
+
 /** An agent of the same code as ours, which an earlier audit has left in a target. */
 export interface LeftAgent extends AgentPlace {
   readonly ledger: bigint;
@@ -38,6 +42,12 @@ interface WhereToLook {
   readonly isOfUse: (agent: LeftAgent) => boolean;
 }
 
+/** A thread that may be recording, and since when it has stood at one place. */
+interface Suspect {
+  readonly point: StandingThread;
+  readonly sinceMs: number;
+}
+
 interface Region {
   readonly begin: bigint;
   readonly end: bigint;
@@ -54,7 +64,7 @@ export class LeftAgents {
   readonly reusable: LeftAgent | undefined;
   readonly #regions: readonly Region[];
   readonly #code: AgentCode;
-  #points: ReadonlyMap<number, StandingThread> = new Map();
+  #suspects: ReadonlyMap<number, Suspect> = new Map();
 
   private constructor(regions: readonly Region[], code: AgentCode, reusable: LeftAgent | undefined) {
     this.#regions = regions;
@@ -96,41 +106,63 @@ export class LeftAgents {
     return this.#regions.some((region) => isIn(region, address));
   }
 
+  /** The same, of which none is used again: no thread that records for it is in the way then. */
+  withoutReuse(): LeftAgents {
+    return new LeftAgents(this.#regions, this.#code, undefined);
+  }
+
   /**
    * Whether any thread is in the midst of recording a call by the {@link reusable} agent: it may know a place in the
    * ledger that must not become another ledger's. A thread that waits in the real call of a hook knows none.
    *
-   * Recording takes microseconds, and waits for nothing. So a thread that has not moved since this was asked before is
-   * not recording: an old return address lies on its stack.
+   * Recording takes microseconds, and waits for nothing. So a thread outside of the agent's code that stands at one place
+   * for long is not recording: an old return address lies on its stack. One that has stood there for a moment may only
+   * have got no processor.
    */
   isAnyRecording(target: AsHandle, threads: readonly StandingThread[]): boolean {
-    if (this.reusable === undefined || this.reusable.isQuiet) return false;
-    const before = this.#points;
-    this.#points = new Map(threads.map((thread) => [thread.threadId, thread]));
-    return threads.some((thread) => {
-      const last = before.get(thread.threadId);
-      const hasMoved =
-        last?.instructionPointer !== thread.instructionPointer || last.stackPointer !== thread.stackPointer;
-      return hasMoved && this.#isRecording(target, thread);
-    });
+    const agent = this.reusable;
+    if (agent === undefined || agent.isQuiet) return false;
+    const now = nowMs();
+    const before = this.#suspects;
+    const suspects = new Map<number, Suspect>();
+    let isAny = false;
+    for (const point of threads) {
+      if (this.#isInCode(agent, point.instructionPointer)) isAny = true;
+      else if (this.#mayReturnInto(agent, target, point)) {
+        const last = before.get(point.threadId);
+        const sinceMs = last !== undefined && isSamePoint(last.point, point) ? last.sinceMs : now;
+        suspects.set(point.threadId, { point, sinceMs });
+        if (now - sinceMs < RECORDING_MS_MAX) isAny = true;
+      }
+    }
+    this.#suspects = suspects;
+    return isAny;
   }
 
-  #isRecording(target: AsHandle, { instructionPointer, stackPointer }: StandingThread): boolean {
-    const agent = this.reusable;
-    if (agent === undefined) return false;
-    const end = agent.base + BigInt(this.#code.bytes.length);
-    const isInside = (address: bigint): boolean => address >= agent.base && address < end;
-    if (isInside(instructionPointer) && !isInTrampoline(this.#code, Number(instructionPointer - agent.base)))
-      return true;
+  /** Whether an instruction of the agent is a step of a recording, and not of a call that it leads on. */
+  #isInCode(agent: LeftAgent, address: bigint): boolean {
+    return this.#holds(agent, address) && !isInTrampoline(this.#code, Number(address - agent.base));
+  }
+
+  #holds({ base }: LeftAgent, address: bigint): boolean {
+    return address >= base && address < base + BigInt(this.#code.bytes.length);
+  }
+
+  /** Whether the first address of the agent on a thread's stack is one at which a recording goes on. */
+  #mayReturnInto(agent: LeftAgent, target: AsHandle, { stackPointer }: StandingThread): boolean {
     const stack =
       tryReadMemory(target, stackPointer, STACK_SIZE_BYTES) ??
       tryReadMemory(target, stackPointer, PAGE_SIZE_BYTES - Number(stackPointer % BigInt(PAGE_SIZE_BYTES)));
     for (let at = 0; stack !== undefined && at + 8 <= stack.length; at += 8) {
       const word = stack.readBigUInt64LE(at);
-      if (isInside(word)) return !isReturnOfRealCall(this.#code, Number(word - agent.base));
+      if (this.#holds(agent, word)) return !isReturnOfRealCall(this.#code, Number(word - agent.base));
     }
     return false;
   }
+}
+
+function isSamePoint(one: StandingThread, other: StandingThread): boolean {
+  return one.instructionPointer === other.instructionPointer && one.stackPointer === other.stackPointer;
 }
 
 /**

@@ -88,6 +88,8 @@ export class Recording implements Disposable {
   #codes: readonly Buffer[] = [];
   #image: LinkedAgent | undefined;
   #placed: (AgentPlace & { readonly ledger: bigint }) | undefined;
+  /** Its memory is that which it has taken, and not that of an earlier agent. */
+  #hasOwnPlace = false;
   #hooked: readonly string[] = [];
   #unrecognised: readonly string[] = [];
   /** Functions of DLLs that the target had mapped before, and that could not be hooked. */
@@ -201,7 +203,7 @@ export class Recording implements Disposable {
       );
       return { left, mapped, changes };
     }
-    if (this.#placed === undefined) this.#place(target, { ledger: this.#section.mapInto(target), goCode, modules });
+    if (!this.#hasOwnPlace) this.#place(target, { ledger: this.#section.mapInto(target), goCode, modules });
     return { left, mapped, changes: [] };
   }
 
@@ -288,6 +290,7 @@ export class Recording implements Disposable {
   /** Links the agent and writes it into the target. */
   #place(target: AsHandle, linked: Linked): void {
     const place = placeAgent(target, this.#code, linked.modules);
+    this.#hasOwnPlace = true;
     const image = this.#link(place, linked);
     for (const code of joinNeighbours([{ address: place.base, bytes: image.bytes }, ...image.relays]))
       writeCode(target, code, code.address === place.base ? AGENT_HEADER_ROOM_BYTES : 0);

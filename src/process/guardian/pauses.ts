@@ -2,6 +2,7 @@ import { nowMs } from '../clock.ts';
 import type { Target } from '../target.ts';
 import { StoppedThreads } from '../thread-stacks.ts';
 import type { Guardian } from './guardian.ts';
+import { fillHole } from './hole.ts';
 
 /** The moments at which all threads of one process stand still. None outlasts the auditor: see {@link Guardian}. */
 export class Pauses {
@@ -41,14 +42,18 @@ export class Pauses {
   }
 
   /**
-   * Does work that removes memory of the target and puts other memory there. Should the auditor end in between, the
-   * guardian puts some there before the threads run on.
+   * Does work that removes memory of the target and puts other memory there. Some is there before the threads run on,
+   * even if the work fails in between, or the auditor ends: the guardian puts it there then.
    */
   replacing(address: bigint, sizeBytes: number, work: () => void): void {
     const { notes } = this.#guardian;
-    notes.noteHole(address, BigInt(sizeBytes));
+    const hole = { address, sizeBytes: BigInt(sizeBytes) };
+    notes.noteHole(hole.address, hole.sizeBytes);
     try {
       work();
+    } catch (error) {
+      fillHole(this.#target.asHandle().asRawHandle(), hole);
+      throw error;
     } finally {
       notes.noteHole(0n, 0n);
     }

@@ -6,20 +6,17 @@ import {
   OpenThread,
   ResumeThread,
   SuspendThread,
-  VirtualAllocEx,
 } from '../../ffi/kernel32.ts';
 import { type HANDLE, viewMemory } from '../../ffi/library.ts';
 import { NtResumeProcess } from '../../ffi/ntdll.ts';
 import { listThreadIds } from '../process-table.ts';
+import { fillHole } from './hole.ts';
 import { StopNotes } from './stop-notes.ts';
 
 // The guardian's process runs this module: see process-table.ts.
 
 const FILE_MAP_READ = 0x4;
 const THREAD_SUSPEND_RESUME = 0x2;
-const MEM_COMMIT = 0x1000;
-const MEM_COMMIT_RESERVE = 0x3000;
-const PAGE_READWRITE = 0x04;
 const SUSPEND_FAILED = 0xffff_ffff;
 
 /** Makes this process the guardian of the auditor that started it, until the auditor ends. */
@@ -45,11 +42,7 @@ function letGo({ processId, state, hole }: StopNotes): void {
   if (state === 'running' || (state === 'beginning' && !listThreadIds(processId).every(isStopped))) return;
   const target = OpenProcess(PROCESS_SUSPEND_RESUME | PROCESS_VM_OPERATION, false, processId);
   if (target === 0n) return;
-  // The agent writes there. Windows refuses to reserve where something is; then that gets its memory.
-  if (hole !== undefined)
-    [MEM_COMMIT_RESERVE, MEM_COMMIT].some(
-      (type) => VirtualAllocEx(target, hole.address, hole.sizeBytes, type, PAGE_READWRITE) !== 0n,
-    );
+  if (hole !== undefined) fillHole(target, hole); // the agent writes there
   NtResumeProcess(target);
   CloseHandle(target);
 }

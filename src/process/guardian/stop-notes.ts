@@ -1,3 +1,5 @@
+import type { Hole } from './hole.ts';
+
 // The guardian's process runs this module: see process-table.ts.
 
 /** `beginning`: the process is about to be stopped, and may stand already. */
@@ -38,8 +40,7 @@ export class StopNotes {
     this.#words[1] = states.indexOf(state);
   }
 
-  /** Memory of the target that is missing for a moment, while its threads stand. */
-  get hole(): { readonly address: bigint; readonly sizeBytes: bigint } | undefined {
+  get hole(): Hole | undefined {
     const [address = 0n, sizeBytes = 0n] = this.#quads;
     return sizeBytes === 0n ? undefined : { address, sizeBytes };
   }
