@@ -382,14 +382,14 @@ export const ReadFileAsync: (
   lpOverlapped: Pointer,
 ) => Promise<boolean> = kernel32.defineAsync('ReadFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
 
-/** https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-writefile */
-export const WriteFile: (
+/** WriteFile on one of libuv's threads. https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-writefile */
+export const WriteFileAsync: (
   hFile: HANDLE,
   lpBuffer: Uint8Array,
   nNumberOfBytesToWrite: number,
   lpNumberOfBytesWritten: Uint32Array,
   lpOverlapped: Pointer,
-) => boolean = kernel32.define('WriteFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
+) => Promise<boolean> = kernel32.defineAsync('WriteFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
 
 /** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent */
 export const SetEvent: (hEvent: HANDLE) => boolean = kernel32.define('SetEvent', BOOL, [HANDLE]);

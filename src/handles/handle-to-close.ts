@@ -12,9 +12,9 @@ import {
   failed,
   formatRaw,
   HandleOrNull,
-  NULL_HANDLE,
   type OwnedHandle,
   unsafeRawHandle,
+  Win32Error,
 } from '../io/index.ts';
 import { openProcess, type ProcessInfo } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
@@ -47,6 +47,7 @@ export class HandleToClose implements Disposable {
     this.#process = openProcess(info.processId, PROCESS_DUP_HANDLE, label);
     try {
       const copy = this.#duplicate(DUPLICATE_SAME_ACCESS);
+      if (copy instanceof Win32Error) throw copy;
       // The duplicate of a protected handle may be protected, too [ran, Wine 8].
       SetHandleInformation(copy, HANDLE_FLAG_PROTECT_FROM_CLOSE, 0);
       this.#object = HandleOrNull.fromRawHandle(copy).tryIntoOwned();
@@ -66,14 +67,16 @@ export class HandleToClose implements Disposable {
    */
   close(): CloseOutcome {
     if (findHandle(this.#info.processId, this.#value) === undefined || !this.#meansTheObject()) return 'other-object';
-    // The source is closed even if the duplicate cannot be made.
     const moved = this.#duplicate(DUPLICATE_CLOSE_SOURCE | DUPLICATE_SAME_ACCESS);
-    if (moved !== NULL_HANDLE) {
+    if (!(moved instanceof Win32Error)) {
       SetHandleInformation(moved, HANDLE_FLAG_PROTECT_FROM_CLOSE, 0);
       CloseHandle(moved);
     }
+    // The source is closed even if the duplicate cannot be made.
     if (findHandle(this.#info.processId, this.#value) === undefined) return 'closed';
-    return this.#meansTheObject() ? 'still-open' : 'reused';
+    if (!this.#meansTheObject()) return 'reused';
+    if (moved instanceof Win32Error) throw moved;
+    return 'still-open';
   }
 
   [Symbol.dispose](): void {
@@ -81,11 +84,12 @@ export class HandleToClose implements Disposable {
     using _object = this.#object;
   }
 
-  #duplicate(options: number): HANDLE {
+  /** A duplicate in this process, or why there is none. */
+  #duplicate(options: number): HANDLE | Win32Error {
     const source = unsafeRawHandle(this.#value);
     const copy = new BigUint64Array(1);
     if (!DuplicateHandle(this.#process.asRawHandle(), source, CURRENT_PROCESS, copy, 0, false, options)) {
-      throw failed('close handle', `${formatRaw(source)} of ${this.#label}`);
+      return failed('close handle', `${formatRaw(source)} of ${this.#label}`);
     }
     return unsafeRawHandle(copy[0]!);
   }

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 
 import { DUPLICATE_SAME_ACCESS } from '../ffi/constants.ts';
-import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFile } from '../ffi/kernel32.ts';
+import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFileAsync } from '../ffi/kernel32.ts';
 import { isWine } from '../ffi/ntdll.ts';
 import {
   type AsHandle,
@@ -107,6 +107,7 @@ class Relay implements Disposable {
     this.#reader = reader;
     this.#writer = writer;
     this.#done = this.#copy(fileDescriptor);
+    this.#done.catch(() => {}); // finish() throws it
   }
 
   get writer(): BorrowedHandle {
@@ -131,10 +132,14 @@ class Relay implements Disposable {
 
   async finish(): Promise<void> {
     this.#ended = true;
-    if (!WriteFile(this.#writer.asRawHandle(), this.#mark, this.#mark.length, new Uint32Array(1), null)) {
-      throw failed('finish copying', "the target's output");
-    }
-    await this.#done;
+    const mark = this.#mark;
+    // The pipe may be full: only this thread begins to read again, and must not wait until there is room.
+    const written = WriteFileAsync(this.#writer.asRawHandle(), mark, mark.length, new Uint32Array(1), null);
+    const isMarked = written.then((isWritten) => {
+      if (!isWritten) throw new Error("Cannot finish copying the target's output: its pipe takes no more.");
+      return this.#done;
+    });
+    await Promise.race([this.#done, isMarked]);
   }
 
   [Symbol.dispose](): void {

@@ -98,6 +98,21 @@ describe('the audited program', { skip }, () => {
     assert.equal(shell(`${auditScript('--json', print)} 2>&1 >report.json | cksum`, { cwd }).stdout, expectedSum());
   });
 
+  it('may leave a child behind that is in the midst of writing more than a pipe holds', () => {
+    const child = 'process.send(0, () => require("fs").writeSync(1, Buffer.alloc(1 << 26, 120)))';
+    const parent = `
+      const stdio = ["ignore", "inherit", "inherit", "ipc"];
+      const child = require("child_process").spawn(process.execPath, ["-e", process.argv[1]], { stdio, detached: true });
+      child.once("message", () => process.exit(0))`;
+    const { stdout, status } = shell(
+      `{ ${auditScript('--no-follow-children --fail-on never --reporter json=left.json', parent)} -- '${child}'; echo $? >&3; } 3>status | (sleep 3; cksum)`,
+      { cwd },
+    );
+    assert.equal(status, 0, stdout);
+    assert.equal(readFileSync(join(cwd, 'status'), 'utf8'), '0\n');
+    assert.equal(JSON.parse(readFileSync(join(cwd, 'left.json'), 'utf8')).target.exitCode, 0);
+  });
+
   it('may close its own stdout', () => {
     const { stdout, stderr, status } = shell(
       auditScript('--fail-on error', 'console.log("last words"); require("fs").closeSync(1)'),
