@@ -39,12 +39,13 @@ const compilers = [
 
 /**
  * For fixtures that are left out where there is no such package, as Rust's of Debian 13 is not: Rust with Windows'
- * standard library, 96 MB, and the sources of the frameworks whose tests unclosed.h labels, 1 MB.
+ * standard library, 96 MB, Go, 60 MB, and the sources of the frameworks whose tests unclosed.h labels, 1 MB.
  *
  * @type {Need[]}
  */
 const extras = [
   { is: hasRustForWindows, debian: ['rustc', 'libstd-rust-dev-windows'], fedora: [], arch: [] },
+  { is: () => has('go'), debian: ['golang-go'], fedora: ['golang'], arch: ['go'] },
   { is: () => existsSync('/usr/src/googletest'), debian: ['googletest'], fedora: [], arch: [] },
   { is: () => existsSync('/usr/include/catch2'), debian: ['catch2'], fedora: [], arch: [] },
   { is: () => existsSync('/usr/include/doctest'), debian: ['doctest-dev'], fedora: [], arch: [] },
