@@ -272,6 +272,17 @@ describe('the house', () => {
     expect(touching.map(({ path }) => path)).toEqual(['cli/screen/terminal.ts']);
   });
 
+  it('names no file in a comment that is not there', () => {
+    const paths = new Set(files.map(({ path }) => `/${path}`));
+    const named = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/^\s*(?:\/\/|\/?\*).*/gm)].flatMap(([comment]) =>
+        [...comment.matchAll(/(?<![\w./])[a-z][\w-]*(?:\/[\w-]+)+\.ts\b/g)].map(([name]) => ({ path, name })),
+      ),
+    );
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter(({ name }) => ![...paths].some((path) => path.endsWith(`/${name}`)))).toEqual([]);
+  });
+
   it('has a doc comment for every public symbol', () => {
     const isPublic = ({ path, storey }: SourceFile) => storey === 'io' || storey === 'audit' || publicFiles.has(path);
     const undocumented = files.filter(isPublic).flatMap(({ path, text }) => {

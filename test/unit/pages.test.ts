@@ -54,6 +54,11 @@ describe('the pages', () => {
     expect(broken.map(({ link }) => link)).toEqual([]);
   });
 
+  it.each(['README.md', ...docs])('%s names no script that is not there', (path) => {
+    const named = [...read(path).matchAll(/`((?:\w[\w.-]*\/)+[\w.-]+\.[cm]?[jt]s)`/g)].map(([, file = '']) => file);
+    expect(named.filter((file) => !['', 'src/'].some((from) => existsSync(`${root}/${from}${file}`)))).toEqual([]);
+  });
+
   it.each(packed)('%s is packed, and so is each page that it links to', (path) => {
     expect(
       links(path)

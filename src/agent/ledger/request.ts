@@ -11,7 +11,7 @@ const requestFields = {
 
 const requestStruct: Struct<typeof requestFields> = struct(requestFields);
 
-/** Work that a thread has asked libuv for: see hooks/request-hook.ts. */
+/** Work that a thread has asked libuv for: see emit/hooks/functions/request-hook.ts. */
 export const request: Struct<typeof requestFields>['offsets'] = requestStruct.offsets;
 export const REQUEST_SIZE_BYTES: number = requestStruct.sizeBytes;
 

@@ -35,7 +35,7 @@ export const linkSlots = [
   'followsChildren',
   /** 1 when stacks note which instruction of V8's interpreter made a call. */
   'notesBytecode',
-  /** Address of the table of requests: see hooks/request-hook.ts; 0 where nothing is noted. */
+  /** Address of the table of requests: see emit/hooks/functions/request-hook.ts; 0 where nothing is noted. */
   'requests',
 ] as const;
 
