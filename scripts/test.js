@@ -21,7 +21,7 @@ import { findWindows, runScript } from './windows.js';
 
 /** @import { Windows } from './windows.js' */
 /** @typedef {{ passed: number, failed: number, files: readonly TestFile[] }} Sum */
-/** @typedef {{ path: string, durationMs: number }} TestFile */
+/** @typedef {{ path: string, durationMs: number, skipped: number }} TestFile */
 
 const SLOWEST_COUNT = 10;
 
@@ -49,7 +49,8 @@ await runMain(async () => {
   ]);
   const passed = sums.reduce((total, sum) => total + sum.passed, 0);
   const failed = sums.reduce((total, sum) => total + sum.failed, 0);
-  process.stdout.write(describeSlowest(sums.flatMap(({ files }) => files)));
+  const files = sums.flatMap((sum) => sum.files);
+  process.stdout.write(`${describeSlowest(files)}${describeSkipped(files)}`);
   const skipped = leftOut.reduce((total, path) => total + countTests(root, path), 0);
   if (skipped > 0)
     say(`No gcc of mingw is on the PATH, so ${leftOut.length} test files were skipped. To run them: ${wingetCommand}`);
@@ -105,13 +106,17 @@ async function runVitest(windows, filters, leftOut) {
     // Vitest may crash. A file that cannot be imported, or an error outside of tests, does not count as a failed test.
     if (!existsSync(results)) return { passed: 0, failed: 1, files: [] };
     /**
-     * @type {{ numPassedTests: number, numFailedTests: number, testResults: { name: string, startTime: number, endTime:
-     * number }[] }}
+     * @type {{
+     *   numPassedTests: number,
+     *   numFailedTests: number,
+     *   testResults: { name: string, startTime: number, endTime: number, assertionResults: { status: string }[] }[],
+     * }}
      */
     const { numPassedTests: passed, numFailedTests: failed, testResults } = JSON.parse(readFileSync(results, 'utf8'));
-    const files = testResults.map(({ name, startTime, endTime }) => ({
+    const files = testResults.map(({ name, startTime, endTime, assertionResults }) => ({
       path: /test\/(?:unit|windows)\/.*$/.exec(name.replaceAll('\\', '/'))?.[0] ?? name,
       durationMs: endTime - startTime,
+      skipped: assertionResults.filter(({ status }) => status !== 'passed' && status !== 'failed').length,
     }));
     return { passed, failed: code === 0 ? failed : Math.max(failed, 1), files };
   } finally {
@@ -129,6 +134,8 @@ async function runHostTests(tests) {
   const events = run({ files: tests.map((path) => join(root, path)), concurrency: 1 });
   /** @type {Map<string, number>} */
   const durations = new Map();
+  /** @type {Map<string, number>} */
+  const skips = new Map();
   const count = (
     /** @type {{ file?: string | undefined, nesting: number, details: { duration_ms: number } }} */ {
       file,
@@ -141,7 +148,9 @@ async function runHostTests(tests) {
   events.on('test:pass', (test) => {
     count(test);
     const { details, skip } = test;
-    if (details.type !== 'suite' && skip === undefined) sum.passed += 1;
+    if (details.type === 'suite') return;
+    if (skip === undefined) sum.passed += 1;
+    else if (test.file !== undefined) skips.set(test.file, (skips.get(test.file) ?? 0) + 1);
   });
   events.on('test:fail', (test) => {
     count(test);
@@ -151,6 +160,7 @@ async function runHostTests(tests) {
   sum.files = [...durations].map(([file, durationMs]) => ({
     path: relative(root, file).replaceAll('\\', '/'),
     durationMs,
+    skipped: skips.get(file) ?? 0,
   }));
   return sum;
 }
@@ -177,4 +187,17 @@ function describeSlowest(files) {
   const slowest = files.toSorted((one, other) => other.durationMs - one.durationMs).slice(0, SLOWEST_COUNT);
   const rows = slowest.map(({ path, durationMs }) => `${(durationMs / 1000).toFixed(1).padStart(8)} s  ${path}\n`);
   return rows.length === 0 ? '' : `\nThe slowest test files:\n${rows.join('')}`;
+}
+
+/**
+ * The files whose tests lack something that this machine does not have.
+ *
+ * @param {readonly TestFile[]} files
+ * @returns {string}
+ */
+function describeSkipped(files) {
+  const lines = files
+    .filter(({ skipped }) => skipped > 0)
+    .map(({ path, skipped }) => `${String(skipped).padStart(8)}    ${path}\n`);
+  return lines.length === 0 ? '' : `\nTests that were skipped:\n${lines.join('')}`;
 }
