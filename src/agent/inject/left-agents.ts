@@ -115,9 +115,9 @@ export class LeftAgents {
    * Whether any thread is in the midst of recording a call by the {@link reusable} agent: it may know a place in the
    * ledger that must not become another ledger's. A thread that waits in the real call of a hook knows none.
    *
-   * Recording takes microseconds, and waits for nothing. So a thread outside of the agent's code that stands at one place
-   * for long is not recording: an old return address lies on its stack. One that has stood there for a moment may only
-   * have got no processor.
+   * Recording takes microseconds, and waits for nothing. So a thread outside of the agent's code that stands at one
+   * place for long is not recording: an old return address lies on its stack. One that has stood there for a moment may
+   * only have got no processor.
    */
   isAnyRecording(target: AsHandle, threads: readonly StandingThread[]): boolean {
     const agent = this.reusable;
