@@ -4,7 +4,6 @@ import { Worker } from 'node:worker_threads';
 
 import { expect, it } from 'vitest';
 
-import { WriteFile } from '../../../src/ffi/kernel32.ts';
 import { BOOL, DWORD, HANDLE, loadLibrary, POINTER, type Pointer } from '../../../src/ffi/library.ts';
 import { QueryHelper } from '../../../src/handles/query/query-helper.ts';
 import { createPipe, type PipeEnds } from '../../../src/io/index.ts';
@@ -16,6 +15,14 @@ const PeekNamedPipe: Peek = loadLibrary('kernel32.dll').define('PeekNamedPipe', 
   POINTER,
   DWORD,
   POINTER,
+  POINTER,
+  POINTER,
+]);
+type Write = (pipe: HANDLE, bytes: Uint8Array, size: number, written: Uint32Array, overlapped: Pointer) => boolean;
+const WriteFile: Write = loadLibrary('kernel32.dll').define('WriteFile', BOOL, [
+  HANDLE,
+  POINTER,
+  DWORD,
   POINTER,
   POINTER,
 ]);
