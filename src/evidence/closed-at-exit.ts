@@ -1,7 +1,8 @@
 import type { CallLedger } from '../call-ledger.ts';
 import type { Stack } from '../model.ts';
 import type { CallReader } from './calls.ts';
-import { SiteGroup } from './sites.ts';
+import { SiteGroups } from './site-groups.ts';
+import type { SiteGroup } from './sites.ts';
 import { entryOf } from './sources.ts';
 
 /** Functions in which a process exits. Some C runtimes close their streams there, before the process exits. */
@@ -12,19 +13,14 @@ const exitFunction: RegExp = /^(?:RtlExitUserProcess|LdrShutdownProcess|ExitProc
  * the program's last instruction. A handle that a destructor of the program closes as late as that is no leak.
  */
 export function groupClosedAtExit(ledger: CallLedger, calls: CallReader): readonly SiteGroup[] {
-  const groups = new Map<number, SiteGroup>();
+  const sites = new SiteGroups(calls);
   for (const value of ledger.valuesClosedWhileExiting()) {
     const life = ledger.life(value);
     if (life?.opened?.call === undefined || life.closed === undefined) continue;
     if (!isClosedByRuntime(calls.read(life.closed).stack)) continue;
-    const entry = entryOf(value, life.objectType);
-    const isGiven = life.givenToWrongCloser === true;
-    const key = isGiven ? -life.opened.stackId : life.opened.stackId;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(life.objectType, life, entry, calls, isGiven));
-    else group.add(entry, life);
+    sites.add(life, entryOf(value, life.objectType), life.givenToWrongCloser === true);
   }
-  return [...groups.values()];
+  return sites.groups;
 }
 
 /** Whether no code of the program stands between the exit of the process and the close. */

@@ -1,4 +1,4 @@
-import { type LedgerLife, type LedgerMisuse, siteKey } from '../call-ledger.ts';
+import type { LedgerLife, LedgerMisuse } from '../call-ledger.ts';
 import type { Evidence, Misuse, OpenSite } from '../evidence-model.ts';
 import { CallReader } from './calls.ts';
 import { groupClosedAtExit } from './closed-at-exit.ts';
@@ -7,7 +7,8 @@ import { dropNestedRefusals } from './nested-refusals.ts';
 import { GivenHandles } from './given-handles.ts';
 import { GivenSearches } from './given-searches.ts';
 import { RefusedObjects } from './refused-objects.ts';
-import { listClosedAfterMarks, listClosedAfterSections, SiteGroup } from './sites.ts';
+import { SiteGroups } from './site-groups.ts';
+import { listClosedAfterMarks, listClosedAfterSections } from './sites.ts';
 import { groupOpenObjects } from './open-objects.ts';
 import { listSwept } from './swept.ts';
 import type { CallOfOther, Description, EvidenceSources, OtherProcesses, TableEntry } from './sources.ts';
@@ -53,7 +54,7 @@ export async function gather(
   const inheritances = new InheritanceGroups(ledger);
   const recorded = [...ledger.misuses()];
   const refused = new RefusedObjects(recorded);
-  const groups = new Map<string, SiteGroup>();
+  const stillOpen = new SiteGroups(calls);
   let openHandles = 0;
   let unseenOpens = 0;
   let openBefore = 0;
@@ -73,15 +74,10 @@ export async function gather(
       openBefore++;
       continue;
     }
-    const type = life.objectType === 'Socket' ? 'Socket' : entry.type;
-    const isGiven = life.givenToWrongCloser === true || searches.take(life.opened);
-    const key = `${siteKey(life.opened, type)}${isGiven ? ' given' : ''}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(type, life, entry, calls, isGiven));
-    else group.add(entry, life);
+    stillOpen.add(life, entry, life.givenToWrongCloser === true || searches.take(life.opened));
   }
 
-  const ofHandles = [...groups.values(), ...groupClosedAtExit(ledger, calls)];
+  const ofHandles = [...stillOpen.groups, ...groupClosedAtExit(ledger, calls)];
   const toDescribe = ofHandles.flatMap((site) => site.toDescribe());
   const descriptions = await describe([...toDescribe, ...given.toDescribe(), ...inheritances.toDescribe()]);
   const sites = [...ofHandles, ...groupOpenObjects(ledger, calls)];

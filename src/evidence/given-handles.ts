@@ -10,6 +10,8 @@ const EXAMPLE_COUNT = 10;
 
 /** The open handles of one call. */
 interface GivenGroup {
+  /** The place of the call: see {@link Places}. */
+  readonly place: string;
   readonly call: CallOfOther;
   readonly entries: TableEntry[];
   /** The call as it was made for each of them. */
@@ -17,10 +19,14 @@ interface GivenGroup {
   oldest: bigint;
 }
 
-/** Open handles that another process under audit has put into the target, by the call that did it. */
+/**
+ * Open handles that another process under audit has put into the target, by the call that did it. Takes time in
+ * proportion to the calls, however many places they come from: the target waits meanwhile.
+ */
 export class GivenHandles {
   readonly #others: OtherProcesses | undefined;
   readonly #ledger: Pick<CallLedger, 'life'>;
+  readonly #places = new Places();
   readonly #groups = new Map<string, GivenGroup>();
 
   constructor(others: OtherProcesses | undefined, ledger: Pick<CallLedger, 'life'>) {
@@ -32,9 +38,10 @@ export class GivenHandles {
   take(entry: TableEntry): boolean {
     const call = this.#others?.opened.get(entry.value);
     if (call === undefined || this.#wasClosedAfter(entry.value, call)) return false;
-    const key = keyOf(call, entry.type);
+    const place = this.#places.placeOf(call);
+    const key = `${entry.type} ${place}`;
     const group = this.#groups.get(key);
-    if (group === undefined) this.#groups.set(key, { call, entries: [entry], times: [call], oldest: call.time });
+    if (group === undefined) this.#groups.set(key, { place, call, entries: [entry], times: [call], oldest: call.time });
     else {
       group.entries.push(entry);
       group.times.push(call);
@@ -49,9 +56,11 @@ export class GivenHandles {
   }
 
   finish(calls: CallReader, descriptions: ReadonlyMap<bigint, Description>): readonly OpenSite[] {
+    if (this.#groups.size === 0) return [];
+    const closings = this.#listClosings();
     return Array.from(
       this.#groups.values(),
-      ({ call: { by, time, objectType, ...call }, entries, times, oldest }): OpenSite => {
+      ({ place, call: { by, time, objectType: _type, ...call }, entries, times, oldest }): OpenSite => {
         const opened = sectionsOf(times, calls);
         const examples = entries
           .slice(0, EXAMPLE_COUNT)
@@ -62,7 +71,7 @@ export class GivenHandles {
             inheritable,
             protectFromClose,
           }));
-        const siblingsClosedAt = this.#siblingsClosedAt({ by, time, objectType, ...call }, calls);
+        const closedBy = closings.get(place);
         return {
           object: entries.length === 1 ? examples[0]!.object : { type: examples[0]!.object.type },
           count: entries.length,
@@ -71,7 +80,7 @@ export class GivenHandles {
           openedBy: by,
           oldestTimeMs: calls.timeMs(oldest),
           ...(opened.length === 0 ? {} : { sections: { opened } }),
-          ...(siblingsClosedAt === undefined ? {} : { siblingsClosedAt }),
+          ...(closedBy === undefined ? {} : { siblingsClosedAt: calls.stack(closedBy) }),
           endedCount: 0,
         };
       },
@@ -79,20 +88,22 @@ export class GivenHandles {
   }
 
   /**
-   * Where the target closed a handle that the same call had put there. The ledger knows the close of a handle that it
-   * never saw opened, as long as the value was not opened again since.
+   * By place, the stack by which the target closed a handle that a call from there had put into it. The ledger knows
+   * the close of a handle that it never saw opened, as long as the value was not opened again since.
    */
-  #siblingsClosedAt(call: CallOfOther, calls: CallReader): Stack | undefined {
-    const given = [...(this.#others?.opened ?? [])];
-    const isOnlySite = given.every(([, each]) => keyOf(each, '') === keyOf(call, ''));
-    for (const [value, each] of given) {
-      if (keyOf(each, '') !== keyOf(call, '')) continue;
+  #listClosings(): ReadonlyMap<string, number> {
+    const given = Array.from(this.#others?.opened ?? [], ([value, call]) => {
       const { opened, closed } = this.#ledger.life(value) ?? {};
-      if (opened !== undefined || closed === undefined) continue;
-      // An earlier close is that of an earlier handle, which may be of another site.
-      if (isOnlySite || closed.time >= each.time) return calls.stack(closed.stackId);
+      return { place: this.#places.placeOf(call), call, closed: opened === undefined ? closed : undefined };
+    });
+    const isOnlyPlace = given.every(({ place }) => place === given[0]?.place);
+    const closings = new Map<string, number>();
+    for (const { place, call, closed } of given) {
+      // An earlier close is that of an earlier handle, which may be from another place.
+      const isOfPlace = closed !== undefined && (isOnlyPlace || closed.time >= call.time);
+      if (isOfPlace && !closings.has(place)) closings.set(place, closed.stackId);
     }
-    return undefined;
+    return closings;
   }
 
   #wasClosedAfter(value: bigint, { time }: CallOfOther): boolean {
@@ -101,8 +112,19 @@ export class GivenHandles {
   }
 }
 
-function keyOf({ by, stack, call }: CallOfOther, type: string): string {
-  return JSON.stringify([by.pid, call, type, stack.map((frame) => [frame.module, frame.function, frame.offset])]);
+/** The places of calls: the process, the function called, and the stack as far as it is the same in each run. */
+class Places {
+  /** Many calls have one stack: each is spelt once. */
+  readonly #stacks = new Map<Stack, string>();
+
+  placeOf({ by, stack, call }: CallOfOther): string {
+    let spelt = this.#stacks.get(stack);
+    if (spelt === undefined) {
+      spelt = JSON.stringify(stack.map((frame) => [frame.module, frame.function, frame.offset]));
+      this.#stacks.set(stack, spelt);
+    }
+    return `${by.pid} ${call} ${spelt}`;
+  }
 }
 
 function sectionsOf(given: readonly CallOfOther[], calls: CallReader): readonly SectionPart[] {

@@ -11,15 +11,15 @@ export class GivenSearches {
 
   constructor(ledger: Pick<CallLedger, 'stack' | 'searchesGivenToWrongCloser'>) {
     this.#ledger = ledger;
-    for (const id of ledger.searchesGivenToWrongCloser()) {
+    const counts = new Map<number, number>();
+    for (const id of ledger.searchesGivenToWrongCloser()) counts.set(id, (counts.get(id) ?? 0) + 1);
+    for (const [id, count] of counts) {
       const stack = ledger.stack(id);
       const [caller] = stack;
       if (caller === undefined) continue;
-      const group = this.#left.get(caller) ?? [];
-      const known = group.find((each) => each.stack.join() === stack.join());
-      if (known === undefined) group.push({ stack, count: 1 });
-      else known.count++;
-      this.#left.set(caller, group);
+      const group = this.#left.get(caller);
+      if (group === undefined) this.#left.set(caller, [{ stack, count }]);
+      else group.push({ stack, count });
     }
   }
 

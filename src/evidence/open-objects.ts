@@ -1,6 +1,7 @@
-import { type CallLedger, siteKey } from '../call-ledger.ts';
+import type { CallLedger } from '../call-ledger.ts';
 import type { CallReader } from './calls.ts';
-import { SiteGroup } from './sites.ts';
+import { SiteGroups } from './site-groups.ts';
+import type { SiteGroup } from './sites.ts';
 import { entryOf } from './sources.ts';
 
 /**
@@ -8,15 +9,8 @@ import { entryOf } from './sources.ts';
  * handles beneath, so nothing can be asked about them.
  */
 export function groupOpenObjects(ledger: CallLedger, calls: CallReader): readonly SiteGroup[] {
-  const groups = new Map<string, SiteGroup>();
-  for (const { value, life } of ledger.openObjects()) {
-    if (life.opened?.call === undefined) continue;
-    const entry = entryOf(value, life.objectType);
-    const isGiven = life.givenToWrongCloser === true;
-    const key = `${siteKey(life.opened, life.objectType)}${isGiven ? ' given' : ''}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, new SiteGroup(life.objectType, life, entry, calls, isGiven));
-    else group.add(entry, life);
-  }
-  return [...groups.values()];
+  const sites = new SiteGroups(calls);
+  for (const { value, life } of ledger.openObjects())
+    sites.add(life, entryOf(value, life.objectType), life.givenToWrongCloser === true);
+  return sites.groups;
 }

@@ -2,25 +2,33 @@ import type { LedgerLife, LedgerMisuse } from '../call-ledger.ts';
 import type { TableEntry } from './sources.ts';
 
 /** https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55 */
+const STATUS_INVALID_HANDLE = 0xc0000008;
 const STATUS_OBJECT_TYPE_MISMATCH = 0xc0000024;
 
 /** The objects of refused calls. The kernel's table has the types of those that the recorder did not see opened. */
 export class RefusedObjects {
-  /** The lives of the handles whose type is not known, by their values. */
-  readonly #asked = new Map<bigint, LedgerLife>();
-  readonly #typesInTable = new Map<bigint, string>();
+  /**
+   * By value and generation: a value may stand for another object in each of its lives. `undefined` as long as no open
+   * handle of that life was shown.
+   */
+  readonly #types = new Map<bigint, Map<bigint, string | undefined>>();
 
   constructor(misuses: readonly LedgerMisuse[]) {
-    for (const { values, life } of misuses) {
+    for (const misuse of misuses) {
+      const { values, life } = misuse;
       const [value] = values;
-      if (value !== undefined && life.objectType === 'Unknown') this.#asked.set(BigInt.asUintN(64, value), life);
+      if (value === undefined || life.objectType !== 'Unknown' || wasCertainlyNotOpen(misuse)) continue;
+      const key = BigInt.asUintN(64, value);
+      const lives = this.#types.get(key) ?? new Map<bigint, string | undefined>();
+      this.#types.set(key, lives.set(life.generation, undefined));
     }
   }
 
   /** Shows an open handle to the refusals that may be about it. */
   offer({ value, type }: TableEntry, now: LedgerLife | undefined): void {
-    const then = this.#asked.get(value);
-    if (then !== undefined && then.generation === (now?.generation ?? 0n)) this.#typesInTable.set(value, type);
+    const generation = now?.generation ?? 0n;
+    const lives = this.#types.get(value);
+    if (lives?.has(generation) === true) lives.set(generation, type);
   }
 
   typeOf(misuse: LedgerMisuse): string {
@@ -44,8 +52,15 @@ export class RefusedObjects {
     return misuse.worksOn.includes(type === 'Socket' ? 'File' : type) || misuse.worksOn.includes(type);
   }
 
-  #typeInTable({ values: [value], life }: LedgerMisuse): string | undefined {
-    if (value === undefined || life.objectType !== 'Unknown') return undefined;
-    return this.#typesInTable.get(BigInt.asUintN(64, value));
+  #typeInTable(misuse: LedgerMisuse): string | undefined {
+    const { values, life } = misuse;
+    const [value] = values;
+    if (value === undefined || life.objectType !== 'Unknown' || wasCertainlyNotOpen(misuse)) return undefined;
+    return this.#types.get(BigInt.asUintN(64, value))?.get(life.generation);
   }
+}
+
+/** A close takes no other handle: an open one that has the value now was opened later. A read takes an event, too. */
+function wasCertainlyNotOpen({ kind, status }: LedgerMisuse): boolean {
+  return kind === 'close' && status === STATUS_INVALID_HANDLE;
 }

@@ -35,6 +35,7 @@ export const STATUS_INFO_LENGTH_MISMATCH = 0xc000_0004;
 
 /** PROCESSINFOCLASS. https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess */
 export const ProcessBasicInformation = 0;
+export const ProcessTimes = 4;
 
 /** OBJECT_INFORMATION_CLASS. https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryobject */
 export const ObjectNameInformation = 1;

@@ -1,7 +1,9 @@
-import { PROCESS_QUERY_LIMITED_INFORMATION } from '../ffi/constants.ts';
+import { PROCESS_QUERY_LIMITED_INFORMATION, ProcessTimes } from '../ffi/constants.ts';
 import { GetExitCodeProcess, OpenProcess, QueryFullProcessImageNameW } from '../ffi/kernel32.ts';
 import { addressOf, type HANDLE } from '../ffi/library.ts';
-import { failed, HandleOrNull, NULL_HANDLE, type OwnedHandle } from '../io/index.ts';
+import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
+import { type AsHandle, failed, HandleOrNull, NULL_HANDLE, type OwnedHandle } from '../io/index.ts';
+import { failedWithStatus } from '../io/system-error.ts';
 import { UserError } from '../user-error.ts';
 import { listEntries, readProcessTable } from './process-table.ts';
 
@@ -82,6 +84,20 @@ export function decodeProcesses(table: Buffer, address: bigint): readonly Proces
  */
 export function readProcessorTime(processId: number): bigint | undefined {
   return listProcesses().find((process) => process.processId === processId)?.processorTime;
+}
+
+/**
+ * FILETIME at which a process was made, also when it has ended; see {@link ProcessInfo.startTime}.
+ *
+ * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION
+ * @throws NtStatusError when the kernel refuses
+ */
+export function readStartTime(process: AsHandle, processId: number): bigint {
+  const times = Buffer.alloc(32); // KERNEL_USER_TIMES
+  const raw = process.asHandle().asRawHandle();
+  const status = NtQueryInformationProcess(raw, ProcessTimes, times, times.length, null);
+  if (status !== 0) throw failedWithStatus('read the start of process', String(processId), status);
+  return times.readBigInt64LE(0); // LARGE_INTEGER CreateTime
 }
 
 /**

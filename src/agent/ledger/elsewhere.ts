@@ -7,7 +7,7 @@ import { type Struct, struct } from './struct.ts';
 const elsewhereFields = {
   /** Process id << 32 | handle value | {@link OPENED_ELSEWHERE} or {@link CLOSED_ELSEWHERE}. Zero: free. */
   key: 'u64',
-  /** FILETIME. */
+  /** FILETIME; 0 while the entry is written. */
   time: 'u64',
   stack: 'u32',
   threadId: 'u32',

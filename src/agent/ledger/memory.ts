@@ -9,6 +9,8 @@ interface Window {
   /** A window never grows beyond this offset. */
   readonly limit: number;
   readonly view: DataView;
+  /** The same memory. */
+  readonly words: Uint32Array;
 }
 
 /** A part of a ledger as it was at some time. */
@@ -50,9 +52,12 @@ export class LedgerMemory {
     this.#window = this.#open(0, stackPoolOffset, stackPoolOffset);
     this.#windows = [this.#window];
     // Each of these is opened when something in it is read.
-    const closed = new DataView(new ArrayBuffer(0));
-    for (const [index, begin] of begins.entries())
-      this.#windows.push({ begin, end: begin, limit: begins[index + 1] ?? sizeBytes, view: closed });
+    const closed = new ArrayBuffer(0);
+    const [noView, noWords] = [new DataView(closed), new Uint32Array(closed)];
+    for (const [index, begin] of begins.entries()) {
+      const limit = begins[index + 1] ?? sizeBytes;
+      this.#windows.push({ begin, end: begin, limit, view: noView, words: noWords });
+    }
   }
 
   getUint8(offset: number): number {
@@ -78,6 +83,15 @@ export class LedgerMemory {
   getBigUint64(offset: number): bigint {
     const { view, begin } = this.#windowOf(offset);
     return view.getBigUint64(offset - begin, true);
+  }
+
+  /**
+   * Reads a number that the target may be changing, after everything that was read before and before everything that is
+   * read after. The other reads may be left out by a compiler that knows the number already, or come in another order.
+   */
+  loadUint32(offset: number): number {
+    const { words, begin } = this.#windowOf(offset);
+    return Atomics.load(words, (offset - begin) >>> 2);
   }
 
   /** A copy of a part. */
@@ -131,6 +145,8 @@ export class LedgerMemory {
 
   #open(begin: number, sizeBytes: number, limit: number): Window {
     const end = Math.min(limit, begin + sizeBytes);
-    return { begin, end, limit, view: this.#view(begin, end - begin) };
+    const view = this.#view(begin, end - begin);
+    const words = new Uint32Array(view.buffer, view.byteOffset, view.byteLength >>> 2);
+    return { begin, end, limit, view, words };
   }
 }

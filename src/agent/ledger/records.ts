@@ -46,18 +46,42 @@ import {
 } from './misuse.ts';
 import type { LedgerMemory } from './memory.ts';
 
-/** The life in a slot, or at the beginning of a runtime object; undefined when it was never seen. */
+/** A life that changes so often while it is read was not written by the agent. */
+const READ_COUNT_MAX = 100;
+
+/**
+ * The life in a slot, or at the beginning of a runtime object; undefined when it was never seen. Where the target goes
+ * on with it meanwhile, it is read anew: no call in it is a mixture of two.
+ */
 export function readLife(memory: LedgerMemory, offset: number): LedgerLife | undefined {
-  const state = BigInt.asUintN(64 - STATE_FLAG_BITS, memory.getBigUint64(offset + slot.state));
-  if (state === 0n) return undefined;
-  return readLifeOf(memory, offset, state >> 1n, (state & 1n) === 1n);
+  let state = 0n;
+  for (let count = 0; count < READ_COUNT_MAX; count++) {
+    state = BigInt.asUintN(64 - STATE_FLAG_BITS, memory.getBigUint64(offset + slot.state));
+    if (state === 0n) return undefined;
+    const life = readLifeOf(memory, offset, state >> 1n, (state & 1n) === 1n);
+    if (memory.loadUint32(offset + slot.state) === Number(BigInt.asUintN(32, state))) return life;
+  }
+  const [generation, isOpen] = [state >> 1n, (state & 1n) === 1n];
+  return { isOpen, generation, objectType: 'Unknown', opened: undefined, closed: undefined };
 }
 
-/** The life of one generation, as far as the calls that lie there are its own. */
+/**
+ * The life of one generation, as far as the calls that lie there are its own.
+ *
+ * The target may write meanwhile. A close writes its generation last, so that is read first. An opening writes its
+ * generation first, before anything of the life that it takes the place of, so that is read last.
+ */
 function readLifeOf(memory: LedgerMemory, offset: number, generation: bigint, isOpen: boolean): LedgerLife {
   const low = Number(BigInt.asUintN(32, generation));
-  const openedIsCurrent = memory.getUint32(offset + slot.openedGeneration) === low;
-  const closedIsCurrent = !isOpen && memory.getUint32(offset + slot.closedGeneration) === low;
+  const hasClosed = !isOpen && memory.loadUint32(offset + slot.closedGeneration) === low;
+  const closed: LedgerCall | undefined = hasClosed
+    ? {
+        call: callName(memory.getUint16(offset + slot.closedCall)),
+        threadId: memory.getUint32(offset + slot.closedThread),
+        time: memory.getBigUint64(offset + slot.closedTime),
+        stackId: memory.getUint32(offset + slot.closedStack),
+      }
+    : undefined;
   const rowAndFlags = memory.getUint16(offset + slot.openedCall);
   const opened: LedgerCall = {
     call: callName(rowAndFlags & ~(MAY_BE_INHERITABLE | GIVEN_TO_WRONG_CLOSER)),
@@ -65,20 +89,11 @@ function readLifeOf(memory: LedgerMemory, offset: number, generation: bigint, is
     time: memory.getBigUint64(offset + slot.openedTime),
     stackId: memory.getUint32(offset + slot.openedStack),
   };
-  const closed: LedgerCall = {
-    call: callName(memory.getUint16(offset + slot.closedCall)),
-    threadId: memory.getUint32(offset + slot.closedThread),
-    time: memory.getBigUint64(offset + slot.closedTime),
-    stackId: memory.getUint32(offset + slot.closedStack),
-  };
-  return {
-    isOpen,
-    generation,
-    objectType: (openedIsCurrent && objectTypes[memory.getUint16(offset + slot.objectType)]) || 'Unknown',
-    opened: openedIsCurrent ? opened : undefined,
-    closed: closedIsCurrent ? closed : undefined,
-    ...(openedIsCurrent && (rowAndFlags & GIVEN_TO_WRONG_CLOSER) !== 0 ? { givenToWrongCloser: true } : {}),
-  };
+  const objectType = objectTypes[memory.getUint16(offset + slot.objectType)] ?? 'Unknown';
+  if (memory.loadUint32(offset + slot.openedGeneration) !== low)
+    return { isOpen, generation, objectType: 'Unknown', opened: undefined, closed };
+  const isGiven = (rowAndFlags & GIVEN_TO_WRONG_CLOSER) !== 0;
+  return { isOpen, generation, objectType, opened, closed, ...(isGiven ? { givenToWrongCloser: true } : {}) };
 }
 
 /** A misuse; undefined while its record is incomplete, when it never counted, and for a record of another kind. */
@@ -282,21 +297,42 @@ function callName(rowNumber: number): string | undefined {
 export function* readElsewhere(memory: LedgerMemory, offset: number): Generator<LedgerCallElsewhere> {
   for (let index = 0; index < ELSEWHERE_COUNT; index++) {
     const entry = offset + index * ELSEWHERE_SIZE_BYTES;
-    const key = memory.getBigUint64(entry + elsewhere.key);
-    const kind = Number(key & BigInt(ELSEWHERE_KIND_MASK));
-    if (kind !== OPENED_ELSEWHERE && kind !== CLOSED_ELSEWHERE) continue;
-    const type = objectTypes[memory.getUint16(entry + elsewhere.objectType)] ?? 'Unknown';
-    yield {
-      kind: kind === OPENED_ELSEWHERE ? 'opened' : 'closed',
-      processId: Number(key >> 32n),
-      value: key & 0xffff_fffcn,
-      objectType: type,
-      call: {
-        call: callName(memory.getUint16(entry + elsewhere.call)),
-        threadId: memory.getUint32(entry + elsewhere.threadId),
-        time: memory.getBigUint64(entry + elsewhere.time),
-        stackId: memory.getUint32(entry + elsewhere.stack),
-      },
-    };
+    const call = readCallElsewhere(memory, entry);
+    if (call !== undefined) yield call;
   }
+}
+
+/**
+ * The call in an entry; undefined for none, and for one that is just being written: its time is 0 meanwhile. A later
+ * call that takes the entry while it is read has another time or another stack.
+ */
+function readCallElsewhere(memory: LedgerMemory, entry: number): LedgerCallElsewhere | undefined {
+  const key = memory.getBigUint64(entry + elsewhere.key);
+  const kind = Number(key & BigInt(ELSEWHERE_KIND_MASK));
+  if (kind !== OPENED_ELSEWHERE && kind !== CLOSED_ELSEWHERE) return undefined;
+  const time = memory.getBigUint64(entry + elsewhere.time);
+  if (time === 0n) return undefined;
+  const stackId = memory.loadUint32(entry + elsewhere.stack);
+  const type = memory.getUint16(entry + elsewhere.objectType);
+  const call = callName(memory.getUint16(entry + elsewhere.call));
+  const threadId = memory.getUint32(entry + elsewhere.threadId);
+  const isSteady =
+    memory.loadUint32(entry + elsewhere.stack) === stackId &&
+    isStill(memory, entry + elsewhere.time, time) &&
+    isStill(memory, entry + elsewhere.key, key);
+  if (!isSteady) return undefined;
+  return {
+    kind: kind === OPENED_ELSEWHERE ? 'opened' : 'closed',
+    processId: Number(key >> 32n),
+    value: key & 0xffff_fffcn,
+    objectType: objectTypes[type] ?? 'Unknown',
+    call: { call, threadId, time, stackId },
+  };
+}
+
+function isStill(memory: LedgerMemory, offset: number, value: bigint): boolean {
+  return (
+    memory.loadUint32(offset) === Number(BigInt.asUintN(32, value)) &&
+    memory.loadUint32(offset + 4) === Number(value >> 32n)
+  );
 }

@@ -1,17 +1,26 @@
 import type { CallLedger, LedgerInheritance } from '../../call-ledger.ts';
-import type { CallOfOther, KeptByChild, OtherProcesses } from '../../evidence/sources.ts';
+import type { KeptByChild, OtherProcesses } from '../../evidence/sources.ts';
 import { HandleTable } from '../../handles/enumerate.ts';
 import { describeInherited } from '../../handles/handles-from-parent.ts';
 import { fileTimeNow } from '../../process/file-time.ts';
+import { readStartTime } from '../../process/processes.ts';
 import type { Target } from '../../process/target.ts';
 import type { CallElsewhere, Examination, Look } from '../examination.ts';
+import { lastCallsAbout } from './calls-about.ts';
 
 /** One process under audit, as the others see it. */
 interface Participant {
   readonly target: Target;
-  readonly parentPid: number | undefined;
   readonly ledger: CallLedger;
   readonly examination: Examination;
+}
+
+/** A participant among the others. A process's id may be another's later; the participant stays the same. */
+interface Joined extends Participant {
+  /** The process that started it, as long as that is audited, too. */
+  parent: Joined | undefined;
+  /** Handles that its children had open when it had closed its own, by the child and the value. */
+  readonly kept: Map<string, KeptByChild>;
 }
 
 /**
@@ -19,20 +28,25 @@ interface Participant {
  * child keeps although its parent has closed its own.
  */
 export class Exchange {
-  readonly #participants = new Map<number, Participant>();
+  /** Those that live, by their process ids. */
+  readonly #participants = new Map<number, Joined>();
   /** Calls of processes that are not read any more. */
   #past: readonly CallElsewhere[] = [];
-  /** By the parent's process id. */
-  readonly #kept = new Map<number, KeptByChild[]>();
   /** Questions that are being answered, from the memory of any participant. */
   readonly #asked = new Set<Promise<unknown>>();
 
-  /** A process is audited from now on. */
-  join(participant: Participant): void {
+  /**
+   * A process is audited from now on.
+   *
+   * @param parentPid the process that has just started it, if that is known
+   */
+  join(participant: Participant, parentPid: number | undefined): void {
     const { target, examination } = participant;
-    this.#participants.set(target.pid, participant);
+    const parent = parentPid === undefined ? undefined : this.#participants.get(parentPid);
+    const joined: Joined = { ...participant, parent, kept: new Map() };
+    this.#participants.set(target.pid, joined);
     examination.askOthers = async (look) => {
-      const answer = this.#othersOf(participant, look);
+      const answer = this.#othersOf(joined, look);
       this.#asked.add(answer);
       try {
         return await answer;
@@ -50,53 +64,50 @@ export class Exchange {
     const participant = this.#participants.get(pid);
     if (participant === undefined) return;
     this.#participants.delete(pid);
+    for (const each of this.#participants.values()) if (each.parent === participant) each.parent = undefined;
     const isRead = (processId: number): boolean => this.#participants.has(processId);
     const past = this.#past.filter(({ processId }) => isRead(processId));
     this.#past = [...past, ...participant.examination.readCallsElsewhere(isRead)];
     await Promise.allSettled(this.#asked);
   }
 
-  async #othersOf(self: Participant, look: Look): Promise<OtherProcesses> {
-    const { pid } = self.target;
+  async #othersOf(self: Joined, look: Look): Promise<OtherProcesses> {
+    const { target, parent, kept } = self;
+    const { pid } = target;
     const others = [...this.#participants.values()].filter((each) => each !== self);
-    const parent = others.find(({ target }) => target.pid === self.parentPid);
-    if (parent !== undefined && look.table !== undefined)
-      this.#note(parent, await findKept(parent, self, look.table, look.point === 'at-gate'));
+    const { table } = look;
+    if (parent !== undefined && table !== undefined)
+      note(parent, await findKept(parent, self, () => table, look.point === 'at-gate'));
     for (const child of others) {
-      if (child.parentPid !== pid || child.target.exitCode() !== undefined) continue;
-      this.#note(self, await findKept(self, child, HandleTable.readProcess(child.target, child.target.pid), false));
+      if (child.parent !== self || child.target.exitCode() !== undefined) continue;
+      const readTable = (): HandleTable => HandleTable.readProcess(child.target, child.target.pid);
+      note(self, await findKept(self, child, readTable, false));
     }
-    const opened = new Map<bigint, CallOfOther>();
-    const closed = new Map<bigint, CallOfOther>();
     const isThisOne = (processId: number): boolean => processId === pid;
-    for (const { kind, value, call } of [
+    const calls = [
       ...this.#past.filter(({ processId }) => isThisOne(processId)),
       ...others.flatMap(({ examination }) => examination.readCallsElsewhere(isThisOne)),
-    ]) {
-      const calls = kind === 'opened' ? opened : closed;
-      if (call.time >= (calls.get(value)?.time ?? 0n)) calls.set(value, call);
-    }
-    return { opened, closed, kept: this.#kept.get(pid) ?? [] };
+    ];
+    const startTime = calls.length === 0 ? 0n : readStartTime(target, pid);
+    return { ...lastCallsAbout({ pid, startTime }, calls), kept: [...kept.values()] };
   }
+}
 
-  /** The last look at what a child keeps takes the place of earlier ones. */
-  #note({ target }: Participant, found: readonly KeptByChild[]): void {
-    const known = this.#kept.get(target.pid) ?? [];
-    const isNews = ({ child, value }: KeptByChild): boolean =>
-      found.some((each) => each.child.pid === child.pid && each.value === value);
-    if (found.length > 0) this.#kept.set(target.pid, [...known.filter((each) => !isNews(each)), ...found]);
-  }
+/** The last look at what a child keeps takes the place of earlier ones. */
+function note({ kept }: Joined, found: readonly KeptByChild[]): void {
+  for (const each of found) kept.set(`${each.child.pid} ${each.value}`, each);
 }
 
 /** The handles that a child inherited unnamed and has open, though its parent has closed its own. */
 async function findKept(
   parent: Participant,
   child: Participant,
-  table: HandleTable,
+  readTable: () => HandleTable,
   untilEnd: boolean,
 ): Promise<readonly KeptByChild[]> {
   const closings = listClosedSince(parent.ledger);
   if (closings.size === 0) return [];
+  const table = readTable();
   const entries = Array.from({ length: table.count }, (_, index) => index)
     .filter((index) => closings.has(table.valueAt(index)))
     .map((index) => table.entryAt(index))

@@ -131,7 +131,7 @@ export class ProcessTree implements AsyncDisposable {
   joinRoot(examination: Examination): void {
     if (this.#root === undefined) return;
     const { target, recording } = this.#root;
-    this.#exchange.join({ target, parentPid: undefined, ledger: recording.ledger, examination });
+    this.#exchange.join({ target, ledger: recording.ledger, examination }, undefined);
   }
 
   /** Begins to follow. A process that the tool has started must not run before. */
@@ -327,7 +327,7 @@ export class ProcessTree implements AsyncDisposable {
     const { target, parentPid, recording, examination } = member;
     this.#members.push(member);
     this.#living.add(member);
-    this.#exchange.join({ target, parentPid, ledger: recording.ledger, examination });
+    this.#exchange.join({ target, ledger: recording.ledger, examination }, parentPid);
     const { stops, judge, choice } = this.#options;
     if (choice.isReported(member.image)) stops?.join({ target, recording, examination, judge });
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { analyze } from '../../../src/analyze/index.ts';
 import type { LedgerLife, LedgerMisuse } from '../../../src/call-ledger.ts';
 import type { TableEntry } from '../../../src/evidence/sources.ts';
 import { entry, gatherFrom, stacks } from './gathered.ts';
@@ -55,6 +56,38 @@ describe('a call that was refused for the type of its object', () => {
       { table: table ?? [] },
     );
     expect(misuses.map(({ object }) => object?.type ?? 'Unknown')).toEqual(type === undefined ? [] : [type]);
+  });
+});
+
+describe('the object in the table', () => {
+  const neverOpen = openLife(0, 'Unknown', { isOpen: false, generation: 0n, opened: undefined });
+  const closedUnseen = { ...neverOpen, generation: 1n, closed: calledBy(2, 'NtClose') };
+  const refused = (kind: 'close' | 'use', life: LedgerLife): LedgerMisuse => ({
+    kind,
+    status: 0xc000_0008,
+    count: 1,
+    values: [0x40n],
+    offending: calledBy(3, kind === 'close' ? 'NtClose' : 'NtReadFile'),
+    worksOn: [],
+    byFunction: false,
+    life,
+  });
+
+  it.each<[what: string, misuses: readonly LedgerMisuse[], types: readonly (string | undefined)[]]>([
+    ['is of one life', [refused('use', neverOpen), refused('use', closedUnseen)], [undefined, 'Event']],
+    ['is of one life, in any order', [refused('use', closedUnseen), refused('use', neverOpen)], ['Event', undefined]],
+    ['was not there when a close was refused', [refused('close', closedUnseen)], [undefined]],
+  ])('%s', async (_what, misuses, types) => {
+    const gathered = await gatherFrom({ stacks, lives: { 64: closedUnseen }, misuses }, { table: [entry(0x40)] });
+    expect(gathered.misuses.map(({ object }) => object?.type)).toEqual(types);
+    expect(gathered.misuses.map(({ openedUnseen }) => openedUnseen)).toEqual(types.map((type) => type && true));
+  });
+
+  it('makes no double close of a close that was refused before it was opened out of sight', async () => {
+    const misuses = [refused('close', neverOpen), refused('use', closedUnseen)];
+    const { evidence } = await gatherFrom({ stacks, lives: { 64: closedUnseen }, misuses }, { table: [entry(0x40)] });
+    expect(analyze(evidence).map(({ rule, level }) => [rule, level])).toContainEqual(['invalid-close', 'warning']);
+    expect(analyze(evidence).map(({ rule }) => rule)).not.toContain('double-close');
   });
 });
 

@@ -145,11 +145,7 @@ describe('open handles', () => {
 describe('handles that were closed while the process exited', () => {
   const closedFrom = (stackId: number) => openLife(1, 'File', { isOpen: false, closed: calledBy(stackId, 'NtClose') });
 
-  it.each<[title: string, names: readonly string[], isLeft: boolean]>([
-    ['by the runtime are left to it', ['system close', 'system LdrShutdownProcess', 'program main'], true],
-    ['by a destructor of the program are not', ['system close', 'program ~Log', 'system LdrShutdownProcess'], false],
-    ['with no exit on the stack are not', ['system close', 'program main'], false],
-  ])('%s', async (_, names, isLeft) => {
+  async function gatherClosed(names: readonly string[], lives: Told['lives'] & {}) {
     const symbols = {
       ...plainSymbols,
       resolveStack: () =>
@@ -158,13 +154,39 @@ describe('handles that were closed while the process exited', () => {
           return { module: 'm', function: name, offset: 0, ...(owner === 'system' ? { system: true as const } : {}) };
         }),
     };
-    const ledger = new ToldLedger({
-      stacks: { 1: [1n], 9: [9n] },
-      lives: { 4: closedFrom(9) },
-      closedWhileExiting: [4n],
-    });
+    const closedWhileExiting = Object.keys(lives).map(BigInt);
+    const ledger = new ToldLedger({ stacks: { 1: [1n], 9: [9n] }, lives, closedWhileExiting });
     const { evidence } = await gather([], { ledger, symbols, startTime: 0n, hasWindows: false }, async () => new Map());
-    expect(evidence.open.map(({ closedAtExit }) => closedAtExit)).toEqual(isLeft ? [true] : []);
+    return evidence.open;
+  }
+  const byRuntime = ['system close', 'system LdrShutdownProcess', 'program main'];
+
+  it.each<[title: string, names: readonly string[], isLeft: boolean]>([
+    ['by the runtime are left to it', byRuntime, true],
+    ['by a destructor of the program are not', ['system close', 'program ~Log', 'system LdrShutdownProcess'], false],
+    ['with no exit on the stack are not', ['system close', 'program main'], false],
+  ])('%s', async (_, names, isLeft) => {
+    const open = await gatherClosed(names, { 4: closedFrom(9) });
+    expect(open.map(({ closedAtExit }) => closedAtExit)).toEqual(isLeft ? [true] : []);
+  });
+
+  it('are sites by call, type and wrong closer, also where no stack was kept', async () => {
+    const closed = { isOpen: false, closed: calledBy(9, 'NtClose') };
+    const keyOpened = { ...closed, opened: calledBy(0, 'NtCreateKey') };
+    const open = await gatherClosed(byRuntime, {
+      4: openLife(0, 'Event', closed),
+      8: openLife(0, 'File', closed),
+      12: openLife(0, 'Key', closed),
+      16: openLife(0, 'Key', keyOpened),
+      20: openLife(0, 'Key', { ...keyOpened, givenToWrongCloser: true }),
+    });
+    expect(open.map(({ object, count, givenToWrongCloser }) => [object.type, count, givenToWrongCloser])).toEqual([
+      ['Event', 1, undefined],
+      ['File', 1, undefined],
+      ['Key', 1, undefined],
+      ['Key', 1, undefined],
+      ['Key', 1, true],
+    ]);
   });
 });
 

@@ -32,3 +32,14 @@ test('each search stands for one handle', () => {
   const two = searches(1, 1);
   expect([1, 2, 3].map(() => two.take(opened(3)))).toEqual([true, true, false]);
 });
+
+test('each stack is read once, however many searches it opened: the target waits', () => {
+  const read: number[] = [];
+  const stack = (id: number) => {
+    read.push(id);
+    return stacks[id] ?? [];
+  };
+  const many = new GivenSearches({ stack, searchesGivenToWrongCloser: () => [1, 2, 1, 2, 1] });
+  expect(read).toEqual([1, 2]);
+  expect([1, 2, 3, 4].map(() => many.take(opened(3)))).toEqual([true, true, true, false]);
+});

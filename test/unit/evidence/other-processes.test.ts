@@ -60,6 +60,47 @@ describe('a handle that another process put there', () => {
     const { open } = await gatherFrom(told, { table: [entry(8)], others: given });
     expect(open).toMatchObject([{ count: 1, siblingsClosedAt: [{ function: 'f11' }, {}] }]);
   });
+
+  it('has only siblings from its own place, closed after they were put there', async () => {
+    const closedAt = (stackId: number, time: bigint) =>
+      openLife(0, 'Event', { isOpen: false, opened: undefined, closed: calledBy(stackId, 'NtClose', time) });
+    const from = (name: string) => call({ stack: [{ ...giveFrame, function: name }] });
+    const opened = new Map(
+      ['late', 'late', 'early', 'early', 'open'].map((name, index) => [BigInt(4 + index * 4), from(name)] as const),
+    );
+    const told = { stacks, lives: { 8: closedAt(2, 150n), 16: closedAt(3, 50n) } };
+    const { open } = await gatherFrom(told, { table: [entry(4), entry(12), entry(20)], others: others({ opened }) });
+    const sites = open.map(({ opened: site, siblingsClosedAt }) => [
+      site?.stack[0]?.function,
+      siblingsClosedAt?.[0]?.function,
+    ]);
+    expect(sites).toEqual([
+      ['late', 'f11'],
+      ['early', undefined],
+      ['open', undefined],
+    ]);
+  });
+
+  it('has its place spelt once, however many sites and calls there are: the target waits', async () => {
+    let spelt = 0;
+    const stackOf = (place: number): readonly Frame[] => [
+      {
+        ...giveFrame,
+        get function() {
+          spelt++;
+          return `give${place}`;
+        },
+      },
+    ];
+    const places = Array.from({ length: 20 }, (_, place) => stackOf(place));
+    const opened = new Map(
+      Array.from({ length: 200 }, (_, index) => [BigInt(4 * index), call({ stack: places[index % 20]! })] as const),
+    );
+    const table = [...opened.keys()].map((value) => entry(Number(value)));
+    const { open } = await gatherFrom({ stacks }, { table, others: others({ opened }) });
+    expect(open).toHaveLength(20);
+    expect(spelt).toBe(20);
+  });
 });
 
 describe('a misuse of a handle that another process closed', () => {

@@ -8,6 +8,7 @@ import {
   listProcesses,
   readImagePath,
   readNativeImagePath,
+  readStartTime,
 } from '../../../src/process/processes.ts';
 
 it('this very process has its program’s path in both forms', () => {
@@ -27,6 +28,11 @@ it('this very process is in the list, and found by its id and by its name', () =
   expect(findProcesses(`node,${process.pid}`, processes).filter((found) => found === own)).toHaveLength(1);
   expect(findProcess(String(process.pid), processes)).toBe(own);
   expect(findProcesses('all', processes)).toBe(processes);
+});
+
+it('a process’s own handle tells the start that the list has', () => {
+  const own = listProcesses().find(({ processId }) => processId === process.pid);
+  expect(readStartTime(BorrowedHandle.borrowRaw(CURRENT_PROCESS), process.pid)).toBe(own!.startTime);
 });
 
 it('a name that several processes have is refused where one is needed, with their ids', () => {

@@ -2,7 +2,7 @@ import { EARLIER_LIFE_SIZE_BYTES, EARLIER_LIVES_SLOT_COUNT } from '../../ledger/
 import { header, slot, SLOT_SIZE_BYTES } from '../../ledger/layout.ts';
 import { misuse, MISUSE_COUNT } from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
-import { at, type Label } from '../../asm/operands.ts';
+import { at, indexed, type Label } from '../../asm/operands.ts';
 import { eax, low32, r10, r11, r8, rax, rcx, rdx, type Register } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { framePlaces } from '../abi/frame-places.ts';
@@ -103,12 +103,11 @@ export function emitKeepMisuseLives(
     asm.mov(r10, source);
     asm.mov(r11, target);
     asm.mov(rcx, linkSlots.earlierLivesSizeBytes);
+    // From the end on: a life's generation comes after its calls, and tells whether they were overwritten meanwhile.
     asm.bind(next);
-    asm.mov(rax, at(r10));
-    asm.mov(at(r11), rax);
-    asm.add(r10, 8);
-    asm.add(r11, 8);
     asm.sub(rcx, 8);
+    asm.mov(rax, indexed(r10, rcx, 1));
+    asm.mov(indexed(r11, rcx, 1), rax);
     asm.j('ne', next);
     asm.mov(rcx, record);
     asm.mov(rax, index);

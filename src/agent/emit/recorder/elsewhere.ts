@@ -74,16 +74,18 @@ export function emitNoteElsewhere(asm: Assembler, begin: Label, environment: Rec
     asm.and(r10d, ELSEWHERE_COUNT - 1);
     asm.sub(r11d, 1);
     asm.j('ne', probe);
+    asm.movImmediate64(at(r9, elsewhere.time), 0);
     asm.mov(at(r9, elsewhere.key), rdx);
     asm.bind(claimed);
-    emitReadTime(asm, rax, environment);
-    asm.mov(at(r9, elsewhere.time), rax);
+    asm.movImmediate64(at(r9, elsewhere.time), 0); // a reader leaves the entry out meanwhile
     asm.mov(rax, stack);
     asm.mov(at(r9, elsewhere.stack), eax);
     asm.mov(eax, teb(tebField.threadId));
     asm.mov(at(r9, elsewhere.threadId), eax);
     asm.mov(rax, rowAndType);
     asm.mov(at(r9, elsewhere.call), eax); // the type is the upper half
+    emitReadTime(asm, rax, environment);
+    asm.mov(at(r9, elsewhere.time), rax); // last: from now on the call is on record
     asm.lockInc32(at(rcx, header.callsElsewhere));
     asm.bind(done);
     epilogue();

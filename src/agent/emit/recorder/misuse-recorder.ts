@@ -159,6 +159,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
   return framedFunction(asm, begin, misuseFrame, (epilogue) => {
     const [
       noSlot,
+      copyLife,
       noRuntimeObject,
       noEarlierLives,
       haveLife,
@@ -171,6 +172,7 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
       dropped,
     ] = asm.labels(
       'noSlot',
+      'copyLife',
       'noRuntimeObject',
       'noEarlierLives',
       'haveLife',
@@ -199,9 +201,16 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.movImmediate64(earlierLives, 0);
     asm.test(r10, r10);
     asm.j('e', noSlot);
+    asm.bind(copyLife);
     for (let index = 0; index < LIFE_QWORDS; index++) {
       asm.mov(rax, at(r10, index * 8));
       asm.mov(at(rsp, life + index * 8), rax);
+    }
+    // Another thread may have opened or closed the value meanwhile: the copy must not be a mixture of two lives.
+    for (const word of [slot.openedStack, slot.state]) {
+      asm.mov(rax, at(r10, word));
+      asm.cmp(rax, at(rsp, life + word));
+      asm.j('ne', copyLife);
     }
     asm.mov(eax, at(rsp, life + slot.runtimeObject));
     asm.sub(eax, 1);
