@@ -4,7 +4,7 @@ import { at, indexed, type Label, teb } from '../../asm/operands.ts';
 import { eax, ecx, edi, edx, r8, r8d, r9, r9d, rax, rbx, rcx, rdi, rdx, rsi, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
-import { MEM_IMAGE, memoryInformation, PAGE_EXECUTE_ANY } from '../abi/memory-information.ts';
+import { emitQueryMemory, MEM_IMAGE, memoryInformation, PAGE_EXECUTE_ANY } from '../abi/memory-information.ts';
 import { tebField } from '../abi/teb.ts';
 
 /**
@@ -48,7 +48,7 @@ const frame: FrameShape = { pushes: [rbx, rsi, rdi], sizeBytes: 0x70 };
  * function in V8's interpreter, notes behind it which instruction of the function made the call. The address alone does
  * not tell: all calls of an interpreted function are made from the same place. Returns the number of frames.
  */
-export function emitNoteBytecode(asm: Assembler, begin: Label, { ntdllImport }: LinkedEnvironment): FramedFunction {
+export function emitNoteBytecode(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
   const dispatch = Buffer.from(DISPATCH);
   return framedFunction(asm, begin, frame, (epilogue) => {
     const [search, none] = asm.labels('search', 'none');
@@ -73,13 +73,7 @@ export function emitNoteBytecode(asm: Assembler, begin: Label, { ntdllImport }: 
     asm.shr(rax, 32);
     asm.mov(at(rsp, OFFSET), rax);
 
-    asm.mov(rcx, -1n);
-    asm.lea(rdx, at(rbx, -ENTRY_SIZE_BYTES));
-    asm.xor(r8d, r8d); // MemoryBasicInformation
-    asm.lea(r9, at(rsp, INFORMATION));
-    asm.movImmediate64(at(rsp, 0x20), memoryInformation.sizeBytes);
-    asm.movImmediate64(at(rsp, 0x28), 0);
-    asm.call(ntdllImport('NtQueryVirtualMemory'));
+    emitQueryMemory(asm, environment, at(rbx, -ENTRY_SIZE_BYTES), INFORMATION);
     asm.test(eax, eax);
     asm.j('ne', none);
     asm.cmpImmediate32(at(rsp, INFORMATION + memoryInformation.type), MEM_IMAGE);
