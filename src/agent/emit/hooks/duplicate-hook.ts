@@ -7,7 +7,7 @@ import { eax, edx, r10, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/regist
 import { callerArgument } from '../abi/framed-function.ts';
 import { STATUS_INVALID_HANDLE } from '../abi/status.ts';
 import { emitWithKind } from '../recorder/elsewhere.ts';
-import { OBJ_INHERIT } from '../recorder/inherited-handles.ts';
+import { OBJ_INHERIT } from '../recorder/inheritable.ts';
 import type { Quarantine } from '../recorder/recorder-environment.ts';
 import { emitSlotAddress } from '../recorder/slot-address.ts';
 import { PROCESS_UNKNOWN, THIS_PROCESS } from '../recorder/this-process.ts';
