@@ -166,7 +166,7 @@ function emitClose(asm: Assembler, object: Memory, { ntdllImport }: GateEnvironm
   asm.call(ntdllImport('NtClose'));
 }
 
-/** Notes that the process has passed this stop. It is judged at the one where it has waited with {@link GATE_WAITING}. */
+/** Notes that the process has passed this stop. At the one whose state is {@link GATE_WAITING} it has been judged. */
 function emitNotePassed(asm: Assembler, environment: GateEnvironment): void {
   const notJudged = asm.label('notJudged');
   asm.cmp(state, GATE_WAITING);

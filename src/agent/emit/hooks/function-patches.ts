@@ -82,8 +82,8 @@ export function emitHookFunctions(
 }
 
 /**
- * Jumps to `other` unless the DLL at rcx is this module, whose table it leaves in r8. The offset of the DLL's headers is
- * in rax. Clobbers rdx.
+ * Jumps to `other` unless the DLL at rcx is this module, whose table it leaves in r8. The offset of the DLL's headers
+ * is in rax. Clobbers rdx.
  */
 function emitUnlessModule(asm: Assembler, module: Label, other: Label): void {
   asm.lea(r8, relative(module));

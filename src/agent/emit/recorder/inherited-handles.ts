@@ -218,7 +218,7 @@ function emitUnlessUnchanged(asm: Assembler, changed: Label, cut: Label, environ
 }
 
 /**
- * `r9d = INHERITED_BY_NAME` where the child learns the handle whose slot's index is in rax by a C runtime's block, and 0
+ * `r9d = INHERITED_BY_NAME` where a C runtime's block names to the child the handle whose slot's index is in rax, and 0
  * otherwise. Keeps rax. Clobbers rcx, rdx, r11.
  */
 function emitFindName(asm: Assembler): void {
