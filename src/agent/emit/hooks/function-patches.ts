@@ -30,7 +30,7 @@ const { isAgain } = places;
  * esi  how many functions are left
  * edi  the families that cannot be followed
  *
- * The first stages also have the ledger in rdx, and the address of the module's state in r9.
+ * The stages before the first function also have the ledger in rdx, and the address of the module's state in r9.
  */
 
 /**

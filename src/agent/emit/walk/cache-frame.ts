@@ -113,7 +113,7 @@ function emitPackSavedRbp(asm: Assembler, notCacheable: Label): void {
 
 /**
  * Jumps to `replaceable` unless the code at the address in r13 stays as long as the entry does. Keeps r10 and r11, by
- * way of r12 and rbx. Clobbers the other volatile registers.
+ * way of r12 and rbx.
  */
 function emitUnlessCodeStays(asm: Assembler, replaceable: Label, environment: FramesEnvironment): void {
   const stays = asm.label('stays');

@@ -71,8 +71,8 @@ export function emitNoteBytecode(asm: Assembler, begin: Label, environment: Link
 }
 
 /**
- * Keeps the offset that the frame has if it is the interpreter's. Its rsp is in r8, and its rbp in r9. The place lies in
- * the stack then, and holds a Smi, whose lower half is 0. Jumps to `none` otherwise. Clobbers rax.
+ * Keeps the offset that the frame has if it is the interpreter's. Its rsp is in r8, and its rbp in r9. The place lies
+ * in the stack then, and holds a Smi, whose lower half is 0. Jumps to `none` otherwise. Clobbers rax.
  */
 function emitReadOffset(asm: Assembler, none: Label): void {
   asm.mov(rax, teb(tebField.stackBase));

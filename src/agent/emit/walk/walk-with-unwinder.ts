@@ -51,8 +51,8 @@ export interface WalkEnvironment extends FramesEnvironment {
 
 /**
  * Emits `u32 walkWithUnwinder(u64* frames, u64* returnAddress, captureStack's rsp)`: walks with the documented
- * unwinder, fills the walk cache, and returns the number of frames, at least 1. Which registers the stages share is
- * said in unwinder-frame.ts.
+ * unwinder, fills the walk cache, and returns the number of frames, at least 1. unwinder-frame.ts lists the registers
+ * that the stages share.
  */
 export function emitWalkWithUnwinder(asm: Assembler, begin: Label, environment: WalkEnvironment): FramedFunction {
   return framedFunction(asm, begin, unwinderFrame, (epilogue) => {
@@ -183,7 +183,7 @@ function emitLoadContext(asm: Assembler): void {
   asm.mov(contextField(context.rsp), rax);
 }
 
-/** Registers the agent's frames with the unwinder as soon as the process has a heap for it. Clobbers volatile ones. */
+/** Registers the agent's frames with the unwinder, once, as soon as the process has a heap for that. */
 function emitRegisterFramesOnce(asm: Assembler, environment: FramesEnvironment): void {
   const registered = asm.label('registered');
   asm.mov(rax, teb(tebField.peb));
@@ -259,8 +259,8 @@ function emitLookUpEntry(asm: Assembler, environment: WalkEnvironment): void {
 
 /**
  * Steps out of a leaf: a function without unwind data, whose return address is on top of the stack. Below code that
- * breaks the rules for unwind data, the address in r13 may be any word of the stack: it is no frame if no code is
- * there, which is where `noCode` comes in.
+ * breaks the rules for unwind data, the address in r13 may be any word of the stack. Jumps to `noCode` unless code is
+ * there.
  */
 function emitLeaveLeaf(asm: Assembler, noCode: Label, environment: WalkEnvironment): void {
   emitQueryMemory(asm, environment, r13, walk.memoryInformation);
