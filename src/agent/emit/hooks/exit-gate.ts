@@ -42,103 +42,136 @@ const time = opened;
  * ordinary exit.
  */
 export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
-  const callNtdll = (name: string) => asm.call(environment.ntdllImport(name));
-  const field = (offset: number) => {
-    asm.mov(r9, environment.linkSlots.ledger);
-    return at(r9, offset);
-  };
-
-  const open = (call: string, access: number, loadName: () => void) =>
-    emitOpenNamed(asm, environment, { call, access, loadName, attributes: objectAttributes, opened });
-  const close = (object: Memory) => {
-    asm.mov(rcx, object);
-    callNtdll('NtClose');
-  };
-
   return framedFunction(asm, begin, frame, (epilogue) => {
-    const [mine, other, unattended, noMutant, passed, kept, judged, goesOn] = asm.labels(
-      'mine',
-      'other',
-      'unattended',
-      'noMutant',
-      'passed',
-      'kept',
-      'judged',
-      'goesOn',
-    );
-
+    const [unattended, noMutant, passed, judged] = asm.labels('unattended', 'noMutant', 'passed', 'judged');
     asm.mov(exitCode, rcx);
     asm.mov(state, rdx);
     asm.mov(name, r8);
-    asm.bind(other);
-    asm.cmpImmediate32(field(header.judged), 0);
-    asm.j('ne', judged);
-    asm.mov(edx, teb(tebField.threadId));
-    asm.xor(eax, eax);
-    asm.lockCmpxchg(field(header.gateThread), edx);
-    asm.j('e', mine);
-    // Another thread of this process is at the gate: this one waits until it is through.
-    asm.movImmediate64(time, -OTHER_THREAD_TIMEOUT_MS * 10_000);
-    asm.xor(ecx, ecx);
-    asm.lea(rdx, time);
-    callNtdll('NtDelayExecution');
-    asm.jmp(other);
-
-    asm.bind(mine);
+    emitTakeGate(asm, judged, environment);
     asm.mov(rax, exitCode);
-    asm.mov(field(header.gateExitCode), rax);
-    asm.mov(field(header.gateStackPointer), rsp);
-    open('NtOpenEvent', EVENT_MODIFY_STATE, () => asm.lea(rax, relative(environment.arrivedName)));
-    asm.j('s', unattended);
-    asm.mov(rax, opened);
-    asm.mov(event, rax);
-    asm.mov(field(header.gateHandles), rax);
-    open('NtOpenMutant', MUTANT_ACCESS, () => asm.mov(rax, name));
-    asm.j('s', noMutant);
-    asm.mov(rax, opened);
-    asm.mov(mutant, rax);
-    asm.mov(field(header.gateHandles + 8), rax);
+    asm.mov(emitField(asm, header.gateExitCode, environment), rax);
+    asm.mov(emitField(asm, header.gateStackPointer, environment), rsp);
+    emitOpenEvent(asm, unattended, environment);
+    emitOpenMutant(asm, noMutant, environment);
     asm.mov(rax, state);
-    asm.mov(field(header.gateState), eax);
-
-    asm.mov(rcx, event);
-    asm.xor(edx, edx);
-    callNtdll('NtSetEvent');
-    asm.mov(rax, BigInt(-GATE_TIMEOUT_MS) * 10_000n);
-    asm.mov(time, rax);
-    asm.mov(rcx, mutant);
-    asm.xor(edx, edx);
-    asm.lea(r8, time);
-    callNtdll('NtWaitForSingleObject');
-    asm.cmp(eax, STATUS_TIMEOUT); // the mutant is not ours
-    asm.j('e', kept);
-    asm.mov(rcx, mutant);
-    asm.xor(edx, edx);
-    callNtdll('NtReleaseMutant');
-    asm.bind(kept);
-    close(mutant);
-    close(event);
-    asm.cmp(state, GATE_WAITING);
-    asm.j('ne', goesOn);
-    asm.movImmediate32(field(header.judged), 1);
-    asm.bind(goesOn);
-    asm.movImmediate32(field(header.gateState), GATE_PASSED);
+    asm.mov(emitField(asm, header.gateState, environment), eax);
+    emitWaitForAuditor(asm, environment);
+    emitClose(asm, mutant, environment);
+    emitClose(asm, event, environment);
+    emitNotePassed(asm, environment);
 
     asm.bind(passed);
-    asm.xor(eax, eax);
-    asm.mov(field(header.gateHandles), rax);
-    asm.mov(field(header.gateHandles + 8), rax);
-    asm.mov(field(header.gateThread), eax);
+    emitLeaveGate(asm, environment);
     asm.bind(judged);
     epilogue();
 
     asm.bind(noMutant);
     asm.mov(scratch, rax);
-    close(event);
+    emitClose(asm, event, environment);
     asm.mov(rax, scratch);
     asm.bind(unattended);
-    asm.mov(field(header.gateStatus), eax);
-    asm.movImmediate32(field(header.gateState), GATE_UNATTENDED);
+    asm.mov(emitField(asm, header.gateStatus, environment), eax);
+    asm.movImmediate32(emitField(asm, header.gateState, environment), GATE_UNATTENDED);
     asm.jmp(passed);
   });
+}
+
+/** A field of the ledger's header, by way of r9. */
+function emitField(asm: Assembler, offset: number, { linkSlots }: LinkedEnvironment): Memory {
+  asm.mov(r9, linkSlots.ledger);
+  return at(r9, offset);
+}
+
+/**
+ * Takes the gate for this thread. While another thread of this process is there, this one waits until it is through.
+ * Jumps to `judged` once the process has been judged, because the auditor is through with it.
+ */
+function emitTakeGate(asm: Assembler, judged: Label, environment: GateEnvironment): void {
+  const [again, taken] = asm.labels('again', 'taken');
+  asm.bind(again);
+  asm.cmpImmediate32(emitField(asm, header.judged, environment), 0);
+  asm.j('ne', judged);
+  asm.mov(edx, teb(tebField.threadId));
+  asm.xor(eax, eax);
+  asm.lockCmpxchg(emitField(asm, header.gateThread, environment), edx);
+  asm.j('e', taken);
+  asm.movImmediate64(time, -OTHER_THREAD_TIMEOUT_MS * 10_000);
+  asm.xor(ecx, ecx);
+  asm.lea(rdx, time);
+  asm.call(environment.ntdllImport('NtDelayExecution'));
+  asm.jmp(again);
+  asm.bind(taken);
+}
+
+/** Leaves the gate to the next thread, and no handle on record. Clobbers rax, r9. */
+function emitLeaveGate(asm: Assembler, environment: GateEnvironment): void {
+  asm.xor(eax, eax);
+  asm.mov(emitField(asm, header.gateHandles, environment), rax);
+  asm.mov(emitField(asm, header.gateHandles + 8, environment), rax);
+  asm.mov(emitField(asm, header.gateThread, environment), eax);
+}
+
+/** Opens the auditor's event, whose handle the auditor leaves out of the table. Jumps to `failed` with the status. */
+function emitOpenEvent(asm: Assembler, failed: Label, environment: GateEnvironment): void {
+  emitOpenNamed(asm, environment, {
+    call: 'NtOpenEvent',
+    access: EVENT_MODIFY_STATE,
+    loadName: () => asm.lea(rax, relative(environment.arrivedName)),
+    attributes: objectAttributes,
+    opened,
+  });
+  asm.j('s', failed);
+  asm.mov(rax, opened);
+  asm.mov(event, rax);
+  asm.mov(emitField(asm, header.gateHandles, environment), rax);
+}
+
+/** Likewise the mutant of this stop. */
+function emitOpenMutant(asm: Assembler, failed: Label, environment: GateEnvironment): void {
+  emitOpenNamed(asm, environment, {
+    call: 'NtOpenMutant',
+    access: MUTANT_ACCESS,
+    loadName: () => asm.mov(rax, name),
+    attributes: objectAttributes,
+    opened,
+  });
+  asm.j('s', failed);
+  asm.mov(rax, opened);
+  asm.mov(mutant, rax);
+  asm.mov(emitField(asm, header.gateHandles + 8, environment), rax);
+}
+
+/** Sets the event, and waits until the auditor lets go of the mutant, or the time is up. */
+function emitWaitForAuditor(asm: Assembler, { ntdllImport }: GateEnvironment): void {
+  const kept = asm.label('kept');
+  asm.mov(rcx, event);
+  asm.xor(edx, edx);
+  asm.call(ntdllImport('NtSetEvent'));
+  asm.mov(rax, BigInt(-GATE_TIMEOUT_MS) * 10_000n);
+  asm.mov(time, rax);
+  asm.mov(rcx, mutant);
+  asm.xor(edx, edx);
+  asm.lea(r8, time);
+  asm.call(ntdllImport('NtWaitForSingleObject'));
+  asm.cmp(eax, STATUS_TIMEOUT); // the mutant is not ours
+  asm.j('e', kept);
+  asm.mov(rcx, mutant);
+  asm.xor(edx, edx);
+  asm.call(ntdllImport('NtReleaseMutant'));
+  asm.bind(kept);
+}
+
+function emitClose(asm: Assembler, object: Memory, { ntdllImport }: GateEnvironment): void {
+  asm.mov(rcx, object);
+  asm.call(ntdllImport('NtClose'));
+}
+
+/** Notes that the process has passed this stop. At the one whose state is {@link GATE_WAITING} it has been judged. */
+function emitNotePassed(asm: Assembler, environment: GateEnvironment): void {
+  const notJudged = asm.label('notJudged');
+  asm.cmp(state, GATE_WAITING);
+  asm.j('ne', notJudged);
+  asm.movImmediate32(emitField(asm, header.judged, environment), 1);
+  asm.bind(notJudged);
+  asm.movImmediate32(emitField(asm, header.gateState, environment), GATE_PASSED);
 }

@@ -47,21 +47,15 @@ const { opened, time, tries, isLastTime, processId } = framePlaces(
  * {@link WORK_TIMEOUT_MS} once it has begun.
  */
 export function emitFollowChild(asm: Assembler, begin: Label, environment: FollowEnvironment): FramedFunction {
-  const callNtdll = (name: string) => asm.call(environment.ntdllImport(name));
-  const close = () => {
-    asm.mov(rcx, opened);
-    callNtdll('NtClose');
-  };
   return framedFunction(asm, begin, frame, (epilogue) => {
-    const [claim, claimed, wait, late, free, released, done, full] = asm.labels(
-      'claim',
-      'claimed',
-      'wait',
-      'late',
-      'free',
-      'released',
-      'done',
+    const [full, claimed, late, gone, answered, free, done] = asm.labels(
       'full',
+      'claimed',
+      'late',
+      'gone',
+      'answered',
+      'free',
+      'done',
     );
     asm.cmp(environment.linkSlots.followsChildren, 0);
     asm.j('e', done);
@@ -69,88 +63,129 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
     asm.j('s', full);
     asm.mov(rax, at(rsp, information + processInformation.processId));
     asm.mov(processId, rax);
-
-    asm.mov(rbx, environment.linkSlots.ledger);
-    asm.lea(rbx, at(rbx, header.childRequests));
-    asm.mov(ecx, CHILD_REQUEST_COUNT);
-    asm.bind(claim);
-    asm.xor(eax, eax);
-    asm.mov(edx, CHILD_CLAIMED);
-    asm.lockCmpxchg(at(rbx, childRequest.state), edx);
-    asm.j('e', claimed);
-    asm.add(rbx, CHILD_REQUEST_SIZE_BYTES);
-    asm.sub(ecx, 1);
-    asm.j('ne', claim);
+    emitClaimRequest(asm, claimed, environment);
     asm.bind(full);
-    asm.mov(rax, environment.linkSlots.ledger);
-    asm.lockInc32(at(rax, header.childrenUnfollowed));
+    emitCountUnfollowed(asm, environment);
     asm.jmp(done);
 
     asm.bind(claimed);
     asm.mov(rax, processId);
     asm.mov(at(rbx, childRequest.processId), eax);
     asm.movImmediate32(at(rbx, childRequest.state), CHILD_REQUESTED);
-    emitOpenNamed(asm, environment, {
-      call: 'NtOpenEvent',
-      access: EVENT_MODIFY_STATE,
-      loadName: () => asm.lea(rax, relative(environment.childName)),
-      attributes,
-      opened,
-    });
+    emitCallAuditor(asm, free, environment);
+    emitOpen(asm, 'NtOpenMutant', MUTANT_ACCESS, environment.judgedName, environment);
     asm.j('s', free);
-    asm.mov(rcx, opened);
-    asm.xor(edx, edx);
-    callNtdll('NtSetEvent');
-    close();
-    emitOpenNamed(asm, environment, {
-      call: 'NtOpenMutant',
-      access: MUTANT_ACCESS,
-      loadName: () => asm.lea(rax, relative(environment.judgedName)),
-      attributes,
-      opened,
-    });
-    asm.j('s', free);
-    asm.movImmediate64(time, -10_000); // 1 ms
-    asm.movImmediate64(tries, ANSWER_TIMEOUT_MS);
-    asm.movImmediate64(isLastTime, 0);
-    asm.bind(wait);
-    asm.mov(eax, at(rbx, childRequest.state));
-    asm.cmp(eax, CHILD_ANSWERED);
-    asm.j('e', released);
-    asm.mov(rcx, opened);
-    asm.xor(edx, edx);
-    asm.lea(r8, time);
-    callNtdll('NtWaitForSingleObject');
-    asm.cmp(eax, STATUS_TIMEOUT);
-    const gone = asm.label('gone');
-    asm.j('ne', gone);
-    asm.mov(rdx, tries);
-    asm.sub(rdx, 1);
-    asm.mov(tries, rdx);
-    asm.j('ne', wait);
-    asm.mov(eax, CHILD_REQUESTED);
-    asm.xor(edx, edx);
-    asm.lockCmpxchg(at(rbx, childRequest.state), edx);
-    asm.j('e', late);
-    asm.cmp(isLastTime, 0);
-    asm.j('ne', released);
-    asm.movImmediate64(isLastTime, 1);
-    asm.movImmediate64(tries, WORK_TIMEOUT_MS);
-    asm.jmp(wait);
+    emitAwaitAnswer(asm, { answered, late, gone }, environment);
     asm.bind(late); // the request is free again, and may be another thread's
-    asm.mov(rax, environment.linkSlots.ledger);
-    asm.lockInc32(at(rax, header.childrenUnfollowed));
-    close();
+    emitCountUnfollowed(asm, environment);
+    emitClose(asm, environment);
     asm.jmp(done);
     asm.bind(gone); // the mutant is ours: there is no auditor any more
     asm.mov(rcx, opened);
     asm.xor(edx, edx);
-    callNtdll('NtReleaseMutant');
-    asm.bind(released);
-    close();
+    asm.call(environment.ntdllImport('NtReleaseMutant'));
+    asm.bind(answered);
+    emitClose(asm, environment);
     asm.bind(free);
     asm.movImmediate32(at(rbx, childRequest.state), 0);
     asm.bind(done);
     epilogue();
   });
+}
+
+/**
+ * `rbx = a request that no other thread has`. Jumps to `claimed` with it, and goes on where all are taken. Clobbers the
+ * volatile registers.
+ */
+function emitClaimRequest(asm: Assembler, claimed: Label, { linkSlots }: LinkedEnvironment): void {
+  const claim = asm.label('claim');
+  asm.mov(rbx, linkSlots.ledger);
+  asm.lea(rbx, at(rbx, header.childRequests));
+  asm.mov(ecx, CHILD_REQUEST_COUNT);
+  asm.bind(claim);
+  asm.xor(eax, eax);
+  asm.mov(edx, CHILD_CLAIMED);
+  asm.lockCmpxchg(at(rbx, childRequest.state), edx);
+  asm.j('e', claimed);
+  asm.add(rbx, CHILD_REQUEST_SIZE_BYTES);
+  asm.sub(ecx, 1);
+  asm.j('ne', claim);
+}
+
+/** Counts a child that runs without the auditor in it. Clobbers rax. */
+function emitCountUnfollowed(asm: Assembler, { linkSlots }: LinkedEnvironment): void {
+  asm.mov(rax, linkSlots.ledger);
+  asm.lockInc32(at(rax, header.childrenUnfollowed));
+}
+
+/** Sets the event that the auditor waits for. Jumps to `nobody` where there is none. */
+function emitCallAuditor(asm: Assembler, nobody: Label, environment: FollowEnvironment): void {
+  emitOpen(asm, 'NtOpenEvent', EVENT_MODIFY_STATE, environment.childName, environment);
+  asm.j('s', nobody);
+  asm.mov(rcx, opened);
+  asm.xor(edx, edx);
+  asm.call(environment.ntdllImport('NtSetEvent'));
+  emitClose(asm, environment);
+}
+
+/** Opens an object of the auditor's. The result is in eax, and was tested. */
+function emitOpen(
+  asm: Assembler,
+  call: 'NtOpenEvent' | 'NtOpenMutant',
+  access: number,
+  name: Label,
+  environment: LinkedEnvironment,
+): void {
+  emitOpenNamed(asm, environment, {
+    call,
+    access,
+    loadName: () => asm.lea(rax, relative(name)),
+    attributes,
+    opened,
+  });
+}
+
+/** Closes the object that is open. */
+function emitClose(asm: Assembler, { ntdllImport }: LinkedEnvironment): void {
+  asm.mov(rcx, opened);
+  asm.call(ntdllImport('NtClose'));
+}
+
+/**
+ * Waits for the answer to the request at rbx, and goes to one of three labels: `answered` when it is there; `late` when
+ * the auditor has not begun in time, with the request taken back; `gone` when there is no auditor any more. One that
+ * has begun gets a second, longer time, whose end counts as an answer.
+ */
+function emitAwaitAnswer(
+  asm: Assembler,
+  { answered, late, gone }: Record<'answered' | 'late' | 'gone', Label>,
+  { ntdllImport }: LinkedEnvironment,
+): void {
+  const wait = asm.label('wait');
+  asm.movImmediate64(time, -10_000); // 1 ms
+  asm.movImmediate64(tries, ANSWER_TIMEOUT_MS);
+  asm.movImmediate64(isLastTime, 0);
+  asm.bind(wait);
+  asm.mov(eax, at(rbx, childRequest.state));
+  asm.cmp(eax, CHILD_ANSWERED);
+  asm.j('e', answered);
+  asm.mov(rcx, opened);
+  asm.xor(edx, edx);
+  asm.lea(r8, time);
+  asm.call(ntdllImport('NtWaitForSingleObject'));
+  asm.cmp(eax, STATUS_TIMEOUT);
+  asm.j('ne', gone);
+  asm.mov(rdx, tries);
+  asm.sub(rdx, 1);
+  asm.mov(tries, rdx);
+  asm.j('ne', wait);
+  asm.mov(eax, CHILD_REQUESTED);
+  asm.xor(edx, edx);
+  asm.lockCmpxchg(at(rbx, childRequest.state), edx);
+  asm.j('e', late);
+  asm.cmp(isLastTime, 0);
+  asm.j('ne', answered);
+  asm.movImmediate64(isLastTime, 1);
+  asm.movImmediate64(tries, WORK_TIMEOUT_MS);
+  asm.jmp(wait);
 }

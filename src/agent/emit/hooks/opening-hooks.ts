@@ -5,7 +5,7 @@ import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8d, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import { callerArgument } from '../abi/framed-function.ts';
 import { emitReadTime } from '../abi/system-time.ts';
-import { emitMayBeInheritable } from '../recorder/inherited-handles.ts';
+import { emitMayBeInheritable } from '../recorder/inheritable.ts';
 import type { Hook, HookBody } from './hook-environment.ts';
 import {
   ATTRIBUTES,

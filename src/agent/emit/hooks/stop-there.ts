@@ -135,25 +135,15 @@ function emitStopThere(
   { askAuditor, countWatched }: Stops,
 ): FramedFunction {
   return framedFunction(asm, begin, stopFrame, (epilogue) => {
-    const [next, ask, seen, scan, free, advance] = asm.labels('next', 'ask', 'seen', 'scan', 'free', 'advance');
-    const loadNode = () => {
-      asm.mov(eax, at(rbx, stop.subject));
-      asm.mov(r10, environment.linkSlots.stackPool);
-      asm.movzx16(r11, indexed(r10, rax, 8, stackNode.openedType));
-    };
+    const [next, ask, seen, free, advance] = asm.labels('next', 'ask', 'seen', 'free', 'advance');
     asm.mov(returnAddress, rcx);
     asm.mov(result, rdx);
     asm.movImmediate64(breaks, 0);
-    asm.mov(rbx, environment.linkSlots.ledger);
-    asm.lea(rdi, at(rbx, header.stopTable + STOP_COUNT * STOP_SIZE_BYTES));
+    asm.mov(rbx, environment.linkSlots.ledger); // the entries of the table, one by one
+    asm.lea(rdi, at(rbx, header.stopTable + STOP_COUNT * STOP_SIZE_BYTES)); // their end
     asm.add(rbx, header.stopTable);
     asm.bind(next);
-    asm.mov(eax, at(rbx, stop.state));
-    asm.cmp(eax, STOP_DUE);
-    asm.j('ne', advance);
-    asm.mov(eax, teb(tebField.threadId));
-    asm.cmp(eax, at(rbx, stop.threadId));
-    asm.j('ne', advance);
+    emitUnlessDueHere(asm, advance);
     asm.mov(rax, environment.linkSlots.ledger);
     asm.lockDec32(at(rax, header.stopsDue));
     asm.lea(rax, at(rsp, PLACES_OFFSET));
@@ -161,41 +151,14 @@ function emitStopThere(
     asm.cmpImmediate32(at(rbx, stop.kind), STOP_STACK);
     asm.j('ne', ask);
 
-    loadNode();
+    emitLoadOpenedType(asm, environment);
     asm.test(r11d, STACK_SEEN);
     asm.j('ne', seen);
     asm.mov(rcx, rbx);
     asm.call(askAuditor);
-    loadNode();
+    emitLoadOpenedType(asm, environment);
     asm.bind(seen);
-    asm.shr(r11d, STACK_WATCH_SHIFT);
-    asm.and(r11d, WATCH_COUNT - 1);
-    asm.j('e', free);
-    asm.mov(rsi, r11);
-    asm.mov(rdx, environment.linkSlots.ledger);
-    asm.mov(ecx, -1);
-    asm.lockXadd(indexed(rdx, rsi, 4, header.watchSpares), ecx);
-    asm.test(ecx, ecx);
-    asm.j('le', scan);
-    asm.jmp(free);
-    asm.bind(scan);
-    asm.mov(ecx, r11d);
-    asm.call(countWatched);
-    asm.mov(rdx, environment.linkSlots.ledger);
-    asm.mov(ecx, eax);
-    asm.mov(eax, indexed(rdx, rsi, 4, header.watchLimits));
-    asm.test(eax, eax);
-    asm.j('e', free); // another thread has reached it
-    asm.sub(ecx, eax);
-    const reached = asm.label('reached');
-    asm.j('ae', reached);
-    asm.xor(ecx, -1); // the number of openings that cannot reach it: limit - count - 1
-    asm.mov(indexed(rdx, rsi, 4, header.watchSpares), ecx);
-    asm.jmp(free);
-    asm.bind(reached);
-    asm.xor(ecx, ecx);
-    asm.lockCmpxchg(indexed(rdx, rsi, 4, header.watchLimits), ecx);
-    asm.j('ne', free);
+    emitUnlessReached(asm, free, countWatched, environment);
     asm.movImmediate32(at(rbx, stop.kind), STOP_OPENINGS);
 
     asm.bind(ask);
@@ -211,6 +174,64 @@ function emitStopThere(
     asm.mov(rax, breaks);
     epilogue();
   });
+}
+
+/** Jumps to `otherwise` unless this thread is to ask about the entry at rbx. Clobbers rax. */
+function emitUnlessDueHere(asm: Assembler, otherwise: Label): void {
+  asm.mov(eax, at(rbx, stop.state));
+  asm.cmp(eax, STOP_DUE);
+  asm.j('ne', otherwise);
+  asm.mov(eax, teb(tebField.threadId));
+  asm.cmp(eax, at(rbx, stop.threadId));
+  asm.j('ne', otherwise);
+}
+
+/** `r11d = the opened type of the entry's stack`, in which the auditor has its marks. Clobbers rax, r10. */
+function emitLoadOpenedType(asm: Assembler, { linkSlots }: LinkedEnvironment): void {
+  asm.mov(eax, at(rbx, stop.subject));
+  asm.mov(r10, linkSlots.stackPool);
+  asm.movzx16(r11, indexed(r10, rax, 8, stackNode.openedType));
+}
+
+/**
+ * Jumps to `otherwise` unless the stack, whose opened type is in r11d, is watched, and its watch has just reached its
+ * limit. A count looks at every slot. So after one it is known how many openings cannot reach the limit: they are
+ * spared the next. Clobbers rsi and the volatile registers.
+ */
+function emitUnlessReached(
+  asm: Assembler,
+  otherwise: Label,
+  countWatched: Label,
+  { linkSlots }: LinkedEnvironment,
+): void {
+  const [count, reached] = asm.labels('count', 'reached');
+  asm.shr(r11d, STACK_WATCH_SHIFT);
+  asm.and(r11d, WATCH_COUNT - 1);
+  asm.j('e', otherwise);
+  asm.mov(rsi, r11);
+  asm.mov(rdx, linkSlots.ledger);
+  asm.mov(ecx, -1);
+  asm.lockXadd(indexed(rdx, rsi, 4, header.watchSpares), ecx);
+  asm.test(ecx, ecx);
+  asm.j('le', count);
+  asm.jmp(otherwise);
+  asm.bind(count);
+  asm.mov(ecx, r11d);
+  asm.call(countWatched);
+  asm.mov(rdx, linkSlots.ledger);
+  asm.mov(ecx, eax);
+  asm.mov(eax, indexed(rdx, rsi, 4, header.watchLimits));
+  asm.test(eax, eax);
+  asm.j('e', otherwise); // another thread has reached it
+  asm.sub(ecx, eax);
+  asm.j('ae', reached);
+  asm.xor(ecx, -1); // the number of openings that cannot reach it: limit - count - 1
+  asm.mov(indexed(rdx, rsi, 4, header.watchSpares), ecx);
+  asm.jmp(otherwise);
+  asm.bind(reached);
+  asm.xor(ecx, ecx);
+  asm.lockCmpxchg(indexed(rdx, rsi, 4, header.watchLimits), ecx);
+  asm.j('ne', otherwise);
 }
 
 /** Emits `u32 countWatched(u32 watch)`: how many handles are open of a watch's stacks. A leaf function. */

@@ -5,7 +5,7 @@ import { at, type Label } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import { callerArgument } from '../abi/framed-function.ts';
 import { STATUS_ACCESS_DENIED, STATUS_INVALID_HANDLE, STATUS_PENDING } from '../abi/status.ts';
-import { emitNoteChange, ObjectHandleFlagInformation } from '../recorder/inherited-handles.ts';
+import { emitNoteChange, ObjectHandleFlagInformation } from '../recorder/inheritable.ts';
 import type { Hook } from './hook-environment.ts';
 import { emitReturnAddress, hookFrame, hookPlaces, RESULT, usedHandles } from './hook-frame.ts';
 import { emitLoadState, emitMisuse, emitReportUses, emitSaveUses } from './hook-steps.ts';

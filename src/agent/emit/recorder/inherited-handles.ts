@@ -1,4 +1,3 @@
-import type { HookRow } from '../../tables/hook-row.ts';
 import { header, MAY_BE_INHERITABLE, slot, SLOT_SIZE_BYTES } from '../../ledger/layout.ts';
 import { INHERITED_BY_NAME, INHERITED_COUNT, MISUSE_INHERITED } from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
@@ -8,7 +7,7 @@ import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { tebField } from '../abi/teb.ts';
-import { emitSlotAddress } from './slot-address.ts';
+import { ObjectHandleFlagInformation } from './inheritable.ts';
 
 /*
  * Records which of this process's handles a new process inherited. A start that inherits handles without a list of them
@@ -19,13 +18,6 @@ import { emitSlotAddress } from './slot-address.ts';
  * when the child was made: handles that this very thread opened, or that were open by the system's clock before the
  * call began. It stops once any thread has asked for a change of what is inheritable.
  */
-
-/** OBJECT_INFORMATION_CLASS; its data are {BOOLEAN Inherit, BOOLEAN ProtectFromClose}. */
-export const ObjectHandleFlagInformation = 4;
-
-/** OBJECT_ATTRIBUTES.Attributes, and the HandleAttributes of NtDuplicateObject. */
-export const OBJ_INHERIT = 2;
-const ATTRIBUTES_OFFSET = 0x18; // ULONG Attributes
 
 const PROCESS_CREATE_FLAGS_INHERIT_HANDLES = 4;
 
@@ -101,16 +93,7 @@ type Environment = LinkedEnvironment & { readonly countMisuse: Label };
  */
 export function emitNoteInherited(asm: Assembler, begin: Label, environment: Environment): FramedFunction {
   return framedFunction(asm, begin, frame, (epilogue) => {
-    const [enough, next, certain, compare, unnamed, end, cut, done] = asm.labels(
-      'enough',
-      'next',
-      'certain',
-      'compare',
-      'unnamed',
-      'end',
-      'cut',
-      'done',
-    );
+    const [next, end, cut, done] = asm.labels('next', 'end', 'cut', 'done');
     asm.mov(began, rcx);
     asm.mov(changes, rdx);
     asm.mov(returnAddress, r8);
@@ -120,14 +103,7 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.j('e', done);
     emitLookForList(asm, done);
     emitReadParameters(asm);
-
-    asm.mov(rax, environment.linkSlots.ledger);
-    asm.mov(rdx, at(rax, header.slotsUsed));
-    asm.cmp(rdx, SLOT_COUNT_MAX);
-    asm.j('be', enough);
-    asm.mov(edx, SLOT_COUNT_MAX);
-    asm.bind(enough);
-    asm.mov(slotEnd, rdx);
+    emitLimitSlots(asm, environment);
     asm.movImmediate64(slotIndex, 0);
     asm.movImmediate64(questionsLeft, QUESTION_COUNT_MAX);
 
@@ -137,84 +113,17 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
     asm.mov(slotIndex, rax);
     asm.cmp(rax, slotEnd);
     asm.j('ae', end);
-    emitSlot(asm, environment);
-    asm.mov(rdx, at(r10, slot.state));
-    asm.test(rdx, rdx);
-    asm.j('s', next); // quarantined, or being closed
-    asm.test(edx, 1);
-    asm.j('e', next);
-    asm.mov(state, rdx);
-    asm.movzx16(rcx, at(r10, slot.openedCall));
-    asm.sub(ecx, MAY_BE_INHERITABLE);
-    asm.j('le', next); // not inheritable, or open before recording began
-    asm.mov(ecx, teb(tebField.threadId));
-    asm.cmp(ecx, at(r10, slot.openedThread));
-    asm.j('e', certain);
-    asm.mov(rcx, at(r10, slot.openedTime));
-    asm.cmp(rcx, began);
-    asm.j('ae', next);
-    asm.bind(certain);
-    for (const handle of standardHandles) {
-      asm.cmp(rax, handle);
-      asm.j('e', next);
-    }
-
+    emitUnlessCertain(asm, next, environment);
     asm.sub(questionsLeft, 1);
     asm.j('s', cut);
-    asm.mov(rcx, rax);
-    asm.shl(rcx, 2);
-    asm.mov(edx, ObjectHandleFlagInformation);
-    asm.lea(r8, flags);
-    asm.mov(r9d, 2); // sizeof OBJECT_HANDLE_FLAG_INFORMATION
-    asm.movImmediate64(at(rsp, 0x20), 0);
-    asm.call(environment.ntdllImport('NtQueryObject'));
-    asm.test(eax, eax);
-    asm.j('ne', next);
-    asm.movzx8(rax, flags); // BOOLEAN Inherit
-    asm.test(eax, eax);
-    asm.j('e', next);
-    asm.mov(rax, slotIndex);
-    emitSlot(asm, environment);
-    asm.mov(rdx, at(r10, slot.state));
-    asm.cmp(rdx, state);
-    asm.j('ne', next); // closed meanwhile, and perhaps opened as another object
-    asm.mov(r10, environment.linkSlots.ledger);
-    asm.mov(edx, at(r10, header.inheritanceChanges));
-    asm.cmp(edx, changes);
-    asm.j('ne', cut);
-    asm.mov(edx, at(r10, header.inheritedRecords));
-    asm.cmp(edx, INHERITED_COUNT);
-    asm.j('ae', cut);
-
-    asm.xor(r9d, r9d);
-    asm.mov(rdx, namedHandles);
-    asm.mov(r11, namedCount);
-    asm.bind(compare);
-    asm.sub(r11, 1);
-    asm.j('s', unnamed);
-    asm.mov(rcx, indexed(rdx, r11, 8));
-    asm.shr(rcx, 2);
-    asm.cmp(rcx, rax);
-    asm.j('ne', compare);
-    asm.mov(r9d, INHERITED_BY_NAME);
-    asm.bind(unnamed);
-    asm.mov(rcx, rax);
-    asm.shl(rcx, 2);
-    asm.mov(rdx, row);
-    asm.or(edx, MISUSE_INHERITED << 16);
-    asm.mov(r8, returnAddress);
-    asm.call(environment.countMisuse);
-    asm.test(eax, eax);
-    asm.j('ne', next);
-    asm.mov(rax, environment.linkSlots.ledger);
-    asm.lockInc32(at(rax, header.inheritedRecords));
+    emitAskWhetherInheritable(asm, next, environment);
+    emitUnlessUnchanged(asm, next, cut, environment);
+    emitFindName(asm);
+    emitCountInherited(asm, next, environment);
     asm.jmp(next);
 
     asm.bind(end);
-    asm.mov(rax, environment.linkSlots.ledger);
-    asm.mov(rdx, at(rax, header.slotsUsed));
-    asm.cmp(rdx, SLOT_COUNT_MAX);
-    asm.j('be', done);
+    emitUnlessLeftOut(asm, done, environment);
     asm.bind(cut);
     asm.mov(rax, environment.linkSlots.ledger);
     asm.lockInc32(at(rax, header.inheritedCut));
@@ -223,46 +132,123 @@ export function emitNoteInherited(asm: Assembler, begin: Label, environment: Env
   });
 }
 
-/**
- * Adds {@link MAY_BE_INHERITABLE} to the row in edx, unless the OBJECT_ATTRIBUTES at the pointer `attributes` exclude
- * it. Clobbers rax.
- */
-export function emitMayBeInheritable(
-  { asm, row }: { readonly asm: Assembler; readonly row: Pick<HookRow, 'attributes'> },
-  attributes: Memory,
-): void {
-  if (row.attributes === undefined) return asm.or(edx, MAY_BE_INHERITABLE);
-  const none = asm.label('no attributes');
-  asm.mov(rax, attributes);
-  asm.test(rax, rax);
-  asm.j('e', none);
-  asm.mov(eax, at(rax, ATTRIBUTES_OFFSET));
-  asm.and(eax, OBJ_INHERIT);
-  asm.shl(eax, Math.log2(MAY_BE_INHERITABLE / OBJ_INHERIT));
-  asm.or(edx, eax);
-  asm.bind(none);
+/** Sets the end of the slots to look at. Clobbers rax, rdx. */
+function emitLimitSlots(asm: Assembler, { linkSlots }: Environment): void {
+  const enough = asm.label('enough');
+  asm.mov(rax, linkSlots.ledger);
+  asm.mov(rdx, at(rax, header.slotsUsed));
+  asm.cmp(rdx, SLOT_COUNT_MAX);
+  asm.j('be', enough);
+  asm.mov(edx, SLOT_COUNT_MAX);
+  asm.bind(enough);
+  asm.mov(slotEnd, rdx);
+}
+
+/** Jumps to `none` unless there are slots behind those that were looked at. Clobbers rax, rdx. */
+function emitUnlessLeftOut(asm: Assembler, none: Label, { linkSlots }: Environment): void {
+  asm.mov(rax, linkSlots.ledger);
+  asm.mov(rdx, at(rax, header.slotsUsed));
+  asm.cmp(rdx, SLOT_COUNT_MAX);
+  asm.j('be', none);
 }
 
 /**
- * Counts a change of whether a handle is inheritable, before it is made, and notes that the handle may be inheritable.
- * Clobbers rax, r10, r11.
+ * Jumps to `otherwise` unless the slot whose index is in rax may have an inheritable handle, which was certainly there
+ * when the child was made, and is none of its standard handles. Keeps rax, and the slot's state in its place. Clobbers
+ * rcx, rdx, r10.
  */
-export function emitNoteChange(
-  { asm, environment }: { readonly asm: Assembler; readonly environment: LinkedEnvironment },
-  handle: Memory,
-): void {
-  const [again, none] = asm.labels('again', 'no slot');
+function emitUnlessCertain(asm: Assembler, otherwise: Label, environment: Environment): void {
+  const certain = asm.label('certain');
+  emitSlot(asm, environment);
+  asm.mov(rdx, at(r10, slot.state));
+  asm.test(rdx, rdx);
+  asm.j('s', otherwise); // quarantined, or being closed
+  asm.test(edx, 1);
+  asm.j('e', otherwise);
+  asm.mov(state, rdx);
+  asm.movzx16(rcx, at(r10, slot.openedCall));
+  asm.sub(ecx, MAY_BE_INHERITABLE);
+  asm.j('le', otherwise); // not inheritable, or open before recording began
+  asm.mov(ecx, teb(tebField.threadId));
+  asm.cmp(ecx, at(r10, slot.openedThread));
+  asm.j('e', certain);
+  asm.mov(rcx, at(r10, slot.openedTime));
+  asm.cmp(rcx, began);
+  asm.j('ae', otherwise);
+  asm.bind(certain);
+  for (const handle of standardHandles) {
+    asm.cmp(rax, handle);
+    asm.j('e', otherwise);
+  }
+}
+
+/** Asks the kernel about the handle whose slot's index is in rax. Jumps to `not` unless it is inheritable. */
+function emitAskWhetherInheritable(asm: Assembler, not: Label, { ntdllImport }: Environment): void {
+  asm.mov(rcx, rax);
+  asm.shl(rcx, 2);
+  asm.mov(edx, ObjectHandleFlagInformation);
+  asm.lea(r8, flags);
+  asm.mov(r9d, 2); // sizeof OBJECT_HANDLE_FLAG_INFORMATION
+  asm.movImmediate64(at(rsp, 0x20), 0);
+  asm.call(ntdllImport('NtQueryObject'));
+  asm.test(eax, eax);
+  asm.j('ne', not);
+  asm.movzx8(rax, flags); // BOOLEAN Inherit
+  asm.test(eax, eax);
+  asm.j('e', not);
+}
+
+/**
+ * `rax = the index of the slot`. Jumps to `changed` unless it has the same handle as before the question, and to `cut`
+ * where the answer may be a new one, or there are as many records as a process may have. Clobbers rdx, r10.
+ */
+function emitUnlessUnchanged(asm: Assembler, changed: Label, cut: Label, environment: Environment): void {
+  asm.mov(rax, slotIndex);
+  emitSlot(asm, environment);
+  asm.mov(rdx, at(r10, slot.state));
+  asm.cmp(rdx, state);
+  asm.j('ne', changed); // closed meanwhile, and perhaps opened as another object
+  asm.mov(r10, environment.linkSlots.ledger);
+  asm.mov(edx, at(r10, header.inheritanceChanges));
+  asm.cmp(edx, changes);
+  asm.j('ne', cut);
+  asm.mov(edx, at(r10, header.inheritedRecords));
+  asm.cmp(edx, INHERITED_COUNT);
+  asm.j('ae', cut);
+}
+
+/**
+ * `r9d = INHERITED_BY_NAME` where a C runtime's block names to the child the handle whose slot's index is in rax, and 0
+ * otherwise. Keeps rax. Clobbers rcx, rdx, r11.
+ */
+function emitFindName(asm: Assembler): void {
+  const [compare, unnamed] = asm.labels('compare', 'unnamed');
+  asm.xor(r9d, r9d);
+  asm.mov(rdx, namedHandles);
+  asm.mov(r11, namedCount);
+  asm.bind(compare);
+  asm.sub(r11, 1);
+  asm.j('s', unnamed);
+  asm.mov(rcx, indexed(rdx, r11, 8));
+  asm.shr(rcx, 2);
+  asm.cmp(rcx, rax);
+  asm.j('ne', compare);
+  asm.mov(r9d, INHERITED_BY_NAME);
+  asm.bind(unnamed);
+}
+
+/** Counts the handle whose slot's index is in rax, with r9d. Jumps to `known` unless its record is new. */
+function emitCountInherited(asm: Assembler, known: Label, environment: Environment): void {
+  asm.mov(rcx, rax);
+  asm.shl(rcx, 2);
+  asm.mov(rdx, row);
+  asm.or(edx, MISUSE_INHERITED << 16);
+  asm.mov(r8, returnAddress);
+  asm.call(environment.countMisuse);
+  asm.test(eax, eax);
+  asm.j('ne', known);
   asm.mov(rax, environment.linkSlots.ledger);
-  asm.lockInc32(at(rax, header.inheritanceChanges));
-  asm.mov(r10, handle);
-  emitSlotAddress(asm, r10, none, environment);
-  asm.mov(eax, at(r10, slot.openedCall));
-  asm.bind(again);
-  asm.mov(r11d, eax);
-  asm.or(r11d, MAY_BE_INHERITABLE);
-  asm.lockCmpxchg(at(r10, slot.openedCall), r11d);
-  asm.j('ne', again);
-  asm.bind(none);
+  asm.lockInc32(at(rax, header.inheritedRecords));
 }
 
 /** An argument of NtCreateUserProcess; r8 is the address of its return address. */

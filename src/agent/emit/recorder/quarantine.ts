@@ -143,63 +143,87 @@ function emitAwaitClose(asm: Assembler, begin: Label, environment: LinkedEnviron
 
 function emitEnterQuarantine(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
   return framedFunction(asm, begin, frame, (epilogue) => {
-    const [marked, swap, evict, occupy, done] = asm.labels('marked', 'swap', 'evict', 'occupy', 'done');
+    const [occupy, done] = asm.labels('occupy', 'done');
     asm.and(rcx, -4);
     asm.mov(value, rcx);
     emitSlotOf(asm, r10, value, done, environment);
-    asm.mov(rax, at(r10, slot.state));
-    asm.test(eax, 1);
-    asm.j('ne', done); // it was opened again already
-    asm.test(rax, rax);
-    asm.j('s', marked);
-    asm.mov(rdx, STATE_QUARANTINED);
-    asm.or(rdx, rax);
-    asm.lockCmpxchg(at(r10, slot.state), rdx);
-    asm.j('ne', done);
-    asm.mov(rdx, environment.linkSlots.ledger);
-    asm.mov(rdx, at(rdx, header.opens));
-    asm.mov(at(r10, slot.opensBefore), edx);
-    asm.bind(marked);
-
-    asm.mov(r8, environment.linkSlots.ledger);
-    asm.mov(edx, 1);
-    asm.lockXadd(at(r8, header.quarantineNext), edx);
-    asm.mov(r9, environment.linkSlots.quarantineMask);
-    asm.and(edx, r9d);
-    asm.mov(r9, environment.linkSlots.quarantine);
-    asm.lea(r9, indexed(r9, rdx, 4));
-    asm.mov(rcx, value);
-    asm.mov(eax, at(r9));
-    asm.bind(swap);
-    asm.lockCmpxchg(at(r9), ecx);
-    asm.j('ne', swap);
-    asm.mov(eax, eax);
+    emitMarkQuarantined(asm, done, environment);
+    emitEnterRing(asm, environment);
     asm.test(rax, rax);
     asm.j('e', occupy);
-    asm.mov(scratch, rax);
-    emitSlotOf(asm, r10, scratch, occupy, environment);
-    emitForget(asm, evict, occupy, environment, { lost: false });
-    emitTestFlag(asm, rax, STATE_OCCUPIED);
-    asm.j('e', occupy);
-    asm.mov(rcx, scratch);
-    asm.call(environment.ntdllImport('NtClose'));
-
+    emitEvict(asm, occupy, environment);
     asm.bind(occupy);
     emitOccupy(asm, environment);
     // This comes last: a thread that waits for this close then finds the value quarantined and the close recorded.
     emitSlotOf(asm, r10, value, done, environment);
-    const [clear] = asm.labels('clear');
-    asm.mov(rax, at(r10, slot.state));
-    asm.bind(clear);
-    emitTestFlag(asm, rax, STATE_CLOSING);
-    asm.j('e', done);
-    asm.mov(rdx, -STATE_CLOSING);
-    asm.add(rdx, rax);
-    asm.lockCmpxchg(at(r10, slot.state), rdx);
-    asm.j('ne', clear);
+    emitEndClosing(asm, done);
     asm.bind(done);
     epilogue();
   });
+}
+
+/**
+ * Marks the slot at r10 as quarantined, unless its closer has claimed it. Jumps to `opened` where the value was opened
+ * again already. Clobbers rax, rdx.
+ */
+function emitMarkQuarantined(asm: Assembler, opened: Label, { linkSlots }: LinkedEnvironment): void {
+  const marked = asm.label('marked');
+  asm.mov(rax, at(r10, slot.state));
+  asm.test(eax, 1);
+  asm.j('ne', opened);
+  asm.test(rax, rax);
+  asm.j('s', marked);
+  asm.mov(rdx, STATE_QUARANTINED);
+  asm.or(rdx, rax);
+  asm.lockCmpxchg(at(r10, slot.state), rdx);
+  asm.j('ne', opened);
+  asm.mov(rdx, linkSlots.ledger);
+  asm.mov(rdx, at(rdx, header.opens));
+  asm.mov(at(r10, slot.opensBefore), edx);
+  asm.bind(marked);
+}
+
+/** Puts the value into the ring: `rax = the value that leaves it`, 0 for none. Clobbers rcx, rdx, r8, r9. */
+function emitEnterRing(asm: Assembler, { linkSlots }: LinkedEnvironment): void {
+  const swap = asm.label('swap');
+  asm.mov(r8, linkSlots.ledger);
+  asm.mov(edx, 1);
+  asm.lockXadd(at(r8, header.quarantineNext), edx);
+  asm.mov(r9, linkSlots.quarantineMask);
+  asm.and(edx, r9d);
+  asm.mov(r9, linkSlots.quarantine);
+  asm.lea(r9, indexed(r9, rdx, 4));
+  asm.mov(rcx, value);
+  asm.mov(eax, at(r9));
+  asm.bind(swap);
+  asm.lockCmpxchg(at(r9), ecx);
+  asm.j('ne', swap);
+  asm.mov(eax, eax);
+}
+
+/** Ends the quarantine of the value in rax, and closes its sentinel. Jumps to `done` where it has none. */
+function emitEvict(asm: Assembler, done: Label, environment: LinkedEnvironment): void {
+  const retry = asm.label('retry');
+  asm.mov(scratch, rax);
+  emitSlotOf(asm, r10, scratch, done, environment);
+  emitForget(asm, retry, done, environment, { lost: false });
+  emitTestFlag(asm, rax, STATE_OCCUPIED);
+  asm.j('e', done);
+  asm.mov(rcx, scratch);
+  asm.call(environment.ntdllImport('NtClose'));
+}
+
+/** Takes STATE_CLOSING from the slot at r10. Jumps to `done` where it has been taken already. Clobbers rax, rdx. */
+function emitEndClosing(asm: Assembler, done: Label): void {
+  const clear = asm.label('clear');
+  asm.mov(rax, at(r10, slot.state));
+  asm.bind(clear);
+  emitTestFlag(asm, rax, STATE_CLOSING);
+  asm.j('e', done);
+  asm.mov(rdx, -STATE_CLOSING);
+  asm.add(rdx, rax);
+  asm.lockCmpxchg(at(r10, slot.state), rdx);
+  asm.j('ne', clear);
 }
 
 function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {

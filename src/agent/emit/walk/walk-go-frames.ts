@@ -12,20 +12,17 @@ import {
   r14,
   r15,
   r8,
-  r8d,
   rax,
   rbp,
   rbx,
   rcx,
   rdi,
-  rdx,
   rsi,
   rsp,
-  r9,
 } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
-import { MEM_COMMIT, memoryInformation, PAGE_READWRITE } from '../abi/memory-information.ts';
+import { emitQueryMemory, MEM_COMMIT, memoryInformation, PAGE_READWRITE } from '../abi/memory-information.ts';
 import { tebField } from '../abi/teb.ts';
 
 const walk = {
@@ -60,11 +57,8 @@ const STACKS_MAX = 8;
  *
  * https://go.dev/src/runtime/asm_amd64.s, https://go.dev/src/cmd/compile/abi-internal.md (Stack layout)
  */
-export function emitWalkGoFrames(
-  asm: Assembler,
-  begin: Label,
-  { linkSlots, ntdllImport }: LinkedEnvironment,
-): FramedFunction {
+export function emitWalkGoFrames(asm: Assembler, begin: Label, environment: LinkedEnvironment): FramedFunction {
+  const { linkSlots } = environment;
   return framedFunction(asm, begin, goFrame, (epilogue) => {
     const [next, read, otherStack, done] = asm.labels('next', 'read', 'otherStack', 'done');
     asm.mov(rdi, rcx); // frames
@@ -103,13 +97,7 @@ export function emitWalkGoFrames(
     asm.j('e', done);
     asm.sub(ebp, 1);
     asm.j('s', done);
-    asm.mov(rcx, -1n);
-    asm.mov(rdx, rbx);
-    asm.xor(r8d, r8d); // MemoryBasicInformation
-    asm.lea(r9, at(rsp, walk.memoryInformation));
-    asm.movImmediate64(at(rsp, 0x20), memoryInformation.sizeBytes);
-    asm.movImmediate64(at(rsp, 0x28), 0);
-    asm.call(ntdllImport('NtQueryVirtualMemory'));
+    emitQueryMemory(asm, environment, rbx, walk.memoryInformation);
     asm.test(eax, eax);
     asm.j('ne', done);
     asm.cmpImmediate32(at(rsp, walk.memoryInformation + memoryInformation.state), MEM_COMMIT);

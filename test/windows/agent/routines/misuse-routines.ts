@@ -1,6 +1,7 @@
 import type { Assembler } from '../../../../src/agent/asm/assembler.ts';
 import { emitKeepMisuseLives } from '../../../../src/agent/emit/recorder/earlier-lives.ts';
-import { emitCountMisuse, emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
+import { emitInternMisuse } from '../../../../src/agent/emit/recorder/intern-misuse.ts';
+import { emitCountMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
 import { emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import { emitFindStranger, emitInternWrongCloser } from '../../../../src/agent/emit/recorder/strangers.ts';
 import type { Routines } from '../../../../src/agent/emit/routines.ts';

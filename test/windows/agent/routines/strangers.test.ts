@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { functionModules, recordedCalls } from '../../../../src/agent/tables/function-table.ts';
 import { typeIndex } from '../../../../src/agent/tables/object-types.ts';
 import { emitKeepMisuseLives } from '../../../../src/agent/emit/recorder/earlier-lives.ts';
-import { emitInternMisuse } from '../../../../src/agent/emit/recorder/misuse-recorder.ts';
+import { emitInternMisuse } from '../../../../src/agent/emit/recorder/intern-misuse.ts';
 import { emitClaimRuntimeObject, emitFindRuntimeObject } from '../../../../src/agent/emit/recorder/runtime-objects.ts';
 import {
   emitFindStranger,

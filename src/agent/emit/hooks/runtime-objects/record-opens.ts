@@ -16,11 +16,8 @@ import { ARGUMENTS, LOWEST_ADDRESS, places, runtimeObjectFrame } from './runtime
 
 /** Records what the call has opened. */
 export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): void {
-  const [next, stored, pointer, have, stream, descriptor, notification, recorded, done] = asm.labels(
+  const [next, stream, descriptor, notification, recorded, done] = asm.labels(
     'next',
-    'stored',
-    'pointer',
-    'have',
     'stream',
     'descriptor',
     'notification',
@@ -36,26 +33,8 @@ export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): v
   asm.movzx8(rax, at(rdx, runtimeObjectRow.opensCount));
   asm.cmp(places.openedCount, rax);
   asm.j('ae', done);
-  asm.mov(rcx, places.result);
-  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensFrom));
-  asm.cmp(eax, openedFrom.indexOf('stored-at'));
-  asm.j('b', have);
-  asm.movzx8(rcx, at(rdx, runtimeObjectRow.opensArgument));
-  asm.mov(rcx, indexed(rsp, rcx, 8, ARGUMENTS));
-  asm.j('e', stored);
-  asm.jmp(have); // the argument is the number itself
-  asm.bind(stored);
-  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
-  asm.cmp(eax, typeIndex('Descriptor'));
-  asm.j('ne', pointer);
-  asm.mov(rax, places.openedCount);
-  asm.mov(ecx, indexed(rcx, rax, 4)); // int
-  asm.jmp(have);
-  asm.bind(pointer);
-  asm.mov(rcx, at(rcx)); // FILE *, HPCON
-  asm.bind(have);
+  emitLoadValue(asm);
   asm.mov(places.value, rcx);
-
   asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
   asm.cmp(eax, typeIndex('FILE'));
   asm.j('e', stream);
@@ -63,27 +42,12 @@ export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): v
   asm.j('e', descriptor);
   asm.cmp(eax, typeIndex('ChangeNotification'));
   asm.j('e', notification);
-  // For a device (`NUL`) FindFirstFile returns a constant, which is no search of its own.
-  asm.cmp(places.value, LOWEST_ADDRESS);
-  asm.j('b', recorded);
-  asm.xor(r9d, r9d);
-  emitOpen(asm, places.value, done, environment);
-  asm.mov(rdx, places.row);
-  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
-  asm.cmp(eax, typeIndex(standaloneType));
-  asm.j('ne', recorded);
-  asm.mov(rax, environment.linkSlots.ledger);
-  asm.lockInc32(at(rax, header.standaloneObjects));
-  asm.jmp(recorded);
+  emitOpenAddress(asm, { recorded, full: done }, environment);
   asm.bind(descriptor);
   emitOpenDescriptor(asm, recorded, environment);
   asm.jmp(recorded);
   asm.bind(notification);
-  asm.mov(r9, places.value);
-  asm.mov(rax, at(rdx, runtimeObjectRow.keyBits));
-  asm.or(rax, r9);
-  asm.mov(places.key, rax);
-  emitOpen(asm, places.key, done, environment);
+  emitOpenNotification(asm, done, environment);
   asm.jmp(recorded);
   asm.bind(stream);
   emitOpenStream(asm, done, environment);
@@ -91,6 +55,32 @@ export function emitRecordOpens(asm: Assembler, environment: HookEnvironment): v
   asm.add(places.openedCount, 1);
   asm.jmp(next);
   asm.bind(done);
+}
+
+/**
+ * `rcx = what the call has opened`: its result, an argument, or what it has stored at one. The row is at rdx. Clobbers
+ * rax.
+ */
+function emitLoadValue(asm: Assembler): void {
+  const [stored, pointer, loaded] = asm.labels('stored', 'pointer', 'loaded');
+  asm.mov(rcx, places.result);
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensFrom));
+  asm.cmp(eax, openedFrom.indexOf('stored-at'));
+  asm.j('b', loaded);
+  asm.movzx8(rcx, at(rdx, runtimeObjectRow.opensArgument));
+  asm.mov(rcx, indexed(rsp, rcx, 8, ARGUMENTS));
+  asm.j('e', stored);
+  asm.jmp(loaded); // the argument is the number itself
+  asm.bind(stored);
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
+  asm.cmp(eax, typeIndex('Descriptor'));
+  asm.j('ne', pointer);
+  asm.mov(rax, places.openedCount);
+  asm.mov(ecx, indexed(rcx, rax, 4)); // int
+  asm.jmp(loaded);
+  asm.bind(pointer);
+  asm.mov(rcx, at(rcx)); // FILE *, HPCON
+  asm.bind(loaded);
 }
 
 /**
@@ -117,6 +107,37 @@ function emitOpen(
   asm.or(edx, at(rax, runtimeObjectRow.number));
   asm.lea(r8, at(rsp, returnAddressOffset(runtimeObjectFrame)));
   asm.call(environment.openRuntimeObject);
+}
+
+/**
+ * Records the object at the address in `value`, and jumps to `recorded`. For a device (`NUL`) FindFirstFile returns a
+ * constant, which is no search of its own, and is passed over.
+ */
+function emitOpenAddress(
+  asm: Assembler,
+  { recorded, full }: Record<'recorded' | 'full', Label>,
+  environment: HookEnvironment,
+): void {
+  asm.cmp(places.value, LOWEST_ADDRESS);
+  asm.j('b', recorded);
+  asm.xor(r9d, r9d);
+  emitOpen(asm, places.value, full, environment);
+  asm.mov(rdx, places.row);
+  asm.movzx8(rax, at(rdx, runtimeObjectRow.opensType));
+  asm.cmp(eax, typeIndex(standaloneType));
+  asm.j('ne', recorded);
+  asm.mov(rax, environment.linkSlots.ledger);
+  asm.lockInc32(at(rax, header.standaloneObjects));
+  asm.jmp(recorded);
+}
+
+/** Records the change notification whose handle is in `value`. The row is at rdx. */
+function emitOpenNotification(asm: Assembler, full: Label, environment: HookEnvironment): void {
+  asm.mov(r9, places.value);
+  asm.mov(rax, at(rdx, runtimeObjectRow.keyBits));
+  asm.or(rax, r9);
+  asm.mov(places.key, rax);
+  emitOpen(asm, places.key, full, environment);
 }
 
 /** Records the descriptor with the number in `value`. */
