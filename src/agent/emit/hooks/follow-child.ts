@@ -10,14 +10,19 @@ import {
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, relative } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8, rax, rbx, rcx, rdx, rsp } from '../../asm/registers.ts';
-import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { emitQueryProcess, processInformation } from '../abi/process-information.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
-import { emitOpenNamed, EVENT_MODIFY_STATE, MUTANT_ACCESS, NAMED_ATTRIBUTES_SIZE_BYTES } from './named-objects.ts';
+import {
+  emitOpenNamed,
+  EVENT_MODIFY_STATE,
+  MUTANT_ACCESS,
+  NAMED_ATTRIBUTES_SIZE_BYTES,
+  type NamedEnvironment,
+} from './named-objects.ts';
 
-interface FollowEnvironment extends LinkedEnvironment {
+interface FollowEnvironment extends NamedEnvironment {
   /** Full object-manager paths of the event that asks the auditor, and of the mutant that it holds while it lives. */
   readonly childName: Label;
   readonly judgedName: Label;
@@ -53,13 +58,14 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
     callNtdll('NtClose');
   };
   return framedFunction(asm, begin, frame, (epilogue) => {
-    const [claim, claimed, wait, late, free, released, done, full] = asm.labels(
+    const [claim, claimed, wait, late, free, released, refused, done, full] = asm.labels(
       'claim',
       'claimed',
       'wait',
       'late',
       'free',
       'released',
+      'refused',
       'done',
       'full',
     );
@@ -97,7 +103,7 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
       attributes,
       opened,
     });
-    asm.j('s', free);
+    asm.j('s', refused);
     asm.mov(rcx, opened);
     asm.xor(edx, edx);
     callNtdll('NtSetEvent');
@@ -109,7 +115,7 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
       attributes,
       opened,
     });
-    asm.j('s', free);
+    asm.j('s', refused);
     asm.movImmediate64(time, -10_000); // 1 ms
     asm.movImmediate64(tries, ANSWER_TIMEOUT_MS);
     asm.movImmediate64(isLastTime, 0);
@@ -142,6 +148,10 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
     asm.lockInc32(at(rax, header.childrenUnfollowed));
     close();
     asm.jmp(done);
+    asm.bind(refused); // by an auditor that lives: no other reads the count
+    asm.mov(rax, environment.linkSlots.ledger);
+    asm.lockInc32(at(rax, header.childrenUnfollowed));
+    asm.jmp(free);
     asm.bind(gone); // the mutant is ours: there is no auditor any more
     asm.mov(rcx, opened);
     asm.xor(edx, edx);

@@ -1,4 +1,5 @@
 import { header, slot, SLOT_SIZE_BYTES, stackNode } from '../../ledger/layout.ts';
+import { lentHandleOffset } from '../../ledger/lent-handles.ts';
 import {
   STACK_SEEN,
   STACK_WATCH_SHIFT,
@@ -65,7 +66,7 @@ function emitAskAuditor(asm: Assembler, begin: Label, environment: LinkedEnviron
     );
     const loadMutant = () => {
       asm.mov(rcx, environment.linkSlots.ledger);
-      asm.mov(rcx, at(rcx, header.stopMutant));
+      asm.mov(rcx, at(rcx, lentHandleOffset('stops')));
     };
     asm.mov(rbx, rcx);
     asm.movImmediate64(triesLeft, ANSWER_TIMEOUT_MS / LOOK_MS);
