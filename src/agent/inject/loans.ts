@@ -21,23 +21,29 @@ interface Lenders {
  * where threads may be stopped, and of the gate's objects, where the target cannot open these by name. Usually there
  * are none, and the target's handles have the values that they have without an audit.
  *
+ * @returns their values there
  * @throws Win32Error when Windows refuses
  */
-export function lendHandles(target: AsHandle, { ledger, events, gate }: Lenders): void {
-  const lend = (object: LentObject, source: AsHandle, access: number): void =>
-    ledger.lent.note(object, duplicateInto(target, source, access));
+export function lendHandles(target: AsHandle, { ledger, events, gate }: Lenders): readonly bigint[] {
+  const values: bigint[] = [];
+  const lend = (object: LentObject, source: AsHandle, access: number): void => {
+    const value = duplicateInto(target, source, access);
+    values.push(value);
+    ledger.lent.note(object, value);
+  };
   if (events.stops !== undefined) lend('stops', events.stops, MUTANT_ACCESS);
-  if (opensByName(target, events.arrivedName)) return;
+  if (opensByName(target, events.arrivedName)) return values;
   lend('arrived', events.arrived, EVENT_MODIFY_STATE);
   lend('judged', gate.judged, MUTANT_ACCESS);
   lend('threadsSeen', gate.threadsSeen, MUTANT_ACCESS);
   if (events.child !== undefined) lend('child', events.child, EVENT_MODIFY_STATE);
+  return values;
 }
 
-/** Closes the handles that the target was lent, once no thread can use them any more. */
-export function takeHandlesBack(target: AsHandle, ledger: Ledger): void {
+/** Closes the handles that {@link lendHandles} gave the target, once no thread can use them any more. */
+export function takeHandlesBack(target: AsHandle, ledger: Ledger, values: readonly bigint[]): void {
   // A value that the target has closed has a life of its own.
-  for (const value of ledger.lent.values()) if (ledger.life(value) === undefined) closeIn(target, value);
+  for (const value of values) if (ledger.life(value) === undefined) closeIn(target, value);
   ledger.lent.clear();
 }
 

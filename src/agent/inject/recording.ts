@@ -88,6 +88,8 @@ export class Recording implements Disposable {
   #codes: readonly Buffer[] = [];
   #image: LinkedAgent | undefined;
   #placed: (AgentPlace & { readonly ledger: bigint }) | undefined;
+  /** Values of the handles of ours that the target has. */
+  #lent: readonly bigint[] = [];
   #hooked: readonly string[] = [];
   #unrecognised: readonly string[] = [];
   /** Functions of DLLs that the target had mapped before, and that could not be hooked. */
@@ -265,12 +267,13 @@ export class Recording implements Disposable {
   }
 
   #lend(target: AsHandle): void {
-    lendHandles(target, { ledger: this.ledger, events: this.#events, gate: this.#gate });
+    this.#lent = lendHandles(target, { ledger: this.ledger, events: this.#events, gate: this.#gate });
   }
 
   /** {@link takeHandlesBack} */
   takeHandlesBack(target: AsHandle): void {
-    takeHandlesBack(target, this.ledger);
+    takeHandlesBack(target, this.ledger, this.#lent);
+    this.#lent = [];
   }
 
   /** Whether the ledger of an earlier audit can give its place to ours. */

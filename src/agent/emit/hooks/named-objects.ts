@@ -1,7 +1,7 @@
 import { slot } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory } from '../../asm/operands.ts';
-import { eax, ecx, edx, r10, r11, r8, r8d, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { eax, ecx, edx, r8, r8d, r9, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
 import { GATE_NAME_LENT, GATE_NAME_TEXT } from '../../linkage/gate-name.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { emitDuplicateHandle } from '../abi/duplicate-handle.ts';
@@ -80,11 +80,23 @@ export function emitOpenNamed(
 const lentFrame: FrameShape = { pushes: [], sizeBytes: 0x38 };
 
 /**
+ * Jumps to `none` unless the handle in a register is one that the auditor has lent. The program may have closed it, and
+ * got its value for an object of its own. The slot of the value tells: as long as it is the auditor's, no call of the
+ * program's has opened or closed it. Changes rax.
+ */
+export function emitCheckLent(asm: Assembler, handle: Register, none: Label, environment: SlotEnvironment): void {
+  asm.mov(rax, handle);
+  asm.test(rax, rax);
+  asm.j('e', none);
+  emitSlotAddress(asm, rax, none, environment);
+  asm.mov(rax, at(rax, slot.state));
+  asm.test(rax, rax);
+  asm.j('ne', none);
+}
+
+/**
  * Emits `NTSTATUS openLent(name* rcx, HANDLE* opened, NTSTATUS refusal)`: duplicates the handle that the auditor has
  * lent of an object. Returns the refusal where there is none.
- *
- * The program may have closed the lent handle, and got its value for an object of its own. The slot of the value tells:
- * as long as it is the auditor's, no call of the program's has opened or closed it.
  */
 export function emitOpenLent(
   asm: Assembler,
@@ -97,16 +109,11 @@ export function emitOpenLent(
     asm.mov(ecx, at(rcx, GATE_NAME_LENT));
     asm.add(rcx, environment.linkSlots.ledger);
     asm.mov(rdx, at(rcx));
-    asm.mov(eax, r8d);
-    asm.test(rdx, rdx);
-    asm.j('e', none);
-    asm.mov(r10, rdx);
-    emitSlotAddress(asm, r10, none, environment);
-    asm.mov(r11, at(r10, slot.state));
-    asm.test(r11, r11);
-    asm.j('ne', none);
+    emitCheckLent(asm, rdx, none, environment);
     emitDuplicateHandle(asm, environment, at(r9), DUPLICATE_SAME_ACCESS);
+    epilogue();
     asm.bind(none);
+    asm.mov(eax, r8d);
     epilogue();
   });
 }

@@ -24,6 +24,7 @@ import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from '../abi/framed-function.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
 import { tebField } from '../abi/teb.ts';
+import { emitCheckLent } from './named-objects.ts';
 import { emitNoteStop } from '../recorder/note-stop.ts';
 import type { RecorderEnvironment, Stops } from '../recorder/recorder-environment.ts';
 
@@ -85,6 +86,7 @@ function emitAskAuditor(asm: Assembler, begin: Label, environment: LinkedEnviron
     asm.movImmediate64(time, -LOOK_MS * 10_000);
     asm.bind(wait);
     loadMutant();
+    emitCheckLent(asm, rcx, pass, environment);
     asm.xor(edx, edx);
     asm.lea(r8, time);
     asm.call(environment.ntdllImport('NtWaitForSingleObject'));
