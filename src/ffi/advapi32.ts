@@ -20,6 +20,14 @@ export const GetTokenInformation: (
   ReturnLength: Uint32Array,
 ) => boolean = advapi32.define('GetTokenInformation', BOOL, [HANDLE, DWORD, POINTER, DWORD, POINTER]);
 
+/** https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-impersonateloggedonuser */
+export const ImpersonateLoggedOnUser: (hToken: HANDLE) => boolean = advapi32.define('ImpersonateLoggedOnUser', BOOL, [
+  HANDLE,
+]);
+
+/** https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-reverttoself */
+export const RevertToSelf: () => boolean = advapi32.define('RevertToSelf', BOOL, []);
+
 /**
  * Random bytes of cryptographic quality. Its exported name is SystemFunction036.
  *

@@ -55,6 +55,10 @@ export const NtSetSecurityObject: (
   SecurityDescriptor: Uint8Array,
 ) => number = ntdll.define('NtSetSecurityObject', NTSTATUS, [HANDLE, DWORD, POINTER]);
 
+/** The user-mode twin of ZwOpenEvent: https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-zwopenevent */
+export const NtOpenEvent: (EventHandle: BigInt64Array, DesiredAccess: number, ObjectAttributes: Pointer) => number =
+  ntdll.define('NtOpenEvent', NTSTATUS, [POINTER, DWORD, POINTER]);
+
 /** https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryobject */
 export const NtQueryObject: (
   Handle: HANDLE,

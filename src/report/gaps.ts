@@ -99,7 +99,7 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
   'open-before': (n) =>
     `${plural(n, 'handle was open before recording began, and still is: it is in no leak', 'handles were open before recording began, and still are: they are in no leak')}.`,
   'children-unfollowed': (n) =>
-    `${plural(n, 'child process was', 'child processes were')} started faster than they could be followed, or without the right to query them: they ran unrecorded.`,
+    `${plural(n, 'child process was', 'child processes were')} started faster than they could be followed, or by a process without the rights that this takes: they ran unrecorded.`,
   'opened-by-others': (n) =>
     n === 1
       ? '1 open handle came from another process, or from a call that was not recorded: it is in no finding.'

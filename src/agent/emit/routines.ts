@@ -35,6 +35,7 @@ import { emitFollowChild } from './hooks/follow-child.ts';
 import { emitFileOrSocketType } from './hooks/file-or-socket-type.ts';
 import { emitHookFunctions } from './hooks/function-patches.ts';
 import type { HookEnvironment } from './hooks/hook-environment.ts';
+import { emitOpenLent } from './hooks/named-objects.ts';
 import { emitStops } from './hooks/stop-there.ts';
 import { emitFindSweep } from './hooks/sweeps.ts';
 import { emitNoteAccept, emitResolveAccept } from './hooks/wine-accept.ts';
@@ -105,6 +106,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       findUnknownHandle: routine('findUnknownHandle'),
       isThisProcess: routine('isThisProcess'),
       exitGate: routine('exitGate'),
+      openLent: routine('openLent'),
       followChild: routine('followChild'),
       fileOrSocketType: routine('fileOrSocketType'),
       noteAccept: routine('noteAccept'),
@@ -158,6 +160,7 @@ export function emitRoutines(
     emitNoteInherited(asm, environment.noteInherited, environment),
     emitNoteElsewhere(asm, environment.noteElsewhere, environment),
     emitExitGate(asm, environment.exitGate, environment),
+    emitOpenLent(asm, environment.openLent, environment),
     emitFollowChild(asm, environment.followChild, environment),
     emitResolveAccept(asm, environment.resolveAccept, environment),
     emitNoteImage(asm, environment.noteImage, environment),

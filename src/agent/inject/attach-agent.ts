@@ -54,6 +54,7 @@ export async function attachAgent(
         return true;
       } catch (error) {
         recording.unhook(target, recording.findLeftAgents(target));
+        recording.takeHandlesBack(target);
         throw error;
       }
     });
@@ -78,7 +79,7 @@ export async function detachAgent(recording: Recording, target: Target, pauses: 
       return !left.isAnyRecording(target, stopped.awaitStanding());
     });
     if (isDrained) {
-      recording.takeStopsBack(target);
+      recording.takeHandlesBack(target);
       recording.noteQuiet(target, left);
       return;
     }

@@ -22,11 +22,11 @@ import { LedgerSection, placeSentinel } from './ledger-section.ts';
 import { type LeftAgent, LeftAgents, listJumps } from './left-agents.ts';
 import { locateCode } from './locate-code.ts';
 import { findLibuv } from './locate-libuv.ts';
+import { lendHandles, takeHandlesBack } from './loans.ts';
 import { ntdllAddress, ntdllBase, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
 import { readFreeStubs, readStubs, withoutJumps } from './stub-code.ts';
-import { takeBack } from './stop-line.ts';
 import { changedPages, overwriteCode, listPlacesTaken, writeCode, writeData } from './target-code.ts';
 
 /** The work of an attach that was done while the target ran. */
@@ -90,6 +90,8 @@ export class Recording implements Disposable {
   #placed: (AgentPlace & { readonly ledger: bigint }) | undefined;
   /** Its memory is that which it has taken, and not that of an earlier agent. */
   #hasOwnPlace = false;
+  /** Values of the handles of ours that the target has. */
+  #lent: readonly bigint[] = [];
   #hooked: readonly string[] = [];
   #unrecognised: readonly string[] = [];
   /** Functions of DLLs that the target had mapped before, and that could not be hooked. */
@@ -153,7 +155,7 @@ export class Recording implements Disposable {
     const libuv = base !== undefined && this.#inputs.notesBytecode ? findLibuv(target, base) : undefined;
     const { modules } = this.#inputs;
     this.#place(target, { ledger, goCode, modules: libuv === undefined ? modules : [...modules, libuv] });
-    this.#placeStops(target);
+    this.#lend(target);
     this.#hookCalls(target);
     if (libuv !== undefined) for (const patch of this.#image!.functionPatches.at(-1)!) overwriteCode(target, patch);
   }
@@ -244,7 +246,7 @@ export class Recording implements Disposable {
       for (const change of changes) overwriteCode(target, change);
     }
     if (reusable?.isUnwindRegistered === true) this.ledger.setUnwindRegistered();
-    this.#placeStops(target);
+    this.#lend(target);
     this.#hookCalls(target);
     for (const functions of mapped) {
       const patches = this.#image?.functionPatches[this.#inputs.modules.indexOf(functions.module)] ?? [];
@@ -266,17 +268,14 @@ export class Recording implements Disposable {
       writeData(target, { address: reusable.base + BigInt(agentHeader.isQuiet), bytes: Uint8Array.of(1, 0, 0, 0) });
   }
 
-  #placeStops(target: AsHandle): void {
-    const { stops } = this.#events;
-    if (stops !== undefined) this.ledger.stops.mutant = stops.placeIn(target);
+  #lend(target: AsHandle): void {
+    this.#lent = lendHandles(target, { ledger: this.ledger, events: this.#events, gate: this.#gate });
   }
 
-  /** Closes the handle that the target was given for stops, once no thread can use it any more. */
-  takeStopsBack(target: AsHandle): void {
-    const { mutant } = this.ledger.stops;
-    // A value that the target has closed has a life of its own.
-    if (this.ledger.life(mutant) === undefined) takeBack(target, mutant);
-    this.ledger.stops.mutant = 0n;
+  /** {@link takeHandlesBack} */
+  takeHandlesBack(target: AsHandle): void {
+    takeHandlesBack(target, this.ledger, this.#lent);
+    this.#lent = [];
   }
 
   /** Whether the ledger of an earlier audit can give its place to ours. */

@@ -130,8 +130,8 @@ const headerFields = {
   functionsBlocked: 'u32',
   /** Entries of a stop: stop.ts. */
   stopTable: 'u64[48]',
-  /** The target's handle of a mutant that the auditor holds as long as it lives. */
-  stopMutant: 'u64',
+  /** The handles that the auditor has put into the target: lent-handles.ts. */
+  lentHandles: 'u64[5]',
   /** For each watch how many open handles it waits for; 0: none. */
   watchLimits: 'u32[16]',
   /** For each watch how many more openings cannot reach its limit. */
@@ -143,7 +143,7 @@ const headerFields = {
   /** As in {@link LedgerLayout}, for another reader than the auditor. */
   quarantineCount: 'u32',
   history: 'u32',
-  paddingBeforeWalkers: 'u32[56]',
+  paddingBeforeWalkers: 'u32[48]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;

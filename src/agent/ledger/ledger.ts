@@ -34,6 +34,7 @@ import { MISUSE_COUNT, MISUSE_SIZE_BYTES } from './misuse.ts';
 import { type CounterName, countedGaps } from './counters.ts';
 import { EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
 import { LedgerDamagedError } from './ledger-damaged-error.ts';
+import { gateHandles, LentHandles } from './lent-handles.ts';
 import { StopRequests } from './stop-requests.ts';
 import { LedgerMemory, type ViewLedger, viewCopies } from './memory.ts';
 import {
@@ -58,6 +59,7 @@ import { countLives, countOpenByType } from './slot-sums.ts';
 export class Ledger implements CallLedger {
   readonly childRequests: ChildRequests;
   readonly stops: StopRequests;
+  readonly lent: LentHandles;
   readonly #memory: LedgerMemory;
   readonly #layout: LedgerLayout;
   /** Handles that were open before recording began: their first generation is no call of the target's. */
@@ -69,6 +71,7 @@ export class Ledger implements CallLedger {
     this.#memory = new LedgerMemory(view, layout);
     this.childRequests = new ChildRequests(this.#memory);
     this.stops = new StopRequests(this.#memory, layout);
+    this.lent = new LentHandles(this.#memory);
     this.#layout = layout;
   }
 
@@ -144,9 +147,7 @@ export class Ledger implements CallLedger {
   }
 
   recordersOwn(): (value: bigint) => boolean {
-    const gateHandles = [0, 8].map((offset) => this.#memory.getBigInt64(header.gateHandles + offset));
-    const own = new Set([...gateHandles, this.stops.mutant]);
-    own.delete(0n); // the gate has not opened it
+    const own = new Set([...this.lent.values(), ...gateHandles(this.#memory)]);
     if (this.#layout.quarantineCount === 0) return (value) => own.has(value);
     return (value) => own.has(value) || this.isQuarantined(value);
   }

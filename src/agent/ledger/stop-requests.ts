@@ -45,15 +45,6 @@ export class StopRequests {
     this.#layout = layout;
   }
 
-  /** The value of the target's handle of the auditor's mutant; 0 where it has none. */
-  get mutant(): bigint {
-    return this.#memory.getBigInt64(header.stopMutant);
-  }
-
-  set mutant(value: bigint) {
-    this.#memory.setBigUint64(header.stopMutant, value);
-  }
-
   /** Lets the recorder ask about an opening when so many handles of the watch's stacks are open. */
   watch(number: number, limit: number): void {
     this.#memory.setUint32(header.watchLimits + number * 4, limit);

@@ -4,6 +4,7 @@ import type { NumberedRow } from '../tables/hook-row.ts';
 import { REQUEST_MODULE } from '../tables/request-functions.ts';
 import { hookTable } from '../tables/hook-table.ts';
 import type { LedgerLayout } from '../ledger/layout.ts';
+import { lentHandleOffset } from '../ledger/lent-handles.ts';
 import { firstSlots, STACK_POOL_CHUNK_SIZE_BYTES, STACK_POOL_SPARE_BYTES } from '../ledger/memory-parts.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
 import { copyPrologue, type MovedPrologue } from '../patch/prologue.ts';
@@ -106,10 +107,10 @@ export function linkAgent(code: AgentCode, inputs: LinkInputs, place: AgentPlace
   const view = new DataView(bytes.buffer);
   const slotValues = fillLinkSlots(inputs);
   linkSlots.forEach((name, index) => view.setBigUint64(code.linkSlotsOffset + index * 8, slotValues[name], true));
-  setGateName(bytes, code.arrivedNameOffset, inputs.arrivedName);
-  setGateName(bytes, code.judgedNameOffset, inputs.judgedName);
-  setGateName(bytes, code.threadsSeenNameOffset, inputs.threadsSeenName);
-  setGateName(bytes, code.childNameOffset, inputs.childName ?? '');
+  setGateName(bytes, code.arrivedNameOffset, inputs.arrivedName, lentHandleOffset('arrived'));
+  setGateName(bytes, code.judgedNameOffset, inputs.judgedName, lentHandleOffset('judged'));
+  setGateName(bytes, code.threadsSeenNameOffset, inputs.threadsSeenName, lentHandleOffset('threadsSeen'));
+  setGateName(bytes, code.childNameOffset, inputs.childName ?? '', lentHandleOffset('child'));
 
   // The agent's own calls go past its hooks.
   const trampolines = new Map<string, bigint>();

@@ -320,6 +320,15 @@ test('the handles that the exit gate has opened are the recorder’s own, and no
   expect([0n, 0x4n, 0x1a4n, 0x1a8n].map(ledger.recordersOwn())).toEqual([false, false, true, true]);
 });
 
+test('a handle that was lent is the recorder’s own until all are taken back', () => {
+  ledger.lent.note('judged', 0x1a4n);
+  ledger.lent.note('stops', 0x1a8n);
+  expect(ledger.lent.values()).toEqual([0x1a4n, 0x1a8n]);
+  expect([0n, 0x4n, 0x1a4n, 0x1a8n].map(ledger.recordersOwn())).toEqual([false, false, true, true]);
+  ledger.lent.clear();
+  expect([0x1a4n, 0x1a8n].map(ledger.recordersOwn())).toEqual([false, false]);
+});
+
 describe('a ledger is refused', () => {
   test.each<[string, () => void, RegExp]>([
     ['without its first word', () => view.setUint8(header.magic, 0), /its first word is wrong/],

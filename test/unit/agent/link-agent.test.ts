@@ -184,7 +184,7 @@ describe('a linked agent', () => {
 
 test('a name of the exit gate must fit in the room for it', () => {
   const image = new Uint8Array(0x800);
-  setGateName(image, 0x10, 'gate');
-  expect([...image.subarray(0x10, 0x20)]).toEqual([8, 0, 8, 0, 0, 0, 0, 0, 0x67, 0, 0x61, 0, 0x74, 0, 0x65, 0]);
-  expect(() => setGateName(image, 0, 'x'.repeat(600))).toThrow('600 characters');
+  setGateName(image, 0x10, 'gate', 0x1234);
+  expect([...image.subarray(0x10, 0x20)]).toEqual([8, 0, 8, 0, 0x34, 0x12, 0, 0, 0x67, 0, 0x61, 0, 0x74, 0, 0x65, 0]);
+  expect(() => setGateName(image, 0, 'x'.repeat(600), 0)).toThrow('600 characters');
 });

@@ -121,7 +121,7 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
   [{ kind: 'programs-missing', names: ['worker.exe'] }, 'No process ran a program that --only names: worker.exe.'],
   [
     { kind: 'children-unfollowed', count: 2 },
-    '2 child processes were started faster than they could be followed, or without the right to query them: they ran unrecorded.',
+    '2 child processes were started faster than they could be followed, or by a process without the rights that this takes: they ran unrecorded.',
   ],
   [
     { kind: 'too-few-intervals', intervals: 1, needed: 5 },

@@ -109,6 +109,12 @@ describe('--break-on', () => {
     expect(session.stdout).toContain(planted);
   });
 
+  it('waits for nothing of the program when that has closed the recorder’s mutant', async () => {
+    using session = new Session('run', '--break-on', 'double-close', '--', fixturePath('closes-mutants'));
+    await session.end();
+    expect(session.report.target.exitCode, 'one mutant was found, and all events are still set').toBe(1);
+  });
+
   it('stops once at a site', async () => {
     using session = new Session('run', '--break-on', 'double-close', '--', fixturePath('double-closes-repeatedly'));
     await session.held();

@@ -2,15 +2,20 @@ import { GATE_PASSED, GATE_UNATTENDED, GATE_WAITING, header } from '../../ledger
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Label, type Memory, relative, teb } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8, r9, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
-import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
 import { tebField } from '../abi/teb.ts';
-import { emitOpenNamed, EVENT_MODIFY_STATE, MUTANT_ACCESS, NAMED_ATTRIBUTES_SIZE_BYTES } from './named-objects.ts';
+import {
+  emitOpenNamed,
+  EVENT_MODIFY_STATE,
+  MUTANT_ACCESS,
+  NAMED_ATTRIBUTES_SIZE_BYTES,
+  type NamedEnvironment,
+} from './named-objects.ts';
 
 /** The name of the auditor's event, which the gate opens; see {@link setGateName}. */
-export interface GateEnvironment extends LinkedEnvironment {
+export interface GateEnvironment extends NamedEnvironment {
   /** Full object-manager path of the event that the target sets when it is at the gate. */
   readonly arrivedName: Label;
   /** Likewise of the event that it sets when it has started a child process. */
@@ -36,10 +41,10 @@ const time = opened;
  * Emits `void exitGate(u32 exit code, u32 state, name*)`: the process waits at one of its two stops until the auditor
  * lets go of the mutant of that name. The state tells the auditor which stop it is.
  *
- * The gate holds no handle before the exit: it opens the auditor's two objects by name. It waits for a mutant, which
- * the kernel releases when the auditor dies, so a target never hangs on a dead auditor. Without the two objects the
- * process passes at once. It does so, too, when it has been judged before: after a fast fail that turned out to be an
- * ordinary exit.
+ * The gate holds no handle before the exit: it opens the auditor's two objects then (named-objects.ts). It waits for a
+ * mutant, which the kernel releases when the auditor dies, so a target never hangs on a dead auditor. Without the two
+ * objects the process passes at once. It does so, too, when it has been judged before: after a fast fail that turned
+ * out to be an ordinary exit.
  */
 export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvironment): FramedFunction {
   return framedFunction(asm, begin, frame, (epilogue) => {
@@ -77,7 +82,7 @@ export function emitExitGate(asm: Assembler, begin: Label, environment: GateEnvi
 }
 
 /** A field of the ledger's header, by way of r9. */
-function emitField(asm: Assembler, offset: number, { linkSlots }: LinkedEnvironment): Memory {
+function emitField(asm: Assembler, offset: number, { linkSlots }: NamedEnvironment): Memory {
   asm.mov(r9, linkSlots.ledger);
   return at(r9, offset);
 }

@@ -15,9 +15,15 @@ import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { emitQueryProcess, processInformation } from '../abi/process-information.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
-import { emitOpenNamed, EVENT_MODIFY_STATE, MUTANT_ACCESS, NAMED_ATTRIBUTES_SIZE_BYTES } from './named-objects.ts';
+import {
+  emitOpenNamed,
+  EVENT_MODIFY_STATE,
+  MUTANT_ACCESS,
+  NAMED_ATTRIBUTES_SIZE_BYTES,
+  type NamedEnvironment,
+} from './named-objects.ts';
 
-interface FollowEnvironment extends LinkedEnvironment {
+interface FollowEnvironment extends NamedEnvironment {
   /** Full object-manager paths of the event that asks the auditor, and of the mutant that it holds while it lives. */
   readonly childName: Label;
   readonly judgedName: Label;
@@ -48,10 +54,11 @@ const { opened, time, tries, isLastTime, processId } = framePlaces(
  */
 export function emitFollowChild(asm: Assembler, begin: Label, environment: FollowEnvironment): FramedFunction {
   return framedFunction(asm, begin, frame, (epilogue) => {
-    const [full, claimed, late, gone, answered, free, done] = asm.labels(
+    const [full, claimed, late, refused, gone, answered, free, done] = asm.labels(
       'full',
       'claimed',
       'late',
+      'refused',
       'gone',
       'answered',
       'free',
@@ -72,14 +79,17 @@ export function emitFollowChild(asm: Assembler, begin: Label, environment: Follo
     asm.mov(rax, processId);
     asm.mov(at(rbx, childRequest.processId), eax);
     asm.movImmediate32(at(rbx, childRequest.state), CHILD_REQUESTED);
-    emitCallAuditor(asm, free, environment);
+    emitCallAuditor(asm, refused, environment);
     emitOpen(asm, 'NtOpenMutant', MUTANT_ACCESS, environment.judgedName, environment);
-    asm.j('s', free);
+    asm.j('s', refused);
     emitAwaitAnswer(asm, { answered, late, gone }, environment);
     asm.bind(late); // the request is free again, and may be another thread's
     emitCountUnfollowed(asm, environment);
     emitClose(asm, environment);
     asm.jmp(done);
+    asm.bind(refused); // by an auditor that lives: no other reads the count
+    emitCountUnfollowed(asm, environment);
+    asm.jmp(free);
     asm.bind(gone); // the mutant is ours: there is no auditor any more
     asm.mov(rcx, opened);
     asm.xor(edx, edx);
@@ -118,10 +128,10 @@ function emitCountUnfollowed(asm: Assembler, { linkSlots }: LinkedEnvironment): 
   asm.lockInc32(at(rax, header.childrenUnfollowed));
 }
 
-/** Sets the event that the auditor waits for. Jumps to `nobody` where there is none. */
-function emitCallAuditor(asm: Assembler, nobody: Label, environment: FollowEnvironment): void {
+/** Sets the event that the auditor waits for. Jumps to `refused` where it cannot be opened. */
+function emitCallAuditor(asm: Assembler, refused: Label, environment: FollowEnvironment): void {
   emitOpen(asm, 'NtOpenEvent', EVENT_MODIFY_STATE, environment.childName, environment);
-  asm.j('s', nobody);
+  asm.j('s', refused);
   asm.mov(rcx, opened);
   asm.xor(edx, edx);
   asm.call(environment.ntdllImport('NtSetEvent'));
@@ -134,7 +144,7 @@ function emitOpen(
   call: 'NtOpenEvent' | 'NtOpenMutant',
   access: number,
   name: Label,
-  environment: LinkedEnvironment,
+  environment: NamedEnvironment,
 ): void {
   emitOpenNamed(asm, environment, {
     call,

@@ -21,6 +21,7 @@ export interface HookEnvironment extends RecorderEnvironment {
   readonly findUnknownHandle: Label;
   readonly isThisProcess: Label;
   readonly exitGate: Label;
+  readonly openLent: Label;
   readonly followChild: Label;
   /** Names of the mutants that the auditor holds until it has read everything, and until it has seen all threads. */
   readonly judgedName: Label;

@@ -1,4 +1,5 @@
 import { header, slot, SLOT_SIZE_BYTES, stackNode } from '../../ledger/layout.ts';
+import { lentHandleOffset } from '../../ledger/lent-handles.ts';
 import {
   STACK_SEEN,
   STACK_WATCH_SHIFT,
@@ -23,6 +24,7 @@ import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape, returnAddressOffset } from '../abi/framed-function.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
 import { tebField } from '../abi/teb.ts';
+import { emitCheckLent } from './named-objects.ts';
 import { emitNoteStop } from '../recorder/note-stop.ts';
 import type { RecorderEnvironment, Stops } from '../recorder/recorder-environment.ts';
 
@@ -65,7 +67,7 @@ function emitAskAuditor(asm: Assembler, begin: Label, environment: LinkedEnviron
     );
     const loadMutant = () => {
       asm.mov(rcx, environment.linkSlots.ledger);
-      asm.mov(rcx, at(rcx, header.stopMutant));
+      asm.mov(rcx, at(rcx, lentHandleOffset('stops')));
     };
     asm.mov(rbx, rcx);
     asm.movImmediate64(triesLeft, ANSWER_TIMEOUT_MS / LOOK_MS);
@@ -84,6 +86,7 @@ function emitAskAuditor(asm: Assembler, begin: Label, environment: LinkedEnviron
     asm.movImmediate64(time, -LOOK_MS * 10_000);
     asm.bind(wait);
     loadMutant();
+    emitCheckLent(asm, rcx, pass, environment);
     asm.xor(edx, edx);
     asm.lea(r8, time);
     asm.call(environment.ntdllImport('NtWaitForSingleObject'));

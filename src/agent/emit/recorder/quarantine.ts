@@ -3,6 +3,7 @@ import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9, r9d, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
+import { emitDuplicateHandle } from '../abi/duplicate-handle.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { STATUS_INVALID_HANDLE } from '../abi/status.ts';
@@ -24,7 +25,6 @@ import { emitSlotAddress } from './slot-address.ts';
  */
 
 const DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES = 2 | 4;
-const CURRENT_PROCESS = -1n;
 
 /** The flags that a slot loses when its quarantine ends. */
 const QUARANTINE_FLAGS = STATE_QUARANTINED | STATE_OCCUPIED;
@@ -236,7 +236,7 @@ function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: Link
     asm.test(rax, rax);
     asm.j('ns', settled);
     asm.mov(rdx, value);
-    emitDuplicate(asm, rdx, scratch, DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES, environment);
+    emitDuplicateHandle(asm, environment, scratch, DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES);
     asm.test(eax, eax);
     asm.j('s', stay); // some objects have one handle for life
     asm.mov(rcx, value);
@@ -261,7 +261,7 @@ function emitOccupy(asm: Assembler, environment: LinkedEnvironment): void {
   const [mark, giveBack, done] = asm.labels('mark', 'giveBack', 'done');
   asm.mov(rdx, environment.linkSlots.ledger);
   asm.mov(rdx, at(rdx, header.sentinel));
-  emitDuplicate(asm, rdx, scratch, 0, environment);
+  emitDuplicateHandle(asm, environment, scratch, 0);
   asm.test(eax, eax);
   asm.j('s', done);
   emitSlotOf(asm, r10, scratch, giveBack, environment);
@@ -278,24 +278,6 @@ function emitOccupy(asm: Assembler, environment: LinkedEnvironment): void {
   asm.mov(rcx, scratch);
   asm.call(environment.ntdllImport('NtClose'));
   asm.bind(done);
-}
-
-/** Calls `NtDuplicateObject` within this process; the status is in eax. */
-function emitDuplicate(
-  asm: Assembler,
-  source: Register,
-  copy: Memory,
-  options: number,
-  environment: LinkedEnvironment,
-): void {
-  if (source.code !== rdx.code) throw new Error('the source is the second argument');
-  asm.mov(rcx, CURRENT_PROCESS);
-  asm.mov(r8, CURRENT_PROCESS);
-  asm.lea(r9, copy);
-  asm.movImmediate64(at(rsp, 0x20), 0); // ACCESS_MASK DesiredAccess: none, where the options do not say "the same"
-  asm.movImmediate64(at(rsp, 0x28), 0); // ULONG HandleAttributes
-  asm.movImmediate64(at(rsp, 0x30), options); // ULONG Options
-  asm.call(environment.ntdllImport('NtDuplicateObject'));
 }
 
 /**

@@ -7,7 +7,7 @@ import { objectName } from './object-name.ts';
 
 /**
  * The mutants at which one target waits when it exits. They have names, so that the target opens them at its exit and
- * holds no handle of them before.
+ * holds no handle of them before; a target that cannot is lent handles (../loans.ts).
  */
 export class ExitGate implements Disposable {
   readonly names: Pick<LinkInputs, 'judgedName' | 'threadsSeenName'>;
@@ -20,6 +20,14 @@ export class ExitGate implements Disposable {
     this.#judged = new Barrier(`${name}-judged`);
     this.#threadsSeen = new Barrier(`${name}-threads-seen`);
     this.names = { judgedName: objectName(this.#judged), threadsSeenName: objectName(this.#threadsSeen) };
+  }
+
+  get judged(): AsHandle {
+    return this.#judged;
+  }
+
+  get threadsSeen(): AsHandle {
+    return this.#threadsSeen;
   }
 
   /** Lets the target end its other threads, and go on to the end of its exit. */
