@@ -245,7 +245,7 @@ export class Recording implements Disposable {
       );
       for (const change of changes) overwriteCode(target, change);
     }
-    if (reusable?.isUnwindRegistered === true) this.ledger.setUnwindRegistered();
+    if (reusable?.isUnwindRegistered === true) this.ledger.note('unwindRegistered');
     this.#lend(target);
     this.#hookCalls(target);
     for (const functions of mapped) {
@@ -375,8 +375,9 @@ export class Recording implements Disposable {
     this.#gate.releaseThreadsSeen();
   }
 
-  /** {@link ExitGate.release} */
+  /** Lets the target go from the gate, with all threads that wait there. */
   release(): void {
+    this.ledger.note('judged');
     this.#gate.release();
   }
 

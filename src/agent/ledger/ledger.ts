@@ -128,9 +128,9 @@ export class Ledger implements CallLedger {
     this.#memory.setBigUint64(header.clockOffset, offset);
   }
 
-  /** Says that the target's unwinder knows the agent's frames already, from an earlier audit. */
-  setUnwindRegistered(): void {
-    this.#memory.setUint32(header.unwindRegistered, 1);
+  /** Says that the target's unwinder knows the agent's frames, or that the target has been judged at the gate. */
+  note(fact: 'unwindRegistered' | 'judged'): void {
+    this.#memory.setUint32(header[fact], 1);
   }
 
   /** Notes that a DLL lay at its place before the agent came: a number of the functionModules. */

@@ -36,6 +36,8 @@ const { opened, event, mutant, exitCode, state, name, scratch } = framePlaces(
 );
 /** A wait's time (100 ns; negative: from now on) shares the place of an opened handle, which was copied by then. */
 const time = opened;
+/** Waits for another thread that are left; needed no more when {@link scratch} is. */
+const tries = scratch;
 
 /**
  * Emits `void exitGate(u32 exit code, u32 state, name*)`: the process waits at one of its two stops until the auditor
@@ -88,11 +90,13 @@ function emitField(asm: Assembler, offset: number, { linkSlots }: NamedEnvironme
 }
 
 /**
- * Takes the gate for this thread. While another thread of this process is there, this one waits until it is through.
- * Jumps to `judged` once the process has been judged, because the auditor is through with it.
+ * Takes the gate for this thread. While another thread of this process is there, this one waits until it is through; a
+ * thread that is ended there never is, so the wait has an end. Jumps to `judged` after that, and once the process has
+ * been judged, because the auditor is through with it.
  */
 function emitTakeGate(asm: Assembler, judged: Label, environment: GateEnvironment): void {
   const [again, taken] = asm.labels('again', 'taken');
+  asm.movImmediate64(tries, GATE_TIMEOUT_MS / OTHER_THREAD_TIMEOUT_MS);
   asm.bind(again);
   asm.cmpImmediate32(emitField(asm, header.judged, environment), 0);
   asm.j('ne', judged);
@@ -104,7 +108,11 @@ function emitTakeGate(asm: Assembler, judged: Label, environment: GateEnvironmen
   asm.xor(ecx, ecx);
   asm.lea(rdx, time);
   asm.call(environment.ntdllImport('NtDelayExecution'));
-  asm.jmp(again);
+  asm.mov(rdx, tries);
+  asm.sub(rdx, 1);
+  asm.mov(tries, rdx);
+  asm.j('ne', again);
+  asm.jmp(judged);
   asm.bind(taken);
 }
 
