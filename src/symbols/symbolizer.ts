@@ -9,8 +9,8 @@ import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { findInPdb } from './find-in-pdb.ts';
+import { ModuleMap } from './module-map.ts';
 import { PDB_SIZE_BYTES_MAX, type PdbFile } from './pdb/pdb-file.ts';
-import { lastAtOrBelow } from './sorted-search.ts';
 import { spellLine, toWindowsPath } from './source-path.ts';
 import { PdbLocator } from './store/pdb-locator.ts';
 import type { ServerLimits, SymbolDownload } from './store/symbol-server.ts';
@@ -39,6 +39,8 @@ interface SymbolizerOptions extends SymbolSearch {
 
 /** The sources of symbols for one module, opened for its first address. */
 interface Source {
+  /** As that of the module. */
+  readonly name: string;
   /** Absent where the file is gone, or was replaced after it was loaded. */
   readonly file: ExecutableFile | undefined;
   /** Whether to read more of it than exports and COFF symbols. */
@@ -47,6 +49,8 @@ interface Source {
   pdb: PdbFile | undefined;
   /** All machine code in it is .NET's own; that of the program is made at run time, or mapped without a module. */
   readonly isManagedHost: boolean;
+  /** The answers, by address relative to the module's base. */
+  readonly frames: Readonly<Record<AddressKind, Map<number, readonly Frame[]>>>;
 }
 
 /** The symbols of an address. */
@@ -85,12 +89,12 @@ const MANAGED_HOST_EXPORT = 'DotNetRuntimeInfo';
  */
 export class Symbolizer implements Disposable {
   readonly #options: SymbolizerOptions;
-  /** By ascending base. */
-  #modules: Module[] = [];
-  readonly #sources = new Map<Module, Source>();
+  readonly #modules = new ModuleMap();
+  /** By all that is known of a module: one that is forgotten may come back. */
+  readonly #sources = new Map<string, Source>();
+  readonly #sourceOf = new WeakMap<Module, Source>();
   /** Files that were read before their modules were known, by path in lower case. */
   readonly #readAhead = new Map<string, ExecutableFile>();
-  readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
   /** Shared by all files. */
   readonly #budget = new MemoryBudget();
   /** Called with the name of the module for each address that is looked up, which may take long. */
@@ -109,19 +113,17 @@ export class Symbolizer implements Disposable {
     this.addModules(modules);
   }
 
-  /**
-   * Adds modules that the process loaded later, or unloaded earlier. A module that overlaps a known one is ignored.
-   * Addresses that were resolved before keep their answers.
-   */
+  /** Adds modules that the process loaded later, or unloaded earlier. A module that overlaps a known one is ignored. */
   addModules(modules: readonly Module[]): void {
-    for (const module of modules) {
-      const index = this.#indexBelow(module.base);
-      const below = this.#modules[index];
-      const above = this.#modules[index + 1];
-      if (below !== undefined && below.base + BigInt(below.sizeBytes) > module.base) continue;
-      if (above !== undefined && module.base + BigInt(module.sizeBytes) > above.base) continue;
-      this.#modules.splice(index + 1, 0, module);
-    }
+    this.#modules.add(modules);
+  }
+
+  /**
+   * Adds modules that lie where they are now, or did so last. The known ones that they overlap are forgotten: addresses
+   * in them get other answers from now on. Where two of the added modules overlap, the first counts.
+   */
+  addLatestModules(modules: readonly Module[]): void {
+    this.#modules.addLatest(modules);
   }
 
   /**
@@ -152,8 +154,7 @@ export class Symbolizer implements Disposable {
 
   /** The module that holds an address. */
   moduleOf(address: bigint): Module | undefined {
-    const module = this.#modules[this.#indexBelow(address)];
-    return module !== undefined && address < module.base + BigInt(module.sizeBytes) ? module : undefined;
+    return this.#modules.at(address);
   }
 
   /**
@@ -171,10 +172,14 @@ export class Symbolizer implements Disposable {
    * is. At least one.
    */
   resolveInlined(address: bigint, kind: AddressKind = 'return'): readonly Frame[] {
-    const known = this.#frames[kind].get(address);
+    const module = this.moduleOf(address);
+    if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
+    const known = this.#sourceOf.get(module)?.frames[kind].get(Number(address - module.base));
     if (known !== undefined) return known;
-    const frames = this.#find(address, kind);
-    this.#frames[kind].set(address, frames);
+    this.onModule?.(module.name);
+    const source = this.#open(module);
+    const frames = this.#find(address, kind, module, source);
+    source.frames[kind].set(Number(address - module.base), frames);
     return frames;
   }
 
@@ -192,7 +197,7 @@ export class Symbolizer implements Disposable {
   #isData(address: bigint): boolean {
     const module = this.moduleOf(address);
     if (module === undefined) return false;
-    const { file } = this.#sources.get(module) ?? this.#open(module);
+    const { file } = this.#open(module);
     return file !== undefined && !file.isCode(Number(address - module.base));
   }
 
@@ -212,7 +217,7 @@ export class Symbolizer implements Disposable {
     const waiting = modules.values();
     const fetchNext = async (): Promise<void> => {
       for (const module of waiting) {
-        const source = this.#sources.get(module) ?? this.#open(module);
+        const source = this.#open(module);
         const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
         if (reference !== undefined) source.pdb = await this.#locator.fetch(reference);
       }
@@ -223,7 +228,7 @@ export class Symbolizer implements Disposable {
   /** Why functions of modules with this name have no names, as far as the file of the first one says. */
   explainMissingNames(name: string): ModuleWithoutNames {
     if (name === '?') return { module: name, why: 'made-at-run-time' };
-    const source = [...this.#sources].find(([module]) => module.name === name)?.[1];
+    const source = [...this.#sources.values()].find((each) => each.name === name);
     const files = source?.file?.debugFiles();
     const trouble = files?.pdb && source?.pdb === undefined ? this.#locator.troubleOf(files.pdb) : undefined;
     return { module: name, ...explainMissingNames(files, source?.pdb !== undefined, trouble) };
@@ -240,13 +245,9 @@ export class Symbolizer implements Disposable {
     this.#readAhead.clear();
   }
 
-  #find(address: bigint, kind: AddressKind): readonly Frame[] {
-    const module = this.moduleOf(address);
-    if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
-    this.onModule?.(module.name);
+  #find(address: bigint, kind: AddressKind, module: Module, source: Source): readonly Frame[] {
     // A call that never returns may be a function's last instruction: then the return address is in the next function.
     const place = kind === 'return' && address > module.base ? address - 1n : address;
-    const source = this.#sources.get(module) ?? this.#open(module);
     const rva = Number(place - module.base);
     const found =
       findByGo(source, rva) ??
@@ -285,8 +286,18 @@ export class Symbolizer implements Disposable {
     return { inlined: [], ...(named && { name: undecorate(named.name), begin: named.rva }), ...(line && { line }) };
   }
 
-  /** Opens the module's file and, where it is wanted, its debug information. */
   #open(module: Module): Source {
+    const known = this.#sourceOf.get(module);
+    if (known !== undefined) return known;
+    const key = JSON.stringify([String(module.base), module.sizeBytes, module.name, module.path, module.isSystem]);
+    const source = this.#sources.get(key) ?? this.#openFiles(module);
+    this.#sources.set(key, source);
+    this.#sourceOf.set(module, source);
+    return source;
+  }
+
+  /** Opens the module's file and, where it is wanted, its debug information. */
+  #openFiles(module: Module): Source {
     const path = toTargetFilePath(module.path, this.#options.userPaths);
     const opened = path === undefined ? undefined : this.#takeFile(path);
     // A file of another size replaced the one that was loaded: its names would be false.
@@ -295,14 +306,14 @@ export class Symbolizer implements Disposable {
     const file = isSame ? opened : undefined;
     const useDebugInformation = this.#wantsDebugInformation(module);
     const pdb = useDebugInformation ? file?.pdb : undefined;
-    const source = {
+    return {
+      name: module.name,
       file,
       useDebugInformation,
       isManagedHost: !module.isSystem && file?.exports(MANAGED_HOST_EXPORT) === true,
       pdb: pdb && this.#locator.open(pdb, path!),
+      frames: { return: new Map(), exact: new Map() },
     };
-    this.#sources.set(module, source);
-    return source;
   }
 
   #takeFile(path: string): ExecutableFile | undefined {
@@ -330,11 +341,6 @@ export class Symbolizer implements Disposable {
       sizeBytesMax: PDB_SIZE_BYTES_MAX,
       userPaths: isUsers ? [...userPaths, plain] : userPaths,
     });
-  }
-
-  /** Index of the last module whose base is at most `address`, or -1. */
-  #indexBelow(address: bigint): number {
-    return lastAtOrBelow(this.#modules.length, (index) => this.#modules[index]!.base, address);
   }
 }
 

@@ -168,6 +168,18 @@ it('a module that overlaps a known one is ignored', () => {
   expect(symbolizer.moduleOf(program.base)?.name).toBe(program.name);
 });
 
+it('addresses of a module that another one has replaced get names of the other, and get theirs back with it', () => {
+  const { program, calls } = run(join(buildFolder, 'prints-addresses.exe'));
+  const other = { ...program, sizeBytes: program.sizeBytes + 0x1000, name: 'other.dll', path: 'C:\\other.dll' };
+  const { address, ...there } = calls[0]!;
+  using symbolizer = new Symbolizer([program]);
+  expect(symbolizer.resolve(address)).toMatchObject(there);
+  symbolizer.addLatestModules([other]);
+  expect(symbolizer.resolve(address)).toEqual({ module: 'other.dll', offset: Number(address - program.base) });
+  symbolizer.addLatestModules([{ ...program }]);
+  expect(symbolizer.resolve(address)).toMatchObject(there);
+});
+
 describe('the modules of this very process', () => {
   const modules = listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS));
   const kernel32 = loadLibrary('kernel32.dll');
