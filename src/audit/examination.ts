@@ -112,7 +112,7 @@ export class Examination implements Disposable {
   }
 
   /** Where the program lies, and the code of Go in it, if it is one of Go; `undefined` where that is not known. */
-  get program(): { readonly base: bigint; readonly goCode: CodeRange | undefined } | undefined {
+  findProgram(): { readonly base: bigint; readonly goCode: CodeRange | undefined } | undefined {
     const program = this.#firstModules.find(({ isSystem }) => !isSystem);
     return program && { base: program.base, goCode: this.#symbolizer.findGoCode(program) };
   }

@@ -134,9 +134,8 @@ export class Symbolizer implements Disposable {
    */
   *readAhead(paths: readonly string[]): Generator<void> {
     for (const path of paths) {
-      const file = this.#openFile(path);
+      const file = this.#openAhead(path);
       if (file === undefined) continue;
-      this.#readAhead.set(path.toLowerCase(), file);
       yield;
       yield* file.readAhead();
     }
@@ -145,10 +144,8 @@ export class Symbolizer implements Disposable {
   /** Where the code of Go lies in a Go program; `undefined` for any other. The module must still be added. */
   findGoCode(module: Module): { readonly begin: bigint; readonly sizeBytes: number } | undefined {
     const path = toTargetFilePath(module.path, this.#options.userPaths);
-    const file = path === undefined ? undefined : this.#openFile(path);
-    if (path === undefined || file === undefined) return undefined;
-    this.#readAhead.set(path.toLowerCase(), file);
-    const code = file.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
+    const file = path === undefined ? undefined : this.#openAhead(path);
+    const code = file?.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
     return code && { begin: module.base + BigInt(code.begin), sizeBytes: code.sizeBytes };
   }
 
@@ -314,6 +311,14 @@ export class Symbolizer implements Disposable {
       pdb: pdb && this.#locator.open(pdb, path!),
       frames: { return: new Map(), exact: new Map() },
     };
+  }
+
+  /** Opens a file, once, before its module is known. */
+  #openAhead(path: string): ExecutableFile | undefined {
+    const key = path.toLowerCase();
+    const file = this.#readAhead.get(key) ?? this.#openFile(path);
+    if (file !== undefined) this.#readAhead.set(key, file);
+    return file;
   }
 
   #takeFile(path: string): ExecutableFile | undefined {

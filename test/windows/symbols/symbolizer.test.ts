@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -384,6 +393,26 @@ it('names the same functions whether their files were read ahead, in part or not
   const names = namesAfter(0);
   expect(names.filter((name) => name !== undefined).length).toBeGreaterThan(50);
   for (const pieces of [1, 2, 3, 4, 9]) expect(namesAfter(pieces)).toEqual(names);
+});
+
+it('leaves no file open behind it, although some were read ahead more than once', () => {
+  const lowestFree = (): number => {
+    const descriptor = openSync(process.execPath, 'r');
+    closeSync(descriptor);
+    return descriptor;
+  };
+  const { program, calls } = run(join(buildFolder, 'prints-addresses.exe'));
+  const before = lowestFree();
+  const symbolizer = new Symbolizer();
+  for (let time = 1; time <= 2; time += 1) {
+    symbolizer.findGoCode(program);
+    expect([...symbolizer.readAhead([program.path])]).not.toEqual([]);
+  }
+  symbolizer.addModules([program]);
+  expect(symbolizer.resolve(calls[0]!.address)).toMatchObject({ line: calls[0]!.line });
+  expect(lowestFree()).toBeGreaterThan(before);
+  symbolizer[Symbol.dispose]();
+  expect(lowestFree()).toBe(before);
 });
 
 it('an instruction of V8’s interpreter in a stack is no frame of its own', () => {
