@@ -4,7 +4,7 @@ import type { Frame, ModuleWithoutNames } from '../model.ts';
 import type { Module } from '../process/modules.ts';
 import { openTargetFile, toTargetFilePath } from '../process/target-file.ts';
 import { toWindowsSymbolPath } from '../wine/paths.ts';
-import { explainMissingNames } from './debug-files.ts';
+import { explainMissingNames, type PdbReference } from './debug-files.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
 import { MemoryBudget } from './memory-budget.ts';
@@ -47,6 +47,8 @@ interface Source {
   readonly useDebugInformation: boolean;
   /** The PDB that the file names, where it was found. */
   pdb: PdbFile | undefined;
+  /** The question to the servers for it that is under way. */
+  asking: Promise<void> | undefined;
   /** All machine code in it is .NET's own; that of the program is made at run time, or mapped without a module. */
   readonly isManagedHost: boolean;
   /** The answers, by address relative to the module's base. */
@@ -100,6 +102,7 @@ export class Symbolizer implements Disposable {
   /** Called with the name of the module for each address that is looked up, which may take long. */
   onModule: ((name: string) => void) | undefined;
   readonly #locator: PdbLocator;
+  #isDisposed = false;
 
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
     this.#options = options;
@@ -213,13 +216,26 @@ export class Symbolizer implements Disposable {
     }
     const waiting = modules.values();
     const fetchNext = async (): Promise<void> => {
-      for (const module of waiting) {
-        const source = this.#open(module);
-        const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
-        if (reference !== undefined) source.pdb = await this.#locator.fetch(reference);
-      }
+      for (const module of waiting) if (!this.#isDisposed) await this.#fetchPdb(this.#open(module));
     };
     await Promise.all(Array.from({ length: DOWNLOADS_AT_A_TIME }, fetchNext));
+  }
+
+  async #fetchPdb(source: Source): Promise<void> {
+    const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
+    if (reference === undefined) return;
+    source.asking ??= this.#askForPdb(source, reference).finally(() => (source.asking = undefined));
+    await source.asking;
+  }
+
+  async #askForPdb(source: Source, reference: PdbReference): Promise<void> {
+    const pdb = await this.#locator.fetch(reference);
+    if (pdb === undefined) return;
+    if (this.#isDisposed) return pdb[Symbol.dispose]();
+    source.pdb = pdb;
+    // The answers until now were without its names.
+    source.frames.return.clear();
+    source.frames.exact.clear();
   }
 
   /** Why functions of modules with this name have no names, as far as the file of the first one says. */
@@ -233,6 +249,7 @@ export class Symbolizer implements Disposable {
 
   /** Releases the symbols. Frames that were returned stay valid. */
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     for (const { file, pdb } of this.#sources.values()) {
       file?.[Symbol.dispose]();
       pdb?.[Symbol.dispose]();
@@ -309,6 +326,7 @@ export class Symbolizer implements Disposable {
       useDebugInformation,
       isManagedHost: !module.isSystem && file?.exports(MANAGED_HOST_EXPORT) === true,
       pdb: pdb && this.#locator.open(pdb, path!),
+      asking: undefined,
       frames: { return: new Map(), exact: new Map() },
     };
   }

@@ -33,6 +33,13 @@ afterAll(() => rmSync(scratchFolder, { recursive: true, force: true }));
 
 const open = (path: string) => ExecutableFile.fromDescriptor(openSync(path, 'r'));
 
+/** It is a higher one where files were left open. */
+function lowestFreeDescriptor(): number {
+  const descriptor = openSync(process.execPath, 'r');
+  closeSync(descriptor);
+  return descriptor;
+}
+
 interface Printed {
   readonly program: Module;
   readonly calls: readonly { readonly address: bigint; readonly function: string; readonly line: number }[];
@@ -345,6 +352,32 @@ describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not whe
       expect(asked).toHaveLength(1);
     });
 
+    it('once where two looks want it at a time, and what was resolved before has names then', async () => {
+      const pdb = readFileSync(program.path.replace(/exe$/, 'pdb'));
+      asked.length = 0;
+      answer = (_, response) => void response.end(pdb);
+      const before = lowestFreeDescriptor();
+      const symbolizer = openWith('twice');
+      const { address } = calls[0]!;
+      expect(symbolizer.resolve(address)).not.toHaveProperty('function');
+      await Promise.all([symbolizer.fetchSymbols([address]), symbolizer.fetchSymbols([address])]);
+      expect(symbolizer.resolve(address)).toMatchObject(line);
+      expect(asked).toHaveLength(1);
+      symbolizer[Symbol.dispose]();
+      expect(lowestFreeDescriptor()).toBe(before);
+    });
+
+    it('and closed where nobody wants it any more', async () => {
+      const pdb = readFileSync(program.path.replace(/exe$/, 'pdb'));
+      answer = (_, response) => void response.end(pdb);
+      const before = lowestFreeDescriptor();
+      const symbolizer = openWith('late');
+      const fetching = symbolizer.fetchSymbols([calls[0]!.address]);
+      symbolizer[Symbol.dispose]();
+      await fetching;
+      expect(lowestFreeDescriptor()).toBe(before);
+    });
+
     it('or not, and the reason is given', async () => {
       answer = (_, response) => void response.writeHead(500).end();
       using symbolizer = openWith('empty');
@@ -396,13 +429,8 @@ it('names the same functions whether their files were read ahead, in part or not
 });
 
 it('leaves no file open behind it, although some were read ahead more than once', () => {
-  const lowestFree = (): number => {
-    const descriptor = openSync(process.execPath, 'r');
-    closeSync(descriptor);
-    return descriptor;
-  };
   const { program, calls } = run(join(buildFolder, 'prints-addresses.exe'));
-  const before = lowestFree();
+  const before = lowestFreeDescriptor();
   const symbolizer = new Symbolizer();
   for (let time = 1; time <= 2; time += 1) {
     symbolizer.findGoCode(program);
@@ -410,9 +438,9 @@ it('leaves no file open behind it, although some were read ahead more than once'
   }
   symbolizer.addModules([program]);
   expect(symbolizer.resolve(calls[0]!.address)).toMatchObject({ line: calls[0]!.line });
-  expect(lowestFree()).toBeGreaterThan(before);
+  expect(lowestFreeDescriptor()).toBeGreaterThan(before);
   symbolizer[Symbol.dispose]();
-  expect(lowestFree()).toBe(before);
+  expect(lowestFreeDescriptor()).toBe(before);
 });
 
 it('an instruction of V8’s interpreter in a stack is no frame of its own', () => {
