@@ -30,7 +30,7 @@ import { InterposedStacks } from './interposed-stacks.ts';
 import { UserError } from '../user-error.ts';
 import type { JudgementPoint } from './judgement-point.ts';
 import type { NameSources } from './options.ts';
-import { listNotedModules } from './noted-modules.ts';
+import { NotedModules } from './noted-modules.ts';
 import { openLogs } from './open-logs.ts';
 import type { OpenCounts } from './open-counts.ts';
 import { gatherPostMortem, gatherTable } from './live-evidence.ts';
@@ -82,6 +82,7 @@ export class Examination implements Disposable {
   readonly #recording: Recording;
   readonly #firstModules: readonly Module[];
   readonly #symbolizer: Symbolizer;
+  readonly #modules: NotedModules;
   readonly #names: NameSources;
   readonly #userPaths: readonly string[];
   #markCounts: MarkCounts | undefined;
@@ -107,10 +108,11 @@ export class Examination implements Disposable {
       userPaths: this.#userPaths,
       ...names,
     });
+    this.#modules = new NotedModules(this.#symbolizer, firstModules);
   }
 
   /** Where the program lies, and the code of Go in it, if it is one of Go; `undefined` where that is not known. */
-  get program(): { readonly base: bigint; readonly goCode: CodeRange | undefined } | undefined {
+  findProgram(): { readonly base: bigint; readonly goCode: CodeRange | undefined } | undefined {
     const program = this.#firstModules.find(({ isSystem }) => !isSystem);
     return program && { base: program.base, goCode: this.#symbolizer.findGoCode(program) };
   }
@@ -153,8 +155,7 @@ export class Examination implements Disposable {
     const { point, ledger, table, stacks, onModule } = look;
     ledger.check();
     this.#symbolizer.onModule = onModule;
-    const loaded = table === undefined ? [] : this.#target.modules();
-    this.#addModules(loaded, ledger);
+    const loaded = this.#modules.add(ledger, () => (table === undefined ? [] : this.#target.modules()));
     await this.#symbolizer.fetchSymbols(addressesIn(ledger));
     using javaScript = await this.#openJavaScript(() => table);
     const symbols = this.#readStacks(javaScript);
@@ -189,7 +190,7 @@ export class Examination implements Disposable {
   async evidenceSoFar(): Promise<Evidence> {
     const { ledger } = this.#recording;
     ledger.check();
-    this.#addModules(this.#loadedModules(), ledger);
+    this.#modules.add(ledger, () => this.#loadedModules());
     await this.#symbolizer.fetchSymbols(addressesIn(ledger));
     using javaScript = await this.#openJavaScript(() => this.#readTable());
     const symbols = this.#readStacks(javaScript);
@@ -200,10 +201,8 @@ export class Examination implements Disposable {
   /** A recorded stack with its names. The target may run. */
   nameStack(stackId: number): Stack {
     const { ledger } = this.#recording;
-    const addresses = ledger.stack(stackId);
-    const isKnown = addresses.every((address) => this.#symbolizer.moduleOf(address) !== undefined);
-    if (!isKnown) this.#addModules(this.#loadedModules(), ledger);
-    return this.#symbolizer.resolveStack(addresses);
+    if (this.#modules.areBehind(ledger)) this.#modules.add(ledger, () => this.#loadedModules());
+    return this.#symbolizer.resolveStack(ledger.stack(stackId));
   }
 
   /** None where the target has ended, or is just being started. */
@@ -248,7 +247,7 @@ export class Examination implements Disposable {
     const { ledger } = this.#recording;
     const calls = [...ledger.callsElsewhere()].filter(({ processId }) => isWanted(processId));
     if (calls.length === 0) return [];
-    this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
+    this.#modules.add(ledger, () => (this.#target.exitCode() === undefined ? this.#target.modules() : []));
     const stacks = new Map(calls.map(({ call }) => [call.stackId, undefined as Stack | undefined]));
     const reader = this.#readStacks();
     for (const id of stacks.keys()) stacks.set(id, reader.resolveStack(ownAddresses(ledger.stack(id))));
@@ -266,7 +265,7 @@ export class Examination implements Disposable {
     const { ledger } = this.#recording;
     const sites = [...(this.#markCounts?.sites.values() ?? [])].filter(({ counts }) => (counts.at(-1) ?? 0) > 0);
     if (sites.some(({ opened }) => !this.#countedStacks.has(opened.stackId)))
-      this.#addModules(this.#target.exitCode() === undefined ? this.#target.modules() : [], ledger);
+      this.#modules.add(ledger, () => (this.#target.exitCode() === undefined ? this.#target.modules() : []));
     const reader = this.#readStacks();
     return {
       ...ledger.totals(),
@@ -281,13 +280,6 @@ export class Examination implements Disposable {
   /** Why functions of the modules with these names have no names. */
   explainMissingNames(modules: readonly string[]): readonly ModuleWithoutNames[] {
     return modules.map((name) => this.#symbolizer.explainMissingNames(name));
-  }
-
-  /** Adds the modules that are loaded now and those that were, for a stack may be older than an unloaded DLL. */
-  #addModules(loaded: readonly Module[], ledger: CallLedger): void {
-    this.#symbolizer.addModules(loaded);
-    this.#symbolizer.addModules(this.#firstModules);
-    this.#symbolizer.addModules(listNotedModules(ledger));
   }
 
   #describe(

@@ -2,11 +2,12 @@ import { statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
 import { CreateFileMappingW, MapViewOfFile, UnmapViewOfFile } from '../ffi/kernel32.ts';
-import { type HANDLE, viewMemory } from '../ffi/library.ts';
+import type { HANDLE } from '../ffi/library.ts';
 import { HandleDescriber } from '../handles/describe.ts';
 import { withDuplicate } from '../handles/duplicate.ts';
 import type { HandleTable } from '../handles/enumerate.ts';
-import { HandleOrNull } from '../io/index.ts';
+import { BorrowedHandle, CURRENT_PROCESS, HandleOrNull } from '../io/index.ts';
+import { tryReadMemory } from '../process/memory.ts';
 import type { Target } from '../process/target.ts';
 import { listLogs, openLog, type OpenedLog, startTimeOf } from '../symbols/v8/list-logs.ts';
 import type { LogBytes } from '../symbols/v8/log-bytes.ts';
@@ -89,9 +90,11 @@ class MappedBytes implements LogBytes {
     return view === 0n ? undefined : new MappedBytes(view, sizeBytes);
   }
 
-  read(offset: number, sizeBytes: number): Buffer {
+  /** By a call that fails where the disk does: a load would end the tool. */
+  read(offset: number, sizeBytes: number): Buffer | undefined {
     const end = Math.min(offset + sizeBytes, this.sizeBytes);
-    return Buffer.copyBytesFrom(new Uint8Array(viewMemory(this.#view + BigInt(offset), Math.max(0, end - offset))));
+    const self = BorrowedHandle.borrowRaw(CURRENT_PROCESS);
+    return tryReadMemory(self, this.#view + BigInt(offset), Math.max(0, end - offset));
   }
 
   [Symbol.dispose](): void {

@@ -65,7 +65,7 @@ export class AuditSession implements Disposable {
       names,
     });
     try {
-      recording.install(target, examination.program);
+      recording.install(target, examination.findProgram());
       const table = noteOpenHandles(target, recording);
       examination.inherited = await describeInherited(target, target.pid, listInherited(table, passedOn));
       examination.begin(marks, marks);

@@ -23,8 +23,10 @@ export interface Module {
   readonly isSystem: boolean;
 }
 
-/** A process has tens to hundreds of modules. A longer list is a loop in damaged memory. */
-const MODULES_MAX = 16_384;
+/** A process has tens to hundreds of modules. A longer list is damaged, or made to be long. */
+const MODULES_MAX = 4096;
+/** Each of their names may have 64 KiB by its length, and most have less than a hundredth of that. */
+const NAMES_SIZE_BYTES_MAX = 4 << 20;
 const MODULE_SIZE_MAX = 0x1_0000_0000;
 
 /** A list that never stands still is not read more often. */
@@ -33,10 +35,11 @@ const READINGS_MAX = 8;
 /** LDR_DATA_TABLE_ENTRY, up to BaseDllName. The links before `own` change with an entry's neighbours. */
 const ENTRY = { sizeBytes: 0x68, own: 0x30 } as const;
 
-/** An entry of the loader's list, and its address in the target. */
+/** An entry of the loader's list, and its names at the time. */
 interface LoaderEntry {
-  readonly address: bigint;
   readonly record: Buffer;
+  readonly path: string | undefined;
+  readonly name: string | undefined;
 }
 
 /**
@@ -62,45 +65,56 @@ export function listModules(process: AsHandle): readonly Module[] {
 
   let longest: readonly Module[] = [];
   for (let reading = 1; reading <= READINGS_MAX; reading += 1) {
-    const entries = walkLoaderList(process, head);
-    const modules = entries.map((entry, index) => readModule(process, entry, index === 0));
-    // The loader frees an entry and its strings after it has taken it out of the list: one that is still there was
-    // whole when it was read.
-    const after = walkLoaderList(process, head);
-    const recordsAfter = new Map(after.map(({ address, record }) => [address, record]));
-    const areLasting = entries.map(({ address, record }) => isSameModule(record, recordsAfter.get(address)));
-    const lasting = modules.filter((module, index) => module !== undefined && areLasting[index]);
-    if (lasting.length > longest.length) longest = lasting as readonly Module[];
-    if (after.length === entries.length && areLasting.every(Boolean)) break;
+    const [entries, later] = [walkLoaderList(process, head), walkLoaderList(process, head)];
+    // The loader frees an entry and its strings after it has taken it out of the list, and a DLL that is loaded again
+    // may get the same memory: an entry counts if it and its names were the same twice.
+    const areLasting = Array.from(entries, ([address, entry]) => isSameEntry(entry, later.get(address)));
+    const modules = [...entries.values()].flatMap((entry, index) =>
+      areLasting[index] === true ? toModule(entry, index === 0) : [],
+    );
+    if (modules.length > longest.length) longest = modules;
+    if (later.size === entries.size && areLasting.every(Boolean)) break;
   }
   return longest;
 }
 
-function walkLoaderList(process: AsHandle, head: bigint): readonly LoaderEntry[] {
-  const entries: LoaderEntry[] = [];
-  const visited = new Set<bigint>([head]);
+/** The entries by their addresses in the target, in order. */
+function walkLoaderList(process: AsHandle, head: bigint): ReadonlyMap<bigint, LoaderEntry> {
+  const entries = new Map<bigint, LoaderEntry>();
+  let namesSizeBytes = 0;
   let address = readPointer(process, head);
-  while (address !== undefined && address !== 0n && !visited.has(address) && visited.size <= MODULES_MAX) {
-    visited.add(address);
+  while (address && address !== head && !entries.has(address) && entries.size < MODULES_MAX) {
     const record = tryReadMemory(process, address, ENTRY.sizeBytes);
     if (record === undefined) break;
-    entries.push({ address, record });
+    namesSizeBytes += record.readUInt16LE(0x48) + record.readUInt16LE(0x58);
+    if (namesSizeBytes > NAMES_SIZE_BYTES_MAX) break;
+    entries.set(address, { record, ...readNames(process, record) });
     address = record.readBigUInt64LE(0); // LIST_ENTRY InLoadOrderLinks.Flink
   }
   return entries;
 }
 
-function isSameModule(record: Buffer, later: Buffer | undefined): boolean {
-  return later?.subarray(ENTRY.own).equals(record.subarray(ENTRY.own)) === true;
+/** UNICODE_STRING FullDllName at 0x48 and BaseDllName at 0x58, whose text is the end of the other's in most entries. */
+function readNames(process: AsHandle, record: Buffer): Pick<LoaderEntry, 'path' | 'name'> {
+  const path = readUnicodeString(process, record, 0x48);
+  const begin = Number(record.readBigUInt64LE(0x58 + 8) - record.readBigUInt64LE(0x48 + 8)) / 2;
+  const end = begin + Math.floor(record.readUInt16LE(0x58) / 2);
+  if (path !== undefined && Number.isInteger(begin) && begin >= 0 && end <= path.length)
+    return { path, name: path.slice(begin, end) };
+  return { path, name: readUnicodeString(process, record, 0x58) };
 }
 
-function readModule(process: AsHandle, { record }: LoaderEntry, isProgram: boolean): Module | undefined {
+function isSameEntry({ record, path, name }: LoaderEntry, later: LoaderEntry | undefined): boolean {
+  const isSame = later?.record.subarray(ENTRY.own).equals(record.subarray(ENTRY.own)) === true;
+  return isSame && later.path === path && later.name === name;
+}
+
+/** Nothing where the entry is no module's. */
+function toModule({ record, path, name }: LoaderEntry, isProgram: boolean): readonly Module[] {
   const base = record.readBigUInt64LE(0x30); // PVOID DllBase
   const sizeBytes = record.readUInt32LE(0x40); // ULONG SizeOfImage
-  const path = readUnicodeString(process, record, 0x48); // UNICODE_STRING FullDllName
-  if (base === 0n || sizeBytes === 0 || sizeBytes >= MODULE_SIZE_MAX || !path || path.includes('\0')) return undefined;
-  const name = win32.basename(readUnicodeString(process, record, 0x58) || path); // UNICODE_STRING BaseDllName
-  return { base, sizeBytes, name, path, isSystem: !isProgram && isSystemPath(path) };
+  if (base === 0n || sizeBytes === 0 || sizeBytes >= MODULE_SIZE_MAX || !path || path.includes('\0')) return [];
+  return [{ base, sizeBytes, name: win32.basename(name || path), path, isSystem: !isProgram && isSystemPath(path) }];
 }
 
 /**

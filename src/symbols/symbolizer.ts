@@ -4,13 +4,13 @@ import type { Frame, ModuleWithoutNames } from '../model.ts';
 import type { Module } from '../process/modules.ts';
 import { openTargetFile, toTargetFilePath } from '../process/target-file.ts';
 import { toWindowsSymbolPath } from '../wine/paths.ts';
-import { explainMissingNames } from './debug-files.ts';
+import { explainMissingNames, type PdbReference } from './debug-files.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { findInPdb } from './find-in-pdb.ts';
+import { ModuleMap } from './module-map.ts';
 import { PDB_SIZE_BYTES_MAX, type PdbFile } from './pdb/pdb-file.ts';
-import { lastAtOrBelow } from './sorted-search.ts';
 import { spellLine, toWindowsPath } from './source-path.ts';
 import { PdbLocator } from './store/pdb-locator.ts';
 import type { ServerLimits, SymbolDownload } from './store/symbol-server.ts';
@@ -39,14 +39,20 @@ interface SymbolizerOptions extends SymbolSearch {
 
 /** The sources of symbols for one module, opened for its first address. */
 interface Source {
+  /** As that of the module. */
+  readonly name: string;
   /** Absent where the file is gone, or was replaced after it was loaded. */
   readonly file: ExecutableFile | undefined;
   /** Whether to read more of it than exports and COFF symbols. */
   readonly useDebugInformation: boolean;
   /** The PDB that the file names, where it was found. */
   pdb: PdbFile | undefined;
+  /** The question to the servers for it that is under way. */
+  asking: Promise<void> | undefined;
   /** All machine code in it is .NET's own; that of the program is made at run time, or mapped without a module. */
   readonly isManagedHost: boolean;
+  /** The answers, by address relative to the module's base. */
+  readonly frames: Readonly<Record<AddressKind, Map<number, readonly Frame[]>>>;
 }
 
 /** The symbols of an address. */
@@ -85,17 +91,18 @@ const MANAGED_HOST_EXPORT = 'DotNetRuntimeInfo';
  */
 export class Symbolizer implements Disposable {
   readonly #options: SymbolizerOptions;
-  /** By ascending base. */
-  #modules: Module[] = [];
-  readonly #sources = new Map<Module, Source>();
+  readonly #modules = new ModuleMap();
+  /** By all that is known of a module: one that is forgotten may come back. */
+  readonly #sources = new Map<string, Source>();
+  readonly #sourceOf = new WeakMap<Module, Source>();
   /** Files that were read before their modules were known, by path in lower case. */
   readonly #readAhead = new Map<string, ExecutableFile>();
-  readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
   /** Shared by all files. */
   readonly #budget = new MemoryBudget();
   /** Called with the name of the module for each address that is looked up, which may take long. */
   onModule: ((name: string) => void) | undefined;
   readonly #locator: PdbLocator;
+  #isDisposed = false;
 
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
     this.#options = options;
@@ -109,19 +116,17 @@ export class Symbolizer implements Disposable {
     this.addModules(modules);
   }
 
-  /**
-   * Adds modules that the process loaded later, or unloaded earlier. A module that overlaps a known one is ignored.
-   * Addresses that were resolved before keep their answers.
-   */
+  /** Adds modules that the process loaded later, or unloaded earlier. A module that overlaps a known one is ignored. */
   addModules(modules: readonly Module[]): void {
-    for (const module of modules) {
-      const index = this.#indexBelow(module.base);
-      const below = this.#modules[index];
-      const above = this.#modules[index + 1];
-      if (below !== undefined && below.base + BigInt(below.sizeBytes) > module.base) continue;
-      if (above !== undefined && module.base + BigInt(module.sizeBytes) > above.base) continue;
-      this.#modules.splice(index + 1, 0, module);
-    }
+    this.#modules.add(modules);
+  }
+
+  /**
+   * Adds modules that lie where they are now, or did so last. The known ones that they overlap are forgotten: addresses
+   * in them get other answers from now on. Where two of the added modules overlap, the first counts.
+   */
+  addLatestModules(modules: readonly Module[]): void {
+    this.#modules.addLatest(modules);
   }
 
   /**
@@ -132,9 +137,8 @@ export class Symbolizer implements Disposable {
    */
   *readAhead(paths: readonly string[]): Generator<void> {
     for (const path of paths) {
-      const file = this.#openFile(path);
+      const file = this.#openAhead(path);
       if (file === undefined) continue;
-      this.#readAhead.set(path.toLowerCase(), file);
       yield;
       yield* file.readAhead();
     }
@@ -143,17 +147,14 @@ export class Symbolizer implements Disposable {
   /** Where the code of Go lies in a Go program; `undefined` for any other. The module must still be added. */
   findGoCode(module: Module): { readonly begin: bigint; readonly sizeBytes: number } | undefined {
     const path = toTargetFilePath(module.path, this.#options.userPaths);
-    const file = path === undefined ? undefined : this.#openFile(path);
-    if (path === undefined || file === undefined) return undefined;
-    this.#readAhead.set(path.toLowerCase(), file);
-    const code = file.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
+    const file = path === undefined ? undefined : this.#openAhead(path);
+    const code = file?.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
     return code && { begin: module.base + BigInt(code.begin), sizeBytes: code.sizeBytes };
   }
 
   /** The module that holds an address. */
   moduleOf(address: bigint): Module | undefined {
-    const module = this.#modules[this.#indexBelow(address)];
-    return module !== undefined && address < module.base + BigInt(module.sizeBytes) ? module : undefined;
+    return this.#modules.at(address);
   }
 
   /**
@@ -171,10 +172,14 @@ export class Symbolizer implements Disposable {
    * is. At least one.
    */
   resolveInlined(address: bigint, kind: AddressKind = 'return'): readonly Frame[] {
-    const known = this.#frames[kind].get(address);
+    const module = this.moduleOf(address);
+    if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
+    const known = this.#sourceOf.get(module)?.frames[kind].get(Number(address - module.base));
     if (known !== undefined) return known;
-    const frames = this.#find(address, kind);
-    this.#frames[kind].set(address, frames);
+    this.onModule?.(module.name);
+    const source = this.#open(module);
+    const frames = this.#find(address, kind, module, source);
+    source.frames[kind].set(Number(address - module.base), frames);
     return frames;
   }
 
@@ -192,7 +197,7 @@ export class Symbolizer implements Disposable {
   #isData(address: bigint): boolean {
     const module = this.moduleOf(address);
     if (module === undefined) return false;
-    const { file } = this.#sources.get(module) ?? this.#open(module);
+    const { file } = this.#open(module);
     return file !== undefined && !file.isCode(Number(address - module.base));
   }
 
@@ -211,19 +216,32 @@ export class Symbolizer implements Disposable {
     }
     const waiting = modules.values();
     const fetchNext = async (): Promise<void> => {
-      for (const module of waiting) {
-        const source = this.#sources.get(module) ?? this.#open(module);
-        const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
-        if (reference !== undefined) source.pdb = await this.#locator.fetch(reference);
-      }
+      for (const module of waiting) if (!this.#isDisposed) await this.#fetchPdb(this.#open(module));
     };
     await Promise.all(Array.from({ length: DOWNLOADS_AT_A_TIME }, fetchNext));
+  }
+
+  async #fetchPdb(source: Source): Promise<void> {
+    const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
+    if (reference === undefined) return;
+    source.asking ??= this.#askForPdb(source, reference).finally(() => (source.asking = undefined));
+    await source.asking;
+  }
+
+  async #askForPdb(source: Source, reference: PdbReference): Promise<void> {
+    const pdb = await this.#locator.fetch(reference);
+    if (pdb === undefined) return;
+    if (this.#isDisposed) return pdb[Symbol.dispose]();
+    source.pdb = pdb;
+    // The answers until now were without its names.
+    source.frames.return.clear();
+    source.frames.exact.clear();
   }
 
   /** Why functions of modules with this name have no names, as far as the file of the first one says. */
   explainMissingNames(name: string): ModuleWithoutNames {
     if (name === '?') return { module: name, why: 'made-at-run-time' };
-    const source = [...this.#sources].find(([module]) => module.name === name)?.[1];
+    const source = [...this.#sources.values()].find((each) => each.name === name);
     const files = source?.file?.debugFiles();
     const trouble = files?.pdb && source?.pdb === undefined ? this.#locator.troubleOf(files.pdb) : undefined;
     return { module: name, ...explainMissingNames(files, source?.pdb !== undefined, trouble) };
@@ -231,6 +249,7 @@ export class Symbolizer implements Disposable {
 
   /** Releases the symbols. Frames that were returned stay valid. */
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     for (const { file, pdb } of this.#sources.values()) {
       file?.[Symbol.dispose]();
       pdb?.[Symbol.dispose]();
@@ -240,13 +259,9 @@ export class Symbolizer implements Disposable {
     this.#readAhead.clear();
   }
 
-  #find(address: bigint, kind: AddressKind): readonly Frame[] {
-    const module = this.moduleOf(address);
-    if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
-    this.onModule?.(module.name);
+  #find(address: bigint, kind: AddressKind, module: Module, source: Source): readonly Frame[] {
     // A call that never returns may be a function's last instruction: then the return address is in the next function.
     const place = kind === 'return' && address > module.base ? address - 1n : address;
-    const source = this.#sources.get(module) ?? this.#open(module);
     const rva = Number(place - module.base);
     const found =
       findByGo(source, rva) ??
@@ -285,8 +300,18 @@ export class Symbolizer implements Disposable {
     return { inlined: [], ...(named && { name: undecorate(named.name), begin: named.rva }), ...(line && { line }) };
   }
 
-  /** Opens the module's file and, where it is wanted, its debug information. */
   #open(module: Module): Source {
+    const known = this.#sourceOf.get(module);
+    if (known !== undefined) return known;
+    const key = JSON.stringify([String(module.base), module.sizeBytes, module.name, module.path, module.isSystem]);
+    const source = this.#sources.get(key) ?? this.#openFiles(module);
+    this.#sources.set(key, source);
+    this.#sourceOf.set(module, source);
+    return source;
+  }
+
+  /** Opens the module's file and, where it is wanted, its debug information. */
+  #openFiles(module: Module): Source {
     const path = toTargetFilePath(module.path, this.#options.userPaths);
     const opened = path === undefined ? undefined : this.#takeFile(path);
     // A file of another size replaced the one that was loaded: its names would be false.
@@ -295,14 +320,23 @@ export class Symbolizer implements Disposable {
     const file = isSame ? opened : undefined;
     const useDebugInformation = this.#wantsDebugInformation(module);
     const pdb = useDebugInformation ? file?.pdb : undefined;
-    const source = {
+    return {
+      name: module.name,
       file,
       useDebugInformation,
       isManagedHost: !module.isSystem && file?.exports(MANAGED_HOST_EXPORT) === true,
       pdb: pdb && this.#locator.open(pdb, path!),
+      asking: undefined,
+      frames: { return: new Map(), exact: new Map() },
     };
-    this.#sources.set(module, source);
-    return source;
+  }
+
+  /** Opens a file, once, before its module is known. */
+  #openAhead(path: string): ExecutableFile | undefined {
+    const key = path.toLowerCase();
+    const file = this.#readAhead.get(key) ?? this.#openFile(path);
+    if (file !== undefined) this.#readAhead.set(key, file);
+    return file;
   }
 
   #takeFile(path: string): ExecutableFile | undefined {
@@ -330,11 +364,6 @@ export class Symbolizer implements Disposable {
       sizeBytesMax: PDB_SIZE_BYTES_MAX,
       userPaths: isUsers ? [...userPaths, plain] : userPaths,
     });
-  }
-
-  /** Index of the last module whose base is at most `address`, or -1. */
-  #indexBelow(address: bigint): number {
-    return lastAtOrBelow(this.#modules.length, (index) => this.#modules[index]!.base, address);
   }
 }
 

@@ -13,6 +13,7 @@ export type CounterName =
   | 'exiting'
   | 'callsElsewhere'
   | 'childrenUnfollowed'
+  | 'imageCount'
   | 'functionsMissed'
   | 'functionsBlocked'
   | 'quarantineLost'

@@ -86,7 +86,7 @@ export class Member implements Disposable {
     const firstModules = listFirstModules(target, target.image);
     const examination = new Examination(target, recording, { firstModules, names });
     try {
-      recording.install(target, examination.program);
+      recording.install(target, examination.findProgram());
       noteOpenHandles(target, recording);
       return new Member(target, recording, examination, options);
     } catch (error) {
@@ -110,7 +110,7 @@ export class Member implements Disposable {
     const examination = new Examination(target, recording, { firstModules, names });
     try {
       await attachAgent(recording, target, pauses, {
-        goCode: examination.program?.goCode,
+        goCode: examination.findProgram()?.goCode,
         note: () => noteOpenHandles(target, recording),
       });
       return new Member(target, recording, examination, options);

@@ -2,7 +2,7 @@ import type { Ledger } from '../../agent/ledger/ledger.ts';
 import type { Stack } from '../../model.ts';
 import type { Module } from '../../process/modules.ts';
 import { Symbolizer } from '../../symbols/symbolizer.ts';
-import { listNotedModules } from '../noted-modules.ts';
+import { NotedModules } from '../noted-modules.ts';
 import type { NameSources } from '../options.ts';
 import type { ValueEvent } from './value-events.ts';
 
@@ -32,28 +32,19 @@ export class ValueSymbols implements Disposable {
   readonly #caller: Caller;
   readonly #ledger: Ledger;
   readonly #symbolizer: Symbolizer;
-  /** How many images were mapped when modules were last added; more may have been loaded before recording began. */
-  #imageCount = -1;
+  readonly #modules: NotedModules;
 
   constructor(caller: Caller, ledger: Ledger, names: NameSources = {}) {
     this.#caller = caller;
     this.#ledger = ledger;
     this.#symbolizer = new Symbolizer([], { userPaths: [caller.image], ...names });
+    this.#modules = new NotedModules(this.#symbolizer);
   }
 
   /** @throws NtStatusError when the modules of the process cannot be listed */
   show({ call: { call = 'unknown', threadId, time, stackId }, ...event }: ValueEvent): ShownEvent {
-    const addresses = this.#ledger.stack(stackId);
-    if (addresses.some((address) => this.#symbolizer.moduleOf(address) === undefined)) this.#addModules();
-    return { ...event, call, threadId, time, stack: this.#symbolizer.resolveStack(addresses) };
-  }
-
-  #addModules(): void {
-    const noted = listNotedModules(this.#ledger);
-    if (noted.length === this.#imageCount) return;
-    this.#imageCount = noted.length;
-    this.#symbolizer.addModules(this.#caller.modules());
-    this.#symbolizer.addModules(noted);
+    if (this.#modules.areBehind(this.#ledger)) this.#modules.add(this.#ledger, () => this.#caller.modules());
+    return { ...event, call, threadId, time, stack: this.#symbolizer.resolveStack(this.#ledger.stack(stackId)) };
   }
 
   [Symbol.dispose](): void {

@@ -2,9 +2,11 @@ import { closeSync, existsSync, fstatSync, readSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+import { nowMs } from '../../process/clock.ts';
 import type { PdbReference } from '../debug-files.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import { PdbFile } from '../pdb/pdb-file.ts';
+import { DownloadTime } from './download-time.ts';
 import { compressedName, pdbName, POINTER_NAME, readPointer, storeParts } from './pdb-name.ts';
 import { parseSymbolPath, type SymbolPlace } from './symbol-path.ts';
 import { download, type ServerAnswer, type ServerLimits, type SymbolDownload, serverLimits } from './symbol-server.ts';
@@ -27,8 +29,10 @@ interface LocatorOptions {
   readonly onDownload?: ((download: SymbolDownload) => void) | undefined;
 }
 
-/** All downloads of one audit take so long together at most: the target may stand at its exit meanwhile. */
+/** All downloads of one audit take so long together at most: the target may stand meanwhile, as at its exit. */
 const DOWNLOADS_MS_MAX = 120_000;
+/** A server that could not be used, or refused a file, is not asked for that file again so soon. */
+const REFUSAL_MS = 60_000;
 const POINTER_SIZE_BYTES_MAX = 4096;
 const VAIN_ANSWERS_MAX = 10_000;
 
@@ -41,7 +45,7 @@ export class PdbLocator {
   readonly #places: readonly SymbolPlace[];
   /** Why stores do not give files that they have, by the path in the executable file. */
   readonly #troubles = new Map<string, string>();
-  #deadline: AbortSignal | undefined;
+  readonly #downloadTime = new DownloadTime(DOWNLOADS_MS_MAX);
 
   constructor(options: LocatorOptions) {
     this.#options = options;
@@ -129,7 +133,6 @@ export class PdbLocator {
     const name = pdbName(reference);
     if (name === undefined) return undefined;
     const { limits = serverLimits, onDownload } = this.#options;
-    const signal = (this.#deadline ??= AbortSignal.timeout(DOWNLOADS_MS_MAX));
     const file = { name, id: reference.id };
     const isWanted = (path: string): boolean => {
       using found = this.#openPdb(path, reference, true);
@@ -138,8 +141,11 @@ export class PdbLocator {
     for (const place of this.#places) {
       if (place.kind !== 'store' || place.server === undefined) continue;
       const path = storePath(place.directories[0]!, file, name);
-      const options = { limits, signal, ...(onDownload && { onProgress: onDownload }) };
-      const answer = await askOnce(place.server, file, () => download(place.server!, file, path, isWanted, options));
+      const ask = (signal: AbortSignal): Promise<ServerAnswer> => {
+        const options = { limits, signal, ...(onDownload && { onProgress: onDownload }) };
+        return download(place.server!, file, path, isWanted, options);
+      };
+      const answer = await askOnce(place.server, file, this.#downloadTime, ask);
       // Another audit of this tool may have written it meanwhile.
       const written = answer.kind === 'absent' ? undefined : this.#openPdb(path, reference, true);
       const found = written ?? (answer.kind === 'elsewhere' ? this.#openPdb(answer.path, reference, false) : undefined);
@@ -159,22 +165,34 @@ export class PdbLocator {
   }
 }
 
-/**
- * The answers of servers that have no file to give: an audit of many processes asks for the same files again and again.
- */
-const vainAnswers = new Map<string, ServerAnswer>();
+/** An answer of a server that has no file to give. */
+interface VainAnswer {
+  readonly answer: ServerAnswer;
+  /** {@link nowMs} from which on the server may be asked again. */
+  readonly untilMs: number;
+}
+
+/** An audit of many processes asks for the same files again and again. */
+const vainAnswers = new Map<string, VainAnswer>();
 
 async function askOnce(
   server: string,
   { name, id }: { readonly name: string; readonly id: string },
-  ask: () => Promise<ServerAnswer>,
+  time: DownloadTime,
+  ask: (signal: AbortSignal) => Promise<ServerAnswer>,
 ): Promise<ServerAnswer> {
   const key = `${server}\n${name}\n${id}`;
   const known = vainAnswers.get(key);
-  if (known !== undefined) return known;
-  const answer = await ask();
-  if (answer.kind !== 'written' && vainAnswers.size < VAIN_ANSWERS_MAX) vainAnswers.set(key, answer);
-  return answer;
+  if (known !== undefined && nowMs() < known.untilMs) return known.answer;
+  vainAnswers.delete(key);
+  return await time.during(async (signal) => {
+    const answer = await ask(signal);
+    // The server is not to blame where this audit has no time left.
+    const isVain = answer.kind !== 'written' && !(answer.kind === 'refused' && signal.aborted);
+    const untilMs = answer.kind === 'refused' ? nowMs() + REFUSAL_MS : Number.POSITIVE_INFINITY;
+    if (isVain && vainAnswers.size < VAIN_ANSWERS_MAX) vainAnswers.set(key, { answer, untilMs });
+    return answer;
+  });
 }
 
 /** Where a store has a file. */

@@ -20,7 +20,7 @@ export interface JavaScriptFunction {
 const words: ReadonlySet<string> = new Set(['code-creation', 'code-source-info', 'code-move', 'script-source']);
 const sources: ReadonlySet<string> = new Set(['script-source']);
 
-/** Memory that a piece of code takes here, beside its texts. */
+/** Memory that a piece of code or a script takes here, beside its texts. */
 const CODE_SIZE_BYTES = 256;
 
 /** The tiers of functions, as the last field of a line marks them: interpreted, and by which compiler. */
@@ -34,12 +34,15 @@ export class CodeLog implements Disposable {
   /** The last code of each function, by the address of its SharedFunctionInfo. */
   readonly #byFunction = new Map<string, Code>();
 
-  /** @param bytes of the log: they go with it */
+  /**
+   * @param bytes of the log: they go with it
+   * @param budget for all that is kept of it, the sources of its scripts among it
+   */
   constructor(bytes: LogBytes, budget: MemoryBudget) {
     this.#file = new LogFile(bytes);
-    const reader = new LineReader(this.#table, this.#byFunction, this.#scripts, this.#file);
+    const reader = new LineReader(this.#table, this.#byFunction, this.#scripts, this.#file, budget);
     for (const line of this.#file.lines(words, sources)) {
-      if (!budget.take(CODE_SIZE_BYTES + line.sizeBytes * (line.fields[0] === 'script-source' ? 0 : 1))) break;
+      if (!budget.take(CODE_SIZE_BYTES + keptSizeBytes(line))) break;
       reader.read(line);
     }
   }
@@ -81,23 +84,36 @@ export class CodeLog implements Disposable {
   }
 }
 
+/** The fields of a line keep all of it; a script has its URL twice, as it was written and as it was meant. */
+function keptSizeBytes({ fields, sizeBytes }: LogLine): number {
+  return fields[0] === 'script-source' ? 2 * fields.join(',').length : sizeBytes;
+}
+
 /** Turns the lines of a log into tables. */
 class LineReader {
   readonly #table: CodeTable;
   readonly #byFunction: Map<string, Code>;
   readonly #scripts: Map<number, Script>;
   readonly #file: LogFile;
+  readonly #budget: MemoryBudget;
   /** By the address of their code. */
   readonly #byAddress = new Map<number, Code>();
   /** Functions by the address of their bytecode: its positions are those of the function's copy of the entry. */
   readonly #bytecode = new Map<number, Code>();
   #lastUs = 0;
 
-  constructor(table: CodeTable, byFunction: Map<string, Code>, scripts: Map<number, Script>, file: LogFile) {
+  constructor(
+    table: CodeTable,
+    byFunction: Map<string, Code>,
+    scripts: Map<number, Script>,
+    file: LogFile,
+    budget: MemoryBudget,
+  ) {
     this.#table = table;
     this.#byFunction = byFunction;
     this.#scripts = scripts;
     this.#file = file;
+    this.#budget = budget;
   }
 
   read(line: LogLine): void {
@@ -109,7 +125,7 @@ class LineReader {
       case 'code-move':
         return this.#readMove(line.fields);
       case 'script-source':
-        this.#scripts.set(Number(line.fields[1]), new Script(this.#file, line));
+        this.#scripts.set(Number(line.fields[1]), new Script(this.#file, line, this.#budget));
     }
   }
 

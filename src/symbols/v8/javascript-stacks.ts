@@ -36,8 +36,8 @@ export class JavaScriptStacks implements Disposable {
    */
   constructor(symbolizer: Symbolizer, logs: readonly OpenedLog[], userPaths: readonly string[]) {
     this.#symbolizer = symbolizer;
-    this.#maps = new SourceMaps(userPaths);
     const budget = new MemoryBudget();
+    this.#maps = new SourceMaps(userPaths, budget);
     this.#logs = logs.map(({ bytes, startTime }) => ({ log: new CodeLog(bytes, budget), startTime }));
   }
 

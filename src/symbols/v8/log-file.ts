@@ -6,6 +6,9 @@ const CHUNK_SIZE_BYTES = 1 << 20;
 /** A line has the whole source of a script at most. */
 const LINE_SIZE_BYTES_MAX = 64 << 20;
 
+/** No line that is read has more fields that matter. */
+const FIELDS_MAX = 9;
+
 const NEW_LINE = 0x0a;
 
 /** A line of the log: its fields, and where it stands. */
@@ -75,7 +78,7 @@ function splitLine(
   const comma = line.indexOf(',');
   const word = line.toString('latin1', 0, comma === -1 ? line.length : comma);
   if (!words.has(word)) return undefined;
-  if (!withoutText.has(word)) return line.toString('latin1').split(',');
+  if (!withoutText.has(word)) return line.toString('latin1').split(',', FIELDS_MAX);
   const second = line.indexOf(',', comma + 1);
   const third = second === -1 ? -1 : line.indexOf(',', second + 1);
   return third === -1 ? undefined : line.toString('latin1', 0, third).split(',');

@@ -23,6 +23,8 @@ interface SourcePosition {
 
 /** Inlining goes no deeper, whatever a damaged log says. */
 const DEPTH_MAX = 64;
+/** No more functions are put into one: V8 gives up far earlier. */
+const INLININGS_MAX = 16_384;
 
 /**
  * The places of an offset into the code, the innermost first: that of the last entry at or before it. Empty where the
@@ -35,8 +37,8 @@ export function positionsAt(table: SourceTable, offset: number): readonly Source
     found = { position: Number(position), inlining: inlining === undefined ? undefined : Number(inlining) };
   }
   if (found === undefined) return [];
-  const inlinings = [...table.inlined.matchAll(/F(-?\d+)O(\d+)(?:I(\d+))?/g)];
-  const functions = [...table.functions.matchAll(/S(0x[0-9a-f]+)/gi)].map(([, address]) => address!.toLowerCase());
+  const inlinings = firstMatches(table.inlined, /F(-?\d+)O(\d+)(?:I(\d+))?/g);
+  const functions = firstMatches(table.functions, /S(0x[0-9a-f]+)/gi).map(([, address]) => address!.toLowerCase());
   const positions: SourcePosition[] = [];
   let { position, inlining } = found;
   while (inlining !== undefined && positions.length < DEPTH_MAX) {
@@ -47,4 +49,13 @@ export function positionsAt(table: SourceTable, offset: number): readonly Source
     inlining = outer === undefined ? undefined : Number(outer);
   }
   return [...positions, { position }];
+}
+
+function firstMatches(text: string, pattern: RegExp): readonly RegExpExecArray[] {
+  const matches: RegExpExecArray[] = [];
+  for (const match of text.matchAll(pattern)) {
+    if (matches.length === INLININGS_MAX) break;
+    matches.push(match);
+  }
+  return matches;
 }

@@ -188,6 +188,19 @@ describe('--break-on', () => {
     }
   });
 
+  it.each([
+    ['stays', []],
+    ['is unloaded', ['unloads']],
+  ])('leaves the report the names of a DLL that takes the place of one at the stop, and %s', async (_what, args) => {
+    const program = [fixturePath('swaps-libraries'), ...args];
+    const { stdout } = await runTool(['run', '--json', '--break-on', 'double-close', '--', ...program]);
+    const { findings } = JSON.parse(stdout) as JsonReport;
+    const leak = findings.find(({ rule }) => rule === 'leak');
+    expect(leak?.stacks['opened']).toContainEqual(
+      expect.objectContaining({ module: 'large-frames-library.dll', function: 'call_back' }),
+    );
+  });
+
   it('lets the thread go on where nobody can press a key', async () => {
     const { exitCode, stderr } = await runTool([
       ...['run', '--break-on', 'double-close', '--', fixturePath('double-closes-event')],

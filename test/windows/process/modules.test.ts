@@ -52,6 +52,18 @@ describe('the modules of a process', () => {
     expect((await target.stop()).exitCode).toBe(0);
   });
 
+  it('take little memory, whatever the names in the loader’s list', async () => {
+    using target = await Target.start('forges-modules');
+    using opened = HandleOrNull.fromRawHandle(
+      OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_VM_READ, false, target.processId),
+    ).expect('open process', String(target.processId));
+    const modules = listModules(opened);
+    expect(modules.map(({ name }) => name.toLowerCase())).toContain('kernel32.dll');
+    expect(modules.some(({ name }) => name.startsWith('aaaa'))).toBe(true);
+    const sizeBytes = modules.reduce((sum, { name, path }) => sum + 2 * (name.length + path.length), 0);
+    expect(sizeBytes).toBeLessThan(16 << 20);
+  });
+
   it('never overlap', () => {
     const modules = [...listModules(BorrowedHandle.borrowRaw(CURRENT_PROCESS))].sort((a, b) =>
       a.base < b.base ? -1 : 1,

@@ -1,48 +1,24 @@
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, win32 } from 'node:path';
+import { join, win32 } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 
 import { BYTECODE_OFFSET_MARK } from '../../../src/call-ledger.ts';
 import { HANDLE, loadLibrary, LPCWSTR, POINTER, type Pointer, ULONG64, viewMemory } from '../../../src/ffi/library.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
-import { listModules, type Module } from '../../../src/process/modules.ts';
-import { openTargetFile } from '../../../src/process/target-file.ts';
+import { listModules } from '../../../src/process/modules.ts';
 import { ExecutableFile } from '../../../src/symbols/executable-file.ts';
-import { serverLimits } from '../../../src/symbols/store/symbol-server.ts';
 import { Symbolizer } from '../../../src/symbols/symbolizer.ts';
 import { ends } from '../../hang.ts';
+import { lowestFreeDescriptor, runPrinter } from './printed-addresses.ts';
 
 const buildFolder = fileURLToPath(new URL('../../../fixtures/build/', import.meta.url));
 const scratchFolder = mkdtempSync(join(tmpdir(), 'unclosed-symbols-'));
 afterAll(() => rmSync(scratchFolder, { recursive: true, force: true }));
 
 const open = (path: string) => ExecutableFile.fromDescriptor(openSync(path, 'r'));
-
-interface Printed {
-  readonly program: Module;
-  readonly calls: readonly { readonly address: bigint; readonly function: string; readonly line: number }[];
-}
-
-/** Runs prints-addresses to its end: only its output remains. */
-function run(path: string): Printed {
-  const lines = execFileSync(path, { encoding: 'utf8' })
-    .trim()
-    .split(/\r?\n/)
-    .map((line) => line.split(' '));
-  const [, base, sizeBytes] = lines.find(([kind]) => kind === 'image')!;
-  return {
-    program: { base: BigInt(base!), sizeBytes: Number(sizeBytes), name: basename(path), path, isSystem: false },
-    calls: lines
-      .filter(([kind]) => kind === 'call')
-      .map(([, address, name, line]) => ({ address: BigInt(address!), function: name!, line: Number(line) })),
-  };
-}
 
 const flavours: readonly (readonly [kind: string, program: string])[] = [
   ['DWARF 4', 'prints-addresses.exe'],
@@ -51,7 +27,7 @@ const flavours: readonly (readonly [kind: string, program: string])[] = [
 ];
 
 describe.each(flavours)('a program with %s', (_, name) => {
-  const { program, calls } = run(join(buildFolder, name));
+  const { program, calls } = runPrinter(join(buildFolder, name));
 
   it('has every call found in its function and on its line, after it has ended', () => {
     using symbolizer = new Symbolizer([program]);
@@ -103,7 +79,7 @@ describe.each(flavours)('a program with %s', (_, name) => {
 });
 
 it('the beginning of a function is looked up as it is, not as the end of the one before', () => {
-  const { program, calls } = run(join(buildFolder, 'prints-addresses.exe'));
+  const { program, calls } = runPrinter(join(buildFolder, 'prints-addresses.exe'));
   using symbolizer = new Symbolizer([program]);
   const inside = symbolizer.resolve(calls[0]!.address);
   const begin = calls[0]!.address - BigInt(inside.offset);
@@ -112,7 +88,7 @@ it('the beginning of a function is looked up as it is, not as the end of the one
 });
 
 describe('where there are no symbols', () => {
-  const { program, calls } = run(join(buildFolder, 'prints-addresses.exe'));
+  const { program, calls } = runPrinter(join(buildFolder, 'prints-addresses.exe'));
   const address = calls[0]!.address;
   const nothingMore = { module: program.name, offset: Number(address - program.base) };
 
@@ -156,7 +132,7 @@ describe('where there are no symbols', () => {
 });
 
 it('a module that overlaps a known one is ignored', () => {
-  const { program, calls } = run(join(buildFolder, 'prints-addresses.exe'));
+  const { program, calls } = runPrinter(join(buildFolder, 'prints-addresses.exe'));
   using symbolizer = new Symbolizer([program]);
   symbolizer.addModules([
     { ...program, base: program.base - 0x1000n, sizeBytes: 0x1001, name: 'below.dll' },
@@ -166,6 +142,18 @@ it('a module that overlaps a known one is ignored', () => {
   expect(symbolizer.resolve(calls[0]!.address)).toMatchObject({ module: program.name });
   expect(symbolizer.moduleOf(program.base - 1n)?.name).toBe('beside.dll');
   expect(symbolizer.moduleOf(program.base)?.name).toBe(program.name);
+});
+
+it('addresses of a module that another one has replaced get names of the other, and get theirs back with it', () => {
+  const { program, calls } = runPrinter(join(buildFolder, 'prints-addresses.exe'));
+  const other = { ...program, sizeBytes: program.sizeBytes + 0x1000, name: 'other.dll', path: 'C:\\other.dll' };
+  const { address, ...there } = calls[0]!;
+  using symbolizer = new Symbolizer([program]);
+  expect(symbolizer.resolve(address)).toMatchObject(there);
+  symbolizer.addLatestModules([other]);
+  expect(symbolizer.resolve(address)).toEqual({ module: 'other.dll', offset: Number(address - program.base) });
+  symbolizer.addLatestModules([{ ...program }]);
+  expect(symbolizer.resolve(address)).toMatchObject(there);
 });
 
 describe('the modules of this very process', () => {
@@ -238,111 +226,12 @@ describe('the modules of this very process', () => {
 
 describe.each(flavours)('twenty thousand questions to a program with %s', (_, name) => {
   it('come to an end, and most are in a function', () => {
-    const { program } = run(join(buildFolder, name));
+    const { program } = runPrinter(join(buildFolder, name));
     using symbolizer = new Symbolizer([program]);
     const frames = ends(() =>
       Array.from({ length: 20_000 }, (_, i) => symbolizer.resolve(program.base + 0x1000n + BigInt(i % 10_000))),
     );
     expect(frames.filter((frame) => frame.function !== undefined).length).toBeGreaterThan(16_000);
-  });
-});
-
-describe.each(flavours.filter(([kind]) => kind === 'a PDB'))('%s that is not where the linker wrote it', (_, name) => {
-  const { program, calls } = run(join(buildFolder, name));
-  const line = { function: calls[0]!.function, line: calls[0]!.line };
-  const pdbFolder = join(scratchFolder, 'symbols');
-  const moved = { ...program, path: join(scratchFolder, 'moved.exe') };
-  mkdirSync(pdbFolder);
-  // The name of the PDB in the program becomes another one of the same length.
-  const image = readFileSync(program.path);
-  const at = image.indexOf('prints-addresses-pdb.pdb');
-  image.write('astray-addresses-pdb.pdb', at, 'latin1');
-  writeFileSync(moved.path, image);
-  copyFileSync(program.path.replace(/exe$/, 'pdb'), join(pdbFolder, 'astray-addresses-pdb.pdb'));
-
-  it('is not found by itself, and is named as the reason why names are missing', () => {
-    using symbolizer = new Symbolizer([moved]);
-    expect(symbolizer.resolve(calls[0]!.address)).not.toMatchObject(line);
-    expect(symbolizer.explainMissingNames(moved.name)).toEqual({
-      module: moved.name,
-      why: 'pdb-not-found',
-      debugFile: expect.stringMatching(/astray-addresses-pdb\.pdb$/),
-      pdbId: expect.stringMatching(/^[\dA-F]{33,}$/),
-    });
-  });
-
-  it('is found along the search path, which may name other directories too', () => {
-    using symbolizer = new Symbolizer([moved], { searchPath: `${join(scratchFolder, 'nothing')};${pdbFolder}` });
-    expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
-    expect(symbolizer.explainMissingNames(moved.name)).toEqual({ module: moved.name, why: 'partly-covered' });
-  });
-
-  it('is found beside its program where the program names it on another machine, which is not asked', () => {
-    const name = '\\\\a.invalid\\share\\a.pdb';
-    const elsewhere = join(scratchFolder, 'elsewhere');
-    mkdirSync(elsewhere);
-    const path = join(elsewhere, basename(moved.path));
-    const shared = Buffer.from(image);
-    shared.write(name.padEnd('astray-addresses-pdb.pdb'.length, '\0'), at, 'latin1');
-    writeFileSync(path, shared);
-    copyFileSync(program.path.replace(/exe$/, 'pdb'), join(elsewhere, 'a.pdb'));
-    expect(openTargetFile(name, { sizeBytesMax: 1 << 30 })).toBeUndefined();
-    using symbolizer = new Symbolizer([{ ...moved, path }]);
-    expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
-  });
-
-  describe('is fetched from a symbol server', () => {
-    let answer: RequestListener;
-    const asked: string[] = [];
-    const server = createServer((request, response) => {
-      asked.push(request.url ?? '');
-      answer(request, response);
-    });
-    beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
-    afterAll(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    const openWith = (cache: string): Symbolizer =>
-      new Symbolizer([moved], {
-        searchPath: `srv*${join(scratchFolder, cache)}*http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-        limits: { ...serverLimits, allowsPlainLoopback: true },
-      });
-
-    it('where an address of the program is wanted, and once', async () => {
-      const pdb = readFileSync(program.path.replace(/exe$/, 'pdb'));
-      answer = (_, response) => void response.end(pdb);
-      using symbolizer = openWith('cache');
-      await symbolizer.fetchSymbols([0n, program.base + BigInt(program.sizeBytes)]);
-      expect(asked).toEqual([]);
-      await symbolizer.fetchSymbols(calls.map(({ address }) => address));
-      for (const call of calls)
-        expect(symbolizer.resolve(call.address)).toMatchObject({ function: call.function, line: call.line });
-      using second = openWith('cache');
-      await second.fetchSymbols([calls[0]!.address]);
-      expect(second.resolve(calls[0]!.address)).toMatchObject(line);
-      expect(asked).toHaveLength(1);
-    });
-
-    it('or not, and the reason is given', async () => {
-      answer = (_, response) => void response.writeHead(500).end();
-      using symbolizer = openWith('empty');
-      await symbolizer.fetchSymbols([calls[0]!.address]);
-      expect(symbolizer.explainMissingNames(moved.name)).toMatchObject({
-        why: 'pdb-not-found',
-        trouble: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+ answered with HTTP 500$/),
-      });
-    });
-  });
-
-  it('is found along _NT_SYMBOL_PATH', () => {
-    process.env['_NT_SYMBOL_PATH'] = pdbFolder;
-    try {
-      using symbolizer = new Symbolizer([moved]);
-      expect(symbolizer.resolve(calls[0]!.address)).toMatchObject(line);
-    } finally {
-      delete process.env['_NT_SYMBOL_PATH'];
-    }
   });
 });
 
@@ -372,6 +261,21 @@ it('names the same functions whether their files were read ahead, in part or not
   const names = namesAfter(0);
   expect(names.filter((name) => name !== undefined).length).toBeGreaterThan(50);
   for (const pieces of [1, 2, 3, 4, 9]) expect(namesAfter(pieces)).toEqual(names);
+});
+
+it('leaves no file open behind it, although some were read ahead more than once', () => {
+  const { program, calls } = runPrinter(join(buildFolder, 'prints-addresses.exe'));
+  const before = lowestFreeDescriptor();
+  const symbolizer = new Symbolizer();
+  for (let time = 1; time <= 2; time += 1) {
+    symbolizer.findGoCode(program);
+    expect([...symbolizer.readAhead([program.path])]).not.toEqual([]);
+  }
+  symbolizer.addModules([program]);
+  expect(symbolizer.resolve(calls[0]!.address)).toMatchObject({ line: calls[0]!.line });
+  expect(lowestFreeDescriptor()).toBeGreaterThan(before);
+  symbolizer[Symbol.dispose]();
+  expect(lowestFreeDescriptor()).toBe(before);
 });
 
 it('an instruction of V8’s interpreter in a stack is no frame of its own', () => {

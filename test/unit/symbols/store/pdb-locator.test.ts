@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 
 import { MemoryBudget } from '../../../../src/symbols/memory-budget.ts';
 import { PdbLocator } from '../../../../src/symbols/store/pdb-locator.ts';
@@ -128,6 +128,36 @@ describe('a symbol server', () => {
       expect(finds(searchPath)).toBe(true);
       expect(asked).toBe(1);
     } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it.each<[what: string, status: number, asksAgain: boolean]>([
+    ['fails is asked again, but not in the same minute', 503, true],
+    ['does not have the file is not asked again', 404, false],
+  ])('that %s', async (what, status, asksAgain) => {
+    vi.useFakeTimers({ toFake: ['hrtime'] });
+    let isWell = false;
+    const server = createServer((_, response) => {
+      if (isWell) response.end(right);
+      else response.writeHead(status).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const searchPath = `srv*${at('cache')}*http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const isFetched = async (): Promise<boolean> => {
+      using file = await locate(searchPath).fetch(reference);
+      return file !== undefined;
+    };
+    try {
+      expect(await isFetched(), what).toBe(false);
+      isWell = true;
+      vi.advanceTimersByTime(50_000);
+      expect(await isFetched()).toBe(false);
+      vi.advanceTimersByTime(11_000);
+      expect(await isFetched()).toBe(asksAgain);
+    } finally {
+      vi.useRealTimers();
       server.closeAllConnections();
       server.close();
     }
