@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ beforeAll(() => {
   directory = mkdtempSync(join(process.cwd(), 'fixtures/build/sources-'));
 });
 afterAll(() => {
-  if (isWine) runOnLinux('/usr/bin/rm', '-f', toUnixPath(join(directory, 'fifo'))!);
+  if (isWine) runOnLinux('rm -f "$1"', join(directory, 'fifo'));
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -92,13 +92,20 @@ function sparse(name: string, sizeBytes: number): string {
 function makeFifo(): string {
   const path = join(directory, 'fifo');
   // Windows neither sees nor removes it.
-  runOnLinux('/usr/bin/rm', '-f', toUnixPath(path)!);
-  runOnLinux('/usr/bin/mkfifo', toUnixPath(path)!);
+  runOnLinux('rm -f "$1"', path);
+  runOnLinux('mkfifo "$1"', path);
   return path;
 }
 
-/** By Wine's `start`, which runs programs of Linux, too. */
-function runOnLinux(...command: readonly string[]): void {
-  const { status } = spawnSync('cmd', ['/d', '/c', 'start', '/wait', '/unix', ...command]);
-  expect(status).toBe(0);
+/**
+ * Runs a line of a Linux shell, in which $1 is a path, by Wine's `start`. The exit code of that says nothing with Wine
+ * 10, so the shell says by a file that all went well.
+ */
+function runOnLinux(line: string, path: string): void {
+  const [script, done] = [join(directory, 'script.sh'), join(directory, 'done')];
+  writeFileSync(script, `${line} && : >"$2"\n`);
+  const args = [script, path, done].map((each) => toUnixPath(each)!);
+  spawnSync('cmd', ['/d', '/c', 'start', '/wait', '/unix', '/bin/sh', ...args]);
+  expect(existsSync(done)).toBe(true);
+  rmSync(done);
 }
