@@ -6,6 +6,7 @@ import { measureByTurns, ratios, runBenchmark, say, spell, spellCount } from './
 /** @import { LedgerMisuse } from '../dist/call-ledger.js' */
 
 const FEW_SHARE = 8;
+const modules = { moduleOf: () => ({ name: 'WS2_32.dll', isSystem: true }) };
 const life = { isOpen: false, generation: 0n, objectType: 'Socket', opened: undefined, closed: undefined };
 
 await runBenchmark(import.meta.url, {
@@ -37,7 +38,7 @@ function timeRecords(count) {
   const misuses = stacks.map((_, index) => recordOf(index, index < half));
   const ledger = { stack: (/** @type {number} */ id) => stacks[id] ?? [] };
   const began = process.hrtime.bigint();
-  const left = dropNestedRefusals(ledger, misuses);
+  const left = dropNestedRefusals(ledger, misuses, modules);
   const tookMs = Number(process.hrtime.bigint() - began) / 1e6;
   if (left.length !== half) throw new Error(`${left.length} of ${count} refusals are left, and not ${half}`);
   return tookMs;
@@ -50,5 +51,14 @@ function timeRecords(count) {
  */
 function recordOf(stackId, byFunction) {
   const offending = { call: byFunction ? 'setsockopt' : 'NtDeviceIoControlFile', threadId: 1, time: 0n, stackId };
-  return { kind: 'use', status: 0xc000_0008, count: 1, values: [0x44n], offending, worksOn: [], byFunction, life };
+  return {
+    kind: 'use',
+    status: 0xc000_0008,
+    count: 1,
+    values: [0x44n],
+    offending,
+    worksOn: [],
+    life,
+    ...(byFunction && { functionOf: 'ws2_32.dll' }),
+  };
 }

@@ -60,10 +60,16 @@ export interface LedgerMisuse {
   readonly offending: LedgerCall;
   /** The types of object that the call is made for. */
   readonly worksOn: 'any' | readonly string[];
-  /** A DLL's function refused the value by itself; the system calls that it made stand in records of their own. */
-  readonly byFunction: boolean;
-  /** The object has handles beneath that are its library's business: a pseudo console. */
-  readonly hidesHandles?: true;
+  /**
+   * Name of the DLL, in lower case, whose function refused the value by itself; absent for a system call. The system
+   * calls that the function made stand in records of their own.
+   */
+  readonly functionOf?: string;
+  /**
+   * The function may have used handles of any value: those beneath a pseudo console, or what it found at an address
+   * that was no object of its kind.
+   */
+  readonly mayUseOthers?: true;
   /** For a wrong closer: what came of its calls. */
   readonly outcome?: WrongCloserOutcome;
   /** The life of the value before the call. */

@@ -18,6 +18,7 @@ import { OpenTimeline } from './open-timeline.ts';
 import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
+import { ValueWatches } from './value/value-watches.ts';
 import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
 import { openStops } from './stops/stops.ts';
 import { AbortEvent, waitForOne } from './wait.ts';
@@ -34,7 +35,6 @@ export interface AttachOptions
     | 'interruption'
     | 'recording'
     | 'waitChildren'
-    | 'watch'
     | 'onProgress'
   > {
   /** The processes, at least one, as `listProcesses` has them: an id alone may be another's by now. */
@@ -78,13 +78,15 @@ export async function attach(options: AttachOptions): Promise<Report> {
   using events = new AuditorEvents({ followsChildren: followChildren, stops: options.stops !== undefined });
   using timeline = options.countOverTime === true ? new OpenTimeline() : undefined;
   await using stops = openStops(events, options);
+  const names = nameSourcesOf(options, options.javaScriptLogs);
+  using values = options.watch && new ValueWatches(options.watch, names);
   await using tree = new ProcessTree(events, {
     recording: {
       ...(slotCount === undefined ? {} : { slotCount }),
       ...(history === undefined ? {} : { history }),
       notesBytecode: options.javaScriptLogs !== undefined,
     },
-    names: nameSourcesOf(options, options.javaScriptLogs),
+    names,
     choice: new ProcessChoice(only, skip),
     everyMs: options.mark === undefined ? options.everyMs : undefined,
     settleMs: options.settleMs,
@@ -93,8 +95,10 @@ export async function attach(options: AttachOptions): Promise<Report> {
     timeline,
     judge: (evidence) => ({ ...findIn(evidence, options, suppressions), gaps: growthGaps(evidence, options, marks) }),
     stops,
+    values,
   });
   await using _first = stops; // before the tree, whose processes it uses
+  using _second = values; // likewise
   tree.start();
   try {
     await attachToEach(tree, options, marks);
@@ -107,6 +111,7 @@ export async function attach(options: AttachOptions): Promise<Report> {
     const assembleNow = async (isLast: boolean): Promise<Report> => {
       timeline?.take();
       const parts = await (isLast ? tree.finish() : tree.reportInPassing());
+      if (isLast) values?.finish();
       const report = { ...assemble(tree, parts, isLast), ...timeline?.describe() };
       return stops?.nameDumps(report) ?? report;
     };

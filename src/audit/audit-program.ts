@@ -21,7 +21,7 @@ import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import type { ProcessReport } from './tree/process-report.ts';
 import { ProcessTree } from './tree/process-tree.ts';
-import { ValueWatch } from './value/value-watch.ts';
+import { ValueWatches } from './value/value-watches.ts';
 import { AbortEvent, waitForEnd } from './wait.ts';
 
 /** Audits one run of a program: see {@link audit}. */
@@ -56,6 +56,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   const choice = new ProcessChoice(options.only, options.skip);
   const isReported = choice.isReported(target.image);
   using timeline = options.countOverTime === true ? new OpenTimeline() : undefined;
+  using values = options.watch && new ValueWatches(options.watch, names);
   await using tree =
     events.child === undefined
       ? undefined
@@ -69,6 +70,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
             sectionsOfAll: marks,
             timeline,
             stops,
+            values,
             javaScript,
           },
           started,
@@ -82,8 +84,9 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   });
   tree?.joinRoot(session.examination);
   await using _first = stops; // before the session, whose symbols it uses
+  using _second = values; // before those whose ledgers it reads
   if (isReported) stops?.join({ target, recording, examination: session.examination, judge: find });
-  using watch = options.watch && new ValueWatch(target, recording.ledger, options.watch, names);
+  if (isReported) values?.join({ target, recording });
   using abort = new AbortEvent(options.signal);
   tree?.start();
   // An audit that was aborted while the target was being started is over before its first instruction.
@@ -95,7 +98,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     else if (tree?.isAlone === true) options.onProgress?.({ work: 'reading symbols', module });
   });
 
-  watch?.finish();
+  values?.leave(target.pid);
   // The rules run while the target ends.
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
   let found: ReturnType<typeof findIn>;
@@ -108,6 +111,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   timeline?.take();
   stops?.close();
   const children = await tree?.finish();
+  values?.finish();
   await streams.drain();
   const exitCode = target.exitCode();
   const root: ProcessReport = {

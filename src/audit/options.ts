@@ -46,7 +46,7 @@ export interface AuditOptions {
   readonly skip?: readonly string[];
   /** Whether the audit goes on until all child processes have ended; false by default. */
   readonly waitChildren?: boolean;
-  /** A value whose calls are shown as they are made: those of the program itself, and not of its child processes. */
+  /** A value whose calls are shown as they are made, in every process that the report is of. */
   readonly watch?: WatchOptions;
   /** How often to run the program; one report tells of all runs. Absent: once, and the report is of that run. */
   readonly repeat?: number;
@@ -78,6 +78,8 @@ export interface WatchOptions {
 
 /** A call that has to do with a value that is watched. */
 interface WatchedEvent {
+  /** The process that made it; absent for the program that the audit has started. */
+  readonly process?: { readonly pid: number; readonly image: string };
   /** Words that may follow the value: `opened`, `closed again`. */
   readonly what: string;
   /** The type of the object that the value stood for; `Unknown` where that is not known. */
@@ -85,7 +87,7 @@ interface WatchedEvent {
   /** Name of the call: `NtCreateEvent`. */
   readonly call: string;
   readonly threadId: number;
-  /** Milliseconds since recording began. */
+  /** Milliseconds since the recording of the first process began. */
   readonly timeMs: number;
   readonly stack: Stack;
   /** For a mistake: how often it was made from the same stacks so far, also with other values. */

@@ -122,7 +122,7 @@ export function addFindingOptions(command: Command): Command {
     .option('--suppressed', 'show suppressed and known findings, too')
     .option(
       '--no-default-suppressions',
-      'show the findings that are left out by default, too: handles that Node.js keeps by design',
+      'show the findings that are left out by default, too: handles that Node.js keeps by design, a mistake of Wine’s cmd.exe',
     );
 }
 

@@ -11,6 +11,7 @@ export interface Config {
   readonly suppressionFiles?: readonly string[];
   readonly defaultSuppressions?: boolean;
   readonly reporters?: readonly string[];
+  readonly notes?: boolean;
   readonly symbols?: readonly string[];
   readonly include?: NamePatterns;
   readonly exclude?: NamePatterns;
@@ -20,8 +21,11 @@ export interface Config {
   readonly leaksBySection?: boolean;
   readonly followChildren?: boolean;
   readonly waitChildren?: boolean;
+  readonly only?: readonly string[];
+  readonly skip?: readonly string[];
   readonly quarantine?: number;
   readonly maxHandles?: number;
+  readonly history?: number;
 }
 
 /** Which of the two results decides the exit code of `run`. */

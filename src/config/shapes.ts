@@ -105,6 +105,7 @@ export const configShape: Shape = {
       'Reports to write, unless --reporter or --json is given.',
       text('name or name=file, as for --reporter.'),
     ),
+    notes: flag('Whether findings of level note are shown, and accepted by a new baseline.'),
     symbols: list(
       'Where to look for PDB files before _NT_SYMBOL_PATH.',
       text('A directory, or a symbol server such as srv*C:\\symbols*https://msdl.microsoft.com/download/symbols.'),
@@ -122,7 +123,20 @@ export const configShape: Shape = {
     ),
     followChildren: flag('Whether run records child processes, too.'),
     waitChildren: flag('Whether run goes on until all child processes have ended.'),
+    only: list(
+      'Programs whose processes are judged. Others are followed only. --only replaces them all.',
+      text('A program, such as worker.exe.'),
+    ),
+    skip: list(
+      'Programs that are left alone as child processes, with all that they start. --skip replaces them all.',
+      text('A program, such as git.exe.'),
+    ),
     quarantine: whole('How many closed handle values run gives to no new handle.', 1, 1 << 16),
     maxHandles: whole('How many different handle values can be recorded. By default: 1048576.', 1024, 1 << 24),
+    history: whole(
+      'How many earlier lives of each handle value are kept. The number is rounded up to a power of two. By default: 4.',
+      1,
+      32,
+    ),
   },
 };

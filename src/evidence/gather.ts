@@ -86,7 +86,7 @@ export async function gather(
     ...given.finish(calls, descriptions),
     ...listSwept(ledger, calls),
   ];
-  const misuses = dropNestedRefusals(ledger, recorded)
+  const misuses = dropNestedRefusals(ledger, recorded, sources.symbols)
     .filter((misuse) => !refused.isPeculiarity(misuse))
     .map((misuse) => addCallsOfOthers(readMisuse(misuse, calls, refused), misuse, calls, others));
   const closings = misuses.some(({ earlierLives }) => earlierLives !== undefined) ? calls.closings() : undefined;

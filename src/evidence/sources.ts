@@ -57,7 +57,7 @@ export interface StackReader {
   /** @param time FILETIME at which the stack was there; absent where it is not known */
   resolveStack(addresses: readonly bigint[], time?: bigint): Stack;
   /** The module that holds an address; `undefined` for one outside of all modules. */
-  moduleOf(address: bigint): { readonly isSystem: boolean } | undefined;
+  moduleOf(address: bigint): { readonly name: string; readonly isSystem: boolean } | undefined;
   /** Where the innermost call by the program returns to; `undefined` where no code of its own is on the stack. */
   programAddress(addresses: readonly bigint[]): bigint | undefined;
 }

@@ -10,7 +10,7 @@ import type {
 } from '../../call-ledger.ts';
 import type { Wrapper } from '../../model.ts';
 import type { WrongCloserOutcome } from '../../evidence-model.ts';
-import { functionTable, recordedCalls, standaloneType } from '../tables/function-table.ts';
+import { recordedCalls, type RuntimeObjectType, standaloneType } from '../tables/function-table.ts';
 import { objectTypes } from '../tables/object-types.ts';
 import { earlierLifeOffset } from './earlier-life.ts';
 import {
@@ -106,9 +106,8 @@ export function readMisuse(memory: LedgerMemory, offset: number, layout: LedgerL
     status,
     ...rest,
     worksOn: typesOf(memory.getUint16(offset + misuse.offendingCall)),
-    byFunction: functionNames.has(rest.offending.call ?? ''),
+    ...functionOf(memory.getUint16(offset + misuse.offendingCall), kind, rest.life),
     ...readLivesOfMisuse(memory, offset, rest.life.generation, layout),
-    ...(rest.life.objectType === standaloneType ? { hidesHandles: true } : {}),
     ...(kind === 'wrong-closer' ? { outcome: readOutcome(memory, offset) } : {}),
     ...readWrapper(memory, offset),
     ...readVictim(memory, offset),
@@ -270,8 +269,6 @@ function neverSeen(rowNumber: number): LedgerLife {
   };
 }
 
-const functionNames: ReadonlySet<string> = new Set(functionTable.map(({ name }) => name));
-
 const misuseKinds: ReadonlyMap<number, MisuseRecord['kind']> = new Map([
   [MISUSE_CLOSE, 'close'],
   [MISUSE_USE, 'use'],
@@ -280,6 +277,22 @@ const misuseKinds: ReadonlyMap<number, MisuseRecord['kind']> = new Map([
   [MISUSE_SWEPT, 'swept'],
   [MISUSE_WRONG_CLOSER, 'wrong-closer'],
 ]);
+
+/** A function that closes one of these takes the address of a structure for it. */
+const objectsAtAddresses: ReadonlySet<RuntimeObjectType | 'Key'> = new Set(['FILE', 'Search', 'PseudoConsole']);
+
+/** The DLL of a row's function, and whether the call may have used handles of other values than its own. */
+function functionOf(
+  rowNumber: number,
+  kind: LedgerMisuse['kind'],
+  { objectType }: LedgerLife,
+): Pick<LedgerMisuse, 'functionOf' | 'mayUseOthers'> {
+  const row = recordedCalls[rowNumber - 1];
+  if (row === undefined || !('module' in row)) return {};
+  const closes = row.kind === 'runtime-object' ? row.closes?.type : undefined;
+  const isLost = kind === 'wrong-closer' && closes !== undefined && objectsAtAddresses.has(closes);
+  return { functionOf: row.module, ...(isLost || objectType === standaloneType ? { mayUseOthers: true } : {}) };
+}
 
 /** The types of object that a row's call or function is made for. */
 function typesOf(rowNumber: number): LedgerMisuse['worksOn'] {

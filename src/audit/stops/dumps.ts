@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { win32 } from 'node:path';
 
 import type { Finding, Frame, Stack } from '../../model.ts';
@@ -14,10 +14,22 @@ const DUMPS_MAX = 5;
 /** A name that is taken gets a number; so many are tried. */
 const NAMES_MAX = 1000;
 
+/** A minidump that is being written; the number is the auditor's process id. */
+const unfinishedName = /\.dmp\.\d+\.unfinished$/;
+/** A minidump takes seconds: one that was not written to for so long is of an auditor that was killed. */
+const UNFINISHED_FOR_MS = 3_600_000;
+
 /** The thread, or its stack, is gone. */
 class MomentGoneError extends UserError {
   constructor({ pid, threadId }: StoppedThread) {
     super(`Cannot write a minidump of process ${pid}: its thread ${threadId} has ended. Try again.`);
+  }
+}
+
+/** All names are taken. */
+class NameError extends UserError {
+  constructor(directory: string) {
+    super(`Cannot write a minidump to "${directory}": it has ${NAMES_MAX} of this process. Try another directory.`);
   }
 }
 
@@ -34,11 +46,12 @@ export class Dumps implements AsyncDisposable {
   }
 
   /**
-   * Writes a minidump of the moment at which a thread waits. All threads of the process stand still meanwhile.
+   * Writes a minidump of the moment at which a thread waits. All threads of the process stand still meanwhile. The file
+   * has its name only when it is whole.
    *
    * @param places as in StopRequest
    * @returns its path; `undefined` when there are as many as may be
-   * @throws MomentGoneError, GuardianError, Win32Error or Error when there is none
+   * @throws MomentGoneError, NameError, GuardianError, Win32Error or Error when there is none
    */
   async write(target: Target, stopped: StoppedThread, places: bigint): Promise<string | undefined> {
     if (this.#left === 0) return undefined;
@@ -52,8 +65,11 @@ export class Dumps implements AsyncDisposable {
       const context = readCallersContext(target, threadId, places);
       if (context === undefined) throw new MomentGoneError(stopped);
       mkdirSync(this.#directory, { recursive: true });
-      const moment = { threadId, context, comment: describe(stopped) };
-      const path = this.#tryNames(stopped, (free) => writeMinidump(target, free, moment));
+      removeUnfinished(this.#directory);
+      const path = this.#findName(stopped);
+      const unfinished = `${path}.${process.pid}.unfinished`;
+      writeMinidump(target, unfinished, { threadId, context, comment: describe(stopped) });
+      renameSync(unfinished, path);
       this.#written.set(finding.fingerprint, path);
       return path;
     } finally {
@@ -69,22 +85,32 @@ export class Dumps implements AsyncDisposable {
     });
   }
 
-  #tryNames({ image, pid, finding }: StoppedThread, write: (path: string) => void): string {
+  /** No other auditor has the process, and no other takes the name meanwhile. */
+  #findName({ image, pid, finding }: StoppedThread): string {
     const program = win32.basename(image, '.exe');
-    for (let number = 1; ; number++) {
+    for (let number = 1; number <= NAMES_MAX; number++) {
       const path = win32.join(this.#directory, `${program}-${pid}-${finding.rule}-${number}.dmp`);
-      try {
-        write(path);
-        return path;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || number === NAMES_MAX) throw error;
-      }
+      if (!existsSync(path)) return path;
     }
+    throw new NameError(this.#directory);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const [guardian] = await Promise.allSettled([this.#guardian]);
     if (guardian.status === 'fulfilled') guardian.value?.[Symbol.dispose]();
+  }
+}
+
+/** Removes the minidumps that auditors left unfinished because they were killed. */
+function removeUnfinished(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (!unfinishedName.test(name)) continue;
+    const path = win32.join(directory, name);
+    try {
+      if (Date.now() - statSync(path).mtimeMs > UNFINISHED_FOR_MS) rmSync(path);
+    } catch {
+      // It is gone, or not ours to remove.
+    }
   }
 }
 

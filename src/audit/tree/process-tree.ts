@@ -21,6 +21,7 @@ import type { OpenTimeline } from '../open-timeline.ts';
 import { Exchange } from './exchange.ts';
 import { Member, type MemberOptions, type Verdict } from './member.ts';
 import type { Stops } from '../stops/stops.ts';
+import type { ValueWatches } from '../value/value-watches.ts';
 import type { ProcessChoice } from './process-choice.ts';
 import type { ProcessReport } from './process-report.ts';
 
@@ -48,6 +49,8 @@ interface TreeOptions {
   readonly judge: (evidence: Evidence) => Verdict;
   /** Stops threads of the processes that the report is of. */
   readonly stops?: Stops | undefined;
+  /** Watches a value in the processes that the report is of. */
+  readonly values?: ValueWatches | undefined;
 }
 
 /** The part of a report that comes from the processes of a tree. */
@@ -328,11 +331,14 @@ export class ProcessTree implements AsyncDisposable {
     this.#members.push(member);
     this.#living.add(member);
     this.#exchange.join({ target, ledger: recording.ledger, examination }, parentPid);
-    const { stops, judge, choice } = this.#options;
-    if (choice.isReported(member.image)) stops?.join({ target, recording, examination, judge });
+    const { stops, values, judge, choice } = this.#options;
+    if (!choice.isReported(member.image)) return;
+    stops?.join({ target, recording, examination, judge });
+    values?.join(member);
   }
 
   async #leave(pid: number): Promise<void> {
+    this.#options.values?.leave(pid);
     await this.#options.stops?.leave(pid);
     await this.#exchange.leave(pid);
   }

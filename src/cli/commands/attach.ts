@@ -32,8 +32,9 @@ import { onInterruption } from '../interruptions.ts';
 import { addStopOptions, type StopCliOptions, toStopOptions } from '../stops/stop-options.ts';
 import { checkReportFiles, numberFiles, type ReporterChoice, showsTime, writeReports } from '../report-output.ts';
 import { write } from '../screen/terminal.ts';
+import { addValueOption, chooseHistory, toWatchOptions, type ValueCliOptions } from '../screen/watched-value.ts';
 
-interface AttachCliOptions extends AuditCliOptions, StopCliOptions, TelemetryCliOptions {
+interface AttachCliOptions extends AuditCliOptions, StopCliOptions, TelemetryCliOptions, ValueCliOptions {
   readonly for?: number;
   readonly untilExit?: true;
   readonly every?: number;
@@ -88,14 +89,15 @@ export function addAttachCommand(program: Command): void {
     '--all-findings',
     'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
   );
-  addTelemetryOptions(addStopOptions(addMarkOptions(addGateOptions(addFindingOptions(command)))));
+  addTelemetryOptions(addStopOptions(addMarkOptions(addValueOption(addGateOptions(addFindingOptions(command))))));
   addExamples(
     command,
     `${toolName} attach server.exe --for 60s`,
     `${toolName} attach 4242 --until-exit --json > leaks.json`,
   );
   addCapacityOptions(command).action(async (wanted: string, options: AttachCliOptions) => {
-    process.exitCode = await runAttach(wanted, options, chooseReporters(options, command));
+    const history = chooseHistory(options, command);
+    process.exitCode = await runAttach(wanted, { ...options, history }, chooseReporters(options, command));
   });
 }
 
@@ -124,6 +126,7 @@ async function runAttach(
     ...toAuditOptions(options),
     countOverTime: showsTime(chosen),
     ...toStopOptions(options),
+    ...toWatchOptions(options, ''),
     signal: interruption.signal,
     ...(options.for === undefined ? {} : { forMs: options.for }),
     ...(everyMs === undefined ? {} : { everyMs }),

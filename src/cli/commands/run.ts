@@ -1,10 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { MAX_HISTORY } from '../../agent/ledger/earlier-life.ts';
 import { audit } from '../../audit/index.ts';
-import type { WatchOptions } from '../../audit/options.ts';
 import { type ExitCodePolicy, exitCodePolicies } from '../../config/config.ts';
-import { plural } from '../../report/numbers.ts';
 import { toolName } from '../../version.ts';
 import { toWindowsPath } from '../../wine/paths.ts';
 import {
@@ -23,17 +20,14 @@ import {
   toAuditOptions,
 } from '../audit-options.ts';
 import { CtrlC } from '../ctrl-c.ts';
-import { parseHandle } from '../handle-argument.ts';
-import { formatHandle } from '../handle-columns.ts';
 import { openProgressLine } from '../screen/progress-line.ts';
-import { write } from '../screen/terminal.ts';
-import { ValueView } from '../screen/value-view.ts';
+import { addValueOption, chooseHistory, toWatchOptions, type ValueCliOptions } from '../screen/watched-value.ts';
 import { combineExitCodes, exitCodes } from '../exit-codes.ts';
 import { addExamples } from '../help/examples.ts';
 import { addStopOptions, type StopCliOptions, toStopOptions } from '../stops/stop-options.ts';
 import { checkReportFiles, type ReporterChoice, showsTime, takesStdout, writeReports } from '../report-output.ts';
 
-interface RunOptions extends AuditCliOptions, StopCliOptions {
+interface RunOptions extends AuditCliOptions, StopCliOptions, ValueCliOptions {
   readonly followChildren: boolean;
   readonly waitChildren?: true;
   readonly js?: true;
@@ -41,7 +35,6 @@ interface RunOptions extends AuditCliOptions, StopCliOptions {
   readonly all?: true;
   readonly quarantine?: number;
   readonly repeat?: number;
-  readonly value?: bigint;
 }
 
 /** `unclosed run`: audits a program from its first instruction to its last. */
@@ -90,12 +83,7 @@ export function addRunCommand(program: Command): void {
     'run the program this many times, and say in how many runs each finding appeared',
     parseRepeat,
   );
-  command.option(
-    '--value <handle>',
-    'print each call that opens, closes or misuses a handle of this value, such as 0x44, with its stack, as it happens',
-    parseHandle,
-  );
-  addMarkOptions(command);
+  addMarkOptions(addValueOption(command));
   addStopOptions(command).addOption(
     new Option(
       '--quarantine [count]',
@@ -105,8 +93,8 @@ export function addRunCommand(program: Command): void {
       .argParser(parseQuarantine),
   );
   addCapacityOptions(command).action(async (name: string, args: string[], options: RunOptions) => {
-    const isDefault = (option: keyof RunOptions): boolean => command.getOptionValueSource(option) === 'default';
-    process.exitCode = await run(name, args, options, chooseReporters(options, command), isDefault);
+    const history = chooseHistory(options, command);
+    process.exitCode = await run(name, args, { ...options, history }, chooseReporters(options, command));
   });
 }
 
@@ -116,7 +104,6 @@ async function run(
   args: readonly string[],
   options: RunOptions,
   chosen: readonly ReporterChoice[],
-  isDefault: (option: keyof RunOptions) => boolean,
 ): Promise<number> {
   checkReportFiles(chosen);
   const judge = prepareJudge(options);
@@ -128,7 +115,7 @@ async function run(
     targetStdout: takesStdout(chosen) ? 'stderr' : 'stdout',
     recording: {
       slotCount: options.maxHandles,
-      history: options.value !== undefined && isDefault('history') ? MAX_HISTORY : options.history,
+      history: options.history,
       ...(options.quarantine === undefined ? {} : { quarantine: options.quarantine }),
     },
     ...toAuditOptions(options),
@@ -141,30 +128,13 @@ async function run(
     interruption: interruption.began,
     onProgress: (part) => progress.note(part?.work, part?.module),
     ...(options.repeat === undefined ? {} : { repeat: options.repeat }),
-    ...(options.value === undefined ? {} : { watch: watchValue(options.value, toWindowsPath(name)) }),
+    ...toWatchOptions(options, toWindowsPath(name)),
   });
   const report = judge.conclude(audited);
   writeReports(report, chosen, toAppearance(options, options.all ?? false));
   judge.throwFailure();
   if (interruption.began.aborted) return exitCodes.interrupted;
   return combineExitCodes(options.exitCodePolicy, decideExitCode(report, options), report.target.exitCode);
-}
-
-/** Prints the calls that have to do with a value to stderr, which the report goes to later. */
-function watchValue(value: bigint, program: string): WatchOptions {
-  const view = new ValueView(2, program);
-  const handle = formatHandle(value);
-  return {
-    value,
-    onEvent(event) {
-      const [first, ...frames] = view.draw(event, `${event.timeMs.toFixed(1)} ms`);
-      const missed =
-        event.missedLives === undefined
-          ? []
-          : [`${handle} was opened and closed ${plural(event.missedLives, 'time')} in between, unseen`];
-      write(2, [...missed, `${handle} ${first}`, ...frames].map((line) => `${line}\n`).join(''));
-    },
-  };
 }
 
 const DEFAULT_QUARANTINE = 1024;

@@ -153,6 +153,7 @@ function optionValues({ config, directory, shown }: Configuration): readonly (re
     ['exitCodePolicy', config.exitCodePolicy],
     ['baseline', baseline === undefined ? undefined : showPath(resolve(baseline))],
     ['reporter', reporters?.map((each) => each.replace(/(?<==).+/s, resolve))],
+    ['notes', config.notes],
     ['suppress', suppressionFiles?.map((file) => showPath(resolve(file)))],
     ['inlineSuppressions', suppressions.length === 0 ? undefined : toText(suppressions, shown)],
     ['defaultSuppressions', defaultSuppressions],
@@ -169,8 +170,11 @@ function optionValues({ config, directory, shown }: Configuration): readonly (re
     ['leaksBySection', config.leaksBySection],
     ['followChildren', config.followChildren],
     ['waitChildren', config.waitChildren],
+    ['only', config.only],
+    ['skip', config.skip],
     ['quarantine', config.quarantine],
     ['maxHandles', config.maxHandles],
+    ['history', config.history],
   ];
   return values.filter(([, value]) => value !== undefined);
 }

@@ -29,12 +29,13 @@ export class ValueView {
    * The lines of one call: `opened as a File handle  thread 36, 12.3 ms`, and its stack.
    *
    * @param moment when it was made, in words
+   * @param process stands before the thread, if it is to be named: `worker.exe (42), `. The caller has escaped it
    */
-  draw(event: DrawnEvent, moment: string): readonly string[] {
+  draw(event: DrawnEvent, moment: string, process: string = ''): readonly string[] {
     const { theme, width } = this.#view;
     const frames = drawStack(trimStack(event.stack), { ...this.#view, width: width - 4 });
     return [
-      `${theme.strong(spellEvent(event))}  ${theme.dim(`thread ${event.threadId}, ${moment}`)}`,
+      `${theme.strong(spellEvent(event))}  ${theme.dim(`${process}thread ${event.threadId}, ${moment}`)}`,
       ...frames.map((line) => `    ${line}`),
     ];
   }

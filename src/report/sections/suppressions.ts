@@ -13,9 +13,9 @@ interface SuppressionList {
 }
 
 /**
- * Which lines suppressed how many findings. The default ones are listed on demand: they stand for handles
- * that a program keeps by design. Lines that have expired are listed in any case. Those that matched nothing are
- * counted, and listed with the notes: one file may serve many programs.
+ * Which lines suppressed how many findings. The default ones are listed on demand: they stand for handles that a
+ * program keeps by design, and for what is the system's. Lines that have expired are listed in any case. Those that
+ * matched nothing are counted, and listed with the notes: one file may serve many programs.
  */
 export function listSuppressions(report: Report, options: ReportOptions): readonly SuppressionList[] {
   const { suppressions = [] } = report;

@@ -56,7 +56,6 @@ describe('a misuse', () => {
         values: [0x1a4n, 0x1a8n],
         offending: { call: 'NtSetEvent', threadId: 0x2c, time: 3000n, stackId: 60 },
         worksOn: ['Event'],
-        byFunction: false,
         life: { isOpen: false, generation: 4n, objectType: 'Event', opened, closed },
       },
     ]);
@@ -139,7 +138,21 @@ describe('a misuse', () => {
   test('by a function of a DLL is told from a system call', () => {
     writeMisuse(1, [0x1a4]);
     view.setUint16(offset + misuse.offendingCall, rowNumber('closesocket'), true);
-    expect([...ledger.misuses()].map(({ byFunction }) => byFunction)).toEqual([true]);
+    expect([...ledger.misuses()].map(({ functionOf }) => functionOf)).toEqual(['ws2_32.dll']);
+  });
+
+  test.each([
+    ['fclose', MISUSE_WRONG_CLOSER, true],
+    ['FindClose', MISUSE_WRONG_CLOSER, true],
+    ['fclose', 1, undefined],
+    ['RegCloseKey', MISUSE_WRONG_CLOSER, undefined],
+    ['_close', MISUSE_WRONG_CLOSER, undefined],
+    ['closesocket', MISUSE_WRONG_CLOSER, undefined],
+  ])('by %s, of kind %i, may have used handles of other values: %s', (call, kind, expected) => {
+    writeMisuse(1, [0x1a4]);
+    view.setUint16(offset + misuse.offendingCall, rowNumber(call), true);
+    view.setUint16(offset + misuse.kind, kind, true);
+    expect([...ledger.misuses()].map(({ mayUseOthers }) => mayUseOthers)).toEqual([expected]);
   });
 
   test('is left out as long as it is not complete', () => {

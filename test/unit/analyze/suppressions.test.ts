@@ -7,7 +7,7 @@ import { analyze } from '../../../src/analyze/index.ts';
 import { parseLine, parseSuppressions, suggestSuppression, suppress } from '../../../src/analyze/suppressions.ts';
 import { ends } from '../../hang.ts';
 import type { Finding, HandleObject } from '../../../src/model.ts';
-import type { OpenHandle } from '../../../src/evidence-model.ts';
+import type { CallRecord, OpenHandle } from '../../../src/evidence-model.ts';
 import { suppressions } from '../../../src/report/formats/suppressions.ts';
 import { called, mainBottom, misuse, openSite } from './evidence.ts';
 import { clean, sample } from '../report/sample.ts';
@@ -289,14 +289,16 @@ describe('the default suppressions', () => {
 
   it('stand in the documentation, with their reasons', () => {
     const documentation = readFileSync(new URL('../../../docs/suppressions.md', import.meta.url), 'utf8');
-    const rows = [...documentation.matchAll(/^\| `(\S+:\S+)` +\| (.*?) +\|$/gm)]
-      .map(([, line, reason]) => ({ line, reason }))
-      .filter(({ line }) => line?.startsWith('leak:'));
+    const [, section = ''] = documentation.split('## Default suppressions');
+    const rows = [...section.matchAll(/^\| `(\S+:\S+)` +\| (.*?) +\|$/gm)].map(([, line, reason]) => ({
+      line,
+      reason,
+    }));
     expect(rows).toEqual(defaultSuppressions().map(({ line, reason }) => ({ line, reason })));
   });
 
   it('name their program, and nothing of any other', () => {
-    for (const { line } of defaultSuppressions()) expect(line).toMatch(/[;:]\^node\.exe!/);
+    for (const { line } of defaultSuppressions()) expect(line).toMatch(/[;:]\^(?:node|cmd)\.exe!\w/);
     expect(
       suppress([leak, doubleClose, ...sample.findings], defaultSuppressions()).uses.every(
         ({ findings }) => findings === 0,
@@ -319,5 +321,39 @@ describe('the default suppressions', () => {
       misuses: [],
     });
     expect(withStatus('new', suppress([finding!], defaultSuppressions()).findings)).toHaveLength(1);
+  });
+
+  /** A search that a program gives to CloseHandle, which refuses it, in one of its functions. */
+  function givenToCloseHandle(program: string, name: string): readonly Finding[] {
+    const own = (record: CallRecord): CallRecord => ({
+      ...record,
+      stack: record.stack.map((each) => (each.module === 'app.exe' ? { ...each, module: program } : each)),
+    });
+    const callers = [`app!${name}`, 'app!search_command', 'app!execute_single_command', 'app!wmain', ...mainBottom];
+    return analyze({
+      open: [],
+      misuses: [
+        misuse({
+          kind: 'wrong-closer',
+          outcome: 'stayed-open',
+          object: { type: 'Search' },
+          opened: own(called('FindFirstFileExW', 'kernelbase!FindFirstFileW', ...callers)),
+          offending: own(called('NtClose', 'kernelbase!CloseHandle', ...callers)),
+        }),
+      ],
+    });
+  }
+
+  it.each([
+    ['a shell of Wine 10 that looks for a program', 'cmd.exe', 'search_in_pathext', 'suppressed'],
+    ['another function of the shell', 'cmd.exe', 'WCMD_directory', 'new'],
+    ['a program of the user that has its name', 'cmd.exe', 'main.search', 'new'],
+    ['a function of that name elsewhere', 'app.exe', 'search_in_pathext', 'new'],
+  ])('hide nothing but one call of the shell: %s', (_, program, name, status) => {
+    const findings = givenToCloseHandle(program, name);
+    expect(findings.map(({ rule, level }) => [rule, level])).toEqual([['wrong-closer', 'error']]);
+    const { findings: marked, uses } = suppress(findings, defaultSuppressions());
+    expect(marked.map((each) => each.status)).toEqual([status]);
+    expect(uses.reduce((sum, use) => sum + use.findings, 0)).toBe(status === 'suppressed' ? 1 : 0);
   });
 });

@@ -27,7 +27,6 @@ function mistake(of: LedgerLife, change: Partial<LedgerMisuse> = {}): LedgerMisu
     values: [VALUE],
     offending,
     worksOn: [],
-    byFunction: false,
     life: of,
     ...change,
   };

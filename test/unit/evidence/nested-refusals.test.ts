@@ -7,21 +7,23 @@ interface Refusal {
   readonly call: string;
   readonly stack: readonly bigint[];
   readonly values?: readonly bigint[];
-  readonly hidesHandles?: true;
-  readonly kind?: LedgerMisuse['kind'];
+  readonly mayUseOthers?: true;
+  /** `ws2_32.dll` by default for what is no system call. */
+  readonly functionOf?: string;
 }
 
-function refusal(stackId: number, { call, values = [0x44n], hidesHandles, kind = 'use' }: Refusal): LedgerMisuse {
+function refusal(stackId: number, { call, values = [0x44n], ...rest }: Refusal): LedgerMisuse {
+  const { functionOf = call.startsWith('Nt') ? undefined : 'ws2_32.dll', mayUseOthers } = rest;
   return {
-    kind,
+    kind: 'use',
     status: 0xc000_0008,
     count: 1,
     values,
     offending: calledBy(stackId, call),
     worksOn: [],
-    byFunction: !call.startsWith('Nt'),
     life: openLife(0),
-    ...(hidesHandles && { hidesHandles }),
+    ...(functionOf && { functionOf }),
+    ...(mayUseOthers && { mayUseOthers }),
   };
 }
 
@@ -29,8 +31,18 @@ function refusal(stackId: number, { call, values = [0x44n], hidesHandles, kind =
 function keep(refusals: readonly Refusal[]): readonly string[] {
   const ledger = new ToldLedger({ stacks: Object.fromEntries(refusals.map(({ stack }, id) => [id + 1, stack])) });
   const misuses = refusals.map((each, id) => refusal(id + 1, each));
-  return dropNestedRefusals(ledger, misuses).map(({ offending }) => offending.call ?? '');
+  return dropNestedRefusals(ledger, misuses, modules).map(({ offending }) => offending.call ?? '');
 }
+
+/** Names of modules by the upper digits of an address; what is below is the program, and 9… is no module. */
+const moduleNames: Readonly<Record<number, string>> = { 7: 'WS2_32.dll', 8: 'KERNELBASE.dll' };
+
+const modules = {
+  moduleOf(address: bigint) {
+    const digit = Number(address >> 12n);
+    return digit === 9 ? undefined : { name: moduleNames[digit] ?? 'app.exe', isSystem: digit in moduleNames };
+  },
+};
 
 const caller = [0x10n, 0x20n, 0x30n];
 
@@ -56,14 +68,14 @@ describe('a refusal within a refused function', () => {
       'is left out with another value where the function was given an object of another kind',
       [
         { call: 'NtWaitForSingleObject', stack: [0x7001n, 0x7002n, ...caller], values: [0x6e00_0000n] },
-        { call: 'fclose', stack: caller, kind: 'wrong-closer' },
+        { call: 'fclose', stack: caller, mayUseOthers: true },
       ],
       ['fclose'],
     ],
     [
       'is left out with another value where the object hides the handles beneath it, but not beside it',
       [
-        { call: 'ClosePseudoConsole', stack: caller, values: [0x34_6060n], hidesHandles: true },
+        { call: 'ClosePseudoConsole', stack: caller, values: [0x34_6060n], mayUseOthers: true },
         { call: 'NtClose', stack: [0x7001n, ...caller] },
         { call: 'NtSetEvent', stack: [0x7001n, 0x11n, 0x20n, 0x30n] },
       ],
@@ -77,6 +89,57 @@ describe('a refusal within a refused function', () => {
         { call: 'NtClose', stack: [0x7002n, 0x7001n, ...caller] },
       ],
       ['fclose'],
+    ],
+    [
+      'is left out where other software stands between the function and its DLL',
+      [
+        { call: 'NtDeviceIoControlFile', stack: [0x7001n, 0x8001n, 0x50n, ...caller] },
+        { call: 'setsockopt', stack: caller },
+      ],
+      ['setsockopt'],
+    ],
+    [
+      'is left out where it is not known which module is in between',
+      [
+        { call: 'NtDeviceIoControlFile', stack: [0x8001n, 0x9001n, ...caller] },
+        { call: 'setsockopt', stack: caller },
+      ],
+      ['setsockopt'],
+    ],
+    [
+      'stays where another DLL made it, which the same place called',
+      [
+        { call: 'closesocket', stack: caller },
+        { call: 'NtClose', stack: [0x8001n, ...caller] },
+        { call: 'NtSetEvent', stack: [0x8002n, 0x50n, ...caller] },
+      ],
+      ['closesocket', 'NtClose', 'NtSetEvent'],
+    ],
+    [
+      'stays where another DLL made it after a function that was given an object of another kind',
+      [
+        { call: 'fclose', stack: caller, functionOf: 'ucrtbase.dll', mayUseOthers: true },
+        { call: 'NtClose', stack: [0x8001n, ...caller], values: [0x48n] },
+      ],
+      ['fclose', 'NtClose'],
+    ],
+    [
+      'is left out where functions of two DLLs were refused, and one of them made it',
+      [
+        { call: 'closesocket', stack: caller },
+        { call: 'RegCloseKey', stack: caller, functionOf: 'kernelbase.dll' },
+        { call: 'NtClose', stack: [0x8001n, ...caller] },
+      ],
+      ['closesocket', 'RegCloseKey'],
+    ],
+    [
+      'stays where the function of its DLL was refused another value',
+      [
+        { call: 'closesocket', stack: caller },
+        { call: 'RegCloseKey', stack: caller, functionOf: 'kernelbase.dll', values: [0x48n] },
+        { call: 'NtClose', stack: [0x8001n, ...caller] },
+      ],
+      ['closesocket', 'RegCloseKey', 'NtClose'],
     ],
     [
       'stays where it was made by the same function on behalf of another caller',
@@ -153,6 +216,6 @@ function countReads(count: number): number {
   const misuses = stacks.map((_, id) =>
     refusal(id, { call: id < half ? 'setsockopt' : 'NtDeviceIoControlFile', stack: [], values: [0x44n] }),
   );
-  expect(dropNestedRefusals(ledger, misuses)).toEqual(misuses.slice(0, half));
+  expect(dropNestedRefusals(ledger, misuses, modules)).toEqual(misuses.slice(0, half));
   return reads;
 }

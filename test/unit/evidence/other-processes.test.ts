@@ -111,7 +111,6 @@ describe('a misuse of a handle that another process closed', () => {
     values: [4n],
     offending: calledBy(3, 'NtClose', time),
     worksOn: 'any',
-    byFunction: false,
     life: openLife(1),
   });
   const taken = others({ closed: new Map([[4n, call()]]) });

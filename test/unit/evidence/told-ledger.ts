@@ -146,7 +146,7 @@ export const plainSymbols: StackReader = {
       offset: 0,
       ...(address < SYSTEM ? {} : { system: true as const }),
     })),
-  moduleOf: (address) => ({ isSystem: address >= SYSTEM }),
+  moduleOf: (address) => ({ name: address < SYSTEM ? 'app.exe' : 'ntdll.dll', isSystem: address >= SYSTEM }),
   programAddress: (addresses) => addresses.find((address) => address < SYSTEM),
 };
 

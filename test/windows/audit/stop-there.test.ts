@@ -1,7 +1,16 @@
 // Threads that are stopped at a misuse or an opening: --break-on and --dump-on.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -227,6 +236,24 @@ describe('--dump-on', () => {
       expect(session.report.findings).toMatchObject([{ rule: 'double-close', dump: join(folder, name!) }]);
       expect(readFileSync(join(folder, name!)).toString('latin1', 0, 4)).toBe('MDMP');
       expect(session.stderr).not.toContain('is held at');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('removes what killed auditors left unfinished an hour ago, and nothing else', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'unclosed-dump-'));
+    try {
+      const [old, fresh, others] = [
+        'a-4-leak-1.dmp.8.unfinished',
+        'a-4-leak-2.dmp.8.unfinished',
+        'report.8.unfinished',
+      ];
+      for (const name of [old, fresh, others]) writeFileSync(join(folder, name), 'MDMP');
+      for (const name of [old, others]) utimesSync(join(folder, name), 0, 0);
+      await runTool([...['run', '--dump-on', `double-close=${folder}`, '--', fixturePath('double-closes-event')]]);
+      const dump = expect.stringMatching(/^double-closes-event-\d+-double-close-1\.dmp$/) as string;
+      expect(readdirSync(folder).toSorted()).toEqual([fresh, dump, others]);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -86,30 +86,80 @@ describe('unclosed explain, of a process that was running before', () => {
   });
 });
 
+/** The calls that `--value` has printed of functions of a program, in one of its processes if a name is given. */
+function eventsIn(stderr: string, process: string): readonly string[] {
+  return stderr.split(/\r?\n(?=0x)/).flatMap((text) => {
+    const [, what, by = ''] = /^(0x.*?) {2}(?:(\S+) \(\d+\), )?thread \d+, \d+\.\d ms$/m.exec(text) ?? [];
+    const [, name] = /^ {4}(\w+) +\S*(?:stale-close|on-request)\.c:\d+/m.exec(text) ?? [];
+    return what === undefined || name === undefined || by !== process ? [] : [`${what} ${name}`];
+  });
+}
+
+const usesAfterStaleClose = (value: string): readonly string[] => [
+  `${value} opened as a File handle open_log`,
+  `${value} closed close_log`,
+  `${value} opened as a Section handle open_page`,
+  `${value} closed close_page`,
+  `${value} opened as a Mutant handle open_lock`,
+  `${value} closed close_log`,
+  `${value} used after its close release_lock`,
+];
+
 describe('unclosed run --value', () => {
   it('prints each call that has to do with the value, with its stack', async () => {
     const program = fixturePath('uses-value-after-stale-close');
     const report = JSON.parse((await runTool(['run', '--json', '--', program])).stdout) as JsonReport;
     const value = report.findings[0]!.handles[0]!;
     const { stderr } = await runTool(['run', '--value', value, '--reporter', 'json=NUL', '--', program]);
-    const events = stderr.split(/\r?\n(?=0x)/).flatMap((text) => {
-      const [, what] = /^(0x.*?) {2}thread \d+, \d+\.\d ms$/m.exec(text) ?? [];
-      const [, name] = /^ {4}(\w+) +\S*uses-value-after-stale-close\.c:\d+/m.exec(text) ?? [];
-      return what === undefined || name === undefined ? [] : [`${what} ${name}`];
-    });
-    expect(events).toEqual([
-      `${value} opened as a File handle open_log`,
-      `${value} closed close_log`,
-      `${value} opened as a Section handle open_page`,
-      `${value} closed close_page`,
-      `${value} opened as a Mutant handle open_lock`,
-      `${value} closed close_log`,
-      `${value} used after its close release_lock`,
-    ]);
+    expect(eventsIn(stderr, '')).toEqual(usesAfterStaleClose(value));
+  });
+
+  it('prints those of child processes, too, with the process', async () => {
+    const child = fixturePath('uses-value-after-stale-close');
+    const command = ['--', fixturePath('launches'), child];
+    const report = JSON.parse((await runTool(['run', '--json', ...command])).stdout) as JsonReport;
+    const value = report.findings[0]!.handles[0]!;
+    const { stderr } = await runTool(['run', '--value', value, '--reporter', 'json=NUL', ...command]);
+    expect(eventsIn(stderr, 'uses-value-after-stale-close.exe')).toEqual(usesAfterStaleClose(value));
+  });
+
+  it('prints none of processes that are not reported on', async () => {
+    const command = ['--', fixturePath('launches'), fixturePath('does-nothing')];
+    const options = ['--value', '0x2c', '--reporter', 'json=NUL'];
+    const { stderr } = await runTool(['run', ...options, '--only', 'does-nothing.exe', ...command]);
+    const events = stderr.match(/^0x2c .*$/gm) ?? [];
+    expect(events.filter((line) => !line.includes(' does-nothing.exe ('))).toEqual([]);
+    expect((await runTool(['run', ...options, '--only', 'other.exe', ...command])).stderr).not.toMatch(/^0x2c /m);
   });
 
   it('prints nothing about a value that the program does not have', async () => {
     const { stderr } = await runTool(['run', '--value', '0xfff0', '--', fixturePath('does-nothing')]);
     expect(stderr).not.toContain('0xfff0');
+  });
+});
+
+describe('unclosed attach --value', () => {
+  it('prints each call that has to do with the value, with the process', async () => {
+    const attach = async (...options: readonly string[]): Promise<ToolRun> => {
+      using target = await Target.start('misuses-on-request');
+      const pid = String(target.processId);
+      let isAsked = false;
+      const run = await runTool(['attach', pid, '--until-exit', ...options], (stderr) => {
+        if (isAsked || !stderr.includes('attached to')) return;
+        isAsked = true;
+        void target.hear('done').then(() => setEvent(`unclosed-go-${pid}`));
+        setEvent(`unclosed-go-${pid}`);
+      });
+      expect(await target.end()).toBe(5);
+      return run;
+    };
+    const { findings } = JSON.parse((await attach('--json')).stdout) as JsonReport;
+    const value = findings.find(({ rule, object }) => rule === 'use-after-close' && object.type === 'Event')!
+      .handles[0]!;
+    const { stderr } = await attach('--value', value, '--reporter', 'json=NUL');
+    expect(eventsIn(stderr, 'misuses-on-request.exe')).toEqual([
+      `${value} closed use_closed`,
+      `${value} used after its close use_closed`,
+    ]);
   });
 });

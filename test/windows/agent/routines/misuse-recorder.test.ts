@@ -101,7 +101,6 @@ describe.each([
         values: [VALUE],
         offending: { call: 'NtSetEvent', threadId, time: expect.any(BigInt), stackId: 60 },
         worksOn: ['Event'],
-        byFunction: false,
         life: expect.objectContaining({ isOpen: false, generation: 4n, objectType: 'Event' }),
       },
     ]);
