@@ -68,7 +68,6 @@ describe('the object in the table', () => {
     values: [0x40n],
     offending: calledBy(3, kind === 'close' ? 'NtClose' : 'NtReadFile'),
     worksOn: [],
-    byFunction: false,
     life,
   });
 
