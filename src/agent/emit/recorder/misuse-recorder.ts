@@ -328,6 +328,8 @@ export function emitInternMisuse(asm: Assembler, begin: Label, environment: Reco
     asm.mov(rdx, earlierLives);
     asm.call(environment.keepMisuseLives);
     asm.mov(r9, rax);
+    asm.mov(rdx, environment.linkSlots.ledger);
+    asm.lockInc32(at(rdx, header.misuseRecords));
     asm.movImmediate32(at(r9, misuse.ready), 1);
 
     asm.bind(again);
