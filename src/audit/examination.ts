@@ -24,6 +24,7 @@ import type { Module } from '../process/modules.ts';
 import { failedFast } from '../process/exit-code.ts';
 import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
+import type { SharedAnswers } from '../symbols/shared-answers.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
 import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
 import { InterposedStacks } from './interposed-stacks.ts';
@@ -67,6 +68,8 @@ export interface Look {
 
 /** The facts that an examination has from before the recording began. */
 interface Known {
+  /** Answers about the files that other processes of the same audit have mapped, too. */
+  readonly shared?: SharedAnswers | undefined;
   /** The modules that were mapped by then. */
   readonly firstModules: readonly Module[];
   readonly names: NameSources;
@@ -96,7 +99,7 @@ export class Examination implements Disposable {
   /** Finds out what other processes under audit have to do with the target's handles; absent where there are none. */
   askOthers: ((look: Look) => Promise<OtherProcesses>) | undefined;
 
-  constructor(target: Target, recording: Recording, { firstModules, names }: Known) {
+  constructor(target: Target, recording: Recording, { firstModules, names, shared }: Known) {
     this.#target = target;
     this.#recording = recording;
     this.#firstModules = firstModules;
@@ -105,6 +108,7 @@ export class Examination implements Disposable {
     this.#symbolizer = new Symbolizer([], {
       userPaths: this.#userPaths,
       ...names,
+      shared,
     });
   }
 
@@ -284,7 +288,7 @@ export class Examination implements Disposable {
   #addModules(loaded: readonly Module[], ledger: CallLedger): void {
     this.#symbolizer.addModules(loaded);
     this.#symbolizer.addModules(this.#firstModules);
-    this.#symbolizer.addModules(listNotedModules(ledger));
+    this.#symbolizer.addModules(listNotedModules(ledger, (place) => this.#symbolizer.hasRoomFor(place)));
   }
 
   #describe(

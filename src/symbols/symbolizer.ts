@@ -8,13 +8,16 @@ import { explainMissingNames } from './debug-files.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
 import { MemoryBudget } from './memory-budget.ts';
+import { readFileVersion } from './file-version.ts';
+import { findInGo } from './find-in-go.ts';
 import { findInPdb } from './find-in-pdb.ts';
 import { PDB_SIZE_BYTES_MAX, type PdbFile } from './pdb/pdb-file.ts';
+import { type AddressKind, ModuleAnswers, type SharedAnswers } from './shared-answers.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
 import { spellLine, toWindowsPath } from './source-path.ts';
 import { PdbLocator } from './store/pdb-locator.ts';
 import type { ServerLimits, SymbolDownload } from './store/symbol-server.ts';
-import { undecorate } from './undecorate.ts';
+import { spellExport, undecorate } from './undecorate.ts';
 
 /** Where symbols come from. */
 export interface SymbolSearch {
@@ -35,6 +38,8 @@ interface SymbolizerOptions extends SymbolSearch {
   readonly userPaths?: readonly string[];
   /** Limits of symbol servers, where they are not the usual ones. */
   readonly limits?: ServerLimits;
+  /** The answers for other processes, with the same options. */
+  readonly shared?: SharedAnswers | undefined;
 }
 
 /** The sources of symbols for one module, opened for its first address. */
@@ -58,13 +63,6 @@ interface Found {
   /** The innermost first. */
   readonly inlined: readonly { readonly name: string; readonly line?: SourceLine }[];
 }
-
-/** Where an address lies. */
-type AddressKind =
-  /** Just after a call: it belongs to the call, which ends one byte before, although the next statement begins here. */
-  | 'return'
-  /** An instruction that is about to run, or the beginning of a function. */
-  | 'exact';
 
 /** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
 const FILE_SIZE_BYTES_MAX = 2 ** 33;
@@ -90,7 +88,8 @@ export class Symbolizer implements Disposable {
   readonly #sources = new Map<Module, Source>();
   /** Files that were read before their modules were known, by path in lower case. */
   readonly #readAhead = new Map<string, ExecutableFile>();
-  readonly #frames: Record<AddressKind, Map<bigint, readonly Frame[]>> = { return: new Map(), exact: new Map() };
+  /** By the modules that were asked about, in order. */
+  readonly #answers = new Map<Module, ModuleAnswers>();
   /** Shared by all files. */
   readonly #budget = new MemoryBudget();
   /** Called with the name of the module for each address that is looked up, which may take long. */
@@ -110,18 +109,21 @@ export class Symbolizer implements Disposable {
   }
 
   /**
-   * Adds modules that the process loaded later, or unloaded earlier. A module that overlaps a known one is ignored.
-   * Addresses that were resolved before keep their answers.
+   * Adds modules that the process loaded later, or unloaded earlier. A module that overlaps a known one is ignored, so
+   * addresses in a known module keep their answers.
    */
   addModules(modules: readonly Module[]): void {
-    for (const module of modules) {
-      const index = this.#indexBelow(module.base);
-      const below = this.#modules[index];
-      const above = this.#modules[index + 1];
-      if (below !== undefined && below.base + BigInt(below.sizeBytes) > module.base) continue;
-      if (above !== undefined && module.base + BigInt(module.sizeBytes) > above.base) continue;
-      this.#modules.splice(index + 1, 0, module);
-    }
+    for (const module of modules)
+      if (this.hasRoomFor(module)) this.#modules.splice(this.#indexBelow(module.base) + 1, 0, module);
+  }
+
+  /** Whether a module at a place overlaps none that is known. */
+  hasRoomFor({ base, sizeBytes }: Pick<Module, 'base' | 'sizeBytes'>): boolean {
+    const index = this.#indexBelow(base);
+    const below = this.#modules[index];
+    const above = this.#modules[index + 1];
+    if (below !== undefined && below.base + BigInt(below.sizeBytes) > base) return false;
+    return above === undefined || base + BigInt(sizeBytes) <= above.base;
   }
 
   /**
@@ -142,11 +144,7 @@ export class Symbolizer implements Disposable {
 
   /** Where the code of Go lies in a Go program; `undefined` for any other. The module must still be added. */
   findGoCode(module: Module): { readonly begin: bigint; readonly sizeBytes: number } | undefined {
-    const path = toTargetFilePath(module.path, this.#options.userPaths);
-    const file = path === undefined ? undefined : this.#openFile(path);
-    if (path === undefined || file === undefined) return undefined;
-    this.#readAhead.set(path.toLowerCase(), file);
-    const code = file.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
+    const code = this.#answersOf(module).goCode(() => this.#readGoCode(module));
     return code && { begin: module.base + BigInt(code.begin), sizeBytes: code.sizeBytes };
   }
 
@@ -171,11 +169,10 @@ export class Symbolizer implements Disposable {
    * is. At least one.
    */
   resolveInlined(address: bigint, kind: AddressKind = 'return'): readonly Frame[] {
-    const known = this.#frames[kind].get(address);
-    if (known !== undefined) return known;
-    const frames = this.#find(address, kind);
-    this.#frames[kind].set(address, frames);
-    return frames;
+    const module = this.moduleOf(address);
+    if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
+    const rva = Number(address - module.base);
+    return this.#answersOf(module).frames(kind, rva, () => this.#find(module, address, kind));
   }
 
   /**
@@ -192,8 +189,8 @@ export class Symbolizer implements Disposable {
   #isData(address: bigint): boolean {
     const module = this.moduleOf(address);
     if (module === undefined) return false;
-    const { file } = this.#sources.get(module) ?? this.#open(module);
-    return file !== undefined && !file.isCode(Number(address - module.base));
+    const rva = Number(address - module.base);
+    return !this.#answersOf(module).isCode(rva, () => this.#source(module).file?.isCode(rva) !== false);
   }
 
   /**
@@ -212,7 +209,7 @@ export class Symbolizer implements Disposable {
     const waiting = modules.values();
     const fetchNext = async (): Promise<void> => {
       for (const module of waiting) {
-        const source = this.#sources.get(module) ?? this.#open(module);
+        const source = this.#source(module);
         const reference = source.useDebugInformation && source.pdb === undefined ? source.file?.pdb : undefined;
         if (reference !== undefined) source.pdb = await this.#locator.fetch(reference);
       }
@@ -223,10 +220,17 @@ export class Symbolizer implements Disposable {
   /** Why functions of modules with this name have no names, as far as the file of the first one says. */
   explainMissingNames(name: string): ModuleWithoutNames {
     if (name === '?') return { module: name, why: 'made-at-run-time' };
-    const source = [...this.#sources].find(([module]) => module.name === name)?.[1];
-    const files = source?.file?.debugFiles();
-    const trouble = files?.pdb && source?.pdb === undefined ? this.#locator.troubleOf(files.pdb) : undefined;
-    return { module: name, ...explainMissingNames(files, source?.pdb !== undefined, trouble) };
+    const [module, answers] = [...this.#answers].find(([each]) => each.name === name) ?? [];
+    if (module === undefined || answers === undefined)
+      return { module: name, ...explainMissingNames(undefined, false) };
+    return answers.missingNames(() => this.#explain(module));
+  }
+
+  #explain(module: Module): ModuleWithoutNames {
+    const { file, pdb } = this.#source(module);
+    const files = file?.debugFiles();
+    const trouble = files?.pdb && pdb === undefined ? this.#locator.troubleOf(files.pdb) : undefined;
+    return { module: module.name, ...explainMissingNames(files, pdb !== undefined, trouble) };
   }
 
   /** Releases the symbols. Frames that were returned stay valid. */
@@ -240,16 +244,35 @@ export class Symbolizer implements Disposable {
     this.#readAhead.clear();
   }
 
-  #find(address: bigint, kind: AddressKind): readonly Frame[] {
-    const module = this.moduleOf(address);
-    if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
+  /** The answers about a module that are known by now: those for other processes, too, if it is of the same file. */
+  #answersOf(module: Module): ModuleAnswers {
+    let answers = this.#answers.get(module);
+    if (answers === undefined) {
+      answers = this.#sharedAnswersOf(module) ?? new ModuleAnswers();
+      this.#answers.set(module, answers);
+    }
+    return answers;
+  }
+
+  #sharedAnswersOf(module: Module): ModuleAnswers | undefined {
+    const { shared, userPaths = [] } = this.#options;
+    // A server may have for one process what it did not give for the process before.
+    if (shared === undefined || this.#locator.hasServers) return undefined;
+    const path = toTargetFilePath(module.path, userPaths);
+    const version = path === undefined ? undefined : readFileVersion(path);
+    if (path === undefined || version === undefined) return undefined;
+    return shared.of(module, { path, version, userPaths });
+  }
+
+  #find(module: Module, address: bigint, kind: AddressKind): readonly Frame[] {
     this.onModule?.(module.name);
     // A call that never returns may be a function's last instruction: then the return address is in the next function.
     const place = kind === 'return' && address > module.base ? address - 1n : address;
-    const source = this.#sources.get(module) ?? this.#open(module);
+    const source = this.#source(module);
     const rva = Number(place - module.base);
     const found =
-      findByGo(source, rva) ??
+      // Go's table comes first: it has the names of Go, and debug information may be absent, or differ from them.
+      (source.useDebugInformation ? findInGo(source.file, rva) : undefined) ??
       this.#findByDwarf(module, source, rva) ??
       (source.pdb && findInPdb(source.pdb, source.file, rva, { wantsLines: !module.isSystem })) ??
       this.#findByName(module, source, rva);
@@ -285,10 +308,22 @@ export class Symbolizer implements Disposable {
     return { inlined: [], ...(named && { name: undecorate(named.name), begin: named.rva }), ...(line && { line }) };
   }
 
+  #source(module: Module): Source {
+    return this.#sources.get(module) ?? this.#open(module);
+  }
+
+  #readGoCode(module: Module): { readonly begin: number; readonly sizeBytes: number } | undefined {
+    const path = toTargetFilePath(module.path, this.#options.userPaths);
+    const file = path === undefined ? undefined : this.#openFileOf(module, path);
+    if (path === undefined || file === undefined) return undefined;
+    this.#readAhead.set(path.toLowerCase(), file);
+    return file.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
+  }
+
   /** Opens the module's file and, where it is wanted, its debug information. */
   #open(module: Module): Source {
     const path = toTargetFilePath(module.path, this.#options.userPaths);
-    const opened = path === undefined ? undefined : this.#takeFile(path);
+    const opened = path === undefined ? undefined : this.#takeFile(module, path);
     // A file of another size replaced the one that was loaded: its names would be false.
     const isSame = opened?.imageSizeBytes === module.sizeBytes;
     if (!isSame) opened?.[Symbol.dispose]();
@@ -305,11 +340,19 @@ export class Symbolizer implements Disposable {
     return source;
   }
 
-  #takeFile(path: string): ExecutableFile | undefined {
+  #takeFile(module: Module, path: string): ExecutableFile | undefined {
     const key = path.toLowerCase();
     const file = this.#readAhead.get(key);
     this.#readAhead.delete(key);
-    return file ?? this.#openFile(path);
+    return file ?? this.#openFileOf(module, path);
+  }
+
+  /** Another file may have taken the name since the answers about the module were looked for. */
+  #openFileOf(module: Module, path: string): ExecutableFile | undefined {
+    const file = this.#openFile(path);
+    const answers = this.#answersOf(module);
+    if (answers.version !== undefined && answers.version !== readFileVersion(path)) answers.stopKeeping();
+    return file;
   }
 
   #openFile(path: string): ExecutableFile | undefined {
@@ -343,25 +386,8 @@ function markOf(module: Module, { isManagedHost }: Source): Pick<Frame, 'system'
   return isManagedHost ? { runtime: true } : {};
 }
 
-/** Go's table comes first: it has the names of Go, and debug information may be absent, or differ from them. */
-function findByGo({ file, useDebugInformation }: Source, rva: number): Found | undefined {
-  const found = useDebugInformation ? file?.goFunctions?.find(rva) : undefined;
-  if (found === undefined) return undefined;
-  const spell = <Part extends { readonly line?: SourceLine }>(part: Part): Part => {
-    const line = spellLine(part.line);
-    return line === undefined ? part : { ...part, line };
-  };
-  return { ...spell(found), inlined: found.inlined.map(spell) };
-}
-
 /** On Linux a user may name directories of Linux. */
 function readEnvironmentPath(): string {
   const path = process.env['_NT_SYMBOL_PATH'] ?? '';
   return isWine ? toWindowsSymbolPath(path) : path;
-}
-
-/** {@link Frame.exported}, where it differs from the name that was found. */
-function spellExport(exported: string | undefined, name: string | undefined): Pick<Frame, 'exported'> {
-  const spelt = exported === undefined ? '' : undecorate(exported);
-  return name === undefined || spelt === name ? {} : { exported: spelt };
 }

@@ -311,7 +311,7 @@ export class Ledger implements CallLedger {
   }
 
   *searchesGivenToWrongCloser(): Generator<number> {
-    if (!this.#hasMisuses) return; // each of them is the object of one
+    if (this.counter('misuseRecords') === 0) return; // each of them is the object of one
     for (let index = 1; index <= RUNTIME_OBJECT_COUNT; index++) {
       const life = readLife(this.#memory, this.#runtimeObjectOffset(index)!);
       if (life?.isOpen === true && life.givenToWrongCloser === true && life.objectType === 'Search')
@@ -340,13 +340,8 @@ export class Ledger implements CallLedger {
     return readCallTimes(this.#memory, { ...this.#layout, slotsUsed: this.#slotsUsed(), runtimeObjects });
   }
 
-  /** Most processes have none, and then the table is not looked at: it would get memory for that. */
-  get #hasMisuses(): boolean {
-    return this.counter('misuseRecords') !== 0;
-  }
-
   *#records<Kind>(read: (memory: LedgerMemory, offset: number) => Kind | undefined): Generator<Kind> {
-    if (!this.#hasMisuses) return;
+    if (this.counter('misuseRecords') === 0) return; // a look at the table would give it memory
     for (let index = 0; index < MISUSE_COUNT; index++) {
       const record = read(this.#memory, this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES);
       if (record !== undefined) yield record;

@@ -38,7 +38,7 @@ const FIRST_SIZE_BYTES = 0x1_0000;
  */
 export class LedgerMemory {
   readonly #view: ViewLedger;
-  /** The header, and from each of these on: misuses, images, runtime objects, stack pool, slots, both kinds of lives. */
+  /** The header; then misuses, images, runtime objects, the stack pool, the slots, and both kinds of lives. */
   readonly #windows: Window[];
   /** The window of the last read: the next read is most often beside it. */
   #window: Window;

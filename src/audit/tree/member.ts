@@ -11,6 +11,7 @@ import { listFirstModules } from '../../process/modules.ts';
 import { nowMs } from '../../process/clock.ts';
 import { failedFast } from '../../process/exit-code.ts';
 import type { Target } from '../../process/target.ts';
+import type { SharedAnswers } from '../../symbols/shared-answers.ts';
 import type { AuditClaim } from '../audit-claim.ts';
 import { Examination, type Judgement, type Look, noteOpenHandles } from '../examination.ts';
 import { ExitingThreads } from '../exiting-threads.ts';
@@ -32,6 +33,7 @@ export interface MemberOptions {
   /** Belongs to the member. */
   readonly claim: AuditClaim | undefined;
   readonly names: NameSources;
+  readonly shared: SharedAnswers;
   /** Counts the open handles of each site now and then; belongs to the member. */
   readonly marks?: MarkListener | undefined;
   /** Called after each count, and with `undefined` when the process has ended. */
@@ -82,9 +84,9 @@ export class Member implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static record(target: Target, recording: Recording, options: MemberOptions): Member {
-    const { names } = options;
+    const { names, shared } = options;
     const firstModules = listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, names });
+    const examination = new Examination(target, recording, { firstModules, names, shared });
     try {
       recording.install(target, examination.program);
       noteOpenHandles(target, recording);
@@ -104,10 +106,10 @@ export class Member implements Disposable {
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
   static async attach(target: Target, recording: Recording, pauses: Pauses, options: MemberOptions): Promise<Member> {
-    const { names } = options;
+    const { names, shared } = options;
     const loaded = target.modules();
     const firstModules = loaded.length > 0 ? loaded : listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, names });
+    const examination = new Examination(target, recording, { firstModules, names, shared });
     try {
       await attachAgent(recording, target, pauses, {
         goCode: examination.program?.goCode,

@@ -11,6 +11,7 @@ import { Pauses } from '../../process/guardian/pauses.ts';
 import type { ProcessInfo } from '../../process/processes.ts';
 import { AttachError, endedError, RunningProcess } from '../../process/running-process.ts';
 import type { Target } from '../../process/target.ts';
+import { SharedAnswers } from '../../symbols/shared-answers.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
@@ -71,6 +72,7 @@ export class ProcessTree implements AsyncDisposable {
   readonly #gaps: { readonly pid: number; readonly gap: Gap }[] = [];
   readonly #failures: unknown[] = [];
   readonly #exchange = new Exchange();
+  readonly #shared = new SharedAnswers();
   readonly #events: AuditorEvents;
   readonly #options: TreeOptions;
   readonly #root: { readonly target: Target; readonly recording: Recording } | undefined;
@@ -356,6 +358,7 @@ export class ProcessTree implements AsyncDisposable {
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
     return {
       names,
+      shared: this.#shared,
       claim,
       marks,
       sectionsOfAll,
