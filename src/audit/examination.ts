@@ -156,7 +156,7 @@ export class Examination implements Disposable {
     const { point, ledger, table, stacks, onModule } = look;
     ledger.check();
     this.#symbolizer.onModule = onModule;
-    const loaded = table === undefined ? [] : this.#target.modules();
+    const loaded = table === undefined ? [] : this.#target.modules(point !== 'in-passing');
     this.#addModules(loaded, ledger);
     await this.#symbolizer.fetchSymbols(addressesIn(ledger));
     using javaScript = await this.#openJavaScript();

@@ -1,11 +1,10 @@
 import { win32 } from 'node:path';
 
-import { ProcessBasicInformation } from '../ffi/constants.ts';
 import { GetModuleHandleW, GetSystemWindowsDirectoryW } from '../ffi/kernel32.ts';
-import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
 import type { AsHandle } from '../io/handle.ts';
-import { failed, failedWithStatus } from '../io/system-error.ts';
-import { tryReadMemory } from './memory.ts';
+import { failed } from '../io/system-error.ts';
+import { EnvironmentBlock } from './environment/environment-block.ts';
+import { PageReader } from './environment/page-reader.ts';
 
 /** One executable file mapped into a process: its program or a DLL. */
 export interface Module {
@@ -48,25 +47,24 @@ interface LoaderEntry {
  * shows its few 64-bit modules.
  *
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
+ * @param isStanding no thread of it runs meanwhile, so that the list need not be read again
  * @throws NtStatusError when the kernel does not return the address of the environment block
  */
-export function listModules(process: AsHandle): readonly Module[] {
-  // typedef struct _PROCESS_BASIC_INFORMATION: +8 PPEB PebBaseAddress; 48 bytes
-  const basic = Buffer.alloc(48);
-  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
-  if (status !== 0) throw failedWithStatus('read the modules of a process', '', status);
-
-  const loader = readPointer(process, basic.readBigUInt64LE(8) + 0x18n); // PPEB_LDR_DATA PEB.Ldr
+export function listModules(process: AsHandle, isStanding = false): readonly Module[] {
+  const reader = new PageReader(process);
+  const loader = EnvironmentBlock.of(process, reader).loaderData;
   if (loader === undefined || loader === 0n) return [];
   const head = loader + 0x10n; // LIST_ENTRY PEB_LDR_DATA.InLoadOrderModuleList
+  if (isStanding) return readModules(reader, walkLoaderList(reader, head)).filter((module) => module !== undefined);
 
   let longest: readonly Module[] = [];
   for (let reading = 1; reading <= READINGS_MAX; reading += 1) {
-    const entries = walkLoaderList(process, head);
-    const modules = entries.map((entry, index) => readModule(process, entry, index === 0));
+    const entries = walkLoaderList(new PageReader(process), head);
+    // The loader writes the strings of an entry before it puts the entry into the list: they are read after the list.
+    const modules = readModules(new PageReader(process), entries);
     // The loader frees an entry and its strings after it has taken it out of the list: one that is still there was
     // whole when it was read.
-    const after = walkLoaderList(process, head);
+    const after = walkLoaderList(new PageReader(process), head);
     const recordsAfter = new Map(after.map(({ address, record }) => [address, record]));
     const areLasting = entries.map(({ address, record }) => isSameModule(record, recordsAfter.get(address)));
     const lasting = modules.filter((module, index) => module !== undefined && areLasting[index]);
@@ -76,13 +74,13 @@ export function listModules(process: AsHandle): readonly Module[] {
   return longest;
 }
 
-function walkLoaderList(process: AsHandle, head: bigint): readonly LoaderEntry[] {
+function walkLoaderList(reader: PageReader, head: bigint): readonly LoaderEntry[] {
   const entries: LoaderEntry[] = [];
   const visited = new Set<bigint>([head]);
-  let address = readPointer(process, head);
+  let address = reader.readPointer(head);
   while (address !== undefined && address !== 0n && !visited.has(address) && visited.size <= MODULES_MAX) {
     visited.add(address);
-    const record = tryReadMemory(process, address, ENTRY.sizeBytes);
+    const record = reader.read(address, ENTRY.sizeBytes);
     if (record === undefined) break;
     entries.push({ address, record });
     address = record.readBigUInt64LE(0); // LIST_ENTRY InLoadOrderLinks.Flink
@@ -94,74 +92,40 @@ function isSameModule(record: Buffer, later: Buffer | undefined): boolean {
   return later?.subarray(ENTRY.own).equals(record.subarray(ENTRY.own)) === true;
 }
 
-function readModule(process: AsHandle, { record }: LoaderEntry, isProgram: boolean): Module | undefined {
+function readModules(reader: PageReader, entries: readonly LoaderEntry[]): readonly (Module | undefined)[] {
+  return entries.map(({ record }, index) => readModule(reader, record, index === 0));
+}
+
+function readModule(reader: PageReader, record: Buffer, isProgram: boolean): Module | undefined {
   const base = record.readBigUInt64LE(0x30); // PVOID DllBase
   const sizeBytes = record.readUInt32LE(0x40); // ULONG SizeOfImage
-  const path = readUnicodeString(process, record, 0x48); // UNICODE_STRING FullDllName
+  const path = reader.readText(record, 0x48); // UNICODE_STRING FullDllName
   if (base === 0n || sizeBytes === 0 || sizeBytes >= MODULE_SIZE_MAX || !path || path.includes('\0')) return undefined;
-  const name = win32.basename(readUnicodeString(process, record, 0x58) || path); // UNICODE_STRING BaseDllName
+  const name = win32.basename(reader.readText(record, 0x58) || path); // UNICODE_STRING BaseDllName
   return { base, sizeBytes, name, path, isSystem: !isProgram && isSystemPath(path) };
 }
 
 /**
  * The modules of a process that has not run its loader yet: its program and ntdll.
  *
- * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
  * @param program whole path of the program
  */
-export function listFirstModules(process: AsHandle, program: string): readonly Module[] {
-  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
-  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
-  if (status !== 0) throw failedWithStatus('read the modules of a process', '', status);
-  const programBase = readPointer(process, basic.readBigUInt64LE(8) + 0x10n); // PVOID PEB.ImageBaseAddress
+export function listFirstModules(block: EnvironmentBlock, program: string): readonly Module[] {
   windowsDirectory ??= readWindowsDirectory();
+  const ntdll = `${windowsDirectory}system32\\ntdll.dll`;
   return [
-    ...firstModule(process, programBase, program, false),
-    ...firstModule(process, GetModuleHandleW('ntdll.dll'), `${windowsDirectory}system32\\ntdll.dll`, true),
+    ...firstModule(block, block.programBase, program, false),
+    ...firstModule(block, GetModuleHandleW('ntdll.dll'), ntdll, true),
   ];
 }
 
-/**
- * WORD Machine of the program of a process, such as 0x8664 for x64; `undefined` where its headers cannot be read.
- *
- * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
- */
-export function readProgramMachine(process: AsHandle): number | undefined {
-  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
-  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
-  if (status !== 0) return undefined;
-  const base = readPointer(process, basic.readBigUInt64LE(8) + 0x10n); // PVOID PEB.ImageBaseAddress
-  const peOffset = tryReadMemory(process, (base ?? 0n) + 0x3cn, 4)?.readUInt32LE(0); // LONG e_lfanew
-  if (!base || peOffset === undefined) return undefined;
-  return tryReadMemory(process, base + BigInt(peOffset) + 4n, 2)?.readUInt16LE(0);
-}
-
-/**
- * The command line of a process, as the process has it in its memory; `undefined` where it cannot be read.
- *
- * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
- */
-export function readCommandLine(process: AsHandle): string | undefined {
-  return findCommandLine(process)?.text;
-}
-
-/** {@link readCommandLine}, with the address of its UNICODE_STRING. */
-export function findCommandLine(process: AsHandle): { readonly address: bigint; readonly text: string } | undefined {
-  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
-  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
-  if (status !== 0) return undefined;
-  const parameters = readPointer(process, basic.readBigUInt64LE(8) + 0x20n); // PEB.ProcessParameters
-  if (parameters === undefined) return undefined;
-  const address = parameters + 0x70n; // UNICODE_STRING CommandLine
-  const record = tryReadMemory(process, address, 16);
-  const text = record && readUnicodeString(process, record, 0);
-  return text === undefined ? undefined : { address, text };
-}
-
-function firstModule(process: AsHandle, base: bigint | undefined, path: string, isSystem: boolean): readonly Module[] {
-  const peOffset = base && tryReadMemory(process, base + 0x3cn, 4)?.readUInt32LE(0); // LONG e_lfanew
-  // DWORD SizeOfImage
-  const sizeBytes = base && peOffset && tryReadMemory(process, base + BigInt(peOffset) + 0x50n, 4)?.readUInt32LE(0);
+function firstModule(
+  block: EnvironmentBlock,
+  base: bigint | undefined,
+  path: string,
+  isSystem: boolean,
+): readonly Module[] {
+  const sizeBytes = base && block.imageSizeBytes(base);
   return base && sizeBytes ? [{ base, sizeBytes: Number(sizeBytes), name: win32.basename(path), path, isSystem }] : [];
 }
 
@@ -182,15 +146,4 @@ function readWindowsDirectory(): string {
   const length = GetSystemWindowsDirectoryW(buffer, buffer.length);
   if (length === 0 || length >= buffer.length) throw failed('find the Windows directory', '');
   return `${String.fromCharCode(...buffer.subarray(0, length)).toLowerCase()}\\`;
-}
-
-function readPointer(process: AsHandle, address: bigint): bigint | undefined {
-  return tryReadMemory(process, address, 8)?.readBigUInt64LE(0);
-}
-
-/** The text of a UNICODE_STRING at `offset` of `record`: +0 USHORT Length in bytes, +8 PWSTR Buffer. */
-function readUnicodeString(process: AsHandle, record: Buffer, offset: number): string | undefined {
-  const sizeBytes = record.readUInt16LE(offset) & ~1;
-  if (sizeBytes === 0) return '';
-  return tryReadMemory(process, record.readBigUInt64LE(offset + 8), sizeBytes)?.toString('utf16le');
 }

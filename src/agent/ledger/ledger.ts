@@ -115,9 +115,8 @@ export class Ledger implements CallLedger {
     this.#memory.setUint32(offset + slot.openedGeneration, 1);
     this.#memory.setUint16(offset + slot.objectType, objectTypes.indexOf(objectType));
     this.#memory.setBigUint64(offset + slot.state, 3n); // generation 1, open
-    const used = this.#memory.getBigUint64(header.slotsUsed);
     const index = (BigInt.asUintN(64, value) >> 2n) + 1n;
-    if (index > used) this.#memory.setBigUint64(header.slotsUsed, index);
+    if (index > this.#memory.getBigUint64(header.slotsUsed)) this.#memory.setBigUint64(header.slotsUsed, index);
   }
 
   /** Sets what the agent adds to the system's time: {@link header.clockOffset}. */

@@ -7,9 +7,9 @@ import type { AsHandle } from '../../io/index.ts';
 import type { MarkListener } from '../../marks/mark-listener.ts';
 import type { Report } from '../../model.ts';
 import type { Pauses } from '../../process/guardian/pauses.ts';
-import { listFirstModules } from '../../process/modules.ts';
 import { nowMs } from '../../process/clock.ts';
 import { failedFast } from '../../process/exit-code.ts';
+import type { RunningProcess } from '../../process/running-process.ts';
 import type { Target } from '../../process/target.ts';
 import type { SharedAnswers } from '../../symbols/shared-answers.ts';
 import type { AuditClaim } from '../audit-claim.ts';
@@ -83,10 +83,9 @@ export class Member implements Disposable {
    * @throws RecordingError when no system call can be hooked
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
-  static record(target: Target, recording: Recording, options: MemberOptions): Member {
+  static record(target: RunningProcess, recording: Recording, options: MemberOptions): Member {
     const { names, shared } = options;
-    const firstModules = listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, names, shared });
+    const examination = new Examination(target, recording, { firstModules: target.firstModules, names, shared });
     try {
       recording.install(target, examination.program);
       noteOpenHandles(target, recording);
@@ -105,10 +104,15 @@ export class Member implements Disposable {
    * @throws StopError or GuardianError when the process cannot be stopped
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
-  static async attach(target: Target, recording: Recording, pauses: Pauses, options: MemberOptions): Promise<Member> {
+  static async attach(
+    target: RunningProcess,
+    recording: Recording,
+    pauses: Pauses,
+    options: MemberOptions,
+  ): Promise<Member> {
     const { names, shared } = options;
     const loaded = target.modules();
-    const firstModules = loaded.length > 0 ? loaded : listFirstModules(target, target.image);
+    const firstModules = loaded.length > 0 ? loaded : target.firstModules;
     const examination = new Examination(target, recording, { firstModules, names, shared });
     try {
       await attachAgent(recording, target, pauses, {
