@@ -157,7 +157,7 @@ export class Member implements Disposable {
     this.#options.marks?.note();
   }
 
-  /** Does what the process waits for, if it waits at a stop of its exit, and judges it when it ends. */
+  /** Does what the process waits for, if it waits at a stop of its exit. */
   look(): void {
     if (this.hasEnded) return;
     if (this.#judging === undefined && this.recording.isAtStop)
@@ -167,10 +167,9 @@ export class Member implements Disposable {
         this.recording.release();
         this.#judge(() => Promise.reject(error));
       }
-    this.lookForEnd();
   }
 
-  /** @returns whether it has ended */
+  /** Judges the process if it has ended. @returns whether it has */
   lookForEnd(): boolean {
     const hadEnded = this.hasEnded;
     this.#exitCode ??= this.target.exitCode();
@@ -246,6 +245,7 @@ export class Member implements Disposable {
   async giveBack(beforeItIsGone: () => Promise<void>): Promise<void> {
     await this.settle();
     await beforeItIsGone();
+    this.recording.noteTargetGone();
     this[Symbol.dispose]();
   }
 

@@ -84,7 +84,8 @@ export class EnvironmentBlock {
   /** Bytes of an image in the process; `undefined` where its headers cannot be read. */
   imageSizeBytes(base: bigint): number | undefined {
     const header = this.#peHeader(base);
-    return header === undefined ? undefined : this.#reader.read(header + 0x50n, 4)?.readUInt32LE(0); // DWORD SizeOfImage
+    // DWORD SizeOfImage
+    return header === undefined ? undefined : this.#reader.read(header + 0x50n, 4)?.readUInt32LE(0);
   }
 
   #peHeader(base: bigint | undefined): bigint | undefined {
