@@ -45,8 +45,8 @@ export class LedgerSection implements Disposable {
   readonly #units: Uint8Array;
   /** The views of the {@link ledger}. */
   readonly #views: ArrayBuffer[] = [];
-  /** Views of all parts that every target has, in pieces; made when they are needed. */
-  #pieces: readonly Uint8Array[] | undefined;
+  /** Views of the parts that every target has; made when they are to be emptied. */
+  #parts: readonly ArrayBuffer[] | undefined;
 
   /** @throws Win32Error when there is no memory for it */
   constructor(layout: LedgerLayout) {
@@ -80,19 +80,13 @@ export class LedgerSection implements Disposable {
    */
   tryEmpty(): boolean {
     if (!isWithinFirstParts(this.#look(0, HEADER_SIZE_BYTES), this.#layout)) return false;
-    this.#pieces ??= firstParts(this.#layout).flatMap((part) => this.#piecesOf(part));
-    for (const piece of this.#pieces) clear(piece);
+    this.#parts ??= firstParts(this.#layout).map(({ offset, sizeBytes }) =>
+      viewMemory(this.#view + BigInt(offset), sizeBytes),
+    );
+    for (const part of this.#parts) clear(new Uint8Array(part));
     this.#closeViews();
     this.#ledger = this.#begin();
     return true;
-  }
-
-  #piecesOf({ offset, sizeBytes }: LedgerPart): readonly Uint8Array[] {
-    const whole = new Uint8Array(viewMemory(this.#view + BigInt(offset), sizeBytes));
-    const count = Math.ceil(sizeBytes / UNIT_SIZE_BYTES);
-    return Array.from({ length: count }, (_, index) =>
-      whole.subarray(index * UNIT_SIZE_BYTES, (index + 1) * UNIT_SIZE_BYTES),
-    );
   }
 
   /** A look through one of them is an error from now on. V8 no longer counts their memory. */
@@ -200,7 +194,7 @@ export class LedgerSection implements Disposable {
   [Symbol.dispose](): void {
     using _section = this.#section;
     this.#closeViews();
-    for (const { buffer } of this.#pieces ?? []) if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+    for (const part of this.#parts ?? []) part.transfer(0);
     UnmapViewOfFile(this.#view);
   }
 }
@@ -210,11 +204,12 @@ const PAGE_SIZE_BYTES = 0x1000;
 
 /** Fills bytes with zeros, and writes to no page that has none but zeros: a page costs memory once it is written to. */
 function clear(bytes: Uint8Array): void {
-  if (isZero(bytes)) return;
-  for (let at = 0; at < bytes.length; at += PAGE_SIZE_BYTES) {
-    const page = bytes.subarray(at, at + PAGE_SIZE_BYTES);
-    if (!isZero(page)) page.fill(0);
-  }
+  for (const unit of cut(bytes, UNIT_SIZE_BYTES))
+    if (!isZero(unit)) for (const page of cut(unit, PAGE_SIZE_BYTES)) if (!isZero(page)) page.fill(0);
+}
+
+function* cut(bytes: Uint8Array, sizeBytes: number): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += sizeBytes) yield bytes.subarray(at, at + sizeBytes);
 }
 
 function isZero(bytes: Uint8Array): boolean {
