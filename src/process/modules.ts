@@ -51,7 +51,7 @@ interface LoaderEntry {
  * @throws NtStatusError when the kernel does not return the address of the environment block
  */
 export function listModules(process: AsHandle, isStanding = false): readonly Module[] {
-  const reader = new PageReader(process);
+  const reader = PageReader.of(process);
   const loader = EnvironmentBlock.of(process, reader).loaderData;
   if (loader === undefined || loader === 0n) return [];
   const head = loader + 0x10n; // LIST_ENTRY PEB_LDR_DATA.InLoadOrderModuleList
@@ -59,12 +59,12 @@ export function listModules(process: AsHandle, isStanding = false): readonly Mod
 
   let longest: readonly Module[] = [];
   for (let reading = 1; reading <= READINGS_MAX; reading += 1) {
-    const entries = walkLoaderList(new PageReader(process), head);
+    const entries = walkLoaderList(PageReader.of(process), head);
     // The loader writes the strings of an entry before it puts the entry into the list: they are read after the list.
-    const modules = readModules(new PageReader(process), entries);
+    const modules = readModules(PageReader.of(process), entries);
     // The loader frees an entry and its strings after it has taken it out of the list: one that is still there was
     // whole when it was read.
-    const after = walkLoaderList(new PageReader(process), head);
+    const after = walkLoaderList(PageReader.of(process), head);
     const recordsAfter = new Map(after.map(({ address, record }) => [address, record]));
     const areLasting = entries.map(({ address, record }) => isSameModule(record, recordsAfter.get(address)));
     const lasting = modules.filter((module, index) => module !== undefined && areLasting[index]);

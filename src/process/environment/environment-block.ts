@@ -35,7 +35,7 @@ export class EnvironmentBlock {
    * @param reader of the same process
    * @throws NtStatusError when the kernel does not return its address
    */
-  static of(process: AsHandle, reader: PageReader = new PageReader(process)): EnvironmentBlock {
+  static of(process: AsHandle, reader: PageReader = PageReader.of(process)): EnvironmentBlock {
     const block = EnvironmentBlock.#find(process, reader);
     if (typeof block === 'number') throw failedWithStatus('find the environment block of a process', '', block);
     return block;
@@ -43,7 +43,7 @@ export class EnvironmentBlock {
 
   /** {@link of} for a process that may be anything: `undefined` where the kernel does not return its address. */
   static tryOf(process: AsHandle): EnvironmentBlock | undefined {
-    const block = EnvironmentBlock.#find(process, new PageReader(process));
+    const block = EnvironmentBlock.#find(process, PageReader.of(process));
     return typeof block === 'number' ? undefined : block;
   }
 

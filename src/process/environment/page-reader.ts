@@ -13,18 +13,23 @@ const PART_SIZE_BYTES_MAX = PAGE_SIZE_BYTES * PAGES_AT_ONCE;
  * what runs meanwhile may have changed it since.
  */
 export class PageReader {
-  readonly #process: AsHandle;
+  readonly #read: (address: bigint, sizeBytes: number) => Buffer | undefined;
   /** By their numbers; `undefined` where there is nothing to read. */
   readonly #pages = new Map<bigint, Buffer | undefined>();
 
+  /** @param read a part of the memory; `undefined` where any of it cannot be read */
+  constructor(read: (address: bigint, sizeBytes: number) => Buffer | undefined) {
+    this.#read = read;
+  }
+
   /** @param process opened with PROCESS_VM_READ */
-  constructor(process: AsHandle) {
-    this.#process = process;
+  static of(process: AsHandle): PageReader {
+    return new PageReader((address, sizeBytes) => tryReadMemory(process, address, sizeBytes));
   }
 
   /** A copy of a part of the memory; `undefined` where any of it cannot be read. The address may be any number. */
   read(address: bigint, sizeBytes: number): Buffer | undefined {
-    if (sizeBytes > PART_SIZE_BYTES_MAX) return tryReadMemory(this.#process, address, sizeBytes);
+    if (sizeBytes > PART_SIZE_BYTES_MAX) return this.#read(address, sizeBytes);
     const first = BigInt.asUintN(64, address) / BigInt(PAGE_SIZE_BYTES);
     const begin = Number(BigInt.asUintN(64, address) % BigInt(PAGE_SIZE_BYTES));
     const pages: Buffer[] = [];
@@ -67,6 +72,6 @@ export class PageReader {
   }
 
   #readPages(number: bigint, count: number): Buffer | undefined {
-    return tryReadMemory(this.#process, number * BigInt(PAGE_SIZE_BYTES), count * PAGE_SIZE_BYTES);
+    return this.#read(number * BigInt(PAGE_SIZE_BYTES), count * PAGE_SIZE_BYTES);
   }
 }

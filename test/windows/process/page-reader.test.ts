@@ -27,33 +27,22 @@ describe('a reader of pages', () => {
     [8 * PAGE - 8, 8],
     [5, 0],
   ])('reads from %i on %i bytes as they are', (offset, sizeBytes) => {
-    const reader = new PageReader(self);
+    const reader = PageReader.of(self);
     const expected = random.subarray(offset, offset + sizeBytes);
     expect(reader.read(begin + BigInt(offset), sizeBytes)?.equals(expected)).toBe(true);
   });
 
   it('shows a page as it was when it was first asked for', () => {
-    const reader = new PageReader(self);
+    const reader = PageReader.of(self);
     const before = reader.read(begin, 1)?.[0];
     memory[0]! ^= 0xff;
     expect(reader.read(begin, 1)?.[0]).toBe(before);
-    expect(new PageReader(self).read(begin, 1)?.[0]).toBe(memory[0]);
+    expect(PageReader.of(self).read(begin, 1)?.[0]).toBe(memory[0]);
     memory[0]! ^= 0xff;
   });
 
-  it('reads a page whose neighbours cannot be read, and nothing beyond it', () => {
-    // Nothing else lies in its 64 KiB: memory is given out in such units.
-    const few = VirtualAllocEx(CURRENT_PROCESS, 0n, BigInt(5 * PAGE), MEM_COMMIT_RESERVE, PAGE_READWRITE);
-    const last = few + BigInt(4 * PAGE);
-    const reader = new PageReader(self);
-    expect(reader.read(last + 8n, PAGE - 8)).toHaveLength(PAGE - 8);
-    expect(reader.read(last + 8n, PAGE)).toBeUndefined();
-    expect(reader.read(last + BigInt(PAGE), 1)).toBeUndefined();
-    expect(reader.read(last - 8n, 16)).toHaveLength(16);
-  });
-
   it.each([0n, 1n, -1n, 2n ** 63n, 2n ** 64n - 4n, 2n ** 80n])('has nothing at the address %s', (address) => {
-    expect(new PageReader(self).read(address, 16)).toBeUndefined();
+    expect(PageReader.of(self).read(address, 16)).toBeUndefined();
   });
 
   it('reads texts, also a long one', () => {
@@ -63,7 +52,7 @@ describe('a reader of pages', () => {
       record.writeUInt16LE(text.length * 2, 8);
       record.writeBigUInt64LE(addressOf(bytes), 16);
       expect(tryReadMemory(self, addressOf(bytes), bytes.length)).toEqual(bytes);
-      expect(new PageReader(self).readText(record, 8)).toBe(text);
+      expect(PageReader.of(self).readText(record, 8)).toBe(text);
     }
   });
 });
