@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { PageReader } from '../../src/process/environment/page-reader.ts';
+import { PageReader } from '../../../src/process/environment/page-reader.ts';
 
 const PAGE = 0x1000;
 
