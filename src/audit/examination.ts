@@ -24,6 +24,7 @@ import type { Module } from '../process/modules.ts';
 import { failedFast } from '../process/exit-code.ts';
 import type { Target } from '../process/target.ts';
 import type { ThreadStack } from '../process/thread-stacks.ts';
+import type { SharedAnswers } from '../symbols/shared-answers.ts';
 import { Symbolizer } from '../symbols/symbolizer.ts';
 import type { JavaScriptStacks } from '../symbols/v8/javascript-stacks.ts';
 import { InterposedStacks } from './interposed-stacks.ts';
@@ -68,6 +69,8 @@ export interface Look {
 
 /** The facts that an examination has from before the recording began. */
 interface Known {
+  /** Answers about the files that other processes of the same audit have mapped, too. */
+  readonly shared?: SharedAnswers | undefined;
   /** The modules that were mapped by then. */
   readonly firstModules: readonly Module[];
   readonly names: NameSources;
@@ -98,7 +101,7 @@ export class Examination implements Disposable {
   /** Finds out what other processes under audit have to do with the target's handles; absent where there are none. */
   askOthers: ((look: Look) => Promise<OtherProcesses>) | undefined;
 
-  constructor(target: Target, recording: Recording, { firstModules, names }: Known) {
+  constructor(target: Target, recording: Recording, { firstModules, names, shared }: Known) {
     this.#target = target;
     this.#recording = recording;
     this.#firstModules = firstModules;
@@ -107,6 +110,7 @@ export class Examination implements Disposable {
     this.#symbolizer = new Symbolizer([], {
       userPaths: this.#userPaths,
       ...names,
+      shared,
     });
     this.#modules = new NotedModules(this.#symbolizer, firstModules);
   }
@@ -155,7 +159,9 @@ export class Examination implements Disposable {
     const { point, ledger, table, stacks, onModule } = look;
     ledger.check();
     this.#symbolizer.onModule = onModule;
-    const loaded = this.#modules.add(ledger, () => (table === undefined ? [] : this.#target.modules()));
+    const loaded = this.#modules.add(ledger, () =>
+      table === undefined ? [] : this.#target.modules(point !== 'in-passing'),
+    );
     await this.#symbolizer.fetchSymbols(addressesIn(ledger));
     using javaScript = await this.#openJavaScript(() => table);
     const symbols = this.#readStacks(javaScript);

@@ -1,7 +1,7 @@
 import { win32 } from 'node:path';
 
 import type { Ledger } from '../agent/ledger/ledger.ts';
-import type { CallLedger } from '../call-ledger.ts';
+import type { CallLedger, LedgerImage } from '../call-ledger.ts';
 import { displayName } from '../handles/display-name.ts';
 import { readNameContext } from '../handles/name-context.ts';
 import { isSystemPath, type Module } from '../process/modules.ts';
@@ -30,12 +30,15 @@ export class NotedModules {
    */
   add(ledger: CallLedger, listLoaded: () => readonly Module[]): readonly Module[] {
     // An image that is mapped after this counts as new the next time.
-    const noted = listNotedModules(ledger);
+    const images = [...ledger.images()];
+    const newest = images.slice(Math.max(this.#imagesAdded, 0));
+    this.#imagesAdded = Math.max(this.#imagesAdded, images.length);
     const loaded = listLoaded();
-    const added = this.#imagesAdded;
-    this.#imagesAdded = Math.max(added, noted.length);
-    this.#symbolizer.addLatestModules([...loaded, ...noted.slice(0, this.#imagesAdded - added)]);
-    this.#symbolizer.addModules([...this.#firstModules, ...noted]);
+    // What is loaded has taken the place of the images that lie there, too.
+    const gone = newest.filter((image) => !loaded.some((module) => overlap(module, image)));
+    this.#symbolizer.addLatestModules([...loaded, ...toModules(gone)]);
+    this.#symbolizer.addModules(this.#firstModules);
+    this.#symbolizer.addModules(toModules(images.filter((image) => this.#symbolizer.hasRoomFor(image))));
     return loaded;
   }
 
@@ -45,12 +48,23 @@ export class NotedModules {
   }
 }
 
-/** The images that a target has mapped so far, as modules, the latest first. */
-function listNotedModules(ledger: CallLedger): readonly Module[] {
+type Place = Pick<Module, 'base' | 'sizeBytes'>;
+
+function overlap(one: Place, other: Place): boolean {
+  return one.base < other.base + BigInt(other.sizeBytes) && other.base < one.base + BigInt(one.sizeBytes);
+}
+
+/**
+ * Images as modules, the latest first: where two lay at one place, the stacks are more likely those of the later one.
+ * The path of a module takes many questions about drives.
+ */
+function toModules(images: readonly LedgerImage[]): readonly Module[] {
+  if (images.length === 0) return [];
   const context = readNameContext();
-  // Where two images lay at one place, the stacks are more likely those of the later one.
-  return Array.from(ledger.images(), ({ base, sizeBytes, path: kernelPath }): Module => {
-    const path = displayName('File', kernelPath, context);
-    return { base, sizeBytes, name: win32.basename(path), path, isSystem: isSystemPath(path) };
-  }).toReversed();
+  return images
+    .map(({ base, sizeBytes, path: kernelPath }): Module => {
+      const path = displayName('File', kernelPath, context);
+      return { base, sizeBytes, name: win32.basename(path), path, isSystem: isSystemPath(path) };
+    })
+    .toReversed();
 }

@@ -4,6 +4,7 @@ import { describeInherited, listInherited } from '../handles/handles-from-parent
 import type { AsHandle, RawHandle } from '../io/index.ts';
 import type { MarkListener } from '../marks/mark-listener.ts';
 import type { ModuleWithoutNames } from '../model.ts';
+import { EnvironmentBlock } from '../process/environment/environment-block.ts';
 import { listFirstModules } from '../process/modules.ts';
 import type { StartedTarget } from '../process/target.ts';
 import { Examination, type Judgement, noteOpenHandles } from './examination.ts';
@@ -61,7 +62,7 @@ export class AuditSession implements Disposable {
   static async begin(target: StartedTarget, recording: Recording, options: SessionOptions): Promise<AuditSession> {
     const { marks, passedOn, names = {}, timeline } = options;
     const examination = new Examination(target, recording, {
-      firstModules: listFirstModules(target, target.image),
+      firstModules: listFirstModules(EnvironmentBlock.of(target), target.image),
       names,
     });
     try {

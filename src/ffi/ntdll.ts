@@ -42,6 +42,10 @@ export const NtQueryInformationThread: (
   ReturnLength: Pointer,
 ) => number = ntdll.define('NtQueryInformationThread', NTSTATUS, [HANDLE, DWORD, POINTER, DWORD, POINTER]);
 
+/** https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwqueryfullattributesfile */
+export const NtQueryFullAttributesFile: (ObjectAttributes: Uint8Array, FileInformation: Uint8Array) => number =
+  ntdll.define('NtQueryFullAttributesFile', NTSTATUS, [POINTER, POINTER]);
+
 /** Undocumented; Process Explorer and debuggers use it. PROCESS_SUSPEND_RESUME, and once more for each suspension. */
 export const NtSuspendProcess: (ProcessHandle: HANDLE) => number = ntdll.define('NtSuspendProcess', NTSTATUS, [HANDLE]);
 

@@ -1,15 +1,24 @@
 import { QueryDosDeviceW } from '../ffi/kernel32.ts';
 import { viewMemory } from '../ffi/library.ts';
 import { RtlFormatCurrentUserKeyPath, RtlFreeUnicodeString } from '../ffi/ntdll.ts';
+import { nowMs } from '../process/clock.ts';
 import type { NameContext } from './display-name.ts';
 
+/** Drives come and go, but a tree of processes may have a hundred looks a second, each with 26 questions. */
+const FRESH_MS = 1000;
+
+let last: { readonly context: NameContext; readonly readMs: number } | undefined;
+
 /**
- * The drives and the user of this process, read afresh: drives come and go.
+ * The drives and the user of this process, no more than a second old.
  *
  * https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-querydosdevicew
  */
 export function readNameContext(): NameContext {
-  return { drives: readDrives(), currentUserKey: readCurrentUserKey() };
+  const now = nowMs();
+  if (last === undefined || now - last.readMs > FRESH_MS)
+    last = { context: { drives: readDrives(), currentUserKey: readCurrentUserKey() }, readMs: now };
+  return last.context;
 }
 
 function readDrives(): ReadonlyMap<string, string> {

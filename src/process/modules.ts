@@ -1,11 +1,10 @@
 import { win32 } from 'node:path';
 
-import { ProcessBasicInformation } from '../ffi/constants.ts';
 import { GetModuleHandleW, GetSystemWindowsDirectoryW } from '../ffi/kernel32.ts';
-import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
 import type { AsHandle } from '../io/handle.ts';
-import { failed, failedWithStatus } from '../io/system-error.ts';
-import { tryReadMemory } from './memory.ts';
+import { failed } from '../io/system-error.ts';
+import { EnvironmentBlock } from './environment/environment-block.ts';
+import { PageReader } from './environment/page-reader.ts';
 
 /** One executable file mapped into a process: its program or a DLL. */
 export interface Module {
@@ -51,27 +50,24 @@ interface LoaderEntry {
  * shows its few 64-bit modules.
  *
  * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
+ * @param isStanding no thread of it runs meanwhile, so that the list need not be read again
  * @throws NtStatusError when the kernel does not return the address of the environment block
  */
-export function listModules(process: AsHandle): readonly Module[] {
-  // typedef struct _PROCESS_BASIC_INFORMATION: +8 PPEB PebBaseAddress; 48 bytes
-  const basic = Buffer.alloc(48);
-  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
-  if (status !== 0) throw failedWithStatus('read the modules of a process', '', status);
-
-  const loader = readPointer(process, basic.readBigUInt64LE(8) + 0x18n); // PPEB_LDR_DATA PEB.Ldr
+export function listModules(process: AsHandle, isStanding = false): readonly Module[] {
+  const reader = PageReader.of(process);
+  const loader = EnvironmentBlock.of(process, reader).loaderData;
   if (loader === undefined || loader === 0n) return [];
   const head = loader + 0x10n; // LIST_ENTRY PEB_LDR_DATA.InLoadOrderModuleList
+  if (isStanding) return toModules(walkLoaderList(reader, head));
 
   let longest: readonly Module[] = [];
   for (let reading = 1; reading <= READINGS_MAX; reading += 1) {
-    const [entries, later] = [walkLoaderList(process, head), walkLoaderList(process, head)];
+    const entries = walkLoaderList(PageReader.of(process), head);
+    const later = walkLoaderList(PageReader.of(process), head);
     // The loader frees an entry and its strings after it has taken it out of the list, and a DLL that is loaded again
     // may get the same memory: an entry counts if it and its names were the same twice.
     const areLasting = Array.from(entries, ([address, entry]) => isSameEntry(entry, later.get(address)));
-    const modules = [...entries.values()].flatMap((entry, index) =>
-      areLasting[index] === true ? toModule(entry, index === 0) : [],
-    );
+    const modules = toModules(entries, areLasting);
     if (modules.length > longest.length) longest = modules;
     if (later.size === entries.size && areLasting.every(Boolean)) break;
   }
@@ -79,34 +75,41 @@ export function listModules(process: AsHandle): readonly Module[] {
 }
 
 /** The entries by their addresses in the target, in order. */
-function walkLoaderList(process: AsHandle, head: bigint): ReadonlyMap<bigint, LoaderEntry> {
+function walkLoaderList(reader: PageReader, head: bigint): ReadonlyMap<bigint, LoaderEntry> {
   const entries = new Map<bigint, LoaderEntry>();
   let namesSizeBytes = 0;
-  let address = readPointer(process, head);
+  let address = reader.readPointer(head);
   while (address && address !== head && !entries.has(address) && entries.size < MODULES_MAX) {
-    const record = tryReadMemory(process, address, ENTRY.sizeBytes);
+    const record = reader.read(address, ENTRY.sizeBytes);
     if (record === undefined) break;
     namesSizeBytes += record.readUInt16LE(0x48) + record.readUInt16LE(0x58);
     if (namesSizeBytes > NAMES_SIZE_BYTES_MAX) break;
-    entries.set(address, { record, ...readNames(process, record) });
+    entries.set(address, { record, ...readNames(reader, record) });
     address = record.readBigUInt64LE(0); // LIST_ENTRY InLoadOrderLinks.Flink
   }
   return entries;
 }
 
 /** UNICODE_STRING FullDllName at 0x48 and BaseDllName at 0x58, whose text is the end of the other's in most entries. */
-function readNames(process: AsHandle, record: Buffer): Pick<LoaderEntry, 'path' | 'name'> {
-  const path = readUnicodeString(process, record, 0x48);
+function readNames(reader: PageReader, record: Buffer): Pick<LoaderEntry, 'path' | 'name'> {
+  const path = reader.readText(record, 0x48);
   const begin = Number(record.readBigUInt64LE(0x58 + 8) - record.readBigUInt64LE(0x48 + 8)) / 2;
   const end = begin + Math.floor(record.readUInt16LE(0x58) / 2);
   if (path !== undefined && Number.isInteger(begin) && begin >= 0 && end <= path.length)
     return { path, name: path.slice(begin, end) };
-  return { path, name: readUnicodeString(process, record, 0x58) };
+  return { path, name: reader.readText(record, 0x58) };
 }
 
 function isSameEntry({ record, path, name }: LoaderEntry, later: LoaderEntry | undefined): boolean {
   const isSame = later?.record.subarray(ENTRY.own).equals(record.subarray(ENTRY.own)) === true;
   return isSame && later.path === path && later.name === name;
+}
+
+/** @param areLasting which of the entries count; all, where it is absent */
+function toModules(entries: ReadonlyMap<bigint, LoaderEntry>, areLasting?: readonly boolean[]): readonly Module[] {
+  return [...entries.values()].flatMap((entry, index) =>
+    areLasting?.[index] === false ? [] : toModule(entry, index === 0),
+  );
 }
 
 /** Nothing where the entry is no module's. */
@@ -120,62 +123,24 @@ function toModule({ record, path, name }: LoaderEntry, isProgram: boolean): read
 /**
  * The modules of a process that has not run its loader yet: its program and ntdll.
  *
- * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
  * @param program whole path of the program
  */
-export function listFirstModules(process: AsHandle, program: string): readonly Module[] {
-  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
-  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
-  if (status !== 0) throw failedWithStatus('read the modules of a process', '', status);
-  const programBase = readPointer(process, basic.readBigUInt64LE(8) + 0x10n); // PVOID PEB.ImageBaseAddress
+export function listFirstModules(block: EnvironmentBlock, program: string): readonly Module[] {
   windowsDirectory ??= readWindowsDirectory();
+  const ntdll = `${windowsDirectory}system32\\ntdll.dll`;
   return [
-    ...firstModule(process, programBase, program, false),
-    ...firstModule(process, GetModuleHandleW('ntdll.dll'), `${windowsDirectory}system32\\ntdll.dll`, true),
+    ...firstModule(block, block.programBase, program, false),
+    ...firstModule(block, GetModuleHandleW('ntdll.dll'), ntdll, true),
   ];
 }
 
-/**
- * WORD Machine of the program of a process, such as 0x8664 for x64; `undefined` where its headers cannot be read.
- *
- * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
- */
-export function readProgramMachine(process: AsHandle): number | undefined {
-  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
-  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
-  if (status !== 0) return undefined;
-  const base = readPointer(process, basic.readBigUInt64LE(8) + 0x10n); // PVOID PEB.ImageBaseAddress
-  const peOffset = tryReadMemory(process, (base ?? 0n) + 0x3cn, 4)?.readUInt32LE(0); // LONG e_lfanew
-  if (!base || peOffset === undefined) return undefined;
-  return tryReadMemory(process, base + BigInt(peOffset) + 4n, 2)?.readUInt16LE(0);
-}
-
-/**
- * The command line of a process, as the process has it in its memory; `undefined` where it cannot be read.
- *
- * @param process opened with PROCESS_QUERY_LIMITED_INFORMATION and PROCESS_VM_READ
- */
-export function readCommandLine(process: AsHandle): string | undefined {
-  return findCommandLine(process)?.text;
-}
-
-/** {@link readCommandLine}, with the address of its UNICODE_STRING. */
-export function findCommandLine(process: AsHandle): { readonly address: bigint; readonly text: string } | undefined {
-  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION, see listModules
-  const status = NtQueryInformationProcess(process.asHandle().asRawHandle(), ProcessBasicInformation, basic, 48, null);
-  if (status !== 0) return undefined;
-  const parameters = readPointer(process, basic.readBigUInt64LE(8) + 0x20n); // PEB.ProcessParameters
-  if (parameters === undefined) return undefined;
-  const address = parameters + 0x70n; // UNICODE_STRING CommandLine
-  const record = tryReadMemory(process, address, 16);
-  const text = record && readUnicodeString(process, record, 0);
-  return text === undefined ? undefined : { address, text };
-}
-
-function firstModule(process: AsHandle, base: bigint | undefined, path: string, isSystem: boolean): readonly Module[] {
-  const peOffset = base && tryReadMemory(process, base + 0x3cn, 4)?.readUInt32LE(0); // LONG e_lfanew
-  // DWORD SizeOfImage
-  const sizeBytes = base && peOffset && tryReadMemory(process, base + BigInt(peOffset) + 0x50n, 4)?.readUInt32LE(0);
+function firstModule(
+  block: EnvironmentBlock,
+  base: bigint | undefined,
+  path: string,
+  isSystem: boolean,
+): readonly Module[] {
+  const sizeBytes = base && block.imageSizeBytes(base);
   return base && sizeBytes ? [{ base, sizeBytes: Number(sizeBytes), name: win32.basename(path), path, isSystem }] : [];
 }
 
@@ -196,15 +161,4 @@ function readWindowsDirectory(): string {
   const length = GetSystemWindowsDirectoryW(buffer, buffer.length);
   if (length === 0 || length >= buffer.length) throw failed('find the Windows directory', '');
   return `${String.fromCharCode(...buffer.subarray(0, length)).toLowerCase()}\\`;
-}
-
-function readPointer(process: AsHandle, address: bigint): bigint | undefined {
-  return tryReadMemory(process, address, 8)?.readBigUInt64LE(0);
-}
-
-/** The text of a UNICODE_STRING at `offset` of `record`: +0 USHORT Length in bytes, +8 PWSTR Buffer. */
-function readUnicodeString(process: AsHandle, record: Buffer, offset: number): string | undefined {
-  const sizeBytes = record.readUInt16LE(offset) & ~1;
-  if (sizeBytes === 0) return '';
-  return tryReadMemory(process, record.readBigUInt64LE(offset + 8), sizeBytes)?.toString('utf16le');
 }

@@ -1,22 +1,21 @@
 import {
   ERROR_ACCESS_DENIED,
   PROCESS_DUP_HANDLE,
-  ProcessBasicInformation,
   PROCESS_QUERY_INFORMATION,
   PROCESS_SUSPEND_RESUME,
   PROCESS_VM_OPERATION,
   PROCESS_VM_READ,
   SYNCHRONIZE,
 } from '../ffi/constants.ts';
-import { NtQueryInformationProcess } from '../ffi/ntdll.ts';
 import { GetLastError, OpenProcess, VirtualAllocEx, WriteProcessMemory } from '../ffi/kernel32.ts';
-import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../io/index.ts';
+import { type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import { nameOfWin32Code } from '../io/error-names.ts';
 import { escapeText } from '../text/escape.ts';
 import { UserError } from '../user-error.ts';
 import { readExitCode } from './exit-code.ts';
 import { insertArguments, parseCommandLine } from './command-line.ts';
-import { findCommandLine, listModules, type Module, readCommandLine, readProgramMachine } from './modules.ts';
+import { EnvironmentBlock } from './environment/environment-block.ts';
+import { listFirstModules, listModules, type Module } from './modules.ts';
 import { type ProcessInfo, readImagePath } from './processes.ts';
 import type { Target } from './target.ts';
 import { StoppedThreads, type WaitingThread } from './thread-stacks.ts';
@@ -65,15 +64,26 @@ export class RunningProcess implements Target {
   readonly origin: 'attached' | 'child';
   readonly command: readonly string[];
   readonly image: string;
+  /** The id of the process that started it, or in whose name it was started. */
+  readonly parentId: number;
+  /** Its program, and ntdll. */
+  readonly firstModules: readonly Module[];
   readonly #process: OwnedHandle;
 
-  private constructor(process: OwnedHandle, { processId, name }: Named, origin: 'attached' | 'child') {
+  private constructor(
+    process: OwnedHandle,
+    { processId, name }: Named,
+    origin: 'attached' | 'child',
+    block: EnvironmentBlock,
+  ) {
     this.#process = process;
+    this.parentId = block.parentId;
     this.origin = origin;
     this.pid = processId;
     this.image = readImagePath(process.asRawHandle()) ?? name;
-    const [, ...args] = parseCommandLine(readCommandLine(process) ?? '');
+    const [, ...args] = parseCommandLine(block.commandLine?.text ?? '');
     this.command = [this.image, ...args];
+    this.firstModules = listFirstModules(block, this.image);
   }
 
   /**
@@ -88,8 +98,9 @@ export class RunningProcess implements Target {
     if (raw === 0n) throw refusal(info);
     const opened = HandleOrNull.fromRawHandle(raw).tryIntoOwned();
     try {
-      checkMachine(opened, info);
-      const running = new RunningProcess(opened, info, origin);
+      const block = EnvironmentBlock.tryOf(opened);
+      checkMachine(block?.programMachine, info);
+      const running = new RunningProcess(opened, info, origin, block!);
       const exitCode = running.exitCode();
       if (exitCode !== undefined) throw endedError(info, exitCode);
       return running;
@@ -103,20 +114,12 @@ export class RunningProcess implements Target {
     return this.#process.asHandle();
   }
 
-  /** The id of the process that started it, or in whose name it was started; `undefined` where Windows does not say. */
-  get parentId(): number | undefined {
-    const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION
-    const raw = this.#process.asRawHandle();
-    if (NtQueryInformationProcess(raw, ProcessBasicInformation, basic, basic.length, null) !== 0) return undefined;
-    return basic.readUInt32LE(0x28); // ULONG_PTR InheritedFromUniqueProcessId
-  }
-
   stopThreads(waiting: WaitingThread | undefined, areOthersEnded: boolean): StoppedThreads {
     return StoppedThreads.stop(this, this.pid, waiting, areOthersEnded);
   }
 
-  modules(): readonly Module[] {
-    return listModules(this);
+  modules(isStanding = false): readonly Module[] {
+    return listModules(this, isStanding);
   }
 
   exitCode(): number | undefined {
@@ -130,7 +133,7 @@ export class RunningProcess implements Target {
    * @throws Win32Error when Windows refuses to write to the process
    */
   addArguments(args: readonly string[]): void {
-    const found = findCommandLine(this);
+    const found = EnvironmentBlock.of(this).commandLine;
     if (found === undefined) return;
     const line = insertArguments(found.text, args);
     if (line.length >= LENGTH_MAX) return;
@@ -175,8 +178,7 @@ function refusal(info: Named): AttachError {
   return new AttachError(info, `Windows does not open it (${spelt})`, 'an elevated terminal');
 }
 
-function checkMachine(process: AsHandle, info: Named): void {
-  const machine = readProgramMachine(process);
+function checkMachine(machine: number | undefined, info: Named): void {
   if (machine === IMAGE_FILE_MACHINE_AMD64) return;
   if (machine === IMAGE_FILE_MACHINE_I386)
     throw new AttachError(info, 'it is a 32-bit process, which is not audited yet', 'a 64-bit build of it');

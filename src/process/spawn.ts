@@ -191,8 +191,8 @@ export class StartedProcess implements StartedTarget {
     this.#bond.loosen();
   }
 
-  modules(): readonly Module[] {
-    return listModules(this);
+  modules(isStanding = false): readonly Module[] {
+    return listModules(this, isStanding);
   }
 
   terminate(): void {

@@ -24,9 +24,10 @@ export interface Target extends AsHandle, Disposable {
   /**
    * The modules that are loaded now, the program first.
    *
+   * @param isStanding no thread of it runs meanwhile
    * @throws NtStatusError when Windows refuses
    */
-  modules(): readonly Module[];
+  modules(isStanding?: boolean): readonly Module[];
   /** Its exit code, unsigned; `undefined` while it runs. */
   exitCode(): number | undefined;
 }

@@ -1,6 +1,8 @@
 import type { Module } from '../process/modules.ts';
 import { lastAtOrBelow } from './sorted-search.ts';
 
+type Place = Pick<Module, 'base' | 'sizeBytes'>;
+
 /** Which module lies at an address of a process. */
 export class ModuleMap {
   /** By ascending base. None overlaps another. */
@@ -8,10 +10,8 @@ export class ModuleMap {
 
   /** Adds modules that the process loaded later, or unloaded earlier. A module that overlaps a known one is ignored. */
   add(modules: readonly Module[]): void {
-    for (const module of modules) {
-      const { begin, end } = this.#overlapped(module);
-      if (begin === end) this.#modules.splice(begin, 0, module);
-    }
+    for (const module of modules)
+      if (this.hasRoomFor(module)) this.#modules.splice(this.#overlapped(module).begin, 0, module);
   }
 
   /**
@@ -30,6 +30,12 @@ export class ModuleMap {
     }
   }
 
+  /** Whether a module at a place overlaps none that is known. */
+  hasRoomFor(place: Place): boolean {
+    const { begin, end } = this.#overlapped(place);
+    return begin === end;
+  }
+
   /** The module that holds an address. */
   at(address: bigint): Module | undefined {
     const module = this.#modules[this.#indexBelow(address)];
@@ -37,7 +43,7 @@ export class ModuleMap {
   }
 
   /** The known modules that overlap one, as indices; where there are none, both say where it belongs. */
-  #overlapped(module: Module): { readonly begin: number; readonly end: number } {
+  #overlapped(module: Place): { readonly begin: number; readonly end: number } {
     const below = this.#indexBelow(module.base);
     const begin = below >= 0 && endOf(this.#modules[below]!) > module.base ? below : below + 1;
     return { begin, end: this.#indexBelow(endOf(module) - 1n) + 1 };
@@ -50,7 +56,7 @@ export class ModuleMap {
 }
 
 /** The first address behind a module. */
-function endOf({ base, sizeBytes }: Module): bigint {
+function endOf({ base, sizeBytes }: Place): bigint {
   return base + BigInt(sizeBytes);
 }
 

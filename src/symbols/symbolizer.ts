@@ -1,20 +1,22 @@
-import { isWine } from '../ffi/ntdll.ts';
 import { isBytecodeOffset } from '../call-ledger.ts';
 import type { Frame, ModuleWithoutNames } from '../model.ts';
 import type { Module } from '../process/modules.ts';
 import { openTargetFile, toTargetFilePath } from '../process/target-file.ts';
-import { toWindowsSymbolPath } from '../wine/paths.ts';
 import { explainMissingNames, type PdbReference } from './debug-files.ts';
 import type { SourceLine } from './dwarf/lines.ts';
 import { ExecutableFile } from './executable-file.ts';
 import { MemoryBudget } from './memory-budget.ts';
+import { readFileVersion } from './file-version.ts';
+import { findInDwarf } from './find-in-dwarf.ts';
+import { findInGo } from './find-in-go.ts';
 import { findInPdb } from './find-in-pdb.ts';
 import { ModuleMap } from './module-map.ts';
 import { PDB_SIZE_BYTES_MAX, type PdbFile } from './pdb/pdb-file.ts';
-import { spellLine, toWindowsPath } from './source-path.ts';
+import { type AddressKind, ModuleAnswers, type SharedAnswers } from './shared-answers.ts';
+import { environmentSearchPath, spellLine, toWindowsPath } from './source-path.ts';
 import { PdbLocator } from './store/pdb-locator.ts';
 import type { ServerLimits, SymbolDownload } from './store/symbol-server.ts';
-import { undecorate } from './undecorate.ts';
+import { spellExport, undecorate } from './undecorate.ts';
 
 /** Where symbols come from. */
 export interface SymbolSearch {
@@ -35,12 +37,12 @@ interface SymbolizerOptions extends SymbolSearch {
   readonly userPaths?: readonly string[];
   /** Limits of symbol servers, where they are not the usual ones. */
   readonly limits?: ServerLimits;
+  /** The answers for other processes, with the same options. */
+  readonly shared?: SharedAnswers | undefined;
 }
 
 /** The sources of symbols for one module, opened for its first address. */
 interface Source {
-  /** As that of the module. */
-  readonly name: string;
   /** Absent where the file is gone, or was replaced after it was loaded. */
   readonly file: ExecutableFile | undefined;
   /** Whether to read more of it than exports and COFF symbols. */
@@ -51,8 +53,6 @@ interface Source {
   asking: Promise<void> | undefined;
   /** All machine code in it is .NET's own; that of the program is made at run time, or mapped without a module. */
   readonly isManagedHost: boolean;
-  /** The answers, by address relative to the module's base. */
-  readonly frames: Readonly<Record<AddressKind, Map<number, readonly Frame[]>>>;
 }
 
 /** The symbols of an address. */
@@ -64,13 +64,6 @@ interface Found {
   /** The innermost first. */
   readonly inlined: readonly { readonly name: string; readonly line?: SourceLine }[];
 }
-
-/** Where an address lies. */
-type AddressKind =
-  /** Just after a call: it belongs to the call, which ends one byte before, although the next statement begins here. */
-  | 'return'
-  /** An instruction that is about to run, or the beginning of a function. */
-  | 'exact';
 
 /** An executable file places its sections by offsets and sizes of 32 bits: nothing of it lies beyond. */
 const FILE_SIZE_BYTES_MAX = 2 ** 33;
@@ -97,6 +90,8 @@ export class Symbolizer implements Disposable {
   readonly #sourceOf = new WeakMap<Module, Source>();
   /** Files that were read before their modules were known, by path in lower case. */
   readonly #readAhead = new Map<string, ExecutableFile>();
+  /** By the modules that were asked about, in order. */
+  readonly #answers = new Map<Module, ModuleAnswers>();
   /** Shared by all files. */
   readonly #budget = new MemoryBudget();
   /** Called with the name of the module for each address that is looked up, which may take long. */
@@ -107,7 +102,7 @@ export class Symbolizer implements Disposable {
   constructor(modules: readonly Module[] = [], options: SymbolizerOptions = {}) {
     this.#options = options;
     this.#locator = new PdbLocator({
-      searchPath: options.searchPath ?? readEnvironmentPath(),
+      searchPath: options.searchPath ?? environmentSearchPath(),
       budget: this.#budget,
       openFile: (path, isUsers) => this.#openPdbFile(path, isUsers),
       onDownload: options.onDownload,
@@ -129,6 +124,11 @@ export class Symbolizer implements Disposable {
     this.#modules.addLatest(modules);
   }
 
+  /** Whether a module at a place overlaps none that is known. */
+  hasRoomFor(place: Pick<Module, 'base' | 'sizeBytes'>): boolean {
+    return this.#modules.hasRoomFor(place);
+  }
+
   /**
    * Reads names in spare time, from the files that are most likely to be needed. Each step of the iteration reads one
    * piece, and the caller may stop after any. The modules must still be added.
@@ -146,9 +146,7 @@ export class Symbolizer implements Disposable {
 
   /** Where the code of Go lies in a Go program; `undefined` for any other. The module must still be added. */
   findGoCode(module: Module): { readonly begin: bigint; readonly sizeBytes: number } | undefined {
-    const path = toTargetFilePath(module.path, this.#options.userPaths);
-    const file = path === undefined ? undefined : this.#openAhead(path);
-    const code = file?.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
+    const code = this.#answersOf(module).goCode(() => this.#readGoCode(module));
     return code && { begin: module.base + BigInt(code.begin), sizeBytes: code.sizeBytes };
   }
 
@@ -174,13 +172,8 @@ export class Symbolizer implements Disposable {
   resolveInlined(address: bigint, kind: AddressKind = 'return'): readonly Frame[] {
     const module = this.moduleOf(address);
     if (module === undefined) return [{ module: '?', offset: Number(BigInt.asUintN(64, address)) }];
-    const known = this.#sourceOf.get(module)?.frames[kind].get(Number(address - module.base));
-    if (known !== undefined) return known;
-    this.onModule?.(module.name);
-    const source = this.#open(module);
-    const frames = this.#find(address, kind, module, source);
-    source.frames[kind].set(Number(address - module.base), frames);
-    return frames;
+    const rva = Number(address - module.base);
+    return this.#answersOf(module).frames(kind, rva, () => this.#find(module, address, kind));
   }
 
   /**
@@ -197,8 +190,8 @@ export class Symbolizer implements Disposable {
   #isData(address: bigint): boolean {
     const module = this.moduleOf(address);
     if (module === undefined) return false;
-    const { file } = this.#open(module);
-    return file !== undefined && !file.isCode(Number(address - module.base));
+    const rva = Number(address - module.base);
+    return !this.#answersOf(module).isCode(rva, () => this.#open(module).file?.isCode(rva) !== false);
   }
 
   /**
@@ -234,17 +227,24 @@ export class Symbolizer implements Disposable {
     if (this.#isDisposed) return pdb[Symbol.dispose]();
     source.pdb = pdb;
     // The answers until now were without its names.
-    source.frames.return.clear();
-    source.frames.exact.clear();
+    for (const module of this.#answers.keys())
+      if (this.#sourceOf.get(module) === source) this.#answers.set(module, new ModuleAnswers());
   }
 
   /** Why functions of modules with this name have no names, as far as the file of the first one says. */
   explainMissingNames(name: string): ModuleWithoutNames {
     if (name === '?') return { module: name, why: 'made-at-run-time' };
-    const source = [...this.#sources.values()].find((each) => each.name === name);
-    const files = source?.file?.debugFiles();
-    const trouble = files?.pdb && source?.pdb === undefined ? this.#locator.troubleOf(files.pdb) : undefined;
-    return { module: name, ...explainMissingNames(files, source?.pdb !== undefined, trouble) };
+    const [module, answers] = [...this.#answers].find(([each]) => each.name === name) ?? [];
+    if (module === undefined || answers === undefined)
+      return { module: name, ...explainMissingNames(undefined, false) };
+    return answers.missingNames(() => this.#explain(module));
+  }
+
+  #explain(module: Module): ModuleWithoutNames {
+    const { file, pdb } = this.#open(module);
+    const files = file?.debugFiles();
+    const trouble = files?.pdb && pdb === undefined ? this.#locator.troubleOf(files.pdb) : undefined;
+    return { module: module.name, ...explainMissingNames(files, pdb !== undefined, trouble) };
   }
 
   /** Releases the symbols. Frames that were returned stay valid. */
@@ -259,13 +259,36 @@ export class Symbolizer implements Disposable {
     this.#readAhead.clear();
   }
 
-  #find(address: bigint, kind: AddressKind, module: Module, source: Source): readonly Frame[] {
+  /** The answers about a module that are known by now: those for other processes, too, if it is of the same file. */
+  #answersOf(module: Module): ModuleAnswers {
+    let answers = this.#answers.get(module);
+    if (answers === undefined) {
+      answers = this.#sharedAnswersOf(module) ?? new ModuleAnswers();
+      this.#answers.set(module, answers);
+    }
+    return answers;
+  }
+
+  #sharedAnswersOf(module: Module): ModuleAnswers | undefined {
+    const { shared, userPaths = [] } = this.#options;
+    // A server may have for one process what it did not give for the process before.
+    if (shared === undefined || this.#locator.hasServers) return undefined;
+    const path = toTargetFilePath(module.path, userPaths);
+    const version = path === undefined ? undefined : readFileVersion(path);
+    if (path === undefined || version === undefined) return undefined;
+    return shared.of(module, { path, version, userPaths });
+  }
+
+  #find(module: Module, address: bigint, kind: AddressKind): readonly Frame[] {
+    this.onModule?.(module.name);
     // A call that never returns may be a function's last instruction: then the return address is in the next function.
     const place = kind === 'return' && address > module.base ? address - 1n : address;
+    const source = this.#open(module);
     const rva = Number(place - module.base);
     const found =
-      findByGo(source, rva) ??
-      this.#findByDwarf(module, source, rva) ??
+      // Go's table comes first: it has the names of Go, and debug information may be absent, or differ from them.
+      (source.useDebugInformation ? findInGo(source.file, rva) : undefined) ??
+      (source.useDebugInformation ? findInDwarf(source.file, rva, { wantsLines: !module.isSystem }) : undefined) ??
       (source.pdb && findInPdb(source.pdb, source.file, rva, { wantsLines: !module.isSystem })) ??
       this.#findByName(module, source, rva);
     const offset = Number(address - module.base) - (found.begin ?? 0);
@@ -277,27 +300,18 @@ export class Symbolizer implements Disposable {
     ];
   }
 
-  #findByDwarf(module: Module, { file, useDebugInformation }: Source, rva: number): Found | undefined {
-    const found = useDebugInformation ? file?.dwarfFunctionOf(rva) : undefined;
-    if (found === undefined) return undefined;
-    if (module.isSystem) return { ...found, inlined: [] };
-    // Each function stands at the line where it called the one that was inlined; the innermost, where the address is.
-    const lines = [file?.lineOf(rva), ...found.inlined.map(({ call }) => call)].map(spellLine);
-    const outerLine = lines.at(-1);
-    return {
-      name: found.name,
-      begin: found.begin,
-      inlined: found.inlined.map(({ name }, index) => ({ name, ...(lines[index] && { line: lines[index] }) })),
-      ...(outerLine && { line: outerLine }),
-    };
-  }
-
   /** By the file's COFF symbols and exports, with a line where the file has lines nevertheless. */
   #findByName(module: Module, { file, pdb }: Source, rva: number): Found {
     const named = file?.symbolOf(rva);
     // Lines of the system's modules name files of the machine that built them, which help no reader.
     const line = module.isSystem ? undefined : spellLine(file?.lineOf(rva) ?? pdb?.lineOf(rva));
     return { inlined: [], ...(named && { name: undecorate(named.name), begin: named.rva }), ...(line && { line }) };
+  }
+
+  #readGoCode(module: Module): { readonly begin: number; readonly sizeBytes: number } | undefined {
+    const path = toTargetFilePath(module.path, this.#options.userPaths);
+    const file = path === undefined ? undefined : this.#openAhead(path, module);
+    return file?.imageSizeBytes === module.sizeBytes ? file.goFunctions?.code : undefined;
   }
 
   #open(module: Module): Source {
@@ -313,7 +327,7 @@ export class Symbolizer implements Disposable {
   /** Opens the module's file and, where it is wanted, its debug information. */
   #openFiles(module: Module): Source {
     const path = toTargetFilePath(module.path, this.#options.userPaths);
-    const opened = path === undefined ? undefined : this.#takeFile(path);
+    const opened = path === undefined ? undefined : this.#takeFile(module, path);
     // A file of another size replaced the one that was loaded: its names would be false.
     const isSame = opened?.imageSizeBytes === module.sizeBytes;
     if (!isSame) opened?.[Symbol.dispose]();
@@ -321,29 +335,36 @@ export class Symbolizer implements Disposable {
     const useDebugInformation = this.#wantsDebugInformation(module);
     const pdb = useDebugInformation ? file?.pdb : undefined;
     return {
-      name: module.name,
       file,
       useDebugInformation,
       isManagedHost: !module.isSystem && file?.exports(MANAGED_HOST_EXPORT) === true,
       pdb: pdb && this.#locator.open(pdb, path!),
       asking: undefined,
-      frames: { return: new Map(), exact: new Map() },
     };
   }
 
-  /** Opens a file, once, before its module is known. */
-  #openAhead(path: string): ExecutableFile | undefined {
+  /** Opens a file, once, before its module's symbols are read. */
+  #openAhead(path: string, module?: Module): ExecutableFile | undefined {
     const key = path.toLowerCase();
-    const file = this.#readAhead.get(key) ?? this.#openFile(path);
+    const file =
+      this.#readAhead.get(key) ?? (module === undefined ? this.#openFile(path) : this.#openFileOf(module, path));
     if (file !== undefined) this.#readAhead.set(key, file);
     return file;
   }
 
-  #takeFile(path: string): ExecutableFile | undefined {
+  #takeFile(module: Module, path: string): ExecutableFile | undefined {
     const key = path.toLowerCase();
     const file = this.#readAhead.get(key);
     this.#readAhead.delete(key);
-    return file ?? this.#openFile(path);
+    return file ?? this.#openFileOf(module, path);
+  }
+
+  /** Another file may have taken the name since the answers about the module were looked for. */
+  #openFileOf(module: Module, path: string): ExecutableFile | undefined {
+    const file = this.#openFile(path);
+    const answers = this.#answersOf(module);
+    if (answers.version !== undefined && answers.version !== readFileVersion(path)) answers.stopKeeping();
+    return file;
   }
 
   #openFile(path: string): ExecutableFile | undefined {
@@ -370,27 +391,4 @@ export class Symbolizer implements Disposable {
 function markOf(module: Module, { isManagedHost }: Source): Pick<Frame, 'system' | 'runtime'> {
   if (module.isSystem) return { system: true };
   return isManagedHost ? { runtime: true } : {};
-}
-
-/** Go's table comes first: it has the names of Go, and debug information may be absent, or differ from them. */
-function findByGo({ file, useDebugInformation }: Source, rva: number): Found | undefined {
-  const found = useDebugInformation ? file?.goFunctions?.find(rva) : undefined;
-  if (found === undefined) return undefined;
-  const spell = <Part extends { readonly line?: SourceLine }>(part: Part): Part => {
-    const line = spellLine(part.line);
-    return line === undefined ? part : { ...part, line };
-  };
-  return { ...spell(found), inlined: found.inlined.map(spell) };
-}
-
-/** On Linux a user may name directories of Linux. */
-function readEnvironmentPath(): string {
-  const path = process.env['_NT_SYMBOL_PATH'] ?? '';
-  return isWine ? toWindowsSymbolPath(path) : path;
-}
-
-/** {@link Frame.exported}, where it differs from the name that was found. */
-function spellExport(exported: string | undefined, name: string | undefined): Pick<Frame, 'exported'> {
-  const spelt = exported === undefined ? '' : undecorate(exported);
-  return name === undefined || spelt === name ? {} : { exported: spelt };
 }

@@ -1,3 +1,4 @@
+import type { Frame } from '../model.ts';
 import { demangleItanium } from './demangle/itanium.ts';
 import { demangleMicrosoft } from './demangle/microsoft.ts';
 import { demangleRust } from './demangle/rust.ts';
@@ -10,4 +11,10 @@ export function undecorate(name: string): string {
   if (name.startsWith('?')) return demangleMicrosoft(name) ?? name;
   if (name.startsWith('_R')) return demangleRust(name) ?? name;
   return name.startsWith('_Z') ? (demangleRust(name) ?? demangleItanium(name) ?? name) : name;
+}
+
+/** {@link Frame.exported}, where it differs from the name that was found. */
+export function spellExport(exported: string | undefined, name: string | undefined): Pick<Frame, 'exported'> {
+  const spelt = exported === undefined ? '' : undecorate(exported);
+  return name === undefined || spelt === name ? {} : { exported: spelt };
 }

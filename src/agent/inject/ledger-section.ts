@@ -16,9 +16,9 @@ import {
   HandleOrNull,
   type OwnedHandle,
 } from '../../io/index.ts';
-import type { LedgerLayout } from '../ledger/layout.ts';
+import { HEADER_SIZE_BYTES, type LedgerLayout } from '../ledger/layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import { firstParts, type LedgerPart } from '../ledger/memory-parts.ts';
+import { firstParts, isWithinFirstParts, type LedgerPart } from '../ledger/memory-parts.ts';
 
 const PAGE_READWRITE = 0x04;
 const SEC_RESERVE = 0x400_0000;
@@ -36,13 +36,17 @@ const UNIT_SIZE_BYTES = 0x1_0000;
  * keeps for each view of a section what is committed, Windows for all of them.
  */
 export class LedgerSection implements Disposable {
-  readonly ledger: Ledger;
+  #ledger: Ledger;
   readonly #section: OwnedHandle;
   /** Its address in this process. */
   readonly #view: bigint;
   readonly #layout: LedgerLayout;
   /** For each unit of the view, 1 once it is committed. */
   readonly #units: Uint8Array;
+  /** The views of the {@link ledger}. */
+  readonly #views: ArrayBuffer[] = [];
+  /** Views of the parts that every target has; made when they are to be emptied. */
+  #parts: readonly ArrayBuffer[] | undefined;
 
   /** @throws Win32Error when there is no memory for it */
   constructor(layout: LedgerLayout) {
@@ -55,8 +59,45 @@ export class LedgerSection implements Disposable {
       throw failed('map', 'the ledger');
     }
     this.#view = view;
-    this.ledger = new Ledger((offset, sizeBytes) => this.#look(offset, sizeBytes), layout);
-    this.ledger.initialise();
+    try {
+      for (const { offset, sizeBytes } of firstParts(layout)) this.#commit(offset, sizeBytes);
+      this.#ledger = this.#begin();
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger;
+  }
+
+  /**
+   * Makes a new ledger of the memory, where nothing writes to it any more. The old one cannot be read from then on.
+   *
+   * @returns `false` when the target has needed more than the parts that every target has, or damaged the ledger: then
+   *   all stays
+   */
+  tryEmpty(): boolean {
+    if (!isWithinFirstParts(this.#look(0, HEADER_SIZE_BYTES), this.#layout)) return false;
+    this.#parts ??= firstParts(this.#layout).map(({ offset, sizeBytes }) =>
+      viewMemory(this.#view + BigInt(offset), sizeBytes),
+    );
+    for (const part of this.#parts) clear(new Uint8Array(part));
+    this.#closeViews();
+    this.#ledger = this.#begin();
+    return true;
+  }
+
+  /** A look through one of them is an error from now on. V8 no longer counts their memory. */
+  #closeViews(): void {
+    for (const view of this.#views.splice(0)) view.transfer(0);
+  }
+
+  #begin(): Ledger {
+    const ledger = new Ledger((offset, sizeBytes) => this.#look(offset, sizeBytes), this.#layout);
+    ledger.initialise();
+    return ledger;
   }
 
   get sizeBytes(): number {
@@ -113,6 +154,13 @@ export class LedgerSection implements Disposable {
 
   /** Views a part, after giving it memory here. */
   #look(offset: number, sizeBytes: number): DataView {
+    this.#commit(offset, sizeBytes);
+    const view = viewMemory(this.#view + BigInt(offset), sizeBytes);
+    this.#views.push(view);
+    return new DataView(view);
+  }
+
+  #commit(offset: number, sizeBytes: number): void {
     const end = Math.ceil((offset + sizeBytes) / UNIT_SIZE_BYTES);
     for (let unit = Math.floor(offset / UNIT_SIZE_BYTES); unit < end; unit++) {
       if (this.#units[unit] === 1) continue;
@@ -125,7 +173,6 @@ export class LedgerSection implements Disposable {
       this.#units.fill(1, unit, last);
       unit = last;
     }
-    return new DataView(viewMemory(this.#view + BigInt(offset), sizeBytes));
   }
 
   /** @returns NTSTATUS */
@@ -146,8 +193,27 @@ export class LedgerSection implements Disposable {
 
   [Symbol.dispose](): void {
     using _section = this.#section;
+    this.#closeViews();
+    for (const part of this.#parts ?? []) part.transfer(0);
     UnmapViewOfFile(this.#view);
   }
+}
+
+const zeros = new Uint8Array(UNIT_SIZE_BYTES);
+const PAGE_SIZE_BYTES = 0x1000;
+
+/** Fills bytes with zeros, and writes to no page that has none but zeros: a page costs memory once it is written to. */
+function clear(bytes: Uint8Array): void {
+  for (const unit of cut(bytes, UNIT_SIZE_BYTES))
+    if (!isZero(unit)) for (const page of cut(unit, PAGE_SIZE_BYTES)) if (!isZero(page)) page.fill(0);
+}
+
+function* cut(bytes: Uint8Array, sizeBytes: number): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += sizeBytes) yield bytes.subarray(at, at + sizeBytes);
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes, bytes.length === zeros.length ? zeros : zeros.subarray(0, bytes.length)) === 0;
 }
 
 function createSection(sizeBytes: number): OwnedHandle {

@@ -1,10 +1,8 @@
 import type { AsHandle, BorrowedHandle } from '../../io/index.ts';
 import { countedGap, type Gap, namingGap } from '../../completeness.ts';
 import type { Pauses } from '../../process/guardian/pauses.ts';
-import { nativeMachine } from '../../process/machine/machine.ts';
 import { readMemory } from '../../process/memory.ts';
 import type { StandingThread } from '../../process/thread-stacks.ts';
-import { UserError } from '../../user-error.ts';
 import { GATE_ENDING_THREADS, GATE_WAITING, ledgerLayout } from '../ledger/layout.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { firstSlots, slotParts } from '../ledger/memory-parts.ts';
@@ -19,11 +17,13 @@ import { agentSizeBytes, joinNeighbours, placeAgent } from './agent-place.ts';
 import { AuditorEvents } from './auditor-events.ts';
 import { ExitGate } from './gate/exit-gate.ts';
 import { LedgerSection, placeSentinel } from './ledger-section.ts';
+import type { LedgerSections } from './ledger-sections.ts';
 import { type LeftAgent, LeftAgents, listJumps } from './left-agents.ts';
 import { locateCode } from './locate-code.ts';
 import { findLibuv } from './locate-libuv.ts';
 import { lendHandles, takeHandlesBack } from './loans.ts';
 import { ntdllAddress, ntdllBase, recogniseStubs, type StubRange } from './locate-hooks.ts';
+import { RecordingError } from './recording-error.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
 import { readFreeStubs, readStubs, withoutJumps } from './stub-code.ts';
@@ -52,17 +52,6 @@ interface Program {
 /** The inputs of linking that differ from target to target. */
 type Linked = Pick<LinkInputs, 'ledger' | 'goCode' | 'modules'>;
 
-/** No system call of a target can be hooked. */
-export class RecordingError extends UserError {
-  constructor() {
-    super(
-      nativeMachine() === 'ARM64'
-        ? 'Cannot record: this is Windows for ARM64, and only x64 Windows is supported. Try an x64 machine.'
-        : 'Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.',
-    );
-  }
-}
-
 /**
  * The agent at work in one target, seen from the auditor: the ledger, and the gate at which the target waits when it
  * exits.
@@ -77,6 +66,9 @@ export class Recording implements Disposable {
    */
   readonly unmovable: readonly string[];
   readonly #section: LedgerSection;
+  /** Where it comes from, if not for this target alone. */
+  readonly #sections: LedgerSections | undefined;
+  #isTargetGone = false;
   readonly #gate: ExitGate;
   readonly #events: AuditorEvents;
   /** Where no other targets share the {@link #events}. */
@@ -97,13 +89,19 @@ export class Recording implements Disposable {
   /** Functions of DLLs that the target had mapped before, and that could not be hooked. */
   #missed = 0;
 
-  private constructor(options: RecordingOptions, code: AgentCode, events: AuditorEvents | undefined) {
+  private constructor(
+    options: RecordingOptions,
+    code: AgentCode,
+    events: AuditorEvents | undefined,
+    sections: LedgerSections | undefined,
+  ) {
     this.#code = code;
     const layout = ledgerLayout(options.slotCount ?? DEFAULT_SLOT_COUNT, options.quarantine ?? 0, options.history);
     const { modules, unmovable, stubs, closeHandle } = locateCode();
     this.unmovable = unmovable;
     this.#stubs = stubs;
-    this.#section = new LedgerSection(layout);
+    this.#sections = sections;
+    this.#section = sections?.take(layout) ?? new LedgerSection(layout);
     try {
       this.#gate = new ExitGate();
       this.#ownEvents = events === undefined ? new AuditorEvents({ followsChildren: false }) : undefined;
@@ -122,12 +120,17 @@ export class Recording implements Disposable {
    * Prepares all that needs no target.
    *
    * @param events that other targets of the same audit share; the caller disposes of them
+   * @param sections that recordings with the same options share, likewise
    * @throws Win32Error or NtStatusError when Windows refuses a call
    */
-  static async prepare(options: RecordingOptions = {}, events?: AuditorEvents): Promise<Recording> {
+  static async prepare(
+    options: RecordingOptions = {},
+    events?: AuditorEvents,
+    sections?: LedgerSections,
+  ): Promise<Recording> {
     const { quarantine = 0, checked = false } = options;
     const code = await loadCode({ quarantine: quarantine > 0, checked, stops: events?.stops !== undefined });
-    return new Recording(options, code, events);
+    return new Recording(options, code, events, sections);
   }
 
   get ledger(): Ledger {
@@ -381,9 +384,15 @@ export class Recording implements Disposable {
     this.#gate.release();
   }
 
+  /** The target has ended, and its ledger is not read any more: its memory may serve another target. */
+  noteTargetGone(): void {
+    this.#isTargetGone = true;
+  }
+
   [Symbol.dispose](): void {
-    using _section = this.#section;
     using _events = this.#ownEvents;
     using _gate = this.#gate;
+    if (this.#isTargetGone && this.#sections !== undefined) this.#sections.giveBack(this.#section);
+    else this.#section[Symbol.dispose]();
   }
 }

@@ -20,7 +20,8 @@ export type CounterName =
   | 'droppedRuntimeObjects'
   | 'inheritedCut'
   | 'sweptDropped'
-  | 'standaloneObjects';
+  | 'standaloneObjects'
+  | 'misuseRecords';
 
 /** The counters of what was missed. */
 export const countedGaps: readonly (readonly [CounterName, CountedGap])[] = [

@@ -143,7 +143,9 @@ const headerFields = {
   /** As in {@link LedgerLayout}, for another reader than the auditor. */
   quarantineCount: 'u32',
   history: 'u32',
-  paddingBeforeWalkers: 'u32[48]',
+  /** Records of the misuse table so far, of all kinds. Each is counted before it is ready. */
+  misuseRecords: 'u32',
+  paddingBeforeWalkers: 'u32[47]',
   /** {@link WALKER_COUNT} ids of threads that are inside the documented unwinder, hashed by thread id. */
   walkers: 'u32[4096]',
 } as const;

@@ -118,9 +118,8 @@ export class Ledger implements CallLedger {
     this.#memory.setUint32(offset + slot.openedGeneration, 1);
     this.#memory.setUint16(offset + slot.objectType, objectTypes.indexOf(objectType));
     this.#memory.setBigUint64(offset + slot.state, 3n); // generation 1, open
-    const used = this.#memory.getBigUint64(header.slotsUsed);
     const index = (BigInt.asUintN(64, value) >> 2n) + 1n;
-    if (index > used) this.#memory.setBigUint64(header.slotsUsed, index);
+    if (index > this.#memory.getBigUint64(header.slotsUsed)) this.#memory.setBigUint64(header.slotsUsed, index);
   }
 
   /** Sets what the agent adds to the system's time: {@link header.clockOffset}. */
@@ -205,9 +204,8 @@ export class Ledger implements CallLedger {
   /** Values that are open by the ledger, ascending. */
   *openValues(): Generator<bigint> {
     const used = this.#slotsUsed();
-    for (let index = 0; index < used; index++) {
+    for (let index = 0; index < used; index++)
       if (this.#memory.getUint8(this.#layout.slotsOffset + index * SLOT_SIZE_BYTES) & 1) yield BigInt(index) << 2n;
-    }
   }
 
   /** Runtime objects that are open and count themselves, in the order of the table. */
@@ -312,6 +310,7 @@ export class Ledger implements CallLedger {
   }
 
   *searchesGivenToWrongCloser(): Generator<number> {
+    if (this.counter('misuseRecords') === 0) return; // each of them is the object of one
     for (let index = 1; index <= RUNTIME_OBJECT_COUNT; index++) {
       const life = readLife(this.#memory, this.#runtimeObjectOffset(index)!);
       if (life?.isOpen === true && life.givenToWrongCloser === true && life.objectType === 'Search')
@@ -341,6 +340,7 @@ export class Ledger implements CallLedger {
   }
 
   *#records<Kind>(read: (memory: LedgerMemory, offset: number) => Kind | undefined): Generator<Kind> {
+    if (this.counter('misuseRecords') === 0) return; // a look at the table would give it memory
     for (let index = 0; index < MISUSE_COUNT; index++) {
       const record = read(this.#memory, this.#layout.misusesOffset + index * MISUSE_SIZE_BYTES);
       if (record !== undefined) yield record;

@@ -1,5 +1,5 @@
 import { EARLIER_LIVES_SLOT_COUNT } from './earlier-life.ts';
-import { type LedgerLayout, SLOT_SIZE_BYTES } from './layout.ts';
+import { header, LEDGER_MAGIC, type LedgerLayout, SLOT_SIZE_BYTES } from './layout.ts';
 
 /*
  * Which parts of a ledger have memory. It is reserved whole, and most processes need little of it. The agent asks for
@@ -32,6 +32,17 @@ export function firstParts(layout: LedgerLayout): readonly LedgerPart[] {
     { offset: quarantineOffset, sizeBytes: slotsOffset - quarantineOffset },
     ...slotParts(layout, firstSlots(layout)),
   ].filter(({ sizeBytes }) => sizeBytes > 0);
+}
+
+/** Whether a target has used no more than the {@link firstParts}, and has left the header as it is. */
+export function isWithinFirstParts(view: DataView, layout: LedgerLayout): boolean {
+  return (
+    view.getBigUint64(header.magic, true) === LEDGER_MAGIC &&
+    view.getBigUint64(header.slotCount, true) === BigInt(layout.slotCount) &&
+    view.getBigUint64(header.slotsUsed, true) <= BigInt(firstSlots(layout)) &&
+    view.getBigUint64(header.stackPoolUsed, true) < BigInt(STACK_POOL_CHUNK_SIZE_BYTES - STACK_POOL_SPARE_BYTES) &&
+    view.getUint32(header.misuseLives, true) === 0
+  );
 }
 
 /** The first `count` slots, and their earlier lives. */

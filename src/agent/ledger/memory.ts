@@ -40,16 +40,25 @@ const FIRST_SIZE_BYTES = 0x1_0000;
  */
 export class LedgerMemory {
   readonly #view: ViewLedger;
-  /** The parts before the stack pool, and from each of these on: the pool, the slots, and both kinds of lives. */
+  /** The header; then misuses, images, runtime objects, the stack pool, the slots, and both kinds of lives. */
   readonly #windows: Window[];
   /** The window of the last read: the next read is most often beside it. */
   #window: Window;
 
   constructor(view: ViewLedger, layout: LedgerLayout) {
-    const { stackPoolOffset, slotsOffset, earlierLivesOffset, misuseLivesOffset, sizeBytes } = layout;
+    const { misusesOffset, imagesOffset, runtimeObjectsOffset, stackPoolOffset } = layout;
+    const { slotsOffset, earlierLivesOffset, misuseLivesOffset, sizeBytes } = layout;
     this.#view = view;
-    const begins = [stackPoolOffset, slotsOffset, earlierLivesOffset, misuseLivesOffset];
-    this.#window = this.#open(0, stackPoolOffset, stackPoolOffset);
+    const begins = [
+      misusesOffset,
+      imagesOffset,
+      runtimeObjectsOffset,
+      stackPoolOffset,
+      slotsOffset,
+      earlierLivesOffset,
+      misuseLivesOffset,
+    ];
+    this.#window = this.#open(0, misusesOffset, misusesOffset);
     this.#windows = [this.#window];
     // Each of these is opened when something in it is read.
     const closed = new ArrayBuffer(0);
@@ -102,8 +111,9 @@ export class LedgerMemory {
 
   /** Replaces a number in one step, unless the target has changed it. @returns whether it did */
   exchangeUint32(offset: number, expected: number, value: number): boolean {
-    const { buffer, byteOffset } = this.#view(offset, 4);
-    return Atomics.compareExchange(new Uint32Array(buffer, byteOffset, 1), 0, expected, value) === expected;
+    const { view, begin } = this.#windowOf(offset);
+    const word = new Uint32Array(view.buffer, view.byteOffset + offset - begin, 1);
+    return Atomics.compareExchange(word, 0, expected, value) === expected;
   }
 
   setUint16(offset: number, value: number): void {

@@ -7,10 +7,11 @@ import type { AsHandle } from '../../io/index.ts';
 import type { MarkListener } from '../../marks/mark-listener.ts';
 import type { Report } from '../../model.ts';
 import type { Pauses } from '../../process/guardian/pauses.ts';
-import { listFirstModules } from '../../process/modules.ts';
 import { nowMs } from '../../process/clock.ts';
 import { failedFast } from '../../process/exit-code.ts';
+import type { RunningProcess } from '../../process/running-process.ts';
 import type { Target } from '../../process/target.ts';
+import type { SharedAnswers } from '../../symbols/shared-answers.ts';
 import type { AuditClaim } from '../audit-claim.ts';
 import { Examination, type Judgement, type Look, noteOpenHandles } from '../examination.ts';
 import { ExitingThreads } from '../exiting-threads.ts';
@@ -32,6 +33,7 @@ export interface MemberOptions {
   /** Belongs to the member. */
   readonly claim: AuditClaim | undefined;
   readonly names: NameSources;
+  readonly shared: SharedAnswers;
   /** Counts the open handles of each site now and then; belongs to the member. */
   readonly marks?: MarkListener | undefined;
   /** Called after each count, and with `undefined` when the process has ended. */
@@ -81,10 +83,9 @@ export class Member implements Disposable {
    * @throws RecordingError when no system call can be hooked
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
-  static record(target: Target, recording: Recording, options: MemberOptions): Member {
-    const { names } = options;
-    const firstModules = listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, names });
+  static record(target: RunningProcess, recording: Recording, options: MemberOptions): Member {
+    const { names, shared } = options;
+    const examination = new Examination(target, recording, { firstModules: target.firstModules, names, shared });
     try {
       recording.install(target, examination.findProgram());
       noteOpenHandles(target, recording);
@@ -103,11 +104,16 @@ export class Member implements Disposable {
    * @throws StopError or GuardianError when the process cannot be stopped
    * @throws Win32Error or NtStatusError when Windows refuses what it takes
    */
-  static async attach(target: Target, recording: Recording, pauses: Pauses, options: MemberOptions): Promise<Member> {
-    const { names } = options;
+  static async attach(
+    target: RunningProcess,
+    recording: Recording,
+    pauses: Pauses,
+    options: MemberOptions,
+  ): Promise<Member> {
+    const { names, shared } = options;
     const loaded = target.modules();
-    const firstModules = loaded.length > 0 ? loaded : listFirstModules(target, target.image);
-    const examination = new Examination(target, recording, { firstModules, names });
+    const firstModules = loaded.length > 0 ? loaded : target.firstModules;
+    const examination = new Examination(target, recording, { firstModules, names, shared });
     try {
       await attachAgent(recording, target, pauses, {
         goCode: examination.findProgram()?.goCode,
@@ -151,7 +157,7 @@ export class Member implements Disposable {
     this.#options.marks?.note();
   }
 
-  /** Does what the process waits for, if it waits at a stop of its exit, and judges it when it ends. */
+  /** Does what the process waits for, if it waits at a stop of its exit. */
   look(): void {
     if (this.hasEnded) return;
     if (this.#judging === undefined && this.recording.isAtStop)
@@ -161,10 +167,9 @@ export class Member implements Disposable {
         this.recording.release();
         this.#judge(() => Promise.reject(error));
       }
-    this.lookForEnd();
   }
 
-  /** @returns whether it has ended */
+  /** Judges the process if it has ended. @returns whether it has */
   lookForEnd(): boolean {
     const hadEnded = this.hasEnded;
     this.#exitCode ??= this.target.exitCode();
@@ -240,6 +245,7 @@ export class Member implements Disposable {
   async giveBack(beforeItIsGone: () => Promise<void>): Promise<void> {
     await this.settle();
     await beforeItIsGone();
+    this.recording.noteTargetGone();
     this[Symbol.dispose]();
   }
 

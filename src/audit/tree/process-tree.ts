@@ -1,4 +1,5 @@
 import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
+import { LedgerSections } from '../../agent/inject/ledger-sections.ts';
 import { Recording } from '../../agent/inject/recording.ts';
 import type { RecordingOptions } from '../../agent/inject/recording-options.ts';
 import { type Gap, groupGaps } from '../../completeness.ts';
@@ -10,7 +11,9 @@ import { Guardian } from '../../process/guardian/guardian.ts';
 import { Pauses } from '../../process/guardian/pauses.ts';
 import type { ProcessInfo } from '../../process/processes.ts';
 import { AttachError, endedError, RunningProcess } from '../../process/running-process.ts';
+import { nowMs } from '../../process/clock.ts';
 import type { Target } from '../../process/target.ts';
+import { SharedAnswers } from '../../symbols/shared-answers.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
@@ -27,6 +30,8 @@ import type { ProcessReport } from './process-report.ts';
 
 /** How often the tree is looked at when no target has called. */
 const LOOK_MS = 50;
+/** How often, at most, each process is asked whether it has ended: targets may call a hundred times a second. */
+const END_LOOK_MS = 20;
 const INFINITE_MS = 0xffff_ffff;
 
 interface TreeOptions {
@@ -74,6 +79,8 @@ export class ProcessTree implements AsyncDisposable {
   readonly #gaps: { readonly pid: number; readonly gap: Gap }[] = [];
   readonly #failures: unknown[] = [];
   readonly #exchange = new Exchange();
+  readonly #shared = new SharedAnswers();
+  readonly #sections = new LedgerSections();
   readonly #events: AuditorEvents;
   readonly #options: TreeOptions;
   readonly #root: { readonly target: Target; readonly recording: Recording } | undefined;
@@ -263,12 +270,13 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   async #prepare(): Promise<Recording> {
-    return await Recording.prepare(this.#options.recording, this.#events);
+    return await Recording.prepare(this.#options.recording, this.#events, this.#sections);
   }
 
   async #follow(): Promise<void> {
     const { arrived, child } = this.#events;
     const calls: readonly AsHandle[] = [this.#wake, arrived, ...(child === undefined ? [] : [child])];
+    let endsSeenMs = 0;
     while (!this.#isClosed) {
       const marking = [...this.#living].find(({ markEvent }) => markEvent !== undefined);
       const mark = marking?.markEvent;
@@ -278,9 +286,11 @@ export class ProcessTree implements AsyncDisposable {
       if (happened !== undefined && happened === mark) marking?.noteMark();
       await this.#answerRequests();
       if (this.#root?.recording.isAtStop === true) SetEvent(this.#rootArrived.asRawHandle());
+      const looksForEnds = nowMs() - endsSeenMs > END_LOOK_MS;
+      if (looksForEnds) endsSeenMs = nowMs();
       for (const member of this.#living) {
         member.look();
-        if (!member.hasEnded) continue;
+        if (!looksForEnds || !member.lookForEnd()) continue;
         this.#living.delete(member);
         void member.giveBack(async () => await this.#leave(member.pid));
       }
@@ -362,6 +372,7 @@ export class ProcessTree implements AsyncDisposable {
     const marks = given ?? (everyMs === undefined ? undefined : MarkListener.every(everyMs, settleMs));
     return {
       names,
+      shared: this.#shared,
       claim,
       marks,
       sectionsOfAll,
@@ -375,6 +386,7 @@ export class ProcessTree implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stop();
     for (const member of this.#members) await member.settle();
+    using _sections = this.#sections;
     using _rootArrived = this.#rootArrived;
     using _settled = this.#settled;
     using _wake = this.#wake;

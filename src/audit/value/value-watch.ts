@@ -1,5 +1,6 @@
 import type { Ledger } from '../../agent/ledger/ledger.ts';
 import { SystemError } from '../../io/index.ts';
+import { EnvironmentBlock } from '../../process/environment/environment-block.ts';
 import { listFirstModules, type Module } from '../../process/modules.ts';
 import type { Target } from '../../process/target.ts';
 import type { NameSources, WatchOptions } from '../options.ts';
@@ -27,7 +28,7 @@ export class ValueWatch implements Disposable {
     this.#startTime = startTime;
     this.#process = target.origin === 'started' ? undefined : { pid: target.pid, image: target.image };
     // A child may have ended before the first look.
-    const firstModules = tryToList(() => listFirstModules(target, target.image));
+    const firstModules = tryToList(() => listFirstModules(EnvironmentBlock.of(target), target.image));
     const modules = (): readonly Module[] => [
       ...tryToList(() => (target.exitCode() === undefined ? target.modules() : [])),
       ...firstModules,

@@ -13,7 +13,7 @@ interface NamedLine {
 }
 
 /** The function of Go that holds an address. */
-interface GoFunction extends NamedLine {
+export interface GoFunction extends NamedLine {
   /** Relative to the image. */
   readonly begin: number;
   /** The functions that were inlined at the address, the innermost first. */

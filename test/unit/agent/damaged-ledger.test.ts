@@ -152,6 +152,7 @@ describe('any damage yields an error or plausible data, and never a crash, an en
     view.setUint32(layout.imagesOffset + image.sizeBytes, 0x1000, true);
     view.setBigUint64(layout.imagesOffset + image.base, 0x1_0000n, true);
     view.setUint32(header.imageCount, 1, true);
+    view.setUint32(header.misuseRecords, 6, true);
     view.setUint32(header.exiting, 1, true);
     view.setUint32(header.droppedStacks, 2, true);
     view.setUint32(header.inheritedCut, 1, true);

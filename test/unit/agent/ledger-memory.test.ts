@@ -15,10 +15,12 @@ function lookAt(): { readonly ledger: LedgerMemory; seenBytes(): number } {
   return { ledger, seenBytes: () => seen };
 }
 
-const { stackPoolOffset, slotsOffset, sizeBytes } = layout;
+const { misusesOffset, stackPoolOffset, slotsOffset, sizeBytes } = layout;
 
 test.each([
   ['its first word', 0],
+  ['the last word of the header', misusesOffset - 8],
+  ['the first misuse', misusesOffset],
   ['the last word before the stacks', stackPoolOffset - 8],
   ['the first stack', stackPoolOffset],
   ['a stack that lies across the end of the first window', stackPoolOffset + 0x1_0000 - 4],
@@ -39,7 +41,7 @@ test.each([
 
 test('no more is looked at than is needed, or twice as much', () => {
   const { ledger, seenBytes } = lookAt();
-  expect(seenBytes()).toBe(stackPoolOffset);
+  expect(seenBytes()).toBe(misusesOffset);
   ledger.getUint32(stackPoolOffset + (6 << 20));
   expect(seenBytes()).toBeLessThan(12 << 20);
 });

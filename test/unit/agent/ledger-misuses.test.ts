@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { slot } from '../../../src/agent/ledger/layout.ts';
+import { header, slot } from '../../../src/agent/ledger/layout.ts';
 import { DESCRIPTOR_KEY } from '../../../src/agent/ledger/runtime-object.ts';
 import { earlierLifeOffset } from '../../../src/agent/ledger/earlier-life.ts';
 import {
@@ -10,7 +10,7 @@ import {
   MISUSE_WRONG_CLOSER,
   MISUSE_SIZE_BYTES,
 } from '../../../src/agent/ledger/misuse.ts';
-import type { Ledger } from '../../../src/agent/ledger/ledger.ts';
+import { Ledger } from '../../../src/agent/ledger/ledger.ts';
 import {
   closed,
   emptyLedger,
@@ -44,7 +44,23 @@ describe('a misuse', () => {
     values.forEach((value, index) => view.setBigInt64(offset + misuse.values + index * 8, BigInt(value), true));
     writeSlot(offset + misuse.life, { generation: 4n, isOpen: false, closedGeneration: 4 });
     view.setUint32(offset + misuse.ready, 1, true);
+    view.setUint32(header.misuseRecords, 1, true);
   }
+
+  test('is not looked for where none was counted', () => {
+    const seen: number[] = [];
+    const look = (at: number, sizeBytes: number): DataView => {
+      seen.push(at);
+      return new DataView(view.buffer, at, sizeBytes);
+    };
+    const spied = new Ledger(look, layout);
+    const readAll = () => [spied.misuses(), spied.inheritances(), spied.sweeps(), spied.searchesGivenToWrongCloser()];
+    expect(readAll().flatMap((records) => [...records])).toEqual([]);
+    expect(seen).toEqual([0]);
+    writeMisuse(1, [0x1a4]);
+    expect([...spied.misuses()]).toHaveLength(1);
+    expect(seen).toContain(layout.misusesOffset);
+  });
 
   test('is the refused call, its values without repetition, and the life that its value had had', () => {
     writeMisuse(3, [0x1a4, 0x1a8, 0x1a4]);

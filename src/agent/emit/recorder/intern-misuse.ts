@@ -275,6 +275,8 @@ function emitWriteRecord(asm: Assembler, environment: RecorderEnvironment): void
   asm.mov(rdx, earlierLives);
   asm.call(environment.keepMisuseLives);
   asm.mov(r9, rax);
+  asm.mov(rdx, environment.linkSlots.ledger);
+  asm.lockInc32(at(rdx, header.misuseRecords));
   asm.movImmediate32(at(r9, misuse.ready), 1);
 }
 

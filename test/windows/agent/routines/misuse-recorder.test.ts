@@ -127,6 +127,16 @@ describe.each([
     expect(misuses()).toEqual([{ ...first, count: 3 }]);
   });
 
+  test('counts the records, so that a reader of the ledger need not look for any where there are none', () => {
+    expect(memory.getUint32(header.misuseRecords, true)).toBe(0);
+    count();
+    count();
+    expect(memory.getUint32(header.misuseRecords, true)).toBe(1);
+    count({ stack: refused.stack + 1 });
+    expect(memory.getUint32(header.misuseRecords, true)).toBe(2);
+    expect(recordOffsets()).toHaveLength(2);
+  });
+
   test.each<[what: string, one: Partial<Life>, other: Partial<Life>]>([
     ['generation', { generation: 4n }, { generation: 9n }],
     ['earlier close, when it is open', { isOpen: true, closedStack: 50 }, { isOpen: true, closedStack: 51 }],
