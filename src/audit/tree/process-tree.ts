@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
 import { Recording } from '../../agent/inject/recording.ts';
 import type { RecordingOptions } from '../../agent/inject/recording-options.ts';
@@ -83,6 +85,7 @@ export class ProcessTree implements AsyncDisposable {
   #next: Promise<Recording> | undefined;
   #guardian: Promise<Guardian> | undefined;
   #loop: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
   #isClosed = false;
 
   /** @param root a process that the tool has started, and that its caller judges */
@@ -136,7 +139,7 @@ export class ProcessTree implements AsyncDisposable {
 
   /** Begins to follow. A process that the tool has started must not run before. */
   start(): void {
-    this.#loop = this.#follow();
+    this.#loop = this.#goOnFollowing();
   }
 
   /** Resolves when all processes of the tree but the first have ended, or were judged at their exits. */
@@ -192,9 +195,12 @@ export class ProcessTree implements AsyncDisposable {
   /**
    * Stops following: the hooks are taken out of processes that still run, and the reports on them are of what they did
    * until then. Resolves when those that have ended are judged.
+   *
+   * @throws what has kept the processes from being followed
    */
   async finish(): Promise<TreeReport> {
     await this.#stop();
+    if (this.#failure !== undefined) throw this.#failure.error;
     return await this.#report(async (member) => {
       const pauses = await this.#pausesOf(member.target);
       try {
@@ -263,6 +269,17 @@ export class ProcessTree implements AsyncDisposable {
     return await Recording.prepare(this.#options.recording, this.#events);
   }
 
+  async #goOnFollowing(): Promise<void> {
+    while (!this.#isClosed) await this.#follow().catch(async (error: unknown) => await this.#fail(error));
+  }
+
+  /** The audit is over, but until then no process must wait in vain: so the tree is looked at now and then. */
+  async #fail(error: unknown): Promise<undefined> {
+    this.#failure ??= { error }; // finish() throws it
+    SetEvent(this.#settled.asRawHandle());
+    await sleep(LOOK_MS);
+  }
+
   async #follow(): Promise<void> {
     const { arrived, child } = this.#events;
     const calls: readonly AsHandle[] = [this.#wake, arrived, ...(child === undefined ? [] : [child])];
@@ -271,7 +288,8 @@ export class ProcessTree implements AsyncDisposable {
       const mark = marking?.markEvent;
       // A mark that was made before the exit is heard before it.
       const awaited = mark === undefined ? calls : [mark, ...calls];
-      const happened = await waitForOneWithin(this.#living.size > 0 ? LOOK_MS : INFINITE_MS, awaited);
+      const timeoutMs = this.#living.size > 0 ? LOOK_MS : INFINITE_MS;
+      const happened = await waitForOneWithin(timeoutMs, awaited).catch(async (error) => await this.#fail(error));
       if (happened !== undefined && happened === mark) marking?.noteMark();
       await this.#answerRequests();
       if (this.#root?.recording.isAtStop === true) SetEvent(this.#rootArrived.asRawHandle());
