@@ -198,6 +198,15 @@ describe('an attach', () => {
     expect((await audited).target.exitCode).toBe(0);
   });
 
+  it('is refused for a process that has the id of one that was listed', async () => {
+    using target = await Target.start('works-without-pause', '1');
+    const info = findProcess(String(target.processId));
+    const before = { ...info, startTime: info.startTime - 1n };
+    await expect(attach({ processes: [before], forMs: 100 })).rejects.toThrow(
+      'it has ended, and another process has its id. Try the id of a process that runs.',
+    );
+  });
+
   it('works after an auditor was killed in the midst of its audit', async () => {
     using target = await Target.start('works-without-pause', '4', '20');
     for (let round = 0; round < 3; round++) {

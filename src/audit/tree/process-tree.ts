@@ -157,7 +157,7 @@ export class ProcessTree implements AsyncDisposable {
    * @throws RecordingError, Win32Error or NtStatusError when it refuses the recorder
    */
   async attach(info: ProcessInfo, marks?: MarkListener): Promise<number> {
-    const target = RunningProcess.open(info, 'attached');
+    const target = RunningProcess.open(info);
     const claim = AuditClaim.take(target.pid);
     let recording: Recording | undefined;
     try {
@@ -325,7 +325,7 @@ export class ProcessTree implements AsyncDisposable {
   async #adopt(parent: Target, processId: number): Promise<void> {
     let child: RunningProcess | undefined;
     try {
-      child = RunningProcess.open({ processId, name: '?' }, 'child');
+      child = RunningProcess.openChild(processId);
       // The id comes from the parent's memory: no other process must be touched.
       if (child.parentId !== parent.pid)
         throw new AttachError({ processId, name: '?' }, 'another process started it', '');
