@@ -25,6 +25,7 @@ import { Member, type MemberOptions, type Verdict } from './member.ts';
 import type { Stops } from '../stops/stops.ts';
 import type { ProcessChoice } from './process-choice.ts';
 import type { ProcessReport } from './process-report.ts';
+import { detach, reportOn, unrecordedGap } from './report-on.ts';
 
 /** How often the tree is looked at when no target has called. */
 const LOOK_MS = 50;
@@ -180,16 +181,13 @@ export class ProcessTree implements AsyncDisposable {
 
   /** Notes that a process has no report, and why. */
   noteUnrecorded(pid: number, image: string, error: unknown): void {
-    const why = error instanceof AttachError ? error.why : error instanceof Error ? error.message : String(error);
     this.#failures.push(error);
-    this.#gaps.push({ pid, gap: { kind: 'process-unrecorded', image, why: why.replace(/\.$/, '') } });
+    this.#gaps.push({ pid, gap: unrecordedGap(image, error) });
   }
 
   /** Reports on all processes so far, those that go on included. Recording goes on. */
   async reportInPassing(): Promise<TreeReport> {
-    return await this.#report(
-      async (member) => await member.reportInPassing(await this.#pausesOf(member.target), false),
-    );
+    return await this.#report(false);
   }
 
   /**
@@ -201,21 +199,19 @@ export class ProcessTree implements AsyncDisposable {
   async finish(): Promise<TreeReport> {
     await this.#stop();
     if (this.#failure !== undefined) throw this.#failure.error;
-    return await this.#report(async (member) => {
-      const pauses = await this.#pausesOf(member.target);
-      try {
-        return await member.reportInPassing(pauses, true);
-      } finally {
-        await this.#detach(member, pauses);
-      }
-    });
+    return await this.#report(true);
   }
 
   /** Takes the hooks out of all processes that still run, where there is no reader any more for what is recorded. */
   async abandon(): Promise<void> {
     await this.#stop();
     for (const member of this.#members)
-      if (!member.isJudging && !member.lookForEnd()) await this.#detach(member, await this.#pausesOf(member.target));
+      if (!member.isJudging && !member.lookForEnd())
+        try {
+          await detach(member, await this.#pausesOf(member.target));
+        } catch {
+          // It keeps the hooks, as when its auditor is killed. The others must not.
+        }
   }
 
   async #stop(): Promise<void> {
@@ -224,40 +220,31 @@ export class ProcessTree implements AsyncDisposable {
     await this.#loop;
   }
 
-  async #report(ofRunning: (member: Member) => Promise<ProcessReport | undefined>): Promise<TreeReport> {
+  async #report(isLast: boolean): Promise<TreeReport> {
     const reports: ProcessReport[] = [];
-    const left: { readonly pid: number; readonly gap: Gap }[] = [];
+    const gaps: { readonly pid: number; readonly gap: Gap }[] = [];
+    const failures: unknown[] = [];
     for (const member of [...this.#members]) {
+      const { pid, image } = member;
       try {
-        let report = member.isJudging || member.lookForEnd() ? undefined : await ofRunning(member);
-        if (report !== undefined && member.target.origin === 'child' && this.#root !== undefined)
-          left.push({ pid: member.pid, gap: { kind: 'process-left', image: member.image } });
-        while (member.isJudging && !member.lookForEnd() && !member.isOver)
-          await waitForOneWithin(LOOK_MS, [member.target]);
-        if (member.isJudging && !member.hasEnded) await this.#detach(member, await this.#pausesOf(member.target));
-        report ??= await member.report();
-        if (report !== undefined) reports.push(report);
+        reports.push(await reportOn(member, isLast, async () => await this.#pausesOf(member.target)));
+        if (!member.isJudging && member.target.origin === 'child' && this.#root !== undefined)
+          gaps.push({ pid, gap: { kind: 'process-left', image } });
       } catch (error) {
-        this.noteUnrecorded(member.pid, member.image, error);
+        failures.push(error);
+        gaps.push({ pid, gap: unrecordedGap(image, error) });
       }
     }
+    if (isLast) await this.#answerRequests(true); // of parents that still had the hooks
     const { missing } = this.#options.choice;
     return {
       reports,
       gaps: [
-        ...groupGaps([...left, ...this.#gaps]),
+        ...groupGaps([...gaps, ...this.#gaps]),
         ...(missing.length === 0 ? [] : [{ kind: 'programs-missing', names: missing } as const]),
       ],
-      failures: this.#failures,
+      failures: [...failures, ...this.#failures],
     };
-  }
-
-  async #detach(member: Member, pauses: Pauses): Promise<void> {
-    try {
-      await member.detach(pauses);
-    } catch (error) {
-      if (member.target.exitCode() === undefined) throw error; // otherwise it has ended meanwhile
-    }
   }
 
   async #pausesOf(target: Target): Promise<Pauses> {
@@ -291,7 +278,7 @@ export class ProcessTree implements AsyncDisposable {
       const timeoutMs = this.#living.size > 0 ? LOOK_MS : INFINITE_MS;
       const happened = await waitForOneWithin(timeoutMs, awaited).catch(async (error) => await this.#fail(error));
       if (happened !== undefined && happened === mark) marking?.noteMark();
-      await this.#answerRequests();
+      await this.#answerRequests(false);
       if (this.#root?.recording.isAtStop === true) SetEvent(this.#rootArrived.asRawHandle());
       for (const member of this.#living) {
         member.look();
@@ -303,7 +290,8 @@ export class ProcessTree implements AsyncDisposable {
     }
   }
 
-  async #answerRequests(): Promise<void> {
+  /** @param isLate nothing is recorded any more */
+  async #answerRequests(isLate: boolean): Promise<void> {
     const parents = [
       ...(this.#root === undefined ? [] : [this.#root]),
       ...[...this.#living].filter((member) => !member.hasEnded),
@@ -313,7 +301,7 @@ export class ProcessTree implements AsyncDisposable {
       for (const { index, processId } of childRequests.list()) {
         if (!childRequests.take(index)) continue;
         try {
-          await this.#adopt(target, processId);
+          await this.#adopt(target, processId, isLate);
         } finally {
           childRequests.answer(index);
         }
@@ -322,7 +310,7 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   /** Puts the recorder into a child process. One that it cannot be put into runs unrecorded. */
-  async #adopt(parent: Target, processId: number): Promise<void> {
+  async #adopt(parent: Target, processId: number, isLate: boolean): Promise<void> {
     let child: RunningProcess | undefined;
     try {
       child = RunningProcess.openChild(processId);
@@ -334,7 +322,9 @@ export class ProcessTree implements AsyncDisposable {
       if (this.#options.choice.isSkipped(child.image)) {
         this.#gaps.push({ pid: processId, gap: { kind: 'process-skipped', image: child.image } });
         child[Symbol.dispose]();
-      } else this.#join(await this.#record(child, parent.pid));
+      } else if (isLate)
+        throw new AttachError({ processId, name: '?' }, 'it was started when the recording was over', '');
+      else this.#join(await this.#record(child, parent.pid));
     } catch (error) {
       this.noteUnrecorded(processId, child?.image ?? '?', error);
       child?.[Symbol.dispose]();
