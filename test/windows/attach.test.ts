@@ -207,6 +207,17 @@ describe('an attach', () => {
     );
   });
 
+  it.each([
+    [
+      {},
+      /Cannot attach to process 4 \(System\): it is the kernel, and to hold it up may stop the system\. Try --force/,
+    ],
+    [{ force: true }, /Cannot attach to process 4 \(System\): (it has ended|access is denied)/],
+  ])('is refused for a process that Windows cannot run without, by %j', async (options, message) => {
+    const kernel = { ...findProcess(String(process.pid)), processId: 4, name: 'System' };
+    await expect(attach({ processes: [kernel], forMs: 100, ...options })).rejects.toThrow(message);
+  });
+
   it('works after an auditor was killed in the midst of its audit', async () => {
     using target = await Target.start('works-without-pause', '4', '20');
     for (let round = 0; round < 3; round++) {
