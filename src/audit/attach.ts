@@ -20,7 +20,8 @@ import { OpenTimeline } from './open-timeline.ts';
 import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
-import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
+import type { TreeReport } from './tree/process-report.ts';
+import { ProcessTree } from './tree/process-tree.ts';
 import { openStops } from './stops/stops.ts';
 import { AbortEvent, waitForOne } from './wait.ts';
 

@@ -2,10 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
 import { Recording } from '../../agent/inject/recording.ts';
-import type { RecordingOptions } from '../../agent/inject/recording-options.ts';
 import { type Gap, groupGaps } from '../../completeness.ts';
-import type { Evidence } from '../../evidence-model.ts';
 import { CreateEventW, SetEvent } from '../../ffi/kernel32.ts';
+import { CleanupStack } from '../../io/cleanup-stack.ts';
 import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import { MarkListener } from '../../marks/mark-listener.ts';
 import { Guardian } from '../../process/guardian/guardian.ts';
@@ -16,51 +15,15 @@ import type { Target } from '../../process/target.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
-import type { JavaScriptLogs } from '../javascript-logs.ts';
-import type { NameSources } from '../options.ts';
-import type { CountedProcess, OpenCounts } from '../open-counts.ts';
-import type { OpenTimeline } from '../open-timeline.ts';
 import { Exchange } from './exchange.ts';
-import { Member, type MemberOptions, type Verdict } from './member.ts';
-import type { Stops } from '../stops/stops.ts';
-import type { ProcessChoice } from './process-choice.ts';
-import type { ProcessReport } from './process-report.ts';
+import { Member, type MemberOptions } from './member.ts';
+import type { ProcessReport, TreeReport } from './process-report.ts';
 import { detach, reportOn, unrecordedGap } from './report-on.ts';
+import type { TreeOptions } from './tree-options.ts';
 
 /** How often the tree is looked at when no target has called. */
 const LOOK_MS = 50;
 const INFINITE_MS = 0xffff_ffff;
-
-interface TreeOptions {
-  readonly recording: RecordingOptions | undefined;
-  readonly names: NameSources;
-  /** V8's logs, which children that are Node.js are to keep, too. */
-  readonly javaScript?: JavaScriptLogs | undefined;
-  readonly choice: ProcessChoice;
-  /** The open handles of each process are counted after every interval of so many milliseconds. */
-  readonly everyMs?: number | undefined;
-  /** How long a count may wait until handles are closed. */
-  readonly settleMs?: number | undefined;
-  /** Called after each count of a process, and with `undefined` when it has ended. */
-  readonly onCounts?: ((process: CountedProcess, counts: OpenCounts | undefined) => void) | undefined;
-  /** By which the sections of the work of all processes are known. */
-  readonly sectionsOfAll?: MarkListener | undefined;
-  /** Counts the open handles of all processes now and then. */
-  readonly timeline?: OpenTimeline | undefined;
-  /** Applies the rules and the suppressions. */
-  readonly judge: (evidence: Evidence) => Verdict;
-  /** Stops threads of the processes that the report is of. */
-  readonly stops?: Stops | undefined;
-}
-
-/** The part of a report that comes from the processes of a tree. */
-export interface TreeReport {
-  readonly reports: readonly ProcessReport[];
-  /** Gaps beside those of the reports: processes without one. */
-  readonly gaps: readonly Gap[];
-  /** Errors for which processes have no report, in the order of the gaps. */
-  readonly failures: readonly unknown[];
-}
 
 /**
  * The processes under audit at one time, beside one that the tool may have started: those that it attached to, their
@@ -98,9 +61,11 @@ export class ProcessTree implements AsyncDisposable {
     this.#root = root;
     this.#events = events;
     this.#options = options;
-    this.#rootArrived = createEvent();
-    this.#settled = createEvent();
-    this.#wake = createEvent();
+    using taken = new CleanupStack();
+    this.#rootArrived = taken.use(createEvent());
+    this.#settled = taken.use(createEvent());
+    this.#wake = taken.use(createEvent());
+    taken.disarm();
   }
 
   /** Signalled each time the first process waits at a stop of its exit. */
@@ -159,9 +124,10 @@ export class ProcessTree implements AsyncDisposable {
    */
   async attach(info: ProcessInfo, marks?: MarkListener): Promise<number> {
     const target = RunningProcess.open(info);
-    const claim = AuditClaim.take(target.pid);
+    let claim: AuditClaim | undefined;
     let recording: Recording | undefined;
     try {
+      claim = AuditClaim.take(target.pid);
       if (claim === undefined)
         throw new AttachError(info, 'another unclosed audits it', 'again when that audit is over');
       const pauses = await this.#pausesOf(target);
@@ -346,16 +312,25 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   async #record(child: RunningProcess, parentPid: number): Promise<Member> {
-    const recording = await (this.#next ?? this.#prepare());
-    this.#next = this.#prepare();
-    const claim = AuditClaim.take(child.pid);
+    const recording = await this.#takeNext();
+    let claim: AuditClaim | undefined;
     try {
+      claim = AuditClaim.take(child.pid);
       this.#options.javaScript?.addTo(child);
       return Member.record(child, recording, { parentPid, ...this.#memberOptions(child, claim) });
     } catch (error) {
       claim?.[Symbol.dispose]();
       recording[Symbol.dispose]();
       throw error;
+    }
+  }
+
+  async #takeNext(): Promise<Recording> {
+    try {
+      return await (this.#next ?? this.#prepare());
+    } finally {
+      this.#next = this.#prepare();
+      this.#next.catch(() => undefined); // whoever takes it has the failure
     }
   }
 

@@ -23,10 +23,10 @@ export async function reportOn(
   preparePauses: () => Promise<Pauses>,
 ): Promise<ProcessReport> {
   try {
-    member.look();
+    seeEnd(member);
     const onlyPretends = member.isExiting && !(await isJudgedSoon(member));
     const report = member.isJudging ? undefined : await lookInPassing(member, isLast, preparePauses);
-    member.look();
+    seeEnd(member);
     if (report === undefined || (member.isExiting && !onlyPretends)) await isJudgedSoon(member);
     while (member.isJudging && !member.lookForEnd() && !member.isOver) await waitForOneWithin(LOOK_MS, [member.target]);
     const last = (await member.report()) ?? report;
@@ -65,11 +65,17 @@ export async function detach(member: Member, pauses: Pauses): Promise<void> {
   }
 }
 
+/** @returns whether it is judged by its end */
+function seeEnd(member: Member): boolean {
+  member.look();
+  member.lookForEnd();
+  return member.isJudging;
+}
+
 /** Waits for a process that is about to end, but not for ever: it may stand in a debugger, or only pretend to exit. */
 async function isJudgedSoon(member: Member): Promise<boolean> {
   const begun = nowMs();
-  for (member.look(); !member.isJudging && nowMs() - begun < END_MS; member.look())
-    await waitForOneWithin(LOOK_MS, [member.target]);
+  while (!seeEnd(member) && nowMs() - begun < END_MS) await waitForOneWithin(LOOK_MS, [member.target]);
   return member.isJudging;
 }
 

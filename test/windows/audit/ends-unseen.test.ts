@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { AuditorEvents } from '../../../src/agent/inject/auditor-events.ts';
 import { findIn } from '../../../src/audit/findings.ts';
 import { ProcessChoice } from '../../../src/audit/tree/process-choice.ts';
-import { ProcessTree, type TreeReport } from '../../../src/audit/tree/process-tree.ts';
+import type { TreeReport } from '../../../src/audit/tree/process-report.ts';
+import { ProcessTree } from '../../../src/audit/tree/process-tree.ts';
 import { waitForOne } from '../../../src/audit/wait.ts';
 import { SYNCHRONIZE } from '../../../src/ffi/constants.ts';
 import { MarkListener } from '../../../src/marks/mark-listener.ts';
@@ -155,7 +156,7 @@ describe('a tree that cannot be followed', () => {
     await using watched = await WatchedTree.of(target.processId, async () => {});
     watched.events[Symbol.dispose]();
     await waitForOne([watched.tree.settled]);
-    await expect(watched.tree.finish()).rejects.toThrow(/the handle .* was closed/);
+    await expect(watched.tree.finish()).rejects.toThrow(/its owner was closed/);
     await watched.tree.abandon();
     expect(await target.stop()).toMatchObject({ exitCode: 0 });
   });
