@@ -18,12 +18,13 @@ export class CleanupStack implements Disposable {
 
   /** Gives all back, even if some fail; the last failure is thrown. */
   [Symbol.dispose](): void {
-    const last = this.#resources.pop();
-    if (last === undefined) return;
-    try {
-      last[Symbol.dispose]();
-    } finally {
-      this[Symbol.dispose]();
-    }
+    let failure: { readonly error: unknown } | undefined;
+    for (const resource of this.#resources.splice(0).reverse())
+      try {
+        resource[Symbol.dispose]();
+      } catch (error) {
+        failure = { error };
+      }
+    if (failure !== undefined) throw failure.error;
   }
 }

@@ -51,6 +51,7 @@ export class ProcessTree implements AsyncDisposable {
   #loop: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #isClosed = false;
+  #isFinished = false;
 
   /** @param root a process that the tool has started, and that its caller judges */
   constructor(
@@ -165,12 +166,14 @@ export class ProcessTree implements AsyncDisposable {
   async finish(): Promise<TreeReport> {
     await this.#stop();
     if (this.#failure !== undefined) throw this.#failure.error;
+    this.#isFinished = true;
     return await this.#report(true);
   }
 
   /** Takes the hooks out of all processes that still run, where there is no reader any more for what is recorded. */
   async abandon(): Promise<void> {
     await this.#stop();
+    this.#isFinished = true;
     for (const member of this.#members)
       if (!member.isJudging && !member.lookForEnd())
         try {
@@ -348,14 +351,18 @@ export class ProcessTree implements AsyncDisposable {
     };
   }
 
-  /** Gives everything back, once no judgement is under way that needs it. */
+  /**
+   * Gives everything back, once no judgement is under way that needs it. Processes that still run have no hooks then,
+   * also where no last report could be made.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stop();
+    if (!this.#isFinished) await this.abandon();
     for (const member of this.#members) await member.settle();
     using _rootArrived = this.#rootArrived;
     using _settled = this.#settled;
     using _wake = this.#wake;
-    for (const member of this.#members) member[Symbol.dispose]();
+    using members = new CleanupStack();
+    for (const member of this.#members) members.use(member);
     const made = await Promise.allSettled([this.#next, this.#guardian]);
     for (const each of made) if (each.status === 'fulfilled') each.value?.[Symbol.dispose]();
   }

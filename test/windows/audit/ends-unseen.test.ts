@@ -4,13 +4,16 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 
 import { AuditorEvents } from '../../../src/agent/inject/auditor-events.ts';
+import { ntdllAddress } from '../../../src/agent/inject/locate-hooks.ts';
 import { findIn } from '../../../src/audit/findings.ts';
 import { ProcessChoice } from '../../../src/audit/tree/process-choice.ts';
 import type { TreeReport } from '../../../src/audit/tree/process-report.ts';
 import { ProcessTree } from '../../../src/audit/tree/process-tree.ts';
 import { waitForOne } from '../../../src/audit/wait.ts';
-import { SYNCHRONIZE } from '../../../src/ffi/constants.ts';
+import { PROCESS_VM_READ, SYNCHRONIZE } from '../../../src/ffi/constants.ts';
+import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
 import { MarkListener } from '../../../src/marks/mark-listener.ts';
+import { readMemory } from '../../../src/process/memory.ts';
 import { findProcess, openProcess } from '../../../src/process/processes.ts';
 import { HANG_MS } from '../../hang.ts';
 import { setEvent } from '../set-event.ts';
@@ -63,6 +66,15 @@ async function kill(target: Target): Promise<void> {
   using ended = openProcess(target.processId, SYNCHRONIZE);
   target.kill();
   await waitForOne([ended]);
+}
+
+/** Whether a system call of a process has another beginning than here. */
+function isHooked({ processId }: Target): boolean {
+  using process = openProcess(processId, PROCESS_VM_READ);
+  const [there, here] = [process, BorrowedHandle.borrowRaw(CURRENT_PROCESS)].map((each) =>
+    readMemory(each, ntdllAddress('NtCreateEvent'), 32).toString('hex'),
+  );
+  return there !== here;
 }
 
 /** The exit code, and `warning leak` of each finding. */
@@ -151,13 +163,16 @@ describe('the last report on a process that is not looked at any more', () => {
 });
 
 describe('a tree that cannot be followed', () => {
-  it('says why, and lets go of its processes', async () => {
+  it('says why, and takes the hooks out of its processes', async () => {
     using target = await Target.start('works-without-pause', '2', '20');
-    await using watched = await WatchedTree.of(target.processId, async () => {});
-    watched.events[Symbol.dispose]();
-    await waitForOne([watched.tree.settled]);
-    await expect(watched.tree.finish()).rejects.toThrow(/its owner was closed/);
-    await watched.tree.abandon();
+    {
+      await using watched = await WatchedTree.of(target.processId, async () => {});
+      expect(isHooked(target)).toBe(true);
+      watched.events[Symbol.dispose]();
+      await waitForOne([watched.tree.settled]);
+      await expect(watched.tree.finish()).rejects.toThrow(/its owner was closed/);
+    }
+    expect(isHooked(target)).toBe(false);
     expect(await target.stop()).toMatchObject({ exitCode: 0 });
   });
 });
