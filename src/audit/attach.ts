@@ -8,7 +8,9 @@ import type { MarkListener } from '../marks/mark-listener.ts';
 import { MarkError, parseMarkName } from '../marks/mark-name.ts';
 import { createNewEvent } from '../marks/new-event.ts';
 import type { Report } from '../model.ts';
+import { whyCritical } from '../process/critical.ts';
 import type { ProcessInfo } from '../process/processes.ts';
+import { AttachError } from '../process/running-process.ts';
 import { toolName, toolVersion } from '../version.ts';
 import { AuditorSign } from './audit-claim.ts';
 import { findIn } from './findings.ts';
@@ -18,8 +20,9 @@ import { OpenTimeline } from './open-timeline.ts';
 import { type AuditOptions, nameSourcesOf } from './options.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
+import type { TreeReport } from './tree/process-report.ts';
+import { ProcessTree } from './tree/process-tree.ts';
 import { ValueWatches } from './value/value-watches.ts';
-import { ProcessTree, type TreeReport } from './tree/process-tree.ts';
 import { openStops } from './stops/stops.ts';
 import { AbortEvent, waitForOne } from './wait.ts';
 
@@ -39,6 +42,8 @@ export interface AttachOptions
   > {
   /** The processes, at least one, as `listProcesses` has them: an id alone may be another's by now. */
   readonly processes: readonly ProcessInfo[];
+  /** Whether processes are recorded, too, that Windows cannot run without; false by default. */
+  readonly force?: boolean;
   /** How many handle values can be recorded, a power of two. */
   readonly slotCount?: number;
   /** How many earlier lives of each value are kept, a power of two up to 32. */
@@ -128,12 +133,13 @@ export async function attach(options: AttachOptions): Promise<Report> {
 /** @throws what refused the first process, where all refuse */
 async function attachToEach(
   tree: ProcessTree,
-  { processes, onAttached }: AttachOptions,
+  { processes, onAttached, force = false }: AttachOptions,
   marks: MarkListener | undefined,
 ): Promise<void> {
   const failures: unknown[] = [];
   for (const info of processes) {
     try {
+      if (!force) refuseCritical(info);
       const standingMs = await tree.attach(info, marks);
       onAttached?.(info, standingMs);
     } catch (error) {
@@ -142,6 +148,13 @@ async function attachToEach(
     }
   }
   if (failures.length === processes.length) throw failures[0];
+}
+
+/** @throws AttachError for a process that must not stand still */
+function refuseCritical(info: ProcessInfo): void {
+  const why = whyCritical(info);
+  if (why === undefined) return;
+  throw new AttachError(info, `${why}, and to hold it up may stop the system`, '--force if you must');
 }
 
 /** @throws the reason why there is nothing to report on */

@@ -1,3 +1,4 @@
+import { WAIT_TIMEOUT } from '../ffi/constants.ts';
 import { CreateEventW, SetEvent, WaitForMultipleObjectsAsync } from '../ffi/kernel32.ts';
 import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../io/index.ts';
 import type { StartedTarget } from '../process/target.ts';
@@ -14,21 +15,32 @@ export const END_MS = 3000;
  * @throws Error when Windows cannot wait for them
  */
 export async function waitForOne<Waited extends AsHandle>(handles: readonly Waited[]): Promise<Waited> {
-  const raw = BigInt64Array.from(handles, (handle) => handle.asHandle().asRawHandle());
-  const index = await WaitForMultipleObjectsAsync(raw.length, raw, false, INFINITE_MS);
-  const signalled = handles[index];
-  if (signalled === undefined)
-    throw new Error(`Cannot wait for the target: WaitForMultipleObjects returned 0x${index.toString(16)}.`);
-  return signalled;
+  const index = await waitForAny(handles, INFINITE_MS);
+  return handles[index] ?? cannotWait(index);
 }
 
-/** The same for a limited time. @returns `undefined` when none is signalled by then */
+/**
+ * The same for a limited time.
+ *
+ * @returns `undefined` when none is signalled by then
+ * @throws Error when Windows cannot wait for them
+ */
 export async function waitForOneWithin<Waited extends AsHandle>(
   timeoutMs: number,
   handles: readonly Waited[],
 ): Promise<Waited | undefined> {
+  const index = await waitForAny(handles, timeoutMs);
+  return index === WAIT_TIMEOUT ? undefined : (handles[index] ?? cannotWait(index));
+}
+
+async function waitForAny(handles: readonly AsHandle[], timeoutMs: number): Promise<number> {
   const raw = BigInt64Array.from(handles, (handle) => handle.asHandle().asRawHandle());
-  return handles[await WaitForMultipleObjectsAsync(raw.length, raw, false, timeoutMs)];
+  return await WaitForMultipleObjectsAsync(raw.length, raw, false, timeoutMs);
+}
+
+/** The call was made on another thread, which has kept the code of the failure. */
+function cannotWait(result: number): never {
+  throw new Error(`Cannot wait for the target: WaitForMultipleObjects returned 0x${result.toString(16)}.`);
 }
 
 /** Waits for the end of a target that has nothing left to do: an abort ends it at once. */

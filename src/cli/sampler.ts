@@ -3,9 +3,7 @@ import {
   PROCESS_QUERY_INFORMATION,
   PROCESS_QUERY_LIMITED_INFORMATION,
   SYNCHRONIZE,
-  WAIT_OBJECT_0,
 } from '../ffi/constants.ts';
-import { WaitForSingleObject } from '../ffi/kernel32.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import { type OwnedHandle, SystemError } from '../io/index.ts';
 import { readExitCode } from '../process/exit-code.ts';
@@ -62,7 +60,7 @@ export class Sampler implements Disposable {
   }
 
   hasEnded(): boolean {
-    return WaitForSingleObject(this.#process.asRawHandle(), 0) === WAIT_OBJECT_0;
+    return this.exitCode() !== undefined;
   }
 
   /** Unsigned; `undefined` while the process runs. */

@@ -16,7 +16,7 @@ import {
   unsafeRawHandle,
   Win32Error,
 } from '../io/index.ts';
-import { openProcess, type ProcessInfo } from '../process/processes.ts';
+import { openListed, type ProcessInfo } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
 import { findHandle } from './explanation.ts';
 
@@ -39,12 +39,15 @@ export class HandleToClose implements Disposable {
   readonly #process: OwnedHandle;
   readonly #object: OwnedHandle;
 
-  /** @throws Win32Error when the process cannot be opened, or the handle is refused or gone */
+  /**
+   * @throws ProcessNotFoundError when the process has ended
+   * @throws Win32Error when the process cannot be opened, or the handle is refused or gone
+   */
   constructor(info: ProcessInfo, value: bigint, label: string) {
     this.#info = info;
     this.#value = value;
     this.#label = label;
-    this.#process = openProcess(info.processId, PROCESS_DUP_HANDLE, label);
+    this.#process = openListed(info, PROCESS_DUP_HANDLE, label);
     try {
       const copy = this.#duplicate(DUPLICATE_SAME_ACCESS);
       if (copy instanceof Win32Error) throw copy;

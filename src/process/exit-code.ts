@@ -1,4 +1,4 @@
-import { WAIT_OBJECT_0 } from '../ffi/constants.ts';
+import { WAIT_OBJECT_0, WAIT_TIMEOUT } from '../ffi/constants.ts';
 import { GetExitCodeProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
 import type { AsHandle } from '../io/handle.ts';
 import { failed } from '../io/system-error.ts';
@@ -18,11 +18,13 @@ export function failedFast(exitCode: number | undefined): boolean {
  * The exit code of a process, unsigned; `undefined` while it runs.
  *
  * @param process opened with SYNCHRONIZE and PROCESS_QUERY_LIMITED_INFORMATION
- * @throws Win32Error when Windows does not give it
+ * @throws Win32Error when Windows does not say whether it runs, or does not give it
  */
 export function readExitCode(process: AsHandle, processId: number): number | undefined {
   const raw = process.asHandle().asRawHandle();
-  if (WaitForSingleObject(raw, 0) !== WAIT_OBJECT_0) return undefined;
+  const result = WaitForSingleObject(raw, 0);
+  if (result === WAIT_TIMEOUT) return undefined;
+  if (result !== WAIT_OBJECT_0) throw failed('see', `whether process ${processId} has ended`);
   const code = new Uint32Array(1);
   if (!GetExitCodeProcess(raw, code)) throw failed('read the exit code of process', String(processId));
   return code[0];

@@ -50,6 +50,16 @@ export function listProcesses(): readonly ProcessInfo[] {
 }
 
 /**
+ * Whether a process that was listed runs still, and its id is not another's by now. The caller has a handle of the
+ * process that has the id: otherwise the answer may be out of date at once.
+ *
+ * @throws NtStatusError when the kernel refuses to list the processes
+ */
+export function isStillListed({ processId, startTime }: ProcessInfo): boolean {
+  return listProcesses().some((process) => process.processId === processId && process.startTime === startTime);
+}
+
+/**
  * Reads a SYSTEM_PROCESS_INFORMATION list. When a link or length leads out of it, only the processes before the damage
  * are returned.
  *
@@ -173,6 +183,20 @@ export function openProcess(processId: number, access: number, label: string = S
   const raw = OpenProcess(access, false, processId);
   if (raw === 0n) throw failed('open process', label, 'an elevated terminal');
   return HandleOrNull.fromRawHandle(raw).tryIntoOwned();
+}
+
+/**
+ * Opens a process that was listed before, for a change to it.
+ *
+ * @param label how an error calls the process; escaped by the caller
+ * @throws ProcessNotFoundError when it has ended: another process may have its id
+ * @throws Win32Error when Windows refuses
+ */
+export function openListed(info: ProcessInfo, access: number, label: string): OwnedHandle {
+  const opened = openProcess(info.processId, access, label);
+  if (isStillListed(info)) return opened;
+  opened[Symbol.dispose]();
+  throw new ProcessNotFoundError(label, 'it has ended', 'unclosed handles all --count-only for a list');
 }
 
 /**

@@ -16,7 +16,7 @@ import { readExitCode } from './exit-code.ts';
 import { insertArguments, parseCommandLine } from './command-line.ts';
 import { EnvironmentBlock } from './environment/environment-block.ts';
 import { listFirstModules, listModules, type Module } from './modules.ts';
-import { type ProcessInfo, readImagePath } from './processes.ts';
+import { isStillListed, type ProcessInfo, readImagePath } from './processes.ts';
 import type { Target } from './target.ts';
 import { StoppedThreads, type WaitingThread } from './thread-stacks.ts';
 
@@ -89,21 +89,37 @@ export class RunningProcess implements Target {
   /**
    * Opens a process that is to be recorded.
    *
+   * @param info as it was listed: another process may have its id by now, and is not touched
    * @throws AttachError when it may not be opened, has ended, is this very process, or is no x64 process
    */
-  static open(info: Named, origin: 'attached' | 'child'): RunningProcess {
+  static open(info: ProcessInfo): RunningProcess {
+    return RunningProcess.#open(info, 'attached', () => isStillListed(info));
+  }
+
+  /**
+   * Opens a child process that waits before its first instruction to be recorded.
+   *
+   * @throws AttachError as {@link open}
+   */
+  static openChild(processId: number): RunningProcess {
+    return RunningProcess.#open({ processId, name: '?' }, 'child', () => true);
+  }
+
+  /** @param isMeant says whether it is no other process, once the id cannot change hands any more */
+  static #open(info: Named, origin: 'attached' | 'child', isMeant: () => boolean): RunningProcess {
     if (info.processId === process.pid)
       throw new AttachError(info, 'it is this very process', 'the id of another process');
     const raw = OpenProcess(ACCESS, false, info.processId);
     if (raw === 0n) throw refusal(info);
     const opened = HandleOrNull.fromRawHandle(raw).tryIntoOwned();
     try {
+      const exitCode = readExitCode(opened, info.processId);
+      if (exitCode !== undefined) throw endedError(info, exitCode);
+      if (!isMeant())
+        throw new AttachError(info, 'it has ended, and another process has its id', 'the id of a process that runs');
       const block = EnvironmentBlock.tryOf(opened);
       checkMachine(block?.programMachine, info);
-      const running = new RunningProcess(opened, info, origin, block!);
-      const exitCode = running.exitCode();
-      if (exitCode !== undefined) throw endedError(info, exitCode);
-      return running;
+      return new RunningProcess(opened, info, origin, block!);
     } catch (error) {
       opened[Symbol.dispose]();
       throw error;

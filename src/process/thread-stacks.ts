@@ -1,6 +1,6 @@
-import { ERROR_ACCESS_DENIED } from '../ffi/constants.ts';
+import { ERROR_ACCESS_DENIED, ProcessBasicInformation } from '../ffi/constants.ts';
 import { GetLastError, OpenThread, ResumeThread, SuspendThread } from '../ffi/kernel32.ts';
-import { NtQueryInformationThread } from '../ffi/ntdll.ts';
+import { NtQueryInformationProcess, NtQueryInformationThread } from '../ffi/ntdll.ts';
 import { type AsHandle, HandleOrNull, NULL_HANDLE, type OwnedHandle } from '../io/index.ts';
 import { UserError } from '../user-error.ts';
 import type { StopNotes } from './guardian/stop-notes.ts';
@@ -72,7 +72,7 @@ export class StoppedThreads implements Disposable {
   /**
    * Stops all threads of a process but one.
    *
-   * @param process opened with PROCESS_VM_READ
+   * @param process opened with PROCESS_VM_READ and PROCESS_QUERY_LIMITED_INFORMATION
    * @param waiting a thread that is not to be suspended
    * @param areOthersEnded there is no other thread to look for
    * @throws NtStatusError when the kernel refuses to list the threads; none is left suspended then
@@ -161,6 +161,7 @@ export class StoppedThreads implements Disposable {
   }
 
   #suspendAll(processId: number): void {
+    const ownId = idOf(this.#process) ?? BigInt(processId);
     const seen = new Set(this.#waiting === undefined ? [] : [this.#waiting.threadId]);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const threadIds = listThreadIds(processId).filter((threadId) => !seen.has(threadId));
@@ -169,8 +170,10 @@ export class StoppedThreads implements Disposable {
         seen.add(threadId);
         const thread = openThread(threadId, THREAD_ACCESS);
         if (thread === undefined) continue;
-        if (SuspendThread(thread.asRawHandle()) !== SUSPEND_FAILED) this.#threads.set(threadId, thread);
-        else thread[Symbol.dispose](); // it is ending
+        // The id may be that of another process's thread since it was listed: the threads run.
+        const isOurs = ownerOf(thread) === ownId;
+        if (isOurs && SuspendThread(thread.asRawHandle()) !== SUSPEND_FAILED) this.#threads.set(threadId, thread);
+        else thread[Symbol.dispose](); // or it is ending
       }
     }
   }
@@ -201,6 +204,21 @@ export class StoppedThreads implements Disposable {
   #resumeEach(): void {
     for (const thread of this.#threads.values()) ResumeThread(thread.asRawHandle());
   }
+}
+
+/** The id of the process of a handle. */
+function idOf(process: AsHandle): bigint | undefined {
+  const basic = Buffer.alloc(48); // PROCESS_BASIC_INFORMATION
+  const raw = process.asHandle().asRawHandle();
+  const status = NtQueryInformationProcess(raw, ProcessBasicInformation, basic, basic.length, null);
+  return status === 0 ? basic.readBigUInt64LE(0x20) : undefined; // ULONG_PTR UniqueProcessId
+}
+
+/** The id of the process of a thread. */
+function ownerOf(thread: OwnedHandle): bigint | undefined {
+  const basic = Buffer.alloc(0x30); // THREAD_BASIC_INFORMATION
+  const status = NtQueryInformationThread(thread.asRawHandle(), ThreadBasicInformation, basic, basic.length, null);
+  return status === 0 ? basic.readBigUInt64LE(0x10) : undefined; // HANDLE ClientId.UniqueProcess
 }
 
 function openThread(threadId: number, access: number): OwnedHandle | undefined {

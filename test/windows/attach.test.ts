@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
@@ -119,7 +119,7 @@ describe('an attach', () => {
     using target = await Target.start('works-without-pause', '2', '20');
     const report = await attachTo(target, {
       forMs: 2 * HANG_MS,
-      onAttached: () => void sleep(500).then(() => target.kill()),
+      onCounts: () => target.kill(),
     });
     expect(report.target.exitCode).toBe(1);
     expect(report.completeness.gaps).toContainEqual({ kind: 'handle-table-lost', why: 'ended-from-outside' });
@@ -127,14 +127,23 @@ describe('an attach', () => {
 
   it('writes a report each time an event is set, and goes on', async () => {
     using target = await Target.start('works-without-pause', '2', '20');
+    const news = new EventEmitter<{ counted: []; reported: [Report] }>();
+    const isOver = new AbortController();
+    const reportOn = `unclosed-report-${target.processId}`;
+    const last = attachTo(target, {
+      forMs: 2 * HANG_MS,
+      signal: isOver.signal,
+      reportOn,
+      onCounts: () => news.emit('counted'),
+      onReport: (report) => news.emit('reported', report),
+    });
     const reports: Report[] = [];
-    const event = `unclosed-report-${target.processId}`;
-    const last = attachTo(target, { forMs: 2500, reportOn: event, onReport: (report) => reports.push(report) });
-    for (const expected of [1, 2]) {
-      await sleep(700);
-      setEvent(event);
-      while (reports.length < expected) await sleep(20);
+    while (reports.length < 2) {
+      await once(news, 'counted');
+      setEvent(reportOn);
+      reports.push(...((await once(news, 'reported')) as [Report]));
     }
+    isOver.abort();
     const counts = [...reports, await last].map(
       ({ findings }) => findings.find(({ object }) => object.type === 'Event')?.count ?? 0,
     );
@@ -196,6 +205,26 @@ describe('an attach', () => {
     await expect(attach({ processes: [target], forMs: 100 })).rejects.toThrow('another unclosed audits it');
     setEvent(`unclosed-stop-${target.processId}`);
     expect((await audited).target.exitCode).toBe(0);
+  });
+
+  it('is refused for a process that has the id of one that was listed', async () => {
+    using target = await Target.start('works-without-pause', '1');
+    const info = findProcess(String(target.processId));
+    const before = { ...info, startTime: info.startTime - 1n };
+    await expect(attach({ processes: [before], forMs: 100 })).rejects.toThrow(
+      'it has ended, and another process has its id. Try the id of a process that runs.',
+    );
+  });
+
+  it.each([
+    [
+      {},
+      /Cannot attach to process 4 \(System\): it is the kernel, and to hold it up may stop the system\. Try --force/,
+    ],
+    [{ force: true }, /Cannot attach to process 4 \(System\): (it has ended|access is denied)/],
+  ])('is refused for a process that Windows cannot run without, by %j', async (options, message) => {
+    const kernel = { ...findProcess(String(process.pid)), processId: 4, name: 'System' };
+    await expect(attach({ processes: [kernel], forMs: 100, ...options })).rejects.toThrow(message);
   });
 
   it('works after an auditor was killed in the midst of its audit', async () => {

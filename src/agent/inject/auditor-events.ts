@@ -1,4 +1,5 @@
 import { CreateEventW } from '../../ffi/kernel32.ts';
+import { CleanupStack } from '../../io/cleanup-stack.ts';
 import { type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import { randomBytes } from '../../process/random.ts';
 import { openToTargets } from './gate/gate-access.ts';
@@ -19,13 +20,17 @@ export class AuditorEvents implements Disposable {
   readonly #child: OwnedHandle | undefined;
 
   /** @throws Win32Error or NtStatusError when Windows refuses */
-  constructor({ followsChildren, stops = false }: { readonly followsChildren: boolean; readonly stops?: boolean }) {
-    const name = `unclosed-${randomBytes(16).toString('hex')}`;
-    this.#arrived = createEvent(`${name}-arrived`);
-    this.#child = followsChildren ? createEvent(`${name}-child`) : undefined;
+  constructor(
+    { followsChildren, stops = false }: { readonly followsChildren: boolean; readonly stops?: boolean },
+    name: string = `unclosed-${randomBytes(16).toString('hex')}`,
+  ) {
+    using taken = new CleanupStack();
+    this.#arrived = taken.use(createEvent(`${name}-arrived`));
+    this.#child = taken.use(followsChildren ? createEvent(`${name}-child`) : undefined);
     this.arrivedName = objectName(this.#arrived);
     this.childName = this.#child && objectName(this.#child);
-    this.stops = stops ? new StopLine() : undefined;
+    this.stops = taken.use(stops ? new StopLine() : undefined);
+    taken.disarm();
   }
 
   /**
@@ -49,7 +54,10 @@ export class AuditorEvents implements Disposable {
 }
 
 function createEvent(name: string): OwnedHandle {
-  const event = HandleOrNull.fromRawHandle(CreateEventW(null, false, false, name)).expect('create', 'the exit gate');
+  using taken = new CleanupStack();
+  const raw = CreateEventW(null, false, false, name);
+  const event = taken.use(HandleOrNull.fromRawHandle(raw).expect('create', 'the exit gate'));
   openToTargets(event);
+  taken.disarm();
   return event;
 }

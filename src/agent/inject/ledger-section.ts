@@ -8,6 +8,7 @@ import {
 } from '../../ffi/kernel32.ts';
 import { viewMemory } from '../../ffi/library.ts';
 import { NtMapViewOfSection, NtUnmapViewOfSection } from '../../ffi/ntdll.ts';
+import { CleanupStack } from '../../io/cleanup-stack.ts';
 import {
   type AsHandle,
   CURRENT_PROCESS,
@@ -52,20 +53,14 @@ export class LedgerSection implements Disposable {
   constructor(layout: LedgerLayout) {
     this.#layout = layout;
     this.#units = new Uint8Array(Math.ceil(layout.sizeBytes / UNIT_SIZE_BYTES));
-    this.#section = createSection(layout.sizeBytes);
-    const view = MapViewOfFile(this.#section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
-    if (view === 0n) {
-      this.#section[Symbol.dispose]();
-      throw failed('map', 'the ledger');
-    }
-    this.#view = view;
-    try {
-      for (const { offset, sizeBytes } of firstParts(layout)) this.#commit(offset, sizeBytes);
-      this.#ledger = this.#begin();
-    } catch (error) {
-      this[Symbol.dispose]();
-      throw error;
-    }
+    using taken = new CleanupStack();
+    this.#section = taken.use(createSection(layout.sizeBytes));
+    this.#view = MapViewOfFile(this.#section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
+    if (this.#view === 0n) throw failed('map', 'the ledger');
+    taken.use({ [Symbol.dispose]: () => UnmapViewOfFile(this.#view) });
+    for (const { offset, sizeBytes } of firstParts(layout)) this.#commit(offset, sizeBytes);
+    this.#ledger = this.#begin();
+    taken.disarm();
   }
 
   get ledger(): Ledger {

@@ -1,3 +1,4 @@
+import { CleanupStack } from '../../io/cleanup-stack.ts';
 import type { AsHandle, BorrowedHandle } from '../../io/index.ts';
 import { countedGap, type Gap, namingGap } from '../../completeness.ts';
 import type { Pauses } from '../../process/guardian/pauses.ts';
@@ -101,19 +102,16 @@ export class Recording implements Disposable {
     this.unmovable = unmovable;
     this.#stubs = stubs;
     this.#sections = sections;
-    this.#section = sections?.take(layout) ?? new LedgerSection(layout);
-    try {
-      this.#gate = new ExitGate();
-      this.#ownEvents = events === undefined ? new AuditorEvents({ followsChildren: false }) : undefined;
-    } catch (error) {
-      this.#section[Symbol.dispose]();
-      throw error;
-    }
+    using taken = new CleanupStack();
+    this.#section = taken.use(sections?.take(layout) ?? new LedgerSection(layout));
+    this.#gate = taken.use(new ExitGate());
+    this.#ownEvents = taken.use(events === undefined ? new AuditorEvents({ followsChildren: false }) : undefined);
     this.#events = events ?? this.#ownEvents!;
     const { arrivedName, childName } = this.#events;
     const { notesBytecode = false } = options;
     const names = { arrivedName, childName, ...this.#gate.names };
     this.#inputs = { modules, closeHandle, layout, ntdllAddress, notesBytecode, ...names };
+    taken.disarm();
   }
 
   /**

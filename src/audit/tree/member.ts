@@ -59,6 +59,8 @@ export class Member implements Disposable {
   readonly #options: MemberOptions;
   readonly #threads: ExitingThreads;
   #judging: Promise<ProcessReport> | undefined;
+  /** A report in passing that is being made. */
+  #passing: Promise<unknown> | undefined;
   #exitCode: number | undefined;
   /** {@link nowMs} of the end of its judgement. */
   #judgedMs: number | undefined;
@@ -136,6 +138,11 @@ export class Member implements Disposable {
     return this.#judging !== undefined;
   }
 
+  /** It has begun to exit, or pretends to, and is not judged yet: it has to come to its gate, or to its end. */
+  get isExiting(): boolean {
+    return !this.isJudging && (this.recording.isAtStop || this.recording.ledger.exit() !== undefined);
+  }
+
   get hasEnded(): boolean {
     return this.#exitCode !== undefined;
   }
@@ -196,13 +203,20 @@ export class Member implements Disposable {
    * A report on a process that goes on: it stands still while all is copied that a judgement needs.
    *
    * @param isLast no more is recorded after this look that matters
-   * @returns `undefined` when it has ended meanwhile
+   * @returns `undefined` when it has ended meanwhile, or is about to
    * @throws LedgerDamagedError when it has overwritten what was recorded
    * @throws StopError or GuardianError when it cannot be stopped
    * @throws Win32Error or NtStatusError when Windows refused what the judgement takes
    */
   async reportInPassing(pauses: Pauses, isLast: boolean): Promise<ProcessReport | undefined> {
+    const passing = this.#lookInPassing(pauses, isLast);
+    this.#passing = passing;
+    return await passing;
+  }
+
+  async #lookInPassing(pauses: Pauses, isLast: boolean): Promise<ProcessReport | undefined> {
     if (isLast) await this.#options.marks?.finish();
+    if (this.isJudging) return undefined;
     const { ledger } = this.recording;
     const look = pauses.during((stopped): Look | undefined => {
       if (stopped.count === 0) return undefined;
@@ -222,9 +236,9 @@ export class Member implements Disposable {
     return this.#describe(await this.examination.judge(look, this.#watch(look, true), isStillOpen));
   }
 
-  /** Resolves when no judgement of it is under way. */
+  /** Resolves when no judgement of it is under way, and nothing of it is read. */
   async settle(): Promise<void> {
-    await this.#judging?.catch(() => undefined);
+    await Promise.allSettled([this.#judging, this.#passing]);
   }
 
   /**

@@ -12,3 +12,12 @@ export interface ProcessReport {
   readonly nameless: readonly ModuleWithoutNames[];
   readonly stats: Statistics;
 }
+
+/** The part of a report that comes from the processes of a tree. */
+export interface TreeReport {
+  readonly reports: readonly ProcessReport[];
+  /** Gaps beside those of the reports: processes without one. */
+  readonly gaps: readonly Gap[];
+  /** Errors for which processes have no report, in the order of the gaps. */
+  readonly failures: readonly unknown[];
+}

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
 import { LedgerSections } from '../../agent/inject/ledger-sections.ts';
 import { Recording } from '../../agent/inject/recording.ts';
-import type { RecordingOptions } from '../../agent/inject/recording-options.ts';
 import { type Gap, groupGaps } from '../../completeness.ts';
-import type { Evidence } from '../../evidence-model.ts';
 import { CreateEventW, SetEvent } from '../../ffi/kernel32.ts';
+import { CleanupStack } from '../../io/cleanup-stack.ts';
 import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import { MarkListener } from '../../marks/mark-listener.ts';
 import { Guardian } from '../../process/guardian/guardian.ts';
@@ -17,55 +18,17 @@ import { SharedAnswers } from '../../symbols/shared-answers.ts';
 import { AuditClaim, AuditorSign } from '../audit-claim.ts';
 import { waitForOneWithin } from '../wait.ts';
 import type { Examination } from '../examination.ts';
-import type { JavaScriptLogs } from '../javascript-logs.ts';
-import type { NameSources } from '../options.ts';
-import type { CountedProcess, OpenCounts } from '../open-counts.ts';
-import type { OpenTimeline } from '../open-timeline.ts';
 import { Exchange } from './exchange.ts';
-import { Member, type MemberOptions, type Verdict } from './member.ts';
-import type { Stops } from '../stops/stops.ts';
-import type { ValueWatches } from '../value/value-watches.ts';
-import type { ProcessChoice } from './process-choice.ts';
-import type { ProcessReport } from './process-report.ts';
+import { Member, type MemberOptions } from './member.ts';
+import type { ProcessReport, TreeReport } from './process-report.ts';
+import { detach, reportOn, unrecordedGap } from './report-on.ts';
+import type { TreeOptions } from './tree-options.ts';
 
 /** How often the tree is looked at when no target has called. */
 const LOOK_MS = 50;
 /** How often, at most, each process is asked whether it has ended: targets may call a hundred times a second. */
 const END_LOOK_MS = 20;
 const INFINITE_MS = 0xffff_ffff;
-
-interface TreeOptions {
-  readonly recording: RecordingOptions | undefined;
-  readonly names: NameSources;
-  /** V8's logs, which children that are Node.js are to keep, too. */
-  readonly javaScript?: JavaScriptLogs | undefined;
-  readonly choice: ProcessChoice;
-  /** The open handles of each process are counted after every interval of so many milliseconds. */
-  readonly everyMs?: number | undefined;
-  /** How long a count may wait until handles are closed. */
-  readonly settleMs?: number | undefined;
-  /** Called after each count of a process, and with `undefined` when it has ended. */
-  readonly onCounts?: ((process: CountedProcess, counts: OpenCounts | undefined) => void) | undefined;
-  /** By which the sections of the work of all processes are known. */
-  readonly sectionsOfAll?: MarkListener | undefined;
-  /** Counts the open handles of all processes now and then. */
-  readonly timeline?: OpenTimeline | undefined;
-  /** Applies the rules and the suppressions. */
-  readonly judge: (evidence: Evidence) => Verdict;
-  /** Stops threads of the processes that the report is of. */
-  readonly stops?: Stops | undefined;
-  /** Watches a value in the processes that the report is of. */
-  readonly values?: ValueWatches | undefined;
-}
-
-/** The part of a report that comes from the processes of a tree. */
-export interface TreeReport {
-  readonly reports: readonly ProcessReport[];
-  /** Gaps beside those of the reports: processes without one. */
-  readonly gaps: readonly Gap[];
-  /** Errors for which processes have no report, in the order of the gaps. */
-  readonly failures: readonly unknown[];
-}
 
 /**
  * The processes under audit at one time, beside one that the tool may have started: those that it attached to, their
@@ -93,7 +56,9 @@ export class ProcessTree implements AsyncDisposable {
   #next: Promise<Recording> | undefined;
   #guardian: Promise<Guardian> | undefined;
   #loop: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
   #isClosed = false;
+  #isFinished = false;
 
   /** @param root a process that the tool has started, and that its caller judges */
   constructor(
@@ -104,9 +69,11 @@ export class ProcessTree implements AsyncDisposable {
     this.#root = root;
     this.#events = events;
     this.#options = options;
-    this.#rootArrived = createEvent();
-    this.#settled = createEvent();
-    this.#wake = createEvent();
+    using taken = new CleanupStack();
+    this.#rootArrived = taken.use(createEvent());
+    this.#settled = taken.use(createEvent());
+    this.#wake = taken.use(createEvent());
+    taken.disarm();
   }
 
   /** Signalled each time the first process waits at a stop of its exit. */
@@ -146,7 +113,7 @@ export class ProcessTree implements AsyncDisposable {
 
   /** Begins to follow. A process that the tool has started must not run before. */
   start(): void {
-    this.#loop = this.#follow();
+    this.#loop = this.#goOnFollowing();
   }
 
   /** Resolves when all processes of the tree but the first have ended, or were judged at their exits. */
@@ -164,10 +131,11 @@ export class ProcessTree implements AsyncDisposable {
    * @throws RecordingError, Win32Error or NtStatusError when it refuses the recorder
    */
   async attach(info: ProcessInfo, marks?: MarkListener): Promise<number> {
-    const target = RunningProcess.open(info, 'attached');
-    const claim = AuditClaim.take(target.pid);
+    const target = RunningProcess.open(info);
+    let claim: AuditClaim | undefined;
     let recording: Recording | undefined;
     try {
+      claim = AuditClaim.take(target.pid);
       if (claim === undefined)
         throw new AttachError(info, 'another unclosed audits it', 'again when that audit is over');
       const pauses = await this.#pausesOf(target);
@@ -187,39 +155,39 @@ export class ProcessTree implements AsyncDisposable {
 
   /** Notes that a process has no report, and why. */
   noteUnrecorded(pid: number, image: string, error: unknown): void {
-    const why = error instanceof AttachError ? error.why : error instanceof Error ? error.message : String(error);
     this.#failures.push(error);
-    this.#gaps.push({ pid, gap: { kind: 'process-unrecorded', image, why: why.replace(/\.$/, '') } });
+    this.#gaps.push({ pid, gap: unrecordedGap(image, error) });
   }
 
   /** Reports on all processes so far, those that go on included. Recording goes on. */
   async reportInPassing(): Promise<TreeReport> {
-    return await this.#report(
-      async (member) => await member.reportInPassing(await this.#pausesOf(member.target), false),
-    );
+    return await this.#report(false);
   }
 
   /**
    * Stops following: the hooks are taken out of processes that still run, and the reports on them are of what they did
    * until then. Resolves when those that have ended are judged.
+   *
+   * @throws what has kept the processes from being followed
    */
   async finish(): Promise<TreeReport> {
     await this.#stop();
-    return await this.#report(async (member) => {
-      const pauses = await this.#pausesOf(member.target);
-      try {
-        return await member.reportInPassing(pauses, true);
-      } finally {
-        await this.#detach(member, pauses);
-      }
-    });
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#isFinished = true;
+    return await this.#report(true);
   }
 
   /** Takes the hooks out of all processes that still run, where there is no reader any more for what is recorded. */
   async abandon(): Promise<void> {
     await this.#stop();
+    this.#isFinished = true;
     for (const member of this.#members)
-      if (!member.isJudging && !member.lookForEnd()) await this.#detach(member, await this.#pausesOf(member.target));
+      if (!member.isJudging && !member.lookForEnd())
+        try {
+          await detach(member, await this.#pausesOf(member.target));
+        } catch {
+          // It keeps the hooks, as when its auditor is killed. The others must not.
+        }
   }
 
   async #stop(): Promise<void> {
@@ -228,40 +196,31 @@ export class ProcessTree implements AsyncDisposable {
     await this.#loop;
   }
 
-  async #report(ofRunning: (member: Member) => Promise<ProcessReport | undefined>): Promise<TreeReport> {
+  async #report(isLast: boolean): Promise<TreeReport> {
     const reports: ProcessReport[] = [];
-    const left: { readonly pid: number; readonly gap: Gap }[] = [];
+    const gaps: { readonly pid: number; readonly gap: Gap }[] = [];
+    const failures: unknown[] = [];
     for (const member of [...this.#members]) {
+      const { pid, image } = member;
       try {
-        let report = member.isJudging || member.lookForEnd() ? undefined : await ofRunning(member);
-        if (report !== undefined && member.target.origin === 'child' && this.#root !== undefined)
-          left.push({ pid: member.pid, gap: { kind: 'process-left', image: member.image } });
-        while (member.isJudging && !member.lookForEnd() && !member.isOver)
-          await waitForOneWithin(LOOK_MS, [member.target]);
-        if (member.isJudging && !member.hasEnded) await this.#detach(member, await this.#pausesOf(member.target));
-        report ??= await member.report();
-        if (report !== undefined) reports.push(report);
+        reports.push(await reportOn(member, isLast, async () => await this.#pausesOf(member.target)));
+        if (!member.isJudging && member.target.origin === 'child' && this.#root !== undefined)
+          gaps.push({ pid, gap: { kind: 'process-left', image } });
       } catch (error) {
-        this.noteUnrecorded(member.pid, member.image, error);
+        failures.push(error);
+        gaps.push({ pid, gap: unrecordedGap(image, error) });
       }
     }
+    if (isLast) await this.#answerRequests(true); // of parents that still had the hooks
     const { missing } = this.#options.choice;
     return {
       reports,
       gaps: [
-        ...groupGaps([...left, ...this.#gaps]),
+        ...groupGaps([...gaps, ...this.#gaps]),
         ...(missing.length === 0 ? [] : [{ kind: 'programs-missing', names: missing } as const]),
       ],
-      failures: this.#failures,
+      failures: [...failures, ...this.#failures],
     };
-  }
-
-  async #detach(member: Member, pauses: Pauses): Promise<void> {
-    try {
-      await member.detach(pauses);
-    } catch (error) {
-      if (member.target.exitCode() === undefined) throw error; // otherwise it has ended meanwhile
-    }
   }
 
   async #pausesOf(target: Target): Promise<Pauses> {
@@ -273,6 +232,17 @@ export class ProcessTree implements AsyncDisposable {
     return await Recording.prepare(this.#options.recording, this.#events, this.#sections);
   }
 
+  async #goOnFollowing(): Promise<void> {
+    while (!this.#isClosed) await this.#follow().catch(async (error: unknown) => await this.#fail(error));
+  }
+
+  /** The audit is over, but until then no process must wait in vain: so the tree is looked at now and then. */
+  async #fail(error: unknown): Promise<undefined> {
+    this.#failure ??= { error }; // finish() throws it
+    SetEvent(this.#settled.asRawHandle());
+    await sleep(LOOK_MS);
+  }
+
   async #follow(): Promise<void> {
     const { arrived, child } = this.#events;
     const calls: readonly AsHandle[] = [this.#wake, arrived, ...(child === undefined ? [] : [child])];
@@ -282,9 +252,10 @@ export class ProcessTree implements AsyncDisposable {
       const mark = marking?.markEvent;
       // A mark that was made before the exit is heard before it.
       const awaited = mark === undefined ? calls : [mark, ...calls];
-      const happened = await waitForOneWithin(this.#living.size > 0 ? LOOK_MS : INFINITE_MS, awaited);
+      const timeoutMs = this.#living.size > 0 ? LOOK_MS : INFINITE_MS;
+      const happened = await waitForOneWithin(timeoutMs, awaited).catch(async (error) => await this.#fail(error));
       if (happened !== undefined && happened === mark) marking?.noteMark();
-      await this.#answerRequests();
+      await this.#answerRequests(false);
       if (this.#root?.recording.isAtStop === true) SetEvent(this.#rootArrived.asRawHandle());
       const looksForEnds = nowMs() - endsSeenMs > END_LOOK_MS;
       if (looksForEnds) endsSeenMs = nowMs();
@@ -298,7 +269,8 @@ export class ProcessTree implements AsyncDisposable {
     }
   }
 
-  async #answerRequests(): Promise<void> {
+  /** @param isLate nothing is recorded any more */
+  async #answerRequests(isLate: boolean): Promise<void> {
     const parents = [
       ...(this.#root === undefined ? [] : [this.#root]),
       ...[...this.#living].filter((member) => !member.hasEnded),
@@ -308,7 +280,7 @@ export class ProcessTree implements AsyncDisposable {
       for (const { index, processId } of childRequests.list()) {
         if (!childRequests.take(index)) continue;
         try {
-          await this.#adopt(target, processId);
+          await this.#adopt(target, processId, isLate);
         } finally {
           childRequests.answer(index);
         }
@@ -317,10 +289,10 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   /** Puts the recorder into a child process. One that it cannot be put into runs unrecorded. */
-  async #adopt(parent: Target, processId: number): Promise<void> {
+  async #adopt(parent: Target, processId: number, isLate: boolean): Promise<void> {
     let child: RunningProcess | undefined;
     try {
-      child = RunningProcess.open({ processId, name: '?' }, 'child');
+      child = RunningProcess.openChild(processId);
       // The id comes from the parent's memory: no other process must be touched.
       if (child.parentId !== parent.pid)
         throw new AttachError({ processId, name: '?' }, 'another process started it', '');
@@ -329,7 +301,9 @@ export class ProcessTree implements AsyncDisposable {
       if (this.#options.choice.isSkipped(child.image)) {
         this.#gaps.push({ pid: processId, gap: { kind: 'process-skipped', image: child.image } });
         child[Symbol.dispose]();
-      } else this.#join(await this.#record(child, parent.pid));
+      } else if (isLate)
+        throw new AttachError({ processId, name: '?' }, 'it was started when the recording was over', '');
+      else this.#join(await this.#record(child, parent.pid));
     } catch (error) {
       this.noteUnrecorded(processId, child?.image ?? '?', error);
       child?.[Symbol.dispose]();
@@ -354,16 +328,25 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   async #record(child: RunningProcess, parentPid: number): Promise<Member> {
-    const recording = await (this.#next ?? this.#prepare());
-    this.#next = this.#prepare();
-    const claim = AuditClaim.take(child.pid);
+    const recording = await this.#takeNext();
+    let claim: AuditClaim | undefined;
     try {
+      claim = AuditClaim.take(child.pid);
       this.#options.javaScript?.addTo(child);
       return Member.record(child, recording, { parentPid, ...this.#memberOptions(child, claim) });
     } catch (error) {
       claim?.[Symbol.dispose]();
       recording[Symbol.dispose]();
       throw error;
+    }
+  }
+
+  async #takeNext(): Promise<Recording> {
+    try {
+      return await (this.#next ?? this.#prepare());
+    } finally {
+      this.#next = this.#prepare();
+      this.#next.catch(() => undefined); // whoever takes it has the failure
     }
   }
 
@@ -382,15 +365,19 @@ export class ProcessTree implements AsyncDisposable {
     };
   }
 
-  /** Gives everything back, once no judgement is under way that needs it. */
+  /**
+   * Gives everything back, once no judgement is under way that needs it. Processes that still run have no hooks then,
+   * also where no last report could be made.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stop();
+    if (!this.#isFinished) await this.abandon();
     for (const member of this.#members) await member.settle();
     using _sections = this.#sections;
     using _rootArrived = this.#rootArrived;
     using _settled = this.#settled;
     using _wake = this.#wake;
-    for (const member of this.#members) member[Symbol.dispose]();
+    using members = new CleanupStack();
+    for (const member of this.#members) members.use(member);
     const made = await Promise.allSettled([this.#next, this.#guardian]);
     for (const each of made) if (each.status === 'fulfilled') each.value?.[Symbol.dispose]();
   }

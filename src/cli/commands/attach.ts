@@ -42,6 +42,7 @@ interface AttachCliOptions extends AuditCliOptions, StopCliOptions, TelemetryCli
   readonly all?: true;
   readonly followChildren?: true;
   readonly allFindings?: true;
+  readonly force?: true;
 }
 
 /** So many intervals are counted in the time of `--for` where `--every` says nothing else. */
@@ -85,10 +86,12 @@ export function addAttachCommand(program: Command): void {
       'write a report each time the event of this name is set, and go on; files get a number: leaks.1.json',
       parseEventName,
     );
-  addChoiceOptions(addReporterOptions(command)).option(
-    '--all-findings',
-    'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
-  );
+  addChoiceOptions(addReporterOptions(command))
+    .option('--force', 'record even a process that Windows needs to run')
+    .option(
+      '--all-findings',
+      'show every finding in full; otherwise the table has at most 100 lines, and shows the worst',
+    );
   addTelemetryOptions(addStopOptions(addMarkOptions(addValueOption(addGateOptions(addFindingOptions(command))))));
   addExamples(
     command,
@@ -121,6 +124,7 @@ async function runAttach(
   const audited = await attach({
     processes,
     followChildren: options.followChildren ?? false,
+    force: options.force ?? false,
     slotCount: options.maxHandles,
     history: options.history,
     ...toAuditOptions(options),

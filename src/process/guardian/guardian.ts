@@ -5,6 +5,7 @@ import { extname, join } from 'node:path';
 import { DUPLICATE_SAME_ACCESS, PROCESS_DUP_HANDLE } from '../../ffi/constants.ts';
 import { CreateFileMappingW, DuplicateHandle, MapViewOfFile, UnmapViewOfFile } from '../../ffi/kernel32.ts';
 import { viewMemory } from '../../ffi/library.ts';
+import { CleanupStack } from '../../io/cleanup-stack.ts';
 import { CURRENT_PROCESS, failed, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import { UserError } from '../../user-error.ts';
 import { openProcess } from '../processes.ts';
@@ -57,13 +58,12 @@ export class Guardian implements Disposable {
 
   /** @throws Win32Error when there is no memory for the notes */
   constructor(script: string = guardianScript()) {
+    using taken = new CleanupStack();
     const raw = CreateFileMappingW(CURRENT_PROCESS, null, PAGE_READWRITE, 0, StopNotes.SIZE_BYTES, null);
-    this.#section = HandleOrNull.fromRawHandle(raw).expect('create', 'the notes for the guardian');
+    this.#section = taken.use(HandleOrNull.fromRawHandle(raw).expect('create', 'the notes for the guardian'));
     this.#view = MapViewOfFile(this.#section.asRawHandle(), FILE_MAP_WRITE, 0, 0, 0n);
-    if (this.#view === 0n) {
-      this.#section[Symbol.dispose]();
-      throw failed('map', 'the notes for the guardian');
-    }
+    if (this.#view === 0n) throw failed('map', 'the notes for the guardian');
+    taken.use({ [Symbol.dispose]: () => UnmapViewOfFile(this.#view) });
     this.notes = new StopNotes(viewMemory(this.#view, StopNotes.SIZE_BYTES));
     // Detached: Ctrl-C is not meant for it, and Node.js ends its other children with itself, by a job object.
     this.#child = spawn(process.execPath, ['--no-warnings', script], {
@@ -78,6 +78,7 @@ export class Guardian implements Disposable {
     this.#child.on('error', note).on('exit', note);
     this.#child.unref();
     this.#child.channel?.unref();
+    taken.disarm();
   }
 
   /**

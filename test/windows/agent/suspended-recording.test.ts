@@ -71,7 +71,7 @@ class DisplacedThread implements Disposable {
 it('an audit keeps the memory of an earlier one for a thread that is suspended in the midst of a recording', async () => {
   using target = await Target.start('works-without-pause', '2', '0');
   await leaveAgentIn(target.processId);
-  using running = RunningProcess.open(findProcess(String(target.processId)), 'attached');
+  using running = RunningProcess.open(findProcess(String(target.processId)));
   using recording = await Recording.prepare();
   const { base, ledger } = recording.findLeftAgents(running).reusable!;
   const [threadId = 0] = listThreadIds(target.processId).slice(-1);

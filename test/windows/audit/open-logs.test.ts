@@ -18,7 +18,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 describe('the log of a process that shares it with no other', () => {
   it('is read, and goes on where the process was', async () => {
     using target = await Target.start('keeps-log-for-itself', scratch);
-    using running = RunningProcess.open(findProcess(String(target.processId)), 'attached');
+    using running = RunningProcess.open(findProcess(String(target.processId)));
     const path = join(scratch, `isolate0x1000-${target.processId}-v8.log`);
     expect(() => openSync(path, 'r')).toThrow('EBUSY');
 
@@ -35,7 +35,7 @@ describe('the log of a process that shares it with no other', () => {
     const directory = mkdtempSync('Z:\\tmp\\unclosed-logs-');
     try {
       using target = await Target.start('keeps-log-for-itself', directory);
-      using running = RunningProcess.open(findProcess(String(target.processId)), 'attached');
+      using running = RunningProcess.open(findProcess(String(target.processId)));
       const [log] = await openLogs(directory, running, () => HandleTable.readProcess(running, running.pid));
       using bytes = log!.bytes;
       const path = join(directory, readdirSync(directory)[0]!).slice('Z:'.length).replaceAll('\\', '/');
@@ -49,7 +49,7 @@ describe('the log of a process that shares it with no other', () => {
 
   it('is left out where its handles cannot be asked for any more', async () => {
     using target = await Target.start('keeps-log-for-itself', scratch);
-    using running = RunningProcess.open(findProcess(String(target.processId)), 'attached');
+    using running = RunningProcess.open(findProcess(String(target.processId)));
     expect(await openLogs(scratch, running, () => undefined)).toEqual([]);
     expect((await target.stop()).exitCode).toBe(0);
   });
@@ -57,7 +57,7 @@ describe('the log of a process that shares it with no other', () => {
 
 it('logs of other processes are not opened', async () => {
   using target = await Target.start('keeps-log-for-itself', scratch);
-  using running = RunningProcess.open(findProcess(String(target.processId)), 'attached');
+  using running = RunningProcess.open(findProcess(String(target.processId)));
   const directory = mkdtempSync(join(scratch, 'others-'));
   for (const name of ['isolate0x1000-1-v8.log', `isolate0x1000-${running.pid}1-v8.log`, 'v8.log'])
     writeFileSync(join(directory, name), 'other\n');

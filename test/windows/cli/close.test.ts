@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { HandleToClose } from '../../../src/handles/handle-to-close.ts';
+import { findProcess } from '../../../src/process/processes.ts';
 import { Target } from '../handles/target.ts';
 import { Target as Changing } from '../target.ts';
 import { runTool } from '../tool.ts';
@@ -76,6 +78,13 @@ describe('unclosed close', () => {
       changing[Symbol.dispose]();
       rmSync(directory, { recursive: true });
     }
+  });
+
+  it('does not open a process that has the id of one that was listed', () => {
+    const info = findProcess(String(target.processId));
+    const before = { ...info, startTime: info.startTime - 1n };
+    const open = (): unknown => new HandleToClose(before, BigInt(target.value('semaphore')), 'holds-states.exe');
+    expect(open).toThrow('Cannot find process holds-states.exe: it has ended.');
   });
 
   it('closes with --yes, says so, and the handle is gone', async () => {

@@ -1,11 +1,14 @@
 import { expect, it } from 'vitest';
 
+import { PROCESS_QUERY_LIMITED_INFORMATION, SYNCHRONIZE } from '../../../src/ffi/constants.ts';
 import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
+import { readExitCode } from '../../../src/process/exit-code.ts';
 import {
   decodeProcesses,
   findProcess,
   findProcesses,
   listProcesses,
+  openProcess,
   readImagePath,
   readNativeImagePath,
   readStartTime,
@@ -33,6 +36,13 @@ it('this very process is in the list, and found by its id and by its name', () =
 it('a process’s own handle tells the start that the list has', () => {
   const own = listProcesses().find(({ processId }) => processId === process.pid);
   expect(readStartTime(BorrowedHandle.borrowRaw(CURRENT_PROCESS), process.pid)).toBe(own!.startTime);
+});
+
+it('a process that may not be waited for is not taken for one that runs', () => {
+  using own = openProcess(process.pid, PROCESS_QUERY_LIMITED_INFORMATION);
+  expect(() => readExitCode(own, process.pid)).toThrow(`whether process ${process.pid} has ended: `);
+  using waitable = openProcess(process.pid, PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE);
+  expect(readExitCode(waitable, process.pid)).toBeUndefined();
 });
 
 it('a name that several processes have is refused where one is needed, with their ids', () => {

@@ -3,8 +3,10 @@ import { expect, test } from 'vitest';
 
 import { Recording } from '../../../src/agent/inject/recording.ts';
 import { LiveStacks } from '../../../src/evidence/live-stacks.ts';
+import { listThreadIds } from '../../../src/process/process-table.ts';
 import { StartedProcess } from '../../../src/process/spawn.ts';
 import { StandardStreams } from '../../../src/process/standard-streams.ts';
+import { StoppedThreads } from '../../../src/process/thread-stacks.ts';
 import { fixturePath } from '../tool.ts';
 
 /** A target that opens and closes events on two threads for longer than any test lasts. */
@@ -64,6 +66,14 @@ test('stopped threads stand still, have the stacks by which they opened handles,
   } finally {
     target.terminate();
   }
+});
+
+test('a thread of another process is left alone, though its id is listed', async () => {
+  using target = await startRestless();
+  using other = await startRestless();
+  expect(listThreadIds(other.pid)).toHaveLength(1);
+  using stopped = StoppedThreads.stop(target, other.pid, undefined, false);
+  expect(stopped.count).toBe(0);
 });
 
 test('a thread that waits by itself is read, and not suspended', async () => {

@@ -1,4 +1,5 @@
 import { CreateMutexW, ReleaseMutex } from '../../../ffi/kernel32.ts';
+import { CleanupStack } from '../../../io/cleanup-stack.ts';
 import { type AsHandle, type BorrowedHandle, failed, HandleOrNull, type OwnedHandle } from '../../../io/index.ts';
 import { randomBytes } from '../../../process/random.ts';
 import type { LinkInputs } from '../../link/link-agent.ts';
@@ -15,11 +16,12 @@ export class ExitGate implements Disposable {
   readonly #threadsSeen: Barrier;
 
   /** @throws Win32Error or NtStatusError when Windows refuses */
-  constructor() {
-    const name = `unclosed-${randomBytes(16).toString('hex')}`;
-    this.#judged = new Barrier(`${name}-judged`);
-    this.#threadsSeen = new Barrier(`${name}-threads-seen`);
+  constructor(name: string = `unclosed-${randomBytes(16).toString('hex')}`) {
+    using taken = new CleanupStack();
+    this.#judged = taken.use(new Barrier(`${name}-judged`));
+    this.#threadsSeen = taken.use(new Barrier(`${name}-threads-seen`));
     this.names = { judgedName: objectName(this.#judged), threadsSeenName: objectName(this.#threadsSeen) };
+    taken.disarm();
   }
 
   get judged(): AsHandle {
@@ -52,8 +54,11 @@ class Barrier implements AsHandle, Disposable {
   #isHeld = true;
 
   constructor(name: string) {
-    this.#mutant = HandleOrNull.fromRawHandle(CreateMutexW(null, true, name)).expect('create', 'the exit gate');
+    using taken = new CleanupStack();
+    const raw = CreateMutexW(null, true, name);
+    this.#mutant = taken.use(HandleOrNull.fromRawHandle(raw).expect('create', 'the exit gate'));
     openToTargets(this.#mutant);
+    taken.disarm();
   }
 
   asHandle(): BorrowedHandle {
