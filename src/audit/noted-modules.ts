@@ -34,7 +34,7 @@ export class NotedModules {
     const newest = images.slice(Math.max(this.#imagesAdded, 0));
     this.#imagesAdded = Math.max(this.#imagesAdded, images.length);
     const loaded = listLoaded();
-    // What is loaded has taken the place of the images that lie there, too.
+    // Where one that is loaded lies, no image is any more.
     const gone = newest.filter((image) => !loaded.some((module) => overlap(module, image)));
     this.#symbolizer.addLatestModules([...loaded, ...toModules(gone)]);
     this.#symbolizer.addModules(this.#firstModules);
