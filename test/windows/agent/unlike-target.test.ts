@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 
 import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
 import { ntdllBase } from '../../../src/agent/inject/locate-hooks.ts';
-import { type Recording, RecordingError } from '../../../src/agent/inject/recording.ts';
+import type { Recording } from '../../../src/agent/inject/recording.ts';
+import { RecordingError } from '../../../src/agent/inject/locate-hooks.ts';
 import { audit } from '../../../src/audit/index.ts';
 import { GetProcAddress, VirtualAllocEx, VirtualProtectEx, WriteProcessMemory } from '../../../src/ffi/kernel32.ts';
 import type { AsHandle } from '../../../src/io/index.ts';
