@@ -64,6 +64,7 @@ export type CountedGap =
   | 'opened-by-others'
   | 'names-timed-out'
   | 'sections-forgotten'
+  | 'requests-missed'
   | 'requests-unknown';
 
 /** Gaps that name what was not recorded, or, for `modules-interposed`, what was passed over. */
@@ -106,6 +107,7 @@ export const mayHideFindings: Readonly<Record<Gap['kind'], boolean>> = {
   'names-timed-out': false,
   'sections-forgotten': false,
   'modules-interposed': false,
+  'requests-missed': false,
   'requests-unknown': false,
 };
 

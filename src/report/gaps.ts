@@ -106,6 +106,8 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
       : `${n} open handles came from another process, or from calls that were not recorded: they are in no finding.`,
   'sections-forgotten': (n) =>
     `${plural(n, 'section was', 'sections were')} forgotten, because too many had handles on record: a finding may lack its test.`,
+  'requests-missed': (n) =>
+    `${plural(n, 'function of libuv', 'functions of libuv')} could not be hooked in the running process: it is not known which functions asked for what the threads of libuv's pool opened.`,
   'requests-unknown': (n) =>
     `${plural(n, 'open handle was', 'open handles were')} opened by a thread of libuv's pool, and it is not known which function asked for ${n === 1 ? 'it' : 'them'}.`,
   'names-timed-out': (n) =>

@@ -6,6 +6,7 @@ import type { PatchTable } from '../linkage/patch-table.ts';
 import type { FramedFunction } from './abi/framed-function.ts';
 import { emitCaptureStack } from './walk/capture-stack.ts';
 import { emitPredictUnwind } from './walk/predict-unwind.ts';
+import { emitIsBeingDone } from './walk/is-being-done.ts';
 import { emitNoteBytecode } from './walk/note-bytecode.ts';
 import { emitWalkGoFrames } from './walk/walk-go-frames.ts';
 import { emitClearWalkCache } from './walk/walk-cache.ts';
@@ -54,7 +55,7 @@ export interface Routines {
   readonly environment: HookEnvironment & GateEnvironment;
   readonly walk: Pick<
     WalkEnvironment,
-    'functionTable' | 'functionCount' | 'predictUnwind' | 'walkGoFrames' | 'noteBytecode'
+    'functionTable' | 'functionCount' | 'predictUnwind' | 'walkGoFrames' | 'noteBytecode' | 'isBeingDone'
   > & {
     readonly walkWithUnwinder: Label;
     readonly internStack: Label;
@@ -125,6 +126,7 @@ export function labelRoutines(asm: Assembler, linked: LinkedEnvironment, variant
       predictUnwind: routine('predictUnwind'),
       walkGoFrames: routine('walkGoFrames'),
       noteBytecode: routine('noteBytecode'),
+      isBeingDone: routine('isBeingDone'),
       functionTable: routine('functionTable'),
       functionCount: routine('functionCount'),
     },
@@ -144,6 +146,7 @@ export function emitRoutines(
     emitWalkWithUnwinder(asm, walk.walkWithUnwinder, walkEnvironment),
     emitWalkGoFrames(asm, walk.walkGoFrames, environment),
     emitNoteBytecode(asm, walk.noteBytecode, environment),
+    emitIsBeingDone(asm, walk.isBeingDone, environment),
     emitGrowSlots(asm, environment.growSlots, environment),
     emitGrowStackPool(asm, walk.growStackPool, environment),
     emitRecordOpen(asm, environment.recordOpen, environment),

@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pauses } from '../../process/guardian/pauses.ts';
 import type { Target } from '../../process/target.ts';
 import { UserError } from '../../user-error.ts';
-import type { CodeRange } from '../link/link-agent.ts';
-import type { Recording } from './recording.ts';
+import type { Program, Recording } from './recording.ts';
 
 /** How often threads may stand in the way before the agent is put to work all the same, in a place of its own. */
 const ATTEMPTS_MAX = 30;
@@ -24,7 +23,8 @@ class RestlessCodeError extends UserError {
 }
 
 interface AttachOptions {
-  readonly goCode?: CodeRange | undefined;
+  /** Absent where it is not known where it lies. */
+  readonly program: Program | undefined;
   /** Done while the target stands, once the agent is at work. */
   readonly note: () => void;
 }
@@ -40,13 +40,13 @@ export async function attachAgent(
   recording: Recording,
   target: Target,
   pauses: Pauses,
-  { goCode, note }: AttachOptions,
+  { program, note }: AttachOptions,
 ): Promise<void> {
-  let left = recording.findLeftAgents(target);
+  let left = recording.findLeftAgents(target, program && { ...program, path: target.image });
   for (let attempt = 1; ; attempt++) {
     const insists = attempt >= ATTEMPTS_MAX;
     if (insists) left = left.withoutReuse();
-    const prepared = recording.prepareAttach(target, left, goCode);
+    const prepared = recording.prepareAttach(target, left, program?.goCode);
     const isAtWork = pauses.during((stopped) => {
       try {
         if (!recording.attach(target, stopped.awaitStanding(), prepared, { insists, pauses })) return false;

@@ -3,6 +3,7 @@ import { nowMs } from '../../process/clock.ts';
 import { type MemoryRegion, queryMemory, readMemory, tryReadMemory } from '../../process/memory.ts';
 import type { StandingThread } from '../../process/thread-stacks.ts';
 import { functionModules } from '../tables/function-table.ts';
+import { REQUEST_MODULE } from '../tables/request-functions.ts';
 import { header } from '../ledger/layout.ts';
 import type { AgentCode } from '../linkage/agent-code.ts';
 import { AGENT_HEADER_SIZE_BYTES, AGENT_MAGIC, agentHeader } from '../linkage/agent-header.ts';
@@ -19,6 +20,8 @@ const AGENT_SIZE_BYTES_MAX = 16 << 20;
 /** So far below a thread's innermost frame the recording code may have called functions of Windows. */
 const STACK_SIZE_BYTES = 8192;
 const PAGE_SIZE_BYTES = 4096;
+/** Where an agent's header has the address of the relays of libuv's functions. */
+const REQUEST_RELAYS: number = agentHeader.relays + functionModules.indexOf(REQUEST_MODULE) * 8;
 
 /** A thread that has not moved for so long is not in the midst of a recording, which takes microseconds. */
 const RECORDING_MS_MAX = 100;
@@ -62,20 +65,28 @@ interface Region {
  */
 export class LeftAgents {
   readonly reusable: LeftAgent | undefined;
+  /** Whether functions of libuv may lead to one of them. */
+  readonly haveRequests: boolean;
   readonly #regions: readonly Region[];
   readonly #code: AgentCode;
   #suspects: ReadonlyMap<number, Suspect> = new Map();
 
-  private constructor(regions: readonly Region[], code: AgentCode, reusable: LeftAgent | undefined) {
-    this.#regions = regions;
+  private constructor(
+    code: AgentCode,
+    regions: readonly Region[],
+    { reusable, haveRequests }: Pick<LeftAgents, 'reusable' | 'haveRequests'>,
+  ) {
     this.#code = code;
+    this.#regions = regions;
     this.reusable = reusable;
+    this.haveRequests = haveRequests;
   }
 
   /** Looks for agents where jumps lead, and, if none of these can be used again, where an agent would be put. */
   static find(target: AsHandle, code: AgentCode, { jumps, places, isOfUse }: WhereToLook): LeftAgents {
     const regions = new Map<bigint, Region>();
     let reusable: LeftAgent | undefined;
+    let haveRequests = false;
     const lookAt = (address: bigint): void => {
       if ([...regions.values()].some((region) => isIn(region, address))) return;
       const memory = queryCommitted(target, address);
@@ -85,6 +96,7 @@ export class LeftAgents {
       const region = regionOf(target, memory.allocationBase);
       if (region === undefined) return;
       regions.set(memory.allocationBase, region);
+      haveRequests ||= head.readBigUInt64LE(REQUEST_RELAYS) !== 0n;
       const agent = reusable === undefined ? readLeftAgent(target, head, region, code) : undefined;
       if (agent !== undefined && isOfUse(agent)) reusable = agent;
     };
@@ -93,7 +105,7 @@ export class LeftAgents {
       if (reusable !== undefined) break;
       lookAt(address);
     }
-    return new LeftAgents([...regions.values()], code, reusable);
+    return new LeftAgents(code, [...regions.values()], { reusable, haveRequests });
   }
 
   /** Whether there is any. */
@@ -108,7 +120,7 @@ export class LeftAgents {
 
   /** The same, of which none is used again: no thread that records for it is in the way then. */
   withoutReuse(): LeftAgents {
-    return new LeftAgents(this.#regions, this.#code, undefined);
+    return new LeftAgents(this.#code, this.#regions, { reusable: undefined, haveRequests: this.haveRequests });
   }
 
   /**

@@ -1,15 +1,23 @@
 import type { AsHandle } from '../../io/index.ts';
 import { tryReadMemory } from '../../process/memory.ts';
 import type { HookedFunction, HookedModule } from '../link/link-agent.ts';
-import { movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
+import { identityOffsets } from '../linkage/patch-table.ts';
+import { holdsAddress, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
 import { functionModules, numberedFunctions } from '../tables/function-table.ts';
 import { REQUEST_MODULE } from '../tables/request-functions.ts';
+import { PristineModule } from './pristine-module.ts';
 
 /** The headers of the image, and its directory of exports: node.exe has 3 MB of mangled names. */
 const HEADERS_SIZE_BYTES = 0x1000;
 const DIRECTORY_SIZE_BYTES = 40;
 const EXPORTS_SIZE_BYTES_MAX = 64 << 20;
 const NAME_SIZE_BYTES_MAX = 64;
+
+/** The functions of libuv in a program. */
+export interface Libuv extends HookedModule {
+  /** How many have code that is not known: then all of them are left alone. */
+  readonly unknown: number;
+}
 
 /**
  * Finds the functions of libuv to hook in a program that has libuv in it, and exports it; `undefined` in any other. The
@@ -19,13 +27,16 @@ const NAME_SIZE_BYTES_MAX = 64;
  * https://learn.microsoft.com/windows/win32/debug/pe-format#the-edata-section-image-only
  *
  * @param base address of the program's image in the target
+ * @param path of the program's file, whose code is taken where the program has been running: its memory may have the
+ *   jump of an earlier audit or of other software; absent where it has not begun to run
  */
-export function findLibuv(target: AsHandle, base: bigint): HookedModule | undefined {
+export function findLibuv(target: AsHandle, base: bigint, path?: string): Libuv | undefined {
   const read = (rva: number, sizeBytes: number): Buffer | undefined =>
     tryReadMemory(target, base + BigInt(rva), sizeBytes);
   const headers = read(0, HEADERS_SIZE_BYTES);
   const pe = headers?.readUInt32LE(0x3c) ?? HEADERS_SIZE_BYTES; // LONG e_lfanew
   if (headers === undefined || pe > HEADERS_SIZE_BYTES - 0x90) return undefined;
+  const identity = identityOffsets.map((offset) => headers.readUInt32LE(pe + offset));
   const imageSizeBytes = headers.readUInt32LE(pe + 0x50); // DWORD SizeOfImage
   const exportsRva = headers.readUInt32LE(pe + 0x88); // DataDirectory[IMAGE_DIRECTORY_ENTRY_EXPORT]
   const exportsSizeBytes = headers.readUInt32LE(pe + 0x8c);
@@ -56,18 +67,34 @@ export function findLibuv(target: AsHandle, base: bigint): HookedModule | undefi
     }
     return undefined;
   };
-  const functions = numberedFunctions
+  const exported = numberedFunctions
     .filter(({ row }) => row.module === REQUEST_MODULE)
-    .flatMap((numbered): readonly HookedFunction[] => {
+    .flatMap((numbered) => {
       const address = addressOf(numbered.row.name);
-      const code = address === undefined ? undefined : tryReadMemory(target, address, PROLOGUE_SIZE_BYTES_MAX);
-      if (address === undefined || code === undefined) return [];
-      const moved = movePrologue(code, address, { base, end: base + BigInt(imageSizeBytes) });
-      return moved === undefined ? [] : [{ ...numbered, address, code, moved }];
+      return address === undefined ? [] : [{ ...numbered, address }];
     });
-  if (functions.length === 0) return undefined;
-  // Its identity is that of no DLL: it is mapped already, and hooked from outside.
-  const identity = [0, 0, 0];
-  const number = functionModules.indexOf(REQUEST_MODULE);
-  return { base, sizeBytes: imageSizeBytes, number, fileno: 0n, getOsfhandle: 0n, identity, functions };
+  if (exported.length === 0) return undefined;
+  const pristine = path === undefined ? undefined : new PristineModule(base, identity, path);
+  const known = exported.flatMap((each) => {
+    const code =
+      pristine === undefined
+        ? tryReadMemory(target, each.address, PROLOGUE_SIZE_BYTES_MAX)
+        : pristine.read(each.address, PROLOGUE_SIZE_BYTES_MAX);
+    return code === undefined ? [] : [{ ...each, code }];
+  });
+  const functions = known.flatMap((each): readonly HookedFunction[] => {
+    const moved = movePrologue(each.code, each.address, { base, end: base + BigInt(imageSizeBytes) });
+    return moved === undefined || holdsAddress(each.code, moved) ? [] : [{ ...each, moved }];
+  });
+  const unknown = exported.length - known.length;
+  return {
+    base,
+    sizeBytes: imageSizeBytes,
+    number: functionModules.indexOf(REQUEST_MODULE),
+    fileno: 0n,
+    getOsfhandle: 0n,
+    identity: [], // that of no DLL: the program is mapped already, and hooked from outside
+    functions: unknown > 0 ? [] : functions,
+    unknown,
+  };
 }

@@ -30,8 +30,8 @@ interface Cluster {
 type HeadKind = 'own' | 'hooked' | 'other';
 
 /**
- * The functions of one DLL as they are in a target that has the DLL mapped already. The agent hooks those of a DLL that
- * is mapped later by itself (function-patches.ts).
+ * The functions of one DLL, or of the program, as they are in a target that has it mapped already. The agent hooks
+ * those of a DLL that is mapped later by itself (function-patches.ts).
  */
 export class MappedFunctions {
   readonly module: HookedModule;
@@ -122,12 +122,12 @@ function standsIn(threads: readonly StandingThread[], address: bigint): boolean 
   );
 }
 
-/** The very DLL that this process has lies at the same address in the target. */
+/** The very DLL that this process has lies at the same address in the target, or the program does. */
 function isMapped(target: AsHandle, { base, identity }: HookedModule): boolean {
   const headers = tryReadMemory(target, base, PE_HEADERS_SIZE_BYTES);
   const at = headers?.readUInt32LE(0x3c) ?? 0; // LONG e_lfanew
   if (headers === undefined || at > PE_HEADERS_SIZE_BYTES - 0x60) return false;
-  return identityOffsets.every((offset, index) => headers.readUInt32LE(at + offset) === identity[index]);
+  return identity.every((value, index) => headers.readUInt32LE(at + identityOffsets[index]!) === value);
 }
 
 function group(functions: readonly HookedFunction[]): readonly (readonly HookedFunction[])[] {

@@ -21,13 +21,13 @@ import { LedgerSection, placeSentinel } from './ledger-section.ts';
 import type { LedgerSections } from './ledger-sections.ts';
 import { type LeftAgent, LeftAgents, listJumps } from './left-agents.ts';
 import { locateCode } from './locate-code.ts';
-import { findLibuv } from './locate-libuv.ts';
 import { lendHandles, takeHandlesBack } from './loans.ts';
 import { ntdllAddress, ntdllBase, recogniseStubs, type StubRange } from './locate-hooks.ts';
 import { RecordingError } from './recording-error.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
-import { readFreeStubs, readStubs, withoutJumps } from './stub-code.ts';
+import { hookStubs, readFreeStubs, readStubs, unhookStubs } from './stub-code.ts';
+import { TargetModules } from './target-modules.ts';
 import { changedPages, overwriteCode, listPlacesTaken, writeCode, writeData } from './target-code.ts';
 
 /** The work of an attach that was done while the target ran. */
@@ -44,14 +44,14 @@ interface AttachOptions {
   readonly pauses: Pauses;
 }
 
-/** A program that has not begun to run. */
-interface Program {
-  readonly base?: bigint;
+/** Where the program of a target lies, and in it the code of Go. */
+export interface Program {
+  readonly base: bigint;
   readonly goCode?: CodeRange | undefined;
 }
 
 /** The inputs of linking that differ from target to target. */
-type Linked = Pick<LinkInputs, 'ledger' | 'goCode' | 'modules'>;
+type Linked = Pick<LinkInputs, 'ledger' | 'goCode'>;
 
 /**
  * The agent at work in one target, seen from the auditor: the ledger, and the gate at which the target waits when it
@@ -76,7 +76,8 @@ export class Recording implements Disposable {
   readonly #ownEvents: AuditorEvents | undefined;
   readonly #stubs: readonly StubRange[];
   readonly #code: AgentCode;
-  readonly #inputs: Omit<LinkInputs, 'ledger' | 'calls' | 'goCode'>;
+  readonly #inputs: Omit<LinkInputs, 'ledger' | 'calls' | 'goCode' | 'modules'>;
+  readonly #modules: TargetModules;
   /** The code of the target's stubs before they are hooked. */
   #codes: readonly Buffer[] = [];
   #image: LinkedAgent | undefined;
@@ -87,8 +88,9 @@ export class Recording implements Disposable {
   #lent: readonly bigint[] = [];
   #hooked: readonly string[] = [];
   #unrecognised: readonly string[] = [];
-  /** Functions of DLLs that the target had mapped before, and that could not be hooked. */
+  /** Functions of DLLs that the target had mapped before, and those of libuv, that could not be hooked. */
   #missed = 0;
+  #requestsMissed = 0;
 
   private constructor(
     options: RecordingOptions,
@@ -110,7 +112,8 @@ export class Recording implements Disposable {
     const { arrivedName, childName } = this.#events;
     const { notesBytecode = false } = options;
     const names = { arrivedName, childName, ...this.#gate.names };
-    this.#inputs = { modules, closeHandle, layout, ntdllAddress, notesBytecode, ...names };
+    this.#modules = new TargetModules(modules, notesBytecode);
+    this.#inputs = { closeHandle, layout, ntdllAddress, notesBytecode, ...names };
     taken.disarm();
   }
 
@@ -137,7 +140,7 @@ export class Recording implements Disposable {
 
   /** Bytes of the target's memory that the agent takes, with its ledger. */
   get sizeBytes(): number {
-    return this.#section.sizeBytes + agentSizeBytes(this.#code, this.#inputs.modules);
+    return this.#section.sizeBytes + agentSizeBytes(this.#code, this.#modules.hooked);
   }
 
   /**
@@ -145,29 +148,36 @@ export class Recording implements Disposable {
    * in the target is changed before all of the agent is in place.
    *
    * @param target opened with PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE and PROCESS_QUERY_INFORMATION
-   * @param program its address, and the code of Go in it, if it is one
    * @throws RecordingError when no system call can be hooked
    * @throws Win32Error or NtStatusError when Windows refuses to write to the target
    */
-  install(target: AsHandle, { base, goCode }: Program = {}): void {
+  install(target: AsHandle, program?: Program): void {
     this.#codes = readStubs(target, this.#stubs);
     const ledger = this.#section.mapInto(target);
     if (this.#inputs.layout.quarantineCount > 0) this.ledger.setSentinel(placeSentinel(target));
-    const libuv = base !== undefined && this.#inputs.notesBytecode ? findLibuv(target, base) : undefined;
-    const { modules } = this.#inputs;
-    this.#place(target, { ledger, goCode, modules: libuv === undefined ? modules : [...modules, libuv] });
+    this.#modules.lookForLibuv(target, program);
+    this.#place(target, { ledger, goCode: program?.goCode });
     this.#lend(target);
-    this.#hookCalls(target);
-    if (libuv !== undefined) for (const patch of this.#image!.functionPatches.at(-1)!) overwriteCode(target, patch);
+    hookStubs(target, this.#stubs, this.#codes, this.#image?.patches ?? []);
+    // The program is mapped already, and the DLLs are not.
+    if (this.#modules.hasRequests)
+      for (const patch of this.#image!.functionPatches.at(-1)!) overwriteCode(target, patch);
   }
 
-  /** Looks for what earlier audits have left in a process. */
-  findLeftAgents(target: AsHandle): LeftAgents {
-    return LeftAgents.find(target, this.#code, {
+  /**
+   * Looks for what earlier audits have left in a process.
+   *
+   * @param program of a process that is going to be attached to, and the path of its file
+   */
+  findLeftAgents(target: AsHandle, program?: Program & { readonly path: string }): LeftAgents {
+    this.#modules.lookForLibuv(target, program);
+    const left = LeftAgents.find(target, this.#code, {
       jumps: listJumps(target, this.#stubs),
-      places: listPlacesTaken(target, ntdllBase(), agentSizeBytes(this.#code, this.#inputs.modules)),
+      places: listPlacesTaken(target, ntdllBase(), agentSizeBytes(this.#code, this.#modules.hooked)),
       isOfUse: (agent) => this.#canReplace(agent),
     });
+    this.#modules.lookForLibuv(target, program, left.haveRequests);
+    return left;
   }
 
   /**
@@ -177,12 +187,10 @@ export class Recording implements Disposable {
    * @throws Win32Error when Windows refuses to write to the target
    */
   unhook(target: AsHandle, left: LeftAgents): void {
-    const codes = readStubs(target, this.#stubs);
-    this.#stubs.forEach((range, index) => {
-      const own = withoutJumps(range, codes[index]!, left);
-      if (!own.equals(codes[index]!)) overwriteCode(target, { address: range.begin, bytes: own });
-    });
-    for (const functions of MappedFunctions.read(target, this.#inputs.modules, left)) functions.unhook();
+    // Last come the stubs, by which the next auditor finds the agents if this one is killed here.
+    const modules = [...this.#modules.hooked, ...this.#modules.givenBack];
+    for (const functions of MappedFunctions.read(target, modules, left)) functions.unhook();
+    unhookStubs(target, this.#stubs, left);
   }
 
   /**
@@ -194,11 +202,10 @@ export class Recording implements Disposable {
    */
   prepareAttach(target: AsHandle, left: LeftAgents, goCode?: CodeRange): PreparedAttach {
     const { reusable } = left;
-    const { modules } = this.#inputs;
     this.#codes = readFreeStubs(target, this.#stubs, left);
-    const mapped = MappedFunctions.read(target, this.#inputs.modules, left);
+    const mapped = MappedFunctions.read(target, this.#modules.hooked, left);
     if (reusable !== undefined) {
-      const image = this.#link(reusable, { ledger: reusable.ledger, goCode, modules });
+      const image = this.#link(reusable, { ledger: reusable.ledger, goCode });
       const address = reusable.base + BigInt(AGENT_HEADER_ROOM_BYTES);
       const bytes = image.bytes.subarray(AGENT_HEADER_ROOM_BYTES);
       const changes = [{ address, bytes }, ...image.relays].flatMap((code) =>
@@ -206,7 +213,7 @@ export class Recording implements Disposable {
       );
       return { left, mapped, changes };
     }
-    if (!this.#hasOwnPlace) this.#place(target, { ledger: this.#section.mapInto(target), goCode, modules });
+    if (!this.#hasOwnPlace) this.#place(target, { ledger: this.#section.mapInto(target), goCode });
     return { left, mapped, changes: [] };
   }
 
@@ -248,14 +255,17 @@ export class Recording implements Disposable {
     }
     if (reusable?.isUnwindRegistered === true) this.ledger.note('unwindRegistered');
     this.#lend(target);
-    this.#hookCalls(target);
+    hookStubs(target, this.#stubs, this.#codes, this.#image?.patches ?? []);
     for (const functions of mapped) {
-      const patches = this.#image?.functionPatches[this.#inputs.modules.indexOf(functions.module)] ?? [];
+      const patches = this.#image?.functionPatches[this.#modules.hooked.indexOf(functions.module)] ?? [];
       const chosen = functions.choose(patches, threads);
       functions.replace(chosen);
-      this.#missed += patches.length - chosen.length;
+      if (this.#modules.system.includes(functions.module)) this.#missed += patches.length - chosen.length;
+      else this.#requestsMissed += patches.length - chosen.length;
       this.ledger.noteModule(functions.module.number);
     }
+    this.#requestsMissed += this.#modules.unknown;
+    for (const functions of MappedFunctions.read(target, this.#modules.givenBack, left)) functions.unhook();
     return true;
   }
 
@@ -281,15 +291,16 @@ export class Recording implements Disposable {
 
   /** Whether the ledger of an earlier audit can give its place to ours. */
   #canReplace({ ledgerSizeBytes, relays }: LeftAgent): boolean {
-    const hasRelays = this.#inputs.modules.every(({ number }) => relays[number] !== 0n);
-    // The functions of libuv go on leading to the agent, which must stay as it is for them.
+    const hasRelays = this.#modules.hooked.every(({ number }) => relays[number] !== 0n);
+    // A thread may be on its way to a hook of libuv's functions, so an agent that has them keeps them. An audit without
+    // them gets another agent, which does not look for a request in each stack.
     const hasRequests = relays[functionModules.indexOf(REQUEST_MODULE)] !== 0n;
-    return hasRelays && !hasRequests && ledgerSizeBytes === this.#section.sizeBytes;
+    return hasRelays && hasRequests === this.#modules.hasRequests && ledgerSizeBytes === this.#section.sizeBytes;
   }
 
   /** Links the agent and writes it into the target. */
   #place(target: AsHandle, linked: Linked): void {
-    const place = placeAgent(target, this.#code, linked.modules);
+    const place = placeAgent(target, this.#code, this.#modules.hooked);
     this.#hasOwnPlace = true;
     const image = this.#link(place, linked);
     for (const code of joinNeighbours([{ address: place.base, bytes: image.bytes }, ...image.relays]))
@@ -301,7 +312,7 @@ export class Recording implements Disposable {
     if (calls.length === 0) throw new RecordingError();
     this.#hooked = calls.map(({ row }) => row.name);
     this.#unrecognised = unrecognised;
-    const image = linkAgent(this.#code, { ...this.#inputs, ...linked, calls }, place);
+    const image = linkAgent(this.#code, { ...this.#inputs, ...linked, modules: this.#modules.hooked, calls }, place);
     this.ledger.hideAgent(place.base, image.bytes.length);
     this.#image = image;
     this.#placed = { ...place, ledger: linked.ledger };
@@ -324,17 +335,6 @@ export class Recording implements Disposable {
     writeData(target, { address: base + BigInt(agentHeader.slotsCommitted), bytes });
   }
 
-  /** Replaces the heads of the stubs, those of each range with one write. */
-  #hookCalls(target: AsHandle): void {
-    this.#stubs.forEach(({ begin, sizeBytes }, index) => {
-      const code = Buffer.from(this.#codes[index]!);
-      const end = begin + BigInt(sizeBytes);
-      const patches = this.#image?.patches.filter(({ address }) => address >= begin && address < end) ?? [];
-      for (const { address, bytes } of patches) code.set(bytes, Number(address - begin));
-      if (patches.length > 0) overwriteCode(target, { address: begin, bytes: code });
-    });
-  }
-
   /** Names of the system calls that are hooked in the target. */
   get hooked(): readonly string[] {
     return this.#hooked;
@@ -351,6 +351,7 @@ export class Recording implements Disposable {
       ...namingGap('calls-unrecognised', this.#unrecognised),
       ...namingGap('functions-unmovable', this.unmovable),
       ...countedGap('functions-missed-at-attach', this.#missed),
+      ...countedGap('requests-missed', this.#requestsMissed),
       ...this.ledger.gaps(),
     ];
   }

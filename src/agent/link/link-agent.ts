@@ -35,7 +35,7 @@ export interface HookedFunction extends NumberedFunction {
 export interface HookedModule extends RuntimeModule {
   /** Its index among the {@link functionModules}. */
   readonly number: number;
-  /** The values of its headers at the {@link identityOffsets}. */
+  /** The values of its headers at the {@link identityOffsets}; none for the program, which is no DLL. */
   readonly identity: readonly number[];
   readonly functions: readonly HookedFunction[];
 }

@@ -3,7 +3,7 @@ import type { ObjectType } from './object-types.ts';
 
 /**
  * Objects of one family stand for each other: a FILE has a descriptor, which is closed with it. The functions of a
- * family are those of one DLL.
+ * family are those of one DLL, or of libuv.
  */
 const families: readonly (readonly ObjectType[])[] = [
   ['Descriptor', 'FILE'],
@@ -11,6 +11,12 @@ const families: readonly (readonly ObjectType[])[] = [
   ['PseudoConsole'],
   ['ChangeNotification'],
 ];
+
+/**
+ * The family of the functions that ask for work. The memory of a work that is done is used again: a work that was asked
+ * for without a hook could be taken for the one that was there before.
+ */
+const REQUESTS = 1 << families.length;
 
 /** Sets of families, a bit each. */
 interface FamilyBits {
@@ -31,8 +37,9 @@ export function familyBits(row: FunctionRow): FamilyBits {
   switch (row.kind) {
     case 'socket':
     case 'fast-fail':
-    case 'request':
       return { touched: 0, needed: 0 };
+    case 'request':
+      return { touched: REQUESTS, needed: REQUESTS };
     case 'sweep':
       return { touched: row.sweeps === 'streams' ? bitOf('FILE') : 0, needed: 0 };
     case 'runtime-object': {

@@ -7,6 +7,8 @@ export interface RequestFunction {
   readonly module: typeof REQUEST_MODULE;
   readonly name: string;
   readonly argumentCount: number;
+  /** A number of what libuv does for it: each has a function of its own that does the work. */
+  readonly work: number;
   /** Offset of `struct uv__work work_req` in the request, to which the second argument points. */
   readonly workOffset: number;
   /** The argument that is NULL where the function does the work itself, before it returns. */
@@ -32,7 +34,8 @@ function onRequest(
   callbackArgument: number,
 ): RequestFunction {
   const common = { kind: 'request', module: REQUEST_MODULE } as const;
-  return { ...common, name, argumentCount, workOffset: workOffset[request], callbackArgument };
+  const work = Object.keys(workOffset).indexOf(request);
+  return { ...common, name, argumentCount, work, workOffset: workOffset[request], callbackArgument };
 }
 
 /**

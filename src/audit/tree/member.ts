@@ -118,7 +118,7 @@ export class Member implements Disposable {
     const examination = new Examination(target, recording, { firstModules, names, shared });
     try {
       await attachAgent(recording, target, pauses, {
-        goCode: examination.findProgram()?.goCode,
+        program: examination.findProgram(),
         note: () => noteOpenHandles(target, recording),
       });
       return new Member(target, recording, examination, options);

@@ -33,6 +33,14 @@ test('searches, pseudo consoles and change notifications are families of their o
   ).toHaveLength(4);
 });
 
+test('requests of libuv are a family, which nothing else belongs to', () => {
+  const { touched, needed } = bitsOf('uv_fs_open');
+  expect(bitsOf('uv_queue_work')).toEqual({ touched: needed, needed });
+  expect(touched).toBe(needed);
+  for (const row of functionTable.filter(({ kind }) => kind !== 'request'))
+    expect(familyBits(row).touched & needed).toBe(0);
+});
+
 test('sockets and keys depend on no other function', () => {
   expect(bitsOf('closesocket')).toEqual({ touched: 0, needed: 0 });
   expect(bitsOf('RegCloseKey')).toEqual({ touched: 0, needed: 0 });

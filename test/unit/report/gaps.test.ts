@@ -98,6 +98,10 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     'Child processes inherited handles that could not all be looked at: there were too many, or other threads changed what is inheritable.',
   ],
   [
+    { kind: 'requests-missed', count: 6 },
+    "6 functions of libuv could not be hooked in the running process: it is not known which functions asked for what the threads of libuv's pool opened.",
+  ],
+  [
     { kind: 'functions-missed-at-attach', count: 1 },
     "1 function of Windows' DLLs could not be hooked in the running process, because a thread stood at its beginning or other software had changed it: a handle that such a function refuses by itself was not seen.",
   ],

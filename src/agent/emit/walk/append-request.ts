@@ -1,10 +1,12 @@
 import { REQUEST_MARK } from '../../../call-ledger.ts';
 import { MAXIMUM_FRAMES, stackNode } from '../../ledger/layout.ts';
-import { request, REQUEST_COUNT, REQUEST_SIZE_BYTES } from '../../ledger/request.ts';
+import { request, REQUEST_COUNT, REQUEST_SIZE_BYTES, WORK_SHIFT } from '../../ledger/request.ts';
 import { WORK_QUEUE_OFFSET } from '../../tables/request-functions.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, teb } from '../../asm/operands.ts';
 import {
+  eax,
+  ebp,
   ebx,
   ecx,
   edx,
@@ -14,6 +16,7 @@ import {
   r15,
   r8,
   rax,
+  rbp,
   rbx,
   rcx,
   rdi,
@@ -25,7 +28,7 @@ import {
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { returnAddressOffset } from '../abi/framed-function.ts';
 import { tebField } from '../abi/teb.ts';
-import { captureFrame, FRAMES } from './capture-frame.ts';
+import { captureFrame, CHECK_FRAMES, FRAMES } from './capture-frame.ts';
 import { emitHashStep } from './stack-hash.ts';
 
 /** The outer end of a stack that is searched: the frames below which a pool's thread calls its work. */
@@ -34,11 +37,27 @@ const SEARCHED_SIZE_BYTES = 0x2000;
 /** Room that a stack must have left: frames of the request that tell something. */
 const FRAME_COUNT_MIN = 8;
 
+/** The registers that a function has saved lie so near to each other: the home space, and eight that are pushed. */
+const NEIGHBOURHOOD_SIZE_BYTES = 0x60;
+
+/** How many works are looked at: a stack may have thousands of addresses of works that are long done. */
+const QUESTIONS_MAX = 16;
+// Places that are free again.
+const QUESTIONS_LEFT = CHECK_FRAMES;
+const KIND_IN_QUESTION = CHECK_FRAMES + 8;
+const KIND = CHECK_FRAMES + 16;
+
+/** For the search for a request. */
+type AppendEnvironment = LinkedEnvironment & {
+  /** {@link emitIsBeingDone} */
+  readonly isBeingDone: Label;
+};
+
 /** Lower addresses are none: entries that are free or being written have such in their place. */
 const LOWEST_ADDRESS = 0x10000;
 
-/** `entry = address of the only entry that a work may have`. Clobbers nothing else. */
-export function emitRequestEntry(
+/** `entry = address of the pair of entries, one of which a work may have`. Clobbers nothing else. */
+export function emitRequestPair(
   asm: Assembler,
   entry: Register,
   work: Register,
@@ -47,9 +66,23 @@ export function emitRequestEntry(
 ): void {
   asm.mov(entry, work);
   asm.imul(entry, multiplier);
-  asm.shr(entry, 64 - Math.log2(REQUEST_COUNT));
-  asm.shl(entry, Math.log2(REQUEST_SIZE_BYTES));
+  asm.shr(entry, 64 - Math.log2(REQUEST_COUNT / 2));
+  asm.shl(entry, Math.log2(REQUEST_SIZE_BYTES * 2));
   asm.add(entry, linkSlots.requests);
+}
+
+/** `entry = address of the entry of a work`, and goes to a label if it has one. Clobbers nothing else. */
+function emitFindEntry(
+  asm: Assembler,
+  { entry, work, found }: { readonly entry: Register; readonly work: Register; readonly found: Label },
+  environment: LinkedEnvironment,
+): void {
+  emitRequestPair(asm, entry, work, r15, environment);
+  asm.cmp(work, at(entry, request.work));
+  asm.j('e', found);
+  asm.add(entry, REQUEST_SIZE_BYTES);
+  asm.cmp(work, at(entry, request.work));
+  asm.j('e', found);
 }
 
 /**
@@ -58,11 +91,21 @@ export function emitRequestEntry(
  *
  * The function that runs the work needs its address again afterwards, or that of its place in the queue (Node.js 22 has
  * the one, 24 the other). It has it in a register that the functions which it calls must preserve, and they save it on
- * the stack. Addresses of earlier work may be left there, too, but farther in. So the outermost address of a known work
- * is the right one. A thread that asks for work does none for others.
+ * the stack. Addresses of earlier works are left there, too: farther in, and where these were of another kind, also
+ * farther out, in the home space of a function that saved its registers elsewhere. So the outermost address of a known
+ * work that is being done is the right one. Where such a work of another kind stands beside it, it is not known which
+ * one is this thread's. A thread that asks for work does none for others.
  */
-export function emitAppendRequest(asm: Assembler, done: Label, environment: LinkedEnvironment): void {
-  const [bounded, search, found, copy] = asm.labels('bounded', 'search', 'found', 'copy');
+export function emitAppendRequest(asm: Assembler, done: Label, environment: AppendEnvironment): void {
+  const [bounded, search, found, ask, searched, read, copy] = asm.labels(
+    'bounded',
+    'search',
+    'found',
+    'ask',
+    'searched',
+    'read',
+    'copy',
+  );
   const { linkSlots, grown } = environment;
   asm.mov(rax, linkSlots.requests);
   asm.test(rax, rax);
@@ -78,28 +121,60 @@ export function emitAppendRequest(asm: Assembler, done: Label, environment: Link
   asm.bind(bounded);
   asm.cmp(rdi, teb(tebField.stackLimit));
   asm.j('b', done);
+  asm.xor(ebp, ebp); // the work that is being done
+  asm.movImmediate64(at(rsp, QUESTIONS_LEFT), QUESTIONS_MAX);
   asm.bind(search);
   asm.sub(rsi, 8);
   asm.cmp(rsi, rdi);
-  asm.j('b', done);
+  asm.j('b', searched);
   asm.mov(rbx, at(rsi));
   asm.cmp(rbx, LOWEST_ADDRESS);
   asm.j('b', search);
-  emitRequestEntry(asm, r12, rbx, r15, environment);
-  asm.cmp(rbx, at(r12, request.work));
-  asm.j('e', found);
+  emitFindEntry(asm, { entry: r12, work: rbx, found }, environment);
   asm.sub(rbx, WORK_QUEUE_OFFSET);
-  emitRequestEntry(asm, r12, rbx, r15, environment);
-  asm.cmp(rbx, at(r12, request.work));
-  asm.j('ne', search);
+  emitFindEntry(asm, { entry: r12, work: rbx, found }, environment);
+  asm.jmp(search);
   asm.bind(found);
-  asm.mov(edx, at(r12, request.stack));
   asm.mov(ecx, at(r12, request.threadId));
-  asm.cmp(rbx, at(r12, request.work)); // it was read whole
-  asm.j('ne', done);
   asm.cmp(ecx, teb(tebField.threadId));
   asm.j('e', done);
-  asm.test(edx, edx);
+  asm.mov(ecx, at(r12, request.stack));
+  asm.shr(ecx, WORK_SHIFT);
+  asm.test(rbp, rbp);
+  asm.j('e', ask);
+  asm.cmp(rcx, at(rsp, KIND));
+  asm.j('e', search); // the same work again, or one of the same kind
+  asm.bind(ask);
+  asm.mov(rax, at(rsp, QUESTIONS_LEFT));
+  asm.sub(rax, 1);
+  asm.j('s', done);
+  asm.mov(at(rsp, QUESTIONS_LEFT), rax);
+  asm.mov(at(rsp, KIND_IN_QUESTION), rcx);
+  asm.mov(rcx, rbx);
+  asm.call(environment.isBeingDone);
+  asm.test(eax, eax);
+  asm.j('e', search);
+  asm.test(rbp, rbp);
+  asm.j('ne', done);
+  asm.mov(rbp, rbx);
+  asm.mov(rax, at(rsp, KIND_IN_QUESTION));
+  asm.mov(at(rsp, KIND), rax);
+  asm.lea(rdx, at(rsi, -NEIGHBOURHOOD_SIZE_BYTES));
+  asm.cmp(rdx, rdi);
+  asm.j('be', search);
+  asm.mov(rdi, rdx);
+  asm.jmp(search);
+
+  asm.bind(searched);
+  asm.test(rbp, rbp);
+  asm.j('e', done);
+  emitFindEntry(asm, { entry: r12, work: rbp, found: read }, environment);
+  asm.jmp(done);
+  asm.bind(read);
+  asm.mov(edx, at(r12, request.stack));
+  asm.cmp(rbp, at(r12, request.work)); // it was read whole
+  asm.j('ne', done);
+  asm.and(edx, (1 << WORK_SHIFT) - 1);
   asm.j('e', done);
   // The target may have written to the table: the id may be anything.
   asm.mov(rcx, rdx);

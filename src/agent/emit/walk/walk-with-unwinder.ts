@@ -47,6 +47,8 @@ export interface WalkEnvironment extends FramesEnvironment {
   readonly noteBytecode: Label;
   /** {@link emitWalkGoFrames} */
   readonly walkGoFrames: Label;
+  /** {@link emitIsBeingDone} */
+  readonly isBeingDone: Label;
 }
 
 /**
