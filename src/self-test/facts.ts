@@ -1,7 +1,7 @@
 import { arch, cpus, release, version } from 'node:os';
 
-import { findFunctions } from '../agent/inject/locate-functions.ts';
-import { locateStubs, ntdllAddress, readOwnStubs, recogniseStubs } from '../agent/inject/locate-hooks.ts';
+import { findFunctions } from '../agent/inject/locate/locate-functions.ts';
+import { locateStubs, ntdllAddress, readOwnStubs, recogniseStubs } from '../agent/inject/locate/locate-hooks.ts';
 import { functionTable } from '../agent/tables/function-table.ts';
 import { hookTable } from '../agent/tables/hook-table.ts';
 import { GetModuleHandleW, GetProcAddress } from '../ffi/kernel32.ts';

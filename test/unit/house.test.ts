@@ -53,6 +53,7 @@ const agentRooms = [
   'emit',
   'link',
   'inject/gate',
+  'inject/locate',
   'inject',
 ];
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
-import { ntdllBase } from '../../src/agent/inject/locate-hooks.ts';
+import { ntdllBase } from '../../src/agent/inject/locate/locate-hooks.ts';
 import { GATE_ENDING_THREADS, GATE_WAITING, header } from '../../src/agent/ledger/layout.ts';
 import { attach, type AttachOptions, audit } from '../../src/audit/index.ts';
 import { HandleTable } from '../../src/handles/enumerate.ts';

@@ -3,7 +3,7 @@ import { functionModules, numberedFunctions } from '../tables/function-table.ts'
 import type { AgentCode } from '../linkage/agent-code.ts';
 import { type AgentPlace, type HookedModule, RELAY_SIZE_BYTES } from '../link/link-agent.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
-import { ntdllBase } from './locate-hooks.ts';
+import { ntdllBase } from './locate/locate-hooks.ts';
 import { allocateNear, isInReach } from './target-code.ts';
 
 /** Room for the relays of all functions that a module may have. */

@@ -11,7 +11,7 @@ import { isInTrampoline, isReturnOfRealCall } from '../linkage/pass-through.ts';
 import type { AgentPlace } from '../link/link-agent.ts';
 import { hookedHeadTarget } from '../patch/stub.ts';
 import { relaysSizeBytes } from './agent-place.ts';
-import type { StubRange } from './locate-hooks.ts';
+import type { StubRange } from './locate/locate-hooks.ts';
 
 const MEM_PRIVATE = 0x2_0000;
 const MEM_MAPPED = 0x4_0000;

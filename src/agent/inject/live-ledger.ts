@@ -5,7 +5,7 @@ import { header, LEDGER_MAGIC, type LedgerLayout, ledgerLayout } from '../ledger
 import { Ledger } from '../ledger/ledger.ts';
 import { viewCopies } from '../ledger/memory.ts';
 import { loadCode } from '../link/load-code.ts';
-import { locateStubs } from './locate-hooks.ts';
+import { locateStubs } from './locate/locate-hooks.ts';
 import { LeftAgents, listJumps } from './left-agents.ts';
 
 const SLOT_COUNT_MAX = 1 << 24;

@@ -20,14 +20,14 @@ import { ExitGate } from './gate/exit-gate.ts';
 import { LedgerSection, placeSentinel } from './ledger-section.ts';
 import type { LedgerSections } from './ledger-sections.ts';
 import { type LeftAgent, LeftAgents, listJumps } from './left-agents.ts';
-import { locateCode } from './locate-code.ts';
+import { locateCode } from './locate/locate-code.ts';
 import { lendHandles, takeHandlesBack } from './loans.ts';
-import { ntdllAddress, ntdllBase, recogniseStubs, type StubRange } from './locate-hooks.ts';
+import { ntdllAddress, ntdllBase, recogniseStubs, type StubRange } from './locate/locate-hooks.ts';
 import { RecordingError } from './recording-error.ts';
 import { DEFAULT_SLOT_COUNT, type RecordingOptions } from './recording-options.ts';
 import { MappedFunctions } from './mapped-functions.ts';
 import { hookStubs, readFreeStubs, readStubs, unhookStubs } from './stub-code.ts';
-import { TargetModules } from './target-modules.ts';
+import { TargetModules } from './locate/target-modules.ts';
 import { changedPages, overwriteCode, listPlacesTaken, writeCode, writeData } from './target-code.ts';
 
 /** The work of an attach that was done while the target ran. */

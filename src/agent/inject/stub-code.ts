@@ -3,7 +3,7 @@ import { readMemory } from '../../process/memory.ts';
 import { hookedHeadTarget, recogniseStub, STUB_HEAD_SIZE_BYTES } from '../patch/stub.ts';
 import type { CodePatch } from '../patch/code-patch.ts';
 import type { LeftAgents } from './left-agents.ts';
-import { readOwnStubs, type StubRange } from './locate-hooks.ts';
+import { readOwnStubs, type StubRange } from './locate/locate-hooks.ts';
 import { overwriteCode } from './target-code.ts';
 
 /** The code of a target's stubs, range by range. */

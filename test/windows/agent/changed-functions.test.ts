@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { findFunctions } from '../../../src/agent/inject/locate-functions.ts';
+import { findFunctions } from '../../../src/agent/inject/locate/locate-functions.ts';
 import { GetModuleHandleW, GetProcAddress, VirtualProtectEx } from '../../../src/ffi/kernel32.ts';
 import { viewMemory } from '../../../src/ffi/library.ts';
 import { CURRENT_PROCESS } from '../../../src/io/index.ts';

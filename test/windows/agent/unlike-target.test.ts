@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 
 import { numberedRows } from '../../../src/agent/tables/hook-table.ts';
-import { ntdllBase } from '../../../src/agent/inject/locate-hooks.ts';
+import { ntdllBase } from '../../../src/agent/inject/locate/locate-hooks.ts';
 import type { Recording } from '../../../src/agent/inject/recording.ts';
 import { RecordingError } from '../../../src/agent/inject/recording-error.ts';
 import { audit } from '../../../src/audit/index.ts';

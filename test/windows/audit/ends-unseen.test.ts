@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 
 import { AuditorEvents } from '../../../src/agent/inject/auditor-events.ts';
-import { ntdllAddress } from '../../../src/agent/inject/locate-hooks.ts';
+import { ntdllAddress } from '../../../src/agent/inject/locate/locate-hooks.ts';
 import { findIn } from '../../../src/audit/findings.ts';
 import { ProcessChoice } from '../../../src/audit/tree/process-choice.ts';
 import type { TreeReport } from '../../../src/audit/tree/process-report.ts';

@@ -2,7 +2,7 @@
 // gives all registers.
 import { Assembler } from '../../../../src/agent/asm/assembler.ts';
 import { type Label, relative } from '../../../../src/agent/asm/operands.ts';
-import { ntdllAddress } from '../../../../src/agent/inject/locate-hooks.ts';
+import { ntdllAddress } from '../../../../src/agent/inject/locate/locate-hooks.ts';
 import { labelRoutines, type Routines } from '../../../../src/agent/emit/routines.ts';
 import {
   type LedgerLayout,

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-import { GetModuleFileNameW } from '../../ffi/kernel32.ts';
-import { placeInImageFile } from '../patch/image-file.ts';
-import { identityOffsets } from '../linkage/patch-table.ts';
+import { GetModuleFileNameW } from '../../../ffi/kernel32.ts';
+import { placeInImageFile } from '../../patch/image-file.ts';
+import { identityOffsets } from '../../linkage/patch-table.ts';
 
 const PATH_LENGTH_MAX = 0x8000;
 /** The headers of an image, with those of its sections. */

@@ -1,10 +1,10 @@
-import type { AsHandle } from '../../io/index.ts';
-import { tryReadMemory } from '../../process/memory.ts';
-import type { HookedFunction, HookedModule } from '../link/link-agent.ts';
-import { identityOffsets } from '../linkage/patch-table.ts';
-import { holdsAddress, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
-import { functionModules, numberedFunctions } from '../tables/function-table.ts';
-import { REQUEST_MODULE } from '../tables/request-functions.ts';
+import type { AsHandle } from '../../../io/index.ts';
+import { tryReadMemory } from '../../../process/memory.ts';
+import type { HookedFunction, HookedModule } from '../../link/link-agent.ts';
+import { identityOffsets } from '../../linkage/patch-table.ts';
+import { holdsAddress, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../../patch/prologue.ts';
+import { functionModules, numberedFunctions } from '../../tables/function-table.ts';
+import { REQUEST_MODULE } from '../../tables/request-functions.ts';
 import { PristineModule } from './pristine-module.ts';
 
 /** The headers of the image, and its directory of exports: node.exe has 3 MB of mangled names. */

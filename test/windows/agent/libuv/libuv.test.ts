@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 
-import { findLibuv, type Libuv } from '../../../src/agent/inject/locate-libuv.ts';
-import { requestFunctions } from '../../../src/agent/tables/request-functions.ts';
-import { GetModuleHandleW } from '../../../src/ffi/kernel32.ts';
-import { BorrowedHandle, CURRENT_PROCESS } from '../../../src/io/index.ts';
+import { findLibuv, type Libuv } from '../../../../src/agent/inject/locate/locate-libuv.ts';
+import { requestFunctions } from '../../../../src/agent/tables/request-functions.ts';
+import { GetModuleHandleW } from '../../../../src/ffi/kernel32.ts';
+import { BorrowedHandle, CURRENT_PROCESS } from '../../../../src/io/index.ts';
 
 const here = BorrowedHandle.borrowRaw(CURRENT_PROCESS);
 const spell = ({ functions }: Libuv) =>

@@ -1,4 +1,4 @@
-import type { CodeRange } from '../link/link-agent.ts';
+import type { CodeRange } from '../../link/link-agent.ts';
 import { findFunctions } from './locate-functions.ts';
 import { findCloseHandle, locateStubs, type StubRange } from './locate-hooks.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { emitIsBeingDone } from '../../../src/agent/emit/walk/is-being-done.ts';
-import { placeRoutines } from './routines/placed-routines.ts';
+import { emitIsBeingDone } from '../../../../src/agent/emit/walk/is-being-done.ts';
+import { placeRoutines } from '../routines/placed-routines.ts';
 
 const WORK_AT = 0x1000;
 const WORK_SIZE_BYTES = 40;

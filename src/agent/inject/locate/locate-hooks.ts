@@ -1,13 +1,11 @@
-import { GetModuleHandleW, GetProcAddress } from '../../ffi/kernel32.ts';
-import { viewMemory } from '../../ffi/library.ts';
-import { RtlLookupFunctionEntry } from '../../ffi/ntdll.ts';
-import { failed } from '../../io/index.ts';
-import { nativeMachine } from '../../process/machine/machine.ts';
-import { UserError } from '../../user-error.ts';
-import { numberedRows } from '../tables/hook-table.ts';
-import { recogniseStub, STUB_HEAD_SIZE_BYTES } from '../patch/stub.ts';
-import { optionalNtdllImports } from '../linkage/link-slots.ts';
-import type { CodeRange, HookedCall } from '../link/link-agent.ts';
+import { GetModuleHandleW, GetProcAddress } from '../../../ffi/kernel32.ts';
+import { viewMemory } from '../../../ffi/library.ts';
+import { RtlLookupFunctionEntry } from '../../../ffi/ntdll.ts';
+import { failed } from '../../../io/index.ts';
+import { numberedRows } from '../../tables/hook-table.ts';
+import { recogniseStub, STUB_HEAD_SIZE_BYTES } from '../../patch/stub.ts';
+import { optionalNtdllImports } from '../../linkage/link-slots.ts';
+import type { CodeRange, HookedCall } from '../../link/link-agent.ts';
 
 /** ntdll lies at the same address in every process of a session: Windows chooses it at boot, Wine fixes it. */
 export function ntdllBase(): bigint {
@@ -58,17 +56,6 @@ export function locateStubs(): readonly StubRange[] {
 /** A copy of the code of a range of stubs in this process. */
 export function readOwnStubs({ begin, sizeBytes }: StubRange): Buffer {
   return Buffer.from(new Uint8Array(viewMemory(begin, sizeBytes)));
-}
-
-/** No system call of a target can be hooked. */
-export class RecordingError extends UserError {
-  constructor() {
-    super(
-      nativeMachine() === 'ARM64'
-        ? 'Cannot record: this is Windows for ARM64, and only x64 Windows is supported. Try an x64 machine.'
-        : 'Cannot record: none of the system calls of this ntdll begins in a known form: other software has hooked them all, or this is no x64 Windows. Try without that software.',
-    );
-  }
 }
 
 /**

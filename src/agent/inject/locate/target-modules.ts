@@ -1,5 +1,5 @@
-import type { AsHandle } from '../../io/index.ts';
-import type { HookedModule } from '../link/link-agent.ts';
+import type { AsHandle } from '../../../io/index.ts';
+import type { HookedModule } from '../../link/link-agent.ts';
 import { findLibuv, type Libuv } from './locate-libuv.ts';
 
 /** The modules of one target whose functions are hooked: DLLs of the system, and the program if it has libuv in it. */

@@ -1,21 +1,21 @@
-import { GetProcAddress, LoadLibraryExW } from '../../ffi/kernel32.ts';
-import { viewMemory } from '../../ffi/library.ts';
-import { isWine } from '../../ffi/ntdll.ts';
-import { BorrowedHandle, CURRENT_PROCESS } from '../../io/index.ts';
-import { tryReadMemory } from '../../process/memory.ts';
-import { familyBits } from '../tables/families.ts';
+import { GetProcAddress, LoadLibraryExW } from '../../../ffi/kernel32.ts';
+import { viewMemory } from '../../../ffi/library.ts';
+import { isWine } from '../../../ffi/ntdll.ts';
+import { BorrowedHandle, CURRENT_PROCESS } from '../../../io/index.ts';
+import { tryReadMemory } from '../../../process/memory.ts';
+import { familyBits } from '../../tables/families.ts';
 import {
   type FunctionRow,
   functionModules,
   type NumberedFunction,
   numberedFunctions,
   systemModules,
-} from '../tables/function-table.ts';
-import { ownerOfHead } from '../patch/foreign-head.ts';
-import { holdsAddress, type MovedPrologue, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../patch/prologue.ts';
-import { THIN_WRAPPER_SIZE_BYTES, wrappedFunction } from '../patch/thin-wrapper.ts';
-import { identityOffsets } from '../linkage/patch-table.ts';
-import type { HookedFunction, HookedModule } from '../link/link-agent.ts';
+} from '../../tables/function-table.ts';
+import { ownerOfHead } from '../../patch/foreign-head.ts';
+import { holdsAddress, type MovedPrologue, movePrologue, PROLOGUE_SIZE_BYTES_MAX } from '../../patch/prologue.ts';
+import { THIN_WRAPPER_SIZE_BYTES, wrappedFunction } from '../../patch/thin-wrapper.ts';
+import { identityOffsets } from '../../linkage/patch-table.ts';
+import type { HookedFunction, HookedModule } from '../../link/link-agent.ts';
 import { ntdllBase } from './locate-hooks.ts';
 import { PristineModule } from './pristine-module.ts';
 
