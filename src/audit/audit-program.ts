@@ -19,7 +19,7 @@ import { startTarget } from './start-target.ts';
 import { openStops } from './stops/stops.ts';
 import { combineTree } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
-import type { ProcessReport } from './tree/process-report.ts';
+import type { ProcessReport, TreeReport } from './tree/process-report.ts';
 import { ProcessTree } from './tree/process-tree.ts';
 import { ValueWatches } from './value/value-watches.ts';
 import { AbortEvent, waitForEnd } from './wait.ts';
@@ -99,14 +99,8 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   });
 
   values?.leave(target.pid);
-  // The rules run while the target ends.
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
-  let found: ReturnType<typeof findIn>;
-  try {
-    found = isReported ? find(judgement.evidence) : { findings: [] };
-  } finally {
-    await ending;
-  }
+  const found = await findMeanwhile(ending, () => (isReported ? find(judgement.evidence) : { findings: [] }));
   if (options.waitChildren === true && !judgement.isAborted) await tree?.settle();
   timeline?.take();
   stops?.close();
@@ -123,14 +117,36 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     nameless: session.explainMissingNames(modulesWithoutNames(found.findings)),
     stats: { ...judgement.stats, ...recording.ledger.totals() },
   };
+  const report = assemble(root, children, { command: target.command, added: javaScript?.flags ?? [], timeline });
+  return stops?.nameDumps(report) ?? report;
+}
+
+/** Runs the rules while the target ends, and waits for its end whatever comes of them. */
+async function findMeanwhile<Found>(ending: Promise<unknown>, find: () => Found): Promise<Found> {
+  try {
+    return find();
+  } finally {
+    await ending;
+  }
+}
+
+interface Run {
+  readonly command: readonly string[];
+  /** Arguments that were added to the program's own. */
+  readonly added: readonly string[];
+  readonly timeline: OpenTimeline | undefined;
+}
+
+function assemble(root: ProcessReport, children: TreeReport | undefined, { command, added, timeline }: Run): Report {
+  const { pid, exitCode } = root;
   const { gaps, nameless, ...combined } = combineTree(root, children);
-  const report: Report = {
+  return {
     schemaVersion: 1,
     tool: { name: toolName, version: toolVersion },
     target: {
-      command: target.command,
-      ...(javaScript === undefined || javaScript.flags.length === 0 ? {} : { added: javaScript.flags }),
-      pid: target.pid,
+      command,
+      ...(added.length === 0 ? {} : { added }),
+      pid,
       ...(exitCode === undefined ? {} : { exitCode }),
     },
     ...combined,
@@ -138,7 +154,6 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
     ...timeline?.describe(),
   };
-  return stops?.nameDumps(report) ?? report;
 }
 
 /** The gaps of the recording, and those that come from how the audit was made. */
