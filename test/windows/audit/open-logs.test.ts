@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { isWine } from '../../../src/ffi/ntdll.ts';
 import { HandleTable } from '../../../src/handles/enumerate.ts';
 import { findProcess } from '../../../src/process/processes.ts';
 import { RunningProcess } from '../../../src/process/running-process.ts';
+import { runOnLinux } from '../wine/on-linux.ts';
 import { Target } from '../target.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'unclosed-logs-'));
@@ -38,8 +38,7 @@ describe('the log of a process that shares it with no other', () => {
       using running = RunningProcess.open(findProcess(String(target.processId)));
       const [log] = await openLogs(directory, running, () => HandleTable.readProcess(running, running.pid));
       using bytes = log!.bytes;
-      const path = join(directory, readdirSync(directory)[0]!).slice('Z:'.length).replaceAll('\\', '/');
-      expect(spawnSync('start.exe', ['/wait', '/unix', '/usr/bin/truncate', '-s', '0', path]).status).toBe(0);
+      await runOnLinux('truncate -s 0 "$1"', join(directory, readdirSync(directory)[0]!));
       expect(bytes.read(0, bytes.sizeBytes)).toBeUndefined();
       await target.stop();
     } finally {

@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SourceLines } from '../../../src/cli/source-lines.ts';
 import { isWine } from '../../../src/ffi/ntdll.ts';
 import { openTargetFile } from '../../../src/process/target-file.ts';
-import { toUnixPath } from '../../../src/wine/paths.ts';
+import { runOnLinux } from '../wine/on-linux.ts';
 
 const MEBIBYTE = 1 << 20;
 let directory: string;
@@ -17,8 +16,8 @@ beforeAll(() => {
   mkdirSync('fixtures/build', { recursive: true });
   directory = mkdtempSync(join(process.cwd(), 'fixtures/build/sources-'));
 });
-afterAll(() => {
-  if (isWine) runOnLinux('rm -f "$1"', join(directory, 'fifo'));
+afterAll(async () => {
+  if (isWine) await runOnLinux('rm -f "$1"', join(directory, 'fifo'));
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -71,9 +70,10 @@ describe('no lines come from', () => {
     ['a FIFO', makeFifo],
     ['a device of Linux', () => 'Z:\\dev\\zero'],
     ['a file of Linux without a size', () => 'Z:\\proc\\self\\status'],
-  ])('%s', (_, makePath) => {
-    expect(read(makePath())).toBeUndefined();
-    expect(openTargetFile(makePath(), { sizeBytesMax: MEBIBYTE })).toBeUndefined();
+  ])('%s', async (_, makePath) => {
+    const path = await makePath();
+    expect(read(path)).toBeUndefined();
+    expect(openTargetFile(path, { sizeBytesMax: MEBIBYTE })).toBeUndefined();
   });
 
   it('more files than a report can need', () => {
@@ -89,23 +89,9 @@ function sparse(name: string, sizeBytes: number): string {
   return path;
 }
 
-function makeFifo(): string {
+async function makeFifo(): Promise<string> {
   const path = join(directory, 'fifo');
   // Windows neither sees nor removes it.
-  runOnLinux('rm -f "$1"', path);
-  runOnLinux('mkfifo "$1"', path);
+  await runOnLinux('rm -f "$1"; mkfifo "$1"', path);
   return path;
-}
-
-/**
- * Runs a line of a Linux shell, in which $1 is a path, by Wine's `start`. The exit code of that says nothing with Wine
- * 10, so the shell says by a file that all went well.
- */
-function runOnLinux(line: string, path: string): void {
-  const [script, done] = [join(directory, 'script.sh'), join(directory, 'done')];
-  writeFileSync(script, `${line} && : >"$2"\n`);
-  const args = [script, path, done].map((each) => toUnixPath(each)!);
-  spawnSync('cmd', ['/d', '/c', 'start', '/wait', '/unix', '/bin/sh', ...args]);
-  expect(existsSync(done)).toBe(true);
-  rmSync(done);
 }
