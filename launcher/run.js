@@ -135,10 +135,12 @@ class Signals {
 }
 
 /**
- * Wine's own services. They have the mark, too, if this launch started them, but they serve other launches and end by
- * themselves.
+ * Wine's own services, and the console that it makes of a terminal. They have the mark, too, if this launch started
+ * them, but services serve other launches, and all end by themselves. Wine 10 ends every program of a console whose
+ * process gets a SIGINT.
  */
-const service = /^C:\\windows\\system32\\(services|plugplay|svchost|winedevice|explorer|rpcss|wineboot|spoolsv)\.exe/i;
+const service =
+  /^C:\\windows\\system32\\(conhost|services|plugplay|svchost|winedevice|explorer|rpcss|wineboot|spoolsv)\.exe/i;
 const isProgram = (/** @type {string} */ command) => !service.test(command);
 
 /** @param {string} mark in the environment of all that belongs to a launch */
