@@ -160,7 +160,8 @@ export class GoFunctions {
   #nameAt(offset: number): string | undefined {
     const { table, names, units } = this.#tables;
     if (names + offset >= units || (offset > 0 && table[names + offset - 1] !== 0)) return undefined;
-    return this.#textAt(names + offset);
+    const name = this.#textAt(names + offset);
+    return name && withoutTypeArguments(name);
   }
 
   #textAt(at: number): string | undefined {
@@ -234,4 +235,13 @@ export class GoFunctions {
       if (place < address) return value;
     }
   }
+}
+
+/**
+ * A name as Go's own stack traces show it: its compilers since 1.21 write the shapes of type arguments into names, as in
+ * `main.open[go.shape.*uint8]`, and earlier ones `main.open[...]` (funcNameForPrint in Go's src/runtime/symtab.go).
+ */
+export function withoutTypeArguments(name: string): string {
+  const [begin, end] = [name.indexOf('['), name.lastIndexOf(']')];
+  return begin === -1 || end <= begin ? name : `${name.slice(0, begin)}[...]${name.slice(end + 1)}`;
 }

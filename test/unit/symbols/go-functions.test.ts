@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { GoImage } from '../../../src/symbols/go/find-table.ts';
-import { GoFunctions } from '../../../src/symbols/go/functions.ts';
+import { GoFunctions, withoutTypeArguments } from '../../../src/symbols/go/functions.ts';
 import { MemoryBudget } from '../../../src/symbols/memory-budget.ts';
 import { ends } from '../../hang.ts';
 import { address, IMAGE_BASE, randomNumbers, text, u32, u64 } from './bytes.ts';
@@ -252,6 +252,16 @@ it('a table with damage anywhere has fewer answers, and nothing throws', () => {
     const functions = goFunctions(program('1.20', round % 2 === 0 ? { table: damage } : { data: damage }));
     for (let rva = TEXT_RVA; rva < TEXT_RVA + 0x80; rva += 3) functions?.find(rva);
   }
+});
+
+it.each([
+  ['main.open', 'main.open'],
+  ['main.open[...]', 'main.open[...]'],
+  ['main.open[go.shape.*uint8]', 'main.open[...]'],
+  ['main.(*Map[go.shape.string,go.shape.[]int]).Put', 'main.(*Map[...]).Put'],
+  ['main.f]odd[', 'main.f]odd['],
+])('%s is shown as %s', (name, shown) => {
+  expect(withoutTypeArguments(name)).toBe(shown);
 });
 
 describe('a program that was made to take memory or time', () => {
