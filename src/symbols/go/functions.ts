@@ -238,8 +238,8 @@ export class GoFunctions {
 }
 
 /**
- * A name as Go's own stack traces show it: its compilers since 1.21 write the shapes of type arguments into names, as in
- * `main.open[go.shape.*uint8]`, and earlier ones `main.open[...]` (funcNameForPrint in Go's src/runtime/symtab.go).
+ * A name as Go's own stack traces show it. Its compilers since 1.21 write the shapes of type arguments into names, as
+ * in `main.open[go.shape.*uint8]`, and earlier ones `main.open[...]` (funcNameForPrint in Go's src/runtime/symtab.go).
  */
 export function withoutTypeArguments(name: string): string {
   const [begin, end] = [name.indexOf('['), name.lastIndexOf(']')];
