@@ -49,16 +49,17 @@ export class AskingProgram implements Disposable {
     return await AskingProgram.#start([...flags, `--logfile=${join(logs, 'v8.log')}`], how);
   }
 
-  /** Has `run --js` start it. */
-  static async startByRun(how: 'keep' | 'close'): Promise<AskingProgram> {
-    return await AskingProgram.#start([toolPath, 'run', '--js', '--', process.execPath], how);
+  /** Has `run --js` start it, which keeps its logs below a directory. */
+  static async startByRun(how: 'keep' | 'close', temporary: string): Promise<AskingProgram> {
+    const before = [toolPath, 'run', '--js', '--', process.execPath];
+    return await AskingProgram.#start(before, how, { TEMP: temporary, TMP: temporary });
   }
 
-  static async #start(before: readonly string[], how: string): Promise<AskingProgram> {
+  static async #start(before: readonly string[], how: string, more: NodeJS.ProcessEnv = {}): Promise<AskingProgram> {
     const pipe = `\\\\.\\pipe\\unclosed-asks-${randomUUID()}`;
     const server = createServer().listen(pipe);
     const connection = once(server, 'connection');
-    const env = { ...process.env, UV_THREADPOOL_SIZE: '2' };
+    const env = { ...process.env, ...more, UV_THREADPOOL_SIZE: '2' };
     const child = spawn(process.execPath, [...before, path, pipe, how], { stdio: ['ignore', 'pipe', 'inherit'], env });
     child.stdout.setEncoding('utf8');
     let output = '';

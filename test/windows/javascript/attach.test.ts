@@ -78,19 +78,20 @@ describe('an attach with the logs of V8', () => {
   });
 
   it('finds the same in a program whose run was killed, after an attach that wants no requests', async () => {
-    const before = new Set(readdirSync(tmpdir()));
-    using program = await AskingProgram.startByRun('keep');
-    const directory = readdirSync(tmpdir()).find((name) => name.startsWith('unclosed-v8-') && !before.has(name))!;
+    // Each `run --js` removes what auditors that were killed have left in the usual directory.
+    const temporary = mkdtempSync(join(tmpdir(), 'unclosed-killed-run-'));
+    using program = await AskingProgram.startByRun('keep', temporary);
+    const [directory = ''] = readdirSync(temporary).filter((name) => name.startsWith('unclosed-v8-'));
     await program.killAuditor();
     expect(program.hasOwnCode()).toBe(false);
     const { processId } = program;
     await attach({ processes: [findProcess(String(processId))], forMs: 100, onAttached: () => program.letOpen() });
     expect(program.hasOwnCode()).toBe(true);
     const sizeBytes = program.mappedSizeBytes();
-    const report = await attachTo(program, { javaScriptLogs: join(tmpdir(), directory) });
+    const report = await attachTo(program, { javaScriptLogs: join(temporary, directory) });
     expect(serious(report)).toEqual(growth);
     expect([program.hasOwnCode(), program.mappedSizeBytes()]).toEqual([true, sizeBytes]);
     expect(await program.end()).toBe(7);
-    rmSync(join(tmpdir(), directory), { recursive: true, maxRetries: 10, retryDelay: 100 });
+    rmSync(temporary, { recursive: true, maxRetries: 10, retryDelay: 100 });
   });
 });
