@@ -157,9 +157,8 @@ describe('unclosed attach --value', () => {
     const value = findings.find(({ rule, object }) => rule === 'use-after-close' && object.type === 'Event')!
       .handles[0]!;
     const { stderr } = await attach('--value', value, '--reporter', 'json=NUL');
-    expect(eventsIn(stderr, 'misuses-on-request.exe')).toEqual([
-      `${value} closed use_closed`,
-      `${value} used after its close use_closed`,
-    ]);
+    const [closed, used] = [`${value} closed use_closed`, `${value} used after its close use_closed`];
+    // A handle of before the attach whose value is given out again between two looks has no line for its close.
+    expect([[closed, used], [used]]).toContainEqual(eventsIn(stderr, 'misuses-on-request.exe'));
   });
 });
