@@ -1,7 +1,7 @@
 import { AuditorEvents } from '../agent/inject/auditor-events.ts';
 import { intervalGap } from '../analyze/growth/iterations.ts';
 import { parseSuppressions } from '../analyze/suppressions.ts';
-import { type Gap, weighGaps } from '../completeness.ts';
+import type { Gap } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { HandleTable } from '../handles/enumerate.ts';
 import type { MarkListener } from '../marks/mark-listener.ts';
@@ -11,14 +11,13 @@ import type { Report } from '../model.ts';
 import { whyCritical } from '../process/critical.ts';
 import type { ProcessInfo } from '../process/processes.ts';
 import { AttachError } from '../process/running-process.ts';
-import { toolName, toolVersion } from '../version.ts';
 import { AuditorSign } from './audit-claim.ts';
 import { findIn } from './findings.ts';
 import type { CountedProcess, OpenCounts } from './open-counts.ts';
 import { gapsOfMarks, openMarks } from './open-marks.ts';
 import { OpenTimeline } from './open-timeline.ts';
 import { type AuditOptions, nameSourcesOf } from './options.ts';
-import { combineTree } from './tree/combine-tree.ts';
+import { combineTree, toReport } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
 import type { TreeReport } from './tree/process-report.ts';
 import { ProcessTree } from './tree/process-tree.ts';
@@ -161,25 +160,22 @@ function refuseCritical(info: ProcessInfo): void {
 function assemble(tree: ProcessTree, { reports, gaps, failures }: TreeReport, isLast: boolean): Report {
   const [first, ...others] = reports;
   if (first === undefined) throw failures[0];
-  const { gaps: combined, nameless, ...rest } = combineTree(first, { reports: others, gaps });
+  const combined = combineTree(first, { reports: others, gaps });
   const goesOn = reports.some(({ exitCode }) => exitCode === undefined);
-  return {
-    schemaVersion: 1,
-    tool: { name: toolName, version: toolVersion },
-    target: {
-      command: tree.first?.pid === first.pid ? tree.first.command : [first.image],
-      pid: first.pid,
-      attached: true,
-      ...(first.exitCode === undefined ? {} : { exitCode: first.exitCode }),
-    },
-    ...rest,
-    completeness: weighGaps([
-      ...combined,
+  const target = {
+    command: tree.first?.pid === first.pid ? tree.first.command : [first.image],
+    pid: first.pid,
+    attached: true,
+    ...(first.exitCode === undefined ? {} : { exitCode: first.exitCode }),
+  } as const;
+  return toReport(target, {
+    ...combined,
+    gaps: [
+      ...combined.gaps,
       ...(goesOn ? [{ kind: 'watched-for', durationMs: first.stats.durationMs } as const] : []),
       ...(goesOn && isLast ? [{ kind: 'left-in-target', sizeBytes: tree.sizeBytes } as const] : []),
-    ]),
-    ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
-  };
+    ],
+  });
 }
 
 /** @throws MarkError when marks cannot be taken by that name, or there is more than one process */

@@ -1,12 +1,11 @@
 import { AuditorEvents } from '../agent/inject/auditor-events.ts';
 import { parseSuppressions } from '../analyze/suppressions.ts';
-import { type Gap, weighGaps } from '../completeness.ts';
+import type { Gap } from '../completeness.ts';
 import type { Evidence } from '../evidence-model.ts';
 import { type MarkName, parseMarkName } from '../marks/mark-name.ts';
 import type { Report } from '../model.ts';
 import { checkProgram, findProgram } from '../process/program.ts';
 import { StandardStreams } from '../process/standard-streams.ts';
-import { toolName, toolVersion } from '../version.ts';
 import { AuditClaim, AuditorSign } from './audit-claim.ts';
 import type { Judgement } from './examination.ts';
 import { JavaScriptLogs } from './javascript-logs.ts';
@@ -17,9 +16,9 @@ import { OpenTimeline } from './open-timeline.ts';
 import { AuditSession } from './session.ts';
 import { startTarget } from './start-target.ts';
 import { openStops } from './stops/stops.ts';
-import { combineTree } from './tree/combine-tree.ts';
+import { combineTree, toReport } from './tree/combine-tree.ts';
 import { ProcessChoice } from './tree/process-choice.ts';
-import type { ProcessReport, TreeReport } from './tree/process-report.ts';
+import type { ProcessReport } from './tree/process-report.ts';
 import { ProcessTree } from './tree/process-tree.ts';
 import { ValueWatches } from './value/value-watches.ts';
 import { AbortEvent, waitForEnd } from './wait.ts';
@@ -117,7 +116,14 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
     nameless: session.explainMissingNames(modulesWithoutNames(found.findings)),
     stats: { ...judgement.stats, ...recording.ledger.totals() },
   };
-  const report = assemble(root, children, { command: target.command, added: javaScript?.flags ?? [], timeline });
+  const { flags = [] } = javaScript ?? {};
+  const described = {
+    command: target.command,
+    ...(flags.length === 0 ? {} : { added: flags }),
+    pid: target.pid,
+    ...(exitCode === undefined ? {} : { exitCode }),
+  };
+  const report = { ...toReport(described, combineTree(root, children)), ...timeline?.describe() };
   return stops?.nameDumps(report) ?? report;
 }
 
@@ -128,32 +134,6 @@ async function findMeanwhile<Found>(ending: Promise<unknown>, find: () => Found)
   } finally {
     await ending;
   }
-}
-
-interface Run {
-  readonly command: readonly string[];
-  /** Arguments that were added to the program's own. */
-  readonly added: readonly string[];
-  readonly timeline: OpenTimeline | undefined;
-}
-
-function assemble(root: ProcessReport, children: TreeReport | undefined, { command, added, timeline }: Run): Report {
-  const { pid, exitCode } = root;
-  const { gaps, nameless, ...combined } = combineTree(root, children);
-  return {
-    schemaVersion: 1,
-    tool: { name: toolName, version: toolVersion },
-    target: {
-      command,
-      ...(added.length === 0 ? {} : { added }),
-      pid,
-      ...(exitCode === undefined ? {} : { exitCode }),
-    },
-    ...combined,
-    completeness: weighGaps(gaps),
-    ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
-    ...timeline?.describe(),
-  };
 }
 
 /** The gaps of the recording, and those that come from how the audit was made. */

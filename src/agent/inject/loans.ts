@@ -2,13 +2,11 @@ import { DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS } from '../../ffi/constan
 import { DuplicateHandle } from '../../ffi/kernel32.ts';
 import { type AsHandle, CURRENT_PROCESS, failed, OwnedHandle, unsafeRawHandle } from '../../io/index.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { EVENT_MODIFY_STATE, MUTANT_ACCESS } from '../linkage/gate-name.ts';
 import type { LentObject } from '../ledger/lent-handles.ts';
 import type { AuditorEvents } from './auditor-events.ts';
 import type { ExitGate } from './gate/exit-gate.ts';
 import { opensByName } from './gate/opens-by-name.ts';
-
-const EVENT_MODIFY_STATE = 0x2;
-const MUTANT_ACCESS = 0x10_0001; // SYNCHRONIZE | MUTANT_QUERY_STATE
 
 interface Lenders {
   readonly ledger: Ledger;

@@ -21,3 +21,7 @@ export function setGateName(image: Uint8Array, offset: number, name: string, len
   view.setUint32(GATE_NAME_LENT, lentHandleOffset, true);
   image.set(text, offset + GATE_NAME_TEXT);
 }
+
+/** The access that the agent needs to the auditor's events and mutants, by name or by a handle that it is lent. */
+export const EVENT_MODIFY_STATE = 0x2;
+export const MUTANT_ACCESS = 0x10_0001; // SYNCHRONIZE | MUTANT_QUERY_STATE

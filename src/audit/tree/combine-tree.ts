@@ -1,7 +1,8 @@
 import { combineProcessFindings, combineUses } from '../../analyze/combine/processes.ts';
 import { combineNameless } from '../../analyze/combine/repetition.ts';
-import { combineProcessGaps, type Gap } from '../../completeness.ts';
+import { combineProcessGaps, type Gap, weighGaps } from '../../completeness.ts';
 import type { Finding, ModuleWithoutNames, ProcessSummary, Report, Statistics } from '../../model.ts';
+import { toolName, toolVersion } from '../../version.ts';
 import type { ProcessReport } from './process-report.ts';
 
 /** The part of a report that comes from all processes. */
@@ -35,6 +36,18 @@ export function combineTree(
     gaps: [...combineProcessGaps(all), ...gaps],
     nameless: combineNameless(all.map(({ nameless }) => nameless)),
     stats: addUp(all.map(({ stats }) => stats)),
+  };
+}
+
+/** The report of a combined tree. */
+export function toReport(target: Report['target'], { gaps, nameless, ...combined }: CombinedTree): Report {
+  return {
+    schemaVersion: 1,
+    tool: { name: toolName, version: toolVersion },
+    target,
+    ...combined,
+    completeness: weighGaps(gaps),
+    ...(nameless.length === 0 ? {} : { modulesWithoutNames: nameless }),
   };
 }
 

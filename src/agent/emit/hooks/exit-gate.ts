@@ -6,13 +6,8 @@ import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
 import { tebField } from '../abi/teb.ts';
-import {
-  emitOpenNamed,
-  EVENT_MODIFY_STATE,
-  MUTANT_ACCESS,
-  NAMED_ATTRIBUTES_SIZE_BYTES,
-  type NamedEnvironment,
-} from './named-objects.ts';
+import { EVENT_MODIFY_STATE, MUTANT_ACCESS } from '../../linkage/gate-name.ts';
+import { emitOpenNamed, NAMED_ATTRIBUTES_SIZE_BYTES, type NamedEnvironment } from './named-objects.ts';
 
 /** The name of the auditor's event, which the gate opens; see {@link setGateName}. */
 export interface GateEnvironment extends NamedEnvironment {

@@ -15,13 +15,8 @@ import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { emitQueryProcess, processInformation } from '../abi/process-information.ts';
 import { STATUS_TIMEOUT } from '../abi/status.ts';
-import {
-  emitOpenNamed,
-  EVENT_MODIFY_STATE,
-  MUTANT_ACCESS,
-  NAMED_ATTRIBUTES_SIZE_BYTES,
-  type NamedEnvironment,
-} from './named-objects.ts';
+import { EVENT_MODIFY_STATE, MUTANT_ACCESS } from '../../linkage/gate-name.ts';
+import { emitOpenNamed, NAMED_ATTRIBUTES_SIZE_BYTES, type NamedEnvironment } from './named-objects.ts';
 
 interface FollowEnvironment extends NamedEnvironment {
   /** Full object-manager paths of the event that asks the auditor, and of the mutant that it holds while it lives. */

@@ -14,8 +14,6 @@ import { emitSlotAddress, type SlotEnvironment } from '../recorder/slot-address.
  * else is the same.
  */
 
-export const EVENT_MODIFY_STATE = 0x2;
-export const MUTANT_ACCESS = 0x10_0001; // SYNCHRONIZE | MUTANT_QUERY_STATE
 const OBJ_CASE_INSENSITIVE = 0x40;
 const DUPLICATE_SAME_ACCESS = 0x2;
 

@@ -2,10 +2,10 @@ import { ImpersonateLoggedOnUser, OpenProcessToken, RevertToSelf } from '../../.
 import { addressOf } from '../../../ffi/library.ts';
 import { NtOpenEvent } from '../../../ffi/ntdll.ts';
 import { type AsHandle, failed, OwnedHandle, unsafeRawHandle } from '../../../io/index.ts';
+import { EVENT_MODIFY_STATE } from '../../linkage/gate-name.ts';
 
 const TOKEN_DUPLICATE = 0x2;
 const TOKEN_QUERY = 0x8;
-const EVENT_MODIFY_STATE = 0x2;
 const OBJ_CASE_INSENSITIVE = 0x40;
 
 /**
