@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { cacheDirectory } from '../../../launcher/cache.js';
@@ -21,6 +20,9 @@ import {
 } from './shell.js';
 
 const cwd = makeDirectory();
+/** The launcher's place for temporary files: no other program uses it, as the usual one is used by every test. */
+const temporary = makeDirectory();
+const env = { ...process.env, TMPDIR: temporary };
 
 /** Scripts that hold a file open and wait; the name is in the command line, by which the tests find the processes. */
 const scripts = {
@@ -38,10 +40,7 @@ const ticks = `
   const timer = setInterval(tick, 20);
 `;
 
-/**
- * The places where something might be left behind: the directories for temporary files of Linux and Windows, the cache,
- * and the working directory.
- */
+/** What is in the places where something might be left behind: the cache, and the directories for temporary files. */
 function listPlaces() {
   const cache = cacheDirectory(process.env);
   const prefixes = readdirSync(join(cache, 'prefixes')).map((name) => join(cache, 'prefixes', name));
@@ -49,12 +48,7 @@ function listPlaces() {
     ['drive_c', 'drive_c/users/root/Temp', 'drive_c/windows/temp'].map((name) => join(prefix, name)),
   );
   const places = [join(cache, 'packages'), join(cache, 'prefixes'), ...windows].filter((place) => existsSync(place));
-  return [
-    ...places.map((place) => readdirSync(place).join()),
-    readdirSync(tmpdir())
-      .filter((name) => /unclosed-(?!run-|test-|launcher-|cold-|lost-)/.test(name))
-      .join(),
-  ];
+  return [...places, temporary].map((place) => readdirSync(place).join());
 }
 
 /**
@@ -67,6 +61,7 @@ async function start(script, options = []) {
   rmSync(join(cwd, 'ready'), { force: true });
   const child = spawn(process.execPath, [tool, 'run', ...options, '--', windowsNode, script], {
     cwd,
+    env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -234,7 +229,7 @@ describe('a launcher', { skip }, () => {
 describe('a program', { skip }, () => {
   it('that crashes leaves a report and nothing else', () => {
     const places = listPlaces();
-    const { stdout, status } = shell(`${unclosed} run --json -- '${join(fixtures, 'crashes.exe')}'`, { cwd });
+    const { stdout, status } = shell(`${unclosed} run --json -- '${join(fixtures, 'crashes.exe')}'`, { cwd, env });
     assert.equal(status, 1);
     assert.equal(JSON.parse(stdout).target.exitCode, 0xc0000005);
     assert.deepEqual(listPlaces(), places);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { audit } from '../../../src/audit/index.ts';
 import type { Frame, Report } from '../../../src/model.ts';
@@ -114,20 +114,26 @@ test('a stream that is left open is a leak, but not who asked for it', async () 
 });
 
 describe('an audit with the names of JavaScript', () => {
+  /** Holds the logs of these audits alone: others would remove those of an auditor that was killed. */
+  let temporary: string;
+  beforeEach(() => {
+    temporary = mkdtempSync(join(scratch, 'temporary-'));
+    vi.stubEnv('TEMP', temporary);
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
   test('says what it has added to the arguments, and leaves no log behind', async () => {
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith('unclosed-v8-'));
     const report = await auditNode(join(programs, 'sync.cjs'));
     expect(report.target.added).toContain('--log-code');
     expect(report.target.command).toEqual([process.execPath, ...report.target.added!, join(programs, 'sync.cjs')]);
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('unclosed-v8-'))).toEqual(before);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   test('removes the logs of an auditor that was killed, and those of no other', async () => {
     const { pid: dead } = spawnSync(process.execPath, ['-e', '']);
-    const [left, used] = [dead, process.pid].map((pid) => mkdtempSync(join(tmpdir(), `unclosed-v8-${pid}-`)));
+    const [left, used] = [dead, process.pid].map((pid) => mkdtempSync(join(temporary, `unclosed-v8-${pid}-`)));
     await auditNode(join(programs, 'sync.cjs'));
     expect([left, used].map((path) => existsSync(path!))).toEqual([false, true]);
-    rmSync(used!, { recursive: true });
   });
 
   test('has the program’s function as the site of a leak, and the same fingerprint in each run', async () => {
