@@ -8,12 +8,11 @@ import {
   WAIT_OBJECT_0,
   WAIT_TIMEOUT,
 } from '../ffi/constants.ts';
-import { OpenProcess, WaitForSingleObject } from '../ffi/kernel32.ts';
+import { WaitForSingleObject } from '../ffi/kernel32.ts';
 import type { HANDLE } from '../ffi/library.ts';
 import { NtQueryInformationProcess, NtQueryInformationThread } from '../ffi/ntdll.ts';
 import type { AsHandle } from '../io/handle.ts';
-import { HandleOrNull } from '../io/handle-or-null.ts';
-import { readImagePath, readNativeImagePath } from '../process/processes.ts';
+import { findImagePath, readImagePath, readNativeImagePath } from '../process/processes.ts';
 import { withDuplicate } from './duplicate.ts';
 
 /** The process or thread behind a handle, as far as the kernel says. */
@@ -76,7 +75,7 @@ function describeThread(handle: HANDLE): ProcessObject | undefined {
   const processId = basic.readUInt32LE(16);
   // No other process can have that id: a thread holds its process, and a process holds its id, as long as handles such
   // as ours keep them in memory, even after both have ended [ran, Wine 8].
-  const imagePath = imagePathOf(processId);
+  const imagePath = findImagePath(processId);
   return {
     processId,
     threadId: basic.readUInt32LE(24),
@@ -98,11 +97,4 @@ function readFate(handle: HANDLE, exitStatus: number): { ended?: boolean; exitCo
   if (wait === WAIT_OBJECT_0) return { ended: true, exitCode: exitStatus };
   if (wait === WAIT_TIMEOUT) return { ended: false };
   return exitStatus === STATUS_PENDING ? {} : { ended: true, exitCode: exitStatus };
-}
-
-function imagePathOf(processId: number): string | undefined {
-  const process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, false, processId);
-  if (process === 0n) return undefined;
-  using owned = HandleOrNull.fromRawHandle(process).tryIntoOwned();
-  return readImagePath(owned.asRawHandle()) ?? readNativeImagePath(owned.asRawHandle());
 }

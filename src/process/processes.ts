@@ -222,6 +222,14 @@ export function readNativeImagePath(process: HANDLE): string | undefined {
   return queryImageName(process, PROCESS_NAME_NATIVE);
 }
 
+/** The path of the program of a process that may have ended, or may not be opened: `undefined` then. */
+export function findImagePath(processId: number): string | undefined {
+  const raw = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, false, processId);
+  if (raw === 0n) return undefined;
+  using process = HandleOrNull.fromRawHandle(raw).tryIntoOwned();
+  return readImagePath(process.asRawHandle()) ?? readNativeImagePath(process.asRawHandle());
+}
+
 function queryImageName(process: HANDLE, flags: number): string | undefined {
   const path = new Uint16Array(32_768);
   const length = new Uint32Array([path.length]);

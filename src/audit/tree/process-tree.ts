@@ -10,7 +10,7 @@ import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } fr
 import { MarkListener } from '../../marks/mark-listener.ts';
 import { Guardian } from '../../process/guardian/guardian.ts';
 import { Pauses } from '../../process/guardian/pauses.ts';
-import type { ProcessInfo } from '../../process/processes.ts';
+import { findImagePath, type ProcessInfo } from '../../process/processes.ts';
 import { AttachError, endedError, RunningProcess } from '../../process/running-process.ts';
 import { nowMs } from '../../process/clock.ts';
 import type { Target } from '../../process/target.ts';
@@ -299,15 +299,22 @@ export class ProcessTree implements AsyncDisposable {
       if (AuditorSign.isUpAt(parent.pid))
         throw new AttachError({ processId, name: '?' }, 'another unclosed started it', '');
       if (this.#options.choice.isSkipped(child.image)) {
-        this.#gaps.push({ pid: processId, gap: { kind: 'process-skipped', image: child.image } });
+        this.#noteSkipped(processId, child.image);
         child[Symbol.dispose]();
       } else if (isLate)
         throw new AttachError({ processId, name: '?' }, 'it was started when the recording was over', '');
       else this.#join(await this.#record(child, parent.pid));
     } catch (error) {
-      this.noteUnrecorded(processId, child?.image ?? '?', error);
+      const image = child?.image ?? findImagePath(processId) ?? '?';
+      // One that cannot be recorded may be skipped, too.
+      if (this.#options.choice.isSkipped(image)) this.#noteSkipped(processId, image);
+      else this.noteUnrecorded(processId, image, error);
       child?.[Symbol.dispose]();
     }
+  }
+
+  #noteSkipped(pid: number, image: string): void {
+    this.#gaps.push({ pid, gap: { kind: 'process-skipped', image } });
   }
 
   #join(member: Member): void {

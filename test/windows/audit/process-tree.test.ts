@@ -1,9 +1,13 @@
+import { spawnSync } from 'node:child_process';
+
 import { describe, expect, it } from 'vitest';
 
 import { audit, type AuditOptions } from '../../../src/audit/index.ts';
 import type { Report } from '../../../src/model.ts';
 import { setEvent } from '../set-event.ts';
 import { fixturePath } from '../tool.ts';
+
+const program32Bit = fixturePath('program-32-bit');
 
 async function auditTree(args: readonly string[], options: Partial<AuditOptions> = {}): Promise<Report> {
   return await audit({ program: fixturePath('starts-children'), args, followChildren: true, ...options });
@@ -132,5 +136,24 @@ describe('an audit that follows children', () => {
     const report = await auditTree(['0', '0', '1']);
     expect(report.processes).toBeUndefined();
     expect(report.findings[0]?.processes).toBeUndefined();
+  });
+});
+
+// Debian's Wine runs 32-bit programs with the package wine32 only.
+describe.skipIf(spawnSync(program32Bit).error !== undefined)('an audit of a program that starts a 32-bit one', () => {
+  it('lets it run, and names it', async () => {
+    const report = await audit({ program: fixturePath('launches'), args: [program32Bit], followChildren: true });
+    expect(report.target.exitCode).toBe(32);
+    const why = 'it is a 32-bit process, which is not audited yet';
+    const gap = { kind: 'process-unrecorded', image: program32Bit, why, processes: [expect.any(Number)] };
+    expect(report.completeness).toEqual({ complete: false, gaps: [gap] });
+  });
+
+  it('makes nothing of it where it is to be skipped', async () => {
+    const options = { followChildren: true, skip: ['program-32-bit'] };
+    const report = await audit({ program: fixturePath('launches'), args: [program32Bit], ...options });
+    expect(report.target.exitCode).toBe(32);
+    const gap = { kind: 'process-skipped', image: program32Bit, processes: [expect.any(Number)] };
+    expect(report.completeness).toEqual({ complete: true, gaps: [gap] });
   });
 });
