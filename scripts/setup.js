@@ -29,7 +29,8 @@ export async function setUp(fixtures) {
         (process.arch === 'arm64' ? 'On Windows for ARM64 nothing can be recorded.' : 'Try the x64 Node.js.'),
     );
   const buildsFixtures = fixtures?.length !== 0 && hasCompiler();
-  if (process.platform !== 'win32') installSystemPackages(say, { compilers: buildsFixtures });
+  if (process.platform !== 'win32')
+    installSystemPackages(say, { programs: !buildsFixtures ? 'none' : fixtures === undefined ? 'all' : 'in C' });
   installDependencies(root, say);
   const windows = await findWindows();
   if (!(await buildTypeScript(root, windows, say))) throw new LaunchFailure('Cannot build: tsc found errors.');

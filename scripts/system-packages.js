@@ -17,14 +17,16 @@ import { findWine } from '../launcher/wine.js';
 /** @type {Need} */
 const wine = { is: hasWine, debian: ['wine', 'wine64'], fedora: ['wine-core'], arch: ['wine'] };
 
-/** For the fixtures. @type {Need[]} */
+/** For the programs in C. @type {Need} */
+const gcc = {
+  is: () => has('x86_64-w64-mingw32-gcc'),
+  debian: ['gcc-mingw-w64-x86-64'],
+  fedora: ['mingw64-gcc'],
+  arch: ['mingw-w64-gcc'],
+};
+
+/** For the other fixtures. @type {Need[]} */
 const compilers = [
-  {
-    is: () => has('x86_64-w64-mingw32-gcc'),
-    debian: ['gcc-mingw-w64-x86-64'],
-    fedora: ['mingw64-gcc'],
-    arch: ['mingw-w64-gcc'],
-  },
   // These build the fixtures with symbols in a PDB, which gcc cannot write.
   { is: () => has('clang'), debian: ['clang'], fedora: ['clang'], arch: ['clang'] },
   { is: () => has('ld.lld'), debian: ['lld'], fedora: ['lld'], arch: ['lld'] },
@@ -38,8 +40,9 @@ const compilers = [
 ];
 
 /**
- * For fixtures that are left out where there is no such package, as Rust's of Debian 13 is not: Rust with Windows'
- * standard library, 96 MB, Go, 60 MB, and the sources of the frameworks whose tests unclosed.h labels, 1 MB.
+ * For tests that are left out where there is no such package, as Rust's of Debian 13 is not: Rust with Windows'
+ * standard library, 96 MB, and Go, 60 MB; the sources of the frameworks whose tests unclosed.h labels, 1 MB; readers
+ * of what the tool writes: lldb of minidumps, 40 MB, Chromium of pages, 90 MB, and two shells of completions, 5 MB.
  *
  * @type {Need[]}
  */
@@ -49,19 +52,25 @@ const extras = [
   { is: () => existsSync('/usr/src/googletest'), debian: ['googletest'], fedora: [], arch: [] },
   { is: () => existsSync('/usr/include/catch2'), debian: ['catch2'], fedora: [], arch: [] },
   { is: () => existsSync('/usr/include/doctest'), debian: ['doctest-dev'], fedora: [], arch: [] },
+  { is: () => has('lldb'), debian: ['lldb'], fedora: [], arch: [] },
+  { is: () => has('chromium'), debian: ['chromium'], fedora: [], arch: [] },
+  { is: () => has('zsh'), debian: ['zsh'], fedora: [], arch: [] },
+  { is: () => has('fish'), debian: ['fish'], fedora: [], arch: [] },
 ];
 
 /**
  * Installs missing system packages, if that needs no password.
  *
  * @param {(text: string) => void} say
- * @param {{ compilers: boolean }} wanted whether the compilers of the fixtures are needed, beside Wine
+ * @param {{ programs: 'none' | 'in C' | 'all' }} wanted beside Wine, for the fixtures that are to be built; with all of
+ *   them, for the tests, too
  * @throws {LaunchFailure} with the command for the user to run
  */
 export function installSystemPackages(say, wanted) {
-  const needs = [wine, ...(wanted.compilers ? compilers : [])];
+  const needs = [wine, ...(wanted.programs === 'none' ? [] : [gcc]), ...(wanted.programs === 'all' ? compilers : [])];
   const missing = needs.filter((need) => !need.is());
-  const wishes = wanted.compilers && has('apt-get') ? extras.filter((need) => !need.is() && mayBeKnown(need)) : [];
+  const wishes =
+    wanted.programs === 'all' && has('apt-get') ? extras.filter((need) => !need.is() && mayBeKnown(need)) : [];
   if (missing.length + wishes.length === 0) return;
   const asRoot = has('apt-get') ? waysToRoot() : undefined;
   if (asRoot === undefined && missing.length === 0) return; // their tests are skipped

@@ -1,6 +1,6 @@
 // `npm test [-- <part of a path> …]`: does the set-up that is needed, and runs all tests, or some of them. At the end
 // it names the slowest test files; the last line is the sum. Without a compiler, which only Windows may lack, the tests
-// of compiled programs are skipped, and counted.
+// of compiled programs are skipped, and counted. It names the tests that lack something else, too.
 //
 // test/unit and test/windows run by vitest in Windows Node.js, under Wine on Linux; test/cli starts bin/unclosed.cjs
 // as a user does, so it runs in the Node.js of this machine, by its own test runner. They run side by side: vitest;
@@ -21,7 +21,8 @@ import { findWindows, runScript } from './windows.js';
 
 /** @import { Windows } from './windows.js' */
 /** @typedef {{ passed: number, failed: number, files: readonly TestFile[] }} Sum */
-/** @typedef {{ path: string, durationMs: number, skipped: number }} TestFile */
+/** @typedef {{ path: string, durationMs: number, skips: readonly Skip[] }} TestFile */
+/** @typedef {{ what: 'test' | 'whole group', why: string }} Skip */
 
 const SLOWEST_COUNT = 10;
 
@@ -116,7 +117,9 @@ async function runVitest(windows, filters, leftOut) {
     const files = testResults.map(({ name, startTime, endTime, assertionResults }) => ({
       path: /test\/(?:unit|windows)\/.*$/.exec(name.replaceAll('\\', '/'))?.[0] ?? name,
       durationMs: endTime - startTime,
-      skipped: assertionResults.filter(({ status }) => status !== 'passed' && status !== 'failed').length,
+      skips: assertionResults
+        .filter(({ status }) => status !== 'passed' && status !== 'failed')
+        .map(() => ({ what: /** @type {const} */ ('test'), why: '' })),
     }));
     return { passed, failed: code === 0 ? failed : Math.max(failed, 1), files };
   } finally {
@@ -134,7 +137,7 @@ async function runHostTests(tests) {
   const events = run({ files: tests.map((path) => join(root, path)), concurrency: 1 });
   /** @type {Map<string, number>} */
   const durations = new Map();
-  /** @type {Map<string, number>} */
+  /** @type {Map<string, Skip[]>} */
   const skips = new Map();
   const count = (
     /** @type {{ file?: string | undefined, nesting: number, details: { duration_ms: number } }} */ {
@@ -147,10 +150,13 @@ async function runHostTests(tests) {
   };
   events.on('test:pass', (test) => {
     count(test);
-    const { details, skip } = test;
-    if (details.type === 'suite') return;
-    if (skip === undefined) sum.passed += 1;
-    else if (test.file !== undefined) skips.set(test.file, (skips.get(test.file) ?? 0) + 1);
+    const { details, skip, file = '' } = test;
+    const isGroup = details.type === 'suite';
+    if (skip !== undefined) {
+      /** @type {Skip} */
+      const one = { what: isGroup ? 'whole group' : 'test', why: typeof skip === 'string' ? skip : '' };
+      skips.set(file, [...(skips.get(file) ?? []), one]);
+    } else if (!isGroup) sum.passed += 1;
   });
   events.on('test:fail', (test) => {
     count(test);
@@ -160,7 +166,7 @@ async function runHostTests(tests) {
   sum.files = [...durations].map(([file, durationMs]) => ({
     path: relative(root, file).replaceAll('\\', '/'),
     durationMs,
-    skipped: skips.get(file) ?? 0,
+    skips: skips.get(file) ?? [],
   }));
   return sum;
 }
@@ -190,14 +196,17 @@ function describeSlowest(files) {
 }
 
 /**
- * The files whose tests lack something that this machine does not have.
+ * The tests that lack something that this machine does not have, and what that is.
  *
  * @param {readonly TestFile[]} files
  * @returns {string}
  */
 function describeSkipped(files) {
-  const lines = files
-    .filter(({ skipped }) => skipped > 0)
-    .map(({ path, skipped }) => `${String(skipped).padStart(8)}    ${path}\n`);
-  return lines.length === 0 ? '' : `\nTests that were skipped:\n${lines.join('')}`;
+  const lines = files.flatMap(({ path, skips }) => {
+    const said = skips.map(({ what, why }) => `${what} of ${path}${why && `: ${why}`}\n`);
+    return [...new Set(said)].map(
+      (line) => `${String(said.filter((each) => each === line).length).padStart(8)} ${line}`,
+    );
+  });
+  return lines.length === 0 ? '' : `\nSkipped:\n${lines.join('')}`;
 }

@@ -40,7 +40,7 @@ const ticks = `
   const timer = setInterval(tick, 20);
 `;
 
-/** What is in the places where something might be left behind: the cache, and the directories for temporary files. */
+/** The names in the cache and in the directories for temporary files, where anything that is left behind would be. */
 function listPlaces() {
   const cache = cacheDirectory(process.env);
   const prefixes = readdirSync(join(cache, 'prefixes')).map((name) => join(cache, 'prefixes', name));

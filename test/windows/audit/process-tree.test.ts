@@ -140,7 +140,7 @@ describe('an audit that follows children', () => {
 });
 
 // Debian's Wine runs 32-bit programs with the package wine32 only.
-describe.skipIf(spawnSync(program32Bit).error !== undefined)('an audit of a program that starts a 32-bit one', () => {
+describe.skipIf(spawnSync(program32Bit).status !== 32)('an audit of a program that starts a 32-bit one', () => {
   it('lets it run, and names it', async () => {
     const report = await audit({ program: fixturePath('launches'), args: [program32Bit], followChildren: true });
     expect(report.target.exitCode).toBe(32);
