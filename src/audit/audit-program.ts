@@ -5,7 +5,7 @@ import type { Evidence } from '../evidence-model.ts';
 import { type MarkName, parseMarkName } from '../marks/mark-name.ts';
 import type { Report } from '../model.ts';
 import { checkProgram, findProgram } from '../process/program.ts';
-import { StandardStreams } from '../process/standard-streams.ts';
+import { StandardStreams } from '../process/streams/standard-streams.ts';
 import { AuditClaim, AuditorSign } from './audit-claim.ts';
 import type { Judgement } from './examination.ts';
 import { JavaScriptLogs } from './javascript-logs.ts';
@@ -100,7 +100,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   values?.leave(target.pid);
   const ending = waitForEnd(target, judgement.isAborted ? undefined : abort);
   const found = await findMeanwhile(ending, () => (isReported ? find(judgement.evidence) : { findings: [] }));
-  if (options.waitChildren === true && !judgement.isAborted) await tree?.settle();
+  if (options.waitChildren === true && !judgement.isAborted) await tree?.settle(options.signal);
   timeline?.take();
   stops?.close();
   const children = await tree?.finish();

@@ -391,8 +391,9 @@ export const WriteFileAsync: (
   lpOverlapped: Pointer,
 ) => Promise<boolean> = kernel32.defineAsync('WriteFile', BOOL, [HANDLE, POINTER, DWORD, POINTER, POINTER]);
 
-/** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent */
+/** https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent, and nf-synchapi-resetevent */
 export const SetEvent: (hEvent: HANDLE) => boolean = kernel32.define('SetEvent', BOOL, [HANDLE]);
+export const ResetEvent: (hEvent: HANDLE) => boolean = kernel32.define('ResetEvent', BOOL, [HANDLE]);
 
 /** https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getcurrentprocessid */
 export const GetCurrentProcessId: () => number = kernel32.define('GetCurrentProcessId', DWORD, []);

@@ -16,6 +16,8 @@ import { type Section, SectionLog } from './section-log.ts';
 const DRAIN_MS = 50;
 /** A last line without its end counts when the pipe ends, which may take so long on a busy machine. */
 const LAST_LINE_MS = 2000;
+/** How long the last marks of a target are taken that has ended or stands still: other processes may mark on. */
+const LAST_MARKS_MS = 30_000;
 /** When so many marks wait for their count, no more are read: a program may write them faster than they are counted. */
 const PENDING_MAX = 4096;
 /** A program with so many unread answers gets no more until it reads them. */
@@ -58,6 +60,8 @@ export class MarkListener implements Disposable {
   #total = 0;
   /** Lines that came by the pipe. */
   #lines = 0;
+  /** Whether lines are taken. */
+  #isOpen = true;
   /** How many answers each socket is owed in all. */
   readonly #owed = new Map<Socket, number>();
   /** How many answers each socket waits for. */
@@ -124,13 +128,14 @@ export class MarkListener implements Disposable {
   }
 
   /**
-   * Begins to count. The target must not run before.
+   * Begins to count. Marks of before, which a process that is attached to may have made, are counted together now.
    *
    * @param onCounted called after each count
    */
   start(counts: MarkCounts, onCounted?: () => void): void {
     this.#counts = counts;
     this.#onCounted = onCounted;
+    if (this.#pending > 0) this.#counting ??= this.#count(counts);
     if (this.everyMs === undefined) return;
     this.#lastNoteMs = nowMs();
     this.#timer = setInterval(() => this.note(), this.everyMs);
@@ -140,39 +145,45 @@ export class MarkListener implements Disposable {
   note(): void {
     this.#lastNoteMs = nowMs();
     this.#pending++;
-    this.#counting ??= this.#count();
+    if (this.#counts !== undefined) this.#counting ??= this.#count(this.#counts);
   }
 
   /**
-   * Resolves when every mark has been counted.
+   * Resolves when every mark so far has been counted. No mark by the pipe is taken any more.
    *
+   * @param goesOn whether the target runs, and may mark on
    * @throws LedgerDamagedError when the target has overwritten what was recorded
    */
-  async finish(): Promise<void> {
+  async finish(goesOn = false): Promise<void> {
     clearInterval(this.#timer);
     // The last interval ends with the audit, and its timer may be about to say so.
     if (this.everyMs !== undefined && nowMs() - this.#lastNoteMs > this.everyMs / 2) this.note();
-    if (this.#server !== undefined) {
-      const latestMs = nowMs() + LAST_LINE_MS;
-      const mayHaveMore = (): boolean => this.#unfinished.size > 0 && nowMs() < latestMs;
-      for (let before = -1; before !== this.#lines || mayHaveMore(); ) {
-        before = this.#lines;
-        await this.#counting; // then the paused sockets are read again
-        await this.#judgeWaiting();
-        await sleep(DRAIN_MS);
-      }
-    }
+    if (this.#server !== undefined) await this.#takeLast(nowMs() + (goesOn ? LAST_LINE_MS : LAST_MARKS_MS));
     await this.#counting;
     await this.#judgeWaiting();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  async #count(): Promise<void> {
+  /** Takes the lines that are on their way. Those who write on are not waited for. */
+  async #takeLast(endMs: number): Promise<void> {
+    const latestMs = nowMs() + LAST_LINE_MS;
+    const mayHaveMore = (): boolean => this.#unfinished.size > 0 && nowMs() < latestMs;
+    for (let before = -1; nowMs() < endMs && (before !== this.#lines || mayHaveMore()); ) {
+      before = this.#lines;
+      // Then the paused sockets are read again.
+      await Promise.race([this.#counting, sleep(Math.max(endMs - nowMs(), 0), undefined, { ref: false })]);
+      await this.#judgeWaiting();
+      await sleep(DRAIN_MS);
+    }
+    this.#isOpen = false;
+  }
+
+  async #count(counts: MarkCounts): Promise<void> {
     try {
-      while (this.#pending > 0 && this.#counts !== undefined) {
+      while (this.#pending > 0) {
         const [iterations, answers] = [this.#pending, this.#answers];
         [this.#pending, this.#answers] = [0, new Map()];
-        await this.#counts.take(iterations, this.#settleMs);
+        await counts.take(iterations, this.#settleMs);
         this.#total += iterations;
         this.#onCounted?.();
         for (const [socket, count] of answers) this.#write(socket, `${this.#total}\n`, count);
@@ -188,7 +199,9 @@ export class MarkListener implements Disposable {
   /** Each line is a mark or speaks of a section; the answer is a line. */
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
-    const lines = new LineReader((text) => this.#takeLine(socket, text));
+    const lines = new LineReader((text) => {
+      if (this.#isOpen) this.#takeLine(socket, text);
+    });
     socket.on('data', (bytes: Buffer) => {
       lines.take(bytes);
       if (lines.hasRest) this.#unfinished.add(socket);

@@ -5,10 +5,15 @@ import { header, LEDGER_MAGIC, type LedgerLayout, ledgerLayout } from '../ledger
 import { Ledger } from '../ledger/ledger.ts';
 import { viewCopies } from '../ledger/memory.ts';
 import { loadCode } from '../link/load-code.ts';
+import type { AgentVariant } from '../linkage/agent-code.ts';
 import { locateStubs } from './locate/locate-hooks.ts';
 import { LeftAgents, listJumps } from './left-agents.ts';
 
 const SLOT_COUNT_MAX = 1 << 24;
+/** Those that an audit uses, the usual one first. */
+const VARIANTS: readonly AgentVariant[] = [false, true].flatMap((stops) =>
+  [false, true].map((quarantine) => ({ quarantine, checked: false, stops })),
+);
 
 /**
  * The ledger of a process that another auditor records right now, for reading alone. Everything is read from the
@@ -20,8 +25,8 @@ const SLOT_COUNT_MAX = 1 << 24;
  */
 export async function openLiveLedger(process: AsHandle): Promise<Ledger | undefined> {
   const jumps = listJumps(process, locateStubs());
-  for (const quarantine of [false, true]) {
-    const code = await loadCode({ quarantine, checked: false });
+  for (const variant of VARIANTS) {
+    const code = await loadCode(variant);
     const agent = LeftAgents.find(process, code, { jumps, places: [], isOfUse: ({ isQuiet }) => !isQuiet }).reusable;
     if (agent === undefined) continue;
     const layout = readLayout(process, agent.ledger);

@@ -215,7 +215,7 @@ export class Member implements Disposable {
   }
 
   async #lookInPassing(pauses: Pauses, isLast: boolean): Promise<ProcessReport | undefined> {
-    if (isLast) await this.#options.marks?.finish();
+    if (isLast) await this.#options.marks?.finish(true);
     if (this.isJudging) return undefined;
     const { ledger } = this.recording;
     const look = pauses.during((stopped): Look | undefined => {

@@ -4,7 +4,7 @@ import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
 import { LedgerSections } from '../../agent/inject/ledger-sections.ts';
 import { Recording } from '../../agent/inject/recording.ts';
 import { type Gap, groupGaps } from '../../completeness.ts';
-import { CreateEventW, SetEvent } from '../../ffi/kernel32.ts';
+import { CreateEventW, ResetEvent, SetEvent } from '../../ffi/kernel32.ts';
 import { CleanupStack } from '../../io/cleanup-stack.ts';
 import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
 import { MarkListener } from '../../marks/mark-listener.ts';
@@ -116,9 +116,10 @@ export class ProcessTree implements AsyncDisposable {
     this.#loop = this.#goOnFollowing();
   }
 
-  /** Resolves when all processes of the tree but the first have ended, or were judged at their exits. */
-  async settle(): Promise<void> {
-    while ([...this.#living].some((member) => !member.isOver)) await waitForOneWithin(LOOK_MS, [this.#wake]);
+  /** Resolves when all processes of the tree but the first have ended or were judged at their exits, or on an abort. */
+  async settle(signal?: AbortSignal): Promise<void> {
+    while (signal?.aborted !== true && [...this.#living].some((member) => !member.isOver))
+      await waitForOneWithin(LOOK_MS, [this.#wake]);
   }
 
   /**
@@ -141,6 +142,8 @@ export class ProcessTree implements AsyncDisposable {
       const pauses = await this.#pausesOf(target);
       recording = await this.#prepare();
       this.#join(await Member.attach(target, recording, pauses, this.#memberOptions(target, claim, marks)));
+      // Those that were attached to before may all have ended by now.
+      if (this.#failure === undefined) ResetEvent(this.#settled.asRawHandle());
       SetEvent(this.#wake.asRawHandle()); // there is an end to look for
       return pauses.lengthsMs.at(-1) ?? 0;
     } catch (error) {

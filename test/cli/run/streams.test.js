@@ -113,6 +113,21 @@ describe('the audited program', { skip }, () => {
     assert.equal(JSON.parse(readFileSync(join(cwd, 'left.json'), 'utf8')).target.exitCode, 0);
   });
 
+  it('may leave a child behind that writes without end', () => {
+    const child = 'process.send(0); for (;;) require("fs").writeSync(1, "line\\n")';
+    const parent = `
+      const stdio = ["ignore", "inherit", "inherit", "ipc"];
+      const child = require("child_process").spawn(process.execPath, ["-e", process.argv[1]], { stdio, detached: true });
+      child.once("message", () => setTimeout(() => { console.log("left", child.pid); process.exit(0); }, 500))`;
+    const { stdout } = shell(
+      `{ ${auditScript('--no-follow-children --fail-on never --reporter json=left.json', parent)} -- '${child}'; echo "ended with $?"; }`,
+      { cwd },
+    );
+    assert.match(stdout, /ended with 0\n$/);
+    assert.match(stdout, /^left \d+$/m);
+    assert.match(stdout.replace(/ended with 0\n$/, ''), /^(?:line\n|left \d+\n)*(?:l(?:i(?:ne?)?)?)?$/);
+  });
+
   it('may close its own stdout', () => {
     const { stdout, stderr, status } = shell(
       auditScript('--fail-on error', 'console.log("last words"); require("fs").closeSync(1)'),

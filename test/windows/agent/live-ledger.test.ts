@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { openLiveLedger } from '../../../src/agent/inject/live-ledger.ts';
 import { HEADER_SIZE_BYTES, header } from '../../../src/agent/ledger/layout.ts';
-import { audit } from '../../../src/audit/index.ts';
+import { audit, type AuditOptions } from '../../../src/audit/index.ts';
 import { readLiveValue } from '../../../src/audit/value/live-value.ts';
 import { PROCESS_QUERY_INFORMATION, PROCESS_VM_READ } from '../../../src/ffi/constants.ts';
 import { viewMemory } from '../../../src/ffi/library.ts';
@@ -19,6 +19,7 @@ const abort = new AbortController();
 let audited: Promise<unknown>;
 let target: ProcessInfo;
 let head: DataView;
+const isTarget = ({ parentId, name }: ProcessInfo): boolean => parentId === process.pid && name === 'stays-quiet.exe';
 beforeAll(async () => {
   audited = audit({
     program: fixturePath('stays-quiet'),
@@ -37,7 +38,6 @@ beforeAll(async () => {
     { timeout: HANG_MS, interval: 20 },
   );
   head = viewHead();
-  const isTarget = ({ parentId, name }: ProcessInfo) => parentId === process.pid && name === 'stays-quiet.exe';
   target = listProcesses().find(isTarget)!;
 });
 afterAll(async () => {
@@ -81,6 +81,24 @@ describe('the ledger of a process that is being audited', () => {
       write(before);
     }
     expect(await open()).toBeDefined();
+  });
+
+  test.each<[how: string, options: Partial<AuditOptions>]>([
+    ['with a quarantine', { recording: { quarantine: 16 } }],
+    ['where threads may be stopped', { stops: { breakOn: 'double-close', hold: async () => {} } }],
+  ])('is found %s', async (_how, options) => {
+    const isOver = new AbortController();
+    const audited = audit({ program: fixturePath('stays-quiet'), signal: isOver.signal, ...options });
+    try {
+      const isOther = (each: ProcessInfo): boolean => isTarget(each) && each.processId !== target.processId;
+      await vi.waitFor(
+        async () => expect(await readLiveValue(listProcesses().find(isOther)!, 4n, 'it')).toHaveProperty('events'),
+        { timeout: HANG_MS, interval: 50 },
+      );
+    } finally {
+      isOver.abort();
+      await audited;
+    }
   });
 
   test('is none in a process that nobody audits', async () => {

@@ -7,7 +7,7 @@ import { AuditSession } from '../../../src/audit/session.ts';
 import { AbortEvent } from '../../../src/audit/wait.ts';
 import type { Report } from '../../../src/model.ts';
 import { StartedProcess } from '../../../src/process/spawn.ts';
-import { StandardStreams } from '../../../src/process/standard-streams.ts';
+import { StandardStreams } from '../../../src/process/streams/standard-streams.ts';
 import type { StartedTarget } from '../../../src/process/target.ts';
 import { fixturePath } from '../tool.ts';
 

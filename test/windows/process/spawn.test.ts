@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { WaitForSingleObject } from '../../../src/ffi/kernel32.ts';
 import { listProcesses } from '../../../src/process/processes.ts';
 import { StartedProcess } from '../../../src/process/spawn.ts';
-import { StandardStreams } from '../../../src/process/standard-streams.ts';
+import { StandardStreams } from '../../../src/process/streams/standard-streams.ts';
 import { HANG_MS } from '../../hang.ts';
 import { fixturePath } from '../tool.ts';
 

@@ -5,7 +5,7 @@ import { Recording } from '../../../src/agent/inject/recording.ts';
 import { LiveStacks } from '../../../src/evidence/live-stacks.ts';
 import { listThreadIds } from '../../../src/process/process-table.ts';
 import { StartedProcess } from '../../../src/process/spawn.ts';
-import { StandardStreams } from '../../../src/process/standard-streams.ts';
+import { StandardStreams } from '../../../src/process/streams/standard-streams.ts';
 import { StoppedThreads } from '../../../src/process/thread-stacks.ts';
 import { fixturePath } from '../tool.ts';
 

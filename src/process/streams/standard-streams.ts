@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 
-import { DUPLICATE_SAME_ACCESS } from '../ffi/constants.ts';
-import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFileAsync } from '../ffi/kernel32.ts';
-import { isWine } from '../ffi/ntdll.ts';
+import { DUPLICATE_SAME_ACCESS } from '../../ffi/constants.ts';
+import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFileAsync } from '../../ffi/kernel32.ts';
+import { isWine } from '../../ffi/ntdll.ts';
 import {
   type AsHandle,
   type BorrowedHandle,
@@ -13,8 +13,9 @@ import {
   OwnedHandle,
   standardHandle,
   unsafeRawHandle,
-} from '../io/index.ts';
-import { randomBytes } from './random.ts';
+} from '../../io/index.ts';
+import { MarkFinder } from './mark-finder.ts';
+import { randomBytes } from '../random.ts';
 
 const FILE_TYPE_PIPE = 3;
 
@@ -97,7 +98,7 @@ function isPipeOfLinux(handle: BorrowedHandle): boolean {
 class Relay implements Disposable {
   readonly #reader: OwnedHandle;
   readonly #writer: OwnedHandle;
-  /** Written behind the target's last byte: a child of the target may keep the pipe open long after. */
+  /** Written behind the target's last byte: a child of the target may keep the pipe open long after, and write on. */
   readonly #mark = randomBytes(32);
   readonly #done: Promise<void>;
   #ended = false;
@@ -117,16 +118,13 @@ class Relay implements Disposable {
   async #copy(fileDescriptor: 1 | 2): Promise<void> {
     const buffer = Buffer.alloc(0x1_0000);
     const count = new Uint32Array(1);
-    let held = Buffer.alloc(0); // bytes that may be the beginning of the mark
+    const finder = new MarkFinder(this.#mark);
     let isOpen = true;
     for (;;) {
       if (!(await ReadFileAsync(this.#reader.asRawHandle(), buffer, buffer.length, count, null))) return;
-      const text = Buffer.concat([held, buffer.subarray(0, count[0])]);
-      const isLast = text.subarray(-this.#mark.length).equals(this.#mark);
-      const keep = isLast ? this.#mark.length : this.#ended ? Math.min(text.length, this.#mark.length - 1) : 0;
-      if (isOpen) isOpen = tryWrite(fileDescriptor, text.subarray(0, text.length - keep));
-      if (isLast) return;
-      held = Buffer.from(text.subarray(text.length - keep));
+      const { bytes, isFound } = finder.take(buffer.subarray(0, count[0]), this.#ended);
+      if (isOpen) isOpen = tryWrite(fileDescriptor, bytes);
+      if (isFound) return;
     }
   }
 
