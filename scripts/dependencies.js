@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LaunchFailure } from '../launcher/failure.js';
 
 /**
  * @typedef {object} LockedPackage
@@ -64,8 +65,9 @@ export function installDependencies(root, say) {
     [...args, 'ci', '--loglevel=error', '--no-audit', '--no-fund', '--no-update-notifier'],
     { cwd: root, stdio: ['ignore', 2, 2], shell },
   );
-  if (status !== 0)
-    throw new Error(`Cannot install the dependencies: npm ci: ${error?.message ?? `exit code ${status}`}.`);
+  if (status === 0) return;
+  const why = error?.message ?? `exit code ${status}`;
+  throw new LaunchFailure(`Cannot install the dependencies: npm ci: ${why}. npm’s own messages are above.`);
 }
 
 /**
