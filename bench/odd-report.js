@@ -156,7 +156,7 @@ export function makeOddReport(findings, frames, distinct = 20_000) {
           },
       fingerprint: index.toString(16).padStart(16, '0'),
       growth: { iterations: 8, grewIn: 8, handlesPerIteration: 1.5 },
-      processes: [{ pid: 4 + 4 * (index % 3), count: 1 + (index % 1000) }],
+      processes: [{ pid: 4 + 4 * (index % 3), index: index % 3, count: 1 + (index % 1000) }],
       runs: [1, 0],
       suppression: `leak:${name()}`,
       ...(status === 'suppressed' ? { suppressedBy: line } : {}),
@@ -180,7 +180,7 @@ export function makeOddReport(findings, frames, distinct = 20_000) {
     suppressions: [{ line: name(), source: bare(), lineNumber: 1, reason: bare(), findings: 1 }],
     processes: [4, 8, 12].map((pid) => ({
       pid,
-      ...(pid === 4 ? {} : { parentPid: 4 }),
+      ...(pid === 4 ? {} : { parentPid: 4, parentIndex: 0 }),
       image: `C:\\${name()}\\${bare()}`,
       exitCode: 1,
       opens: 5,

@@ -7,8 +7,10 @@
 export type Gap = {
   /** The runs that it belongs to, counted from 1; absent when it belongs to all of them. */
   readonly runs?: readonly number[];
-  /** The ids of the processes that it belongs to; absent when it belongs to all of them. */
+  /** The ids of the processes that it belongs to, one for each; absent when it belongs to all of them. */
   readonly processes?: readonly number[];
+  /** The place of each of {@link processes} in those of the report, from 0; absent where that does not list them. */
+  readonly indexes?: readonly number[];
 } & (
   | { readonly kind: CountedGap; readonly count: number }
   | { readonly kind: NamingGap; readonly names: readonly string[] }
@@ -135,37 +137,59 @@ export function weighGaps(gaps: readonly Gap[]): Completeness {
   return { complete: hiding.length === 0, gaps: [...hiding, ...gaps.filter(({ kind }) => !mayHideFindings[kind])] };
 }
 
-/** The gaps of several processes: one that is not in all of them names its processes, and numbers are added up. */
+/** Gaps of one process. */
+export interface ProcessGaps {
+  /** Windows uses ids again: two processes may have the same. */
+  readonly pid: number;
+  /** Its place in the processes of the report, from 0; absent where that does not list it. */
+  readonly index?: number;
+  readonly gaps: readonly Gap[];
+}
+
+/**
+ * The gaps of several processes: one that is not in all of them names its processes, and numbers are added up.
+ *
+ * @param processes in the order in which the report lists them
+ */
 export function combineProcessGaps(
   processes: readonly { readonly pid: number; readonly gaps: readonly Gap[] }[],
 ): readonly Gap[] {
-  const all = processes.flatMap(({ pid, gaps }) => gaps.map((gap) => ({ pid, gap })));
-  return groupGaps(all).map(({ processes: pids = [], ...gap }) =>
-    pids.length === processes.length ? gap : { ...gap, processes: pids },
+  const listed = processes.map(({ pid, gaps }, index) => ({ pid, index, gaps }));
+  return groupGaps(listed).map(({ processes: pids = [], indexes = [], ...gap }) =>
+    pids.length === processes.length ? gap : { ...gap, processes: pids, indexes },
   );
 }
 
 /** Gaps that say the same of several processes become one, which names the processes. Numbers are added up. */
-export function groupGaps(gaps: readonly { readonly pid: number; readonly gap: Gap }[]): readonly Gap[] {
-  const found = new Map<string, { gap: Gap; readonly pids: Set<number> }>();
-  for (const { pid, gap } of gaps) {
-    const key = JSON.stringify('count' in gap ? { ...gap, count: 0 } : gap);
-    const known = found.get(key);
-    if (known === undefined) {
-      found.set(key, { gap, pids: new Set([pid]) });
-      continue;
+export function groupGaps(processes: readonly ProcessGaps[]): readonly Gap[] {
+  const found = new Map<string, { gap: Gap; readonly of: Set<ProcessGaps> }>();
+  for (const process of processes) {
+    for (const gap of process.gaps) {
+      const key = JSON.stringify('count' in gap ? { ...gap, count: 0 } : gap);
+      const known = found.get(key);
+      if (known === undefined) {
+        found.set(key, { gap, of: new Set([process]) });
+        continue;
+      }
+      known.of.add(process);
+      if ('count' in gap && 'count' in known.gap) known.gap = { ...gap, count: known.gap.count + gap.count };
     }
-    known.pids.add(pid);
-    if ('count' in gap && 'count' in known.gap) known.gap = { ...gap, count: known.gap.count + gap.count };
   }
-  return Array.from(found.values(), ({ gap, pids }) => ({ ...gap, processes: [...pids] }));
+  return Array.from(found.values(), ({ gap, of }) => {
+    const indexes = [...of].flatMap(({ index = [] }) => index);
+    const listed = indexes.length === of.size ? { indexes } : {};
+    return { ...gap, processes: Array.from(of, ({ pid }) => pid), ...listed };
+  });
 }
 
-/** The completeness of several runs: a gap that is not in all of them names its runs. */
+/**
+ * The completeness of several runs: a gap that is not in all of them names its runs. A report lists the processes of
+ * one run only, so no gap has the places of its processes.
+ */
 export function combineCompleteness(runs: readonly Completeness[]): Completeness {
   const found = new Map<string, { readonly gap: Gap; readonly runs: Set<number> }>();
   runs.forEach(({ gaps }, index) => {
-    for (const gap of gaps) {
+    for (const { indexes: _indexes, ...gap } of gaps) {
       const key = JSON.stringify(gap);
       const known = found.get(key);
       if (known === undefined) found.set(key, { gap, runs: new Set([index + 1]) });

@@ -242,6 +242,7 @@ export interface Inheritance {
 export interface KeptHandle {
   readonly value: bigint;
   readonly object: HandleObject;
+  /** The same object for all handles of a child: its id may be that of another child, too. */
   readonly child: OtherProcess;
   /** The parent's close. */
   readonly closed: CallRecord;

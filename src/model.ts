@@ -4,8 +4,10 @@
  */
 
 import type { Completeness } from './completeness.ts';
+import type { ProcessPart, ProcessSummary } from './process-model.ts';
 import type { Level, Rule } from './rules.ts';
 
+export type { ProcessPart, ProcessSummary } from './process-model.ts';
 export type { Level, Rule } from './rules.ts';
 
 /** One return address of a call stack, resolved as far as symbols allow. */
@@ -140,8 +142,8 @@ export interface Finding {
   readonly growth?: IterationGrowth;
   /** The labelled sections of the program's work, such as tests, that it belongs to; absent where none is known. */
   readonly sections?: Sections;
-  /** When several processes were recorded: those that it is of, each with its part of {@link count}. */
-  readonly processes?: readonly { readonly pid: number; readonly count: number }[];
+  /** When several processes were recorded: those that it is of. */
+  readonly processes?: readonly ProcessPart[];
   /** When the target was run repeatedly: {@link count} in each run, in order; 0 for a run without the finding. */
   readonly runs?: readonly number[];
   /** A line that suppresses this finding and its like: docs/suppressions.md. */
@@ -347,21 +349,6 @@ export interface BaselineChanges {
   readonly raised: number;
   readonly lowered: number;
   readonly dropped: number;
-}
-
-/** One of several processes under audit. */
-export interface ProcessSummary {
-  readonly pid: number;
-  /** The process that started it; absent for the first one. */
-  readonly parentPid?: number;
-  /** Whole path of the program. */
-  readonly image: string;
-  /** Unsigned; absent while it runs. */
-  readonly exitCode?: number;
-  readonly opens: number;
-  readonly closes: number;
-  /** Findings of level error or warning that it has a part in. */
-  readonly findings: number;
 }
 
 /** One of several runs of a target. */

@@ -108,6 +108,7 @@ export async function auditProgram(options: AuditOptions): Promise<Report> {
   await streams.drain();
   const exitCode = target.exitCode();
   const root: ProcessReport = {
+    target,
     pid: target.pid,
     image: target.image,
     ...(exitCode === undefined ? {} : { exitCode }),

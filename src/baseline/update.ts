@@ -36,7 +36,7 @@ export function updateBaseline(
 
 /**
  * The baseline without what is stale: entries without a finding are dropped, and counts are lowered to what was found.
- * It never accepts anything that it did not accept before.
+ * It never accepts anything that it did not accept before, so each entry keeps its unit.
  *
  * @param complete as for {@link updateBaseline}
  */
@@ -46,18 +46,24 @@ export function pruneBaseline(
   complete: boolean,
 ): UpdatedBaseline {
   const before = new Map(entries.map((entry) => [entry.fingerprint, entry]));
-  const known = findings.filter((finding) => {
-    const entry = before.get(finding.fingerprint);
-    return entry !== undefined && !exceeds(finding, entry);
-  });
-  const { entries: lowered } = updateBaseline(entries, known, { notes: true, complete });
-  const after = new Map(lowered.map((entry) => [entry.fingerprint, entry]));
-  // A site that has grown is still there, and is accepted as far as it was.
-  for (const { status, fingerprint } of findings) {
+  const after = new Map(complete ? [] : before);
+  for (const finding of complete ? findings : []) {
+    const { fingerprint, status } = finding;
     const entry = before.get(fingerprint);
-    if (status === 'new' && entry !== undefined && !after.has(fingerprint)) after.set(fingerprint, entry);
+    if (status !== 'new' || entry === undefined) continue;
+    const lowered = lower(entry, finding);
+    const known = after.get(fingerprint);
+    if (known === undefined || known.count < lowered.count) after.set(fingerprint, lowered);
   }
   return { entries: [...after.values()].sort(compareEntries), changes: countChanges(before, after) };
+}
+
+/** The entry with what was found, if that is less. */
+function lower(entry: KnownFinding, finding: Finding): KnownFinding {
+  // A site that has grown is still there, and is accepted as far as it was.
+  if (exceeds(finding, entry)) return entry;
+  // A growth that was not seen in each iteration has no measure: it may be back in the next run.
+  return { ...entry, count: measure(finding, entry) ?? entry.count, site: toEntry(finding).site };
 }
 
 /** An entry that accepts a finding, made of the one before it. */

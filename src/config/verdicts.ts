@@ -1,6 +1,7 @@
 import { dissect, moduleName } from '../analyze/stacks.ts';
 import type { Finding, Report, SuppressionLine, SuppressionUse } from '../model.ts';
 import { compilePattern } from '../text/pattern.ts';
+import { imageOf } from '../analyze/combine/processes.ts';
 import { restateFindings } from '../analyze/combine/restate.ts';
 import type { Config, NamePatterns } from './config.ts';
 
@@ -91,11 +92,10 @@ function moduleOf({ stacks }: Finding): readonly string[] {
   return frame === undefined ? [] : [moduleName(frame)];
 }
 
-/** The programs of a finding; none for processes that the report does not name, as those of another run. */
+/** The programs of a finding; none where one is not known. A process id does not tell: Windows uses ids again. */
 function processesOf({ processes }: Finding, report: Report): readonly string[] {
   if (processes === undefined) return [programName(report.target.command[0] ?? '')];
-  const images = new Map(report.processes?.map(({ pid, image }) => [pid, image]));
-  const names = processes.map(({ pid }) => images.get(pid));
+  const names = processes.map((part) => imageOf(part, report));
   return names.every((name) => name !== undefined) ? names.map(programName) : [];
 }
 

@@ -88,8 +88,14 @@ export class SectionLog {
     ledger.setClockOffset(this.#offset);
   }
 
+  /** A process is over, and so are its own sections: its id may be another's from now on. */
   leave(ledger: SectionedLedger): void {
+    const processId = this.#ledgers.get(ledger);
     this.#ledgers.delete(ledger);
+    const remaining = this.#open.filter(({ scope }) => scope.processId === undefined || scope.processId !== processId);
+    if (remaining.length === this.#open.length) return;
+    this.#open = remaining;
+    this.#note();
   }
 
   /**

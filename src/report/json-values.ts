@@ -29,11 +29,12 @@ export function completenessToJson({ complete, gaps }: Completeness): object {
   return {
     complete,
     notes: gaps.map(spellGap),
-    gaps: gaps.map(({ kind, runs, processes, ...figures }) => ({
+    gaps: gaps.map(({ kind, runs, processes, indexes, ...figures }) => ({
       kind,
       mayHideFindings: mayHideFindings[kind],
       ...figures,
       processes,
+      indexes,
       runs,
     })),
   };
@@ -108,7 +109,7 @@ export function findingToJson(
       called: sections.called?.map(sectionPartToJson),
       leftIn: sections.leftIn,
     },
-    processes: processes?.map(({ pid, count: part }) => ({ pid, count: part })),
+    processes: processes?.map(({ pid, index, image, count: part }) => ({ pid, index, image, count: part })),
     runs,
     suppression,
     suppressedBy: suppressedBy && suppressionToJson(suppressedBy),

@@ -10,6 +10,7 @@ import { listFiles, readOwnFile } from './own-files.ts';
 const storeys = [
   'completeness.ts',
   'rules.ts',
+  'process-model.ts',
   'model.ts',
   'evidence-model.ts',
   'call-ledger.ts',
@@ -61,7 +62,8 @@ const agentRooms = [
 const pure: Readonly<Record<string, readonly string[]>> = {
   'completeness.ts': [],
   'rules.ts': [],
-  'model.ts': ['completeness.ts', 'rules.ts'],
+  'process-model.ts': [],
+  'model.ts': ['completeness.ts', 'rules.ts', 'process-model.ts'],
   'evidence-model.ts': ['model.ts'],
   'call-ledger.ts': ['completeness.ts', 'model.ts', 'evidence-model.ts'],
   evidence: ['call-ledger.ts', 'model.ts', 'evidence-model.ts'],
@@ -75,7 +77,13 @@ const pure: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Files, beside whole storeys, that users of the library see. */
-const publicFiles: ReadonlySet<string> = new Set(['model.ts', 'completeness.ts', 'rules.ts', 'marks/mark.ts']);
+const publicFiles: ReadonlySet<string> = new Set([
+  'model.ts',
+  'process-model.ts',
+  'completeness.ts',
+  'rules.ts',
+  'marks/mark.ts',
+]);
 
 /** Packages, and the only storeys that may import them. */
 const packages: Readonly<Record<string, readonly string[]>> = {

@@ -1,4 +1,4 @@
-import type { Finding, SuppressionLine, SuppressionUse } from '../../model.ts';
+import type { Finding, ProcessPart, Report, SuppressionLine, SuppressionUse } from '../../model.ts';
 import { rules } from '../../rules.ts';
 import { compareFindings, compareText } from '../grouping.ts';
 import { chooseFinding } from './repetition.ts';
@@ -15,14 +15,16 @@ interface ProcessFindings {
 /**
  * One list of the findings of several processes. Each site stands in it once, and says in which processes it is. It is
  * shown as in the process in which it was worst, and its count is the sum of all.
+ *
+ * @param processes in the order in which the report lists them
  */
 export function combineProcessFindings(processes: readonly ProcessFindings[]): readonly Finding[] {
-  const found = new Map<string, (ProcessFindings & { readonly finding: Finding })[]>();
-  for (const process of processes) {
+  const found = new Map<string, (ProcessFindings & { readonly index: number; readonly finding: Finding })[]>();
+  for (const [index, process] of processes.entries()) {
     for (const finding of process.findings) {
       const known = found.get(finding.fingerprint);
-      if (known === undefined) found.set(finding.fingerprint, [{ ...process, finding }]);
-      else known.push({ ...process, finding });
+      if (known === undefined) found.set(finding.fingerprint, [{ ...process, index, finding }]);
+      else known.push({ ...process, index, finding });
     }
   }
   return [...found.values()]
@@ -35,7 +37,7 @@ export function combineProcessFindings(processes: readonly ProcessFindings[]): r
         ...worst,
         count,
         message: `${worst.message} ${spellProcesses(seen, worst, count)}`,
-        processes: seen.map(({ pid, finding }) => ({ pid, count: finding.count })),
+        processes: seen.map(({ pid, index, finding }) => ({ pid, index, count: finding.count })),
       };
     })
     .sort(compareFindings);
@@ -61,4 +63,9 @@ export function combineUses(
   const countOf = (key: string): number =>
     findings.filter(({ suppressedBy }) => suppressedBy !== undefined && keyOf(suppressedBy) === key).length;
   return [...byKey].map(([key, use]) => ({ ...use, findings: countOf(key) }));
+}
+
+/** The whole path of the program of a process that has a part in a finding; undefined where it is not known. */
+export function imageOf({ index = -1, image }: ProcessPart, { processes = [] }: Report): string | undefined {
+  return processes[index]?.image ?? image;
 }

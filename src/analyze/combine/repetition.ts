@@ -30,7 +30,7 @@ export function combineRuns(reports: readonly Report[], wanted: number = reports
   const missing = reports.length < wanted ? [{ kind: 'runs-missing', done: reports.length, wanted } as const] : [];
   return {
     ...shown,
-    findings: combineFindings(reports.map(({ findings }) => findings)),
+    findings: combineFindings(reports, shown),
     completeness: weighGaps([...missing, ...gaps]),
     ...combineModulesWithoutNames(reports),
     suppressions: combineSuppressions(reports),
@@ -49,17 +49,29 @@ export function combineRuns(reports: readonly Report[], wanted: number = reports
 /** The one that demands most comes first. */
 const statuses: readonly FindingStatus[] = ['new', 'known', 'suppressed'];
 
-function combineFindings(runs: readonly (readonly Finding[])[]): readonly Finding[] {
-  const fingerprints = new Set(runs.flatMap((findings) => findings.map(({ fingerprint }) => fingerprint)));
+function combineFindings(runs: readonly Report[], shown: Report): readonly Finding[] {
+  const fingerprints = new Set(runs.flatMap(({ findings }) => findings.map(({ fingerprint }) => fingerprint)));
   return [...fingerprints]
     .map((fingerprint) => {
-      const found = runs.map((findings) => findings.find((finding) => finding.fingerprint === fingerprint));
+      const found = runs.map(({ findings }) => findings.find((finding) => finding.fingerprint === fingerprint));
       const seen = found.filter((finding) => finding !== undefined);
       const worst = chooseFinding(seen);
       const counts = found.map((finding) => finding?.count ?? 0);
-      return { ...worst, message: `${worst.message} ${spellRuns(worst, counts)}`, runs: counts };
+      const run = runs[found.indexOf(worst)]!;
+      const own = run === shown ? worst : withPrograms(worst, run);
+      return { ...own, message: `${worst.message} ${spellRuns(worst, counts)}`, runs: counts };
     })
     .sort(compareFindings);
+}
+
+/** The processes of another run are not listed: the finding says itself which programs they ran. */
+function withPrograms(finding: Finding, run: Report): Finding {
+  if (finding.processes === undefined) return finding;
+  const processes = finding.processes.map(({ pid, index = -1, count }) => {
+    const image = run.processes?.[index]?.image;
+    return { pid, ...(image === undefined ? {} : { image }), count };
+  });
+  return { ...finding, processes };
 }
 
 /**

@@ -13,8 +13,8 @@ export function restateFindings<R extends Report>(report: R, findings: readonly 
     processes: finding.processes ?? [],
     by: Number(isSerious(finding)) - Number(isSerious(report.findings[index]!)),
   }));
-  const restate = (summary: ProcessSummary): ProcessSummary => {
-    const isOf = (each: (typeof moved)[number]): boolean => each.processes.some(({ pid }) => pid === summary.pid);
+  const restate = (summary: ProcessSummary, place: number): ProcessSummary => {
+    const isOf = (each: (typeof moved)[number]): boolean => each.processes.some(({ index }) => index === place);
     const change = moved.filter(isOf).reduce((sum, { by }) => sum + by, 0);
     return { ...summary, findings: Math.max(0, summary.findings + change) };
   };

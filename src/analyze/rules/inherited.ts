@@ -78,7 +78,7 @@ function spellKept(kept: readonly KeptHandle[]): string {
   const [longest] = [...kept].sort((a, b) => b.keptMs - a.keptMs);
   if (longest === undefined) return '';
   const { child, closed, keptMs, untilEnd, object } = longest;
-  const children = new Set(kept.map((each) => each.child.pid)).size;
+  const children = new Set(kept.map((each) => each.child)).size;
   const others = children === 1 ? '' : ` ${children - 1} more did likewise.`;
   const until = `${untilEnd ? 'until it ended' : 'and still does'}, for ${spellDuration(keptMs)}`;
   const who = `process ${child.pid} (${baseName(child.image)})`;

@@ -32,7 +32,7 @@ export function combineTree(
       all.map(({ found }) => found.suppressions ?? []),
       findings,
     ),
-    processes: all.map((process) => summarise(process, findings)),
+    processes: summarise(all, findings),
     gaps: [...combineProcessGaps(all), ...gaps],
     nameless: combineNameless(all.map(({ nameless }) => nameless)),
     stats: addUp(all.map(({ stats }) => stats)),
@@ -51,18 +51,23 @@ export function toReport(target: Report['target'], { gaps, nameless, ...combined
   };
 }
 
-function summarise({ pid, parentPid, image, exitCode, stats }: ProcessReport, all: readonly Finding[]): ProcessSummary {
-  const isOf = ({ processes = [], level, status }: Finding): boolean =>
-    level !== 'note' && status === 'new' && processes.some((each) => each.pid === pid);
-  return {
-    pid,
-    ...(parentPid === undefined ? {} : { parentPid }),
-    image,
-    ...(exitCode === undefined ? {} : { exitCode }),
-    opens: stats.opens,
-    closes: stats.closes,
-    findings: all.filter(isOf).length,
-  };
+function summarise(all: readonly ProcessReport[], findings: readonly Finding[]): readonly ProcessSummary[] {
+  const places = new Map(all.map(({ target }, place) => [target, place]));
+  return all.map(({ pid, parent, parentPid, image, exitCode, stats }, place) => {
+    const parentIndex = parent === undefined ? undefined : places.get(parent);
+    const isOf = ({ processes = [], level, status }: Finding): boolean =>
+      level !== 'note' && status === 'new' && processes.some(({ index }) => index === place);
+    return {
+      pid,
+      ...(parentPid === undefined ? {} : { parentPid }),
+      ...(parentIndex === undefined ? {} : { parentIndex }),
+      image,
+      ...(exitCode === undefined ? {} : { exitCode }),
+      opens: stats.opens,
+      closes: stats.closes,
+      findings: findings.filter(isOf).length,
+    };
+  });
 }
 
 /** Sums, but for the duration, which is that of the first process, and the system calls, which are hooked in each. */

@@ -1,4 +1,5 @@
 import type { CallLedger, LedgerInheritance } from '../../call-ledger.ts';
+import type { OtherProcess } from '../../evidence-model.ts';
 import type { KeptByChild, OtherProcesses } from '../../evidence/sources.ts';
 import { HandleTable } from '../../handles/enumerate.ts';
 import { describeInherited } from '../../handles/handles-from-parent.ts';
@@ -19,8 +20,10 @@ interface Participant {
 interface Joined extends Participant {
   /** The process that started it, as long as that is audited, too. */
   parent: Joined | undefined;
+  /** It, as the evidence of its parent names it. */
+  readonly child: OtherProcess;
   /** Handles that its children had open when it had closed its own, by the child and the value. */
-  readonly kept: Map<string, KeptByChild>;
+  readonly kept: Map<OtherProcess, Map<bigint, KeptByChild>>;
 }
 
 /**
@@ -43,7 +46,8 @@ export class Exchange {
   join(participant: Participant, parentPid: number | undefined): void {
     const { target, examination } = participant;
     const parent = parentPid === undefined ? undefined : this.#participants.get(parentPid);
-    const joined: Joined = { ...participant, parent, kept: new Map() };
+    const child = { pid: target.pid, image: target.image };
+    const joined: Joined = { ...participant, parent, child, kept: new Map() };
     this.#participants.set(target.pid, joined);
     examination.askOthers = async (look) => {
       const answer = this.#othersOf(joined, look);
@@ -89,19 +93,25 @@ export class Exchange {
       ...others.flatMap(({ examination }) => examination.readCallsElsewhere(isThisOne)),
     ];
     const startTime = calls.length === 0 ? 0n : readStartTime(target, pid);
-    return { ...lastCallsAbout({ pid, startTime }, calls), kept: [...kept.values()] };
+    return {
+      ...lastCallsAbout({ pid, startTime }, calls),
+      kept: [...kept.values()].flatMap((byValue) => [...byValue.values()]),
+    };
   }
 }
 
 /** The last look at what a child keeps takes the place of earlier ones. */
 function note({ kept }: Joined, found: readonly KeptByChild[]): void {
-  for (const each of found) kept.set(`${each.child.pid} ${each.value}`, each);
+  for (const each of found) {
+    const byValue = kept.get(each.child) ?? new Map<bigint, KeptByChild>();
+    kept.set(each.child, byValue.set(each.value, each));
+  }
 }
 
 /** The handles that a child inherited unnamed and has open, though its parent has closed its own. */
 async function findKept(
   parent: Participant,
-  child: Participant,
+  child: Joined,
   readTable: () => HandleTable,
   untilEnd: boolean,
 ): Promise<readonly KeptByChild[]> {
@@ -124,7 +134,7 @@ async function findKept(
     return {
       value,
       object,
-      child: { pid: child.target.pid, image: child.target.image },
+      child: child.child,
       closed,
       keptMs: Math.max(0, Number(now - closed.time) / 10_000),
       untilEnd,

@@ -29,7 +29,8 @@ export interface Verdict extends Pick<Report, 'findings' | 'suppressions'> {
 
 /** The ways of one member. */
 export interface MemberOptions {
-  readonly parentPid?: number;
+  /** The process that started it, if that is known. */
+  readonly parent?: Target;
   /** Belongs to the member. */
   readonly claim: AuditClaim | undefined;
   readonly names: NameSources;
@@ -130,7 +131,7 @@ export class Member implements Disposable {
 
   /** The process that started it, if that is known. */
   get parentPid(): number | undefined {
-    return this.#options.parentPid;
+    return this.#options.parent?.pid;
   }
 
   /** It was judged, or is about to be. */
@@ -285,11 +286,12 @@ export class Member implements Disposable {
   }
 
   #describe({ evidence, gaps, stats }: Judgement): ProcessReport {
-    const { parentPid, judge } = this.#options;
+    const { parent, judge } = this.#options;
     const { gaps: further = [], ...found } = judge?.(evidence) ?? { findings: [] };
     return {
+      target: this.target,
       pid: this.pid,
-      ...(parentPid === undefined ? {} : { parentPid }),
+      ...(parent === undefined ? {} : { parent, parentPid: parent.pid }),
       image: this.image,
       found,
       gaps: judge === undefined ? [] : [...gaps, ...further],

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditorEvents } from '../../agent/inject/auditor-events.ts';
 import { LedgerSections } from '../../agent/inject/ledger-sections.ts';
 import { Recording } from '../../agent/inject/recording.ts';
-import { type Gap, groupGaps } from '../../completeness.ts';
+import { groupGaps, type ProcessGaps } from '../../completeness.ts';
 import { CreateEventW, ResetEvent, SetEvent } from '../../ffi/kernel32.ts';
 import { CleanupStack } from '../../io/cleanup-stack.ts';
 import { type AsHandle, type BorrowedHandle, HandleOrNull, type OwnedHandle } from '../../io/index.ts';
@@ -39,7 +39,7 @@ export class ProcessTree implements AsyncDisposable {
   readonly #members: Member[] = [];
   /** Those of them that have not ended: a tree may have had thousands. */
   readonly #living = new Set<Member>();
-  readonly #gaps: { readonly pid: number; readonly gap: Gap }[] = [];
+  readonly #gaps: ProcessGaps[] = [];
   readonly #failures: unknown[] = [];
   readonly #exchange = new Exchange();
   readonly #shared = new SharedAnswers();
@@ -159,7 +159,7 @@ export class ProcessTree implements AsyncDisposable {
   /** Notes that a process has no report, and why. */
   noteUnrecorded(pid: number, image: string, error: unknown): void {
     this.#failures.push(error);
-    this.#gaps.push({ pid, gap: unrecordedGap(image, error) });
+    this.#gaps.push({ pid, gaps: [unrecordedGap(image, error)] });
   }
 
   /** Reports on all processes so far, those that go on included. Recording goes on. */
@@ -201,17 +201,17 @@ export class ProcessTree implements AsyncDisposable {
 
   async #report(isLast: boolean): Promise<TreeReport> {
     const reports: ProcessReport[] = [];
-    const gaps: { readonly pid: number; readonly gap: Gap }[] = [];
+    const gaps: ProcessGaps[] = [];
     const failures: unknown[] = [];
     for (const member of [...this.#members]) {
       const { pid, image } = member;
       try {
         reports.push(await reportOn(member, isLast, async () => await this.#pausesOf(member.target)));
         if (!member.isJudging && member.target.origin === 'child' && this.#root !== undefined)
-          gaps.push({ pid, gap: { kind: 'process-left', image } });
+          gaps.push({ pid, index: reports.length, gaps: [{ kind: 'process-left', image }] }); // behind the root
       } catch (error) {
         failures.push(error);
-        gaps.push({ pid, gap: unrecordedGap(image, error) });
+        gaps.push({ pid, gaps: [unrecordedGap(image, error)] });
       }
     }
     if (isLast) await this.#answerRequests(true); // of parents that still had the hooks
@@ -306,7 +306,7 @@ export class ProcessTree implements AsyncDisposable {
         child[Symbol.dispose]();
       } else if (isLate)
         throw new AttachError({ processId, name: '?' }, 'it was started when the recording was over', '');
-      else this.#join(await this.#record(child, parent.pid));
+      else this.#join(await this.#record(child, parent));
     } catch (error) {
       const image = child?.image ?? findImagePath(processId) ?? '?';
       // One that cannot be recorded may be skipped, too.
@@ -317,7 +317,7 @@ export class ProcessTree implements AsyncDisposable {
   }
 
   #noteSkipped(pid: number, image: string): void {
-    this.#gaps.push({ pid, gap: { kind: 'process-skipped', image } });
+    this.#gaps.push({ pid, gaps: [{ kind: 'process-skipped', image }] });
   }
 
   #join(member: Member): void {
@@ -337,13 +337,13 @@ export class ProcessTree implements AsyncDisposable {
     await this.#exchange.leave(pid);
   }
 
-  async #record(child: RunningProcess, parentPid: number): Promise<Member> {
+  async #record(child: RunningProcess, parent: Target): Promise<Member> {
     const recording = await this.#takeNext();
     let claim: AuditClaim | undefined;
     try {
       claim = AuditClaim.take(child.pid);
       this.#options.javaScript?.addTo(child);
-      return Member.record(child, recording, { parentPid, ...this.#memberOptions(child, claim) });
+      return Member.record(child, recording, { parent, ...this.#memberOptions(child, claim) });
     } catch (error) {
       claim?.[Symbol.dispose]();
       recording[Symbol.dispose]();

@@ -1,3 +1,4 @@
+import { imageOf } from '../../analyze/combine/processes.ts';
 import type { Finding, Frame, Report, Stack } from '../../model.ts';
 import { cutText } from '../../text/cut.ts';
 import { escapeText } from '../../text/escape.ts';
@@ -40,7 +41,7 @@ function partsOf(
 ): readonly { readonly root: readonly string[]; readonly count: number }[] {
   if (report.processes === undefined || processes === undefined) return [{ root: [], count }];
   return processes.map((part) => {
-    const image = report.processes?.find(({ pid }) => pid === part.pid)?.image ?? '';
+    const image = imageOf(part, report) ?? '?';
     return { root: [spellName(`${baseName(image)} (${part.pid})`)], count: part.count };
   });
 }

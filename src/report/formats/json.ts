@@ -86,9 +86,10 @@ function toJson(report: Report): object {
       expired: each.expired,
     })),
     baseline: baseline && baselineToJson(baseline),
-    processes: processes?.map(({ pid, parentPid, image, exitCode, opens, closes, findings: count }) => ({
+    processes: processes?.map(({ pid, parentPid, parentIndex, image, exitCode, opens, closes, findings: count }) => ({
       pid,
       parentPid,
+      parentIndex,
       image,
       exitCode,
       opens,

@@ -1,4 +1,4 @@
-import type { Finding, ProcessSummary, Report } from '../../model.ts';
+import type { Finding, ProcessPart, ProcessSummary, Report } from '../../model.ts';
 import { isAtLeast, type Rule, ruleNames, rules } from '../../rules.ts';
 import { cutText } from '../../text/cut.ts';
 import { escapeText } from '../../text/escape.ts';
@@ -81,23 +81,33 @@ function suitesOf(report: Report, options: ReportOptions): readonly Suite[] {
     const [program = ''] = target.command;
     return [{ name: nameOf(program), properties: propertiesOf(target), findings: groupByRule(shown) }];
   }
-  const findingsOf = new Map<number, Finding[]>(processes.map(({ pid }) => [pid, []]));
+  const findingsOf = processes.map((): Finding[] => []);
   for (const finding of shown) {
-    for (const { pid } of finding.processes ?? [{ pid: processes[0]!.pid }]) findingsOf.get(pid)?.push(finding);
+    const places = (finding.processes ?? []).map((part) => placeOf(part, processes));
+    for (const place of places.length === 0 ? [0] : new Set(places)) findingsOf[place]!.push(finding);
   }
   const seen = new Map<string, number>();
-  const suites = processes.map((each): Suite => {
+  const suites = processes.map((each, place): Suite => {
     // Process ids differ from run to run, and would begin the history of a test case anew.
     const image = nameOf(each.image);
     const nth = (seen.get(image) ?? 0) + 1;
     seen.set(image, nth);
     const name = nth === 1 ? image : `${image} #${nth}`;
-    return { name, properties: propertiesOf(each), findings: groupByRule(findingsOf.get(each.pid) ?? []) };
+    return { name, properties: propertiesOf(each), findings: groupByRule(findingsOf[place]!) };
   });
   // Processes with findings come first where there are too many.
   return suites.length <= processesMax
     ? suites
     : [...suites].sort((a, b) => b.findings.size - a.findings.size).slice(0, processesMax);
+}
+
+/** The place of a process; for one of another run, that of the first process of its program, or else of all. */
+function placeOf({ index = -1, image }: ProcessPart, processes: readonly ProcessSummary[]): number {
+  if (processes[index] !== undefined) return index;
+  return Math.max(
+    0,
+    processes.findIndex((each) => each.image === image),
+  );
 }
 
 function nameOf(image: string): string {

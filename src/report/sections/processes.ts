@@ -35,11 +35,11 @@ export function listProcesses({ processes = [] }: Report, showAll: boolean): rea
   const rows: ProcessRow[] = [];
   const children = groupByParent(processes);
   const add = (siblings: readonly ProcessSummary[], depth: number): void => {
-    const groups = new Map<string, [ProcessSummary, ...ProcessSummary[]]>();
+    const groups = new Map<ProcessSummary | string, [ProcessSummary, ...ProcessSummary[]]>();
     for (const process of siblings) {
-      const { pid, image, exitCode, findings } = process;
-      const isAlone = children.has(pid) || showAll;
-      const key = JSON.stringify(isAlone ? pid : [baseName(image), exitCode, findings > 0]);
+      const { image, exitCode, findings } = process;
+      const isAlone = children.has(process) || showAll;
+      const key = isAlone ? process : JSON.stringify([baseName(image), exitCode, findings > 0]);
       const known = groups.get(key);
       if (known === undefined) groups.set(key, [process]);
       else known.push(process);
@@ -47,26 +47,20 @@ export function listProcesses({ processes = [] }: Report, showAll: boolean): rea
     for (const group of groups.values()) {
       for (const alike of group.length > ALIKE_MAX ? [group] : group.map((process) => [process] as const)) {
         rows.push({ alike, depth: Math.min(depth, DEPTH_MAX) });
-        // A process id may be used again: each process is listed once.
-        const [{ pid }] = alike;
-        const below = children.get(pid) ?? [];
-        children.delete(pid);
-        add(below, depth + 1);
+        add(children.get(alike[0]) ?? [], depth + 1);
       }
     }
   };
-  const first = children.get(undefined) ?? [];
-  children.delete(undefined);
-  add(first, 0);
+  add(children.get(undefined) ?? [], 0);
   return rows;
 }
 
-function groupByParent(processes: readonly ProcessSummary[]): Map<number | undefined, ProcessSummary[]> {
-  const children = new Map<number | undefined, ProcessSummary[]>();
-  const pids = new Set(processes.map(({ pid }) => pid));
-  const [root] = processes;
-  for (const process of processes) {
-    const parent = process === root || !pids.has(process.parentPid ?? 0) ? undefined : process.parentPid;
+/** By places and not by ids, which are used again. A process was started after its parent, and stands behind it. */
+function groupByParent(processes: readonly ProcessSummary[]): Map<ProcessSummary | undefined, ProcessSummary[]> {
+  const children = new Map<ProcessSummary | undefined, ProcessSummary[]>();
+  for (const [place, process] of processes.entries()) {
+    const { parentIndex = place } = process;
+    const parent = parentIndex < place ? processes[parentIndex] : undefined;
     const siblings = children.get(parent);
     if (siblings === undefined) children.set(parent, [process]);
     else siblings.push(process);

@@ -112,8 +112,17 @@ export const full = {
   suppressions: [{ line: 'leak:open_pool', source: 'known.supp', lineNumber: 2, findings: 1 }],
   processes: [
     { pid: 4242, image: 'C:\\build\\app.exe', exitCode: 0, opens: 500, closes: 480, findings: 2 },
-    { pid: 4250, parentPid: 4242, image: 'C:\\build\\worker.exe', exitCode: 3, opens: 20, closes: 20, findings: 0 },
-    { pid: 4260, parentPid: 4250, image: 'C:\\build\\helper.exe', opens: 1, closes: 1, findings: 0 },
+    {
+      pid: 4250,
+      parentPid: 4242,
+      parentIndex: 0,
+      image: 'C:\\build\\worker.exe',
+      exitCode: 3,
+      opens: 20,
+      closes: 20,
+      findings: 0,
+    },
+    { pid: 4260, parentPid: 4250, parentIndex: 1, image: 'C:\\build\\helper.exe', opens: 1, closes: 1, findings: 0 },
   ],
   runs: [1, 2, 3].map((pid) => ({ pid, exitCode: 0, durationMs: 1200 })),
   stats: {

@@ -139,6 +139,23 @@ describe('several runs in one report', () => {
     expect(findings).toMatchObject([{ status: 'new', level: 'warning', count: 2, runs: [9, 2] }]);
   });
 
+  it('have places of processes in the run whose processes are listed, and programs in another one', () => {
+    const tree = (pid: number, image: string, count: number): Report =>
+      run([{ ...leak, count, processes: [{ pid, index: 1, count }] }], {
+        processes: ['C:\\make.exe', image].map((each, index) => {
+          return { pid: index === 0 ? 8 : pid, image: each, opens: 9, closes: 1, findings: index };
+        }),
+      });
+    const worse = tree(100, 'C:\\worker.exe', 9);
+    const last = tree(100, 'C:\\git.exe', 2);
+    expect(combineRuns([worse, last])).toMatchObject({
+      findings: [{ count: 9, processes: [{ pid: 100, image: 'C:\\worker.exe', count: 9 }] }],
+      processes: last.processes,
+    });
+    expect(combineRuns([worse, last]).findings[0]!.processes![0]).not.toHaveProperty('index');
+    expect(combineRuns([last, worse]).findings[0]!.processes).toEqual([{ pid: 100, index: 1, count: 9 }]);
+  });
+
   it('are said to be several by the table and by JSON', () => {
     const combined = combineRuns([run([first]), run([], {}, 3)]);
     expect(table(combined, { colorLevel: 0, columns: 100 })).toMatch(

@@ -108,6 +108,64 @@ describe('a pruning', () => {
     expect(pruneBaseline(before, [one], true)).toEqual({ entries: before, changes: none });
   });
 
+  const growth = (grewIn: number, handlesPerIteration: number): Partial<Finding> => ({
+    growth: { iterations: 100, grewIn, handlesPerIteration },
+  });
+  it.each<[title: string, entry: Partial<KnownFinding>, found: Finding, after: Partial<KnownFinding>]>([
+    [
+      'an amount in each iteration where the site grew in nearly all of them',
+      { count: 3, perIteration: true },
+      leakOf('one', 50, growth(99, 2)),
+      { count: 3, perIteration: true },
+    ],
+    [
+      'an amount in each iteration where there were no marks',
+      { count: 3, perIteration: true },
+      leakOf('one', 50),
+      { count: 3, perIteration: true },
+    ],
+    [
+      'the unit of an amount in each iteration, which it lowers',
+      { count: 3, perIteration: true },
+      leakOf('one', 200, growth(100, 2)),
+      { count: 2, perIteration: true },
+    ],
+    [
+      'the unit of an amount of a whole run, which it lowers, where the site grows in each iteration',
+      { count: 300 },
+      leakOf('one', 200, growth(100, 2)),
+      { count: 200 },
+    ],
+    [
+      'an amount of a whole run where there is more',
+      { count: 100 },
+      leakOf('one', 200, growth(100, 2)),
+      { count: 100 },
+    ],
+  ])('keeps %s', (_, entry, found, after) => {
+    const { perIteration: _unit, ...plain } = entryOf(found);
+    const [before, expected] = [entry, after].map((amount) => ({ ...plain, remark: 'issue 1', ...amount }));
+    const { entries, changes } = pruneBaseline([before!], [found], true);
+    expect(entries).toEqual([expected]);
+    expect(changes).toEqual({ ...none, lowered: entry.count === after.count ? 0 : 1 });
+  });
+
+  it('raises nothing, changes no unit, and so refuses the next day what it would have refused', () => {
+    for (const random of tries(500)) {
+      const before = randomEntries(random);
+      const { entries, changes } = pruneBaseline(before, randomFindings(random), random(4) > 0);
+      expect(changes).toMatchObject({ added: 0, raised: 0 });
+      const units = new Map(before.map(({ fingerprint, perIteration }) => [fingerprint, perIteration]));
+      for (const { fingerprint, perIteration } of entries) expect(perIteration).toBe(units.get(fingerprint));
+      const newIn = (some: readonly KnownFinding[], next: readonly Finding[]): readonly string[] =>
+        compareWithBaseline(next, some)
+          .findings.filter(({ status }) => status === 'new')
+          .map(({ fingerprint }) => fingerprint);
+      const next = randomFindings(random);
+      expect(newIn(entries, next)).toEqual(expect.arrayContaining([...newIn(before, next)]));
+    }
+  });
+
   it('by a report that is incomplete changes nothing', () => {
     const before = sorted(entryOf(one, { count: 9 }), entryOf(other));
     expect(pruneBaseline(before, [one], false)).toEqual({ entries: before, changes: none });

@@ -2,13 +2,14 @@ import { describe, expect, it } from 'vitest';
 
 import type { Config } from '../../../src/config/config.ts';
 import { applyConfig } from '../../../src/config/verdicts.ts';
-import type { Finding, Report } from '../../../src/model.ts';
+import type { Finding, ProcessPart, Report } from '../../../src/model.ts';
 import { isAtLeast, ruleNames } from '../../../src/rules.ts';
 import { leakOf } from '../baseline/made-up.ts';
 import { clean, sample } from '../report/sample.ts';
 
 const apply = (report: Report, config: Config): Report => applyConfig(report, config, 'unclosed.config.json');
 const withFindings = (...findings: readonly Finding[]): Report => ({ ...clean, findings });
+const exclude = (...processes: readonly string[]): Config => ({ exclude: { processes } });
 const suppressedBy = (line: string, part: string, lineNumber: number = 1): object => ({
   line,
   source: `unclosed.config.json#${part}`,
@@ -101,23 +102,43 @@ describe('modules and processes', () => {
   });
 
   it('leave out a finding of several processes when all of them are left out', () => {
-    const tree = (...pids: readonly number[]): Report => ({
-      ...withFindings({ ...app, processes: pids.map((pid) => ({ pid, count: 1 })) }),
+    const tree = (...places: readonly number[]): Report => ({
+      ...withFindings({ ...app, processes: places.map((index) => ({ pid: index + 1, index, count: 1 })) }),
       processes: [
         { pid: 1, image: 'C:\\app.exe', opens: 1, closes: 1, findings: 1 },
         { pid: 2, image: 'C:\\worker-1.exe', opens: 1, closes: 1, findings: 1 },
       ],
     });
     const config: Config = { exclude: { processes: ['worker-*'] } };
-    expect(left(apply(tree(1, 2), config))).toHaveLength(1);
-    expect(left(apply(tree(2), config))).toHaveLength(0);
-    expect(left(apply(tree(2, 77), config))).toHaveLength(1);
-    expect(apply(tree(2), config).processes!.map(({ findings }) => findings)).toEqual([1, 0]);
+    expect(left(apply(tree(0, 1), config))).toHaveLength(1);
+    expect(left(apply(tree(1), config))).toHaveLength(0);
+    expect(left(apply(tree(1, 76), config))).toHaveLength(1);
+    expect(apply(tree(1), config).processes!.map(({ findings }) => findings)).toEqual([1, 0]);
     const worse = apply(
-      { ...tree(1), findings: tree(1).findings.map((each) => ({ ...each, level: 'note' as const })) },
+      { ...tree(0), findings: tree(0).findings.map((each) => ({ ...each, level: 'note' as const })) },
       {},
     );
     expect(worse.processes!.map(({ findings }) => findings)).toEqual([1, 1]);
+  });
+
+  const worker = 'C:\\worker.exe';
+  it.each<readonly [title: string, part: Omit<ProcessPart, 'pid' | 'count'>, config: Config, isJudged: boolean]>([
+    ['the excluded program', { index: 1 }, exclude('worker.exe'), false],
+    ['the program of an excluded later process', { index: 1 }, exclude('git.exe'), true],
+    ['the included program', { index: 1 }, { include: { processes: ['worker.exe'] } }, true],
+    ['the program of an included later process', { index: 1 }, { include: { processes: ['git.exe'] } }, false],
+    ['another run’s excluded program', { image: worker }, exclude('worker.exe'), false],
+    ['another run’s program, where that of its id is excluded', { image: worker }, exclude('git.exe'), true],
+    ['a program that is not known, where all of its id are excluded', {}, exclude('git.exe', 'worker.exe'), true],
+    ['a program that is not known, where others are included', {}, { include: { processes: ['make.exe'] } }, true],
+  ])('where an id was used again, go by %s', (_, part, config, isJudged) => {
+    const again: Report = {
+      ...withFindings({ ...app, processes: [{ pid: 100, ...part, count: 1 }] }),
+      processes: ['C:\\make.exe', worker, 'C:\\git.exe'].map((image, index) => {
+        return { pid: index === 0 ? 8 : 100, image, opens: 1, closes: 1, findings: 1 };
+      }),
+    };
+    expect(left(apply(again, config))).toHaveLength(isJudged ? 1 : 0);
   });
 });
 

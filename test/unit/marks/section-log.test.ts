@@ -121,6 +121,20 @@ describe('a call', () => {
     expect(namesOf(log, child.open(4n), 1, 41)).toEqual([]);
   });
 
+  it('of a process with the id of an ended one belongs to none of the sections that that one left open', () => {
+    const { log, ledger } = start();
+    for (const line of ['begin a', 'begin#41 b', 'begin#40 c']) take(log, line);
+    const before = ledger.open(4n);
+    log.leave(ledger);
+    const next = new StandingLedger();
+    log.join(next, processId);
+    expect([namesOf(log, before), namesOf(log, next.open(4n))]).toEqual([['c'], ['a']]);
+    expect(namesOf(log, next.open(8n), 1, 41)).toEqual(['b']);
+    take(log, 'begin#40 d');
+    expect(namesOf(log, next.open(12n))).toEqual(['d']);
+    expect(take(log, 'end#40 c')).toBe('no such section is open');
+  });
+
   it.each([
     ['of any thread belongs to each that is open', ['begin a', 'begin b'], 1, ['a', 'b']],
     ['of a thread belongs to the one that the thread began last', ['begin@1 a', 'begin@1 b', 'begin@2 c'], 1, ['b']],

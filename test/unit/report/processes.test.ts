@@ -9,21 +9,21 @@ function draw(processes: readonly ProcessSummary[], showAll = false): string {
   return /^\d+ process(?:es)?:\n(?: {2,}.*\n)*/m.exec(text)?.[0] ?? '';
 }
 
-function process(pid: number, parentPid: number | undefined, image: string, rest: Partial<ProcessSummary> = {}) {
-  const parent = parentPid === undefined ? {} : { parentPid };
+function process(pid: number, parentIndex: number | undefined, image: string, rest: Partial<ProcessSummary> = {}) {
+  const parent = parentIndex === undefined ? {} : { parentIndex };
   return { pid, ...parent, image: `C:\\work\\${image}`, exitCode: 0, opens: 10, closes: 10, findings: 0, ...rest };
 }
 
-const workers = Array.from({ length: 40 }, (_, index) => process(100 + index, 4, 'worker.exe'));
+const workers = Array.from({ length: 40 }, (_, index) => process(100 + index, 0, 'worker.exe'));
 
 describe('the processes of a table', () => {
   it('stand below the one that started them', () => {
     expect(
       draw([
         process(4, undefined, 'runner.exe'),
-        process(8, 4, 'shell.exe', { exitCode: 1 }),
-        process(12, 8, 'worker.exe', { findings: 2, opens: 1234 }),
-        process(16, 99, 'other.exe'),
+        process(8, 0, 'shell.exe', { exitCode: 1 }),
+        process(12, 1, 'worker.exe', { findings: 2, opens: 1234 }),
+        process(16, undefined, 'other.exe', { parentPid: 4 }),
       ]),
     ).toBe(`4 processes:
   runner.exe 4: exited with 0, 10 opened
@@ -34,10 +34,10 @@ describe('the processes of a table', () => {
   });
 
   it('share a line when they are many, have no children, and came to the same end', () => {
-    const parent = process(140, 4, 'worker.exe');
-    const child = process(200, 140, 'leaf.exe');
-    const failed = process(201, 4, 'worker.exe', { exitCode: 1 });
-    const finding = Array.from({ length: 4 }, (_, index) => process(300 + index, 4, 'worker.exe', { findings: 1 }));
+    const parent = process(140, 0, 'worker.exe');
+    const child = process(200, 41, 'leaf.exe');
+    const failed = process(201, 0, 'worker.exe', { exitCode: 1 });
+    const finding = Array.from({ length: 4 }, (_, index) => process(300 + index, 0, 'worker.exe', { findings: 1 }));
     expect(
       draw([process(4, undefined, 'runner.exe'), ...workers, parent, child, failed, ...finding]),
     ).toBe(`48 processes:
@@ -54,11 +54,29 @@ describe('the processes of a table', () => {
     expect(draw([process(4, undefined, 'runner.exe'), ...workers], true).split('\n')).toHaveLength(43);
   });
 
-  it('are drawn once where ids are used again, and in a circle', () => {
-    expect(draw([process(4, 8, 'a.exe'), process(8, 4, 'b.exe'), process(8, 8, 'c.exe')])).toBe(`3 processes:
+  it('stand each below its own parent where an id was used again', () => {
+    expect(
+      draw([
+        process(4, undefined, 'make.exe'),
+        process(8, 0, 'cc.exe'),
+        process(12, 1, 'as.exe'),
+        process(8, 0, 'ld.exe'),
+        process(12, 3, 'strip.exe'),
+      ]),
+    ).toBe(`5 processes:
+  make.exe 4: exited with 0, 10 opened
+    cc.exe 8: exited with 0, 10 opened
+      as.exe 12: exited with 0, 10 opened
+    ld.exe 8: exited with 0, 10 opened
+      strip.exe 12: exited with 0, 10 opened
+`);
+  });
+
+  it('are drawn once in a circle, of which no report is made', () => {
+    expect(draw([process(4, 1, 'a.exe'), process(8, 0, 'b.exe'), process(8, 2, 'c.exe')])).toBe(`3 processes:
   a.exe 4: exited with 0, 10 opened
     b.exe 8: exited with 0, 10 opened
-      c.exe 8: exited with 0, 10 opened
+  c.exe 8: exited with 0, 10 opened
 `);
   });
 });

@@ -70,6 +70,7 @@ describe('an audit that follows children', () => {
       kind: 'handle-table-lost',
       why: 'ended-from-outside',
       processes: [child?.pid],
+      indexes: [1],
     });
   });
 
@@ -84,6 +85,7 @@ describe('an audit that follows children', () => {
       kind: 'handle-table-lost',
       why: 'failed-fast',
       processes: [report.processes?.[1]?.pid],
+      indexes: [1],
     });
   });
 
@@ -100,7 +102,8 @@ describe('an audit that follows children', () => {
         stacks.opened?.some((frame) => frame.function === 'leak_event'),
       );
       expect(leak?.level).toBe('note');
-      const gap = { kind: 'process-left', image: child?.image, processes: [child?.pid] };
+      const indexes = [report.processes?.indexOf(child!)];
+      const gap = { kind: 'process-left', image: child?.image, processes: [child?.pid], indexes };
       expect(report.completeness.gaps).toContainEqual(gap);
     } finally {
       setEvent(`unclosed-stop-${child?.pid}`);

@@ -26,7 +26,7 @@ describe('the findings of several processes', () => {
     expect(one).toMatchObject({
       count: 2,
       message: '2 handles. In process 8 (b.exe).',
-      processes: [{ pid: 8, count: 2 }],
+      processes: [{ pid: 8, index: 1, count: 2 }],
     });
   });
 

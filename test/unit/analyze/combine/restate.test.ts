@@ -7,7 +7,14 @@ import { sample } from '../../report/sample.ts';
 const [first] = sample.findings as readonly [Finding];
 
 function finding(fingerprint: string, change: Partial<Finding> = {}): Finding {
-  return { ...first, fingerprint, level: 'warning', status: 'new', processes: [{ pid: 4, count: 1 }], ...change };
+  return {
+    ...first,
+    fingerprint,
+    level: 'warning',
+    status: 'new',
+    processes: [{ pid: 4, index: 0, count: 1 }],
+    ...change,
+  };
 }
 
 const processes = [
@@ -28,10 +35,24 @@ describe('a report with other verdicts', () => {
   });
 
   it('counts one more where a note is a warning now, in each of its processes', () => {
-    const both = { processes: [4, 8].map((pid) => ({ pid, count: 1 })) };
+    const both = { processes: [4, 8].map((pid, index) => ({ pid, index, count: 1 })) };
     const notes = { ...before, findings: [finding('a', { ...both, level: 'note' })] };
     const after = restateFindings(notes, [finding('a', both)]);
     expect(after.processes?.map(({ findings }) => findings)).toEqual([3, 1]);
+  });
+
+  it('counts one less of the process alone that the finding is of, and not of a later one with its id', () => {
+    const again = { ...before, processes: [...processes, { ...processes[0]!, image: 'c.exe' }] };
+    const after = restateFindings(again, [finding('a', { status: 'suppressed' }), finding('b')]);
+    expect(after.processes?.map(({ findings }) => findings)).toEqual([1, 0, 2]);
+  });
+
+  it('counts as many where the finding is of a process that is not listed, whatever its id', () => {
+    const of = { processes: [{ pid: 4, count: 1 }] };
+    const after = restateFindings({ ...before, findings: [finding('a', of)] }, [
+      finding('a', { ...of, status: 'suppressed' }),
+    ]);
+    expect(after.processes?.map(({ findings }) => findings)).toEqual([2, 0]);
   });
 
   it('never counts below nothing', () => {

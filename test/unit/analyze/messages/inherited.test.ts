@@ -58,9 +58,11 @@ describe('a handle that a child kept', () => {
 
   it('was kept by others likewise, each of which counts once', () => {
     const object = { type: 'Key' };
-    const others = [50, 50, 52].map((pid) => keep(object, { keptMs: 9, child: { pid, image: 'C:\\worker.exe' } }));
+    const [first, second, third] = [50, 52, 50].map((pid) => ({ pid, image: 'C:\\worker.exe' }));
+    // The third one has got the id of the first.
+    const others = [first!, first!, second!, third!].map((child) => keep(object, { keptMs: 9, child }));
     const { message } = onlyFinding(inherit(object, { kept: [keep(object), ...others] }));
-    expect(message).toMatch(/process 48 .* the key cannot be deleted\. 2 more did likewise\.$/);
+    expect(message).toMatch(/process 48 .* the key cannot be deleted\. 3 more did likewise\.$/);
   });
 });
 

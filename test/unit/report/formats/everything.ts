@@ -24,7 +24,7 @@ const gaps: readonly Gap[] = Object.keys(mayHideFindings).map((kind) => {
     'marks-joined': { iterations: 5_000_000 },
     'runs-missing': { done: 1, wanted: 2 },
   };
-  return { kind, ...(figures[kind] ?? { count: 3 }), runs: [1], processes: [4, 8] } as unknown as Gap;
+  return { kind, ...(figures[kind] ?? { count: 3 }), runs: [1], processes: [4, 8], indexes: [0, 1] } as unknown as Gap;
 });
 
 const system: Frame = { module: 'kernelbase.dll', function: 'CreateFileW', offset: 60, system: true };
@@ -97,8 +97,8 @@ const leak: Finding = {
     leftIn: 2,
   },
   processes: [
-    { pid: 4, count: 1 },
-    { pid: 8, count: 2 },
+    { pid: 4, index: 0, count: 1 },
+    { pid: 8, index: 1, count: 2 },
   ],
   runs: [3, 0],
   suppression: 'leak:app.exe!open_log',
@@ -122,7 +122,7 @@ const misuse: Finding = {
     ],
   },
   fingerprint: '00000000000000a2',
-  processes: [{ pid: 8, count: 2 }],
+  processes: [{ pid: 8, index: 1, count: 2 }],
 };
 const note: Finding = {
   ...leak,
@@ -132,6 +132,7 @@ const note: Finding = {
   object: { type: 'Key', name: 'HKLM\\Software' },
   stacks: { opened: [], closed: closedByScript },
   fingerprint: '00000000000000a3',
+  processes: [{ pid: 6, image: 'C:\\repo\\build\\app.exe', count: 1 }],
 };
 
 /** A report in which every member of every value is there. */
@@ -174,8 +175,8 @@ export const everything: Report = {
   },
   processes: [
     { pid: 4, image: 'C:\\repo\\build\\app.exe', exitCode: 3, opens: 5, closes: 4, findings: 1 },
-    { pid: 8, parentPid: 4, image: 'C:\\repo\\build\\app.exe', opens: 5, closes: 4, findings: 2 },
-    { pid: 12, parentPid: 8, image: 'C:\\tools\\b.exe', exitCode: 0, opens: 5, closes: 4, findings: 0 },
+    { pid: 8, parentPid: 4, parentIndex: 0, image: 'C:\\repo\\build\\app.exe', opens: 5, closes: 4, findings: 2 },
+    { pid: 12, parentPid: 8, parentIndex: 1, image: 'C:\\tools\\b.exe', exitCode: 0, opens: 5, closes: 4, findings: 0 },
   ],
   runs: [
     { pid: 4, exitCode: 0, durationMs: 12.5 },

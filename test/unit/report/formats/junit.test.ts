@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { makeOddReport } from '../../../../bench/odd-report.js';
-import type { Report } from '../../../../src/model.ts';
+import type { Finding, ProcessPart, Report } from '../../../../src/model.ts';
 import { junit } from '../../../../src/report/formats/junit.ts';
 import type { ReportOptions } from '../../../../src/report/reporter.ts';
 import { ruleNames } from '../../../../src/rules.ts';
@@ -41,6 +41,22 @@ describe('the JUnit report', () => {
     expect(first!.attributes).toMatchObject({ file: 'src/log file.c', line: '4' });
     expect(second!.children.map(({ name }) => name)).toEqual(['failure']);
     expect(third!.children).toEqual([]);
+  });
+
+  it.each<[title: string, part: Omit<ProcessPart, 'pid' | 'count'>, place: number]>([
+    ['its process, where an id was used again', { index: 2 }, 2],
+    ['the first process of its program, where it is of another run', { image: 'C:\\tools\\b.exe' }, 2],
+    ['the first process, where its program is in no process', { image: 'C:\\gone.exe' }, 0],
+    ['the first process, where nothing is known but an id', {}, 0],
+  ])('has a finding with %s', (_, part, place) => {
+    const [app, second, tool] = everything.processes!;
+    const [leak] = everything.findings;
+    const finding: Finding = { ...leak!, processes: [{ pid: 8, ...part, count: 3 }] };
+    const processes = [app!, second!, { ...tool!, pid: 8 }];
+    const failures = named(read({ ...everything, findings: [finding], processes }), 'leak').map(
+      ({ children }) => children.length,
+    );
+    expect(failures).toEqual(processes.map((__, index) => (index === place ? 1 : 0)));
   });
 
   it('puts the numbers that it has into its attributes', () => {

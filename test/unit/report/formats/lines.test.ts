@@ -145,6 +145,22 @@ describe('the folded stacks', () => {
     expect([second!.frames[0], second!.count]).toEqual(['app.exe (8)', 2]);
   });
 
+  it('have the program of each process as their root, where an id was used again or is of another run', () => {
+    const images = ['make.exe', 'cc.exe', 'ld.exe'].map((name) => `C:\\${name}`);
+    const parts = [{ index: 1 }, { index: 2 }, { image: 'C:\\ar.exe' }, {}];
+    const report: Report = {
+      ...only({ ...leak, processes: parts.map((part, index) => ({ pid: 100, ...part, count: index + 1 })) }),
+      processes: images.map((image) => ({ pid: 100, image, opens: 9, closes: 1, findings: 1 })),
+    };
+    const roots = read(whole(folded(report, atHome))).map(({ frames, count }) => [frames[0], count]);
+    expect(roots).toEqual([
+      ['cc.exe (100)', 1],
+      ['ld.exe (100)', 2],
+      ['ar.exe (100)', 3],
+      ['? (100)', 4],
+    ]);
+  });
+
   it('count all that is open, and nothing else', () => {
     const leaks = sample.findings.filter(({ rule }) => rule === 'leak');
     const total = read(whole(folded(sample, listAll))).reduce((sum, { count }) => sum + count, 0);

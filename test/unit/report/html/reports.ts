@@ -22,12 +22,33 @@ export const accepted: Report = {
 /** A tree of processes. */
 export const tree: Report = {
   ...sample,
-  findings: [{ ...third, processes: [10, 12, 14].map((pid) => ({ pid, count: 1 })) }, ...sample.findings.slice(3)],
+  findings: [
+    { ...third, processes: [10, 12, 14].map((pid, index) => ({ pid, index, count: 1 })) },
+    ...sample.findings.slice(3),
+  ],
   processes: [
     { pid: 10, image: 'C:\\app\\server.exe', opens: 5000, closes: 4990, findings: 0, exitCode: 0 },
-    { pid: 12, parentPid: 10, image: 'C:\\app\\worker.exe', opens: 20, closes: 19, findings: 1, exitCode: 0xc0000005 },
-    { pid: 14, parentPid: 12, image: 'C:\\app\\helper.exe', opens: 2, closes: 2, findings: 0 },
-    { pid: 16, parentPid: 10, image: 'C:\\app\\worker.exe', opens: 20, closes: 20, findings: 0, exitCode: 0 },
+    {
+      pid: 12,
+      parentPid: 10,
+      parentIndex: 0,
+      image: 'C:\\app\\worker.exe',
+      opens: 20,
+      closes: 19,
+      findings: 1,
+      exitCode: 0xc0000005,
+    },
+    { pid: 14, parentPid: 12, parentIndex: 1, image: 'C:\\app\\helper.exe', opens: 2, closes: 2, findings: 0 },
+    {
+      pid: 16,
+      parentPid: 10,
+      parentIndex: 0,
+      image: 'C:\\app\\worker.exe',
+      opens: 20,
+      closes: 20,
+      findings: 0,
+      exitCode: 0,
+    },
   ],
 };
 
