@@ -55,7 +55,7 @@ export async function end(section?: string, name: string | undefined = process.e
  *
  * @param work may be async
  * @returns its result
- * @throws what it throws, and what {@link begin} and {@link end} do
+ * @throws what it throws, or else what {@link begin} and {@link end} do
  */
 export async function section<Result>(
   name: string,
@@ -63,11 +63,15 @@ export async function section<Result>(
   pipe: string | undefined = process.env[MARK_VARIABLE],
 ): Promise<Result> {
   await begin(name, pipe);
+  let result: Result;
   try {
-    return await work();
-  } finally {
-    await end(name, pipe);
+    result = await work();
+  } catch (error) {
+    await end(name, pipe).catch(() => {}); // the work's own error says more
+    throw error;
   }
+  await end(name, pipe);
+  return result;
 }
 
 function checkName(section: string): void {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach } from 'node:test';
+import { afterEach, beforeEach, type TestContext } from 'node:test';
 
 import { HandlesLeftError } from './handles-left-error.ts';
 import { findLeft, LeakWatch } from './leak-watch.ts';
@@ -14,8 +14,13 @@ export type { LeftHandle, VerifyOptions } from './options.ts';
  */
 export function verifyNoLeaks(options: VerifyOptions = {}): void {
   const watch = new LeakWatch(options);
-  beforeEach(async (test) => await watch.begin(test.name));
-  afterEach(async (test) => await watch.end(test.name));
+  beforeEach(async ({ name, signal }) => {
+    // Node.js says so when the test is over. It skips hooks after one that has thrown, and end() with them.
+    signal.addEventListener('abort', () => void watch.abandon(name), { once: true });
+    await watch.begin(name);
+  });
+  // Behind the hooks that the test has set up by after() itself, for these close what it opened.
+  afterEach((test) => (test as TestContext).after(async () => await watch.end(test.name)));
 }
 
 /**

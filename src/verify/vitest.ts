@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect } from 'vitest';
+import { beforeEach, expect } from 'vitest';
 
 import { spellHandles } from './handles-left-error.ts';
 import { findLeft, LeakWatch } from './leak-watch.ts';
@@ -41,8 +41,12 @@ expect.extend({
  */
 export function verifyNoLeaks(options: VerifyOptions = {}): void {
   const watch = new LeakWatch(options);
-  beforeEach(async ({ task }) => await watch.begin(nameOf(task)));
-  afterEach(async ({ task }) => await watch.end(nameOf(task)));
+  beforeEach(async ({ task, onTestFinished }) => {
+    const name = nameOf(task);
+    // Not afterEach: fixtures are taken down after it, and where another hook of it throws the rest are not called.
+    onTestFinished(async () => await watch.end(name));
+    await watch.begin(name);
+  });
 }
 
 interface NamedTask {

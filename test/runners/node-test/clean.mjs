@@ -14,6 +14,10 @@ it('closes late', () => {
   const file = open();
   setTimeout(() => close(file), 50);
 });
+it('closes by a hook of its own', (test) => {
+  const file = open();
+  test.after(() => close(file));
+});
 it('closes its owners', async () => {
   await assertNoLeaks(() => {
     const { reader, writer } = makePipe();

@@ -14,6 +14,17 @@ it('closes late', () => {
   const file = open();
   setTimeout(() => close(file), 50);
 });
+it('closes by a hook of its own', ({ onTestFinished }) => {
+  const file = open();
+  onTestFinished(() => close(file));
+});
+it.extend({
+  file: async ({ task: _task }, use) => {
+    const file = open();
+    await use(file);
+    close(file);
+  },
+})('closes by a fixture', ({ file }) => console.log(file > 0));
 it('closes its owners', async () => {
   await expect(() => {
     const { reader, writer } = makePipe();

@@ -57,11 +57,13 @@ describe.each(runs)('verifyNoLeaks() of %s', (runner, run, extension) => {
         'not ok owns',
         'ok closes late',
         'not ok is told of a leak by a call',
+        'not ok leaks after a hook that failed',
       ]),
     );
     const whole = text.replaceAll('\\\\', '\\').replaceAll('\\"', '"');
     expect(whole).toMatch(/1 handle was left open by “(?:Cache > )?evicts”:/);
     expect(whole).toContain(process.execPath);
+    expect(whole).toMatch(/1 handle was left open by “leaks after a hook that failed”:/);
     expect(whole).toMatch(/2 handles were left open by “(?:Cache > )?owns”:/);
     expect(whole).toMatch(/made at makePipe \(.*open-handles\.mjs:\d+:\d+\)/);
     if (runner === 'vitest') {
