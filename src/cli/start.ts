@@ -35,7 +35,8 @@ export async function start(): Promise<void> {
  */
 export async function end(): Promise<void> {
   isDone = true;
-  const exitCode = Number(process.exitCode ?? exitCodes.error);
+  // Node.js has it as a signed number: that of an access violation is below 0.
+  const exitCode = Number(process.exitCode ?? exitCodes.error) >>> 0;
   tellLauncher(`ended ${exitCode}`);
   await endProcess(exitCode);
 }

@@ -112,7 +112,8 @@ export function readStartTime(process: AsHandle, processId: number): bigint {
 
 /**
  * The processes that `target` means: a process id, the name of a program (`.exe` may be left out, case does not
- * matter), several of these with commas, or `all`. Each once, in the kernel's order.
+ * matter), several of these with commas, or `all`. Each once, in the kernel's order. A name does not mean this very
+ * process.
  *
  * @throws ProcessNotFoundError when any of them means no process that runs
  */
@@ -152,7 +153,9 @@ function findNamed(wanted: string, processes: readonly ProcessInfo[]): readonly 
     throw new ProcessNotFoundError(wanted, whyNot(processId), 'unclosed handles all --count-only for a list');
   }
   const name = wanted.toLowerCase();
-  const found = processes.filter((process) => [name, `${name}.exe`].includes(process.name.toLowerCase()));
+  const isNamed = (each: ProcessInfo): boolean => [name, `${name}.exe`].includes(each.name.toLowerCase());
+  // A user who looks for node.exe does not mean this very process.
+  const found = processes.filter((each) => isNamed(each) && each.processId !== process.pid);
   if (found.length > 0 && name !== '') return found;
   throw new ProcessNotFoundError(
     JSON.stringify(wanted),

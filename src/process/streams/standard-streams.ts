@@ -1,4 +1,5 @@
-import { writeSync } from 'node:fs';
+import { write } from 'node:fs';
+import { promisify } from 'node:util';
 
 import { DUPLICATE_SAME_ACCESS } from '../../ffi/constants.ts';
 import { DuplicateHandle, GetFileType, GetNamedPipeInfo, ReadFileAsync, WriteFileAsync } from '../../ffi/kernel32.ts';
@@ -16,6 +17,8 @@ import {
 } from '../../io/index.ts';
 import { MarkFinder } from './mark-finder.ts';
 import { randomBytes } from '../random.ts';
+
+const writeAsync = promisify(write);
 
 const FILE_TYPE_PIPE = 3;
 
@@ -94,7 +97,12 @@ function isPipeOfLinux(handle: BorrowedHandle): boolean {
   );
 }
 
-/** Copies a pipe's content to one of our file descriptors until {@link finish} has been read back from it. */
+/**
+ * Copies a pipe's content to one of our file descriptors until {@link finish} has been read back from it.
+ *
+ * A slow reader holds up those who write to the pipe, and the tool's other work goes on. When the last reader is gone,
+ * they see their writes fail, as without the tool.
+ */
 class Relay implements Disposable {
   readonly #reader: OwnedHandle;
   readonly #writer: OwnedHandle;
@@ -102,6 +110,7 @@ class Relay implements Disposable {
   readonly #mark = randomBytes(32);
   readonly #done: Promise<void>;
   #ended = false;
+  #hasReader = true;
 
   constructor(fileDescriptor: 1 | 2) {
     const { reader, writer } = createPipe();
@@ -119,12 +128,12 @@ class Relay implements Disposable {
     const buffer = Buffer.alloc(0x1_0000);
     const count = new Uint32Array(1);
     const finder = new MarkFinder(this.#mark);
-    let isOpen = true;
     for (;;) {
       if (!(await ReadFileAsync(this.#reader.asRawHandle(), buffer, buffer.length, count, null))) return;
       const { bytes, isFound } = finder.take(buffer.subarray(0, count[0]), this.#ended);
-      if (isOpen) isOpen = tryWrite(fileDescriptor, bytes);
-      if (isFound) return;
+      this.#hasReader = await tryWrite(fileDescriptor, bytes);
+      if (!this.#hasReader) this.#reader[Symbol.dispose]();
+      if (isFound || !this.#hasReader) return;
     }
   }
 
@@ -134,7 +143,8 @@ class Relay implements Disposable {
     // The pipe may be full: only this thread begins to read again, and must not wait until there is room.
     const written = WriteFileAsync(this.#writer.asRawHandle(), mark, mark.length, new Uint32Array(1), null);
     const isMarked = written.then((isWritten) => {
-      if (!isWritten) throw new Error("Cannot finish copying the target's output: its pipe takes no more.");
+      if (!isWritten && this.#hasReader)
+        throw new Error("Cannot finish copying the target's output: its pipe takes no more.");
       return this.#done;
     });
     await Promise.race([this.#done, isMarked]);
@@ -146,10 +156,11 @@ class Relay implements Disposable {
   }
 }
 
-/** Writes all of it; false when no reader is left. That is not the target's fault: it goes on. */
-function tryWrite(fileDescriptor: number, bytes: Uint8Array): boolean {
+/** Writes all of it; false when no reader is left. */
+async function tryWrite(fileDescriptor: number, bytes: Uint8Array): Promise<boolean> {
   try {
-    for (let written = 0; written < bytes.length; ) written += writeSync(fileDescriptor, bytes, written);
+    for (let written = 0; written < bytes.length; )
+      written += (await writeAsync(fileDescriptor, bytes, written)).bytesWritten;
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EPIPE' || (error as NodeJS.ErrnoException).code === 'EOF')

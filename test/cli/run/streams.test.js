@@ -128,6 +128,34 @@ describe('the audited program', { skip }, () => {
     assert.match(stdout.replace(/ended with 0\n$/, ''), /^(?:line\n|left \d+\n)*(?:l(?:i(?:ne?)?)?)?$/);
   });
 
+  it('is not held up in its other work by a reader that is slow', () => {
+    // A thread fills all pipes. The reader begins when the tool has answered a mark of another thread.
+    const script = `
+      const { Worker } = require("worker_threads");
+      new Worker("require(\\"fs\\").writeSync(1, Buffer.alloc(1 << 20))", { eval: true });
+      const pipe = require("net").connect("\\\\\\\\.\\\\pipe\\\\slow-reader");
+      setTimeout(() => pipe.write("\\n"), 1000);
+      pipe.on("data", () => { require("fs").writeFileSync("answered", ""); pipe.destroy(); })`;
+    const reader = 'while [ ! -e answered ]; do sleep 0.05; done; wc -c';
+    const { stdout } = shell(
+      `${auditScript('--mark pipe:slow-reader --fail-on never --reporter json=slow.json', script)} | { ${reader}; }`,
+      { cwd },
+    );
+    assert.equal(stdout.trim(), `${1 << 20}`);
+  });
+
+  it('sees that its output has no reader any more, as without the tool', () => {
+    const script = `
+      const fs = require("fs");
+      try { for (;;) fs.writeSync(1, "line\\n"); } catch ({ code }) { fs.writeFileSync("failed", code); process.exit(9); }`;
+    const { stdout } = shell(`{ ${auditScript('--fail-on never --reporter json=unread.json', script)}; } | head -n 2`, {
+      cwd,
+    });
+    assert.equal(stdout, 'line\nline\n');
+    assert.match(readFileSync(join(cwd, 'failed'), 'utf8'), /^E(?:PIPE|OF)$/);
+    assert.equal(JSON.parse(readFileSync(join(cwd, 'unread.json'), 'utf8')).target.exitCode, 9);
+  });
+
   it('may close its own stdout', () => {
     const { stdout, stderr, status } = shell(
       auditScript('--fail-on error', 'console.log("last words"); require("fs").closeSync(1)'),
@@ -142,6 +170,9 @@ describe('the audited program', { skip }, () => {
     assert.equal(JSON.parse(stdout).target.exitCode, 77);
     assert.equal(status, 0);
     assert.equal(shell(auditScript('--forward-exit-code', 'process.exit(77)'), { cwd }).status, 77);
+    const crashed = shell(auditScript('--forward-exit-code', 'process.exit(0xc0000005 | 0)'), { cwd });
+    assert.equal(crashed.status, 5, crashed.stderr);
+    assert.doesNotMatch(crashed.stderr, /Cannot finish/);
     assert.equal(shell(`${unclosed} run --forward-exit-code -- '${leaky}'`, { cwd }).status, 0, 'whatever was found');
   });
 
