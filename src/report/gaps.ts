@@ -91,7 +91,9 @@ const counting: Readonly<Record<CountedGap, (count: number) => string>> = {
   'runtime-objects-dropped': (n) =>
     `${plural(n, 'descriptor, stream or search was', 'descriptors, streams or searches were')} not followed: the recorder's room for them was full.`,
   'quarantine-lost': (n) =>
-    `${plural(n, 'quarantined value was', 'quarantined values were')} given out again too early, past the recorder.`,
+    n === 1
+      ? '1 quarantined value was given out again too early: another process put a handle there, or a handle there could not be moved in time. A stale call after that would not have been found.'
+      : `${n} quarantined values were given out again too early: other processes put handles there, or handles there could not be moved in time. Stale calls after that would not have been found.`,
   'nested-walks': (n) =>
     `${plural(n, 'call has', 'calls have')} a stack of one frame, because the stack walk itself made the call.`,
   'swept-dropped': (n) =>

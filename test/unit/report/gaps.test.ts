@@ -80,7 +80,14 @@ const sentences: readonly (readonly [gap: Gap, sentence: string])[] = [
     { kind: 'runtime-objects-dropped', count: 2 },
     "2 descriptors, streams or searches were not followed: the recorder's room for them was full.",
   ],
-  [{ kind: 'quarantine-lost', count: 1 }, '1 quarantined value was given out again too early, past the recorder.'],
+  [
+    { kind: 'quarantine-lost', count: 1 },
+    '1 quarantined value was given out again too early: another process put a handle there, or a handle there could not be moved in time. A stale call after that would not have been found.',
+  ],
+  [
+    { kind: 'quarantine-lost', count: 2 },
+    '2 quarantined values were given out again too early: other processes put handles there, or handles there could not be moved in time. Stale calls after that would not have been found.',
+  ],
   [
     { kind: 'nested-walks', count: 4 },
     '4 calls have a stack of one frame, because the stack walk itself made the call.',

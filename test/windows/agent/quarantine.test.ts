@@ -64,6 +64,16 @@ describe('with a quarantine', () => {
     expect(output).toMatch(/^innocent calls that failed: 0\r?$/m);
   });
 
+  it.each([{}, { quarantine: 4 }, { quarantine: 1024 }])(
+    'a handle is inheritable, and protected from close, exactly if the program asked for it: %j',
+    async (recording) => {
+      const { report, output } = await audit({ program: fixturePath('opens-inheritable-handles'), recording });
+      expect(output).toMatch(/^handles with other flags than expected: 0\r?$/m);
+      expect(report.target.exitCode).toBe(0);
+      expect(report.findings.filter(({ level }) => level !== 'note')).toEqual([]);
+    },
+  );
+
   it('--quarantine alone is as long', async () => {
     const run = await runTool(['run', '--json', '--quarantine', '--', fixturePath('uses-recycled-value')]);
     expect((JSON.parse(run.stdout) as JsonReport).findings.map(({ rule }) => rule)).toEqual(['stale-use']);

@@ -2,7 +2,7 @@ import type { HookRow } from '../../tables/hook-row.ts';
 import { header, MAY_BE_INHERITABLE, slot } from '../../ledger/layout.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, type Memory } from '../../asm/operands.ts';
-import { eax, edx, r10, r11d, rax } from '../../asm/registers.ts';
+import { eax, edx, r10, r11d, r8, r9d, rax, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { emitSlotAddress } from './slot-address.ts';
 
@@ -11,8 +11,15 @@ import { emitSlotAddress } from './slot-address.ts';
  * starts another one need not ask about each of its handles (inherited-handles.ts).
  */
 
-/** OBJECT_INFORMATION_CLASS; its data are {BOOLEAN Inherit, BOOLEAN ProtectFromClose}. */
+/** OBJECT_INFORMATION_CLASS; its data are {@link handleFlags}. */
 export const ObjectHandleFlagInformation = 4;
+
+/** OBJECT_HANDLE_FLAG_INFORMATION, phnt's ntobapi.h. */
+export const handleFlags = {
+  inherit: 0, // BOOLEAN Inherit
+  protectFromClose: 1, // BOOLEAN ProtectFromClose
+  sizeBytes: 2,
+} as const;
 
 /** OBJECT_ATTRIBUTES.Attributes, and the HandleAttributes of NtDuplicateObject. */
 export const OBJ_INHERIT = 2;
@@ -36,6 +43,23 @@ export function emitMayBeInheritable(
   asm.shl(eax, Math.log2(MAY_BE_INHERITABLE / OBJ_INHERIT));
   asm.or(edx, eax);
   asm.bind(none);
+}
+
+/**
+ * Asks the kernel for the {@link handleFlags} of the handle in rcx. The status is in eax.
+ *
+ * @param flags place of the answer; the call has its stack argument at 0x20
+ */
+export function emitAskForFlags(
+  asm: Assembler,
+  { ntdllImport }: Pick<LinkedEnvironment, 'ntdllImport'>,
+  flags: Memory,
+): void {
+  asm.mov(edx, ObjectHandleFlagInformation);
+  asm.lea(r8, flags);
+  asm.mov(r9d, handleFlags.sizeBytes);
+  asm.movImmediate64(at(rsp, 0x20), 0);
+  asm.call(ntdllImport('NtQueryObject'));
 }
 
 /**

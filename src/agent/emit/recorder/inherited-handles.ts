@@ -2,12 +2,12 @@ import { header, MAY_BE_INHERITABLE, slot, SLOT_SIZE_BYTES } from '../../ledger/
 import { INHERITED_BY_NAME, INHERITED_COUNT, MISUSE_INHERITED } from '../../ledger/misuse.ts';
 import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory, teb } from '../../asm/operands.ts';
-import { eax, ecx, edx, r10, r11, r11d, r8, r9, r9d, rax, rcx, rdx, rsp } from '../../asm/registers.ts';
+import { eax, ecx, edx, r10, r11, r11d, r8, r9, r9d, rax, rcx, rdx } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { tebField } from '../abi/teb.ts';
-import { ObjectHandleFlagInformation } from './inheritable.ts';
+import { emitAskForFlags } from './inheritable.ts';
 
 /*
  * Records which of this process's handles a new process inherited. A start that inherits handles without a list of them
@@ -183,14 +183,10 @@ function emitUnlessCertain(asm: Assembler, otherwise: Label, environment: Enviro
 }
 
 /** Asks the kernel about the handle whose slot's index is in rax. Jumps to `not` unless it is inheritable. */
-function emitAskWhetherInheritable(asm: Assembler, not: Label, { ntdllImport }: Environment): void {
+function emitAskWhetherInheritable(asm: Assembler, not: Label, environment: Environment): void {
   asm.mov(rcx, rax);
   asm.shl(rcx, 2);
-  asm.mov(edx, ObjectHandleFlagInformation);
-  asm.lea(r8, flags);
-  asm.mov(r9d, 2); // sizeof OBJECT_HANDLE_FLAG_INFORMATION
-  asm.movImmediate64(at(rsp, 0x20), 0);
-  asm.call(ntdllImport('NtQueryObject'));
+  emitAskForFlags(asm, environment, flags);
   asm.test(eax, eax);
   asm.j('ne', not);
   asm.movzx8(rax, flags); // BOOLEAN Inherit

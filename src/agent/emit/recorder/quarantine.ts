@@ -7,6 +7,7 @@ import { emitDuplicateHandle } from '../abi/duplicate-handle.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { STATUS_INVALID_HANDLE } from '../abi/status.ts';
+import { emitAskForFlags, handleFlags, OBJ_INHERIT } from './inheritable.ts';
 import type { Quarantine } from './recorder-environment.ts';
 import { emitSlotAddress } from './slot-address.ts';
 
@@ -24,7 +25,7 @@ import { emitSlotAddress } from './slot-address.ts';
  * The last N closed values are quarantined. The one that leaves the ring is free again.
  */
 
-const DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES = 2 | 4;
+const DUPLICATE_SAME_ACCESS = 2;
 
 /** The flags that a slot loses when its quarantine ends. */
 const QUARANTINE_FLAGS = STATE_QUARANTINED | STATE_OCCUPIED;
@@ -235,8 +236,9 @@ function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: Link
     asm.mov(rax, at(r10, slot.state));
     asm.test(rax, rax);
     asm.j('ns', settled);
+    emitReadAttributes(asm, stay, environment);
     asm.mov(rdx, value);
-    emitDuplicateHandle(asm, environment, scratch, DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES);
+    emitDuplicateHandle(asm, environment, scratch, DUPLICATE_SAME_ACCESS, rax);
     asm.test(eax, eax);
     asm.j('s', stay); // some objects have one handle for life
     asm.mov(rcx, value);
@@ -254,6 +256,22 @@ function emitMoveOutOfQuarantine(asm: Assembler, begin: Label, environment: Link
     asm.mov(rax, value);
     epilogue();
   });
+}
+
+/**
+ * Reads into rax the attributes that the duplicate of the handle in `value` must have. DUPLICATE_SAME_ATTRIBUTES is no
+ * substitute: Wine 8 ignores it. Jumps to `unmovable` where the handle is protected, so that it could not be closed.
+ */
+function emitReadAttributes(asm: Assembler, unmovable: Label, environment: LinkedEnvironment): void {
+  asm.mov(rcx, value);
+  emitAskForFlags(asm, environment, at(rsp, information));
+  asm.test(eax, eax);
+  asm.j('s', unmovable);
+  asm.movzx8(rax, at(rsp, information + handleFlags.protectFromClose));
+  asm.test(eax, eax);
+  asm.j('ne', unmovable);
+  asm.movzx8(rax, at(rsp, information + handleFlags.inherit));
+  asm.shl(eax, Math.log2(OBJ_INHERIT));
 }
 
 /** Duplicates the sentinel. The duplicate stays if it got a free quarantined value, and is closed otherwise. */

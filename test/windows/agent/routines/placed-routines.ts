@@ -66,7 +66,8 @@ export interface FakedCall {
   readonly name: string;
   /** The arguments in registers. */
   readonly args: readonly [rcx: bigint, rdx: bigint, r8: bigint, r9: bigint];
-  /** The seventh argument: the options of NtDuplicateObject. */
+  /** The sixth and the seventh argument: the attributes and the options of NtDuplicateObject. */
+  readonly sixth: bigint;
   readonly seventh: bigint;
 }
 
@@ -305,7 +306,8 @@ export function placeRoutines<Name extends string>({
       return Array.from({ length: data.getUint32(fake.count, true) }, (_, index) => {
         const offset = fake.notes + index * fake.noteSizeBytes;
         const word = (at: number) => data.getBigInt64(offset + at * 8, true);
-        return { name: ntdll[Number(word(0))]!, args: [word(1), word(2), word(3), word(4)], seventh: word(5) };
+        const args = [word(1), word(2), word(3), word(4)] as const;
+        return { name: ntdll[Number(word(0))]!, args, sixth: word(5), seventh: word(6) };
       });
     },
   };

@@ -16,7 +16,12 @@ const QUARANTINED = STATE_QUARANTINED | CLOSED;
 const OCCUPIED = STATE_QUARANTINED | STATE_OCCUPIED | CLOSED;
 const STATUS_INVALID_HANDLE = 0xc000_0008;
 const STATUS_ACCESS_DENIED = 0xc000_0022;
-const DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES = 6n;
+const DUPLICATE_SAME_ACCESS = 2n;
+const OBJ_INHERIT = 2n;
+
+/** The flags of a handle, as NtQueryObject stores them. A fake stores no 0, so the bytes behind them are not 0. */
+const flags = (inherit: bigint, protectFromClose = 0n) => inherit | (protectFromClose << 8n) | 0xff_0000n;
+const PLAIN = { status: 0, stores: flags(0n) };
 
 const place = (quarantineCount: number) =>
   placeRoutines({
@@ -46,12 +51,12 @@ const ring = () =>
 const lost = () => ledger.counter('quarantineLost');
 /** The calls that reached the kernel, each with the handle that it is about. */
 const kernelCalls = () =>
-  routines.faked().map(({ name, args, seventh }: FakedCall) => {
+  routines.faked().map(({ name, args, sixth, seventh }: FakedCall) => {
     if (name !== 'NtDuplicateObject') return [name, args[0]];
     expect([args[0], args[2]], 'from this process to this process').toEqual([-1n, -1n]);
-    return [name, args[1], seventh];
+    return [name, args[1], sixth, seventh];
   });
-const occupies = ['NtDuplicateObject', SENTINEL, 0n];
+const occupies = ['NtDuplicateObject', SENTINEL, 0n, 0n];
 
 describe('isQuarantined', () => {
   const isQuarantined = (value: bigint) => {
@@ -230,8 +235,10 @@ describe('enterQuarantine', () => {
 
 describe('moveOutOfQuarantine', () => {
   const move = (value: bigint) => routines.call('moveOutOfQuarantine', { rcx: value }).rax;
-  const movesFrom = (value: bigint) => [
-    ['NtDuplicateObject', value, DUPLICATE_SAME_ACCESS_AND_ATTRIBUTES],
+  const asksAbout = (value: bigint) => ['NtQueryObject', value];
+  const movesFrom = (value: bigint, attributes = 0n) => [
+    asksAbout(value),
+    ['NtDuplicateObject', value, attributes, DUPLICATE_SAME_ACCESS],
     ['NtClose', value],
   ];
 
@@ -243,21 +250,35 @@ describe('moveOutOfQuarantine', () => {
     expect(kernelCalls()).toEqual([]);
   });
 
-  test('moves an object to another value, and occupies the one that it had', () => {
-    setState(VALUE, QUARANTINED);
-    routines.script({ status: 0, stores: 0x200n }, { status: 0 }, { status: 0, stores: VALUE });
-    expect(move(VALUE)).toBe(0x200n);
-    expect(kernelCalls()).toEqual([...movesFrom(VALUE), occupies]);
-    expect([state(VALUE), lost()]).toEqual([OCCUPIED, 0]);
-  });
+  test.each([
+    ['not inheritable', 0n, 0n],
+    ['inheritable', 1n, OBJ_INHERIT],
+  ])(
+    'moves an object whose handle is %s to another value, and occupies the one that it had',
+    (_what, inherit, asked) => {
+      setState(VALUE, QUARANTINED);
+      routines.script(
+        { status: 0, stores: flags(inherit) },
+        { status: 0, stores: 0x200n },
+        { status: 0 },
+        { status: 0, stores: VALUE },
+      );
+      expect(move(VALUE)).toBe(0x200n);
+      expect(kernelCalls()).toEqual([...movesFrom(VALUE, asked), occupies]);
+      expect(routines.faked()[0]!.args[1], 'asks for the flags of the handle').toBe(4n);
+      expect([state(VALUE), lost()]).toEqual([OCCUPIED, 0]);
+    },
+  );
 
   test('moves on when the other value is quarantined, too', () => {
     setState(VALUE, QUARANTINED);
     setState(0x200n, QUARANTINED);
     routines.script(
+      PLAIN,
       { status: 0, stores: 0x200n },
       { status: 0 },
       { status: 0, stores: VALUE },
+      PLAIN,
       { status: 0, stores: 0x204n },
       { status: 0 },
       { status: 0, stores: 0x200n },
@@ -267,10 +288,16 @@ describe('moveOutOfQuarantine', () => {
     expect([state(VALUE), state(0x200n)]).toEqual([OCCUPIED, OCCUPIED]);
   });
 
-  test('lets the program have the value of an object that cannot be duplicated, and counts it', () => {
+  const refused = { status: STATUS_ACCESS_DENIED };
+  test.each([
+    ['is protected from close', [{ status: 0, stores: flags(1n, 1n) }], ['NtQueryObject']],
+    ['tells no flags', [refused], ['NtQueryObject']],
+    ['cannot be duplicated', [PLAIN, refused], ['NtQueryObject', 'NtDuplicateObject']],
+  ])('lets the program have the value of a handle that %s, and counts it', (_what, results, calls) => {
     setState(VALUE, QUARANTINED);
-    routines.script({ status: STATUS_ACCESS_DENIED });
+    routines.script(...results);
     expect(move(VALUE)).toBe(VALUE);
+    expect(kernelCalls().map(([name]) => name)).toEqual(calls);
     expect([state(VALUE), lost()]).toEqual([CLOSED, 1]);
   });
 });

@@ -144,8 +144,10 @@ export function emitFake(
   asm.lea(r10, indexed(r11, r10, 1, fake.notes));
   asm.movImmediate64(at(r10), number);
   [rcx, rdx, r8, r9].forEach((register, index) => asm.mov(at(r10, 8 + index * 8), register));
-  asm.mov(rcx, at(rsp, 0x38));
-  asm.mov(at(r10, 0x28), rcx);
+  [0x30, 0x38].forEach((argument, index) => {
+    asm.mov(rcx, at(rsp, argument));
+    asm.mov(at(r10, 0x28 + index * 8), rcx);
+  });
   asm.cmp(rax, fake.resultCount);
   asm.j('b', scripted);
   asm.mov(eax, fake.resultCount - 1);
