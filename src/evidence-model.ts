@@ -100,10 +100,12 @@ export interface RunningCloser extends RunningThread {
  * - `call`: one of its threads ended it, by a call or by returning from `main`;
  * - `crash`: an exception ended it that nothing handled, or `abort` or a fast fail did;
  * - `outside`: another process ended it;
- * - `aborted`: it still ran when the audit was aborted.
+ * - `interrupted`: Ctrl-C or its like ended it, because the program does not handle that;
+ * - `aborted`: it still ran when the audit was aborted;
+ * - `goes-on`: it runs, and was looked at in passing.
  */
 export interface Ending {
-  readonly cause: 'call' | 'crash' | 'outside' | 'aborted';
+  readonly cause: 'call' | 'crash' | 'outside' | 'interrupted' | 'aborted' | 'goes-on';
   /** The thread that ended it. */
   readonly threadId?: number;
   /** The call that ended it; absent when its stack is not known. */

@@ -3,6 +3,7 @@ import type { Misuse } from '../evidence-model.ts';
 import { preparesConnection, runtimeGives, servesItself } from './runtimes/calls.ts';
 import { callsOnce } from './runtimes/code.ts';
 import { findRuntimeMaker, isAwaitedConnection, isGo, isGoLibrarysOwn, isWholeGoStack } from './runtimes/go.ts';
+import { startOfNode } from './runtimes/node.ts';
 import { dissect, functionName, isBeforeMain, isCut, programFrames } from './stacks.ts';
 import { closesHandle, givesHandle, takesHandle } from './windows-calls.ts';
 
@@ -65,7 +66,10 @@ export function runtimeOpener(stack: Stack, object: HandleObject): RuntimeOpener
   const service = names.findIndex((name) => servesItself(name) || preparesConnection(name, object));
   if (service !== -1) return { frame: carriers[service]!.frame, isOnce: false };
   const outermost = carriers.findLastIndex(({ code }) => code === 'compiled');
-  if (runtimeGives(names[outermost], object)) return undefined;
+  if (runtimeGives(names[outermost], object)) {
+    const start = startOfNode(stack, names[outermost], object);
+    return start && { frame: start, isOnce: false };
+  }
   const { frame } = carriers[outermost]!;
   return { frame, isOnce: callsOnce(names[outermost]) };
 }

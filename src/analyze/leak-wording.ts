@@ -5,7 +5,7 @@ import { type Actor, outermostSystemFrame, runtimeOpener } from './attribution.t
 import type { IterationVerdict } from './growth/iterations.ts';
 import { properClosers } from './object-noun.ts';
 import { isGo, partOfGo } from './runtimes/go.ts';
-import type { Running, StillInside } from './running.ts';
+import type { EarlyEnd, Running, StillInside } from './running.ts';
 import { dissect, functionName, isCut, isLoading, moduleName } from './stacks.ts';
 import { spellActor, spellApi, spellCount, spellFrames, spellPlace } from './wording.ts';
 
@@ -32,7 +32,10 @@ export interface Tally {
   /** The kind of all of the handles. */
   readonly object: HandleObject;
   readonly count: number;
+  /** How many are of a thread or process that has ended. */
   readonly ended: number;
+  /** The end that may have come before the program closed them; absent where that would be no excuse. */
+  readonly earlyEnd: EarlyEnd | undefined;
   readonly siblings: Stack | undefined;
   readonly openings: readonly Stack[];
   /** The other process that put them here; absent when the program opened them itself. */
@@ -108,8 +111,10 @@ function programMessage(tally: Tally): string {
       ? ''
       : ` ${inUse.length === 1 ? 'One more' : `${inUse.length} more`} may have been in use${spellWhere(inUse, tally)}.`;
   // The closes of handles that another process put here are known only as long as their values are not used again.
-  if (siblings === undefined)
-    return `${parts.join(' ')}${openedBy === undefined ? '; none from this site was ever closed' : ''}.${more}`;
+  if (siblings === undefined) {
+    const never = openedBy === undefined ? '; none from this site was ever closed' : '';
+    return `${parts.join(' ')}${never}.${spellEarlyEnd(tally)}${more}`;
+  }
   return `${parts.join(' ')}; others from this site are closed at ${spellPlace(siblings)}${spellUnprepared(tally)}.${more}`;
 }
 
@@ -146,17 +151,29 @@ function spellWhere(inside: readonly StillInside[], tally: Tally): string {
 /** `, but the process exited inside run_loop (app.c:30)`, or nothing. */
 function spellUnprepared({ unprepared, ending, watch }: Tally): string {
   if (unprepared === undefined) return '';
-  if (unprepared === 'outside') return ', but another process or the kernel ended this one';
-  if (unprepared === 'crash') return ', but the process crashed';
+  if (typeof unprepared === 'string') return `, but ${earlyEnds[unprepared]}`;
   const place = spellFrames([unprepared.frame]);
   if (ending?.cause === 'call' && ending.threadId === unprepared.threadId)
     return `, but the process exited inside ${place}`;
   return `, but thread ${unprepared.threadId} was still inside ${place} ${spellMoment(ending, watch)}`;
 }
 
+const earlyEnds: Readonly<Record<EarlyEnd, string>> = {
+  crash: 'the process crashed',
+  outside: 'another process or the kernel ended this one',
+  interrupted: 'the process was interrupted',
+  aborted: 'the audit was aborted',
+};
+
+/** ` But the process was interrupted, …`: why it proves nothing that threads have ended. */
+function spellEarlyEnd({ ended, earlyEnd, count }: Tally): string {
+  if (ended === 0 || earlyEnd === undefined) return '';
+  return ` But ${earlyEnds[earlyEnd]}, and the program may close ${count === 1 ? 'it' : 'them'} at its end.`;
+}
+
 function spellMoment(ending: Ending | undefined, watch: Watch | undefined): string {
-  if (watch?.goesOn === true) return 'at the time of this report';
-  if (ending?.cause === 'aborted') return 'when the audit was aborted';
+  if (watch?.goesOn === true || ending?.cause === 'goes-on') return 'at the time of this report';
+  if (ending?.cause === 'aborted' || ending?.cause === 'interrupted') return `when ${earlyEnds[ending.cause]}`;
   return `when the process ${ending?.cause === 'crash' ? 'crashed' : 'exited'}`;
 }
 

@@ -21,7 +21,16 @@ export interface Running {
   readonly unprepared?: StillInside | CutShort;
 }
 
-type CutShort = Exclude<Ending['cause'], 'call' | 'aborted'>;
+type CutShort = 'crash' | 'outside';
+
+/** The end of a process that did not come to the end of its work, where it may close what it keeps until then. */
+export type EarlyEnd = Exclude<Ending['cause'], 'call' | 'goes-on'>;
+
+/** How a target ended before its time; `undefined` where it ended by itself, goes on, or it is not known. */
+export function earlyEndOf(ending: Ending | undefined): EarlyEnd | undefined {
+  const cause = ending?.cause;
+  return cause === 'call' || cause === 'goes-on' ? undefined : cause;
+}
 
 interface Opening extends OpenSite {
   readonly opened: CallRecord;

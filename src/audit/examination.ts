@@ -172,6 +172,7 @@ export class Examination implements Disposable {
       hasWindows: loaded.some(({ name }) => name.toLowerCase() === 'win32u.dll'),
       live: new LiveStacks(stacks),
       isAborted: point === 'aborted',
+      goesOn: point === 'in-passing',
       hasFailedFast: point === 'ended' && this.#whyTableIsLost() === 'failed-fast',
       ...(this.#markCounts && { markCounts: this.#markCounts }),
       ...(this.#sections !== undefined && this.#sections.begun > 0 && { sections: this.#seeSections(this.#sections) }),

@@ -23,6 +23,12 @@ const noneLeft: SectionsSeen['left'] = new Map();
 /** Windows ends a process by an ordinary call, too, when no handler takes an exception. */
 const crashFunction: RegExp = /^(?:KiUserExceptionDispatcher|UnhandledExceptionFilter|abort)$/;
 
+/**
+ * Windows makes a thread in this function for Ctrl-C, Ctrl-Break and the end of the console. It ends the process where
+ * no handler of the program does [ran, Wine 8].
+ */
+const interruption = 'CtrlRoutine';
+
 /** Turns the ledger's calls into ones with resolved stacks, each stack once. */
 export class CallReader {
   readonly #sources: EvidenceSources;
@@ -173,9 +179,10 @@ export class CallReader {
     return liveFrom < stack.length ? { threadId, liveFrom } : undefined;
   }
 
-  /** How the target came to its end. */
+  /** How the target came to its end, if it did. */
   ending(): Ending {
-    const { ledger, isAborted, hasFailedFast } = this.#sources;
+    const { ledger, isAborted, goesOn, hasFailedFast } = this.#sources;
+    if (goesOn === true) return { cause: 'goes-on' };
     if (isAborted === true) return { cause: 'aborted' };
     const exit = ledger.exit();
     if (exit === undefined) return { cause: hasFailedFast === true ? 'crash' : 'outside' };
@@ -186,7 +193,8 @@ export class CallReader {
       // The thread was unwound to its first function, which takes what no other handler took.
       stack[0]?.function === 'RtlUserThreadStart' ||
       stack.some(({ function: name }) => crashFunction.test(name ?? ''));
-    return { cause: isCrash ? 'crash' : 'call', threadId, ...(stack.length === 0 ? {} : { stack }) };
+    const cause = isCrash ? 'crash' : isInterruption(stack) ? 'interrupted' : 'call';
+    return { cause, threadId, ...(stack.length === 0 ? {} : { stack }) };
   }
 
   /**
@@ -264,6 +272,12 @@ export class CallReader {
     const address = symbols.programAddress(ledger.stack(stackId));
     return address === undefined ? undefined : `${address} ${type}`;
   }
+}
+
+/** A handler of the program's own would be on the stack, and would have ended the process because it wanted to. */
+function isInterruption(stack: Stack): boolean {
+  const begin = stack.findIndex(({ exported, function: name }) => (exported ?? name) === interruption);
+  return begin !== -1 && stack.slice(0, begin + 1).every(({ system }) => system === true);
 }
 
 /** A stack that opened handles, and the one that closed one of them last. */

@@ -112,8 +112,8 @@ export async function gather(
 }
 
 /** To name the call that ended the target takes time, and most targets leave nothing for which it matters. */
-function dependsOnEnding({ opened, siblingsClosedAt, closedElsewhere, openers }: OpenSite): boolean {
-  const isInQuestion = (siblingsClosedAt ?? closedElsewhere ?? openers) !== undefined;
+function dependsOnEnding({ opened, siblingsClosedAt, closedElsewhere, openers, endedCount }: OpenSite): boolean {
+  const isInQuestion = (siblingsClosedAt ?? closedElsewhere ?? openers) !== undefined || endedCount > 0;
   return isInQuestion && opened?.stack.some(({ system }) => system !== true) === true;
 }
 

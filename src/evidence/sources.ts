@@ -20,6 +20,8 @@ export interface EvidenceSources {
   readonly live?: LiveStacks;
   /** The audit was aborted: the target would have run on. */
   readonly isAborted?: boolean;
+  /** The target was looked at in passing, and goes on. */
+  readonly goesOn?: boolean;
   /** A fast fail ended the target, which no call shows. */
   readonly hasFailedFast?: boolean;
   /** The dealings of other processes under audit with its handles; absent when there are none. */

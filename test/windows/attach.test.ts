@@ -37,6 +37,12 @@ function serious({ findings }: Report): readonly string[] {
     });
 }
 
+/** The messages that say how a process came to its end. */
+function speakOfEnd({ findings }: Report): readonly string[] {
+  const messages = findings.map(({ message }) => message);
+  return messages.filter((message) => /ended this one|the process (?:exited|crashed|was interrupted)/.test(message));
+}
+
 /** Whether the only thing that is wrong is the leak, as an error or, where an interval was too short for it, a note. */
 function findsLeakAlone(report: Report): boolean {
   const others = serious(report).filter((each) => each !== 'error leak Event leak_event');
@@ -55,6 +61,7 @@ describe('an attach', () => {
     using target = await Target.start('works-without-pause', '8', '20');
     const report = await attachTo(target, { forMs: 4000, everyMs: 400 });
     expect(serious(report)).toEqual(['error leak Event leak_event']);
+    expect(speakOfEnd(report)).toEqual([]);
     expect(report.target).toMatchObject({ pid: target.processId, attached: true });
     expect(report.target.exitCode).toBeUndefined();
     expect(report.completeness.complete).toBe(true);
@@ -76,7 +83,9 @@ describe('an attach', () => {
 
   it('finds no error in a process whose threads work without pause', async () => {
     using target = await Target.start('works-without-pause', '8');
-    expect(serious(await attachTo(target))).toEqual([]);
+    const report = await attachTo(target);
+    expect(serious(report)).toEqual([]);
+    expect(speakOfEnd(report)).toEqual([]);
     expect(await target.stop()).toMatchObject({ exitCode: 0 });
   });
 
@@ -87,6 +96,7 @@ describe('an attach', () => {
     using target = await Target.start('rotates-pool', how);
     const report = await attachTo(target, { forMs: 3000, everyMs: 300 });
     expect(serious(report)).toEqual(expected);
+    expect(speakOfEnd(report)).toEqual([]);
   });
 
   it('finds misuse of what was opened before and during the recording', async () => {

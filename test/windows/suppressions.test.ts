@@ -41,6 +41,7 @@ describe('Node.js', () => {
     ['prints a line', 'console.log(1)', 0],
     ['calls process.exit', 'process.exit(3)', 3],
     ['throws', 'throw new Error("on purpose")', 1],
+    ['aborts', 'process.abort()', 134],
     ['uses files, sockets, children, threads', everything, 0],
   ])('is clean when its script %s', async (_, script, scriptExitCode) => {
     const run = await runTool(['run', '--json', '--', process.execPath, '-e', script]);

@@ -10,7 +10,7 @@ import {
   checkSites,
 } from '../grouping.ts';
 import { addCounts, type IterationVerdict, judgeIterations } from '../growth/iterations.ts';
-import { judgeRunning, nothingRuns } from '../running.ts';
+import { earlyEndOf, judgeRunning, nothingRuns } from '../running.ts';
 import {
   dissect,
   exportedName,
@@ -73,10 +73,15 @@ export const leak: RuleCheck = checkSites<Opening>({
     const { inUse, unprepared } = mayRun ? judgeRunning(live, allSiblings, ending) : nothingRuns;
     const allCount = sum((isGone ? sites : live).map((site) => site.count));
     const isInUse = inUse.size > 0 && inUse.size === allCount;
+    const count = isInUse ? allCount : allCount - inUse.size;
+    // Where others are closed, the program closes them before its end.
+    const mayBeClosedAtEnd =
+      mayRun && siblings === undefined && count < manyLive && growth === undefined && watch?.goesOn !== true;
     const tally: Tally = {
       object: commonObject(sites.map(({ object }) => object)),
-      count: isInUse ? allCount : allCount - inUse.size,
+      count,
       ended: sum(sites.map((site) => site.endedCount)),
+      earlyEnd: mayBeClosedAtEnd ? earlyEndOf(ending) : undefined,
       siblings,
       openings: sites.map((site) => site.opened.stack),
       openedBy: first.openedBy,
@@ -217,7 +222,7 @@ function isStandardStream({ count, examples }: Opening): boolean {
  */
 function chooseLevel(
   actor: Actor,
-  { count, siblings, ended, growth, isGone, leftIn, isStandardStream, isInUse, unprepared, watch }: Tally,
+  { count, siblings, ended, earlyEnd, growth, isGone, leftIn, isStandardStream, isInUse, unprepared, watch }: Tally,
   manyLive: number,
 ): Level {
   if (isStandardStream || isInUse) return 'note';
@@ -230,7 +235,7 @@ function chooseLevel(
   if (watch?.goesOn === true) return growth?.growsAlways === true ? 'error' : 'note';
   if (growth !== undefined) return growth.growsAlways ? 'error' : 'warning';
   const isForgotten = siblings === undefined ? count >= manyLive : unprepared === undefined;
-  return isForgotten || ended > 0 ? 'error' : 'warning';
+  return isForgotten || (ended > 0 && earlyEnd === undefined) ? 'error' : 'warning';
 }
 
 function actorOf({ opened, object }: Pick<Opening, 'opened' | 'object'>): Actor {

@@ -1,7 +1,7 @@
 /**
  * The code that compilers and languages bring into a program: libgcc, libstdc++, winpthreads, Microsoft's C and C++
- * runtimes, the standard libraries of Rust and Zig, libuv, .NET's host. It is known by its names, its DLLs, or the
- * paths of its sources. Names are those of the projects' public sources.
+ * runtimes, the standard libraries of Rust and Zig, libuv, OpenSSL's beginning, .NET's host. It is known by its names,
+ * its DLLs, or the paths of its sources. Names are those of the projects' public sources.
  */
 
 /**
@@ -96,6 +96,8 @@ const compiledFunction: RegExp = new RegExp(
     String.raw`uv__\w+|uv_(?:once|run|hrtime|uptime|queue_work|spawn|exepath|guess_handle|set_process_title|cpu_info)`,
     String.raw`uv_(?:(?:default_)?loop|fs|pipe|tcp|udp|tty|sem|thread|mutex|rwlock|cond|barrier|key|async|signal)(?:_\w+)?`,
     String.raw`uv_(?:timer|poll|process|read|write|listen|accept|stream|getaddrinfo|getnameinfo|random|os|dlopen)(?:_\w+)?`,
+    // OpenSSL's functions that initialise it, and call no function of the program
+    'CRYPTO_THREAD_run_once|OPENSSL_init_(?:crypto|ssl)|OSSL_LIB_CTX_get0_global_default',
     // Rust's standard library, below its generic surface
     String.raw`<?std::(?:sys(?:_common)?|os|backtrace_rs|backtrace)::(?!(?:\w+::)*(?:thread_local|once|lazy)\b).*`,
     String.raw`std::panicking::(?:default_hook|rust_panic|begin_panic|panic_count)\b.*|__rust_\w+|rust_\w*panic\w*`,
@@ -151,6 +153,7 @@ function withoutGenerics(name: string): string {
 const onceFunction: RegExp = new RegExp(
   `^(?:${[
     'InitOnceExecuteOnce|RtlRunOnceExecuteOnce|(?:__)?pthread_once|__gthread_once|__gthr_win32_once|uv_once',
+    'CRYPTO_THREAD_run_once',
     String.raw`std::call_once\b.*|std::once_flag::.*|std::_Execute_once\w*|__std_execute_once\w*|std::__(?:1::)?__call_once\w*`,
     String.raw`<?std::(?:sync|sys|sys_common)::(?:\w+::)*(?:once|once_lock|lazy_lock|lazy)::.*|core::cell::(?:once|lazy)::.*`,
   ].join('|')})$`,

@@ -31,6 +31,9 @@ export interface Brevity {
 /** The words for an empty stack. */
 export const noStack = 'no stack could be walked';
 
+/** The words for a place that no module holds, as messages have them: its address says nothing. */
+const outsideOfModules = 'code outside of all modules';
+
 /** How many frames of the system are shown where it has nothing but those. */
 const systemFramesShown = 4;
 
@@ -108,7 +111,8 @@ function spellSite(frame: Frame): string {
     frame.file === undefined ? '' : `${baseName(frame.file)}${frame.line === undefined ? '' : `:${frame.line}`}`;
   if (frame.function !== undefined)
     return place === '' ? `${module}!${frame.function}` : `${frame.function} (${place})`;
-  return place === '' ? `${module}+0x${frame.offset.toString(16)}` : place;
+  if (place !== '') return place;
+  return frame.module === '?' ? outsideOfModules : `${module}+0x${frame.offset.toString(16)}`;
 }
 
 /** The same texts for stacks of which a reader sees the same, but for the numbers of frames that are left out. */
@@ -184,7 +188,7 @@ export function spellFrame(frame: Frame, { options, programModule }: Omit<StackV
   const module = baseName(frame.module);
   const home = module.toLowerCase() === programModule;
   const offset = `+0x${frame.offset.toString(16)}`;
-  const name = frame.function ?? (frame.module === '?' ? 'code outside of all modules' : `${module}${offset}`);
+  const name = frame.function ?? (frame.module === '?' ? outsideOfModules : `${module}${offset}`);
   const qualified = frame.function !== undefined && !home && frame.system !== true ? `${module}!${name}` : name;
   const source = frame.file === undefined ? '' : spellSource(frame.file, options);
   const line = frame.line === undefined ? '' : `:${frame.line}${frame.column === undefined ? '' : `:${frame.column}`}`;
@@ -256,7 +260,7 @@ function foldedRow(run: Stack, shown: Frame, view: StackView): Row {
 /** `… 12 frames of coreclr.dll and hostfxr.dll without names` */
 function namelessRow(run: Stack, { theme }: StackView): Row {
   const modules = [...new Set(run.map(({ module }) => module))].map((module) =>
-    module === '?' ? 'code outside of all modules' : theme.escape(baseName(module)),
+    module === '?' ? outsideOfModules : theme.escape(baseName(module)),
   );
   const [first = '', second = ''] = modules;
   const where =

@@ -261,6 +261,67 @@ const cases: readonly Case[] = [
   },
 ];
 
+const startThread = called(
+  'NtCreateThreadEx',
+  'kernelbase!CreateThread',
+  'app!start @t.c:4',
+  'app!main+0x8',
+  ...crtBottom,
+);
+const ended = { opened: startThread, object: { type: 'Thread' }, endedCount: 1 };
+
+describe('a handle to a thread that has ended', () => {
+  const said = 'One Thread handle opened at start (t.c:4) is still open although its thread has ended; ';
+  const never = 'none from this site was ever closed.';
+
+  it.each<[how: string, cause: Ending['cause'], reason: string]>([
+    ['the audit was aborted', 'aborted', 'the audit was aborted'],
+    ['Ctrl-C ended the program', 'interrupted', 'the process was interrupted'],
+    ['the program crashed', 'crash', 'the process crashed'],
+    ['something else ended the program', 'outside', 'another process or the kernel ended this one'],
+  ])('is a warning that says why it may be no leak, where %s', (_, cause, reason) => {
+    const [finding] = analyze({ open: [openSite(ended)], misuses: [], ending: { cause } });
+    expect([finding!.level, finding!.message]).toEqual([
+      'warning',
+      `${said}${never} But ${reason}, and the program may close it at its end.`,
+    ]);
+  });
+
+  it.each<[how: string, parts: Partial<OpenSite>, ending: Ending]>([
+    ['the program ended by itself', {}, mainReturned],
+    ['fifty of them are open', { count: 50 }, { cause: 'interrupted' }],
+    ['others of the site were closed', { siblingsClosedAt: closedByMain }, { cause: 'interrupted' }],
+  ])('is an error where %s', (_, parts, ending) => {
+    const [finding] = analyze({ open: [openSite({ ...ended, ...parts })], misuses: [], ending });
+    expect(finding!.level).toBe('error');
+    expect(finding!.message).not.toContain('But');
+  });
+
+  it('says nothing of an end where none has ended', () => {
+    const [finding] = analyze({
+      open: [openSite({ ...ended, endedCount: 0 })],
+      misuses: [],
+      ending: { cause: 'interrupted' },
+    });
+    expect([finding!.level, finding!.message]).toEqual([
+      'warning',
+      `One Thread handle opened at start (t.c:4) is still open; ${never}`,
+    ]);
+  });
+});
+
+it('a process that goes on is not said to have ended', () => {
+  const site = openSite({ opened: byWorker, siblingsClosedAt: closedByWorker, openers: [running(3)] });
+  const [finding] = analyze({
+    open: [site],
+    misuses: [],
+    ending: { cause: 'goes-on' },
+    watch: { goesOn: true, durationMs: 5 },
+  });
+  expect(finding!.level).toBe('note');
+  expect(finding!.message).not.toMatch(/ended|exited|crashed/);
+});
+
 describe('a handle', () => {
   it.each(cases)('$title', ({ site, ending, level, count = 1, says }) => {
     const object = site.object ?? { type: 'Event' };

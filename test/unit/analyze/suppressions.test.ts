@@ -298,7 +298,8 @@ describe('the default suppressions', () => {
   });
 
   it('name their program, and nothing of any other', () => {
-    for (const { line } of defaultSuppressions()) expect(line).toMatch(/[;:]\^(?:node|cmd)\.exe!\w/);
+    for (const { line } of defaultSuppressions())
+      expect(line).toMatch(/[;:]\^(?:node|cmd)\.exe!\w|;name:\\BaseNamedObjects\\RustBacktraceMutex0$/);
     expect(
       suppress([leak, doubleClose, ...sample.findings], defaultSuppressions()).uses.every(
         ({ findings }) => findings === 0,
@@ -321,6 +322,19 @@ describe('the default suppressions', () => {
       misuses: [],
     });
     expect(withStatus('new', suppress([finding!], defaultSuppressions()).findings)).toHaveLength(1);
+  });
+
+  it.each([
+    ['the lock of Rust’s backtraces', 'Mutant', 'RustBacktraceMutex00000134', 'suppressed'],
+    ['another lock', 'Mutant', 'MyRustBacktraceMutex00000134', 'new'],
+    ['a lock whose name only begins so', 'Mutant', 'RustBacktraceMutexOfMine', 'new'],
+    ['an event of that name', 'Event', 'RustBacktraceMutex00000134', 'new'],
+  ])('hide a lock of Rust’s standard library by its name: %s', (_, type, name, status) => {
+    const object = { type, name: `\\Sessions\\1\\BaseNamedObjects\\${name}` };
+    const opened = called(`NtCreate${type}`, `kernelbase!Create${type === 'Event' ? type : 'Mutex'}A`, 'app+0x7bcc9a');
+    const findings = analyze({ open: [openSite({ opened, object })], misuses: [] });
+    expect(findings.map(({ level }) => level)).toEqual(['warning']);
+    expect(suppress(findings, defaultSuppressions()).findings.map((each) => each.status)).toEqual([status]);
   });
 
   /** A search that a program gives to CloseHandle, which refuses it, in one of its functions. */

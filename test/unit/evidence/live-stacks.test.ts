@@ -147,6 +147,48 @@ describe('the end of a target', () => {
     expect((await gather([entry], sources, async () => new Map())).evidence.ending).toEqual({ cause: 'crash' });
   });
 
+  it('matters to a handle whose thread or process has ended', async () => {
+    const description = { object: { type: 'Process' }, ended: true };
+    const sources = { ledger: new ToldLedger({ stacks, lives: { 4: opened(1n) } }), symbols, startTime: 0n };
+    const entry = { value: 4n, type: 'Process', access: 0, inheritable: false, protectFromClose: false };
+    const describeAll = async () => new Map([[4n, description]]);
+    const { evidence } = await gather([entry], { ...sources, hasWindows: false }, describeAll);
+    expect(evidence.ending).toEqual({ cause: 'outside' });
+  });
+
+  it('is none of a target that goes on', async () => {
+    const sources = { ledger: new ToldLedger(forgotten), symbols, startTime: 0n, hasWindows: false, goesOn: true };
+    const entry = { value: 4n, type: 'Event', access: 0, inheritable: false, protectFromClose: false };
+    expect((await gather([entry], sources, async () => new Map())).evidence.ending).toEqual({ cause: 'goes-on' });
+  });
+
+  it.each([
+    [
+      'of Windows is an interruption',
+      ['default_ctrl_handler', 'CtrlRoutine', 'BaseThreadInitThunk'],
+      true,
+      'interrupted',
+    ],
+    ['of the program is a call', ['my_handler', 'CtrlRoutine', 'BaseThreadInitThunk'], false, 'call'],
+  ])('in a handler of Ctrl-C %s', async (_, names, isSystems, cause) => {
+    const stack = names.map((name, index) => ({
+      module: index === 0 && !isSystems ? 'app.exe' : 'kernelbase.dll',
+      function: name,
+      offset: 0,
+      ...(index > 0 || isSystems ? { system: true as const } : {}),
+    }));
+    // On Wine a walk runs past the bottom of a thread.
+    const walked = [...stack, { module: 'app.exe', offset: 0xc0000000 }];
+    const sources = {
+      ledger: new ToldLedger({ ...forgotten, exit: { threadId: 3, byException: false, stackId: 1 } }),
+      symbols: { ...symbols, resolveStack: () => walked },
+      startTime: 0n,
+      hasWindows: false,
+    };
+    const entry = { value: 4n, type: 'Event', access: 0, inheritable: false, protectFromClose: false };
+    expect((await gather([entry], sources, async () => new Map())).evidence.ending!.cause).toBe(cause);
+  });
+
   it.each(['RtlUserThreadStart', 'KiUserExceptionDispatcher', 'abort'])('in %s is a crash', async (name) => {
     const sources = {
       ledger: new ToldLedger({ ...forgotten, exit: { threadId: 3, byException: false, stackId: 1 } }),

@@ -310,6 +310,13 @@ describe('the reason why names are missing', () => {
     );
   });
 
+  it('is the site in a row of the summary, in words', () => {
+    const open = [nameless('?+0xe0986e82', 'app!go'), nameless('?+0x9')];
+    const drawn = draw(analyze({ open, misuses: [] }));
+    expect(drawn).toContain('code outside of all modules below app.exe!go');
+    expect(drawn).not.toContain('?+0x');
+  });
+
   it('is said for several modules in one line', () => {
     const modules = ['app.exe', 'plugin.dll'].map((module) => ({ module, why: 'no-debug-information' }) as const);
     expect(say(...modules)).toContain('\n  • app.exe, plugin.dll: built without');

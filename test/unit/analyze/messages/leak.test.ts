@@ -168,6 +168,8 @@ describe('a handle that may be in use', () => {
   it.each<[moment: string, cause: Ending['cause']]>([
     ['when the process crashed.', 'crash'],
     ['when the audit was aborted.', 'aborted'],
+    ['when the process was interrupted.', 'interrupted'],
+    ['at the time of this report.', 'goes-on'],
     ['when the process exited.', 'call'],
   ])('says so %s', (moment, cause) => {
     expect(messageOf(site, { ending: { cause } })).toBe(said + moment);

@@ -88,8 +88,10 @@ describe('a function of a runtime', () => {
     ['pthread_once', true],
     ['RtlRunOnceExecuteOnce', true],
     ['std::call_once<void (&)()>', true],
+    ['CRYPTO_THREAD_run_once', true],
     ['my_uv_once', false],
     ['uv_once_more', false],
+    ['CRYPTO_THREAD_run_once_more', false],
     [undefined, false],
   ])('%s calls another once: %s', (name, once) => {
     expect(callsOnce(name)).toBe(once);
@@ -129,6 +131,10 @@ describe('a frame', () => {
     ['sem_waiter', undefined],
     ['uv_fs_open', 'compiled'],
     ['uv_map_open', undefined],
+    ['OPENSSL_init_crypto', 'compiled'],
+    ['OPENSSL_init_app', undefined],
+    ['OSSL_LIB_CTX_get0_global_default', 'compiled'],
+    ['OSSL_LIB_CTX_new', undefined],
     ['_Mtx_lock', 'compiled'],
     ['core::panicking::panic_fmt', 'compiled'],
     ['std::sort<int*>', 'generic'],
