@@ -282,6 +282,31 @@ describe('the table', () => {
   });
 });
 
+describe('the state of a socket', () => {
+  const draw = (before: SnapshotHandle, after: SnapshotHandle): string => {
+    using folder = new SnapshotFolder();
+    return drawDiff(folder.diff([app([before])], [app([after])]), { colorLevel: 0, columns: 100 }, false);
+  };
+  const inState = (state: string): SnapshotHandle => ({
+    ...socket,
+    socket: { protocol: 'TCP', state } as NonNullable<SnapshotHandle['socket']>,
+  });
+
+  it('is shown before and after', () => {
+    expect(draw(socket, inState('bound'))).toContain('  0xc Socket TCP: was unbound, is bound\n');
+  });
+
+  it('is shown after alone when the name was not known before', () => {
+    const { socket: _socket, ...rest } = socket;
+    const text = draw({ ...rest, type: 'File', nameProblem: 'timed out' }, socket);
+    expect(text).toContain('  0xc Socket TCP: is unbound, name: timed out, now known\n');
+  });
+
+  it('obeys no terminal, whoever wrote the file', () => {
+    expect(draw(socket, inState('\u001b[2J\nbound'))).toContain('was unbound, is \\x1b[2J\\nbound\n');
+  });
+});
+
 function sortKinds<T extends { readonly type: string; readonly pattern: string }>(kinds: readonly T[]): readonly T[] {
   return kinds.toSorted((a, b) => (`${a.type}\0${a.pattern}` < `${b.type}\0${b.pattern}` ? -1 : 1));
 }
