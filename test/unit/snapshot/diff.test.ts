@@ -282,6 +282,35 @@ describe('the table', () => {
   });
 });
 
+describe('a process that could not be opened for one of the snapshots', () => {
+  const named = [event, file, socket, { ...event, value: '10', name: 'gate' }];
+  const bare = named.map(({ name: _name, socket: _socket, ...rest }): SnapshotHandle => {
+    return { ...rest, type: rest.type === 'Socket' ? 'File' : rest.type };
+  });
+  const closed = app(bare, { problem: 'Cannot open process 1234' });
+
+  it.each([
+    ['after', [app(named)], [closed]],
+    ['before', [closed], [app(named)]],
+  ] as const)('has the same handles, as far as that can be known: %s', (_, before, after) => {
+    using folder = new SnapshotFolder();
+    const diff = folder.diff(before, after);
+    expect(summarise(diff)).toEqual({ opened: 0, closed: 0, recycled: 0, changed: 0, growth: 0, kinds: [] });
+  });
+
+  it('shows values of other types or access, and other attributes', () => {
+    using folder = new SnapshotFolder();
+    const [first, second, third, fourth] = bare as [SnapshotHandle, SnapshotHandle, SnapshotHandle, SnapshotHandle];
+    const after = [
+      { ...first, access: 1 },
+      { ...second, type: 'Key' },
+      { ...third, inheritable: true as const },
+      fourth,
+    ];
+    expect(folder.diff([app(named)], [{ ...closed, handles: after }])).toMatchObject({ recycled: 2, changed: 1 });
+  });
+});
+
 describe('the state of a socket', () => {
   const draw = (before: SnapshotHandle, after: SnapshotHandle): string => {
     using folder = new SnapshotFolder();
