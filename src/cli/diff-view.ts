@@ -157,12 +157,19 @@ function spellPair({ before, after }: HandlePair): string {
         ? 'is protected from close now'
         : 'is no longer protected from close',
     before.ended === after.ended ? '' : 'has ended',
-    before.socket?.state === after.socket?.state ? '' : `was ${before.socket?.state}, is ${after.socket?.state}`,
+    spellStates(before.socket?.state, after.socket?.state),
     before.nameProblem === after.nameProblem
       ? ''
       : `name: ${escapeText(before.nameProblem ?? 'known')}, now ${escapeText(after.nameProblem ?? 'known')}`,
   ].filter((part) => part !== '');
   return `0x${after.value} ${spellHandle(after)}${differences.length === 0 ? '' : `: ${differences.join(', ')}`}`;
+}
+
+/** A file that turned out to be a socket has a state on one side only. */
+function spellStates(before: string | undefined, after: string | undefined): string {
+  if (before === after) return '';
+  const parts = [before === undefined ? [] : `was ${before}`, after === undefined ? [] : `is ${after}`];
+  return escapeText(parts.flat().join(', '));
 }
 
 function drawProcesses({ startedProcesses, endedProcesses }: SnapshotDiff, { width }: View): readonly string[] {

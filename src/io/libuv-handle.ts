@@ -69,6 +69,14 @@ export function findLibuvHandle(source: Refable): LibuvHandle {
   return { type: uv_handle_type_name(uv_handle_get_type(handle)) ?? 'unknown', value: value[0]! };
 }
 
+/**
+ * Node's own object for the libuv handle, to compare: it is another one after the source was closed and opened again.
+ * Where Node does not show it, it is always `undefined`.
+ */
+export function innerHandle(source: object): unknown {
+  return (source as { readonly _handle?: unknown })._handle;
+}
+
 function notFound(reason: string): Error {
   return new Error(`Cannot find the handle of Node's object: ${reason}`);
 }

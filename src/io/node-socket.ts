@@ -3,7 +3,7 @@ import { createServer, Server, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
 import { getsockopt, WSAGetLastError } from '../ffi/ws2_32.ts';
-import { findLibuvHandle } from './libuv-handle.ts';
+import { findLibuvHandle, innerHandle } from './libuv-handle.ts';
 import { formatRaw, unsafeRawSocket } from './raw.ts';
 import { BorrowedSocket, type OwnedSocket } from './socket.ts';
 import { Win32Error } from './system-error.ts';
@@ -17,7 +17,7 @@ export type NodeSocket = Socket | Server | DatagramSocket;
 
 /**
  * The socket under a TCP connection, a TCP server or a UDP socket of Node's. Node keeps owning it; the borrow ends when
- * the object is closed or destroyed.
+ * the object is closed or destroyed, also if it is opened again.
  *
  * libuv has put the socket into non-blocking mode and takes every overlapped completion on it for its own: use it for
  * questions and options (`getsockname`, `setsockopt`), calls without OVERLAPPED, and
@@ -34,7 +34,10 @@ export function borrowSocket(source: NodeSocket): BorrowedSocket {
   if (type !== 'tcp' && type !== 'udp') {
     throw new Error(`Cannot borrow a socket of Node's: it stands on a ${type}. Try borrowStream for pipes.`);
   }
-  return BorrowedSocket.borrowFrom({ goneBecause: () => whyGone(source) }, unsafeRawSocket(value));
+  const inner = innerHandle(source);
+  const goneBecause = (): string | undefined =>
+    whyGone(source) ?? (innerHandle(source) === inner ? undefined : 'was closed and opened again');
+  return BorrowedSocket.borrowFrom({ goneBecause }, unsafeRawSocket(value));
 }
 
 /**
@@ -79,10 +82,14 @@ export function intoNetSocket(owner: OwnedSocket): Socket {
  *
  * The socket must have been made for overlapped I/O; see {@link intoNetSocket} for how it is done.
  *
- * @throws Error when it is not a TCP socket, libuv refuses it, or this Node offers no way; the owner keeps its socket
+ * @throws Error when it is not a TCP socket, libuv refuses it, the server listens already, or this Node offers no way;
+ * the owner keeps its socket
  * @throws Win32Error when the value is not a socket
  */
 export function intoNetServer(owner: OwnedSocket, server: Server = createServer()): Server {
+  if (server.listening) {
+    throw new Error(`Cannot give socket ${formatRaw(owner.asRawSocket())} to Node: the server listens already`);
+  }
   return server.listen({ _handle: openTcp(owner, 'SERVER') });
 }
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 
 import { BorrowedHandle } from './handle.ts';
-import { findLibuvHandle } from './libuv-handle.ts';
+import { findLibuvHandle, innerHandle } from './libuv-handle.ts';
 import { unsafeRawHandle } from './raw.ts';
 
 /**
@@ -20,8 +20,8 @@ export function borrowStream(stream: Socket): BorrowedHandle {
   if (type !== 'pipe' && type !== 'tty') {
     throw new Error(`Cannot borrow the handle of a stream: it is a ${type} stream. Try borrowSocket for sockets.`);
   }
-  return BorrowedHandle.borrowFrom(
-    { goneBecause: () => (stream.destroyed ? 'was destroyed' : undefined) },
-    unsafeRawHandle(value),
-  );
+  const inner = innerHandle(stream);
+  const goneBecause = (): string | undefined =>
+    stream.destroyed || innerHandle(stream) !== inner ? 'was destroyed' : undefined;
+  return BorrowedHandle.borrowFrom({ goneBecause }, unsafeRawHandle(value));
 }

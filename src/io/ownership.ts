@@ -145,9 +145,18 @@ function printForgotten({ kind, raw, stack }: LiveOwner): void {
 /**
  * The stack as text, made at once. Until an `Error` is asked for its stack, it keeps the functions and receivers of its
  * frames alive. The owner is among them, and would never be collected.
+ *
+ * A program may have an `Error.prepareStackTrace` of its own, which gives anything: an owner must come about all the
+ * same, or the handle would be lost.
  */
 function captureStack(maker: (...args: never[]) => unknown): string {
-  const holder: { stack?: string } = {};
-  Error.captureStackTrace(holder, maker);
-  return (holder.stack ?? '').replace(/^.*\n/, '');
+  const holder: { stack?: unknown } = {};
+  try {
+    Error.captureStackTrace(holder, maker);
+    const { stack } = holder;
+    if (typeof stack === 'string') return stack.replace(/^.*\n/, '');
+    return Array.isArray(stack) ? stack.map((site) => `    at ${String(site)}`).join('\n') : '';
+  } catch {
+    return '';
+  }
 }

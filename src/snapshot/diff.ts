@@ -97,7 +97,7 @@ export function diffSnapshots(before: SnapshotReader, after: SnapshotReader, exa
   let now = after.nextProcess();
   while (old !== undefined || now !== undefined) {
     if (old !== undefined && now !== undefined && old.pid === now.pid) {
-      if (isSameProcess(old, now)) diff.compareProcess(old.pid);
+      if (isSameProcess(old, now)) diff.compareProcess(old.pid, old.problem === undefined && now.problem === undefined);
       else {
         diff.endProcess(old);
         diff.startProcess(now);
@@ -159,8 +159,12 @@ class Diff {
     this.#exampleCount = exampleCount;
   }
 
-  /** Merges the handles of a process that is in both snapshots. */
-  compareProcess(pid: number): void {
+  /**
+   * Merges the handles of a process that is in both snapshots.
+   *
+   * @param hasNames whether both know the names of its handles
+   */
+  compareProcess(pid: number, hasNames: boolean): void {
     const before = this.#before;
     const after = this.#after;
     let oldLine = before.nextLine();
@@ -175,7 +179,7 @@ class Diff {
         const counts = this.#countsOf(before.typeOf(oldLine!, oldValue));
         counts.before++;
         counts.after++;
-      } else this.#compareHandle(before.decodeHandle(oldLine!), after.decodeHandle(newLine!), pid);
+      } else this.#compareHandle(before.decodeHandle(oldLine!), after.decodeHandle(newLine!), pid, hasNames);
       if (order <= 0) {
         oldLine = before.nextLine();
         if (oldLine !== undefined) oldValue = before.valueOf(oldLine);
@@ -232,14 +236,15 @@ class Diff {
     };
   }
 
-  #compareHandle(old: SnapshotHandle, now: SnapshotHandle, pid: number): void {
-    if (isSameObject(old, now)) {
-      this.#changed++;
+  #compareHandle(old: SnapshotHandle, now: SnapshotHandle, pid: number, hasNames: boolean): void {
+    if (isSameObject(old, now, hasNames)) {
       const [before, after] = [this.#countsOf(old.type), this.#countsOf(now.type)];
       before.before++;
       after.after++;
       // A file that turned out to be a socket when it could be examined.
       if (before !== after) before.touched = after.touched = true;
+      if (!hasNames && haveSameAttributes(old, now)) return;
+      this.#changed++;
       if (this.#changedExamples.length < this.#exampleCount)
         this.#changedExamples.push({ before: { ...old, pid }, after: { ...now, pid } });
       return;
@@ -294,10 +299,14 @@ class Diff {
   }
 }
 
+function haveSameAttributes(a: SnapshotHandle, b: SnapshotHandle): boolean {
+  return a.inheritable === b.inheritable && a.protectFromClose === b.protectFromClose;
+}
+
 /** Whether a value belongs to the same object in both snapshots, as far as this can be known. */
-function isSameObject(a: SnapshotHandle, b: SnapshotHandle): boolean {
+function isSameObject(a: SnapshotHandle, b: SnapshotHandle, hasNames: boolean): boolean {
   if (a.access !== b.access) return false;
-  if (a.nameProblem !== undefined || b.nameProblem !== undefined) return kernelType(a) === kernelType(b);
+  if (!hasNames || a.nameProblem !== undefined || b.nameProblem !== undefined) return kernelType(a) === kernelType(b);
   if (a.type !== b.type) return false;
   if (a.socket !== undefined && b.socket !== undefined) {
     const fits = (left: string | undefined, right: string | undefined): boolean =>

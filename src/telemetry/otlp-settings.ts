@@ -1,3 +1,5 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+
 import { UserError } from '../user-error.ts';
 
 /** Where and how metrics are sent, as the specification of OTLP exporters has it. */
@@ -57,8 +59,8 @@ export function readOtlpSettings(option: string, environment: Environment): Otlp
   return {
     url: chooseUrl(option, read),
     headers: {
-      ...readPairs(read('OTEL_EXPORTER_OTLP_HEADERS'), 'OTEL_EXPORTER_OTLP_HEADERS'),
-      ...readPairs(read('OTEL_EXPORTER_OTLP_METRICS_HEADERS'), 'OTEL_EXPORTER_OTLP_METRICS_HEADERS'),
+      ...readHeaders(read('OTEL_EXPORTER_OTLP_HEADERS'), 'OTEL_EXPORTER_OTLP_HEADERS'),
+      ...readHeaders(read('OTEL_EXPORTER_OTLP_METRICS_HEADERS'), 'OTEL_EXPORTER_OTLP_METRICS_HEADERS'),
     },
     timeoutMs: readMs('OTEL_EXPORTER_OTLP_TIMEOUT', either('TIMEOUT'), 10_000),
     compress: compression === 'gzip',
@@ -88,7 +90,11 @@ function checkUrl(text: string, what: string): URL {
 }
 
 /** `key=value,key2=value2`, percent-encoded as W3C Baggage. */
-function readPairs(text: string | undefined, what: string): Readonly<Record<string, string>> {
+function readPairs(
+  text: string | undefined,
+  what: string,
+  shown: string = text ?? '',
+): Readonly<Record<string, string>> {
   const pairs = (text ?? '').split(',').filter((part) => part.trim() !== '');
   return Object.fromEntries(
     pairs.map((part) => {
@@ -99,9 +105,25 @@ function readPairs(text: string | undefined, what: string): Readonly<Record<stri
       } catch {
         // a bare % is no encoding of anything
       }
-      throw new OtlpSettingError(what, text ?? '', 'key=value, with commas between pairs and %2C for a comma');
+      throw new OtlpSettingError(what, shown, 'key=value, with commas between pairs and %2C for a comma');
     }),
   );
+}
+
+/** A header that HTTP does not allow would make each attempt to send fail. Values may be secrets: none is shown. */
+function readHeaders(text: string | undefined, what: string): Readonly<Record<string, string>> {
+  const parts = (text ?? '').split(',');
+  const shown = parts.map((part) => (part.includes('=') ? part.replace(/=.*/s, '=…') : '…')).join(',');
+  const headers = readPairs(text, what, shown);
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+    } catch {
+      throw new OtlpSettingError(what, shown, 'names of letters, digits and hyphens, and values in Latin letters');
+    }
+  }
+  return headers;
 }
 
 function readMs(what: string, text: string | undefined, byDefault: number): number {

@@ -67,7 +67,9 @@ export function judgeGrowth(samples: readonly GrowthSample[]): GrowthVerdict {
   const limits = counts.flatMap((count): readonly LimitForecast[] => {
     const { what, last } = count;
     if (!isLimited(what)) return [];
-    const timeToLimitMs = timeToReachMs(last, LIMITS[what], steadySlope(count, growing));
+    const slopePerSecond = steadySlope(count, growing);
+    // The registry may allow more: a process that rests beyond the usual limit approaches none.
+    const timeToLimitMs = slopePerSecond > 0 ? timeToReachMs(last, LIMITS[what], slopePerSecond) : undefined;
     return timeToLimitMs === undefined ? [] : [{ what, count: last, limit: LIMITS[what], timeToLimitMs }];
   });
   return {

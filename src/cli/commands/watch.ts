@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 
 import { type GrowthVerdict, judgeGrowth } from '../../analyze/growth/growth.ts';
+import { KeptSamples } from '../../analyze/growth/kept-samples.ts';
 import { escapeJson, escapeText } from '../../text/escape.ts';
 import { createTheme } from '../../report/theme.ts';
 import { describeTable } from '../../telemetry/counts.ts';
@@ -29,7 +30,7 @@ interface WatchOptions extends TelemetryCliOptions {
 /** How soon the end of the target and Ctrl-C are noticed. */
 const NOTICE_MS = 200;
 const SHORTEST_INTERVAL_MS = 20;
-/** Samples kept in memory. When there are more, every second one is dropped. */
+/** Samples kept in memory: see {@link KeptSamples}. */
 const SAMPLES_KEPT = 4096;
 
 /** `unclosed watch`: counts the handles of a process over time, and judges whether they grow steadily. */
@@ -83,10 +84,10 @@ async function watch(wanted: string, options: WatchOptions): Promise<number> {
   const isScreen = !options.json && !options.ndjson && describeOutput(1).canRedraw;
   await using telemetry = await openAskedTelemetry(options, isScreen ? (line) => void troubles.push(line) : tell);
   const view = telemetry === undefined ? shown : publishing(shown, target, telemetry);
-  const samples: Sample[] = [];
+  const samples = new KeptSamples<Sample>(SAMPLES_KEPT);
   const end = await collect(sampler, samples, options, interruption.signal, view);
-  const verdict = judgeGrowth(samples);
-  if (end !== 'output closed') view.finish(samples, verdict, end, sampler.exitCode());
+  const verdict = judgeGrowth(samples.all);
+  if (end !== 'output closed') view.finish(samples.all, verdict, end, sampler.exitCode());
   troubles.forEach(tell);
   if (end === 'interrupted') return exitCodes.interrupted;
   return options.failOnGrowth && verdict.growing.length > 0 ? exitCodes.findings : exitCodes.clean;
@@ -95,7 +96,7 @@ async function watch(wanted: string, options: WatchOptions): Promise<number> {
 /** Takes samples until one of the ends comes. Their times are fixed in advance, so that delays do not add up. */
 async function collect(
   sampler: Sampler,
-  samples: Sample[],
+  samples: KeptSamples<Sample>,
   options: WatchOptions,
   interruption: AbortSignal,
   view: View,
@@ -105,9 +106,8 @@ async function collect(
   for (let nextMs = startMs; ; ) {
     const sample = sampler.take();
     if (sample === undefined) return 'the process ended';
-    samples.push(sample);
-    if (samples.length > SAMPLES_KEPT) forgetHalf(samples);
-    if (!view.show(samples)) return 'output closed';
+    samples.add(sample);
+    if (!view.show(samples.all)) return 'output closed';
     // After a count that took longer than the interval, the missed ones are skipped.
     nextMs += Math.max(1, Math.ceil((performance.now() - nextMs) / options.interval)) * options.interval;
     if (nextMs > endMs + 1) {
@@ -117,12 +117,6 @@ async function collect(
     const end = await wait(sampler, nextMs, interruption);
     if (end !== undefined) return end;
   }
-}
-
-/** Keeps the first sample, because changes are counted from it. */
-function forgetHalf(samples: Sample[]): void {
-  const kept = samples.filter((_, index) => index % 2 === 0);
-  samples.splice(0, samples.length, ...kept);
 }
 
 /** @returns the end that came before the time was over */

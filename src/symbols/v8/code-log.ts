@@ -23,6 +23,9 @@ const sources: ReadonlySet<string> = new Set(['script-source']);
 /** Memory that a piece of code or a script takes here, beside its texts. */
 const CODE_SIZE_BYTES = 256;
 
+/** A name is spelt anew for each frame. V8 cuts names off far earlier. */
+const NAME_LENGTH_MAX = 16_384;
+
 /** The tiers of functions, as the last field of a line marks them: interpreted, and by which compiler. */
 const INTERPRETED = '~';
 
@@ -133,7 +136,7 @@ class LineReader {
     const [begin, sizeBytes, madeUs] = [Number(address), Number(size), Number(time)];
     if (!isAddress(begin) || !isAddress(sizeBytes) || !Number.isFinite(madeUs)) return;
     this.#lastUs = madeUs;
-    const common = { begin, end: begin + sizeBytes, madeUs, name };
+    const common = { begin, end: begin + sizeBytes, madeUs, name: name.slice(0, NAME_LENGTH_MAX) };
     if (type === 'Builtin' || type === 'Handler' || type === 'BytecodeHandler' || type === 'Stub') {
       this.#add({ ...common, kind: 'builtin' });
       return;
@@ -142,7 +145,12 @@ class LineReader {
     const key = functionInfo.toLowerCase();
     const known = this.#byFunction.get(key);
     // The entry of the interpreter comes first, then the bytecode of the same function, which is data.
-    if (tier === INTERPRETED && known?.kind === 'interpreted' && known.table?.positions === '' && known.name === name) {
+    if (
+      tier === INTERPRETED &&
+      known?.kind === 'interpreted' &&
+      known.table?.positions === '' &&
+      known.name === common.name
+    ) {
       this.#bytecode.set(begin, known);
       return;
     }

@@ -282,6 +282,60 @@ describe('the table', () => {
   });
 });
 
+describe('a process that could not be opened for one of the snapshots', () => {
+  const named = [event, file, socket, { ...event, value: '10', name: 'gate' }];
+  const bare = named.map(({ name: _name, socket: _socket, ...rest }): SnapshotHandle => {
+    return { ...rest, type: rest.type === 'Socket' ? 'File' : rest.type };
+  });
+  const closed = app(bare, { problem: 'Cannot open process 1234' });
+
+  it.each([
+    ['after', [app(named)], [closed]],
+    ['before', [closed], [app(named)]],
+  ] as const)('has the same handles, as far as that can be known: %s', (_, before, after) => {
+    using folder = new SnapshotFolder();
+    const diff = folder.diff(before, after);
+    expect(summarise(diff)).toEqual({ opened: 0, closed: 0, recycled: 0, changed: 0, growth: 0, kinds: [] });
+  });
+
+  it('shows values of other types or access, and other attributes', () => {
+    using folder = new SnapshotFolder();
+    const [first, second, third, fourth] = bare as [SnapshotHandle, SnapshotHandle, SnapshotHandle, SnapshotHandle];
+    const after = [
+      { ...first, access: 1 },
+      { ...second, type: 'Key' },
+      { ...third, inheritable: true as const },
+      fourth,
+    ];
+    expect(folder.diff([app(named)], [{ ...closed, handles: after }])).toMatchObject({ recycled: 2, changed: 1 });
+  });
+});
+
+describe('the state of a socket', () => {
+  const draw = (before: SnapshotHandle, after: SnapshotHandle): string => {
+    using folder = new SnapshotFolder();
+    return drawDiff(folder.diff([app([before])], [app([after])]), { colorLevel: 0, columns: 100 }, false);
+  };
+  const inState = (state: string): SnapshotHandle => ({
+    ...socket,
+    socket: { protocol: 'TCP', state } as NonNullable<SnapshotHandle['socket']>,
+  });
+
+  it('is shown before and after', () => {
+    expect(draw(socket, inState('bound'))).toContain('  0xc Socket TCP: was unbound, is bound\n');
+  });
+
+  it('is shown after alone when the name was not known before', () => {
+    const { socket: _socket, ...rest } = socket;
+    const text = draw({ ...rest, type: 'File', nameProblem: 'timed out' }, socket);
+    expect(text).toContain('  0xc Socket TCP: is unbound, name: timed out, now known\n');
+  });
+
+  it('obeys no terminal, whoever wrote the file', () => {
+    expect(draw(socket, inState('\u001b[2J\nbound'))).toContain('was unbound, is \\x1b[2J\\nbound\n');
+  });
+});
+
 function sortKinds<T extends { readonly type: string; readonly pattern: string }>(kinds: readonly T[]): readonly T[] {
   return kinds.toSorted((a, b) => (`${a.type}\0${a.pattern}` < `${b.type}\0${b.pattern}` ? -1 : 1));
 }

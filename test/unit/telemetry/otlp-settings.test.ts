@@ -97,14 +97,26 @@ describe('the settings of OTLP', () => {
     {
       title: 'a header without a value',
       option: 'env',
-      environment: { OTEL_EXPORTER_OTLP_HEADERS: 'secret' },
-      message: /OTEL_EXPORTER_OTLP_HEADERS/,
+      environment: { OTEL_EXPORTER_OTLP_HEADERS: 'a=secret,secret' },
+      message: /OTEL_EXPORTER_OTLP_HEADERS is "a=…,…"/,
     },
     {
       title: 'a header that is not encoded',
       option: 'env',
       environment: { OTEL_EXPORTER_OTLP_HEADERS: 'a=100%' },
       message: /OTEL_EXPORTER_OTLP_HEADERS/,
+    },
+    {
+      title: 'a header whose name HTTP does not allow',
+      option: 'env',
+      environment: { OTEL_EXPORTER_OTLP_HEADERS: 'api key=1' },
+      message: /OTEL_EXPORTER_OTLP_HEADERS is "api key=…"\. Try names of/,
+    },
+    {
+      title: 'a header whose value HTTP does not allow',
+      option: 'env',
+      environment: { OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'key=1%0D%0Aother:%202' },
+      message: /OTEL_EXPORTER_OTLP_METRICS_HEADERS is "key=…"/,
     },
     {
       title: 'a time that is none',

@@ -72,6 +72,15 @@ describe('the growth of a process', () => {
     ).toMatchObject({ growing: [], limits: [] });
   });
 
+  it('has no limit where objects of windows rest beyond the usual one, as the registry may allow', () => {
+    const resting = watch(
+      30,
+      () => ({ File: 50 }),
+      () => 12_000,
+    );
+    expect(judgeGrowth(resting)).toMatchObject({ growing: [], limits: [] });
+  });
+
   it('counts the objects of windows where every sample has them, with limits of their own', () => {
     const samples = watch(
       30,
