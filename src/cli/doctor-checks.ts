@@ -197,7 +197,10 @@ async function examineAttaching({ environment }: DoctorContext): Promise<Omit<Ch
   const trial = spawn(trialProgram(environment), ['/d', '/q'], { stdio: ['pipe', 'ignore', 'ignore'] });
   try {
     await once(trial, 'spawn');
-    const ended = once(trial, 'exit');
+    const timeout = AbortSignal.timeout(TRIAL_TIMEOUT_MS);
+    // A trial that the recorder has brought to a halt must not hold up the command for ever.
+    const ended = once(trial, 'exit', { signal: timeout });
+    ended.catch(() => {}); // the attach may fail before
     let stoodMs = 0;
     const report = await attach({
       processes: [findProcess(String(trial.pid))],
@@ -206,10 +209,12 @@ async function examineAttaching({ environment }: DoctorContext): Promise<Omit<Ch
         stoodMs = standingMs;
         trial.stdin.write('rem\r\n');
       },
-      signal: AbortSignal.timeout(TRIAL_TIMEOUT_MS),
+      signal: timeout,
     });
     trial.stdin.end('exit 7\r\n');
-    const [exitCode] = await ended;
+    const [exitCode] = await ended.catch(() => {
+      throw new Error('the trial came to a halt after it was recorded');
+    });
     if (exitCode !== 7)
       throw new Error(`the trial, ${report.target.command[0]}, ended with ${exitCode} and not with 7`);
     if (report.stats.hookedCalls === 0) throw new Error('no system call of the trial could be hooked');

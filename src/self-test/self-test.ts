@@ -91,8 +91,10 @@ async function attachToScript(directory: string): Promise<readonly Row[]> {
   const file = join(directory, 'attach');
   const child = fork(scriptPath(), [file, 'attach'], { execArgv: ['--no-warnings'], stdio: 'ignore' });
   try {
-    const ended = once(child, 'exit');
     const timeout = AbortSignal.timeout(PART_MS_MAX);
+    // A script that the recorder has brought to a halt must not hold up the test for ever.
+    const ended = once(child, 'exit', { signal: timeout });
+    ended.catch(() => {}); // the attach may fail before
     await once(child, 'message', { signal: timeout });
     const committed = new AbortController();
     const report: Report = await attach({
