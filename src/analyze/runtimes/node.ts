@@ -8,7 +8,7 @@ const start = 'node::Start';
 
 /** The functions through which it comes to its platform, as Node.js's sources name them. */
 const onTheWay: RegExp =
-  /^(?:std::.*|node::(?:V8Platform|NodePlatform|WorkerThreadsTaskRunner|StartInternal|InitializeOncePerProcess\w*)\b.*)$/;
+  /^(?:std::|node::(?:V8Platform|NodePlatform|WorkerThreadsTaskRunner|StartInternal|InitializeOncePerProcess))/;
 
 /**
  * Finds the function of Node.js that started a thread of its platform: four that compile and collect garbage, and one
