@@ -22,7 +22,7 @@ import { findWindows, runScript } from './windows.js';
 /** @import { Windows } from './windows.js' */
 /** @typedef {{ passed: number, failed: number, files: readonly TestFile[] }} Sum */
 /** @typedef {{ path: string, durationMs: number, skips: readonly Skip[] }} TestFile */
-/** @typedef {{ what: 'test' | 'whole group', why: string }} Skip */
+/** @typedef {{ isGroup: boolean, why: string }} Skip */
 
 const SLOWEST_COUNT = 10;
 
@@ -119,7 +119,7 @@ async function runVitest(windows, filters, leftOut) {
       durationMs: endTime - startTime,
       skips: assertionResults
         .filter(({ status }) => status !== 'passed' && status !== 'failed')
-        .map(() => ({ what: /** @type {const} */ ('test'), why: '' })),
+        .map(() => ({ isGroup: false, why: '' })),
     }));
     return { passed, failed: code === 0 ? failed : Math.max(failed, 1), files };
   } finally {
@@ -153,8 +153,7 @@ async function runHostTests(tests) {
     const { details, skip, file = '' } = test;
     const isGroup = details.type === 'suite';
     if (skip !== undefined) {
-      /** @type {Skip} */
-      const one = { what: isGroup ? 'whole group' : 'test', why: typeof skip === 'string' ? skip : '' };
+      const one = { isGroup, why: typeof skip === 'string' ? skip : '' };
       skips.set(file, [...(skips.get(file) ?? []), one]);
     } else if (!isGroup) sum.passed += 1;
   });
@@ -196,16 +195,23 @@ function describeSlowest(files) {
 }
 
 /**
- * The tests that lack something that this machine does not have, and what that is.
+ * How many tests of each file lack something that this machine does not have, and what that is. A group whose tests
+ * were not even counted is `all`.
  *
  * @param {readonly TestFile[]} files
  * @returns {string}
  */
 function describeSkipped(files) {
   const lines = files.flatMap(({ path, skips }) => {
-    const said = skips.map(({ what, why }) => `${what} of ${path}${why && `: ${why}`}\n`);
-    return [...new Set(said)].map(
-      (line) => `${String(said.filter((each) => each === line).length).padStart(8)} ${line}`,
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    for (const { isGroup, why } of skips) {
+      const line = `${path}${why && `: ${why}`}`;
+      counts.set(line, isGroup ? Number.POSITIVE_INFINITY : (counts.get(line) ?? 0) + 1);
+    }
+    return Array.from(
+      counts,
+      ([line, count]) => `${(Number.isFinite(count) ? `${count}` : 'all').padStart(8)}  ${line}\n`,
     );
   });
   return lines.length === 0 ? '' : `\nSkipped:\n${lines.join('')}`;
