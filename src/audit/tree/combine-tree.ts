@@ -53,13 +53,13 @@ export function toReport(target: Report['target'], { gaps, nameless, ...combined
 
 function summarise(all: readonly ProcessReport[], findings: readonly Finding[]): readonly ProcessSummary[] {
   const places = new Map(all.map(({ target }, place) => [target, place]));
-  return all.map(({ pid, parent, parentPid, image, exitCode, stats }, place) => {
+  return all.map(({ pid, parent, image, exitCode, stats }, place) => {
     const parentIndex = parent === undefined ? undefined : places.get(parent);
     const isOf = ({ processes = [], level, status }: Finding): boolean =>
       level !== 'note' && status === 'new' && processes.some(({ index }) => index === place);
     return {
       pid,
-      ...(parentPid === undefined ? {} : { parentPid }),
+      ...(parent === undefined ? {} : { parentPid: parent.pid }),
       ...(parentIndex === undefined ? {} : { parentIndex }),
       image,
       ...(exitCode === undefined ? {} : { exitCode }),

@@ -21,7 +21,7 @@ interface Joined extends Participant {
   /** The process that started it, as long as that is audited, too. */
   parent: Joined | undefined;
   /** It, as the evidence of its parent names it. */
-  readonly child: OtherProcess;
+  readonly named: OtherProcess;
   /** Handles that its children had open when it had closed its own, by the child and the value. */
   readonly kept: Map<OtherProcess, Map<bigint, KeptByChild>>;
 }
@@ -46,8 +46,8 @@ export class Exchange {
   join(participant: Participant, parentPid: number | undefined): void {
     const { target, examination } = participant;
     const parent = parentPid === undefined ? undefined : this.#participants.get(parentPid);
-    const child = { pid: target.pid, image: target.image };
-    const joined: Joined = { ...participant, parent, child, kept: new Map() };
+    const named = { pid: target.pid, image: target.image };
+    const joined: Joined = { ...participant, parent, named, kept: new Map() };
     this.#participants.set(target.pid, joined);
     examination.askOthers = async (look) => {
       const answer = this.#othersOf(joined, look);
@@ -134,7 +134,7 @@ async function findKept(
     return {
       value,
       object,
-      child: child.child,
+      child: child.named,
       closed,
       keptMs: Math.max(0, Number(now - closed.time) / 10_000),
       untilEnd,

@@ -291,7 +291,7 @@ export class Member implements Disposable {
     return {
       target: this.target,
       pid: this.pid,
-      ...(parent === undefined ? {} : { parent, parentPid: parent.pid }),
+      ...(parent === undefined ? {} : { parent }),
       image: this.image,
       found,
       gaps: judge === undefined ? [] : [...gaps, ...further],

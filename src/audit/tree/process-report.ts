@@ -4,11 +4,10 @@ import type { ModuleWithoutNames, Report, Statistics } from '../../model.ts';
 /** Everything that a report needs of one process of a tree. */
 export interface ProcessReport {
   /** Which process it is. Its id may be another's later. */
-  readonly target: object;
+  readonly target: { readonly pid: number };
   /** {@link target} of the process that started it, if that is known. */
-  readonly parent?: object;
+  readonly parent?: { readonly pid: number };
   readonly pid: number;
-  readonly parentPid?: number;
   readonly image: string;
   readonly exitCode?: number;
   readonly found: Pick<Report, 'findings' | 'suppressions'>;

@@ -12,11 +12,8 @@ interface Parts extends Partial<ProcessReport> {
 }
 
 function of(pid: number, image: string, { findings = [], ...rest }: Parts = {}): ProcessReport {
-  const { parent } = rest;
-  const parentPid = parent === undefined ? {} : { parentPid: (parent as { readonly pid: number }).pid };
   return {
     target: { pid },
-    ...parentPid,
     pid,
     image: `C:\\${image}`,
     found: { findings },

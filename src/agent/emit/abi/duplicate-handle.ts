@@ -4,6 +4,8 @@ import { r8, r9, rcx, type Register, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
 
 const CURRENT_PROCESS = -1n;
+/** An option of NtDuplicateObject: the new handle has the rights of the other one. */
+export const DUPLICATE_SAME_ACCESS = 2;
 
 /**
  * Duplicates the handle in rdx within this process, by NtDuplicateObject. The status is in eax.

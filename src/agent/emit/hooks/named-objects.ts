@@ -4,7 +4,7 @@ import { at, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, ecx, edx, r8, r8d, r9, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
 import { GATE_NAME_LENT, GATE_NAME_TEXT } from '../../linkage/gate-name.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
-import { emitDuplicateHandle } from '../abi/duplicate-handle.ts';
+import { DUPLICATE_SAME_ACCESS, emitDuplicateHandle } from '../abi/duplicate-handle.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { emitSlotAddress, type SlotEnvironment } from '../recorder/slot-address.ts';
 
@@ -15,7 +15,6 @@ import { emitSlotAddress, type SlotEnvironment } from '../recorder/slot-address.
  */
 
 const OBJ_CASE_INSENSITIVE = 0x40;
-const DUPLICATE_SAME_ACCESS = 0x2;
 
 /** OBJECT_ATTRIBUTES, 0x30 bytes, and a UNICODE_STRING behind them. */
 export const NAMED_ATTRIBUTES_SIZE_BYTES = 0x40;

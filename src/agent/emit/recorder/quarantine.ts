@@ -3,7 +3,7 @@ import type { Assembler } from '../../asm/assembler.ts';
 import { at, indexed, type Label, type Memory } from '../../asm/operands.ts';
 import { eax, ecx, edx, r10, r8, r9, r9d, rax, rcx, rdx, type Register, rsp } from '../../asm/registers.ts';
 import type { LinkedEnvironment } from '../../linkage/link-slots.ts';
-import { emitDuplicateHandle } from '../abi/duplicate-handle.ts';
+import { DUPLICATE_SAME_ACCESS, emitDuplicateHandle } from '../abi/duplicate-handle.ts';
 import { framePlaces } from '../abi/frame-places.ts';
 import { type FramedFunction, framedFunction, type FrameShape } from '../abi/framed-function.ts';
 import { STATUS_INVALID_HANDLE } from '../abi/status.ts';
@@ -24,8 +24,6 @@ import { emitSlotAddress } from './slot-address.ts';
  *
  * The last N closed values are quarantined. The one that leaves the ring is free again.
  */
-
-const DUPLICATE_SAME_ACCESS = 2;
 
 /** The flags that a slot loses when its quarantine ends. */
 const QUARANTINE_FLAGS = STATE_QUARANTINED | STATE_OCCUPIED;
