@@ -39,7 +39,8 @@ export class StandardStreams implements Disposable {
   readonly stdout: BorrowedHandle;
   readonly stderr: BorrowedHandle;
   readonly #owned: Disposable[] = [];
-  readonly #relays: Relay[] = [];
+  /** By the file descriptor that they copy to: two outputs that go to one place keep their order. */
+  readonly #relays = new Map<number, Relay>();
 
   /** @throws Win32Error when a handle cannot be duplicated */
   constructor(options: StandardStreamsOptions) {
@@ -58,8 +59,8 @@ export class StandardStreams implements Disposable {
   #output(stream: 'output' | 'error', fileDescriptor: 1 | 2): BorrowedHandle {
     const handle = standardHandle(stream);
     if (!isPipeOfLinux(handle)) return this.#inherit(handle);
-    const relay = new Relay(fileDescriptor);
-    this.#relays.push(relay);
+    const relay = this.#relays.get(fileDescriptor) ?? new Relay(fileDescriptor);
+    this.#relays.set(fileDescriptor, relay);
     return this.#inherit(relay.writer);
   }
 
@@ -70,12 +71,12 @@ export class StandardStreams implements Disposable {
 
   /** Resolves when everything that the target has written so far has been copied on. */
   async drain(): Promise<void> {
-    await Promise.all(this.#relays.map((relay) => relay.finish()));
+    await Promise.all(Array.from(this.#relays.values(), (relay) => relay.finish()));
   }
 
   [Symbol.dispose](): void {
     this.targetStarted();
-    for (const relay of this.#relays) relay[Symbol.dispose]();
+    for (const relay of this.#relays.values()) relay[Symbol.dispose]();
   }
 }
 
